@@ -1,0 +1,3 @@
+"""bertlab: the design claims about BERT, tested by experiment."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,124 @@
+"""Batches: batch t of a run is a pure function of (seed, t), so that resuming needs nothing but the step.
+
+Legend: B sequences, L length, M predicted positions.
+"""
+
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bertlab.data.store import Ints, Tokens
+from bertlab.errors import InputError, whole_number
+from bertlab.mask import Masked, MaskPolicy
+from bertlab.pairs import NO_PAIR, Examples, PairMaker
+from bertlab.streams import Streams
+from bertlab.tokenizer import CLS, PAD, SEP, Vocabulary
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a model is given and what it must predict."""
+
+    ids_BL: Tensor  # int64, corrupted
+    segments_BL: Tensor  # int64: 0 up to the first [SEP], 1 after it
+    real_BL: Tensor | None  # bool, False at padding; None when nothing is padded
+    position_M: Tensor  # int64, flat positions to predict: row * L + column
+    target_M: Tensor  # int64, token ids there
+    pair_B: Tensor  # int64: 0 follows, 1 random, -100 no pair
+    has_pairs: bool  # whether any pair is labelled
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """Move every tensor to `device`."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        moved: dict[str, Any] = {name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True)
+class Form:
+    """The shape of a batch: `size` sequences of `length` tokens, special tokens included."""
+
+    size: int
+    length: int
+
+    def __post_init__(self) -> None:
+        whole_number("batch.size", self.size, 1)
+        whole_number("batch.length", self.length, 8)
+
+    @property
+    def tokens(self) -> int:
+        """Token positions in a batch, padding included: the unit of the token budget."""
+        return self.size * self.length
+
+
+def assemble(tokens: Tokens, examples: Examples, rows: Ints, length: int) -> tuple[Ints, Ints]:
+    """Copy the tokens of the examples `rows` into [CLS] A [SEP] B [SEP] [PAD]..., with the segment of each position.
+
+    Returns int64 arrays (B, L): token ids and segments (0 for [CLS] A [SEP], 1 for B [SEP], 0 for padding).
+    """
+    column_L = np.arange(length)
+    a_B1, b_B1 = (examples.a_start[rows, None], examples.b_start[rows, None])
+    sep_B1 = 1 + examples.a_end[rows, None] - a_B1  # column of the first [SEP]
+    length_b_B1 = examples.b_end[rows, None] - b_B1
+    end_B1 = sep_B1 + 1 + length_b_B1  # column of the second [SEP]
+    in_a_BL = (column_L > 0) & (column_L < sep_B1)
+    in_b_BL = (column_L > sep_B1) & (column_L < end_B1)
+    source_BL = np.where(in_b_BL, b_B1 + column_L - sep_B1 - 1, a_B1 + column_L - 1)
+    has_b_B1 = length_b_B1 > 0
+    ids_BL = np.full(source_BL.shape, PAD)
+    ids_BL[:, 0] = CLS
+    ids_BL[(column_L == sep_B1) | ((column_L == end_B1) & has_b_B1)] = SEP
+    text_BL = in_a_BL | in_b_BL
+    ids_BL[text_BL] = tokens.ids[source_BL[text_BL]]
+    segments_BL = (column_L > sep_B1) & (column_L <= end_B1) & has_b_B1
+    return ids_BL, segments_BL.astype(np.int64)
+
+
+def corrupted(ids_BL: Ints, segments_BL: Ints, pair_B: Ints, masked: Masked) -> Batch:
+    """Join assembled sequences and what a masking policy made of them."""
+    real_BL = ids_BL != PAD
+    return Batch(
+        ids_BL=torch.from_numpy(masked.ids_BL),
+        segments_BL=torch.from_numpy(segments_BL),
+        real_BL=None if real_BL.all() else torch.from_numpy(real_BL),
+        position_M=torch.from_numpy(masked.position_M),
+        target_M=torch.from_numpy(masked.target_M),
+        pair_B=torch.from_numpy(pair_B),
+        has_pairs=bool((pair_B != NO_PAIR).any()),
+    )
+
+
+class Batches:
+    """The training batches of one seed: `batches(t)` for any step t, in any order."""
+
+    def __init__(
+        self, tokens: Tokens, vocabulary: Vocabulary, pairs: PairMaker, mask: MaskPolicy, form: Form, streams: Streams
+    ) -> None:
+        self._tokens, self._vocabulary, self._pairs, self._mask = tokens, vocabulary, pairs, mask
+        self._form, self._streams = form, streams
+        self._epoch = lru_cache(maxsize=1)(self._make_epoch)
+        available = len(self._epoch(0)[0])
+        if available < form.size:
+            raise InputError(
+                f"batch.size must be at most the {available} examples of the corpus, got {form.size}; "
+                "add text or choose a smaller batch.size"
+            )
+        self._per_epoch = available // form.size  # batches; later epochs wrap around where they hold fewer examples
+
+    def __call__(self, step: int) -> Batch:
+        """Return batch `step`, counted from 0."""
+        epoch, place = divmod(step, self._per_epoch)
+        examples, order = self._epoch(epoch)
+        rows = order[np.arange(place * self._form.size, (place + 1) * self._form.size) % len(order)]
+        ids_BL, segments_BL = assemble(self._tokens, examples, rows, self._form.length)
+        masked = self._mask(ids_BL, self._vocabulary, partial(self._streams.generator, counter=step))
+        return corrupted(ids_BL, segments_BL, examples.label[rows], masked)
+
+    def _make_epoch(self, epoch: int) -> tuple[Examples, Ints]:
+        examples = self._pairs(self._tokens, self._form.length, self._streams.generator("pairs", epoch))
+        return examples, self._streams.generator("order", epoch).permutation(len(examples))

@@ -1,0 +1,83 @@
+"""Composing a run: where the configs are, and the parts that a config names. Imports nothing heavy by itself."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from bertlab.errors import InputError
+
+PACKAGE = Path(__file__).parent
+
+
+def project_folder(name: str) -> Path:
+    """Return `conf` or `sweeps`: beside the package in a checkout, inside it when installed."""
+    inside = PACKAGE / name
+    return inside if inside.is_dir() else PACKAGE.parent / name
+
+
+CONF = project_folder("conf")
+
+
+def load(overrides: Sequence[str]) -> DictConfig:
+    """Compose the configuration of a run, with Hydra's own part, outside of `bertlab.run`."""
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
+        return compose("run", overrides=list(overrides), return_hydra_config=True)
+
+
+def resolved(config: DictConfig) -> dict[str, Any]:
+    """Return the configuration as plain values, without Hydra's own part. Raises InputError for a missing value."""
+    container = OmegaConf.to_container(
+        OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]),
+        resolve=True,
+        throw_on_missing=True,
+    )
+    assert isinstance(container, dict)
+    return {str(key): value for key, value in container.items()}
+
+
+def choices(config: DictConfig | None = None) -> dict[str, str]:
+    """Return the option chosen in each config group, of `config` or of the job that runs."""
+    hydra = HydraConfig.get() if config is None else config.hydra
+    return {str(key): str(value) for key, value in hydra.runtime.choices.items() if not str(key).startswith("hydra/")}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Every part that a config chooses, built; those that need sizes or a model are factories."""
+
+    data: Any
+    tokenizer: Any
+    pairs: Any
+    mask: Any
+    model: Any
+    objective: Any
+    optimizer: Any
+    schedule: Any
+    evaluation: Any
+    trainer: Any
+    tracking: Any
+
+
+def build_parts(config: Mapping[str, Any]) -> Parts:
+    """Build all parts; each checks its own values. Raises InputError."""
+    for key, target in _targets(config, ""):
+        if not target.startswith("bertlab."):
+            raise InputError(f"{key}._target_ must name a part of bertlab, got {target}; choose an option of the group")
+    return Parts(**{name: instantiate(config[name], _convert_="all") for name in Parts.__annotations__})
+
+
+def _targets(value: Any, key: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            yield key, str(value["_target_"])
+        for name, child in value.items():
+            yield from _targets(child, f"{key}.{name}" if key else name)
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from _targets(child, f"{key}[{index}]")

@@ -1,0 +1,95 @@
+"""Docstring -> English prose: the paragraphs that a person could read aloud, without code, tables, lists or markup.
+
+Docstrings mix prose with reStructuredText, Markdown, numpydoc and Google layouts. All of them indent what is not
+running text, so the rule is short: a line counts only at the left margin (or in the body of a note) and not under a
+heading that announces a table; its paragraph counts only when `is_prose` finds no trace of anything else in it.
+"""
+
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+
+FENCE = re.compile(r"^ *(```|~~~).*?(?:^ *\1 *$|\Z)", re.M | re.S)
+NOTE = re.compile(
+    r"^(?:\.\. )?(?:note|warning|tip|hint|important|attention|caution)s?::?(?: +(.*))?\n((?:[ \t]+\S.*\n|[ \t]*\n)*)",
+    re.M | re.I,
+)
+HEADING = re.compile(r"^(\S.*)\n([-=~^*#\"'+.])\2{2,}[ \t]*$", re.M)
+TABLES = re.compile(  # headings (most are numpydoc's) whose sections hold tables, code or citations
+    r"\s*(?:(?:other |keyword )?(?:parameters|arguments)|attributes|methods|fields|options|returns|yields|receives|raises"
+    r"|warns|see also|references|bibliography|citations|examples?|usage|inputs?|outputs?|shape)[\s:]*",
+    re.I,
+)
+NOT_TEXT = re.compile(r"^(?:[ \t]|>>>|\.\.|:[\w ,*.]+:|@\w|[-*+•|=] |\(?(?:\d{1,2}|[a-z])[.)] |\[\w+\] )", re.M)
+
+MARKUP = [  # undone in this order; what is left of it afterwards makes `is_prose` refuse the paragraph
+    (re.compile(r":[\w:.+-]+:`~(?:[\w.]*\.)?(\w+)`"), r"\1"),  # roles
+    (re.compile(r":[\w:.+-]+:`[!.]?([^`<]+?)(?: *<[^`>]*>)?`"), r"\1"),
+    (re.compile(r"`([^`<]+?)\s*<[^`>]+>`_{1,2}"), r"\1"),  # links
+    (re.compile(r"\[([^\]]+)\]\([^)]+\)"), r"\1"),
+    (re.compile(r"(``?)[~!.]*([^`]+)\1_{0,2}"), r"\2"),  # literals and references
+    (re.compile(r"\$([\w ,.()+/-]+)\$"), r"\1"),  # formulas without commands
+    (
+        re.compile(r" \[(?<! in \[)(?<! by \[)(?<! of \[)(?<! to \[)(?<!from \[)(?<!see \[)(?<!and \[)#?\w*\]_", re.I),
+        "",
+    ),  # footnotes
+    (re.compile(r"(?<![\w*])(\*{1,2})(\S(?:[^*]*\S)?)\1(?![\w*])"), r"\2"),  # emphasis
+    (re.compile(r"\\ ?(?=\W)"), ""),  # escapes
+    (re.compile(r"(?<=[.!?]) [^.!?]*:$"), ""),  # a last sentence that introduces a list or code
+]
+SIGN = re.compile(r"[`\[$*\\]|:$")  # without one of these there is nothing to undo, which saves half the time
+TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\u00a0": " "})
+
+SENTENCE_END = re.compile(r"[.!?][\"')]*(?= [A-Z\"'(]|$)")
+WHOLE_SENTENCES = re.compile(r"[A-Z\"'(].*[.!?][\"')]*")
+NOISE = re.compile(r"[^ -~]|[\\{}<>|=`^$~@#*\[\]]|:\w+:|://|www\.|%[(\w]| \(\)| [.,;:](?: |$)|(?: |^)--?[a-z]")
+CODE = re.compile(r"[_(/:](?<=\w.)(?=[\w):])|\.(?<=[A-Za-z_]{2}\.)(?=[A-Za-z_])")  # as in a_b, f(x), a/b, a::b, ab.c
+WORD = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
+FUNCTION_WORD = re.compile(
+    r"\b(?:an?|and|are|as|at|be|been|but|by|can|do|does|for|from|has|have|if|in|into|is|its?|may|must|no|not|of|on|one|or"
+    r"|other|should|so|such|than|that|the|their|them|then|there|these|they|this|to|used?|was|were|what|when|where|which"
+    r"|while|will|with|would|you|your)\b",
+    re.I,
+)
+
+
+def prose(docstring: str) -> list[str]:
+    """Return the paragraphs of English prose in a docstring, each on one line."""
+    return [text for paragraph in paragraphs(docstring) if is_prose(text := plain(paragraph))]
+
+
+def paragraphs(docstring: str) -> Iterator[str]:
+    """Yield the text at the left margin, paragraph by paragraph, inline markup included."""
+    text = NOTE.sub(_unwrap, FENCE.sub("", inspect.cleandoc(docstring)) + "\n")
+    parts = ["", "", *HEADING.split(text)]  # title, its underline, body, title, ...
+    for title, body in zip(parts[::3], parts[2::3], strict=True):
+        if not TABLES.fullmatch(title):
+            for block in re.split(r"\n\s*\n", body.strip("\n")):
+                yield NOT_TEXT.split(block, 1)[0]
+
+
+def _unwrap(note: re.Match[str]) -> str:
+    return f"\n{note[1] or ''}\n{textwrap.dedent(note[2])}\n"
+
+
+def plain(paragraph: str) -> str:
+    """Undo the inline markup of a paragraph and its line breaks."""
+    text = " ".join(paragraph.translate(TYPOGRAPHY).split())
+    if SIGN.search(text):
+        for pattern, replacement in MARKUP:
+            text = pattern.sub(replacement, text)
+    return text
+
+
+def is_prose(text: str) -> bool:
+    """Tell whether a paragraph reads as English: whole sentences, no markup, hardly any code, enough function words."""
+    if not WHOLE_SENTENCES.fullmatch(text) or NOISE.search(text):
+        return False
+    words, common, code = (len(pattern.findall(text)) for pattern in (WORD, FUNCTION_WORD, CODE))
+    return words >= 5 and common >= 0.2 * words and code <= 0.1 * words
+
+
+def count_sentences(text: str) -> int:
+    """Count the ends of sentences in a paragraph, by punctuation and the capital letter after it."""
+    return len(SENTENCE_END.findall(text))

@@ -1,0 +1,141 @@
+"""A dataset of the Hugging Face hub, or a local one, as a corpus, through the library `datasets` (bertlab[hub]).
+
+The library runs no code of a dataset (it dropped loading scripts with version 4) and keeps what it downloads in its own
+cache. A row is a document.
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bertlab.cache import digest
+from bertlab.data.documents import SPLITS, Document
+from bertlab.errors import InputError
+
+VERSION = "hub-1"  # change it whenever the same dataset would give other documents
+USUAL_SPLITS = {"train": "train", "validation": "valid", "test": "test"}
+SAVED = ("dataset_dict.json", "state.json")  # `save_to_disk` writes one of them: of several splits, of one
+TEXT_TYPES = ("string", "large_string")
+ROWS = 1_000  # read at a time
+
+
+class Hub:
+    """The dataset `path`: a name on the hub, a folder of data files, or a folder that `save_to_disk` made.
+
+    `splits` maps the dataset's splits to ours, in the order in which they are read; those it does not have are left
+    out. If none of them becomes `valid`, the documents of `train` name no split, and bertlab holds some of them out.
+    """
+
+    name = "hub"
+
+    def __init__(
+        self,
+        path: str,
+        name: str | None = None,
+        revision: str | None = None,
+        column: str = "text",
+        splits: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path, self.config, self.revision, self.column = path, name, revision, column
+        self.splits = dict(splits or USUAL_SPLITS)
+        if not set(self.splits.values()) <= set(SPLITS):
+            raise InputError(
+                f"data.splits must map the dataset's splits to {', '.join(SPLITS)}, got {self.splits}; "
+                "choose for example {train: train, dev: valid}"
+            )
+
+    def key(self) -> str:
+        """Hash of the splits and of every text in them: the same on every machine, unlike the library's fingerprint.
+
+        The first call loads the dataset and reads it once, a few seconds per gigabyte.
+        """
+        return digest(VERSION, self._content)
+
+    def documents(self) -> Iterator[Document]:
+        """Yield the rows that have text, split by split."""
+        holds_out = "valid" in map(self.splits.get, self._tables)
+        for theirs, table in self._tables.items():
+            ours = self.splits[theirs]
+            for row, text in enumerate(self._texts(table)):
+                if text:
+                    yield Document(f"{theirs}:{row}", text, ours if holds_out or ours != "train" else None)
+
+    def facts(self) -> dict[str, str]:
+        """Name the dataset, its licence as far as it states one, and the rows of each split."""
+        local = Path(self.path).expanduser()
+        parts = (local.resolve().name if local.exists() else self.path, self.config, self.revision)
+        licences = {table.info.license for table in self._tables.values()} - {""}
+        return {
+            "source": f"Hugging Face dataset {', '.join(part for part in parts if part)}",
+            "licence": ", ".join(sorted(licences)) or "not stated by the dataset",
+            "rows": ", ".join(f"{theirs} {len(table):,}" for theirs, table in self._tables.items()),
+            "content": self.key(),
+        }
+
+    @cached_property
+    def _tables(self) -> dict[str, Any]:
+        """The dataset's splits that are read, by the dataset's name for them."""
+        loaded = load(self.path, self.config, self.revision)
+        tables = {theirs: loaded[theirs] for theirs in self.splits if theirs in loaded}
+        if not tables:
+            raise InputError(
+                f"data.splits must name splits of {self.path}, got {list(self.splits)}; use {list(loaded)}"
+            )
+        for table in tables.values():
+            texts = [name for name, kind in table.features.items() if getattr(kind, "dtype", None) in TEXT_TYPES]
+            if self.column not in texts:
+                raise InputError(
+                    f"data.column must name a column of text, got {self.column!r}; {self.path} has the columns "
+                    f"{', '.join(table.column_names)}, of which are text: {', '.join(texts) or 'none'}"
+                )
+        return tables
+
+    @cached_property
+    def _content(self) -> list[tuple[str, str, str]]:
+        content = []
+        for theirs, table in self._tables.items():
+            total = hashlib.sha256()
+            for text in self._texts(table):
+                encoded = text.encode()
+                total.update(b"%d " % len(encoded) + encoded)
+            content.append((theirs, self.splits[theirs], total.hexdigest()))
+        return content
+
+    def _texts(self, table: Any) -> Iterator[str]:
+        for batch in table.select_columns([self.column]).iter(ROWS):
+            for text in batch[self.column]:
+                yield text or ""
+
+
+def load(path: str, config: str | None, revision: str | None) -> dict[str, Any]:
+    """Load the splits of a dataset. Raises InputError that says why when the library cannot."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise InputError(
+            f"data=hub needs the library datasets, got: {error}; run: pip install 'bertlab[hub]'"
+        ) from error
+    local = Path(path).expanduser()
+    try:
+        if any((local / marker).is_file() for marker in SAVED):
+            loaded = datasets.load_from_disk(str(local))
+        else:
+            loaded = datasets.load_dataset(str(local) if local.exists() else path, config, revision=revision)
+        return dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
+    except ConnectionError as error:
+        raise InputError(
+            f"data.path must be a folder or a name on a hub within reach, got {path!r} ({_first_line(error)}); "
+            "check the path, the name and the connection"
+        ) from error
+    except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        raise InputError(
+            f"data.path and data.name must be a dataset that can be read, got {path!r} and {config!r} "
+            f"({_first_line(error)}); check the names and the files"
+        ) from error
+
+
+def _first_line(error: BaseException) -> str:
+    """Say what went wrong at the bottom of it: the library wraps its errors in general ones."""
+    return str(error.__cause__ or error).strip().partition("\n")[0]

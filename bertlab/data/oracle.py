@@ -1,0 +1,148 @@
+"""The generated corpus: text whose best possible loss, pair accuracy and senses are known exactly.
+
+In: the size of a language and a seed. Out: documents, and `Oracle.posterior`, the limit that no model can beat on
+average. The language and its mathematics are in `bertlab.data.hmm`.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import islice, product
+from math import ceil, log
+
+import numpy as np
+
+from bertlab.cache import digest
+from bertlab.data import hmm
+from bertlab.data.documents import Document
+from bertlab.data.hmm import Floats, Ints
+from bertlab.errors import InputError, whole_number
+
+VERSION = "oracle-1"  # change it whenever the same settings would give another text
+HELD_OUT = 0.05  # share of documents in `valid`, two at least
+TOGETHER = 1024  # documents drawn in one step; part of what VERSION stands for
+LANGUAGE, TEXT = 0, 1  # purposes of the random streams
+SYLLABLES = ["".join(pair) for pair in product("bdfghklmnprstv", "aeiou")]
+
+
+class Oracle:
+    """Documents of one hidden Markov language with topics; a sentence is `sentence_words` words and its own paragraph.
+
+    The first `documents` documents are the same whatever the total, apart from the last 5 %, which are `valid`.
+    Raises InputError for sizes that make no language.
+    """
+
+    name = "oracle"
+
+    def __init__(
+        self,
+        *,
+        states: int = 12,
+        topics: int = 2,
+        words: int = 120,
+        words_per_state: int = 20,
+        successors: int = 2,
+        sentence_words: int = 8,
+        min_sentences: int = 8,
+        max_sentences: int = 16,
+        documents: int = 44_000,
+        language_seed: int = 0,
+    ) -> None:
+        self.states = whole_number("data.states", states, 2)
+        self.topics = whole_number("data.topics", topics, 1)
+        self.words = whole_number("data.words", words, 1)
+        fewest = ceil(self.words / self.states)  # fewer would leave a word that no state emits
+        self.words_per_state = _between("data.words_per_state", words_per_state, fewest, self.words)
+        self.successors = _between("data.successors", successors, 2, self.states)  # one: a periodic chain
+        self.sentence_words = whole_number("data.sentence_words", sentence_words, 1)
+        self.min_sentences = whole_number("data.min_sentences", min_sentences, 1)
+        self.max_sentences = whole_number("data.max_sentences", max_sentences, self.min_sentences)
+        self.size = whole_number("data.documents", documents, 4)
+        self.language_seed = whole_number("data.language_seed", language_seed, 0)
+        self._key = digest(VERSION, vars(self))
+
+    def key(self) -> str:
+        """Hash of the settings and of the version of this generator."""
+        return self._key
+
+    @cached_property
+    def language(self) -> hmm.Language:
+        """The hidden Markov model; `emit_SW` is the true probability of each word in each sense."""
+        return hmm.make_language(
+            self.states, self.topics, self.words, self.words_per_state, self.successors, self._generator(LANGUAGE)
+        )
+
+    def vocabulary(self) -> list[str]:
+        """Return the word forms in the order of their index: distinct pseudo-words of consonant-vowel syllables."""
+        length = 2
+        while (forms := len(SYLLABLES) ** length) < self.words:
+            length += 1
+        base = len(SYLLABLES)
+        codes = [index * 1009 % forms for index in range(self.words)]  # 1009 is prime to `forms`: no form comes twice
+        return ["".join(SYLLABLES[code // base**place % base] for place in range(length)) for code in codes]
+
+    def truth(self) -> Iterator[tuple[int, Ints, Ints]]:
+        """Yield topic, states (L,) and words (L,) of every document, in the order of `documents`."""
+        return islice(self._drawn(), self.size)
+
+    def documents(self) -> Iterator[Document]:
+        """Yield the documents; their ids count from oracle-0."""
+        forms = self.vocabulary()
+        train = self.size - max(2, round(HELD_OUT * self.size))
+        for number, (_, _, word_L) in enumerate(self.truth()):
+            sentences = word_L.reshape(-1, self.sentence_words).tolist()
+            text = "\n\n".join(" ".join([forms[word] for word in sentence]) for sentence in sentences)
+            yield Document(f"oracle-{number}", text, "train" if number < train else "valid")
+
+    def facts(self) -> dict[str, str]:
+        """Say how the language is made."""
+        return {
+            "source": f"generated: hidden Markov model, language seed {self.language_seed}, {VERSION}",
+            "licence": "none needed: the text is generated",
+            "language": (
+                f"{self.states} states, {self.topics} topics (one a document), {self.words} words, "
+                f"{self.words_per_state} words a state (Zipf), {self.successors} equally likely successors a state "
+                f"and topic (entropy rate of the states {log(self.successors):.3f} nats)"
+            ),
+            "text": (
+                f"{self.size:,} documents of {self.min_sentences} to {self.max_sentences} sentences "
+                f"of {self.sentence_words} words"
+            ),
+        }
+
+    def unigram(self) -> Floats:
+        """Return the exact share of each word, (W,)."""
+        return hmm.unigram(self.language)
+
+    def posterior(self, words_BL: Ints, segments_BL: Ints) -> tuple[Floats, Floats]:
+        """Return the log-probability (nats) of each word at each hidden position (M, W), and P(B follows A) (B,).
+
+        A row holds the words of segment A (0), then of segment B (1), as indices into `vocabulary()`; -1 hides a word,
+        -2 fills the end of the row. Positions go by rows. The limit is exact when segments are whole runs of words of
+        the language, B follows A with probability 1/2 and comes from an independent document otherwise.
+        """
+        inferred = hmm.infer(self.language, words_BL, segments_BL)
+        return hmm.hidden_log_prob(self.language, words_BL, inferred), inferred.follows_B
+
+    def senses(self, words_BL: Ints, segments_BL: Ints) -> Floats:
+        """Return P(state | visible words) (B, L, S), for rows as in `posterior`; of no use beyond the end of a row."""
+        return hmm.infer(self.language, words_BL, segments_BL).state_BLS
+
+    def _drawn(self) -> Iterator[tuple[int, Ints, Ints]]:
+        for first in range(0, self.size, TOGETHER):
+            generator = self._generator(TEXT, first)
+            sentences_N = generator.integers(self.min_sentences, self.max_sentences + 1, size=TOGETHER)
+            length = self.max_sentences * self.sentence_words
+            topic_N, state_NL, word_NL = hmm.sample(self.language, TOGETHER, length, generator)
+            for topic, end, state_L, word_L in zip(
+                topic_N.tolist(), sentences_N * self.sentence_words, state_NL, word_NL, strict=True
+            ):
+                yield topic, state_L[:end], word_L[:end]
+
+    def _generator(self, *purpose: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence(self.language_seed, spawn_key=purpose)))
+
+
+def _between(key: str, value: int, low: int, high: int) -> int:
+    if isinstance(value, int) and low <= value <= high:
+        return value
+    raise InputError(f"{key} must be a whole number from {low} to {high}, got {value}; choose for example {low}")

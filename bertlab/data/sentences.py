@@ -1,0 +1,13 @@
+"""Documents -> sentences, with the rule-based splitter of the Wikimedia foundation (`sentencex`)."""
+
+from collections.abc import Iterator
+
+from sentencex import segment
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Yield the sentences of a text; a paragraph's end (a blank line) always ends a sentence."""
+    for paragraph in text.split("\n\n"):
+        for sentence in segment("en", " ".join(paragraph.split())):
+            if stripped := sentence.strip():
+                yield stripped

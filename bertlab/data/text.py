@@ -1,0 +1,184 @@
+"""A user's own files as a corpus: text, JSON lines or Parquet, plain or compressed (.gz, .xz, .zst), read as streams.
+
+.txt      documents are separated by a blank line; a document is one paragraph, its lines are joined by spaces
+.jsonl    one object a line: `text` (paragraphs separated by a blank line), optional `split` and `id`
+.parquet  the same as columns
+"""
+
+import codecs
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from glob import glob
+from itertools import chain, groupby
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from bertlab.cache import digest
+from bertlab.data.compressed import OPENERS, decompressed, file_errors
+from bertlab.data.documents import SPLITS, Document
+from bertlab.errors import InputError
+
+VERSION = "text-1"  # change it whenever the same files would give other documents
+FIELDS = ("text", "split", "id")
+BATCH = 1_000  # rows of a Parquet file in memory at a time
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which JSON can express and UTF-8 cannot
+
+
+class Text:
+    """The documents of `files`: a path, a glob (`*`, `?`, `[]`, `**`) or a list of them; `~` is the home folder."""
+
+    name = "text"
+
+    def __init__(self, files: str | Sequence[str]) -> None:
+        given = [files] if isinstance(files, str) else files
+        if not (isinstance(given, Sequence) and given and all(isinstance(one, str) for one in given)):
+            raise InputError(f"data.files must be a path or a list of paths, got {files}; choose for example book.txt")
+        self.patterns = list(given)
+
+    def key(self) -> str:
+        """Hash of every file's name and bytes, whatever folder they are in and whenever they were written."""
+        return digest(VERSION, [(path.name, _sha256(path)) for path in find(self.patterns)])
+
+    def documents(self) -> Iterator[Document]:
+        """Yield the documents of one file after the other.
+
+        Raises InputError that names the file, and the line or row where there is one, if anything is wrong with it.
+        """
+        names: Counter[str] = Counter()
+        ids: set[int] = set()  # hashes, to spare memory
+        for path in find(self.patterns):
+            names[path.name] += 1
+            label = path.name if names[path.name] == 1 else f"{path.name}#{names[path.name]}"
+            known = len(ids)
+            for document in READERS[form(path)](path, label):
+                if hash(document.id) in ids:
+                    raise InputError(f"{path}: an id must occur once, got {document.id!r} again; make the ids unique")
+                ids.add(hash(document.id))
+                yield document
+            if len(ids) == known:
+                raise InputError(f"{path} must hold at least one document, got none; add text or leave the file out")
+
+    def facts(self) -> dict[str, str]:
+        """Name the files, without their folders."""
+        names = [path.name for path in find(self.patterns)]
+        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        return {
+            "source": f"the user's files: {', '.join(names[:5])}{more}",
+            "licence": "whatever the files' owner has set",
+            "content": self.key(),
+        }
+
+
+def find(patterns: Sequence[str]) -> list[Path]:
+    """Return the files that the paths and globs name, each once: in the order given, those of a glob sorted.
+
+    Raises InputError for a pattern that matches nothing, a folder, or a suffix that is not known.
+    """
+    found: dict[Path, Path] = {}
+    for pattern in patterns:
+        path = Path(pattern).expanduser()
+        names = sorted(glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        matches = [path] if path.exists() else [Path(name) for name in names]
+        if not matches:
+            raise InputError(
+                f"data.files must name existing files, got {pattern!r}, which is not there; check the path"
+            )
+        for match in matches:
+            if match.is_dir():
+                raise InputError(
+                    f"data.files must name files, got the folder {match}; choose for example {match}/*.txt"
+                )
+            form(match)
+            found.setdefault(match.resolve(), match)
+    return list(found.values())
+
+
+def form(path: Path) -> str:
+    """Return the suffix that says how to read a file, without that of its compression."""
+    suffix = (path.with_suffix("") if path.suffix in OPENERS else path).suffix
+    if suffix not in READERS:
+        accepted = f"{', '.join(READERS)}, each plain or with {', '.join(OPENERS)}"
+        raise InputError(f"data.files must end in {accepted}; got {path}; rename or convert it")
+    return suffix
+
+
+def _sha256(path: Path) -> str:
+    with file_errors(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_txt(path: Path, label: str) -> Iterator[Document]:
+    """Yield each block of lines that stands between blank lines."""
+    for blank, block in groupby(lines(path), key=lambda numbered: not numbered[1]):
+        if not blank:
+            numbers, texts = zip(*block, strict=True)
+            yield Document(f"{label}:{numbers[0]}", " ".join(texts))
+
+
+def read_jsonl(path: Path, label: str) -> Iterator[Document]:
+    """Yield the object of each line that is not blank."""
+    for number, line in lines(path):
+        if not line:
+            continue
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path}, line {number}: must be one JSON object, got an error: {error}") from error
+        if not isinstance(record, dict):
+            raise InputError(f'{path}, line {number}: must be a JSON object like {{"text": "..."}}, got {line[:40]}')
+        yield as_document(record, f"{path}, line {number}", f"{label}:{number}")
+
+
+def read_parquet(path: Path, label: str) -> Iterator[Document]:
+    """Yield each row; a compressed file is first unpacked into a temporary one, as Parquet is read from its end."""
+    with decompressed(path) as stream, tempfile.TemporaryFile() as unpacked:
+        if path.suffix in OPENERS:
+            shutil.copyfileobj(stream, unpacked)
+        table = pq.ParquetFile(unpacked if path.suffix in OPENERS else stream)
+        columns = table.schema_arrow.names
+        if "text" not in columns:
+            raise InputError(
+                f"{path} must have a column `text`, got {', '.join(columns)}; rename the column of the text"
+            )
+        batches = table.iter_batches(BATCH, columns=[name for name in FIELDS if name in columns])
+        for number, record in enumerate(chain.from_iterable(batch.to_pylist() for batch in batches), 1):
+            yield as_document(record, f"{path}, row {number}", f"{label}:{number}")
+
+
+READERS: dict[str, Callable[[Path, str], Iterator[Document]]] = {
+    ".txt": read_txt,
+    ".jsonl": read_jsonl,
+    ".parquet": read_parquet,
+}
+
+
+def lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the number and the text of each line of a UTF-8 file, without the white space around it."""
+    with decompressed(path) as stream:
+        for number, line in enumerate(stream, 1):
+            if b"\0" in line:
+                raise InputError(f"{path}, line {number}: must be UTF-8 text, got a NUL byte; convert the file")
+            try:
+                yield number, (line.removeprefix(codecs.BOM_UTF8) if number == 1 else line).decode().strip()
+            except UnicodeDecodeError as error:
+                raise InputError(f"{path}, line {number}: must be UTF-8 text, got {error}; convert the file") from error
+
+
+def as_document(record: Mapping[str, object], place: str, place_id: str) -> Document:
+    """Check one record; `place` (for errors) says where it is, `place_id` is its id when it brings none."""
+    text, split, id_ = (record.get(field) for field in FIELDS)
+    if not isinstance(text, str):
+        raise InputError(f"{place}: `text` must be a string, got {text!r}; add it or leave the record out")
+    if SURROGATE.search(text):
+        raise InputError(f"{place}: `text` must be whole characters, got half of a surrogate pair; repair the text")
+    if split is not None and split not in SPLITS:
+        raise InputError(f"{place}: `split` must be {', '.join(SPLITS)} or absent, got {split!r}; rename it")
+    if id_ is not None and not isinstance(id_, str | int):
+        raise InputError(f"{place}: `id` must be a string or an integer, got {id_!r}; change it or leave it out")
+    return Document(place_id if id_ is None else str(id_), text.replace("\r\n", "\n"), split)

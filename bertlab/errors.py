@@ -1,0 +1,41 @@
+"""What a person sees when the input is at fault: one line with the key, the bound, the value and the next step."""
+
+from collections.abc import Sequence
+from numbers import Real
+
+
+class InputError(ValueError):
+    """The user's input cannot be used; the message is the one line to print (exit code 2)."""
+
+
+def open_interval(key: str, value: object, low: float, high: float) -> float:
+    """Return `value` when it is a number in (low, high). Raises InputError."""
+    if isinstance(value, Real) and not isinstance(value, bool) and low < float(value) < high:
+        return float(value)
+    raise InputError(f"{key} must lie in ({low:g}, {high:g}), got {value}; choose a number inside")
+
+
+def closed_interval(key: str, value: object, low: float, high: float) -> float:
+    """Return `value` when it is a number in [low, high]. Raises InputError."""
+    if isinstance(value, Real) and not isinstance(value, bool) and low <= float(value) <= high:
+        return float(value)
+    raise InputError(f"{key} must lie in [{low:g}, {high:g}], got {value}; choose a number inside")
+
+
+def whole_number(key: str, value: object, low: int) -> int:
+    """Return `value` when it is a whole number of at least `low`. Raises InputError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= low:
+        return value
+    raise InputError(f"{key} must be a whole number of at least {low}, got {value}; choose for example {max(low, 1)}")
+
+
+def shares(key: str, values: object, names: Sequence[str]) -> tuple[float, ...]:
+    """Return `values` when they are one share per name, none negative, that sum to 1. Raises InputError."""
+    wanted = ", ".join(names)
+    if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != len(names):
+        raise InputError(f"{key} must hold {len(names)} shares ({wanted}), got {values}")
+    numbers = tuple(closed_interval(f"{key} ({name})", value, 0, 1) for name, value in zip(names, values, strict=True))
+    if abs(sum(numbers) - 1) > 1e-9:
+        listed = ", ".join(f"{number:g}" for number in numbers)
+        raise InputError(f"{key} ({wanted}) must sum to 1, got [{listed}], sum {sum(numbers):g}; correct one share")
+    return numbers

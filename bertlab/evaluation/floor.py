@@ -1,0 +1,57 @@
+"""The Bayes floor: on a generated language, the best that any model could do on the very sequences of the evaluation.
+
+Legend: N sequences, L length, M hidden positions, W words of the language, V vocabulary.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from bertlab.data.store import Ints, TokenStore
+
+HIDDEN, OUTSIDE = -1, -2
+
+Floats = npt.NDArray[np.float64]
+
+
+@runtime_checkable
+class Oracle(Protocol):
+    """A corpus that knows the true distribution of its text."""
+
+    def vocabulary(self) -> list[str]:
+        """Return the words, in the order of their indices."""
+        ...
+
+    def posterior(self, words_BL: Ints, segments_BL: Ints) -> tuple[Floats, Floats]:
+        """Return log-probabilities (nats) of the words at hidden positions (M, W), by rows, and P(B follows A) (B,)."""
+        ...
+
+
+def hidden_log_prob(oracle: Oracle, store: TokenStore, ids_NL: Ints, segments_NL: Ints, hidden_M: Ints) -> Floats:
+    """Return the true log-probability (nats) of each hidden token (M,), given all that is visible."""
+    word_V = _words(oracle, store)
+    words_NL = word_V[ids_NL]
+    words_NL.reshape(-1)[hidden_M] = HIDDEN
+    log_prob_MW, _ = oracle.posterior(*_compact(words_NL, segments_NL))
+    return log_prob_MW[np.arange(len(hidden_M)), word_V[ids_NL.reshape(-1)[hidden_M]]]
+
+
+def follows(oracle: Oracle, store: TokenStore, ids_NL: Ints, segments_NL: Ints) -> Floats:
+    """Return the true probability (N,) that segment B follows A."""
+    _, follows_N = oracle.posterior(*_compact(_words(oracle, store)[ids_NL], segments_NL))
+    return follows_N
+
+
+def _words(oracle: Oracle, store: TokenStore) -> Ints:
+    """Return the word index of each token id (V,); special tokens are OUTSIDE."""
+    word_V = np.full(store.vocabulary.size, OUTSIDE)
+    for index, word in enumerate(oracle.vocabulary()):
+        word_V[store.tokenizer.token_to_id(word)] = index
+    return word_V
+
+
+def _compact(words_NL: Ints, segments_NL: Ints) -> tuple[Ints, Ints]:
+    """Move what is OUTSIDE to the end of each row, as the oracle wants it."""
+    order_NL = np.argsort(words_NL == OUTSIDE, axis=1, kind="stable")
+    return np.take_along_axis(words_NL, order_NL, axis=1), np.take_along_axis(segments_NL, order_NL, axis=1)

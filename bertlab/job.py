@@ -1,0 +1,96 @@
+"""One run from its configuration to its record: prepare -> build -> fit -> evaluate -> record."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import torch
+
+from bertlab.batch import Batches, Form
+from bertlab.compose import Parts, build_parts
+from bertlab.data.prepare import prepare
+from bertlab.data.store import TokenStore
+from bertlab.errors import InputError, whole_number
+from bertlab.evaluation.score import Evaluation
+from bertlab.model.bert import Bert
+from bertlab.model.flops import count_flops
+from bertlab.model.init import initialise
+from bertlab.streams import Streams
+from bertlab.tracking.identity import describe
+from bertlab.train.module import Pretraining
+from bertlab.train.recorder import Recorder, plan
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a run needs before its model is built."""
+
+    parts: Parts
+    form: Form
+    streams: Streams
+    steps: int
+    store: TokenStore
+    evaluation: Evaluation
+    batches: Batches
+
+    def build_model(self) -> Bert:
+        """Return the model, its weights not yet set."""
+        model: Bert = self.parts.model(self.store.vocabulary.size, self.form.length)
+        return model
+
+
+def prepare_job(config: Mapping[str, Any]) -> Job:
+    """Build the parts and open the data. Raises InputError for whatever in the configuration cannot run."""
+    parts = build_parts(config)
+    form, streams = Form(**config["batch"]), Streams(whole_number("seed", config["seed"], 0))
+    steps = count_steps(config["budget"]["tokens"], form.tokens)
+    store = prepare(parts.data, parts.tokenizer)
+    evaluation = parts.evaluation.prepare(store, parts.data, form.length)
+    batches = Batches(store.splits["train"], store.vocabulary, parts.pairs, parts.mask, form, streams)
+    return Job(parts, form, streams, steps, store, evaluation, batches)
+
+
+def count_steps(tokens: int, batch_tokens: int) -> int:
+    """Return the steps that a budget of tokens pays for, the last one included. Raises InputError below one batch."""
+    if whole_number("budget.tokens", tokens, 1) < batch_tokens:
+        raise InputError(f"budget.tokens must pay for one batch of {batch_tokens} tokens, got {tokens}; raise it")
+    return ceil(tokens / batch_tokens)
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise InputError for whatever would stop `train` at its start; the model is built without its memory."""
+    job = prepare_job(config)
+    with torch.device("meta"):
+        job.build_model()
+
+
+def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[str]) -> None:
+    """Train and evaluate the run that `config` describes, and record it in MLflow.
+
+    `chosen` holds the option of each config group and `overrides` what was said on the command line; both name the run.
+    """
+    tracking = build_parts(config).tracking
+    tracking.connect()  # an unreachable store is an error before any work
+    job = prepare_job(config)
+    model = job.build_model()
+    initialise(model, job.streams)
+    module = Pretraining(model, job.parts.objective, job.parts.optimizer, job.parts.schedule, job.steps, job.streams)
+    evaluate_at = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length)
+    description = describe(config, chosen, overrides, job.store)
+    log.info("%s: %s parameters, %s steps", description.name, f"{_size(model):,}", f"{job.steps:,}")
+    with tracking.run(description) as run:
+        planned = plan(job.steps, job.parts.trainer.points, evaluate_at)
+        recorder = Recorder(planned, job.evaluation, count_flops(model, job.form.length), run.log)
+        job.parts.trainer.fit(module, job.batches, recorder)
+        if recorder.diverged:
+            run.tag("bertlab.diverged", "true")
+        else:
+            run.log(job.steps, {f"eval/{name}": value for name, value in job.evaluation.score_grid(model).items()})
+
+
+def _size(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

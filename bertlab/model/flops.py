@@ -1,0 +1,45 @@
+"""FLOPs of a training step, counted by torch on the model itself, so that every variant is counted as it is.
+
+A multiply-add is two FLOPs; matrix products count, element-wise work does not (torch.utils.flop_counter). Forward and
+backward pass of one sequence are counted with one and with two predicted positions; a step is linear in both.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from bertlab.batch import Batch
+
+
+@dataclass(frozen=True)
+class Flops:
+    """Forward and backward FLOPs of training."""
+
+    per_sequence: int
+    per_prediction: int
+
+    def of_step(self, batch: Batch) -> int:
+        """Return the FLOPs of one training step."""
+        return len(batch.ids_BL) * self.per_sequence + len(batch.target_M) * self.per_prediction
+
+
+def count_flops(model: nn.Module, length: int) -> Flops:
+    """Count the FLOPs of training on sequences of `length` tokens; leaves the model as it was."""
+    one, two = (_count(model, length, predictions) for predictions in (1, 2))
+    return Flops(per_sequence=2 * one - two, per_prediction=two - one)
+
+
+def _count(model: nn.Module, length: int, predictions: int) -> int:
+    device = next(model.parameters()).device
+    zeros_1L = torch.zeros(1, length, dtype=torch.int64, device=device)
+    zeros_M: Tensor = zeros_1L[0, :predictions]
+    batch = Batch(zeros_1L, zeros_1L, None, zeros_M, zeros_M, zeros_1L[0, :1], has_pairs=True)
+    # Fused attention kernels for the CPU are unknown to the counter; the plain formula has the same products.
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        output = model(batch)
+        (output.mlm_MV.sum() + output.pair_B2.sum()).backward()
+    model.zero_grad(set_to_none=True)
+    return int(counter.get_total_flops())

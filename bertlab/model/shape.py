@@ -1,0 +1,31 @@
+"""The sizes that parts of a model agree on."""
+
+from dataclasses import dataclass
+
+from bertlab.errors import InputError, closed_interval, whole_number
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Sizes of one model. Legend of the room: B batch, L length, D width, H heads, K head width, V vocabulary."""
+
+    vocab_size: int
+    length: int  # longest sequence of the run, in tokens
+    layers: int
+    width: int  # D
+    heads: int  # H
+    inner: int  # width of the feed-forward layer
+    dropout: float
+    segment_types: int
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "width", "heads", "inner", "segment_types"):
+            whole_number(f"model.{name}", getattr(self, name), 1)
+        closed_interval("model.dropout", self.dropout, 0, 0.99)
+        if self.width % self.heads:
+            raise InputError(f"model.heads must divide model.width {self.width}, got {self.heads}; choose a divisor")
+
+    @property
+    def head_width(self) -> int:
+        """K = D / H."""
+        return self.width // self.heads

@@ -1,0 +1,34 @@
+"""The training loss of BERT: masked tokens and sentence pairs at once (Devlin et al. 2018, app. A.2).
+
+Legend: B batch, V vocabulary, M predicted positions.
+"""
+
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from bertlab.batch import Batch
+from bertlab.errors import closed_interval
+from bertlab.model.bert import Output
+from bertlab.pairs import NO_PAIR
+
+
+class Joint:
+    """loss = mlm_weight * mlm_loss + pair_weight * pair_loss; each is a mean over its predictions, in nats."""
+
+    def __init__(self, *, mlm_weight: float, pair_weight: float) -> None:
+        self.mlm_weight = closed_interval("objective.mlm_weight", mlm_weight, 0, 1e6)
+        self.pair_weight = closed_interval("objective.pair_weight", pair_weight, 0, 1e6)
+
+    def __call__(self, output: Output, batch: Batch) -> dict[str, Tensor]:
+        """Return `loss` and its terms; a batch without pairs has no `pair_loss`."""
+        losses = {"mlm_loss": _mean(cross_entropy(output.mlm_MV, batch.target_M, reduction="sum"), batch.target_M)}
+        loss = self.mlm_weight * losses["mlm_loss"]
+        if batch.has_pairs:
+            losses["pair_loss"] = cross_entropy(output.pair_B2, batch.pair_B, ignore_index=NO_PAIR)
+            loss = loss + self.pair_weight * losses["pair_loss"]
+        return {"loss": loss, **losses}
+
+
+def _mean(total: Tensor, target_M: Tensor) -> Tensor:
+    """Mean over predictions; a batch in which no token was chosen has loss 0 instead of 0/0."""
+    return total / max(len(target_M), 1)

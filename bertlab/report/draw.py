@@ -1,0 +1,195 @@
+"""How a figure is drawn: curves over log(tokens), and final losses with one dot per seed.
+
+Enters: plain names, numbers and inks. Leaves: matplotlib figures and SVG bytes. Paper is white under every figure, so
+it reads on light and dark pages; 700 px wide; colours from Okabe and Ito (2008) for names and from plasma for numbers,
+both safe for colour-blind readers. Text stays text in the SVG. Equal input gives equal bytes.
+"""
+
+import io
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+
+from bertlab.report.layout import (
+    FAINT,
+    GREY,
+    INK,
+    ROW,
+    SIZE,
+    WIDTH,
+    Ink,
+    Label,
+    axes_for,
+    bare_axes,
+    set_ticks,
+    text_width,
+    token_ticks,
+    write_labels,
+)
+from bertlab.report.words import number
+
+Points = tuple[Sequence[float], Sequence[float]]  # x and y of the same length
+
+NAMED = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+DASHES = ("-", "--", "-.", ":")
+PALEST = 0.78  # the rest of the plasma scale is too pale on white
+STYLE: dict[Any, object] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "bertlab",
+    "font.size": SIZE,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.titlesize": SIZE,
+    "axes.titlepad": 12,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": FAINT,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "lines.solid_capstyle": "round",
+}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One setting: the curve that counts, the seeds behind it, and broken ones (runs without a result)."""
+
+    name: str
+    ink: Ink
+    main: Points
+    seeds: Sequence[Points] = ()
+    broken: Sequence[Points] = ()
+
+
+@dataclass(frozen=True)
+class Level:
+    """A horizontal reference line."""
+
+    y: float
+    name: str
+    dash: str = "--"
+
+
+def svg(draw: Callable[[], Figure]) -> bytes:
+    """Draw and return the SVG, the same bytes whatever style the reader's own matplotlib is set to."""
+    with mpl.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the viewer's fonts draw the text, not ours
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        buffer = io.BytesIO()
+        draw().savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def colours(n: int, *, ordered: bool) -> list[str]:
+    """Return `n` colours: a scale from dark to light where values are ordered, else unlike ones, repeating after 7."""
+    scale = mpl.colormaps["plasma"]
+    return [to_hex(scale(PALEST * i / max(n - 1, 1))) if ordered else NAMED[i % len(NAMED)] for i in range(n)]
+
+
+def convergence(
+    curves: Sequence[Curve],
+    levels: Sequence[Level],
+    *,
+    title: str,
+    legend: str,
+    words: Callable[[float], str] = number,
+    window: tuple[float, float] = (-math.inf, math.inf),
+) -> Figure:
+    """Draw curves over log(tokens), starting where they enter the `window` of values, so that the end stays legible."""
+    labels = [Label(curve.main[1][-1], curve.name, words(curve.main[1][-1]), curve.ink) for curve in curves]
+    axes = _frame(labels, levels, title, "tokens seen (log scale)", legend, words)
+    for curve in sorted(curves, key=lambda curve: curve.ink.bold):  # the reference lies on top
+        for x, y in curve.broken:
+            axes.plot(x, y, color=curve.ink.colour, lw=0.9, alpha=0.6, ls=(0, (1, 1.5)))
+        for x, y in curve.seeds:
+            axes.plot(x, y, color=curve.ink.colour, lw=0.6, alpha=0.4)
+        few = "o" if len(curve.main[0]) < 12 else ""
+        axes.plot(*curve.main, color=curve.ink.colour, ls=curve.ink.dash, lw=curve.ink.width, marker=few, ms=3)
+    points = [point for curve in curves for points in (curve.main, *curve.seeds) for point in zip(*points, strict=True)]
+    seen = [(x, y) for x, y in points if window[0] <= y <= window[1]] or points
+    low, high = min(seen)[0], max(seen)[0]
+    axes.set_xscale("log")
+    axes.set_xlim(low if low < high else low / 2, high)
+    set_ticks(axes, token_ticks(*axes.get_xlim()))
+    _set_heights(axes, [y for _, y in seen], levels)
+    write_labels(axes, [*labels, *_named(levels, words)], legend)
+    return cast(Figure, axes.get_figure())
+
+
+def against(
+    series: Sequence[Curve],
+    levels: Sequence[Level],
+    *,
+    title: str,
+    factor: str,
+    legend: str,
+    values: Mapping[float, str],
+    log: bool,
+) -> Figure:
+    """Draw final values against a numeric factor: a dot per seed, joined where the seed is the same; means thick."""
+    labels = [Label(one.main[1][-1], one.name, "", one.ink) for one in series if len(series) > 1]
+    axes = _frame(labels, levels, title, f"{factor}{' (log scale)' if log else ''}", legend, number)
+    for one in series:
+        for x, y in one.seeds:
+            axes.plot(x, y, color=one.ink.colour, lw=0.5, alpha=0.45, marker="o", ms=3.2, mew=0)
+        axes.plot(*one.main, color=one.ink.colour, lw=1.8, marker="o", ms=5, mfc="white", mew=1.5)
+    axes.margins(x=0.05)
+    axes.set_xscale("log" if log else "linear")
+    set_ticks(axes, sorted(values.items()))
+    _set_heights(axes, [y for one in series for _, ys in (one.main, *one.seeds) for y in ys], levels)
+    write_labels(axes, [*labels, *_named(levels, number)], legend)
+    return cast(Figure, axes.get_figure())
+
+
+def rows(names: Sequence[str], dots: Sequence[Sequence[float]], reference: float, *, title: str, legend: str) -> Figure:
+    """Draw one row per setting, top to bottom: a dot per seed, a bar at their mean, its value at the right edge."""
+    left = max(map(text_width, [*names, legend])) * 1.05 + 16
+    axes = bare_axes(left, 52.0, 1.5 * ROW * len(names), title, legend)
+    for row, values in enumerate(dots):
+        mean = float(np.mean(values))
+        axes.plot(values, [row] * len(values), "o", color=NAMED[0], ms=4.5, mew=0, alpha=0.75)
+        if len(values) > 1:
+            axes.plot([mean], [row], "|", color=INK, ms=12, mew=1.8)
+        axes.text(1.02, row, number(mean), transform=axes.get_yaxis_transform(), va="center")
+    if math.isfinite(reference):
+        axes.axvline(reference, color=GREY, lw=1, ls="--")
+    axes.set_yticks(range(len(names)), names, color=INK)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    axes.set_title(legend, loc="right", x=-4 / (WIDTH - left - 52), color=GREY)
+    return cast(Figure, axes.get_figure())
+
+
+def _frame(
+    labels: Sequence[Label], levels: Sequence[Level], title: str, below: str, legend: str, words: Callable[[float], str]
+) -> Axes:
+    axes = axes_for([*labels, *_named(levels, words)], legend, title=title, below=below)
+    for level in levels:
+        axes.axhline(level.y, color=GREY, lw=1, ls=level.dash)
+    return axes
+
+
+def _named(levels: Sequence[Level], words: Callable[[float], str]) -> list[Label]:
+    return [Label(level.y, level.name, words(level.y), Ink(GREY, level.dash)) for level in levels]
+
+
+def _set_heights(axes: Axes, ys: Sequence[float], levels: Sequence[Level]) -> None:
+    heights = [*ys, *(level.y for level in levels)]
+    margin = 0.05 * (max(heights) - min(heights)) or 0.05
+    axes.set_ylim(min(heights) - margin, max(heights) + margin)

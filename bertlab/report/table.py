@@ -1,0 +1,158 @@
+"""The table a report is made of, in one canonical order, and its CSV twins.
+
+Enters: data frames read from a tracker, rows in any order. Leaves: the same content with text as text ("" where a
+value is absent), numbers as floats, rows sorted by factors, seed and run id: equal content gives equal bytes.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from bertlab.errors import InputError
+
+RUN_COLUMNS = ("run_id", "name", "status", "params.seed")
+CURVE_COLUMNS = ("run_id", "metric", "step", "tokens", "value")
+FACTS = ("title", "command")
+FILES = ("runs.csv", "curves.csv", "facts.json")
+TRACKER_INFINITY = 1e300  # MLflow's SQL store keeps infinity as the largest double
+
+
+@dataclass(frozen=True, eq=False)
+class RunTable:
+    """Runs (one row each), curves (long: run_id, metric, step, tokens, value) and facts (what the runs do not say)."""
+
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    facts: dict[str, str]
+
+
+def canonical(table: RunTable) -> RunTable:
+    """Return the table with checked columns, plain types and sorted rows and columns.
+
+    Rows sort by swept factor (numerically where numeric), seed, run id. Raises InputError naming what is missing.
+    """
+    facts = _facts(table.facts)
+    runs = _runs(table.runs)
+    columns = [f"params.{factor}" for factor in declared_factors(runs, facts)] + ["params.seed"]
+    keys = [(*map(natural, row), run) for *row, run in runs[[*columns, "run_id"]].itertuples(index=False)]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    runs = runs.iloc[order].reset_index(drop=True)
+    return RunTable(runs, _curves(table.curves, set(runs["run_id"])), facts)
+
+
+def declared_factors(runs: pd.DataFrame, facts: Mapping[str, str]) -> list[str]:
+    """Return the swept keys other than the seed: those of `facts["factors"]`, else every parameter that varies."""
+    if "factors" not in facts:
+        return [name.removeprefix("params.") for name in free_params(runs) if varies(runs, name)]
+    factors = [factor for factor in dict.fromkeys(facts["factors"].split()) if factor != "seed"]
+    for factor in factors:
+        if f"params.{factor}" not in runs:
+            raise InputError(
+                f"facts.factors names {factor}, but the runs have no column params.{factor}; "
+                "log that parameter or drop it from the factors"
+            )
+    return factors
+
+
+def free_params(runs: pd.DataFrame) -> list[str]:
+    """Return the parameter columns other than the seed and its copies (a stream that repeats the seed, say)."""
+    params = [str(column) for column in runs.columns if str(column).startswith("params.")]
+    return [column for column in params if not runs[column].equals(runs["params.seed"])]
+
+
+def varies(runs: pd.DataFrame, column: str) -> bool:
+    """True when the runs differ in this column; absent counts as a value."""
+    return len(set(runs[column])) > 1
+
+
+def natural(text: str) -> tuple[int, float, str]:
+    """Sort key: numbers by value and before words, words by spelling."""
+    value = as_number(text)
+    return (1, 0.0, text) if math.isnan(value) else (0, value, text)
+
+
+def as_number(text: str) -> float:
+    """Return the finite number a parameter spells, else NaN."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def read_table(folder: Path) -> RunTable:
+    """Read the CSV twins and facts that a report left in `folder`; `write_report` of it gives the same bytes."""
+    for name in FILES:
+        if not (folder / name).is_file():
+            raise InputError(f"a report folder must hold {', '.join(FILES)}; {folder} has no {name}")
+    runs, curves = (pd.read_csv(folder / name, dtype=str, keep_default_na=False) for name in FILES[:2])
+    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    return canonical(RunTable(runs, curves, facts))
+
+
+def table_files(table: RunTable) -> dict[str, bytes]:
+    """Return the twins of a canonical table: file name -> bytes. Floats are written so that they read back exactly."""
+    facts = json.dumps(table.facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    texts = [table.runs.to_csv(index=False, lineterminator="\n"), table.curves.to_csv(index=False, lineterminator="\n")]
+    return {name: text.encode() for name, text in zip(FILES, [*texts, facts], strict=True)}
+
+
+def _facts(facts: Mapping[str, str]) -> dict[str, str]:
+    for name in FACTS:
+        if not facts.get(name, "").strip():
+            raise InputError(f"facts must hold a {name} for the report, got none; add facts[{name!r}]")
+    if math.isnan(as_number(facts.get("floor", "0.8"))):
+        raise InputError(f"facts.floor must be a number of nats, got {facts['floor']!r}; choose for example 0.8")
+    return dict(facts)
+
+
+def _runs(runs: pd.DataFrame) -> pd.DataFrame:
+    _require(runs, RUN_COLUMNS, "runs")
+    if runs.empty:
+        raise InputError("a report needs at least one run, got none; check the experiment name and the filter")
+    if (repeated := runs["run_id"][runs["run_id"].duplicated()]).any():
+        raise InputError(f"runs must list each run once, got {repeated.iloc[0]} twice; drop the repeated row")
+    columns = [*RUN_COLUMNS[:3], *sorted(set(runs.columns) - set(RUN_COLUMNS[:3]))]
+    return pd.DataFrame({name: _numbers(runs, name) if _is_metric(name) else _texts(runs, name) for name in columns})
+
+
+def _curves(curves: pd.DataFrame, known: set[str]) -> pd.DataFrame:
+    _require(curves, CURVE_COLUMNS, "curves")
+    frame = pd.DataFrame({name: _texts(curves, name) for name in ("run_id", "metric")})
+    if strangers := sorted(set(frame["run_id"]) - known):
+        raise InputError(f"curves must belong to the runs, got run_id {strangers[0]}; add that run or drop its curves")
+    for name in ("step", "tokens"):
+        values = _numbers(curves, name)
+        if not np.isfinite(values).all():
+            raise InputError(f"curves.{name} must be a whole number in every row, got an empty one; log it every point")
+        frame[name] = values.astype("int64")
+    frame["value"] = _numbers(curves, "value")
+    return frame.sort_values(list(CURVE_COLUMNS), kind="stable", ignore_index=True)
+
+
+def _require(frame: pd.DataFrame, columns: tuple[str, ...], what: str) -> None:
+    if missing := [name for name in columns if name not in frame]:
+        raise InputError(
+            f"{what} must have the column {missing[0]}, got {', '.join(map(str, frame.columns)) or 'none'}"
+        )
+
+
+def _is_metric(name: str) -> bool:
+    return name.startswith("metrics.")
+
+
+def _texts(frame: pd.DataFrame, name: str) -> "pd.Series[str]":
+    texts = ["" if value is None or value != value else str(value) for value in frame[name]]
+    return pd.Series(texts, index=range(len(frame)), dtype=object)
+
+
+def _numbers(frame: pd.DataFrame, name: str) -> "pd.Series[float]":
+    # float() reads back exactly what was written; pandas' own parsers may miss the last bit
+    numbers = np.array([math.nan if value is None or value == "" else float(value) for value in frame[name]])
+    numbers[np.abs(numbers) > TRACKER_INFINITY] *= math.inf
+    return pd.Series(numbers, index=range(len(frame)), dtype="float64")

@@ -1,0 +1,65 @@
+"""Numbers and names as a reader wants them: sensible digits, signs, thousands, and markdown that cannot misfire."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+
+from bertlab.stats.interval import Interval
+
+DASH = "–"
+MINUS = "−"
+# an underscore inside a word starts no emphasis, so tokens_per_second stays as it is
+SPECIAL = re.compile(r"[\\`*\[\]<>|~$&#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+
+
+def escape(text: str) -> str:
+    """Return the text on one line with every character that markdown could interpret escaped."""
+    return SPECIAL.sub(lambda match: "\\" + match[0], " ".join(text.split()))
+
+
+def number(value: float, decimals: int = 3) -> str:
+    """Write a value with fixed decimals and separated thousands; a dash when it is not finite."""
+    if not math.isfinite(value):
+        return DASH
+    text = f"{abs(value):,.{decimals}f}"
+    return text if value >= 0 or not text.strip("0.,") else MINUS + text
+
+
+def signed(value: float, decimals: int = 3) -> str:
+    """Write a difference with its sign; what rounds to zero has none."""
+    text = number(value, decimals)
+    return "+" + text if value > 0 and text.strip("0.,") and text != DASH else text
+
+
+def percent(share: float) -> str:
+    """Write a share of one in per cent with one decimal, without the sign (it stands in the header)."""
+    return number(100 * share, 1)
+
+
+def count(value: float) -> str:
+    """Write a whole number with separated thousands."""
+    return number(value, 0)
+
+
+def between(interval: Interval, decimals: int = 3) -> str:
+    """Write the two ends of an interval; a dash when there is none."""
+    if not math.isfinite(interval.low):
+        return DASH
+    return f"{signed(interval.low, decimals)} to {signed(interval.high, decimals)}"
+
+
+def listing(items: Iterable[str]) -> str:
+    """Join as in speech: a, b and c."""
+    *head, last = ["", *items]
+    return f"{', '.join(head[1:])} and {last}" if head[1:] else last
+
+
+def plural(n: int, noun: str) -> str:
+    """Write a count with its noun: 1 seed, 3 seeds."""
+    return f"{count(n)} {noun}" if n == 1 else f"{count(n)} {noun}s"
+
+
+def grid(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
+    """Write a markdown table; the first `left` columns hold names, the others numbers aligned right."""
+    rule = ["---" if column < left else "---:" for column in range(len(header))]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])

@@ -1,0 +1,54 @@
+"""Train one run or a sweep: `python -m bertlab.run [-m] [key=value ...]`.
+
+A run is composed from conf/, identified, built, trained, evaluated and recorded. With -m every comma-separated value is
+swept, and the sweep's report is written at its end. `--help` shows all groups and keys.
+"""
+
+import logging
+import os
+import signal
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from bertlab.compose import CONF, choices, resolved
+from bertlab.explain import explain, one_line_errors
+from bertlab.outcome import Outcome
+
+log = logging.getLogger(__name__)
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="run")
+def job(config: DictConfig) -> Outcome:
+    """Run one job. Alone, an error ends the program; in a sweep it is the job's outcome and the others go on."""
+    from bertlab.job import train  # only now: a composition error must come at once
+
+    signal.signal(signal.SIGTERM, _terminate)
+    overrides = list(HydraConfig.get().overrides.task)
+    if HydraConfig.get().mode == RunMode.RUN:
+        with one_line_errors():
+            train(resolved(config), choices(), overrides)
+        return Outcome(tuple(overrides))
+    try:
+        train(resolved(config), choices(), overrides)
+    except Exception as error:
+        log.exception("the run failed", exc_info=error)
+        return Outcome(tuple(overrides), explain(error) or f"{type(error).__name__}: {error}")
+    return Outcome(tuple(overrides))
+
+
+def _terminate(signum: int, _: object) -> None:
+    raise SystemExit(128 + signum)
+
+
+def main() -> None:
+    """Enter from the command line."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors to us instead of printing them its way
+    with one_line_errors():
+        job()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Student's t intervals over a handful of independent replicates (pre-training seeds).
+
+Enters: one number per seed. Leaves: mean, spread and interval. With 3 to 10 seeds the t interval keeps its nominal
+coverage, where the percentile bootstrap does not (Student 1908; for n = 3 the bootstrap covers about 75 % at 95 %).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over `n` replicates, its two-sided interval, and the standard deviation of one replicate (n - 1)."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+    sd: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        """True when both ends lie on the same side of zero; False when there is no interval."""
+        return self.low > 0 or self.high < 0
+
+
+def mean_t(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Interval for the mean of independent values: mean +- t(level, n - 1) * sd / sqrt(n).
+
+    `values` [n], finite. Fewer than two values have no spread: sd, low and high are NaN; none at all, the mean too.
+    Raises ValueError for values that are not finite and for a level outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie in (0, 1), got {level}")
+    sample = np.asarray(values, dtype=np.float64).ravel()
+    if not np.isfinite(sample).all():
+        raise ValueError(f"values must be finite, got {sample.tolist()}; decide first what a missing replicate means")
+    n = sample.size
+    if n < 2:
+        return Interval(float(sample[0]) if n else math.nan, math.nan, math.nan, n, math.nan)
+    mean, sd = float(sample.mean()), float(sample.std(ddof=1))
+    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * sd / math.sqrt(n)
+    return Interval(mean, mean - half, mean + half, n, sd)
+
+
+def paired_t(differences: ArrayLike, level: float = 0.95) -> Interval:
+    """Interval for the mean of paired differences, one per seed: d_s = arm(s) - reference(s).
+
+    What both arms owe to the seed (weights, data order, masks) cancels inside each d_s, so only the seed-to-seed
+    spread of the *difference* widens the interval. Rule and errors as in `mean_t`.
+    """
+    return mean_t(differences, level)

@@ -1,0 +1,24 @@
+"""The vocabulary: which id is which token. The five special tokens of BERT always come first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+PAD, UNK, CLS, SEP, MASK = range(len(SPECIALS))
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens in the order of their ids; `tokens[:5]` are the special tokens."""
+
+    tokens: Sequence[str]
+
+    @property
+    def size(self) -> int:
+        """Number of tokens V, special tokens included."""
+        return len(self.tokens)
+
+    @property
+    def first_real(self) -> int:
+        """Id of the first token that is not special; the real vocabulary is [first_real, size)."""
+        return len(SPECIALS)

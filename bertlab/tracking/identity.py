@@ -1,0 +1,107 @@
+"""Identity: which settings and which code a result depends on.
+
+A run's key is the hash of its semantic configuration (all that can change a result) and of the data's fingerprint.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mlflow.entities import Dataset
+
+from bertlab import __version__
+from bertlab.cache import digest
+from bertlab.data.store import TokenStore
+from bertlab.tracking.mlflow import Description
+
+NOT_SEMANTIC = (
+    "output_dir",
+    "tracking",
+    "trainer.accelerator",
+    "trainer.threads",
+    "trainer.points",
+    "trainer.progress",
+)
+IDENTIFYING = ("data", "model", "seed", "budget.tokens")  # parameters of every run
+RESULT_ROOMS = ("data", "tokenizer", "pairs", "mask", "model", "objective", "evaluation", "train")
+RESULT_MODULES = ("streams.py", "batch.py", "optimizer.py", "schedule.py")
+
+
+def semantic(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of the configuration without what cannot change a result: paths, threads, progress, tracking."""
+    return _without(config, frozenset(NOT_SEMANTIC), "")
+
+
+def _without(config: Mapping[str, Any], dropped: frozenset[str], prefix: str) -> dict[str, Any]:
+    return {
+        name: _without(value, dropped, f"{prefix}{name}.") if isinstance(value, Mapping) else value
+        for name, value in config.items()
+        if f"{prefix}{name}" not in dropped
+    }
+
+
+def run_key(config: Mapping[str, Any], data_fingerprint: str) -> str:
+    """Return the key of a run: equal keys, equal results (with equal code)."""
+    return digest(semantic(config), data_fingerprint)
+
+
+def code_fingerprint() -> str:
+    """Hash the source of every module that can change a result."""
+    package = Path(__file__).parents[1]
+    paths = [package / name for name in RESULT_MODULES]
+    paths += [path for room in RESULT_ROOMS for path in (package / room).rglob("*.py")]
+    total = hashlib.sha256()
+    for path in sorted(paths):
+        total.update(
+            f"{path.relative_to(package).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode()
+        )
+    return total.hexdigest()[:16]
+
+
+def describe(
+    config: Mapping[str, Any], chosen: Mapping[str, str], overrides: Sequence[str], store: TokenStore
+) -> Description:
+    """Name a run by what sets it apart, and say what it is made of.
+
+    `chosen` holds the option of each config group, `overrides` what was said on the command line.
+    """
+    said = [override.lstrip("+~").partition("=")[0].partition("@")[0] for override in overrides]
+    own = [key for key in said if not key.startswith(("tracking.", "output_dir", "trainer", "hydra"))]
+    factors = config["tracking"]["factors"]
+    params = {key: _value(key, config, chosen) for key in (*IDENTIFYING, *own, *factors)}
+    named = factors or [key for key in own if key not in ("data.files",)]
+    fingerprint = store.fingerprint
+    tags = {
+        "bertlab.key": run_key(config, fingerprint),
+        "bertlab.config": digest(config),
+        "bertlab.code": code_fingerprint(),
+        "bertlab.version": __version__,
+        "bertlab.corpus": fingerprint,
+        "bertlab.data": f"{store.facts['source']}; training {store.facts['train']}; held out {store.facts['valid']}",
+        "bertlab.licence": store.facts.get("licence", "not stated"),
+        "bertlab.evaluation": _yardstick(config["evaluation"]),
+        "bertlab.length": str(config["batch"]["length"]),
+    }
+    if config["tracking"]["baseline"] is not None:
+        tags["bertlab.baseline"] = str(config["tracking"]["baseline"]).lower()
+    profile = json.dumps(dict(store.facts))
+    data = Dataset(chosen["data"], fingerprint, "bertlab", json.dumps({"data": config["data"]}), profile=profile)
+    name = " ".join(f"{key}={params[key]}" for key in named) or "default"
+    return Description(name, params, tags, yaml.safe_dump(dict(config), sort_keys=False), data)
+
+
+def _value(key: str, config: Mapping[str, Any], chosen: Mapping[str, str]) -> str:
+    if key in chosen:
+        return chosen[key]
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return str(value)
+
+
+def _yardstick(evaluation: Mapping[str, Any]) -> str:
+    share = f"{100 * evaluation['rate']:g} % of the tokens replaced by [MASK]"
+    return f"{evaluation['sequences']} held-out sequences at most, {share}, the same ones for every run"

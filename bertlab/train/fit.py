@@ -1,0 +1,82 @@
+"""Fitting: a module and its batches -> a trained module, with Lightning's trainer."""
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.callbacks import TQDMProgressBar
+
+from bertlab.batch import Batch
+from bertlab.errors import InputError, closed_interval, whole_number
+from bertlab.train.module import Pretraining
+from bertlab.train.recorder import Recorder
+
+
+class Hardware:
+    """Where and how a run trains; none of it is part of a run's identity but `precision` and `clip`."""
+
+    def __init__(
+        self, *, accelerator: str, threads: int | None, precision: str, clip: float, points: int, progress: bool
+    ) -> None:
+        self.accelerator, self.precision, self.progress = accelerator, precision, progress
+        self.threads = None if threads is None else whole_number("trainer.threads", threads, 1)
+        self.clip = closed_interval("trainer.clip", clip, 0, 1e9)
+        self.points = whole_number("trainer.points", points, 1)
+
+    def fit(self, module: Pretraining, batches: Callable[[int], Batch], recorder: Recorder) -> None:
+        """Train for the planned steps. Raises InputError for hardware or precision that this machine lacks."""
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        try:
+            trainer = self._trainer(recorder)
+        except (ValueError, RuntimeError, MisconfigurationException) as error:
+            raise InputError(f"trainer={self.accelerator}, {self.precision} cannot run here: {error}") from error
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning")  # its advice does not fit our batches
+            trainer.fit(module, train_dataloaders=Steps(batches, recorder.plan.total))
+
+    def _trainer(self, recorder: Recorder) -> pl.Trainer:
+        logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+        bar: list[pl.Callback] = [SpeedBar(recorder)] if self.progress else []
+        return pl.Trainer(
+            accelerator=self.accelerator,
+            devices=1,
+            precision=self.precision,  # type: ignore[arg-type]
+            max_steps=recorder.plan.total,
+            max_epochs=1,
+            gradient_clip_val=self.clip or None,
+            callbacks=[recorder, *bar],
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=self.progress,
+        )
+
+
+class Steps:
+    """The batches of a run in order, as Lightning wants them."""
+
+    def __init__(self, batches: Callable[[int], Batch], total: int) -> None:
+        self._batches, self._total = batches, total
+
+    def __len__(self) -> int:
+        return self._total
+
+    def __iter__(self) -> Iterator[Batch]:
+        return map(self._batches, range(self._total))
+
+
+class SpeedBar(TQDMProgressBar):
+    """Progress bar with tokens per second; steps and the remaining time are tqdm's own."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        super().__init__(refresh_rate=20)
+        self._recorder = recorder
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """Return what stands behind the bar."""
+        return {"tokens/s": f"{self._recorder.progress.as_metrics()['perf/tokens_per_second']:,.0f}"}

@@ -1,0 +1,108 @@
+"""The recorder: watches training, evaluates at the planned steps, and hands points to whoever keeps them.
+
+A point is a step and named numbers: `train/` (means since the last point), `eval/` (common evaluation) and `perf/`,
+which carries every axis a budget may be counted in: tokens, predicted tokens, FLOPs and seconds of training.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from bertlab.batch import Batch
+from bertlab.evaluation.score import Evaluation
+from bertlab.model.flops import Flops
+from bertlab.train.module import Pretraining
+
+Record = Callable[[int, Mapping[str, float]], None]  # (step, numbers)
+
+
+@dataclass
+class Progress:
+    """What a run has used so far."""
+
+    tokens: int = 0  # positions, padding included
+    predicted_tokens: int = 0
+    flops: float = 0.0  # forward and backward
+    seconds: float = 0.0  # of training, evaluation left out
+
+    def as_metrics(self) -> dict[str, float]:
+        """Name the axes for tracking."""
+        metrics = {f"perf/{name}": float(value) for name, value in vars(self).items()}
+        return metrics | {"perf/tokens_per_second": self.tokens / self.seconds if self.seconds else 0.0}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """At which steps (counted from 1) something is logged."""
+
+    total: int
+    train: frozenset[int]
+    evaluate: frozenset[int]
+
+
+class Recorder(pl.Callback):
+    """Logs points at the planned steps; stops the run when the loss is no longer finite."""
+
+    def __init__(self, plan: Plan, evaluation: Evaluation, flops: Flops, record: Record) -> None:
+        self.plan, self.evaluation, self.flops, self._record = plan, evaluation, flops, record
+        self.progress, self.diverged = Progress(), False
+        self._window = _Window()
+        self._started = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Count the step and log what is planned for it."""
+        assert isinstance(module, Pretraining)
+        step = trainer.global_step
+        self.progress.tokens += batch.ids_BL.numel()
+        self.progress.predicted_tokens += len(batch.target_M)
+        self.progress.flops += self.flops.of_step(batch)
+        self._window.add(module.losses)
+        if step not in self.plan.train and step not in self.plan.evaluate:
+            return
+        self.progress.seconds += time.monotonic() - self._started
+        point = self.progress.as_metrics()
+        if step in self.plan.train:
+            losses = self._window.means()
+            point |= {f"train/{name}": value for name, value in losses.items() if math.isfinite(value)}
+            point["train/lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+            self.diverged = trainer.should_stop = not all(map(math.isfinite, losses.values()))
+        if step in self.plan.evaluate and not self.diverged:
+            point |= {f"eval/{name}": value for name, value in self.evaluation.score(module.model).items()}
+        self._record(step, point)
+        self._started = time.monotonic()
+
+
+@dataclass
+class _Window:
+    """Sums losses on the device until a point is logged, so that no step waits for it."""
+
+    sums: dict[str, Tensor] = field(default_factory=dict)
+    steps: int = 0
+
+    def add(self, losses: Mapping[str, Tensor]) -> None:
+        self.steps += 1
+        for name, loss in losses.items():
+            self.sums[name] = self.sums[name] + loss if name in self.sums else loss
+
+    def means(self) -> dict[str, float]:
+        means = {name: (total / self.steps).item() for name, total in self.sums.items()}
+        self.sums, self.steps = {}, 0
+        return means
+
+
+def plan(total: int, points: int, evaluate: list[int]) -> Plan:
+    """Spread `points` training points evenly over the steps; the last step is always one."""
+    every = {round(step) for step in torch.linspace(total / points, total, points).tolist()} if points else set()
+    return Plan(total, frozenset({max(step, 1) for step in every} | {total}), frozenset(evaluate))

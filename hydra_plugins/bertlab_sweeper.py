@@ -1,0 +1,44 @@
+"""Hydra's door to bertlab's sweeps. Hydra imports every plugin at start, so this stays light."""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+
+@dataclass
+class BertlabSweeperConf:
+    """Configuration of the sweeper: as Hydra's basic one, a grid over comma-separated values."""
+
+    _target_: str = "hydra_plugins.bertlab_sweeper.BertlabSweeper"
+    params: dict[str, str] | None = None
+
+
+ConfigStore.instance().store(group="hydra/sweeper", name="bertlab", node=BertlabSweeperConf, provider="bertlab")
+
+
+class BertlabSweeper(BasicSweeper):
+    """Expands the grid as Hydra's basic sweeper does and gives it to bertlab, which tracks, runs and reports it."""
+
+    def __init__(self, params: dict[str, str] | None = None) -> None:
+        super().__init__(max_batch_size=None, params=params)
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run the grid through the configured launcher; one failing job neither stops nor hides the others."""
+        from bertlab.sweep import Grid, run_grid
+
+        assert self.config is not None
+        assert self.hydra_context is not None
+        assert self.launcher is not None
+        loader = self.hydra_context.config_loader
+        overrides = OverridesParser.create(config_loader=loader).parse_overrides([*self._parse_config(), *arguments])
+        jobs = self.split_arguments(overrides, None)[0]
+        factors = [override.get_key_element() for override in overrides if override.is_sweep_override()]
+        fixed = [str(override.input_line) for override in overrides if not override.is_sweep_override()]
+        folder = Path(self.config.hydra.sweep.dir)  # read before any job is composed: all share its time stamp
+        compose = partial(loader.load_sweep_config, self.config)
+        return run_grid(Grid(jobs, factors, fixed), compose, self.launcher, folder)
