@@ -36,17 +36,17 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
     Raises InputError when the cache folder cannot be written. What `build` raises passes through and leaves no entry.
     """
     entry = cache_root() / kind / key
-    if entry.is_dir():
-        return entry
     try:
+        if entry.is_dir():
+            return entry
         entry.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{entry}.lock")
-        with lock:
-            return entry if entry.is_dir() else _build(entry, build)
-    except PermissionError as error:
+        lock = FileLock(f"{entry}.lock").acquire()
+    except OSError as error:
         raise InputError(
             f"the cache folder must be writable, got {cache_root()} ({error.strerror}); set BERTLAB_CACHE to another"
         ) from error
+    with lock:
+        return entry if entry.is_dir() else _build(entry, build)
 
 
 def _build(entry: Path, build: Callable[[Path], None]) -> Path:

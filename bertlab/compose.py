@@ -1,7 +1,9 @@
 """Composing a run: where the configs are, and the parts that a config names. Imports nothing heavy by itself."""
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,25 @@ def build_parts(config: Mapping[str, Any]) -> Parts:
     for key, target in _targets(config, ""):
         if not target.startswith("bertlab."):
             raise InputError(f"{key}._target_ must name a part of bertlab, got {target}; choose an option of the group")
-    return Parts(**{name: instantiate(config[name], _convert_="all") for name in Parts.__annotations__})
+    parts = instantiate({name: config[name] for name in Parts.__annotations__}, _convert_="all")
+    for name, part in parts.items():
+        _check_keywords(part, name)
+    return Parts(**parts)
+
+
+def _check_keywords(part: Any, key: str) -> None:
+    """Refuse a key that a factory does not know now, rather than when it is called."""
+    if not isinstance(part, partial):
+        return
+    known = inspect.signature(part.func).parameters.values()
+    names = {parameter.name for parameter in known}
+    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known)
+    for name, value in part.keywords.items():
+        if name not in names and not (open_ended and isinstance(value, partial)):
+            raise InputError(
+                f"{key}.{name} is not a key of this part; choose one of {', '.join(sorted(names & set(part.keywords)))}"
+            )
+        _check_keywords(value, f"{key}.{name}")
 
 
 def _targets(value: Any, key: str) -> Iterator[tuple[str, str]]:

@@ -33,7 +33,7 @@ def shares(key: str, values: object, names: Sequence[str]) -> tuple[float, ...]:
     """Return `values` when they are one share per name, none negative, that sum to 1. Raises InputError."""
     wanted = ", ".join(names)
     if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != len(names):
-        raise InputError(f"{key} must hold {len(names)} shares ({wanted}), got {values}")
+        raise InputError(f"{key} must hold {len(names)} shares ({wanted}), got {values}; give one each")
     numbers = tuple(closed_interval(f"{key} ({name})", value, 0, 1) for name, value in zip(names, values, strict=True))
     if abs(sum(numbers) - 1) > 1e-9:
         listed = ", ".join(f"{number:g}" for number in numbers)

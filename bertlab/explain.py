@@ -47,7 +47,7 @@ def explain(error: BaseException) -> str | None:
     for cause in _causes(error):
         match cause:
             case InputError():
-                return str(cause)
+                return _line(str(cause))
             case MissingMandatoryValue():
                 return f"{cause.full_key} must be given; add {cause.full_key}=... to the command line"
             case MissingConfigException(missing_cfg_file=str(missing), options=list(options)):

@@ -42,6 +42,13 @@ class Job:
         model: Bert = self.parts.model(self.store.vocabulary.size, self.form.length)
         return model
 
+    def check(self) -> None:
+        """Raise InputError for a model, an optimiser or hardware that cannot train; the model has no memory here."""
+        with torch.device("meta"):
+            model = self.build_model()
+        self.parts.optimizer(model)
+        self.parts.trainer.check()
+
 
 def prepare_job(config: Mapping[str, Any]) -> Job:
     """Build the parts and open the data. Raises InputError for whatever in the configuration cannot run."""
@@ -62,10 +69,8 @@ def count_steps(tokens: int, batch_tokens: int) -> int:
 
 
 def check(config: Mapping[str, Any]) -> None:
-    """Raise InputError for whatever would stop `train` at its start; the model is built without its memory."""
-    job = prepare_job(config)
-    with torch.device("meta"):
-        job.build_model()
+    """Raise InputError for whatever would stop `train` at its start."""
+    prepare_job(config).check()
 
 
 def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[str]) -> None:
@@ -76,6 +81,7 @@ def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[
     tracking = build_parts(config).tracking
     tracking.connect()  # an unreachable store is an error before any work
     job = prepare_job(config)
+    job.check()
     model = job.build_model()
     initialise(model, job.streams)
     module = Pretraining(model, job.parts.objective, job.parts.optimizer, job.parts.schedule, job.steps, job.streams)

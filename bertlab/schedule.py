@@ -14,4 +14,4 @@ class Linear:
         rise = self.warmup * total
         if step + 1 <= rise:
             return (step + 1) / rise
-        return (total - step) / max(total - rise, 1)
+        return min((total - step) / max(total - rise, 1), 1)  # the peak may lie between two steps

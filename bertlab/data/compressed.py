@@ -13,9 +13,13 @@ import pyarrow as pa
 from bertlab.errors import InputError
 
 
+def _open_plain(path: Path) -> BufferedIOBase:
+    return path.open("rb")
+
+
 def _open_zstd(path: Path) -> BufferedIOBase:
     # pyarrow's reader, as that of the package zstandard takes a file that is cut short for a complete one
-    return BufferedReader(pa.input_stream(path, compression="zstd"))  # type: ignore[no-untyped-call]
+    return BufferedReader(pa.input_stream(path, compression="zstd"))
 
 
 OPENERS: dict[str, Callable[[Path], BufferedIOBase]] = {".gz": gzip.GzipFile, ".xz": lzma.LZMAFile, ".zst": _open_zstd}
@@ -24,7 +28,7 @@ OPENERS: dict[str, Callable[[Path], BufferedIOBase]] = {".gz": gzip.GzipFile, ".
 @contextmanager
 def decompressed(path: Path) -> Iterator[BufferedIOBase]:
     """Open a file to read its bytes, decompressed as the suffix says (.gz, .xz, .zst, anything else: as it is)."""
-    with file_errors(path), OPENERS.get(path.suffix, lambda plain: plain.open("rb"))(path) as stream:
+    with file_errors(path), OPENERS.get(path.suffix, _open_plain)(path) as stream:
         yield stream
 
 

@@ -77,7 +77,7 @@ class Docs:
         with (
             fast_and_quiet(),
             (folder / FILE).open("wb") as file,
-            gzip.GzipFile("", "wb", mtime=0, fileobj=file) as out,
+            gzip.GzipFile("", "wb", 6, file, mtime=0) as out,
         ):
             for document in harvest(sources):
                 out.write(json.dumps({"id": document.id, "text": document.text}).encode() + b"\n")

@@ -17,8 +17,8 @@ NOTE = re.compile(
 )
 HEADING = re.compile(r"^(\S.*)\n([-=~^*#\"'+.])\2{2,}[ \t]*$", re.M)
 TABLES = re.compile(  # headings (most are numpydoc's) whose sections hold tables, code or citations
-    r"\s*(?:(?:other |keyword )?(?:parameters|arguments)|attributes|methods|fields|options|returns|yields|receives|raises"
-    r"|warns|see also|references|bibliography|citations|examples?|usage|inputs?|outputs?|shape)[\s:]*",
+    r"\s*(?:(?:other |keyword )?(?:parameters|arguments)|attributes|methods|fields|options|returns|yields|receives"
+    r"|raises|warns|see also|references|bibliography|citations|examples?|usage|inputs?|outputs?|shape)[\s:]*",
     re.I,
 )
 NOT_TEXT = re.compile(r"^(?:[ \t]|>>>|\.\.|:[\w ,*.]+:|@\w|[-*+•|=] |\(?(?:\d{1,2}|[a-z])[.)] |\[\w+\] )", re.M)
@@ -30,10 +30,7 @@ MARKUP = [  # undone in this order; what is left of it afterwards makes `is_pros
     (re.compile(r"\[([^\]]+)\]\([^)]+\)"), r"\1"),
     (re.compile(r"(``?)[~!.]*([^`]+)\1_{0,2}"), r"\2"),  # literals and references
     (re.compile(r"\$([\w ,.()+/-]+)\$"), r"\1"),  # formulas without commands
-    (
-        re.compile(r" \[(?<! in \[)(?<! by \[)(?<! of \[)(?<! to \[)(?<!from \[)(?<!see \[)(?<!and \[)#?\w*\]_", re.I),
-        "",
-    ),  # footnotes
+    (re.compile(r" \[(?<! in \[| by \[| of \[| to \[|see \[|and \[|rom \[)#?\w*\]_", re.I), ""),  # footnotes
     (re.compile(r"(?<![\w*])(\*{1,2})(\S(?:[^*]*\S)?)\1(?![\w*])"), r"\2"),  # emphasis
     (re.compile(r"\\ ?(?=\W)"), ""),  # escapes
     (re.compile(r"(?<=[.!?]) [^.!?]*:$"), ""),  # a last sentence that introduces a list or code
@@ -41,16 +38,17 @@ MARKUP = [  # undone in this order; what is left of it afterwards makes `is_pros
 SIGN = re.compile(r"[`\[$*\\]|:$")  # without one of these there is nothing to undo, which saves half the time
 TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\u00a0": " "})
 
-SENTENCE_END = re.compile(r"[.!?][\"')]*(?= [A-Z\"'(]|$)")
+SENTENCE_END = re.compile(r"[.!?](?<!e\.g\.)(?<!i\.e\.)(?<!etc\.)[\"')]*(?= [A-Z\"'(]|$)")
 WHOLE_SENTENCES = re.compile(r"[A-Z\"'(].*[.!?][\"')]*")
-NOISE = re.compile(r"[^ -~]|[\\{}<>|=`^$~@#*\[\]]|:\w+:|://|www\.|%[(\w]| \(\)| [.,;:](?: |$)|(?: |^)--?[a-z]")
+NOISE = re.compile(
+    r"[^ -~]|[^\W_]_(?!\w)|[\\{}<>|=`^$~@#*\[\]]|:\w+:|://|www\.|%[(\w]| \(\)| [.,;:](?: |$)|(?: |^)--?[a-z]"
+)
 CODE = re.compile(r"[_(/:](?<=\w.)(?=[\w):])|\.(?<=[A-Za-z_]{2}\.)(?=[A-Za-z_])")  # as in a_b, f(x), a/b, a::b, ab.c
 WORD = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
-FUNCTION_WORD = re.compile(
-    r"\b(?:an?|and|are|as|at|be|been|but|by|can|do|does|for|from|has|have|if|in|into|is|its?|may|must|no|not|of|on|one|or"
-    r"|other|should|so|such|than|that|the|their|them|then|there|these|they|this|to|used?|was|were|what|when|where|which"
-    r"|while|will|with|would|you|your)\b",
-    re.I,
+FUNCTION_WORDS = frozenset(
+    "a an and are as at be been but by can do does for from has have if in into is it its may must no not of on one or"  # noqa: SIM905
+    " other should so such than that the their them then there these they this to use used was were what when where"
+    " which while will with would you your".split()
 )
 
 
@@ -86,8 +84,10 @@ def is_prose(text: str) -> bool:
     """Tell whether a paragraph reads as English: whole sentences, no markup, hardly any code, enough function words."""
     if not WHOLE_SENTENCES.fullmatch(text) or NOISE.search(text):
         return False
-    words, common, code = (len(pattern.findall(text)) for pattern in (WORD, FUNCTION_WORD, CODE))
-    return words >= 5 and common >= 0.2 * words and code <= 0.1 * words
+    words = WORD.findall(text)
+    if len(words) < 5 or len(CODE.findall(text)) > 0.1 * len(words):
+        return False
+    return sum(word.lower() in FUNCTION_WORDS for word in words) >= 0.2 * len(words)
 
 
 def count_sentences(text: str) -> int:

@@ -66,7 +66,7 @@ class Hub:
         """Name the dataset, its licence as far as it states one, and the rows of each split."""
         local = Path(self.path).expanduser()
         parts = (local.resolve().name if local.exists() else self.path, self.config, self.revision)
-        licences = {table.info.license for table in self._tables.values()} - {""}
+        licences = set(filter(None, (table.info.license for table in self._tables.values())))
         return {
             "source": f"Hugging Face dataset {', '.join(part for part in parts if part)}",
             "licence": ", ".join(sorted(licences)) or "not stated by the dataset",
@@ -130,12 +130,13 @@ def load(path: str, config: str | None, revision: str | None) -> dict[str, Any]:
             "check the path, the name and the connection"
         ) from error
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        general = isinstance(error, datasets.exceptions.DatasetGenerationError)  # says only that there was an error
+        reason = _first_line(error.__cause__ or error if general else error)
         raise InputError(
-            f"data.path and data.name must be a dataset that can be read, got {path!r} and {config!r} "
-            f"({_first_line(error)}); check the names and the files"
+            f"data.path and data.name must be a dataset that can be read, got {path!r} and {config!r} ({reason}); "
+            "check the names and the files"
         ) from error
 
 
 def _first_line(error: BaseException) -> str:
-    """Say what went wrong at the bottom of it: the library wraps its errors in general ones."""
-    return str(error.__cause__ or error).strip().partition("\n")[0]
+    return str(error).strip().partition("\n")[0]

@@ -24,7 +24,7 @@ from bertlab.data.sentences import sentences
 from bertlab.data.store import TokenStore, read_store
 from bertlab.errors import InputError
 
-VERSION = "store-1"  # change it whenever the same corpus would give other arrays
+VERSION = "store-2"  # change it whenever the same corpus would give other arrays
 HELD_OUT = 0.05  # share of documents held out when the source names no split
 FEWEST = 2  # documents a split needs: a next-sentence pair may take its second half from another document
 TOGETHER = 256  # documents encoded in one call
@@ -56,18 +56,20 @@ def build(folder: Path, corpus: Corpus, tokenizer: TrainableTokenizer) -> None:
     train = (document for document in corpus.documents() if split(document) == "train")
     trained = tokenizer.train(sentence for document in train for sentence in sentences(document.text))
     trained.save(str(folder / "tokenizer.json"))
+    trained.encode_special_tokens = True  # "[MASK]" in a text is text
     dtype = "<u2" if trained.get_vocab_size() <= 2**16 else "<u4"
     with ExitStack() as stack:
         writers = {name: stack.enter_context(_SplitWriter(folder, name, dtype)) for name in SPLITS}
         for document, lengths, ids in encode(trained, corpus.documents(), dtype):
             writers[split(document)].add(lengths, ids)
+    check_size(corpus, writers["train"].documents, writers["valid"].documents)  # now without those that hold no token
     counts = np.bincount(np.fromfile(folder / "train.ids", dtype), minlength=trained.get_vocab_size())
     counts.astype("<i8").tofile(folder / "counts")
     facts = {**corpus.facts(), "vocabulary": f"{trained.get_vocab_size():,} tokens"}
     facts |= {name: writer.summary() for name, writer in writers.items() if writer.documents}
     names = [name for name, writer in writers.items() if writer.documents]
     about = {"dtype": dtype, "splits": names, "facts": facts, "fingerprint": _fingerprint(folder)}
-    (folder / "store.json").write_text(json.dumps(about, indent=1, sort_keys=True))
+    (folder / "store.json").write_text(json.dumps(about, indent=1))
 
 
 def choose_split(corpus: Corpus) -> Split:
@@ -88,12 +90,17 @@ def choose_split(corpus: Corpus) -> Split:
         threshold = max(HELD_OUT, nsmallest(wanted, lots)[-1])
     valid = named["valid"] + sum(drawn <= threshold for drawn in lots)
     train = named["train"] + sum(drawn > threshold for drawn in lots)
+    check_size(corpus, train, valid)
+    return lambda document: document.split or ("valid" if lot(document) <= threshold else "train")
+
+
+def check_size(corpus: Corpus, train: int, valid: int) -> None:
+    """Raise InputError when training and held-out text do not both have two documents."""
     if train < FEWEST or valid < FEWEST:
         raise InputError(
             f"data={corpus.name} must hold at least {FEWEST} documents for training and {FEWEST} held out, "
             f"got {train} and {valid}; add text, or check that documents are separated as the corpus asks"
         )
-    return lambda document: document.split or ("valid" if lot(document) <= threshold else "train")
 
 
 def encode(

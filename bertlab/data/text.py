@@ -8,6 +8,7 @@
 import codecs
 import hashlib
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -82,21 +83,23 @@ def find(patterns: Sequence[str]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for pattern in patterns:
-        path = Path(pattern).expanduser()
-        names = sorted(glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        matches = [path] if path.exists() else [Path(name) for name in names]
-        if not matches:
-            raise InputError(
-                f"data.files must name existing files, got {pattern!r}, which is not there; check the path"
-            )
-        for match in matches:
-            if match.is_dir():
-                raise InputError(
-                    f"data.files must name files, got the folder {match}; choose for example {match}/*.txt"
-                )
-            form(match)
-            found.setdefault(match.resolve(), match)
+        for path in matches(pattern):
+            if path.is_dir():
+                raise InputError(f"data.files must name files, got the folder {path}; choose for example {path}/*.txt")
+            form(path)
+            found.setdefault(path.resolve(), path)
     return list(found.values())
+
+
+def matches(pattern: str) -> list[Path]:
+    """Return the file of that name or, sorted, those that the glob matches. Raises InputError when there is none."""
+    plain = os.path.expanduser(pattern)  # noqa: PTH111 - that of Path raises for a user it does not know
+    with file_errors(Path(plain)):
+        if Path(plain).exists():
+            return [Path(plain)]
+    if names := sorted(glob(plain, recursive=True)):  # noqa: PTH207 - that of Path takes no absolute pattern
+        return [Path(name) for name in names]
+    raise InputError(f"data.files must name files that are there, got {pattern!r}, which matches none; check the path")
 
 
 def form(path: Path) -> str:

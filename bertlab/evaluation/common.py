@@ -47,12 +47,12 @@ class Common:
         pass_cost = self.sequences * length / 3
         affordable = self.share * total * batch_tokens / pass_cost - len(self.rates)
         points = max(int(affordable / 2), 1)  # a point takes two passes: hidden tokens and pairs
-        return sorted({round(step) for step in np.geomspace(max(0.05 * total, 1), total, points)} | {total})
+        return sorted({round(step) for step in np.geomspace(total, max(0.05 * total, 1), points)})
 
     def prepare(self, store: TokenStore, corpus: Corpus, length: int) -> Evaluation:
         """Return the evaluation of a corpus at a length, stored or drawn now. Raises InputError for too little text."""
         makers = [(type(maker).__name__, vars(maker)) for maker in (self.text, self.pairs)]
-        key = digest(VERSION, store.fingerprint, makers, self.sequences, self.rates, length)
+        key = digest(VERSION, corpus.key(), store.fingerprint, makers, self.sequences, self.rates, length)
         folder = cached("evaluations", key, lambda folder: self._draw(folder, store, corpus, length))
         return read_evaluation(folder, store, self.rate)
 
@@ -61,10 +61,10 @@ class Common:
         arrays = {"ids_NL": ids_NL, "segments_NL": segments_NL}
         for rate in self.rates:
             hidden_M = hide(ids_NL, rate, store)
-            arrays[f"hidden_{rate:g}"] = hidden_M
+            arrays[f"hidden_{rate}"] = hidden_M
             if isinstance(corpus, Oracle):
                 log_prob_M = hidden_log_prob(corpus, store, ids_NL, segments_NL, hidden_M)
-                arrays[f"floor_{rate:g}"] = -log_prob_M.mean(keepdims=True)
+                arrays[f"floor_{rate}"] = -log_prob_M.mean(keepdims=True)
         ids_NL, segments_NL, label_N = self._sequences(self.pairs, store, length)
         arrays |= {"pair_ids_NL": ids_NL, "pair_segments_NL": segments_NL, "pair_N": label_N}
         if isinstance(corpus, Oracle) and (label_N != NO_PAIR).all():

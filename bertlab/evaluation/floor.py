@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bertlab.data.store import Ints, TokenStore
+from bertlab.errors import InputError
+from bertlab.tokenizer import CLS, PAD, SEP, SPECIALS
 
 HIDDEN, OUTSIDE = -1, -2
 
@@ -30,25 +32,32 @@ class Oracle(Protocol):
 
 def hidden_log_prob(oracle: Oracle, store: TokenStore, ids_NL: Ints, segments_NL: Ints, hidden_M: Ints) -> Floats:
     """Return the true log-probability (nats) of each hidden token (M,), given all that is visible."""
-    word_V = _words(oracle, store)
-    words_NL = word_V[ids_NL]
+    words_NL = _words(oracle, store, ids_NL)
+    target_M = words_NL.reshape(-1)[hidden_M]
     words_NL.reshape(-1)[hidden_M] = HIDDEN
     log_prob_MW, _ = oracle.posterior(*_compact(words_NL, segments_NL))
-    return log_prob_MW[np.arange(len(hidden_M)), word_V[ids_NL.reshape(-1)[hidden_M]]]
+    return log_prob_MW[np.arange(len(hidden_M)), target_M]
 
 
 def follows(oracle: Oracle, store: TokenStore, ids_NL: Ints, segments_NL: Ints) -> Floats:
     """Return the true probability (N,) that segment B follows A."""
-    _, follows_N = oracle.posterior(*_compact(_words(oracle, store)[ids_NL], segments_NL))
+    _, follows_N = oracle.posterior(*_compact(_words(oracle, store, ids_NL), segments_NL))
     return follows_N
 
 
-def _words(oracle: Oracle, store: TokenStore) -> Ints:
-    """Return the word index of each token id (V,); special tokens are OUTSIDE."""
-    word_V = np.full(store.vocabulary.size, OUTSIDE)
+def _words(oracle: Oracle, store: TokenStore, ids_NL: Ints) -> Ints:
+    """Return the word index at each position, OUTSIDE at [PAD], [CLS] and [SEP]; any other token is an InputError."""
+    word_V, id_of = np.full(store.vocabulary.size, OUTSIDE), store.tokenizer.get_vocab()
     for index, word in enumerate(oracle.vocabulary()):
-        word_V[store.tokenizer.token_to_id(word)] = index
-    return word_V
+        if word in id_of:
+            word_V[id_of[word]] = index
+    words_NL = word_V[ids_NL]
+    if len(no_word := ids_NL[(words_NL == OUTSIDE) & ~np.isin(ids_NL, (PAD, CLS, SEP))]):
+        raise InputError(
+            f"a generated language needs each word to be one token, got {store.vocabulary.tokens[no_word[0]]}; "
+            f"use tokenizer=words with tokenizer.vocab_size of at least {len(oracle.vocabulary()) + len(SPECIALS)}"
+        )
+    return words_NL
 
 
 def _compact(words_NL: Ints, segments_NL: Ints) -> tuple[Ints, Ints]:

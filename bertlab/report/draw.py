@@ -191,5 +191,6 @@ def _named(levels: Sequence[Level], words: Callable[[float], str]) -> list[Label
 
 def _set_heights(axes: Axes, ys: Sequence[float], levels: Sequence[Level]) -> None:
     heights = [*ys, *(level.y for level in levels)]
-    margin = 0.05 * (max(heights) - min(heights)) or 0.05
-    axes.set_ylim(min(heights) - margin, max(heights) + margin)
+    low, high = float(np.nanmin(heights)), float(np.nanmax(heights))  # a profile has NaN where a seed is missing
+    margin = 0.05 * (high - low) or 0.05
+    axes.set_ylim(low - margin, high + margin)

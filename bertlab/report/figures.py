@@ -23,6 +23,7 @@ BEST = ("eval/bayes_loss", "best possible", ":")
 BEST_PAIRS = ("eval/bayes_pair_accuracy", "best possible", ":")
 MEANING = {
     "unigram": "The dashed line is what word frequencies reach without any context.",
+    "guessing": "The dashed line, 50 %, is guessing.",
     "best possible": "The dotted level is the best that any model could do.",
 }
 PER_TOKEN = "on held-out text (nats per predicted token)"
@@ -81,7 +82,11 @@ def gaps(sweep: Sweep) -> Drawing | None:
         words=signed,
         window=window,
     )
-    faint = " Lines are means over the seeds both have, faint lines single seeds." if curves[0].seeds else ""
+    faint = (
+        " Lines are means over the seeds both have, faint lines single seeds."
+        if any(curve.seeds for curve in curves)
+        else ""
+    )
     caption = f"**Distance from the reference.** Below the dashed line a setting is ahead, above it behind.{faint}"
     return Drawing("mlm_difference", "Evaluation MLM loss minus the reference against tokens seen", caption, plot)
 
@@ -104,12 +109,8 @@ def pairs(sweep: Sweep) -> Drawing | None:
     levels = [Level(50.0, "guessing"), *_levels(sweep, (BEST_PAIRS,), scale=100.0)]
     title = "Pair accuracy on held-out text (%)"
     plot = partial(draw.convergence, curves, levels, title=title, legend=_legend(sweep), words=words)
-    sentences = [
-        "**Pair task.**",
-        _span(curves, words, " %"),
-        "Higher is better; guessing reaches 50 %.",
-        *_drawn(sweep),
-    ]
+    sentences = ["**Pair task.**", _span(curves, words, " %"), "Higher is better.", *_drawn(sweep)]
+    sentences += [MEANING[level.name] for level in levels]
     return Drawing("pair_convergence", "Pair accuracy against tokens seen", " ".join(sentences), plot)
 
 
@@ -167,8 +168,8 @@ def _legend(sweep: Sweep) -> str:
 def _span(curves: list[Curve], words: Callable[[float], str], unit: str) -> str:
     ends = sorted((curve.main[1][-1], curve.name) for curve in curves)
     (low, first), (high, last) = ends[0], ends[-1]
-    if len(ends) == 1:
-        return f"The curve ends at {words(low)}{unit}."
+    if words(low) == words(high):
+        return f"The {'curve ends' if len(ends) == 1 else 'curves end'} at {words(low)}{unit}."
     return f"The curves end between {words(low)}{unit} for {escape(first)} and {words(high)}{unit} for {escape(last)}."
 
 

@@ -57,10 +57,7 @@ def repeat(sweep: Sweep) -> str:
     """The command, what it ran on, and every run with its outcome."""
     fence = "`" * (1 + max(map(len, re.findall("`{2,}", sweep.facts["command"])), default=2))
     kinds = {"version": "bertlab version", "code": "Code fingerprint", "corpus": "Corpus fingerprint"}
-    origin = [
-        f"- {name}: {listing(map(escape, distinct(sweep.runs, f'tags.bertlab.{kind}')) or [DASH])}"
-        for kind, name in kinds.items()
-    ]
+    origin = [f"- {name}: {_values(distinct(sweep.runs, f'tags.bertlab.{kind}'))}" for kind, name in kinds.items()]
     rows = [
         [
             escape(run_label(run)),
@@ -82,7 +79,7 @@ SECTIONS: Sequence[Callable[[Sweep], str]] = (question, result, results, cost, f
 def _varied(sweep: Sweep) -> list[str]:
     sets = [f"{escape(factor)} to {_values(distinct(sweep.runs, f'params.{factor}'))}" for factor in sweep.factors]
     fixed = [f"{escape(factor)} at {_values(distinct(sweep.runs, f'params.{factor}'))}" for factor in sweep.constants]
-    return [f"This sweep sets {listing(sets)}." if sets else "This sweep varies only the seed."] + (
+    return [f"This sweep sets {', and '.join(sets)}." if sets else "This sweep varies only the seed."] + (
         [f"It keeps {listing(fixed)}."] if fixed else []
     )
 

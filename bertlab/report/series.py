@@ -19,7 +19,10 @@ LONGEST = 30  # characters of a setting's name in a figure
 
 
 def curves_of(sweep: Sweep, metric: str, scale: float = 1.0) -> list[Curve]:
-    """Return the metric against tokens, times `scale`; settings without a counted run are left out."""
+    """Return the metric against tokens, times `scale`; none when nothing was measured twice.
+
+    Settings without a counted run are left out.
+    """
     points = _finite(sweep, metric)
     points = points.assign(value=scale * points["value"])
     curves = []
@@ -27,7 +30,7 @@ def curves_of(sweep: Sweep, metric: str, scale: float = 1.0) -> list[Curve]:
         lost = setting.runs["run_id"][setting.runs["outcome"] != "finished"]
         broken = [_pair(points[points["run_id"] == run].set_index("tokens")["value"]) for run in lost]
         curves.append(_curve(name_of(sweep, setting), ink, _seeds(points, setting), broken))
-    return [curve for curve in curves if curve.main[0]]
+    return _drawable(curves)
 
 
 def differences_of(sweep: Sweep, metric: str) -> list[Curve]:
@@ -44,7 +47,7 @@ def differences_of(sweep: Sweep, metric: str) -> list[Curve]:
         # evaluations of the two need not fall on the same token counts
         apart = {seed: inside[seed] - np.interp(inside.index, base.index, base[seed]) for seed in shared}
         curves.append(_curve(name_of(sweep, setting), ink, pd.DataFrame(apart), ()))
-    return [curve for curve in curves if curve.main[0]]
+    return _drawable(curves)
 
 
 def profiles_of(sweep: Sweep, position: int) -> list[Curve]:
@@ -60,11 +63,11 @@ def profiles_of(sweep: Sweep, position: int) -> list[Curve]:
 
 
 def smooth(curve: Curve) -> Curve:
-    """Average a curve over equal steps in log(tokens) and drop what stands behind it."""
-    x, y = np.log(curve.main[0]), np.array(curve.main[1])
+    """Average a curve over equal steps in log(tokens), each placed at its end, and drop what stands behind it."""
+    x = np.log(curve.main[0])
     bins = np.digitize(x, np.linspace(x[0], x[-1], BINS + 1)[1:-1])
-    means = pd.DataFrame({"x": x, "y": y}).groupby(bins).mean()
-    return Curve(curve.name, curve.ink, (np.exp(means["x"]).tolist(), means["y"].tolist()))
+    steps = pd.DataFrame({"x": curve.main[0], "y": curve.main[1]}).groupby(bins)
+    return Curve(curve.name, curve.ink, (steps["x"].max().tolist(), steps["y"].mean().tolist()))
 
 
 def name_of(sweep: Sweep, setting: Setting) -> str:
@@ -88,7 +91,7 @@ def _middle_cut(name: str) -> str:
 
 def _profile(name: str, ink: Ink, settings: dict[float, Setting]) -> Curve:
     finals = pd.DataFrame({x: setting.by_seed(LOSS) for x, setting in sorted(settings.items())})
-    return Curve(name, ink, _pair(finals.mean()), [_pair(row.dropna()) for _, row in finals.iterrows()])
+    return Curve(name, ink, _pair(finals.mean()), [_pair(row) for _, row in finals.iterrows()])
 
 
 def _finite(sweep: Sweep, metric: str) -> pd.DataFrame:
@@ -109,6 +112,11 @@ def _seeds(points: pd.DataFrame, setting: Setting) -> pd.DataFrame:
 def _curve(name: str, ink: Ink, seeds: pd.DataFrame, broken: Sequence[Points]) -> Curve:
     faint = [_pair(seeds[seed]) for seed in seeds.columns] if len(seeds.columns) > 1 else []
     return Curve(name, ink, _pair(seeds.mean(axis=1)), faint, broken)
+
+
+def _drawable(curves: list[Curve]) -> list[Curve]:
+    shown = [curve for curve in curves if curve.main[0]]
+    return shown if any(len(curve.main[0]) > 1 for curve in shown) else []
 
 
 def _pair(values: "pd.Series[float]") -> Points:

@@ -3,13 +3,17 @@
 Text is normalised as in BERT uncased: lower case, accents stripped, split at white space and punctuation.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from bertlab.cache import digest
 from bertlab.errors import whole_number
 from bertlab.tokenizer.vocabulary import SPECIALS
+
+ALPHABET = 1000  # letters at most; the rarer ones become [UNK]
 
 
 class WordPiece:
@@ -21,16 +25,52 @@ class WordPiece:
 
     def key(self) -> str:
         """Hash of all that decides the outcome of training, apart from the sentences."""
-        return digest("wordpiece-1", self.vocab_size, self.lowercase)
+        return digest("wordpiece-2", self.vocab_size, self.lowercase)
 
     def train(self, sentences: Iterator[str]) -> Tokenizer:
-        """Return the tokenizer learnt from `sentences`."""
-        tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+        """Return the tokenizer learnt from `sentences`; equal sentences, equal tokenizer.
+
+        The library numbers letters inside words ("##a") in the order of a hash map, which differs from run to run and
+        decides ties between merges (huggingface/tokenizers issue 1794). It does not renumber tokens that it is given.
+        """
+        learner = self._around(models.WordPiece(unk_token="[UNK]"))
+        words = count_words(learner, sentences)
+        letters = most_frequent_letters(words, min(ALPHABET, (self.vocab_size - len(SPECIALS)) // 2))
+        inside = sorted(set(chain.from_iterable(word[1:] for word in words)) & set(letters))
+        trainer = trainers.WordPieceTrainer(
+            vocab_size=self.vocab_size,
+            special_tokens=[*SPECIALS, *(f"##{letter}" for letter in inside)],
+            initial_alphabet=letters,
+            limit_alphabet=len(letters),
+            show_progress=False,
+        )
+        learner.train_from_iterator((" ".join([word] * count) for word, count in words.items()), trainer)
+        tokenizer = self._around(models.WordPiece(learner.get_vocab(), unk_token="[UNK]"))
+        tokenizer.add_special_tokens(list(SPECIALS))
+        return tokenizer
+
+    def _around(self, model: models.WordPiece) -> Tokenizer:
+        tokenizer = Tokenizer(model)
         tokenizer.normalizer = normalizers.BertNormalizer(lowercase=self.lowercase)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         tokenizer.decoder = decoders.WordPiece()
-        trainer = trainers.WordPieceTrainer(
-            vocab_size=self.vocab_size, special_tokens=list(SPECIALS), show_progress=False, limit_alphabet=1000
-        )
-        tokenizer.train_from_iterator(sentences, trainer)
         return tokenizer
+
+
+def count_words(tokenizer: Tokenizer, sentences: Iterator[str]) -> Counter[str]:
+    """Count the words that `tokenizer` splits sentences into before it cuts them into pieces."""
+    chunks = Counter(chain.from_iterable(map(str.split, sentences)))
+    words: Counter[str] = Counter()
+    for chunk, count in chunks.items():
+        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(chunk)):
+            words[word] += count
+    return words
+
+
+def most_frequent_letters(words: Mapping[str, int], limit: int) -> list[str]:
+    """Return the `limit` letters that occur most often; of equally frequent ones, those that sort first."""
+    letters: Counter[str] = Counter()
+    for word, count in words.items():
+        for letter in word:
+            letters[letter] += count
+    return sorted(letters, key=lambda letter: (-letters[letter], letter))[:limit]

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
@@ -15,6 +16,11 @@ from bertlab.errors import InputError, closed_interval, whole_number
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder
 
+PRECISIONS = (
+    "32-true",
+    "bf16-mixed",
+)  # as Lightning names them; float16 would need its gradients unscaled to clip them
+
 
 class Hardware:
     """Where and how a run trains; none of it is part of a run's identity but `precision` and `clip`."""
@@ -22,39 +28,58 @@ class Hardware:
     def __init__(
         self, *, accelerator: str, threads: int | None, precision: str, clip: float, points: int, progress: bool
     ) -> None:
+        if precision not in PRECISIONS:
+            raise InputError(
+                f"trainer.precision must be {' or '.join(PRECISIONS)}, got {precision}; choose one of them"
+            )
         self.accelerator, self.precision, self.progress = accelerator, precision, progress
         self.threads = None if threads is None else whole_number("trainer.threads", threads, 1)
         self.clip = closed_interval("trainer.clip", clip, 0, 1e9)
         self.points = whole_number("trainer.points", points, 1)
 
+    def check(self) -> None:
+        """Raise InputError for hardware that this machine lacks."""
+        try:
+            self._trainer(1, [])
+        except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
+            raise InputError(
+                f"trainer.accelerator must be one that works here, got {self.accelerator}: {error}; "
+                "choose for example cpu"
+            ) from error
+
     def fit(self, module: Pretraining, batches: Callable[[int], Batch], recorder: Recorder) -> None:
-        """Train for the planned steps. Raises InputError for hardware or precision that this machine lacks."""
+        """Train for the planned steps."""
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        try:
-            trainer = self._trainer(recorder)
-        except (ValueError, RuntimeError, MisconfigurationException) as error:
-            raise InputError(f"trainer={self.accelerator}, {self.precision} cannot run here: {error}") from error
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning")  # its advice does not fit our batches
+        bar: list[pl.Callback] = [SpeedBar(recorder)] if self.progress else []
+        trainer = self._trainer(recorder.plan.total, [recorder, *bar])
+        with _without_advice():
             trainer.fit(module, train_dataloaders=Steps(batches, recorder.plan.total))
 
-    def _trainer(self, recorder: Recorder) -> pl.Trainer:
+    def _trainer(self, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-        bar: list[pl.Callback] = [SpeedBar(recorder)] if self.progress else []
-        return pl.Trainer(
-            accelerator=self.accelerator,
-            devices=1,
-            precision=self.precision,  # type: ignore[arg-type]
-            max_steps=recorder.plan.total,
-            max_epochs=1,
-            gradient_clip_val=self.clip or None,
-            callbacks=[recorder, *bar],
-            logger=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=self.progress,
-        )
+        with _without_advice():
+            return pl.Trainer(
+                accelerator=self.accelerator,
+                devices=1,
+                precision=self.precision,  # type: ignore[arg-type]
+                max_steps=steps,
+                max_epochs=1,
+                gradient_clip_val=self.clip or None,
+                callbacks=callbacks,
+                logger=False,
+                enable_checkpointing=False,
+                enable_model_summary=False,
+                enable_progress_bar=self.progress,
+            )
+
+
+@contextmanager
+def _without_advice() -> Iterator[None]:
+    """Silence Lightning's warnings: they advise on data loaders and devices, which are chosen here on purpose."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="pytorch_lightning")
+        yield
 
 
 class Steps:

@@ -99,7 +99,7 @@ def test_one_seed_never_claims(make_table: MakeTable, effect: float) -> None:
 def test_no_report_speaks_of_significance_or_reaches_a_verdict(make_table: MakeTable, seeds: tuple[int, ...]) -> None:
     report = render(make_table(RATES, seeds=seeds, effect=float, baseline=["0.15"]))
     assert "reaches no verdict" in report
-    for word in ("significan", "prove", "BETTER", "WORSE", "EQUIVALENT", "SUPPORTED"):
+    for word in ("significan", "proves", "proof", "BETTER", "WORSE", "EQUIVALENT", "SUPPORTED"):
         assert word not in report
 
 
@@ -115,7 +115,7 @@ def test_differences_are_paired_by_seed_even_when_seeds_are_missing(make_table: 
     table.runs.loc[table.runs["run_id"] == "r01s1", "status"] = "KILLED"
     report = render(table)
     # the mean of 0.4 (3.2) lies below that of 0.15 (3.5), but on the shared seed it is .2 higher
-    assert row(report, "0.4") == ["0.4", "lowest loss, 1 killed", "1", "3.200", "+0.200", "2.739", "33.8", "79.3"]
+    assert row(report, "0.4")[:5] == ["0.4", "lowest loss, 1 killed", "1", "3.200", "+0.200"]
     assert "It ends 0.200 nats higher than the reference, mask.rate=0.15, on one seed" in report
     assert "**Seeds incomplete.** Of the 2 seeds in this sweep, mask.rate=0.4 lacks seed 1." in report
 
@@ -162,7 +162,7 @@ def test_settings_that_share_no_seed_have_no_difference(make_table: MakeTable) -
 
 def test_two_factors_at_once_have_a_column_each(make_table: MakeTable) -> None:
     report = render(make_table({"mask.rate": ["0.15", "0.4"], "model.norm": ["rms", "layer"]}))
-    assert "This sweep sets mask.rate to 0.15 and 0.4 and model.norm to layer and rms." in report
+    assert "This sweep sets mask.rate to 0.15 and 0.4, and model.norm to layer and rms." in report
     assert "| mask.rate | model.norm | note |" in report
     assert report.partition("## Results")[2].count("| 0.4 | rms |") == 3  # results, cost and rates
 
@@ -217,6 +217,11 @@ def test_every_run_can_be_found_again(make_table: MakeTable) -> None:
     for text in ("Code fingerprint: decade", "Corpus fingerprint: c0ffee", "bertlab version: 0.1.0"):
         assert text in report
     assert all(f"| {run_id} |" in report for run_id in table.runs["run_id"])
+
+
+def test_an_origin_that_nobody_recorded_is_a_dash(make_table: MakeTable) -> None:
+    table = make_table(RATES)
+    assert "- Code fingerprint: –\n" in render(with_runs(table, table.runs.drop(columns="tags.bertlab.code")))
 
 
 def test_rows_in_any_order_give_the_same_report(make_table: MakeTable) -> None:

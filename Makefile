@@ -1,0 +1,43 @@
+# Every target sets up what it needs: a virtual environment in .venv with the pinned dependencies and the project.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check format golden lock clean
+
+demo: .venv/demo.ready  ## three runs on English text, tracked and reported
+	$(BIN)/python -m bertlab.run -m mask.rate=0.1,0.15,0.3
+
+test: .venv/dev.ready  ## the test suite
+	$(BIN)/pytest -n 2
+
+check: .venv/dev.ready  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: .venv/dev.ready  ## put the code in order
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+golden: .venv/dev.ready  ## write the golden losses and the golden report anew; say in the commit why they moved
+	BERTLAB_GOLDEN=1 $(BIN)/pytest tests -k golden
+
+lock: .venv/dev.ready  ## resolve constraints.txt anew
+	$(BIN)/python -m pip install --quiet uv==0.13.9
+	printf 'torch==2.13.0\nhydra-core==1.3.8\n' | $(BIN)/uv pip compile pyproject.toml --extra dev --universal \
+		--python-version 3.11 --constraint - --custom-compile-command "make lock" --output-file constraints.txt
+
+clean:  ## remove the environment and everything that runs have written here
+	rm -rf .venv outputs mlflow.db mlartifacts
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "bertlab needs Python 3.11 to 3.13: make PYTHON=..."'
+	$(PYTHON) -m venv .venv
+
+.venv/demo.ready: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+.venv/dev.ready: pyproject.toml constraints.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@

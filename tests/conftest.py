@@ -1,0 +1,125 @@
+"""What the tests share: a small corpus of made-up prose, its token store, and a cache of the session's own."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache as cache_calls
+from itertools import accumulate, chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hydra.utils import instantiate
+
+from bertlab.cache import digest
+from bertlab.compose import load
+from bertlab.data.documents import Document
+from bertlab.data.prepare import prepare
+from bertlab.data.store import Tokens, TokenStore
+from bertlab.tokenizer.wordpiece import WordPiece
+
+TOPICS = {  # the words of a document come from one topic, so its sentences tell what the next one may hold
+    "sea": ["ship", "harbour", "sailor", "anchor", "wave", "storm", "captain", "island", "current", "lantern"],
+    "farm": ["farmer", "barn", "harvest", "plough", "meadow", "horse", "orchard", "shepherd", "fence", "cider"],
+    "town": ["market", "tower", "bridge", "printer", "council", "baker", "library", "bell", "square", "lamp"],
+}
+OPENERS = ["The", "A", "Every", "One"]
+VERBS = ["keeps", "finds", "sees", "follows", "leaves", "mends", "watches", "passes"]
+LINKS = ["near", "behind", "before", "without", "beside"]
+
+
+class Listed:
+    """A corpus that holds its documents in memory and counts how often they are read."""
+
+    name = "listed"
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self.listed = list(documents)
+        self.reads = 0
+
+    def key(self) -> str:
+        return digest([[document.id, document.text, document.split] for document in self.listed])
+
+    def documents(self) -> Iterator[Document]:
+        self.reads += 1
+        yield from self.listed
+
+    def facts(self) -> dict[str, str]:
+        return {"source": "a list", "licence": "none", "content": self.key()}
+
+
+def prose(number: int, sentences: int) -> str:
+    """Make a text of one topic; the same number, the same text."""
+    rng = np.random.default_rng(number)
+    nouns = TOPICS[sorted(TOPICS)[number % len(TOPICS)]]
+
+    def sentence() -> str:
+        parts = [rng.choice(OPENERS), rng.choice(nouns), rng.choice(VERBS), "the", rng.choice(nouns)]
+        for _ in range(rng.integers(3)):
+            parts += [rng.choice(LINKS), "the", rng.choice(nouns)]
+        return " ".join(parts) + "."
+
+    return " ".join(sentence() for _ in range(sentences))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The session's own cache folder: no test reads or writes that of the user."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BERTLAB_CACHE", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def make_corpus() -> Callable[[Sequence[Document]], Listed]:
+    """Make a corpus of given documents; its `reads` counts the calls of `documents()`."""
+    return Listed
+
+
+@pytest.fixture(scope="session")
+def tiny_corpus() -> Listed:
+    """96 documents of 5 to 14 sentences, every eighth of them held out: about 7,300 tokens for training."""
+    return Listed(
+        [
+            Document(f"tiny-{number}", prose(number, 5 + 7 * number % 10), "valid" if number % 8 == 3 else "train")
+            for number in range(96)
+        ]
+    )
+
+
+@pytest.fixture(scope="session")
+def store(tiny_corpus: Listed, cache: Path) -> TokenStore:
+    """The tiny corpus, prepared with WordPiece."""
+    return prepare(tiny_corpus, WordPiece(vocab_size=300, lowercase=True))
+
+
+@pytest.fixture(scope="session")
+def make_tokens() -> Callable[[Sequence[Sequence[Sequence[int]]]], Tokens]:
+    """Make a split from documents, each a list of sentences, each a list of token ids."""
+
+    def make(documents: Sequence[Sequence[Sequence[int]]]) -> Tokens:
+        sentences = list(chain.from_iterable(documents))
+        return Tokens(
+            np.array(list(chain.from_iterable(sentences)), "<u2"),
+            np.array([0, *accumulate(map(len, sentences))], "<i8"),
+            np.array([0, *accumulate(map(len, documents))], "<i8"),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def build_part() -> Callable[..., Any]:
+    """Build one part as a run would: `build_part("mask=token", "mask.rate=0.3")`."""
+
+    @cache_calls
+    def build(choice: str, *overrides: str) -> Any:
+        return instantiate(load([choice, *overrides])[choice.partition("=")[0]], _convert_="all")
+
+    return build

@@ -1,0 +1,116 @@
+"""Order enters a model through positions; hand values and the laws of each variant."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from bertlab.errors import InputError
+from bertlab.model.bert import Bert
+from bertlab.model.position import Learned, Position, Rotary
+from bertlab.model.shape import Shape
+
+MakeModel = Callable[..., Bert]
+L, K = 11, 6
+
+
+def shape(length: int = L, width: int = 42, heads: int = 7) -> Shape:
+    return Shape(61, length, 3, width, heads, 53, 0.0, 2)
+
+
+def rotary(base: float = 100) -> Rotary:
+    return Rotary(shape(), base=base)
+
+
+def random(*size: int) -> torch.Tensor:
+    return torch.randn(*size, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+
+
+def test_a_position_of_no_kind_changes_nothing() -> None:
+    x_BLD, x_BHLK = random(2, L, 42), random(2, 7, L, K)
+    assert Position().embed(x_BLD) is x_BLD
+    assert Position().rotate(x_BHLK) is x_BHLK
+
+
+def test_learned_positions_are_added_row_by_row() -> None:
+    learned = Learned(shape(), positions=19)
+    with torch.no_grad():
+        learned.table.weight.copy_(torch.arange(19)[:, None].expand(19, 42))
+    x_BLD = learned.embed(torch.zeros(2, 5, 42))
+    assert torch.equal(x_BLD[1, :, 0], torch.arange(5.0))
+    assert torch.equal(x_BLD[0], x_BLD[1])
+
+
+def test_a_sequence_longer_than_the_learned_table_is_refused() -> None:
+    Learned(shape(length=19), positions=19)
+    with pytest.raises(InputError, match=r"batch\.length must be at most model\.position\.positions 19, got 20; raise"):
+        Learned(shape(length=20), positions=19)
+
+
+@pytest.mark.parametrize("positions", [0, 1.5, True])
+def test_learned_positions_are_a_whole_number(positions: int) -> None:
+    with pytest.raises(InputError, match=rf"model\.position\.positions .* got {positions}"):
+        Learned(shape(), positions=positions)
+
+
+def test_rotation_by_hand() -> None:
+    """K = 6 and base 1000: the pairs (0, 3), (1, 4), (2, 5) turn by l, l / 10 and l / 100."""
+    x_BHLK = torch.zeros(1, 1, 3, K)
+    x_BHLK[..., 0], x_BHLK[..., 5] = 1.0, 2.0
+    turned_K = rotary(1000).rotate(x_BHLK)[0, 0, 2]
+    expected_K = [math.cos(2), 0, -2 * math.sin(0.02), math.sin(2), 0, 2 * math.cos(0.02)]
+    torch.testing.assert_close(turned_K, torch.tensor(expected_K))
+
+
+def test_rotation_at_position_0_is_the_identity() -> None:
+    x_BHLK = random(2, 7, L, K)
+    assert torch.equal(rotary().rotate(x_BHLK)[:, :, 0], x_BHLK[:, :, 0])
+
+
+def test_rotation_keeps_the_norm() -> None:
+    x_BHLK = random(2, 7, L, K)
+    torch.testing.assert_close(rotary().rotate(x_BHLK).norm(dim=-1), x_BHLK.norm(dim=-1), rtol=1e-6, atol=0)
+
+
+def test_rotated_scores_depend_on_distance_only() -> None:
+    query_K, key_K = random(2, K)
+    turn = rotary().rotate
+    everywhere = torch.ones(1, 1, L, 1, dtype=torch.float64)
+    score_LL = (turn(query_K * everywhere) @ turn(key_K * everywhere).mT)[0, 0]
+    for distance in range(1 - L, L):
+        diagonal = score_LL.diagonal(distance)
+        torch.testing.assert_close(diagonal, diagonal[0].expand_as(diagonal), atol=1e-5, rtol=0)
+    assert len(set(score_LL[0].tolist())) == L
+
+
+def test_rotation_of_a_short_sequence_is_the_front_of_a_long_one() -> None:
+    x_BHLK = random(2, 7, L, K)
+    torch.testing.assert_close(rotary().rotate(x_BHLK[:, :, :4]), rotary().rotate(x_BHLK)[:, :, :4])
+
+
+def test_rotary_has_nothing_to_learn_and_nothing_to_store() -> None:
+    assert list(rotary().parameters()) == []
+    assert rotary().state_dict() == {}
+
+
+@pytest.mark.parametrize("base", [1, 0, -3, float("nan"), "100"])
+def test_a_rotary_base_that_makes_no_angles_is_refused(base: float) -> None:
+    with pytest.raises(InputError, match=r"model\.position\.base must lie in \(1, 1e\+09\)"):
+        rotary(base)
+
+
+def test_rotary_needs_an_even_head_width() -> None:
+    with pytest.raises(InputError, match=r"even head width, got width/heads = 7; change model\.width or model\.heads"):
+        Rotary(shape(width=21, heads=3), base=100)
+
+
+@pytest.mark.parametrize("position", ["learned", "rotary"])
+def test_the_order_of_tokens_matters(make_model: MakeModel, position: str) -> None:
+    model = make_model({"position": position})
+    ids_BL = torch.tensor([[2, 17, 31, 43, 3]])
+    segments_BL = torch.zeros_like(ids_BL)
+    with torch.no_grad():
+        straight_D = model.encode(ids_BL, segments_BL, None)[0, 0]
+        swapped_D = model.encode(ids_BL[:, [0, 3, 2, 1, 4]], segments_BL, None)[0, 0]
+    assert (straight_D - swapped_D).abs().max() > 1e-6

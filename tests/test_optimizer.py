@@ -1,0 +1,88 @@
+"""AdamW by hand, and which parameters decay."""
+
+from collections.abc import Callable
+from functools import partial
+from math import sqrt
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from bertlab.errors import InputError
+from bertlab.optimizer import adamw, decay_groups
+
+GOOD: dict[str, Any] = {"lr": 0.1, "betas": [0.9, 0.98], "eps": 1e-6, "weight_decay": 0.5}
+
+
+class Tiny(nn.Module):
+    """Every kind of parameter that a model has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token = nn.Embedding(7, 3)
+        self.dense = nn.Linear(3, 5)
+        self.norm = nn.LayerNorm(5)
+
+
+def expected_values(start: float, gradients: list[float], weight_decay: float) -> list[float]:
+    """Return the value after each step of Loshchilov & Hutter 2019, algorithm 2, for one number."""
+    value, mean, square, values = start, 0.0, 0.0, []
+    for step, gradient in enumerate(gradients, 1):
+        mean = 0.9 * mean + 0.1 * gradient
+        square = 0.98 * square + 0.02 * gradient**2
+        corrected = (mean / (1 - 0.9**step)) / (sqrt(square / (1 - 0.98**step)) + 1e-6)
+        value = value - 0.1 * weight_decay * value - 0.1 * corrected
+        values.append(value)
+    return values
+
+
+@pytest.mark.parametrize(
+    ("pick", "weight_decay"), [(lambda model: model.dense.weight, 0.5), (lambda model: model.dense.bias, 0.0)]
+)
+def test_steps_are_those_of_the_textbook(pick: Callable[[Tiny], nn.Parameter], weight_decay: float) -> None:
+    model, gradients = Tiny(), [0.5, -0.25, 4.0]
+    optimizer, parameter = adamw(model, **GOOD), pick(model)
+    with torch.no_grad():
+        parameter.fill_(2.0)
+    for gradient, expected in zip(gradients, expected_values(2.0, gradients, weight_decay), strict=True):
+        parameter.grad = torch.full_like(parameter, gradient)
+        optimizer.step()
+        torch.testing.assert_close(parameter.detach(), torch.full_like(parameter, expected))
+
+
+def test_the_first_step_is_the_learning_rate_against_the_sign_of_the_gradient() -> None:
+    assert expected_values(2.0, [0.5], 0.0) == pytest.approx([1.9])
+
+
+def test_matrices_and_embeddings_decay_but_biases_and_norms_do_not() -> None:
+    model = Tiny()
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    decaying, still = decay_groups(model, 0.25)
+    assert [names[id(parameter)] for parameter in decaying["params"]] == ["token.weight", "dense.weight"]  # type: ignore[attr-defined]
+    assert {names[id(parameter)] for parameter in still["params"]} == {"dense.bias", "norm.weight", "norm.bias"}  # type: ignore[attr-defined]
+    assert (decaying["weight_decay"], still["weight_decay"]) == (0.25, 0.0)
+
+
+def test_the_fused_update_is_used() -> None:
+    assert [group["fused"] for group in adamw(Tiny(), **GOOD).param_groups] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"lr": 0}, r"optimizer\.lr must lie in \(0, 1000\), got 0"),
+        ({"lr": -1e-3}, r"optimizer\.lr .* got -0\.001"),
+        ({"lr": float("nan")}, r"optimizer\.lr .* got nan"),
+        ({"lr": "high"}, r"optimizer\.lr .* got high"),
+        ({"betas": [0.9]}, r"optimizer\.betas must hold two numbers, got \[0\.9\]"),
+        ({"betas": [0.9, 1.0]}, r"optimizer\.betas .* got 1\.0"),
+        ({"betas": [-0.1, 0.9]}, r"optimizer\.betas .* got -0\.1"),
+        ({"betas": 0.9}, r"optimizer\.betas must hold two numbers, got 0\.9"),
+        ({"eps": 0}, r"optimizer\.eps must lie in \(0, 1\), got 0"),
+        ({"weight_decay": -1}, r"optimizer\.weight_decay must lie in \[0, 1000\], got -1"),
+    ],
+)
+def test_values_that_cannot_train_are_refused_by_name(bad: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        partial(adamw, Tiny(), **(GOOD | bad))()
