@@ -18,7 +18,7 @@ from bertlab.compose import build_parts, resolved
 from bertlab.job import check
 from bertlab.outcome import Outcome
 from bertlab.report.gather import report_sweep
-from bertlab.tracking.identity import semantic
+from bertlab.tracking.identity import as_param, semantic
 from bertlab.tracking.mlflow import KIND, Tracker, closing, ui_command
 
 Overrides = list[str]
@@ -79,7 +79,7 @@ def _title(factors: Sequence[str]) -> str:
 
 def _about(factors: Sequence[str]) -> dict[str, str]:
     command = " ".join(["python -m bertlab.run", *(shlex.quote(word) for word in sys.argv[1:])])
-    return {"bertlab.factors": " ".join(factors), "bertlab.command": command}
+    return {"bertlab.factors": " ".join(map(as_param, factors)), "bertlab.command": command}
 
 
 def _summarise(outcomes: Sequence[Outcome], report: Path, uri: str) -> None:

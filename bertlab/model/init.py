@@ -3,21 +3,22 @@
 import math
 
 import torch
-from torch import nn
 
+from bertlab.model.bert import Bert
 from bertlab.streams import Streams
-
-STD = 0.02  # Devlin et al. 2018, released code: normal truncated at two standard deviations
 
 
 @torch.no_grad()
-def initialise(model: nn.Module, streams: Streams) -> None:
-    """Set matrices and embeddings to truncated normal values, biases to 0; scales of norms keep their 1."""
+def initialise(model: Bert, streams: Streams) -> None:
+    """Draw matrices and embeddings from a normal cut at two deviations, set biases to 0; scales of norms keep their 1.
+
+    The deviation before the cut is the model's `init_std`; Devlin et al. 2018 have 0.02 in their code.
+    """
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):
             parameter.zero_()
         elif parameter.ndim >= 2:
-            parameter.copy_(_truncated_normal(parameter.shape, streams, f"init/{name}"))
+            parameter.copy_(model.shape.init_std * _truncated_normal(parameter.shape, streams, f"init/{name}"))
 
 
 def _truncated_normal(shape: torch.Size, streams: Streams, name: str) -> torch.Tensor:
@@ -25,4 +26,4 @@ def _truncated_normal(shape: torch.Size, streams: Streams, name: str) -> torch.T
     tail = 0.5 * (1 + math.erf(-2 / math.sqrt(2)))
     uniform = streams.generator(name).uniform(tail, 1 - tail, shape)
     standard: torch.Tensor = torch.special.ndtri(torch.from_numpy(uniform))
-    return (STD * standard).float()
+    return standard.float()

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bertlab.errors import InputError, closed_interval, whole_number
+from bertlab.errors import InputError, closed_interval, open_interval, whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +17,13 @@ class Shape:
     inner: int  # width of the feed-forward layer
     dropout: float
     segment_types: int
+    init_std: float  # of the initial weights
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "inner", "segment_types"):
             whole_number(f"model.{name}", getattr(self, name), 1)
         closed_interval("model.dropout", self.dropout, 0, 0.99)
+        open_interval("model.init_std", self.init_std, 0, 10)
         if self.width % self.heads:
             raise InputError(f"model.heads must divide model.width {self.width}, got {self.heads}; choose a divisor")
 

@@ -11,7 +11,7 @@ from bertlab.pairs.examples import NO_PAIR, Examples
 
 
 class Single:
-    """[CLS] text [SEP]; pieces of fewer than `shortest` tokens are dropped."""
+    """[CLS] text [SEP]; pieces of fewer than `shortest` tokens are dropped, unless they are full."""
 
     def __init__(self, *, shortest: int) -> None:
         self.shortest = whole_number("pairs.shortest", shortest, 1)
@@ -25,7 +25,7 @@ class Single:
         place = np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         start = first[document] + place * room
         end = np.minimum(start + room, last[document])
-        start, end = (side[end - start >= self.shortest] for side in (start, end))
+        start, end = (side[end - start >= min(self.shortest, room)] for side in (start, end))
         if not len(start):
             raise InputError(
                 f"pairs.shortest must be at most the tokens of the longest document, got {self.shortest}; lower it"

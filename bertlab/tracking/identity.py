@@ -27,7 +27,8 @@ NOT_SEMANTIC = (
 )
 IDENTIFYING = ("data", "model", "seed", "budget.tokens")  # parameters of every run
 RESULT_ROOMS = ("data", "tokenizer", "pairs", "mask", "model", "objective", "evaluation", "train")
-RESULT_MODULES = ("streams.py", "batch.py", "optimizer.py", "schedule.py")
+RESULT_MODULES = ("streams.py", "batch.py", "optimizer.py", "schedule.py", "job.py")
+PACKAGE = Path(__file__).parents[1]
 
 
 def semantic(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -48,9 +49,8 @@ def run_key(config: Mapping[str, Any], data_fingerprint: str) -> str:
     return digest(semantic(config), data_fingerprint)
 
 
-def code_fingerprint() -> str:
-    """Hash the source of every module that can change a result."""
-    package = Path(__file__).parents[1]
+def code_fingerprint(package: Path = PACKAGE) -> str:
+    """Hash the source of every module of a package that can change a result."""
     paths = [package / name for name in RESULT_MODULES]
     paths += [path for room in RESULT_ROOMS for path in (package / room).rglob("*.py")]
     total = hashlib.sha256()
@@ -68,11 +68,11 @@ def describe(
 
     `chosen` holds the option of each config group, `overrides` what was said on the command line.
     """
-    said = [override.lstrip("+~").partition("=")[0].partition("@")[0] for override in overrides]
-    own = [key for key in said if not key.startswith(("tracking.", "output_dir", "trainer", "hydra"))]
+    said = dict.fromkeys(override.lstrip("+~").partition("=")[0] for override in overrides)
+    own = [key for key in said if not _is_under(key, (*NOT_SEMANTIC, "hydra")) and key != "trainer"]
     factors = config["tracking"]["factors"]
-    params = {key: _value(key, config, chosen) for key in (*IDENTIFYING, *own, *factors)}
-    named = factors or [key for key in own if key not in ("data.files",)]
+    params = {as_param(key): _value(key, config, chosen) for key in (*IDENTIFYING, *own, *factors)}
+    named = [as_param(key) for key in factors or own if key != "data.files"]
     fingerprint = store.fingerprint
     tags = {
         "bertlab.key": run_key(config, fingerprint),
@@ -91,6 +91,15 @@ def describe(
     data = Dataset(chosen["data"], fingerprint, "bertlab", json.dumps({"data": config["data"]}), profile=profile)
     name = " ".join(f"{key}={params[key]}" for key in named) or "default"
     return Description(name, params, tags, yaml.safe_dump(dict(config), sort_keys=False), data)
+
+
+def as_param(key: str) -> str:
+    """Name the parameter of an override: MLflow takes no `@`, and what follows it is the place in the configuration."""
+    return key.rpartition("@")[2]
+
+
+def _is_under(key: str, places: Sequence[str]) -> bool:
+    return any(key == place or key.startswith((f"{place}.", f"{place}/")) for place in places)
 
 
 def _value(key: str, config: Mapping[str, Any], chosen: Mapping[str, str]) -> str:

@@ -19,7 +19,7 @@ from bertlab.errors import InputError
 FLUSH_SECONDS = 5.0  # points wait at most this long before they are sent
 REACH_SECONDS = 5.0  # a server that does not answer within this is taken to be absent
 PARENT, KIND = "mlflow.parentRunId", "bertlab.kind"
-TEXT_LIMIT = 5000  # characters of a tag
+TEXT_LIMIT = 5000  # characters of a tag or parameter
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,9 @@ class Tracker:
         run_id = self.start(client, description.name, {KIND: "run", **description.tags})
         log = RunLog(client, run_id)
         with closing(client, run_id, log.flush):
-            client.log_batch(run_id, params=[Param(key, value) for key, value in description.params.items()])
+            client.log_batch(
+                run_id, params=[Param(key, value[:TEXT_LIMIT]) for key, value in description.params.items()]
+            )
             client.log_inputs(run_id, [DatasetInput(description.data, [InputTag("mlflow.data.context", "training")])])
             client.log_text(run_id, description.config, "config.yaml")
             yield log
@@ -99,7 +101,10 @@ def closing(client: MlflowClient, run_id: str, flush: Callable[[], None] = lambd
     """Set the run's true status however the block ends."""
     status = "FAILED"
     try:
-        yield
+        try:
+            yield
+        finally:
+            flush()
         status = "FINISHED"
     except (KeyboardInterrupt, SystemExit):
         status = "KILLED"
@@ -108,7 +113,6 @@ def closing(client: MlflowClient, run_id: str, flush: Callable[[], None] = lambd
         client.log_text(run_id, traceback.format_exc(), "traceback.txt")
         raise
     finally:
-        flush()
         client.set_terminated(run_id, status)
 
 
@@ -156,8 +160,8 @@ def _reach(uri: str) -> None:
 
 
 def _writable(database: Path) -> None:
-    folder = database if database.exists() else database.parent
-    if not folder.exists() or not os.access(folder, os.W_OK):
+    place = database if database.is_file() else database.parent
+    if place is not database and not place.is_dir() or not os.access(place, os.W_OK):
         raise InputError(f"tracking.uri must be a database that can be written, got {database}; choose another folder")
 
 

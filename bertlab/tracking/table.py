@@ -16,8 +16,8 @@ TOKENS = "perf/tokens"
 
 def find_sweep(client: MlflowClient, experiment: str, name: str | None) -> Run:
     """Return the latest sweep, or the latest of that name. Raises InputError when there is none."""
-    wanted = f"tags.`{KIND}` = 'sweep'" + (f" and attributes.run_name = '{_quoted(name)}'" if name else "")
-    found = search(client, experiment, wanted, most=1)
+    sweeps = search(client, experiment, f"tags.`{KIND}` = 'sweep'")
+    found = [sweep for sweep in sweeps if name in (None, sweep.info.run_name)]
     if not found:
         raise InputError(
             f"sweep={name or 'latest'} must be a sweep of experiment {experiment!r}, found none; "
@@ -32,13 +32,13 @@ def children(client: MlflowClient, parent: Run) -> list[Run]:
     return _pages(client, [parent.info.experiment_id], wanted)[::-1]
 
 
-def search(client: MlflowClient, experiment: str, wanted: str, most: int | None = None) -> list[Run]:
+def search(client: MlflowClient, experiment: str, wanted: str) -> list[Run]:
     """Return the runs of an experiment that an MLflow filter selects, newest first. Raises InputError."""
     found = client.get_experiment_by_name(experiment)
     if found is None:
         raise InputError(f"tracking.experiment must exist in the store, got {experiment!r}; run something first")
     try:
-        return _pages(client, [found.experiment_id], wanted, most)
+        return _pages(client, [found.experiment_id], wanted)
     except Exception as error:
         raise InputError(f"filter must be an MLflow filter, got {wanted!r}: {' '.join(str(error).split())}") from error
 
@@ -68,17 +68,13 @@ def _row(run: Run) -> dict[str, object]:
     return row | {f"metrics.{key}": value for key, value in run.data.metrics.items()}
 
 
-def _pages(client: MlflowClient, experiments: list[str], wanted: str, most: int | None = None) -> list[Run]:
+def _pages(client: MlflowClient, experiments: list[str], wanted: str) -> list[Run]:
     runs: list[Run] = []
     token = None
     while True:
         order = ["attributes.start_time DESC"]
-        page = client.search_runs(experiments, wanted, max_results=most or 1000, order_by=order, page_token=token)
+        page = client.search_runs(experiments, wanted, max_results=1000, order_by=order, page_token=token)
         runs += page
         token = page.token
-        if not token or most:
+        if not token:
             return runs
-
-
-def _quoted(name: str) -> str:
-    return name.replace("'", "")

@@ -52,7 +52,7 @@ class Pretraining(pl.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip the norm. Lightning itself refuses to for fused optimisers in bf16-mixed, where nothing is against it."""
+        """Clip the norm; Lightning refuses to for fused optimisers in bf16-mixed, where nothing is against it."""
         if gradient_clip_val:
             nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 

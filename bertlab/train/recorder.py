@@ -47,7 +47,7 @@ class Plan:
 
 
 class Recorder(pl.Callback):
-    """Logs points at the planned steps; stops the run when the loss is no longer finite."""
+    """Logs points at the planned steps; stops the run when a loss is no longer finite."""
 
     def __init__(self, plan: Plan, evaluation: Evaluation, flops: Flops, record: Record) -> None:
         self.plan, self.evaluation, self.flops, self._record = plan, evaluation, flops, record
@@ -74,13 +74,13 @@ class Recorder(pl.Callback):
         self.progress.seconds += time.monotonic() - self._started
         point = self.progress.as_metrics()
         if step in self.plan.train:
-            losses = self._window.means()
-            point |= {f"train/{name}": value for name, value in losses.items() if math.isfinite(value)}
+            point |= {f"train/{name}": value for name, value in self._window.means().items()}
             point["train/lr"] = trainer.optimizers[0].param_groups[0]["lr"]
-            self.diverged = trainer.should_stop = not all(map(math.isfinite, losses.values()))
-        if step in self.plan.evaluate and not self.diverged:
+        if step in self.plan.evaluate and all(map(math.isfinite, point.values())):
             point |= {f"eval/{name}": value for name, value in self.evaluation.score(module.model).items()}
-        self._record(step, point)
+        finite = {name: value for name, value in point.items() if math.isfinite(value)}
+        self.diverged = trainer.should_stop = len(finite) < len(point)
+        self._record(step, finite)
         self._started = time.monotonic()
 
 

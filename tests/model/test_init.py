@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from bertlab.model.bert import Bert
-from bertlab.model.init import STD
 
 MakeModel = Callable[..., Bert]
+STD = 0.02  # that of `make_model`
 
 
 def test_models_of_different_depth_share_values_by_name(make_model: MakeModel) -> None:

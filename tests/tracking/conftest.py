@@ -1,0 +1,56 @@
+"""A tracking database of the session; every test has an experiment of its own in it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.entities import Dataset
+from mlflow.tracking import MlflowClient
+
+from bertlab.compose import choices, load, resolved
+from bertlab.tracking.mlflow import Description, Tracker
+
+
+@pytest.fixture(scope="session")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('tracking') / 'mlflow.db'}"
+
+
+@pytest.fixture
+def tracker(uri: str, request: pytest.FixtureRequest) -> Tracker:
+    return Tracker(uri=uri, experiment=request.node.name)
+
+
+@pytest.fixture
+def client(tracker: Tracker) -> MlflowClient:
+    return tracker.connect()
+
+
+@pytest.fixture(scope="session")
+def description() -> Description:
+    return Description(
+        name="mask.rate=0.3",
+        params={"mask.rate": "0.3", "seed": "0"},
+        tags={"bertlab.key": "abc"},
+        config="seed: 0\n",
+        data=Dataset("oracle", "0123456789abcdef", "bertlab", "{}", profile="{}"),
+    )
+
+
+@pytest.fixture(scope="session")
+def config() -> dict[str, Any]:
+    """The default configuration; a test that changes it must copy it."""
+    return resolved(load([]))
+
+
+@pytest.fixture(scope="session")
+def chosen() -> dict[str, str]:
+    """The options chosen by default."""
+    return choices(load([]))
+
+
+@pytest.fixture
+def below_a_file(tmp_path: Path) -> Path:
+    """A path that cannot be made, whoever tries: its parent is a file."""
+    (tmp_path / "file").write_text("")
+    return tmp_path / "file" / "mlflow.db"

@@ -1,0 +1,193 @@
+"""Equal keys, equal results: the key reacts to everything that can change a result and to nothing else."""
+
+import copy
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bertlab.cache import digest
+from bertlab.compose import PACKAGE, choices, load, resolved
+from bertlab.data.store import TokenStore
+from bertlab.tracking.identity import code_fingerprint, describe, run_key, semantic
+from bertlab.tracking.mlflow import Description
+
+NOT_SEMANTIC = {
+    "output_dir",
+    "trainer.accelerator",
+    "trainer.threads",
+    "trainer.points",
+    "trainer.progress",
+    "tracking._target_",
+    "tracking.uri",
+    "tracking.experiment",
+    "tracking.parent",
+    "tracking.factors",
+    "tracking.baseline",
+}
+
+
+def leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, child in value.items():
+        if isinstance(child, Mapping):
+            yield from leaves(child, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def changed(config: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return a copy in which one leaf has another value."""
+    copied = copy.deepcopy(dict(config))
+    *path, last = key.split(".")
+    place = copied
+    for part in path:
+        place = place[part]
+    place[last] = ["changed", place[last]]
+    return copied
+
+
+LEAVES = sorted(leaves(resolved(load([]))))
+
+
+def described(store: TokenStore, *overrides: str) -> Description:
+    composed = load(overrides)
+    return describe(resolved(composed), choices(composed), overrides, store)
+
+
+def test_the_default_config_has_the_leaves_that_this_test_names() -> None:
+    assert set(LEAVES) >= NOT_SEMANTIC
+    assert len(LEAVES) > 40
+
+
+@pytest.mark.parametrize("key", LEAVES)
+def test_the_key_changes_if_and_only_if_the_setting_can_change_a_result(config: dict[str, Any], key: str) -> None:
+    differs = run_key(changed(config, key), "data") != run_key(config, "data")
+    assert differs == (key not in NOT_SEMANTIC)
+
+
+def test_the_key_depends_on_the_data_and_not_on_the_order_of_settings(config: dict[str, Any]) -> None:
+    assert run_key(config, "data") != run_key(config, "other data")
+    assert run_key(config, "data") == run_key(dict(reversed(config.items())), "data")
+
+
+def test_the_configuration_is_not_changed_by_reading_it(config: dict[str, Any]) -> None:
+    before = copy.deepcopy(config)
+    semantic(config)["mask"]["rate"] = 0.9
+    assert config == before
+
+
+def copied_package(folder: Path) -> Path:
+    return Path(shutil.copytree(PACKAGE, folder / "bertlab", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+@pytest.mark.parametrize(
+    ("module", "matters"),
+    [
+        ("model/attention.py", True),
+        ("train/module.py", True),
+        ("evaluation/score.py", True),
+        ("objective/joint.py", True),
+        ("tokenizer/wordpiece.py", True),
+        ("pairs/nsp.py", True),
+        ("mask/token.py", True),
+        ("data/prepare.py", True),
+        ("batch.py", True),
+        ("streams.py", True),
+        ("optimizer.py", True),
+        ("schedule.py", True),
+        ("job.py", True),
+        ("report/write.py", False),
+        ("stats/interval.py", False),
+        ("explain.py", False),
+        ("tracking/mlflow.py", False),
+    ],
+)
+def test_the_code_fingerprint_reacts_to_code_that_makes_results(tmp_path: Path, module: str, matters: bool) -> None:
+    package = copied_package(tmp_path)
+    assert code_fingerprint(package) == code_fingerprint(), "the folder must not matter"
+    with (package / module).open("a") as file:
+        file.write("# another line\n")
+    assert (code_fingerprint(package) != code_fingerprint()) == matters
+
+
+def test_the_code_fingerprint_notices_a_new_and_a_renamed_module(tmp_path: Path) -> None:
+    package = copied_package(tmp_path)
+    (package / "mask" / "token.py").rename(package / "mask" / "tokens.py")
+    renamed = code_fingerprint(package)
+    (package / "mask" / "another.py").write_text("")
+    assert len({code_fingerprint(), renamed, code_fingerprint(package)}) == 3
+
+
+def test_a_run_is_named_by_what_was_said_and_can_change_a_result(store: TokenStore) -> None:
+    description = described(store, "mask.rate=0.3", "seed=1", "trainer.threads=2", "output_dir=elsewhere", "model=tiny")
+    assert description.name == "mask.rate=0.3 seed=1 model=tiny"
+    assert description.params == {
+        "data": "docs",
+        "model": "tiny",
+        "seed": "1",
+        "budget.tokens": "2300000",
+        "mask.rate": "0.3",
+    }
+
+
+def test_a_run_of_which_nothing_was_said_is_named_default(store: TokenStore) -> None:
+    assert described(store).name == described(store, "trainer.progress=false").name == "default"
+
+
+def test_what_is_said_twice_is_named_once_with_its_last_value(store: TokenStore) -> None:
+    assert described(store, "mask.rate=0.1", "mask.rate=0.2").name == "mask.rate=0.2"
+
+
+def test_a_part_is_named_by_its_option_and_a_list_by_its_values(store: TokenStore) -> None:
+    description = described(store, "model/position=learned", "mask.split=[1,0,0]", "pairs@evaluation.pairs=none")
+    assert description.name == "model/position=learned mask.split=[1, 0, 0] evaluation.pairs=none"
+
+
+def test_precision_can_change_a_result_and_names_a_run(store: TokenStore) -> None:
+    assert described(store, "trainer.precision=bf16-mixed").name == "trainer.precision=bf16-mixed"
+
+
+def test_in_a_sweep_the_factors_name_a_run_also_where_nothing_was_said(store: TokenStore) -> None:
+    description = described(store, "budget.tokens=5000", "tracking.factors=[mask.rate,model]")
+    assert description.name == "mask.rate=0.15 model=nano"
+    assert description.params["budget.tokens"] == "5000"
+
+
+def test_files_are_a_parameter_but_not_a_name(store: TokenStore) -> None:
+    description = described(store, "data=text", "data.files=/some/where/corpus.txt", "seed=2")
+    assert description.name == "data=text seed=2"
+    assert description.params["data.files"] == "/some/where/corpus.txt"
+
+
+def test_tags_say_what_a_result_depends_on(store: TokenStore) -> None:
+    description = described(store, "batch.length=32")
+    config = resolved(load(["batch.length=32"]))
+    assert description.tags["bertlab.key"] == run_key(config, store.fingerprint)
+    assert description.tags["bertlab.config"] == digest(config)
+    assert description.tags["bertlab.code"] == code_fingerprint()
+    assert description.tags["bertlab.corpus"] == store.fingerprint
+    assert description.tags["bertlab.length"] == "32"
+    assert description.tags["bertlab.licence"] == "none"
+    assert description.tags["bertlab.data"].startswith("a list; training 84 documents")
+    assert "15 % of the tokens replaced by [MASK]" in description.tags["bertlab.evaluation"]
+    assert "bertlab.baseline" not in description.tags
+
+
+@pytest.mark.parametrize("baseline", ["true", "false"])
+def test_a_sweep_says_whether_a_run_is_its_baseline(store: TokenStore, baseline: str) -> None:
+    assert described(store, f"tracking.baseline={baseline}").tags["bertlab.baseline"] == baseline
+
+
+def test_the_configuration_is_recorded_in_full(store: TokenStore) -> None:
+    assert yaml.safe_load(described(store, "seed=3").config) == resolved(load(["seed=3"]))
+
+
+def test_the_dataset_is_described_by_its_fingerprint_and_facts(store: TokenStore) -> None:
+    data = described(store).data
+    assert (data.name, data.digest) == ("docs", store.fingerprint)
+    assert data.profile is not None
+    assert json.loads(data.profile) == store.facts

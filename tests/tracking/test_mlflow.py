@@ -1,0 +1,251 @@
+"""A run's life in MLflow: it ends with its true status, and with every number once."""
+
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing as closed
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from mlflow.entities import Dataset, Metric, Run
+from mlflow.tracking import MlflowClient
+
+from bertlab.errors import InputError
+from bertlab.tracking import mlflow as room
+from bertlab.tracking.mlflow import TEXT_LIMIT, Description, RunLog, Tracker, closing, ui_command
+
+pytestmark = pytest.mark.filterwarnings(  # MLflow's own, where it maps its tables
+    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
+)
+
+
+def break_after_a_point(log: RunLog, error: BaseException) -> None:
+    log.log(1, {"train/loss": 2.5})
+    raise error
+
+
+def only_run(client: MlflowClient, tracker: Tracker) -> Run:
+    (run,) = client.search_runs([tracker.experiment_id(client)])
+    return run
+
+
+def artifact(client: MlflowClient, run: Run, name: str, folder: Path) -> str:
+    return Path(client.download_artifacts(run.info.run_id, name, str(folder))).read_text()
+
+
+def test_a_run_that_ends_well_is_finished(
+    tracker: Tracker, client: MlflowClient, description: Description, tmp_path: Path
+) -> None:
+    with tracker.run(description) as log:
+        log.log(1, {"train/loss": 2.5})
+        assert only_run(client, tracker).info.status == "RUNNING"
+    run = only_run(client, tracker)
+    assert (run.info.status, run.info.run_name) == ("FINISHED", "mask.rate=0.3")
+    assert run.data.params == {"mask.rate": "0.3", "seed": "0"}
+    assert run.data.metrics == {"train/loss": 2.5}
+    assert (run.data.tags["bertlab.key"], run.data.tags["bertlab.kind"]) == ("abc", "run")
+    assert artifact(client, run, "config.yaml", tmp_path) == "seed: 0\n"
+    assert [path.path for path in client.list_artifacts(run.info.run_id)] == ["config.yaml"]
+
+
+def test_the_dataset_is_logged(tracker: Tracker, client: MlflowClient, description: Description) -> None:
+    with tracker.run(description):
+        pass
+    inputs = only_run(client, tracker).inputs
+    assert inputs is not None
+    (logged,) = inputs.dataset_inputs
+    assert isinstance(logged.dataset, Dataset)
+    assert (logged.dataset.name, logged.dataset.digest) == ("oracle", "0123456789abcdef")
+    assert {tag.key: tag.value for tag in logged.tags} == {"mlflow.data.context": "training"}
+
+
+def test_a_run_that_breaks_is_failed_and_keeps_its_traceback(
+    tracker: Tracker, client: MlflowClient, description: Description, tmp_path: Path
+) -> None:
+    with pytest.raises(ZeroDivisionError), tracker.run(description) as log:
+        break_after_a_point(log, ZeroDivisionError("division by zero"))
+    run = only_run(client, tracker)
+    assert run.info.status == "FAILED"
+    assert run.data.metrics == {"train/loss": 2.5}
+    assert "ZeroDivisionError: division by zero" in artifact(client, run, "traceback.txt", tmp_path)
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit])
+def test_a_run_that_is_interrupted_is_killed(
+    tracker: Tracker, client: MlflowClient, description: Description, interruption: type[BaseException]
+) -> None:
+    with pytest.raises(interruption), tracker.run(description) as log:
+        break_after_a_point(log, interruption())
+    run = only_run(client, tracker)
+    assert run.info.status == "KILLED"
+    assert run.data.metrics == {"train/loss": 2.5}
+
+
+def test_a_run_whose_numbers_cannot_be_sent_is_failed_and_not_left_running(
+    tracker: Tracker, client: MlflowClient
+) -> None:
+    def flush() -> None:
+        raise ConnectionError("the server went away")
+
+    run_id = tracker.start(client, "lost", {})
+    with pytest.raises(ConnectionError), closing(client, run_id, flush):
+        pass
+    assert client.get_run(run_id).info.status == "FAILED"
+
+
+def test_every_number_arrives_once(tracker: Tracker, client: MlflowClient, description: Description) -> None:
+    with tracker.run(description) as log:
+        for step in range(1, 1302):
+            log.log(step, {"train/loss": 1 / step, "perf/tokens": float(step)})
+        log.flush()
+        log.flush()
+        log.log(1302, {"train/loss": 0.5})
+    run_id = only_run(client, tracker).info.run_id
+    losses = [(point.step, point.value) for point in client.get_metric_history(run_id, "train/loss")]
+    assert sorted(losses) == [(step, 1 / step) for step in range(1, 1302)] + [(1302, 0.5)]
+    assert len(client.get_metric_history(run_id, "perf/tokens")) == 1301
+
+
+def test_numbers_are_sent_together_when_they_have_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[list[tuple[str, int]]] = []
+
+    class Client:
+        def log_batch(self, _: str, metrics: list[Metric]) -> None:
+            sent.append([(metric.key, metric.step) for metric in metrics])
+
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: clock.now, time=lambda: clock.now))
+    log = RunLog(Client(), "id", [], clock.now)  # type: ignore[arg-type]
+    log.log(1, {"a": 1.0})
+    clock.now += 4
+    log.log(2, {"a": 1.0})
+    assert sent == []
+    clock.now += 2
+    log.log(3, {"a": 1.0, "b": 2.0})
+    assert sent == [[("a", 1), ("a", 2), ("a", 3), ("b", 3)]]
+    log.log(4, {"a": 1.0})
+    assert len(sent) == 1
+    log.flush()
+    assert sent[1:] == [[("a", 4)]]
+
+
+def test_a_tag_may_be_set_while_a_run_runs(tracker: Tracker, client: MlflowClient, description: Description) -> None:
+    with tracker.run(description) as log:
+        log.tag("bertlab.diverged", "true")
+    assert only_run(client, tracker).data.tags["bertlab.diverged"] == "true"
+
+
+def test_long_values_are_cut_and_not_refused(tracker: Tracker, client: MlflowClient, description: Description) -> None:
+    long = "x" * 20_000
+    endless = Description("long", {"data.files": long}, {"bertlab.data": long}, long, description.data)
+    with tracker.run(endless):
+        pass
+    run = only_run(client, tracker)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["data.files"] == run.data.tags["bertlab.data"] == long[:TEXT_LIMIT]
+
+
+def test_a_run_stands_under_its_parent(tracker: Tracker, client: MlflowClient, description: Description) -> None:
+    parent = tracker.start(client, "sweep", {})
+    child = Tracker(uri=tracker.uri, experiment=tracker.experiment, parent=parent)
+    with child.run(description):
+        pass
+    runs = client.search_runs([tracker.experiment_id(client)])
+    parents = {run.info.run_name: run.data.tags.get("mlflow.parentRunId") for run in runs}
+    assert parents == {"sweep": None, "mask.rate=0.3": parent}
+
+
+def test_the_experiment_is_made_once_and_keeps_its_files_beside_the_database(
+    tracker: Tracker, client: MlflowClient
+) -> None:
+    first, again = tracker.experiment_id(client), tracker.experiment_id(client)
+    assert first == again
+    folder = Path(tracker.uri.removeprefix("sqlite:///")).parent
+    assert client.get_experiment(first).artifact_location.startswith((folder / "mlartifacts").as_uri())
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "expected"),
+    [
+        ("sqlite:///given.db", {"MLFLOW_TRACKING_URI": "http://elsewhere"}, "sqlite:///given.db"),
+        (None, {"MLFLOW_TRACKING_URI": "http://elsewhere"}, "http://elsewhere"),
+        (None, {}, "sqlite:///{folder}/mlflow.db"),
+    ],
+)
+def test_the_store_is_the_one_given_else_the_environments_else_a_file_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str | None, environment: Mapping[str, str], expected: str
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert Tracker(uri=given, experiment="bertlab").uri == expected.format(folder=tmp_path)
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """A server that takes connections and never answers."""
+    with closed(socket.create_server(("127.0.0.1", 0))) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture
+def nobody() -> str:
+    """An address at which nobody listens."""
+    with closed(socket.create_server(("127.0.0.1", 0))) as server:
+        port = server.getsockname()[1]
+    return f"http://127.0.0.1:{port}"
+
+
+def test_a_server_that_is_not_there_is_an_input_error_at_once(nobody: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(
+        InputError, match=rf"tracking\.uri must reach an MLflow server, got {nobody}: .*start the server"
+    ):
+        Tracker(uri=nobody, experiment="bertlab").connect()
+    assert time.monotonic() - started < 5
+
+
+def test_a_server_that_does_not_answer_is_an_input_error(silent_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert room.REACH_SECONDS <= 5
+    monkeypatch.setattr(room, "REACH_SECONDS", 0.2)
+    with pytest.raises(
+        InputError, match=rf"tracking\.uri must reach an MLflow server, got {silent_server}: .*timed out"
+    ):
+        Tracker(uri=silent_server, experiment="bertlab").connect()
+
+
+def test_a_database_in_a_folder_that_is_not_there_is_an_input_error_and_makes_nothing(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"tracking\.uri must be a database that can be written, got .*absent/mlflow\.db"
+    ):
+        Tracker(uri=f"sqlite:///{tmp_path}/absent/mlflow.db", experiment="bertlab").connect()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_below_a_file_is_an_input_error(below_a_file: Path) -> None:
+    with pytest.raises(InputError, match=r"tracking\.uri must be a database that can be written"):
+        Tracker(uri=f"sqlite:///{below_a_file}", experiment="bertlab").connect()
+
+
+def test_a_file_that_is_no_database_is_an_input_error_and_stays_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "letter.db"
+    file.write_text("Dear reader, " * 500)
+    with pytest.raises(
+        InputError, match=r"tracking\.uri must name an MLflow store, got sqlite:.*letter\.db: .*not a database"
+    ):
+        Tracker(uri=f"sqlite:///{file}", experiment="bertlab").connect()
+    assert file.read_text() == "Dear reader, " * 500
+
+
+@pytest.mark.parametrize("uri", ["ftp://somewhere", "postgresql://nobody@127.0.0.1:1/none", "::"])
+def test_a_store_of_an_unknown_kind_is_an_input_error(uri: str) -> None:
+    with pytest.raises(InputError, match=r"tracking\.uri must name an MLflow store, got ") as caught:
+        Tracker(uri=uri, experiment="bertlab").connect()
+    assert "\n" not in str(caught.value)
+
+
+def test_the_line_that_opens_the_ui_names_the_store() -> None:
+    assert ui_command("sqlite:////data/mlflow.db") == "mlflow ui --backend-store-uri sqlite:////data/mlflow.db"
+    assert ui_command("https://mlflow.example") == "open https://mlflow.example"

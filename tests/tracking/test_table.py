@@ -1,0 +1,125 @@
+"""The run table: what was recorded comes back, and what is not there is said in one line."""
+
+import math
+
+import pytest
+from mlflow.tracking import MlflowClient
+
+from bertlab.errors import InputError
+from bertlab.tracking.mlflow import KIND, Description, Tracker
+from bertlab.tracking.table import children, curves_frame, find_sweep, runs_frame, search
+
+pytestmark = pytest.mark.filterwarnings(  # MLflow's own, where it maps its tables
+    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
+)
+
+
+def recorded_sweep(tracker: Tracker, client: MlflowClient, description: Description, name: str, jobs: int) -> str:
+    """Record a sweep of some jobs; job i has loss i + 1 / step at the steps 10 and 20."""
+    parent = tracker.start(client, name, {KIND: "sweep"})
+    for number in range(jobs):
+        child = Tracker(uri=tracker.uri, experiment=tracker.experiment, parent=parent)
+        own = Description(f"{name} {number}", {"seed": str(number)}, description.tags, "", description.data)
+        with child.run(own) as log:
+            for step in (10, 20):
+                log.log(step, {"perf/tokens": step * 100.0, "train/loss": number + 1 / step})
+            log.log(20, {"eval/mlm_loss": 7.0 + number})
+    client.set_terminated(parent, "FINISHED")
+    return parent
+
+
+def test_the_latest_sweep_is_found_or_the_latest_of_a_name(
+    tracker: Tracker, client: MlflowClient, description: Description
+) -> None:
+    first = recorded_sweep(tracker, client, description, "mask.rate=0.1,0.2", 0)
+    second = recorded_sweep(tracker, client, description, "mask.rate=0.1,0.2", 0)
+    third = recorded_sweep(tracker, client, description, 'it\'s "seed"=0,1', 0)
+    assert find_sweep(client, tracker.experiment, None).info.run_id == third
+    assert find_sweep(client, tracker.experiment, "mask.rate=0.1,0.2").info.run_id == second != first
+    assert find_sweep(client, tracker.experiment, 'it\'s "seed"=0,1').info.run_id == third
+
+
+def test_a_sweep_that_is_not_there_is_an_input_error(
+    tracker: Tracker, client: MlflowClient, description: Description
+) -> None:
+    with pytest.raises(
+        InputError, match=r"tracking\.experiment must exist in the store, got '.*'; run something first"
+    ):
+        find_sweep(client, tracker.experiment, None)
+    with tracker.run(description):
+        pass
+    with pytest.raises(InputError, match=r"sweep=latest must be a sweep of experiment .*, found none; run one with"):
+        find_sweep(client, tracker.experiment, None)
+    recorded_sweep(tracker, client, description, "seed=0,1", 0)
+    with pytest.raises(InputError, match=r"sweep=seed=0,2 must be a sweep of experiment"):
+        find_sweep(client, tracker.experiment, "seed=0,2")
+
+
+def test_children_are_those_of_the_sweep_oldest_first(
+    tracker: Tracker, client: MlflowClient, description: Description
+) -> None:
+    recorded_sweep(tracker, client, description, "other", 1)
+    parent = client.get_run(recorded_sweep(tracker, client, description, "mine", 3))
+    assert [run.info.run_name for run in children(client, parent)] == ["mine 0", "mine 1", "mine 2"]
+
+
+def test_a_filter_selects_runs(tracker: Tracker, client: MlflowClient, description: Description) -> None:
+    recorded_sweep(tracker, client, description, "mine", 3)
+    found = search(client, tracker.experiment, "params.seed = '1'")
+    assert [run.info.run_name for run in found] == ["mine 1"]
+    assert search(client, tracker.experiment, "params.seed = '9'") == []
+
+
+@pytest.mark.parametrize("wanted", ["params.seed ~ 1", "seed", "nonsense.seed = '1'"])
+def test_a_filter_that_mlflow_does_not_know_is_an_input_error(
+    tracker: Tracker, client: MlflowClient, description: Description, wanted: str
+) -> None:
+    with tracker.run(description):
+        pass
+    with pytest.raises(InputError, match=r"filter must be an MLflow filter, got ") as caught:
+        search(client, tracker.experiment, wanted)
+    assert "\n" not in str(caught.value)
+
+
+def test_runs_have_one_row_each_named_as_mlflow_names_it(
+    tracker: Tracker, client: MlflowClient, description: Description
+) -> None:
+    parent = client.get_run(recorded_sweep(tracker, client, description, "mine", 2))
+    frame = runs_frame(children(client, parent))
+    assert frame["name"].tolist() == ["mine 0", "mine 1"]
+    assert frame["status"].tolist() == ["FINISHED", "FINISHED"]
+    assert frame["params.seed"].tolist() == ["0", "1"]
+    assert frame["tags.bertlab.key"].tolist() == ["abc", "abc"]
+    assert frame["metrics.eval/mlm_loss"].tolist() == [7.0, 8.0]
+    assert frame["metrics.train/loss"].tolist() == [0.05, 1.05]
+    assert [column for column in map(str, frame) if column.startswith("tags.mlflow")] == []
+
+
+def test_curves_have_every_point_with_the_tokens_seen(
+    tracker: Tracker, client: MlflowClient, description: Description
+) -> None:
+    parent = client.get_run(recorded_sweep(tracker, client, description, "mine", 1))
+    runs = children(client, parent)
+    frame = curves_frame(client, runs)
+    assert list(frame) == ["run_id", "metric", "step", "tokens", "value"]
+    assert sorted(frame.drop(columns="run_id").itertuples(index=False, name=None)) == [
+        ("eval/mlm_loss", 20, 2000.0, 7.0),
+        ("train/loss", 10, 1000.0, 0.1),
+        ("train/loss", 20, 2000.0, 0.05),
+    ]
+    assert set(frame["run_id"]) == {runs[0].info.run_id}
+
+
+def test_a_point_without_tokens_is_kept_without_them(
+    tracker: Tracker, client: MlflowClient, description: Description
+) -> None:
+    with tracker.run(description) as log:
+        log.log(3, {"train/loss": 1.0})
+    frame = curves_frame(client, search(client, tracker.experiment, ""))
+    assert frame["value"].tolist() == [1.0]
+    assert math.isnan(frame["tokens"].astype(float).iloc[0])
+
+
+def test_no_runs_make_an_empty_table(client: MlflowClient) -> None:
+    assert runs_frame([]).empty
+    assert list(curves_frame(client, [])) == ["run_id", "metric", "step", "tokens", "value"]

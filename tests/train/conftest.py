@@ -1,0 +1,85 @@
+"""A tiny run on the generated corpus, whose parts a test may replace."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import torch
+
+from bertlab.compose import load, resolved
+from bertlab.job import Job, prepare_job
+from bertlab.model.bert import Bert
+from bertlab.model.flops import Flops, count_flops
+from bertlab.model.init import initialise
+from bertlab.train.module import Objective, Pretraining
+from bertlab.train.recorder import Plan, Recorder
+
+TINY = (
+    "data=oracle",
+    "data.documents=60",
+    "batch.size=3",
+    "budget.tokens=735",  # 7 steps of 3 x 35 tokens
+    "model.width=22",
+    "model.inner=31",
+    "model.dropout=0.1",
+    "evaluation.sequences=8",
+    "trainer.points=7",
+    "trainer.progress=false",
+)
+
+
+@dataclass
+class Fitted:
+    """What a run left behind."""
+
+    model: Bert
+    recorder: Recorder
+    flops: Flops
+    points: list[tuple[int, Mapping[str, float]]] = field(default_factory=list)
+
+    def curve(self, name: str) -> list[float]:
+        """Return the values of one metric at the points that have it."""
+        return [numbers[name] for _, numbers in self.points if name in numbers]
+
+
+@pytest.fixture(scope="session")
+def prepared() -> Callable[..., Job]:
+    """Prepare the tiny run, with some keys changed."""
+
+    def prepare(*overrides: str) -> Job:
+        return prepare_job(resolved(load([*TINY, *overrides])))
+
+    return prepare
+
+
+@pytest.fixture(scope="session")
+def fit(prepared: Callable[..., Job]) -> Callable[..., Fitted]:
+    """Train the tiny run with some keys changed; parts may be replaced."""
+
+    def run(
+        *overrides: str,
+        objective: Objective | None = None,
+        optimizer: Any = None,
+        evaluation: Any = None,
+        plan: Any = None,
+    ) -> Fitted:
+        job = prepared(*overrides)
+        model = job.build_model()
+        initialise(model, job.streams)
+        flops = count_flops(model, job.form.length)
+        every = frozenset(range(1, job.steps + 1))
+        points: list[tuple[int, Mapping[str, float]]] = []
+        recorder = Recorder(
+            plan or Plan(job.steps, every, every),
+            evaluation or job.evaluation,
+            flops,
+            lambda step, numbers: points.append((step, dict(numbers))),
+        )
+        parts = (objective or job.parts.objective, optimizer or job.parts.optimizer, job.parts.schedule)
+        threads = torch.get_num_threads()
+        job.parts.trainer.fit(Pretraining(model, *parts, job.steps, job.streams), job.batches, recorder)
+        torch.set_num_threads(threads)
+        return Fitted(model, recorder, flops, points)
+
+    return run

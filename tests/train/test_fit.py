@@ -1,0 +1,158 @@
+"""Training is a function of its configuration: the same bits again, or a difference that was asked for."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bertlab.batch import Batch
+from bertlab.errors import InputError
+from bertlab.job import Job
+from bertlab.model.bert import Output
+from bertlab.objective import Joint
+from bertlab.train.fit import Hardware
+
+Fit = Callable[..., Any]
+HARDWARE: dict[str, Any] = {
+    "accelerator": "cpu",
+    "threads": None,
+    "precision": "32-true",
+    "clip": 1.0,
+    "points": 7,
+    "progress": False,
+}
+
+
+@pytest.fixture(scope="module")
+def fitted(fit: Fit) -> Any:
+    return fit()
+
+
+def test_the_same_seed_gives_the_same_bits(fit: Fit, fitted: Any) -> None:
+    torch.manual_seed(99)  # the state of torch's own generator must not matter
+    again = fit()
+    assert again.curve("train/loss") == fitted.curve("train/loss")
+    assert again.curve("eval/mlm_loss") == fitted.curve("eval/mlm_loss")
+    weights = fitted.model.state_dict()
+    assert all(torch.equal(value, weights[name]) for name, value in again.model.state_dict().items())
+
+
+def test_another_seed_gives_another_run(fit: Fit, fitted: Any) -> None:
+    assert not set(fit("seed=1").curve("train/loss")) & set(fitted.curve("train/loss"))
+
+
+def test_every_step_is_taken_once(fitted: Any) -> None:
+    assert [step for step, _ in fitted.points] == list(range(1, 8))
+
+
+def test_training_lowers_the_loss(fit: Fit) -> None:
+    curve = fit("budget.tokens=10500", "model.dropout=0").curve("train/mlm_loss")
+    assert len(curve) == 100
+    assert sum(curve[-10:]) / 10 < curve[0] - 0.2
+
+
+def test_dropout_is_a_function_of_seed_and_step(fit: Fit) -> None:
+    """A run that draws elsewhere from torch's generator, as another head might, drops the same units."""
+    clean = fit("model.dropout=0.5")
+
+    def thirsty(output: Output, batch: Batch) -> dict[str, Tensor]:
+        torch.rand(7)
+        return Joint(mlm_weight=1, pair_weight=1)(output, batch)
+
+    assert fit("model.dropout=0.5", objective=thirsty).curve("train/loss") == clean.curve("train/loss")
+
+
+def test_dropout_differs_between_steps_and_seeds(prepared: Callable[..., Job]) -> None:
+    streams, others = prepared().streams, prepared("seed=1").streams
+    drawn = [streams.integer("dropout", step) for step in range(7)] + [others.integer("dropout", 0)]
+    assert len(set(drawn)) == 8
+
+
+def test_the_learning_rate_follows_the_schedule(fit: Fit) -> None:
+    """Warm-up over 2 of 7 steps; a point holds the rate of the step that follows, and the last step's is kept."""
+    rates = fit("schedule.warmup=0.285714285714", "optimizer.lr=0.01").curve("train/lr")
+    assert rates == pytest.approx([0.01, 0.01, 0.008, 0.006, 0.004, 0.002, 0.002])
+
+
+@pytest.mark.parametrize("clip", [0.001, 0.5])
+def test_gradients_are_clipped_to_the_norm(fit: Fit, clip: float) -> None:
+    norms = gradient_norms(fit, f"trainer.clip={clip}")
+    assert norms == pytest.approx([clip] * 7, rel=1e-3)
+
+
+def test_clip_0_does_not_clip(fit: Fit) -> None:
+    assert min(gradient_norms(fit, "trainer.clip=0")) > 0.5
+
+
+def gradient_norms(fit: Fit, *overrides: str) -> list[float]:
+    """Return the norm of the gradient that the optimiser saw at each step."""
+    norms: list[float] = []
+
+    class Watched(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            loss = closure()
+            gradients = [value.grad for group in self.param_groups for value in group["params"]]
+            norms.append(math.sqrt(sum(gradient.square().sum().item() for gradient in gradients)))
+            return loss
+
+    def optimizer(model: nn.Module) -> torch.optim.Optimizer:
+        return Watched(model.parameters(), lr=1e-6)
+
+    fit(*overrides, optimizer=optimizer)
+    return norms
+
+
+def test_bf16_mixed_trains_and_differs_a_little(fit: Fit, fitted: Any) -> None:
+    mixed = fit("trainer.precision=bf16-mixed").curve("train/loss")
+    assert mixed != fitted.curve("train/loss")
+    assert mixed == pytest.approx(fitted.curve("train/loss"), rel=0.02)
+
+
+def test_a_silent_run_says_nothing(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:
+    fit()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_progress_bar_shows_tokens_per_second(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:
+    fit("trainer.progress=true")
+    assert "tokens/s=" in capfd.readouterr().out
+
+
+def test_threads_are_set_where_they_are_given(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    fit()
+    assert asked == [torch.get_num_threads()]  # the fixture's own
+    fit("trainer.threads=3")
+    assert asked[1] == 3
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"precision": "99"}, r"trainer\.precision must be 32-true or bf16-mixed, got 99; choose"),
+        ({"precision": "16-mixed"}, r"trainer\.precision .* got 16-mixed"),
+        ({"precision": 32}, r"trainer\.precision .* got 32;"),
+        ({"threads": 0}, r"trainer\.threads .* got 0"),
+        ({"clip": -1}, r"trainer\.clip must lie in \[0, 1e\+09\], got -1"),
+        ({"points": 0}, r"trainer\.points .* got 0"),
+    ],
+)
+def test_settings_that_cannot_train_are_refused_by_name(bad: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Hardware(**(HARDWARE | bad))
+
+
+@pytest.mark.parametrize("accelerator", ["gpu", "abacus"])
+def test_hardware_that_is_not_there_is_refused(accelerator: str) -> None:
+    if accelerator == "gpu" and torch.cuda.is_available():
+        pytest.skip("this machine has one")
+    with pytest.raises(InputError, match=rf"trainer\.accelerator must be one that works here, got {accelerator}: "):
+        Hardware(**(HARDWARE | {"accelerator": accelerator})).check()
+
+
+def test_hardware_that_is_there_passes_the_check() -> None:
+    Hardware(**HARDWARE).check()
