@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -69,12 +70,38 @@ class Parts:
 def build_parts(config: Mapping[str, Any]) -> Parts:
     """Build all parts; each checks its own values. Raises InputError."""
     for key, target in _targets(config, ""):
-        if not target.startswith("bertlab."):
+        if not _is_ours(target):
             raise InputError(f"{key}._target_ must name a part of bertlab, got {target}; choose an option of the group")
-    parts = instantiate({name: config[name] for name in Parts.__annotations__}, _convert_="all")
+    parts = instantiate({name: section(config, name) for name in Parts.__annotations__}, _convert_="all")
     for name, part in parts.items():
         _check_keywords(part, name)
     return Parts(**parts)
+
+
+def section(config: Mapping[str, Any], key: str, *names: str) -> Mapping[str, Any]:
+    """Return a section of the configuration, which must hold `names` and, if there are any, no others.
+
+    Raises InputError.
+    """
+    value = config.get(key)
+    if not isinstance(value, Mapping) or (names and set(value) != set(names)):
+        wanted = f"hold {' and '.join(names)}" if names else "be one of the group's options"
+        raise InputError(f"{key} must {wanted}, got {value}; python -m bertlab.run --help lists groups and keys")
+    return value
+
+
+def _is_ours(target: str) -> bool:
+    """Tell whether a target is defined in this package; nothing else is imported, and nothing is called."""
+    module, _, name = target.rpartition(".")
+    if module.partition(".")[0] != PACKAGE.name:
+        return False
+    try:
+        part = getattr(import_module(module), name, None)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] == PACKAGE.name:
+            return False
+        raise
+    return str(getattr(part, "__module__", "")).partition(".")[0] == PACKAGE.name
 
 
 def _check_keywords(part: Any, key: str) -> None:

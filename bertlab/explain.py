@@ -58,6 +58,8 @@ def explain(error: BaseException) -> str | None:
             return _instantiation(error)
         case HydraException() | OmegaConfBaseException():
             return _unknown_key(str(error)) or _line(str(error))
+        case ValueError() if str(error).startswith("Config group override must be a string"):
+            return "a config group takes the name of an option; python -m bertlab.run --help lists groups and options"
         case OSError(filename=name, strerror=reason) if reason:
             return f"{name or 'the output'} cannot be used: {reason.lower()}; choose another with output_dir=..."
     return None

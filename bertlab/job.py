@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bertlab.batch import Batches, Form
-from bertlab.compose import Parts, build_parts
+from bertlab.compose import Parts, build_parts, section
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
 from bertlab.errors import InputError, whole_number
@@ -53,8 +53,9 @@ class Job:
 def prepare_job(config: Mapping[str, Any]) -> Job:
     """Build the parts and open the data. Raises InputError for whatever in the configuration cannot run."""
     parts = build_parts(config)
-    form, streams = Form(**config["batch"]), Streams(whole_number("seed", config["seed"], 0))
-    steps = count_steps(config["budget"]["tokens"], form.tokens)
+    form = Form(**section(config, "batch", "size", "length"))
+    streams = Streams(whole_number("seed", config.get("seed"), 0))
+    steps = count_steps(section(config, "budget", "tokens")["tokens"], form.tokens)
     store = prepare(parts.data, parts.tokenizer)
     evaluation = parts.evaluation.prepare(store, parts.data, form.length)
     batches = Batches(store.splits["train"], store.vocabulary, parts.pairs, parts.mask, form, streams)

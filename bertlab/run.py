@@ -7,6 +7,7 @@ swept, and the sweep's report is written at its end. `--help` shows all groups a
 import logging
 import os
 import signal
+import sys
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -46,6 +47,7 @@ def _terminate(signum: int, _: object) -> None:
 def main() -> None:
     """Enter from the command line."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors to us instead of printing them its way
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it in front
     with one_line_errors():
         job()
 

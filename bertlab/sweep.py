@@ -45,6 +45,7 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     cells = [resolved(compose(job)) for job in grid.jobs]
     for cell in cells:
         check(cell)
+    folder.mkdir(parents=True, exist_ok=True)
     parent = tracker.start(client, _title(grid.factors), {KIND: "sweep", **_about(grid.factors)})
     shared = [f"tracking.parent={parent}", "tracking.factors=[" + ",".join(f"'{key}'" for key in grid.factors) + "]"]
     jobs = [

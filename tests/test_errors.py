@@ -47,6 +47,10 @@ def test_what_is_no_whole_number_or_too_small_is_named(value: object) -> None:
     assert line == f"batch.size must be a whole number of at least 7, got {value}; choose for example 7"
 
 
+def test_true_is_no_whole_number() -> None:
+    assert message(whole_number, "seed", True, 0).startswith("seed must be a whole number of at least 0, got True; ")
+
+
 def test_the_example_of_a_whole_number_is_one_at_least() -> None:
     assert message(whole_number, "seed", -1, 0).endswith("; choose for example 1")
 

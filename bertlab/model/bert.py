@@ -77,10 +77,11 @@ def build(
     inner: int,
     dropout: float,
     segment_types: int,
-    init_std: float,
+    embedding_std: float,
+    dense_std: float,
     **parts: Unpack[Parts],
 ) -> Bert:
     """Assemble a model from its sizes and the factories of its parts. Raises InputError for sizes that do not fit."""
-    shape = Shape(vocab_size, length, layers, width, heads, inner, dropout, segment_types, init_std)
+    shape = Shape(vocab_size, length, layers, width, heads, inner, dropout, segment_types, embedding_std, dense_std)
     with torch.random.fork_rng(devices=[]):  # torch draws throw-away initial values from its global generator
         return Bert(shape, parts)

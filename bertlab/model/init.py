@@ -3,6 +3,7 @@
 import math
 
 import torch
+from torch import nn
 
 from bertlab.model.bert import Bert
 from bertlab.streams import Streams
@@ -10,15 +11,17 @@ from bertlab.streams import Streams
 
 @torch.no_grad()
 def initialise(model: Bert, streams: Streams) -> None:
-    """Draw matrices and embeddings from a normal cut at two deviations, set biases to 0; scales of norms keep their 1.
+    """Draw embeddings and matrices from a normal cut at two deviations, set biases to 0; scales of norms keep their 1.
 
-    The deviation before the cut is the model's `init_std`; Devlin et al. 2018 have 0.02 in their code.
+    The deviations before the cut are the model's `embedding_std` and `dense_std`; Devlin et al. 2018 have 0.02 for both.
     """
-    for name, parameter in model.named_parameters():
-        if name.endswith("bias"):
-            parameter.zero_()
-        elif parameter.ndim >= 2:
-            parameter.copy_(model.shape.init_std * _truncated_normal(parameter.shape, streams, f"init/{name}"))
+    for place, module in model.named_modules():
+        std = model.shape.embedding_std if isinstance(module, nn.Embedding) else model.shape.dense_std
+        for own, parameter in module.named_parameters(prefix=place, recurse=False):
+            if own.endswith("bias"):
+                parameter.zero_()
+            elif parameter.ndim >= 2:
+                parameter.copy_(std * _truncated_normal(parameter.shape, streams, f"init/{own}"))
 
 
 def _truncated_normal(shape: torch.Size, streams: Streams, name: str) -> torch.Tensor:

@@ -17,13 +17,15 @@ class Shape:
     inner: int  # width of the feed-forward layer
     dropout: float
     segment_types: int
-    init_std: float  # of the initial weights
+    embedding_std: float  # deviation of the initial embeddings, before it is cut
+    dense_std: float  # likewise of the initial matrices
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "inner", "segment_types"):
             whole_number(f"model.{name}", getattr(self, name), 1)
         closed_interval("model.dropout", self.dropout, 0, 0.99)
-        open_interval("model.init_std", self.init_std, 0, 10)
+        open_interval("model.embedding_std", self.embedding_std, 0, 10)
+        open_interval("model.dense_std", self.dense_std, 0, 10)
         if self.width % self.heads:
             raise InputError(f"model.heads must divide model.width {self.width}, got {self.heads}; choose a divisor")
 

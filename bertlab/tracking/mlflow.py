@@ -1,5 +1,6 @@
 """A run's life in MLflow: opened when its inputs are known to be good, fed with points, closed with its true status."""
 
+import logging
 import os
 import time
 import traceback
@@ -45,7 +46,9 @@ class Tracker:
         factors: Sequence[str] = (),
         baseline: bool | None = None,
     ) -> None:
-        self.uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+        if not experiment or not isinstance(experiment, str):
+            raise InputError(f"tracking.experiment must be a name, got {experiment!r}; choose for example bertlab")
+        self.uri = str(uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}")
         self.experiment, self.parent, self.factors, self.baseline = experiment, parent, list(factors), baseline
 
     def connect(self) -> MlflowClient:
@@ -54,6 +57,7 @@ class Tracker:
             _reach(self.uri)
         elif self.uri.startswith("sqlite:///"):
             _writable(Path(self.uri.removeprefix("sqlite:///")))
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces that it makes its tables
         try:
             client = MlflowClient(tracking_uri=self.uri)
             client.search_experiments(max_results=1)
@@ -161,7 +165,7 @@ def _reach(uri: str) -> None:
 
 def _writable(database: Path) -> None:
     place = database if database.is_file() else database.parent
-    if place is not database and not place.is_dir() or not os.access(place, os.W_OK):
+    if not (database.is_file() or place.is_dir()) or not os.access(place, os.W_OK):
         raise InputError(f"tracking.uri must be a database that can be written, got {database}; choose another folder")
 
 

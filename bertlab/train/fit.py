@@ -1,6 +1,7 @@
 """Fitting: a module and its batches -> a trained module, with Lightning's trainer."""
 
 import logging
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -53,7 +54,7 @@ class Hardware:
             torch.set_num_threads(self.threads)
         bar: list[pl.Callback] = [SpeedBar(recorder)] if self.progress else []
         trainer = self._trainer(recorder.plan.total, [recorder, *bar])
-        with _without_advice():
+        with _without_advice(), _interruptible():
             trainer.fit(module, train_dataloaders=Steps(batches, recorder.plan.total))
 
     def _trainer(self, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
@@ -72,6 +73,19 @@ class Hardware:
                 enable_model_summary=False,
                 enable_progress_bar=self.progress,
             )
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let an interrupt be one: Lightning turns it into SystemExit(1) and has the process ignore all that follow."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from None
 
 
 @contextmanager

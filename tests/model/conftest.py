@@ -17,7 +17,16 @@ from bertlab.tokenizer import CLS, PAD, SEP
 
 B, L, V, LONGEST = 5, 13, 61, 19
 UNSEEN = 60  # the one token that no batch holds
-SIZES = {"layers": 3, "width": 42, "heads": 7, "inner": 53, "dropout": 0.0, "segment_types": 2, "init_std": 0.02}
+SIZES = {
+    "layers": 3,
+    "width": 42,
+    "heads": 7,
+    "inner": 53,
+    "dropout": 0.0,
+    "segment_types": 2,
+    "embedding_std": 0.02,
+    "dense_std": 0.02,
+}
 PARTS = {
     "position": "learned",
     "norm": "layer",

@@ -122,4 +122,4 @@ def test_sizes_that_do_not_fit_are_refused_by_name(make_model: MakeModel, sizes:
 
 
 def test_the_width_of_a_head_is_its_share() -> None:
-    assert Shape(V, 13, 3, D, 7, 53, 0.0, 2, 0.02).head_width == 6
+    assert Shape(V, 13, 3, D, 7, 53, 0.0, 2, 0.02, 0.02).head_width == 6

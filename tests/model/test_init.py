@@ -46,3 +46,10 @@ def test_biases_are_0_and_scales_of_norms_1(make_model: MakeModel) -> None:
     assert zeros == {name for name in vectors if name.endswith("bias")}
     assert ones | zeros == vectors.keys()
     assert len(ones) == 1 + 3 * 2 + 1
+
+
+def test_embeddings_and_matrices_have_their_own_deviation(make_model: MakeModel) -> None:
+    published, other = (dict(make_model(dense_std=std).named_parameters()) for std in (STD, 4 * STD))
+    for name, value in published.items():
+        scale = 4 if value.ndim >= 2 and not name.startswith(("embedding.", "position.")) else 1
+        torch.testing.assert_close(other[name], scale * value)

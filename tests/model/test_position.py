@@ -16,7 +16,7 @@ L, K = 11, 6
 
 
 def shape(length: int = L, width: int = 42, heads: int = 7) -> Shape:
-    return Shape(61, length, 3, width, heads, 53, 0.0, 2)
+    return Shape(61, length, 3, width, heads, 53, 0.0, 2, 0.02, 0.02)
 
 
 def rotary(base: float = 100) -> Rotary:

@@ -1,0 +1,155 @@
+"""The arrows of the house: text flows from left to right, and a module imports only what stands left of it."""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from bertlab.compose import PACKAGE
+
+ORDER = (  # a new room or module takes its place here
+    "errors",
+    "arguments",
+    "outcome",
+    "compose",
+    "explain",
+    "streams",
+    "cache",
+    "tokenizer",
+    "data",
+    "mask",
+    "pairs",
+    "batch",
+    "model",
+    "objective",
+    "optimizer",
+    "schedule",
+    "evaluation",
+    "train",
+    "tracking",
+    "stats",
+    "report",
+    "job",
+    "show",
+    "sweep",
+    "run",
+)
+HEAVY = {"torch", "pytorch_lightning", "mlflow", "pandas", "matplotlib", "scipy", "numpy", "tokenizers", "pyarrow"}
+PLUGIN = PACKAGE.parent / "hydra_plugins" / "bertlab_sweeper.py"
+MODULES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Yield the modules that a file imports, wherever in the file."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
+    return frozenset(imports(ast.parse(path.read_text())))
+
+
+def imported_at_once(path: Path) -> set[str]:
+    """Return what importing the file imports: what stands in functions is left out."""
+    tree = ast.parse(path.read_text())
+    deferred = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    tree.body = [node for node in tree.body if not isinstance(node, deferred)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef):
+            node.body = [child for child in node.body if not isinstance(child, deferred)]
+    return set(imports(tree))
+
+
+def room(module: str) -> str:
+    return module.removeprefix("bertlab.").partition(".")[0]
+
+
+def ours(names: Iterator[str] | frozenset[str] | set[str]) -> set[str]:
+    return {name for name in names if name.startswith("bertlab.")}
+
+
+ARROWS = {
+    (room(module), room(name))
+    for module, path in MODULES.items()
+    if module != "bertlab"
+    for name in ours(imported(path))
+    if not name.startswith("bertlab.__")
+}
+
+
+def test_every_room_has_its_place() -> None:
+    assert {room(module) for module in MODULES} - {"bertlab"} == set(ORDER)
+
+
+def test_imports_point_left_only() -> None:
+    backwards = {(left, right) for left, right in ARROWS if ORDER.index(right) > ORDER.index(left)}
+    assert backwards == set()
+
+
+def test_statistics_know_nothing_of_ours() -> None:
+    assert {right for left, right in ARROWS if left == "stats"} <= {"stats"}
+
+
+@pytest.mark.parametrize(
+    ("who", "never"),
+    [
+        ("report", {"model", "train", "objective", "batch", "data", "job"}),
+        ("model", {"train", "optimizer", "schedule", "objective", "evaluation", "tracking"}),
+        ("data", {"batch", "mask", "pairs", "model"}),
+        ("train", {"tracking", "report", "job", "mask", "pairs"}),
+        ("tracking", {"model", "train", "report"}),
+    ],
+)
+def test_a_room_never_looks_into(who: str, never: set[str]) -> None:
+    assert {right for left, right in ARROWS if left == who} & never == set()
+
+
+@pytest.mark.parametrize("module", ["bertlab.run", "bertlab.report.__main__", "hydra_plugins"])
+def test_the_command_line_answers_before_anything_heavy_is_imported(module: str) -> None:
+    waiting, seen = [PLUGIN if module == "hydra_plugins" else MODULES[module]], set()
+    heavy: dict[str, str] = {}
+    while waiting:
+        path = waiting.pop()
+        seen.add(path)
+        names = imported_at_once(path)
+        heavy |= {name: path.name for name in names if name.partition(".")[0] in HEAVY}
+        waiting += [MODULES[name] for name in ours(names) & MODULES.keys() if MODULES[name] not in seen]
+    assert heavy == {}
+
+
+def test_only_the_lightning_room_knows_lightning_and_only_the_tracking_rooms_mlflow() -> None:
+    def users(library: str) -> set[str]:
+        return {
+            room(name) for name, path in MODULES.items() if any(used.startswith(library) for used in imported(path))
+        }
+
+    assert users("pytorch_lightning") == {"train"}
+    assert users("mlflow") <= {"tracking", "report", "sweep"}
+    assert users("hydra") <= {"compose", "explain", "run", "sweep"}
+
+
+def test_randomness_comes_from_streams_and_never_from_a_global_generator() -> None:
+    forbidden = {"random", "numpy.random"}
+    assert {name for name, path in MODULES.items() if imported(path) & forbidden} == set()
+    calls = {
+        (module, ast.unparse(node.func))
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).startswith(("np.random.", "torch.manual_seed", "torch.rand"))
+        and not ast.unparse(node.func).startswith("torch.random.fork_rng")
+    }
+    allowed = {"np.random.Generator", "np.random.Philox", "np.random.SeedSequence"}
+    assert {call for call in calls if call[1] not in allowed} == {("bertlab.train.module", "torch.manual_seed")}

@@ -1,0 +1,172 @@
+"""Composing: what the command line says becomes plain values, and values become parts."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf.errors import MissingMandatoryValue
+
+from bertlab import compose
+from bertlab.compose import CONF, PACKAGE, Parts, build_parts, choices, load, project_folder, resolved, section
+from bertlab.data.oracle import Oracle
+from bertlab.errors import InputError
+from bertlab.mask.token import TokenMask
+from bertlab.pairs.nsp import NextSentence
+
+
+def built(*overrides: str) -> Parts:
+    return build_parts(resolved(load(overrides)))
+
+
+def test_the_configs_are_beside_the_package_in_a_checkout_and_inside_it_when_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (CONF / "run.yaml").is_file()
+    monkeypatch.setattr(compose, "PACKAGE", tmp_path / "bertlab")
+    assert project_folder("conf") == tmp_path / "conf"
+    (tmp_path / "bertlab" / "conf").mkdir(parents=True)
+    assert project_folder("conf") == tmp_path / "bertlab" / "conf"
+
+
+def test_the_configuration_is_plain_values_without_hydras_own() -> None:
+    config = resolved(load(["mask.rate=0.3", "mask.split=[1,0,0]", "data=oracle", "seed=7"]))
+    assert "hydra" not in config
+    assert type(config["mask"]) is dict
+    assert config["mask"] == {"_target_": "bertlab.mask.token.TokenMask", "rate": 0.3, "split": [1, 0, 0]}
+    assert (config["seed"], config["batch"]["length"]) == (7, 35)
+
+
+def test_the_order_of_composition_lets_the_command_line_win() -> None:
+    assert resolved(load(["data=oracle", "batch.length=67"]))["batch"]["length"] == 67
+    assert resolved(load(["regime=bert"]))["optimizer"]["lr"] == 1e-4
+    assert resolved(load(["regime=bert", "optimizer.lr=3e-4"]))["optimizer"]["lr"] == 3e-4
+
+
+def test_a_value_that_must_be_given_is_missed() -> None:
+    with pytest.raises(MissingMandatoryValue, match=r"data\.files"):
+        resolved(load(["data=text"]))
+
+
+def test_choices_are_the_options_of_the_groups() -> None:
+    chosen = choices(load(["model=tiny", "pairs@evaluation.pairs=none"]))
+    assert chosen["model"] == "tiny"
+    assert chosen["model/position"] == "learned"
+    assert (chosen["pairs"], chosen["pairs@evaluation.pairs"]) == ("nsp", "none")
+    assert not [group for group in chosen if group.startswith("hydra")]
+
+
+def test_every_part_is_built() -> None:
+    parts = built("data=oracle", "mask.rate=0.3")
+    assert isinstance(parts.data, Oracle)
+    assert isinstance(parts.mask, TokenMask)
+    assert isinstance(parts.pairs, NextSentence)
+    assert parts.mask.rate == 0.3
+    assert all(part is not None for part in vars(parts).values())
+
+
+def test_parts_that_need_sizes_or_a_model_are_factories() -> None:
+    parts = built("model.layers=3", "optimizer.lr=0.5")
+    assert isinstance(parts.model, partial)
+    assert parts.model.keywords["layers"] == 3
+    assert isinstance(parts.model.keywords["position"], partial)
+    assert isinstance(parts.optimizer, partial)
+    assert parts.optimizer.keywords["lr"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("place", "target"),
+    [
+        ("data", "os.system"),
+        ("data", "shutil.rmtree"),
+        ("model.norm", "torch.nn.Identity"),
+        ("evaluation.text", "builtins.exec"),
+        ("mask", "bertlab.cache.tempfile.mkdtemp"),
+        ("mask", "bertlab.compose.instantiate"),
+        ("mask", "bertlab"),
+        ("mask", "bertlab_of_someone_else.Mask"),
+        ("mask", "bertlab.mask.nonesuch.Mask"),
+        ("mask", "bertlab.mask.token.Nonesuch"),
+        ("mask", ""),
+    ],
+)
+def test_a_target_that_is_no_part_of_bertlab_is_refused_unbuilt(place: str, target: str) -> None:
+    config = resolved(load(["data=oracle", f"{place}._target_='{target}'"]))
+    message = rf"^{place}\._target_ must name a part of bertlab, got {target}; choose an option of the group$"
+    with pytest.raises(InputError, match=message):
+        build_parts(config)
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"_target_": "somewhere.else"},
+        [{"_target_": "somewhere.else"}],
+        {"deeper": [1, {"down": {"_target_": "somewhere.else"}}]},
+    ],
+)
+def test_a_foreign_target_is_found_at_any_depth(extra: Any) -> None:
+    config = resolved(load(["data=oracle"]))
+    config["mask"]["extra"] = extra
+    with pytest.raises(InputError, match=r"^mask\.extra.*\._target_ must name a part of bertlab, got somewhere\.else"):
+        build_parts(config)
+
+
+def test_a_foreign_target_is_neither_imported_nor_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trap.py").write_text(
+        f"import pathlib\npathlib.Path({str(tmp_path / 'sprung')!r}).touch()\ndef part(): 0\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    called: list[object] = []
+    monkeypatch.setattr(os, "system", called.append)
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda *_, **__: called.append("mkdtemp"))
+    for target in ("trap.part", "os.system", "bertlab.cache.tempfile.mkdtemp"):
+        with pytest.raises(InputError):
+            built(f"mask._target_={target}")
+    assert called == []
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("+model.extra=3", "model.extra"),
+        ("+optimizer.extra=3", "optimizer.extra"),
+        ("+model.norm.extra=3", "model.norm.extra"),
+    ],
+)
+def test_a_key_that_a_factory_does_not_know_is_refused_before_it_is_called(override: str, key: str) -> None:
+    with pytest.raises(InputError, match=rf"^{key} is not a key of this part; choose one of "):
+        built(override)
+
+
+@pytest.mark.parametrize("name", list(Parts.__annotations__))
+def test_a_part_that_is_left_out_is_named(name: str) -> None:
+    config = resolved(load([]))
+    del config[name]
+    with pytest.raises(InputError, match=rf"^{name} must be one of the group's options, got None; "):
+        build_parts(config)
+
+
+@pytest.mark.parametrize("value", [None, 3, {}, {"size": 4}, {"size": 4, "length": 8, "more": 1}])
+def test_a_section_holds_its_names_and_no_others(value: Any) -> None:
+    assert section({"batch": {"length": 8, "size": 4}}, "batch", "size", "length") == {"length": 8, "size": 4}
+    with pytest.raises(InputError, match=r"^batch must hold size and length, got "):
+        section({"batch": value}, "batch", "size", "length")
+
+
+@pytest.mark.parametrize("change", [lambda config: config.pop("seed"), lambda config: config["batch"].pop("size")])
+def test_a_run_without_a_seed_or_a_batch_is_an_input_error(change: Callable[[dict[str, Any]], Any]) -> None:
+    from bertlab.job import prepare_job
+
+    config = resolved(load(["data=oracle"]))
+    change(config)
+    with pytest.raises(InputError, match=r"^(seed|batch) must "):
+        prepare_job(config)
+
+
+def test_the_package_is_where_it_says() -> None:
+    assert (PACKAGE / "compose.py").is_file()

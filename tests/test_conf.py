@@ -1,0 +1,125 @@
+"""conf/ and bertlab/ are one house: a family's YAML names a part of the family's room, with the part's own keys."""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+import yaml
+from omegaconf import DictConfig, OmegaConf
+
+from bertlab.compose import CONF, Parts, load
+
+ROOM = {  # where it is not bertlab.<family>
+    "trainer": "bertlab.train",
+}
+NO_PART = ("regime", "hydra")  # groups that set keys and choose no part
+LONGER = {"data/oracle": 20, "model/base": 17}  # lines; every other part has 15 at most
+OPTIONS = sorted(
+    path.relative_to(CONF).with_suffix("").as_posix()
+    for path in CONF.rglob("*.yaml")
+    if path.parent != CONF and path.relative_to(CONF).parts[0] not in NO_PART
+)
+
+
+@cache
+def composed(option: str) -> Any:
+    """Return the part of the configuration that an option of a group fills, its defaults included."""
+    group, _, name = option.rpartition("/")
+    return OmegaConf.to_container(OmegaConf.select(load([f"{group}={name}"]), group.replace("/", ".")))
+
+
+def parts(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield every mapping with a `_target_`, at any depth."""
+    if isinstance(value, Mapping):
+        if "_target_" in value:
+            yield value
+        for child in value.values():
+            yield from parts(child)
+
+
+def target(part: Mapping[str, Any]) -> Any:
+    module, _, name = part["_target_"].rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def test_the_groups_of_the_map_are_the_folders_of_conf() -> None:
+    defaults = yaml.safe_load((CONF / "run.yaml").read_text())["defaults"]
+    groups = {key for entry in defaults if isinstance(entry, dict) for key in entry if not key.startswith("override")}
+    assert groups == {folder.name for folder in CONF.iterdir() if folder.is_dir()} - {"hydra"}
+    assert groups - {"regime"} == set(Parts.__annotations__)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_part_lives_in_the_room_of_its_family(option: str) -> None:
+    family = option.partition("/")[0]
+    own = yaml.safe_load((CONF / f"{option}.yaml").read_text())
+    stated = [part["_target_"] for part in parts(own)]
+    assert all(name.startswith(ROOM.get(family, f"bertlab.{family}") + ".") for name in stated), stated
+    assert list(parts(composed(option))), "an option of a part's group chooses a part"
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_target_exists_and_its_keys_are_its_parameters(option: str) -> None:
+    for part in parts(composed(option)):
+        parameters = inspect.signature(target(part)).parameters
+        keys = {key for key in part if not key.startswith("_")}
+        assert keys <= named(part), f"{part['_target_']} does not know {keys - named(part)}"
+        by_config = {  # a factory takes its positional arguments from the program
+            name
+            for name, parameter in parameters.items()
+            if parameter.default is parameter.empty
+            and parameter.kind is not parameter.VAR_KEYWORD
+            and (parameter.kind is parameter.KEYWORD_ONLY or not part.get("_partial_"))
+        }
+        assert by_config <= keys, f"{part['_target_']} needs {by_config - keys}"
+
+
+def named(part: Mapping[str, Any]) -> set[str]:
+    """Return the names that a part's target takes; those of **parts are the fields of its type."""
+    parameters = inspect.signature(target(part)).parameters
+    names = {name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD}
+    for name, parameter in parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            (typed,) = get_type_hints(target(part))[name].__args__
+            names |= set(typed.__annotations__)
+    return names
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_a_part_has_15_lines_at_most(option: str) -> None:
+    assert len((CONF / f"{option}.yaml").read_text().splitlines()) <= LONGER.get(option, 15)
+
+
+@pytest.mark.parametrize("regime", sorted(path.stem for path in (CONF / "regime").glob("*.yaml")))
+def test_a_regime_sets_only_keys_that_exist(regime: str) -> None:
+    default, regimed = keys(load([])), keys(load([f"regime={regime}"]))
+    assert regimed == default
+    own = OmegaConf.load(CONF / "regime" / f"{regime}.yaml")
+    assert isinstance(own, DictConfig)
+    assert keys(own) <= default
+
+
+def test_an_option_that_is_not_there_is_refused_in_every_group() -> None:
+    from hydra.errors import MissingConfigException
+
+    for group in (*Parts.__annotations__, "regime", "model/position"):
+        with pytest.raises(MissingConfigException):
+            load([f"{group}=nonesuch"])
+
+
+def keys(value: Any, prefix: str = "") -> set[str]:
+    """Return the dotted keys of all leaves, without Hydra's own."""
+    found: set[str] = set()
+    for name, child in (OmegaConf.to_container(value) if OmegaConf.is_config(value) else value).items():  # type: ignore[union-attr]
+        if name != "hydra":
+            found |= keys(child, f"{prefix}{name}.") if isinstance(child, dict) else {f"{prefix}{name}"}
+    return found
+
+
+def test_no_path_of_a_machine_stands_in_conf() -> None:
+    for path in CONF.rglob("*.yaml"):
+        assert str(Path.home()) not in path.read_text()
