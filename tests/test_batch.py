@@ -144,6 +144,18 @@ def test_epochs_with_fewer_examples_than_the_first_fill_up_from_their_start(
     assert len(set(rows)) == 50
 
 
+def test_every_epoch_cuts_its_examples_and_hides_its_tokens_anew(distinct: tuple[Tokens, Vocabulary]) -> None:
+    packed = Batches(*distinct, Packed(), MASKING, Form(1, 13), Streams(0))
+    cuts = [{rows_of(packed(step))[0] for step in range(epoch * 99, epoch * 99 + 99)} for epoch in (0, 1)]
+    assert not cuts[0] & cuts[1]
+    whole = Batches(*distinct, Single(shortest=1), MASKING, Form(101, 13), Streams(0))
+    hidden = [set(batch.target_M.tolist()) for batch in map(whole, range(2))]
+    assert rows_of(whole(0)) != rows_of(whole(1))
+    assert len(hidden[0] & hidden[1]) < 0.3 * len(hidden[0]), "a token is hidden again with the rate of 0.15"
+    positions = [set(batch.position_M.tolist()) for batch in map(whole, range(2))]
+    assert len(positions[0] & positions[1]) < 0.3 * len(positions[0])
+
+
 def test_padding_is_marked_and_only_where_there_is_some(store: TokenStore) -> None:
     assert batches(store, Packed())(0).real_BL is None
     some = [*map(batches(store, MAKERS["single"]), range(50))]

@@ -13,7 +13,7 @@ from bertlab.streams import Streams
 def initialise(model: Bert, streams: Streams) -> None:
     """Draw embeddings and matrices from a normal cut at two deviations, set biases to 0; scales of norms keep their 1.
 
-    The deviations before the cut are the model's `embedding_std` and `dense_std`; Devlin et al. 2018 have 0.02 for both.
+    Deviations before the cut: the model's `embedding_std` and `dense_std`; Devlin et al. 2018 have 0.02 for both.
     """
     for place, module in model.named_modules():
         std = model.shape.embedding_std if isinstance(module, nn.Embedding) else model.shape.dense_std

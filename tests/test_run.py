@@ -1,0 +1,292 @@
+"""The command line: bad input ends in one line, exit code 2 and nothing in MLflow; a run ends with its true status."""
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from bertlab.compose import PACKAGE
+from bertlab.objective.joint import Joint
+from bertlab.run import main
+from bertlab.tracking.mlflow import Tracker
+
+pytestmark = pytest.mark.filterwarnings(  # MLflow's own, where it maps its tables
+    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
+)
+
+SMALL = ("batch.size=4", "batch.length=35", "budget.tokens=700", "evaluation.sequences=8", "trainer.progress=false")
+TINY = ("data=oracle", "data.documents=60", *SMALL)  # 5 steps
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: Any
+    out: str
+    err: str
+
+
+Command = Callable[..., Ended]
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    uri = f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+    Tracker(uri=uri, experiment="bertlab").connect()
+    return uri
+
+
+@pytest.fixture
+def runs(uri: str) -> Iterator[Callable[[], list[Run]]]:
+    """Return the runs that the test made, newest first."""
+    client = MlflowClient(uri)
+
+    def all_runs() -> list[Run]:
+        experiments = [found.experiment_id for found in client.search_experiments()]
+        return list(client.search_runs(experiments))
+
+    before = {run.info.run_id for run in all_runs()}
+    yield lambda: [run for run in all_runs() if run.info.run_id not in before]
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], uri: str
+) -> Iterator[Command]:
+    """Run `python -m bertlab.run` with some words in an empty folder, in this process."""
+    for name, value in {"MLFLOW_TRACKING_URI": uri, "HYDRA_FULL_ERROR": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("BERTLAB_TRACEBACK", raising=False)
+    monkeypatch.chdir(tmp_path)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def run(*words: str) -> Ended:
+        monkeypatch.setattr("sys.argv", ["run", *words])
+        code: Any = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            code = exit_.code
+        GlobalHydra.instance().clear()
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    yield run
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
+    root.handlers, root.level = handlers, level
+    for number, handler_before in signals.items():
+        signal.signal(number, handler_before)
+
+
+def assert_refused(ended: Ended, message: str) -> None:
+    assert ended.err.splitlines() == [f"bertlab: {line}" for line in ended.err.removeprefix("bertlab: ").splitlines()]
+    assert ended.err.startswith(f"bertlab: {message}")
+    assert (ended.code, ended.out) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("mask.rte=0.3", "mask.rte is not a key of the configuration; did you mean mask.rate or "),
+        ("modl=tiny", "modl is not a key of the configuration; did you mean model?"),
+        ("model=huge", "model=huge is not an option; choose one of base, mini, nano, small, tiny"),
+        ("regime=gpt", "regime=gpt is not an option; choose one of bert"),
+        ("hydra/launcher=moon", "hydra/launcher=moon is not an option; choose one of basic"),
+        ("mask=null", "a config group takes the name of an option; "),
+        ("mask.rate=1.5", "mask.rate must lie in (0, 1), got 1.5; choose a number inside"),
+        ("mask.rate=0", "mask.rate must lie in (0, 1), got 0; choose a number inside"),
+        ("mask.rate=often", "mask.rate must lie in (0, 1), got often; choose a number inside"),
+        ("mask.rate=0.1,0.2", "Ambiguous value for argument 'mask.rate=0.1,0.2'"),
+        ("mask.split=[0.8,0.1,0.2]", "mask.split (mask, random, keep) must sum to 1, got [0.8, 0.1, 0.2], sum 1.1"),
+        ("batch.size=many", "batch.size must be a whole number of at least 1, got many; choose for example 1"),
+        ("batch.size=1000 budget.tokens=35000", "batch.size must be at most the "),
+        ("budget.tokens=139", "budget.tokens must pay for one batch of 140 tokens, got 139; raise it"),
+        ("budget.tokens=1e6", "budget.tokens must be a whole number of at least 1, got 1000000.0"),
+        ("seed=-1", "seed must be a whole number of at least 0, got -1"),
+        ("~batch.size", "batch must hold size and length, got {'length': 35}; "),
+        ("model.heads=3", "model.heads must divide model.width 64, got 3; choose a divisor"),
+        ("model/position=learned batch.length=513", "batch.length must be at most model.position.positions 512"),
+        ("optimizer.lr=-1", "optimizer.lr must lie in (0, 1000), got -1; choose a number inside"),
+        ("trainer.precision=99", "trainer.precision must be 32-true or bf16-mixed, got 99; choose one of them"),
+        ("trainer.accelerator=abacus", "trainer.accelerator must be one that works here, got abacus: "),
+        ("data._target_=os.system", "data._target_ must name a part of bertlab, got os.system; choose an option of"),
+        ("+mask.extra=3", "mask.extra is not a key of this part; "),
+        ("evaluation.rate=2", "evaluation.rate must lie in (0, 1), got 2"),
+        ("tracking.uri=http://127.0.0.1:9", "tracking.uri must reach an MLflow server, got http://127.0.0.1:9: "),
+        ("tracking.uri=sqlite:///absent/mlflow.db", "tracking.uri must be a database that can be written, got absent/"),
+        ("output_dir=letter/outputs", "letter/outputs/runs/"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_no_run(
+    command: Command, runs: Callable[[], list[Run]], tmp_path: Path, words: str, message: str
+) -> None:
+    (tmp_path / "letter").write_text("a file, not a folder")
+    assert_refused(command(*TINY, *words.split()), message)
+    assert runs() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("data.files=absent.txt", "data.files must name existing files, got 'absent.txt', which is not there"),
+        ("data.files=empty.txt", "empty.txt must hold at least one document, got none; "),
+        ("data.files=one.txt", "data=text must hold at least 2 documents for training and 2 held out, got "),
+        ("data.files=letter", "data.files must end in .txt, .jsonl, .parquet"),
+        ("", "data.files must be given; add data.files=... to the command line"),
+    ],
+)
+def test_a_corpus_that_cannot_be_used_is_one_line_and_leaves_no_run(
+    command: Command, runs: Callable[[], list[Run]], tmp_path: Path, words: str, message: str
+) -> None:
+    (tmp_path / "letter").write_text("A letter.")
+    (tmp_path / "empty.txt").write_text("")
+    (tmp_path / "one.txt").write_text("One document only. It has two sentences.\n")
+    assert_refused(command("data=text", *SMALL, *words.split()), message)
+    assert runs() == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_one_line(command: Command, runs: Callable[[], list[Run]]) -> None:
+    assert_refused(
+        command(*TINY, "trainer.accelerator=gpu"), "trainer.accelerator must be one that works here, got gpu: "
+    )
+    assert runs() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("mask.rate=0.15,1.5", "mask.rate must lie in (0, 1), got 1.5; choose a number inside"),
+        ("model=nano,huge", "model=huge is not an option; choose one of "),
+        ("mask.rte=0.1,0.2", "mask.rte is not a key of the configuration; did you mean mask.rate or "),
+        ("model=nano,tiny model.heads=1,3", "model.heads must divide model.width 64, got 3; choose a divisor"),
+        ("optimizer.lr=1e-3,-1", "optimizer.lr must lie in (0, 1000), got -1; choose a number inside"),
+        ("seed=0,1 output_dir=letter/outputs", "letter/outputs/sweeps/"),
+        ("seed=0,1 tracking.uri=http://127.0.0.1:9", "tracking.uri must reach an MLflow server, got "),
+    ],
+)
+def test_one_bad_cell_stops_a_sweep_before_anything_runs(
+    command: Command, runs: Callable[[], list[Run]], tmp_path: Path, words: str, message: str
+) -> None:
+    (tmp_path / "letter").write_text("a file, not a folder")
+    assert_refused(command("-m", *TINY, *words.split()), message)
+    assert runs() == []
+    assert [path.name for path in tmp_path.iterdir()] == ["letter"], "nothing is half-written"
+
+
+def test_the_sweep_flag_may_stand_anywhere(command: Command) -> None:
+    assert_refused(command(*TINY, "mask.rate=0.15,1.5", "-m"), "mask.rate must lie in (0, 1), got 1.5")
+
+
+def test_one_run_leaves_its_record(command: Command, runs: Callable[[], list[Run]], tmp_path: Path) -> None:
+    ended = command(*TINY, "mask.rate=0.3")
+    assert ended.code == 0
+    (run,) = runs()
+    assert run.info.status == "FINISHED"
+    assert (run.data.params["data"], run.data.params["mask.rate"]) == ("oracle", "0.3")
+    assert run.data.metrics["perf/tokens"] == 700
+    assert "Traceback" not in ended.err
+    assert [line for line in ended.err.splitlines() if "Lightning" in line or "Warning" in line] == []
+    (folder,) = (tmp_path / "outputs" / "runs").iterdir()
+    assert (folder / ".hydra" / "config.yaml").is_file()
+    assert "parameters, 5 steps" in (folder / "run.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("interruption", "code", "last"),
+    [
+        (lambda: signal.raise_signal(signal.SIGTERM), 143, ""),
+        (
+            lambda: signal.raise_signal(signal.SIGINT),
+            130,
+            "bertlab: interrupted; type the same command to run it again",
+        ),
+    ],
+    ids=["termination", "interrupt"],
+)
+def test_a_run_that_is_stopped_is_killed(
+    command: Command,
+    runs: Callable[[], list[Run]],
+    monkeypatch: pytest.MonkeyPatch,
+    interruption: Callable[[], None],
+    code: int,
+    last: str,
+) -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr(Joint, "__call__", lambda *_: interruption())
+    ended = command(*TINY)
+    assert ended.code == code
+    assert "Traceback" not in ended.err
+    assert last in ended.err.splitlines()[-1]
+    assert [run.info.status for run in runs()] == ["KILLED"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler, "a second Ctrl-C must work"
+
+
+def test_a_run_that_breaks_for_a_fault_of_ours_is_failed(
+    command: Command, runs: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Joint, "__call__", lambda *_: 1 / 0)
+    ended = command(*TINY)
+    assert ended.code == 1
+    assert ended.err.endswith("bertlab: stopped by an error of its own (ZeroDivisionError); please report it\n")
+    assert [run.info.status for run in runs()] == ["FAILED"]
+
+
+def test_a_run_that_diverges_is_finished_and_tagged(
+    command: Command, runs: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy = Joint.__call__
+    monkeypatch.setattr(
+        Joint, "__call__", lambda *given: {name: loss * torch.nan for name, loss in healthy(*given).items()}
+    )
+    assert command(*TINY).code == 0
+    (run,) = runs()
+    assert (run.info.status, run.data.tags["bertlab.diverged"]) == ("FINISHED", "true")
+    assert not [name for name in run.data.metrics if name.startswith("eval/")]
+
+
+def test_help_lists_the_groups_and_the_keys(command: Command) -> None:
+    ended = command("--help")
+    assert ended.code == 0
+    assert all(word in ended.out for word in ("mask: token", "model: base, mini, nano", "rate: 0.15", "budget:"))
+
+
+def typed(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a person does, from a folder of their own."""
+    return subprocess.run(
+        [sys.executable, "-m", "bertlab.run", *words],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_typing_mistake_is_one_line_and_its_traceback_comes_back_on_demand(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    line = "bertlab: model=huge is not an option; choose one of base, mini, nano, small, tiny\n"
+    plain = typed("model=huge")
+    assert (plain.returncode, plain.stdout, plain.stderr) == (2, "", line)
+    verbose = typed("model=huge", BERTLAB_TRACEBACK="1")
+    assert (verbose.returncode, verbose.stdout) == (2, "")
+    assert verbose.stderr.startswith("Traceback (most recent call last):")
+    assert verbose.stderr.endswith(line)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,60 @@
+import sys
+
+import pytest
+import torch
+
+from bertlab import show
+from bertlab.batch import Batch
+from bertlab.data.store import TokenStore
+from bertlab.pairs import NO_PAIR, RANDOM
+from bertlab.tokenizer import CLS, MASK, PAD, SEP
+
+ORACLE = ["data=oracle", "data.documents=60", "trainer.progress=false"]
+
+
+def batch_of(store: TokenStore, given: list[int], position: list[int], target: list[int], pair: int) -> Batch:
+    ids_BL = torch.tensor([given])
+    return Batch(
+        ids_BL, torch.zeros_like(ids_BL), None, torch.tensor(position), torch.tensor(target), torch.tensor([pair]), True
+    )
+
+
+def test_a_sequence_shows_what_stood_there_and_what_is_given_instead(store: TokenStore) -> None:
+    batch = batch_of(store, [CLS, MASK, 8, 9, 10, SEP, PAD, PAD], [1, 2, 3], [6, 7, 9], RANDOM)
+    token = store.vocabulary.tokens
+    (shown,) = show.sequences(batch, store.vocabulary)
+    assert (
+        shown.plain.split()
+        == (
+            f"1. B comes from another document [CLS] {token[6]}→[MASK] {token[7]}→{token[8]} {token[9]} {token[10]} [SEP]"
+        ).split()
+    )
+
+
+def test_predicted_tokens_differ_in_colour_from_those_left_alone(store: TokenStore) -> None:
+    batch = batch_of(store, [CLS, 9, 10, SEP], [1], [9], NO_PAIR)
+    (shown,) = show.sequences(batch, store.vocabulary)
+    styles = {shown.plain[span.start : span.end].strip(): str(span.style) for span in shown.spans}
+    assert "green" in styles[store.vocabulary.tokens[9]]
+    assert "green" not in styles.get(store.vocabulary.tokens[10], "")
+
+
+def test_the_command_prints_facts_and_a_batch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["show", *ORACLE, "mask.rate=0.4"])
+    show.main()
+    shown = capsys.readouterr().out
+    assert "hidden Markov model" in shown
+    assert "→[MASK]" in shown
+    assert "fingerprint" in shown
+
+
+def test_bad_input_is_one_line_and_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["show", *ORACLE, "mask.rate=1.4"])
+    with pytest.raises(SystemExit) as ended:
+        show.main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "bertlab: mask.rate must lie in (0, 1), got 1.4; choose a number inside\n"
