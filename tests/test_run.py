@@ -49,7 +49,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def runs(uri: str) -> Iterator[Callable[[], list[Run]]]:
+def runs(uri: str) -> Callable[[], list[Run]]:
     """Return the runs that the test made, newest first."""
     client = MlflowClient(uri)
 
@@ -58,7 +58,7 @@ def runs(uri: str) -> Iterator[Callable[[], list[Run]]]:
         return list(client.search_runs(experiments))
 
     before = {run.info.run_id for run in all_runs()}
-    yield lambda: [run for run in all_runs() if run.info.run_id not in before]
+    return lambda: [run for run in all_runs() if run.info.run_id not in before]
 
 
 @pytest.fixture
@@ -94,8 +94,8 @@ def command(
 
 
 def assert_refused(ended: Ended, message: str) -> None:
-    assert ended.err.splitlines() == [f"bertlab: {line}" for line in ended.err.removeprefix("bertlab: ").splitlines()]
     assert ended.err.startswith(f"bertlab: {message}")
+    assert len(ended.err.splitlines()) == 1
     assert (ended.code, ended.out) == (2, "")
 
 
@@ -103,13 +103,10 @@ def assert_refused(ended: Ended, message: str) -> None:
     ("words", "message"),
     [
         ("mask.rte=0.3", "mask.rte is not a key of the configuration; did you mean mask.rate or "),
-        ("modl=tiny", "modl is not a key of the configuration; did you mean model?"),
         ("model=huge", "model=huge is not an option; choose one of base, mini, nano, small, tiny"),
         ("regime=gpt", "regime=gpt is not an option; choose one of bert"),
         ("hydra/launcher=moon", "hydra/launcher=moon is not an option; choose one of basic"),
-        ("mask=null", "a config group takes the name of an option; "),
         ("mask.rate=1.5", "mask.rate must lie in (0, 1), got 1.5; choose a number inside"),
-        ("mask.rate=0", "mask.rate must lie in (0, 1), got 0; choose a number inside"),
         ("mask.rate=often", "mask.rate must lie in (0, 1), got often; choose a number inside"),
         ("mask.rate=0.1,0.2", "Ambiguous value for argument 'mask.rate=0.1,0.2'"),
         ("mask.split=[0.8,0.1,0.2]", "mask.split (mask, random, keep) must sum to 1, got [0.8, 0.1, 0.2], sum 1.1"),
@@ -120,13 +117,15 @@ def assert_refused(ended: Ended, message: str) -> None:
         ("seed=-1", "seed must be a whole number of at least 0, got -1"),
         ("~batch.size", "batch must hold size and length, got {'length': 35}; "),
         ("model.heads=3", "model.heads must divide model.width 64, got 3; choose a divisor"),
-        ("model/position=learned batch.length=513", "batch.length must be at most model.position.positions 512"),
+        (
+            "model/position=learned batch.length=513 budget.tokens=9999",
+            "batch.length must be at most model.position.positions 512",
+        ),
         ("optimizer.lr=-1", "optimizer.lr must lie in (0, 1000), got -1; choose a number inside"),
         ("trainer.precision=99", "trainer.precision must be 32-true or bf16-mixed, got 99; choose one of them"),
         ("trainer.accelerator=abacus", "trainer.accelerator must be one that works here, got abacus: "),
         ("data._target_=os.system", "data._target_ must name a part of bertlab, got os.system; choose an option of"),
         ("+mask.extra=3", "mask.extra is not a key of this part; "),
-        ("evaluation.rate=2", "evaluation.rate must lie in (0, 1), got 2"),
         ("tracking.uri=http://127.0.0.1:9", "tracking.uri must reach an MLflow server, got http://127.0.0.1:9: "),
         ("tracking.uri=sqlite:///absent/mlflow.db", "tracking.uri must be a database that can be written, got absent/"),
         ("output_dir=letter/outputs", "letter/outputs/runs/"),
@@ -143,7 +142,7 @@ def test_bad_input_is_one_line_and_leaves_no_run(
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("data.files=absent.txt", "data.files must name existing files, got 'absent.txt', which is not there"),
+        ("data.files=absent.txt", "data.files must name files that are there, got 'absent.txt', "),
         ("data.files=empty.txt", "empty.txt must hold at least one document, got none; "),
         ("data.files=one.txt", "data=text must hold at least 2 documents for training and 2 held out, got "),
         ("data.files=letter", "data.files must end in .txt, .jsonl, .parquet"),

@@ -1,0 +1,415 @@
+"""A sweep from end to end: a tiny grid on two files of text, from a folder elsewhere, through the real command line."""
+
+import logging
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.utils import JobReturn, JobStatus
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from bertlab import job, sweep
+from bertlab.compose import load, resolved
+from bertlab.outcome import Outcome
+from bertlab.report.__main__ import DEFAULTS, write
+from bertlab.run import main
+from bertlab.sweep import Grid, alike, run_grid
+from bertlab.tracking.identity import code_fingerprint, run_key
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.table import children, find_sweep
+
+pytestmark = pytest.mark.filterwarnings(  # MLflow's own, where it maps its tables
+    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
+)
+
+TINY = (
+    "data=text",
+    "data.files=corpus.txt",
+    "tokenizer.vocab_size=200",
+    "batch.size=4",
+    "batch.length=32",
+    "budget.tokens=1000",  # 8 steps
+    "evaluation.sequences=8",
+    "trainer.points=4",
+    "trainer.progress=false",
+)
+FACTOR = "mask.rate=0.15,0.3"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: Any
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A sweep that has run."""
+
+    ended: Ended
+    folder: Path  # the working directory it was started from
+    client: MlflowClient
+    parent: Run
+    runs: dict[str, Run]  # by name
+
+
+def execute(capture: Any, folder: Path, *words: str) -> Ended:
+    """Run `python -m bertlab.run` with some words in a folder, in this process; leave logging and signals alone."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    terminate = signal.getsignal(signal.SIGTERM)
+    code: Any = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "argv", ["run", *words])
+        patch.setenv("HYDRA_FULL_ERROR", "1")
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        try:
+            main()
+        except SystemExit as exit_:
+            code = exit_.code
+        finally:
+            GlobalHydra.instance().clear()
+            signal.signal(signal.SIGTERM, terminate)
+            for handler in set(root.handlers) - set(handlers):
+                handler.close()
+            root.handlers, root.level = handlers, level
+    captured = capture.readouterr()
+    return Ended(code, captured.out, captured.err)
+
+
+@pytest.fixture(scope="module")
+def corpus() -> str:
+    """Thirty documents of six sentences."""
+    verbs, nouns = ("sees", "keeps", "finds", "mends"), ("ship", "barn", "tower", "lamp", "horse")
+    sentences = [f"The {noun} {verb} the {other}." for noun in nouns for verb in verbs for other in nouns]
+    return "\n\n".join("\n".join(sentences[(7 * number + 11 * i) % 100] for i in range(6)) for number in range(30))
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory, corpus: str) -> Swept:
+    """Run the sweep once; its output is captured by hand, as pytest's fixtures for that live shorter."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "corpus.txt").write_text(corpus)
+    from _pytest.capture import MultiCapture, SysCapture
+
+    capture: MultiCapture[str] = MultiCapture(in_=None, out=SysCapture(1), err=SysCapture(2))
+    capture.start_capturing()
+    try:
+        ended = execute(capture, folder, "-m", *TINY, FACTOR)
+    finally:
+        capture.stop_capturing()
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    parent = find_sweep(client, "bertlab", None)
+    return Swept(ended, folder, client, parent, {run.info.run_name: run for run in children(client, parent)})
+
+
+def report_of(swept: Swept) -> Path:
+    (report,) = (swept.folder / "outputs" / "sweeps").glob("*/report/report.md")
+    return report
+
+
+def test_a_sweep_ends_well_and_says_where_its_report_is(swept: Swept) -> None:
+    assert swept.ended.code == 0
+    report = report_of(swept).relative_to(swept.folder)
+    assert swept.ended.out.splitlines() == [
+        f"report:    {report}",
+        f"MLflow UI: mlflow ui --backend-store-uri sqlite:///{swept.folder / 'mlflow.db'}",
+    ]
+    assert "Traceback" not in swept.ended.err
+    assert [line for line in swept.ended.err.splitlines() if "parameters, 8 steps" not in line] == []
+
+
+def test_everything_is_written_where_the_command_was_typed(swept: Swept) -> None:
+    assert {path.name for path in swept.folder.iterdir()} == {"corpus.txt", "mlartifacts", "mlflow.db", "outputs"}
+    (folder,) = (swept.folder / "outputs" / "sweeps").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"0", "1", "report"}
+
+
+def test_runs_stand_under_one_parent_and_are_named_by_what_differs(swept: Swept) -> None:
+    assert list(swept.runs) == ["mask.rate=0.15", "mask.rate=0.3"]
+    assert {run.data.tags["mlflow.parentRunId"] for run in swept.runs.values()} == {swept.parent.info.run_id}
+    assert {run.info.status for run in (swept.parent, *swept.runs.values())} == {"FINISHED"}
+    assert swept.parent.info.run_name == "mask.rate=0.15,0.3"
+    assert swept.parent.data.tags["bertlab.factors"] == "mask.rate"
+    assert swept.parent.data.tags["bertlab.command"] == " ".join(["python -m bertlab.run -m", *TINY, FACTOR])
+
+
+def test_a_run_has_its_parameters(swept: Swept) -> None:
+    for rate in ("0.15", "0.3"):
+        assert swept.runs[f"mask.rate={rate}"].data.params == {
+            "data": "text",
+            "data.files": "corpus.txt",
+            "model": "nano",
+            "seed": "0",
+            "budget.tokens": "1000",
+            "mask.rate": rate,
+            "tokenizer.vocab_size": "200",
+            "batch.size": "4",
+            "batch.length": "32",
+            "evaluation.sequences": "8",
+        }
+
+
+def test_a_run_is_tagged_with_what_its_result_depends_on(swept: Swept) -> None:
+    first, second = (run.data.tags for run in swept.runs.values())
+    assert first["bertlab.corpus"] == second["bertlab.corpus"]
+    assert first["bertlab.code"] == second["bertlab.code"] == code_fingerprint()
+    assert first["bertlab.key"] != second["bertlab.key"]
+    assert "corpus.txt" in first["bertlab.data"]
+    assert (first["bertlab.length"], first["bertlab.kind"]) == ("32", "run")
+
+
+def test_the_key_of_a_run_is_that_of_the_same_run_outside_a_sweep(swept: Swept) -> None:
+    tags = swept.runs["mask.rate=0.3"].data.tags
+    alone = resolved(load([*TINY, "mask.rate=0.3", "trainer.threads=1", "output_dir=elsewhere"]))
+    assert tags["bertlab.key"] == run_key(alone, tags["bertlab.corpus"])
+
+
+def test_the_baseline_is_the_run_that_leaves_every_factor_at_its_default(swept: Swept) -> None:
+    assert {name: run.data.tags["bertlab.baseline"] for name, run in swept.runs.items()} == {
+        "mask.rate=0.15": "true",
+        "mask.rate=0.3": "false",
+    }
+
+
+def test_metrics_arrive_with_every_axis(swept: Swept) -> None:
+    for run in swept.runs.values():
+        names = set(run.data.metrics)
+        assert {name.partition("/")[0] for name in names} == {"train", "eval", "perf"}
+        assert {"train/loss", "train/mlm_loss", "train/pair_loss", "train/lr"} <= names
+        assert {"eval/mlm_loss", "eval/mlm_accuracy", "eval/unigram_loss", "eval/context_gain"} <= names
+        assert {"eval/mlm_loss.rate_0.05", "eval/mlm_loss.rate_0.15", "eval/mlm_loss.rate_0.5"} <= names
+        assert {"perf/tokens", "perf/predicted_tokens", "perf/flops", "perf/seconds"} <= names
+        history = swept.client.get_metric_history(run.info.run_id, "train/loss")
+        assert [point.step for point in history] == [2, 4, 6, 8]
+        assert run.data.metrics["perf/tokens"] == 8 * 4 * 32
+
+
+def test_arms_see_the_same_text_and_differ_in_what_is_hidden(swept: Swept) -> None:
+    first, second = (run.data.metrics for run in swept.runs.values())
+    assert first["perf/tokens"] == second["perf/tokens"]
+    assert first["eval/unigram_loss"] == second["eval/unigram_loss"]
+    assert 1.5 < second["perf/predicted_tokens"] / first["perf/predicted_tokens"] < 2.7
+
+
+def test_the_configuration_and_the_dataset_are_recorded(swept: Swept, tmp_path: Path) -> None:
+    run = swept.runs["mask.rate=0.3"]
+    config = yaml.safe_load(
+        Path(swept.client.download_artifacts(run.info.run_id, "config.yaml", str(tmp_path))).read_text()
+    )
+    assert config["mask"]["rate"] == 0.3
+    assert config["tracking"]["parent"] == swept.parent.info.run_id
+    assert run.inputs is not None
+    (logged,) = run.inputs.dataset_inputs
+    assert (logged.dataset.name, logged.dataset.digest) == ("text", run.data.tags["bertlab.corpus"])
+
+
+def test_the_report_is_on_disk_and_on_the_parent_run(swept: Swept, tmp_path: Path) -> None:
+    report = report_of(swept)
+    downloaded = Path(swept.client.download_artifacts(swept.parent.info.run_id, "report", str(tmp_path)))
+    names = sorted(path.relative_to(report.parent) for path in report.parent.rglob("*") if path.is_file())
+    assert names == sorted(path.relative_to(downloaded) for path in downloaded.rglob("*") if path.is_file())
+    assert (downloaded / "report.md").read_bytes() == report.read_bytes()
+    assert "mask.rate" in report.read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {},
+        {"sweep": "mask.rate=0.15,0.3"},
+        {"filter": "params.model = 'nano' and tags.bertlab.kind = 'run'"},
+    ],
+    ids=["latest", "named", "filter"],
+)
+def test_a_report_is_the_same_bytes_twice(swept: Swept, tmp_path: Path, words: dict[str, str]) -> None:
+    first, second = (
+        contents(write({**DEFAULTS, "uri": swept.client.tracking_uri, **words, "out": str(tmp_path / name)}).parent)
+        for name in ("first", "second")
+    )
+    assert first == second
+    assert {"report.md", "runs.csv", "curves.csv"} <= first.keys()
+    if "filter" not in words:
+        assert first == contents(report_of(swept).parent), "the report of the sweep itself"
+
+
+def test_a_report_can_be_rebuilt_without_the_store(swept: Swept, tmp_path: Path) -> None:
+    made = write({**DEFAULTS, "from": str(report_of(swept).parent), "out": str(tmp_path / "again")})
+    assert contents(made.parent) == contents(report_of(swept).parent)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_curves_of_the_report_hold_every_point(swept: Swept) -> None:
+    curves = pd.read_csv(report_of(swept).parent / "curves.csv")
+    losses = curves[curves["metric"] == "train/loss"]
+    assert sorted(losses["step"]) == [2, 2, 4, 4, 6, 6, 8, 8]
+    assert set(losses["tokens"]) == {256, 512, 768, 1024}
+
+
+def test_a_job_that_fails_neither_stops_nor_hides_the_others(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained = job.train
+    calls: list[float] = []
+
+    def fragile(config: dict[str, Any], *rest: Any) -> None:
+        calls.append(config["mask"]["rate"])
+        if config["mask"]["rate"] == 0.15:
+            raise ZeroDivisionError("the first arm broke")
+        trained(config, *rest)
+
+    monkeypatch.setattr(job, "train", fragile)
+    ended = execute(capsys, swept.folder, "-m", *TINY, FACTOR, "tracking.experiment=fragile")
+    assert ended.code == 1
+    assert calls == [0.15, 0.3]
+    lines = ended.err.splitlines()
+    start = lines.index("bertlab: 1 of 2 runs failed; the others are in the report")
+    failed, _, reason = lines[start + 1].strip().partition(": ")
+    assert reason == "ZeroDivisionError: the first arm broke"
+    assert sorted(failed.lower().split()) == sorted([*TINY, "mask.rate=0.15"])
+    assert len(lines) == start + 2
+    parent = find_sweep(swept.client, "fragile", None)
+    assert [run.info.run_name for run in children(swept.client, parent)] == ["mask.rate=0.3"]
+    assert "report/report.md" in ended.out
+    assert "run.log" in {path.name for path in report_folder(ended, swept.folder).parent.joinpath("0").iterdir()}
+
+
+def report_folder(ended: Ended, folder: Path) -> Path:
+    return folder / Path(ended.out.splitlines()[0].removeprefix("report:").strip()).parent
+
+
+def test_an_interrupted_sweep_is_killed(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "train", interrupted)
+    ended = execute(capsys, swept.folder, "-m", *TINY, FACTOR, "tracking.experiment=interrupted")
+    assert (ended.code, ended.out) == (130, "")
+    assert ended.err == "bertlab: interrupted; type the same command to run it again\n"
+    assert find_sweep(swept.client, "interrupted", None).info.status == "KILLED"
+
+
+class FakeLauncher:
+    """A launcher that loses one job and finishes the other, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.given: list[list[str]] = []
+
+    def launch(self, jobs: list[list[str]], initial_job_idx: int) -> list[JobReturn]:
+        self.given = jobs
+        lost = JobReturn(overrides=jobs[0], status=JobStatus.FAILED, _return_value=ConnectionError("node 3 went away"))
+        return [lost, JobReturn(status=JobStatus.COMPLETED, _return_value=Outcome(tuple(jobs[1])))]
+
+
+@pytest.fixture
+def bare_sweep(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run a grid without training or a report; what the report would be made of is kept."""
+    seen: dict[str, Any] = {}
+
+    def report(client: MlflowClient, parent: Run, folder: Path) -> Path:
+        seen["parent"] = parent
+        return folder / "report.md"
+
+    monkeypatch.setattr(sweep, "report_sweep", report)
+    monkeypatch.setattr(sweep, "check", lambda _: None)
+    monkeypatch.setattr(sys, "argv", ["run", "-m", "pairs@evaluation.pairs=none,nsp", "seed=1,2"])
+    return seen
+
+
+def test_a_job_that_the_launcher_lost_is_an_outcome(
+    swept: Swept, tmp_path: Path, bare_sweep: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    fixed = [f"tracking.uri={swept.client.tracking_uri}", "tracking.experiment=lost"]
+    grid = Grid([[*fixed, "seed=1"], [*fixed, "seed=2"]], ["pairs@evaluation.pairs", "seed"], fixed)
+    launcher: Any = FakeLauncher()
+    with pytest.raises(SystemExit) as caught:
+        run_grid(grid, load, launcher, tmp_path / "sweep")
+    assert caught.value.code == 1
+    assert "  seed=1: ConnectionError: node 3 went away" in capsys.readouterr().err.splitlines()
+    parent = find_sweep(swept.client, "lost", None)
+    for given in launcher.given:
+        assert f"tracking.parent={parent.info.run_id}" in given
+        assert "tracking.factors=['pairs@evaluation.pairs','seed']" in given
+        assert "tracking.baseline=True" in given, "a seed alone makes no other arm"
+        assert resolved(load(given))["tracking"]["factors"] == ["pairs@evaluation.pairs", "seed"]
+    assert parent.data.tags["bertlab.factors"] == "evaluation.pairs seed", "as the parameters are called"
+    assert parent.info.run_name == "pairs@evaluation.pairs=none,nsp seed=1,2"
+
+
+def test_configurations_are_alike_but_for_the_seed_and_what_cannot_change_a_result() -> None:
+    base = resolved(load([]))
+    same = resolved(load(["seed=7", "trainer.threads=2", "output_dir=x", "tracking.experiment=y"]))
+    assert alike(base, same)
+    assert not alike(base, resolved(load(["mask.rate=0.3"])))
+
+
+def test_a_command_is_recorded_so_that_a_shell_can_repeat_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["run", "-m", "mask.split=[1,0,0],[.8,.1,.1]", "data.files='my book.txt'"])
+    about = sweep._about(["mask.split"])
+    assert about["bertlab.command"].endswith(
+        """-m 'mask.split=[1,0,0],[.8,.1,.1]' 'data.files='"'"'my book.txt'"'"''"""
+    )
+    assert sweep._title(["mask.split"]) == "mask.split=[1,0,0],[.8,.1,.1]"
+    assert sweep._title([]) == "sweep"
+
+
+def test_the_joblib_launcher_runs_the_same_sweep(
+    swept: Swept, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    words = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "tracking.experiment=joblib")
+    ended = execute(capsys, swept.folder, "-m", *TINY, FACTOR, *words)
+    assert ended.code == 0
+    parent = find_sweep(swept.client, "joblib", None)
+    runs = {run.info.run_name: run for run in children(swept.client, parent)}
+    assert runs.keys() == swept.runs.keys()
+    for name, run in runs.items():
+        assert run.info.status == "FINISHED"
+        assert run.data.tags["bertlab.key"] == swept.runs[name].data.tags["bertlab.key"]
+        same = ("eval/mlm_loss", "train/loss", "perf/flops")
+        assert [run.data.metrics[metric] for metric in same] == [
+            swept.runs[name].data.metrics[metric] for metric in same
+        ]
+
+
+def test_a_store_without_sweeps_has_no_report(swept: Swept, tmp_path: Path) -> None:
+    from bertlab.errors import InputError
+
+    Tracker(uri=swept.client.tracking_uri, experiment="bare").experiment_id(swept.client)
+    with pytest.raises(InputError, match=r"sweep=latest must be a sweep of experiment 'bare', found none"):
+        write({**DEFAULTS, "uri": swept.client.tracking_uri, "experiment": "bare", "out": str(tmp_path / "report")})
+    assert not (tmp_path / "report").exists()
+
+
+def test_the_report_command_prints_the_path(
+    swept: Swept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bertlab.report.__main__ import main as report
+
+    monkeypatch.setattr(sys, "argv", ["report", f"uri={swept.client.tracking_uri}", f"out={tmp_path / 'report'}"])
+    report()
+    assert capsys.readouterr() == (f"{tmp_path / 'report' / 'report.md'}\n", "")
+    monkeypatch.setattr(sys, "argv", ["report", "swep=latest"])
+    with pytest.raises(SystemExit) as caught:
+        report()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == (
+        "bertlab: arguments must be key=value with a known key, got swep=latest; did you mean sweep=...?\n"
+    )
