@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from torch import Tensor
 
 from bertlab.batch import Batch
@@ -104,5 +103,5 @@ class _Window:
 
 def plan(total: int, points: int, evaluate: list[int]) -> Plan:
     """Spread `points` training points evenly over the steps; the last step is always one."""
-    every = {round(step) for step in torch.linspace(total / points, total, points).tolist()} if points else set()
-    return Plan(total, frozenset({max(step, 1) for step in every} | {total}), frozenset(evaluate))
+    train = frozenset(max(round(total * point / points), 1) for point in range(1, points + 1))
+    return Plan(total, train, frozenset(evaluate))

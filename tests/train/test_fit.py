@@ -65,10 +65,20 @@ def test_dropout_is_a_function_of_seed_and_step(fit: Fit) -> None:
     assert fit("model.dropout=0.5", objective=thirsty).curve("train/loss") == clean.curve("train/loss")
 
 
-def test_dropout_differs_between_steps_and_seeds(prepared: Callable[..., Job]) -> None:
-    streams, others = prepared().streams, prepared("seed=1").streams
-    drawn = [streams.integer("dropout", step) for step in range(7)] + [others.integer("dropout", 0)]
-    assert len(set(drawn)) == 8
+def test_every_step_draws_other_dropout(
+    fit: Fit, prepared: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_seed, seeds = torch.manual_seed, []
+
+    def watched(seed: int) -> torch.Generator:
+        seeds.append(seed)
+        return set_seed(seed)
+
+    monkeypatch.setattr(torch, "manual_seed", watched)
+    fit("seed=4")
+    streams = prepared("seed=4").streams
+    assert seeds == [streams.integer("dropout", step) for step in range(7)]
+    assert len({*seeds, prepared("seed=5").streams.integer("dropout", 0)}) == 8
 
 
 def test_the_learning_rate_follows_the_schedule(fit: Fit) -> None:

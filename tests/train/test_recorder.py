@@ -163,6 +163,7 @@ def test_weights_that_are_not_finite_are_noticed_by_the_evaluation(fit: Fit) -> 
         (10, 3, {3, 7, 10}),
         (1, 1, {1}),
         (9, 1, {9}),
+        (16_777_217, 1, {16_777_217}),
     ],
 )
 def test_points_are_spread_evenly_and_end_with_the_last_step(total: int, points: int, expected: set[int]) -> None:
