@@ -189,7 +189,7 @@ def test_one_bad_cell_stops_a_sweep_before_anything_runs(
 
 
 def test_the_sweep_flag_may_stand_anywhere(command: Command) -> None:
-    assert_refused(command(*TINY, "mask.rate=0.15,1.5", "-m"), "mask.rate must lie in (0, 1), got 1.5")
+    assert_refused(command(*TINY, "-m", "mask.rate=0.15,1.5"), "mask.rate must lie in (0, 1), got 1.5")
 
 
 def test_one_run_leaves_its_record(command: Command, runs: Callable[[], list[Run]], tmp_path: Path) -> None:
