@@ -35,8 +35,9 @@ def job(config: DictConfig) -> Outcome:
     try:
         train(resolved(config), choices(), overrides)
     except Exception as error:
-        log.exception("the run failed", exc_info=error)
-        return Outcome(tuple(overrides), explain(error) or f"{type(error).__name__}: {error}")
+        explained = explain(error)
+        log.error("the run failed: %s", explained or "see below", exc_info=None if explained else error)
+        return Outcome(tuple(overrides), explained or f"{type(error).__name__}: {error}")
     return Outcome(tuple(overrides))
 
 

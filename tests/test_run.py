@@ -116,7 +116,7 @@ def assert_refused(ended: Ended, message: str) -> None:
         ("budget.tokens=1e6", "budget.tokens must be a whole number of at least 1, got 1000000.0"),
         ("seed=-1", "seed must be a whole number of at least 0, got -1"),
         ("~batch.size", "batch must hold size and length, got {'length': 35}; "),
-        ("model.heads=3", "model.heads must divide model.width 64, got 3; choose a divisor"),
+        ("model.width=64 model.heads=3", "model.heads must divide model.width 64, got 3; choose a divisor"),
         (
             "model/position=learned batch.length=513 budget.tokens=9999",
             "batch.length must be at most model.position.positions 512",
@@ -173,7 +173,10 @@ def test_a_gpu_that_is_not_there_is_one_line(command: Command, runs: Callable[[]
         ("mask.rate=0.15,1.5", "mask.rate must lie in (0, 1), got 1.5; choose a number inside"),
         ("model=nano,huge", "model=huge is not an option; choose one of "),
         ("mask.rte=0.1,0.2", "mask.rte is not a key of the configuration; did you mean mask.rate or "),
-        ("model=nano,tiny model.heads=1,3", "model.heads must divide model.width 64, got 3; choose a divisor"),
+        (
+            "model=nano,tiny model.width=64 model.heads=1,3",
+            "model.heads must divide model.width 64, got 3; choose a divisor",
+        ),
         ("optimizer.lr=1e-3,-1", "optimizer.lr must lie in (0, 1000), got -1; choose a number inside"),
         ("seed=0,1 output_dir=letter/outputs", "letter/outputs/sweeps/"),
         ("seed=0,1 tracking.uri=http://127.0.0.1:9", "tracking.uri must reach an MLflow server, got "),

@@ -17,6 +17,7 @@ from mlflow.tracking import MlflowClient
 
 from bertlab import job, sweep
 from bertlab.compose import load, resolved
+from bertlab.errors import InputError
 from bertlab.outcome import Outcome
 from bertlab.report.__main__ import DEFAULTS, write
 from bertlab.run import main
@@ -260,8 +261,20 @@ def test_the_curves_of_the_report_hold_every_point(swept: Swept) -> None:
     assert set(losses["tokens"]) == {256, 512, 768, 1024}
 
 
+@pytest.mark.parametrize(
+    ("error", "reason", "traceback"),
+    [
+        (ZeroDivisionError("the first arm broke"), "ZeroDivisionError: the first arm broke", True),
+        (InputError("corpus.txt must stay where it is"), "corpus.txt must stay where it is", False),
+    ],
+)
 def test_a_job_that_fails_neither_stops_nor_hides_the_others(
-    swept: Swept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    swept: Swept,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
+    reason: str,
+    traceback: bool,
 ) -> None:
     trained = job.train
     calls: list[float] = []
@@ -269,27 +282,26 @@ def test_a_job_that_fails_neither_stops_nor_hides_the_others(
     def fragile(config: dict[str, Any], *rest: Any) -> None:
         calls.append(config["mask"]["rate"])
         if config["mask"]["rate"] == 0.15:
-            raise ZeroDivisionError("the first arm broke")
+            raise error
         trained(config, *rest)
 
     monkeypatch.setattr(job, "train", fragile)
-    ended = execute(capsys, swept.folder, "-m", *TINY, FACTOR, "tracking.experiment=fragile")
+    experiment = type(error).__name__
+    ended = execute(capsys, swept.folder, "-m", *TINY, FACTOR, f"tracking.experiment={experiment}")
     assert ended.code == 1
     assert calls == [0.15, 0.3]
-    lines = ended.err.splitlines()
-    start = lines.index("bertlab: 1 of 2 runs failed; the others are in the report")
-    failed, _, reason = lines[start + 1].strip().partition(": ")
-    assert reason == "ZeroDivisionError: the first arm broke"
+    *_, headline, line = ended.err.splitlines()
+    assert headline == "bertlab: 1 of 2 runs failed; the others are in the report"
+    failed, _, stated = line.strip().partition(": ")
+    assert stated == reason
     assert sorted(failed.lower().split()) == sorted([*TINY, "mask.rate=0.15"])
-    assert len(lines) == start + 2
-    parent = find_sweep(swept.client, "fragile", None)
+    assert ("Traceback" in ended.err) == traceback
+    parent = find_sweep(swept.client, experiment, None)
     assert [run.info.run_name for run in children(swept.client, parent)] == ["mask.rate=0.3"]
-    assert "report/report.md" in ended.out
-    assert "run.log" in {path.name for path in report_folder(ended, swept.folder).parent.joinpath("0").iterdir()}
-
-
-def report_folder(ended: Ended, folder: Path) -> Path:
-    return folder / Path(ended.out.splitlines()[0].removeprefix("report:").strip()).parent
+    report = swept.folder / ended.out.splitlines()[0].removeprefix("report:").strip()
+    assert report.is_file()
+    assert "the run failed" in (report.parents[1] / "0" / "run.log").read_text()
+    assert "the run failed" not in (report.parents[1] / "1" / "run.log").read_text()
 
 
 def test_an_interrupted_sweep_is_killed(
@@ -390,8 +402,6 @@ def test_the_joblib_launcher_runs_the_same_sweep(
 
 
 def test_a_store_without_sweeps_has_no_report(swept: Swept, tmp_path: Path) -> None:
-    from bertlab.errors import InputError
-
     Tracker(uri=swept.client.tracking_uri, experiment="bare").experiment_id(swept.client)
     with pytest.raises(InputError, match=r"sweep=latest must be a sweep of experiment 'bare', found none"):
         write({**DEFAULTS, "uri": swept.client.tracking_uri, "experiment": "bare", "out": str(tmp_path / "report")})

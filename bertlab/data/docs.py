@@ -14,11 +14,13 @@ import re
 import sysconfig
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from itertools import chain
 from pathlib import Path, PurePath
 
+from joblib import Parallel, cpu_count, delayed
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -40,6 +42,8 @@ BOUNDARY = re.compile(rb"\.\s+[A-Z][a-z ]")
 BYTES_PER_BOUNDARY = 1500
 
 Source = tuple[str, Path]  # dotted name of a module, its file
+Prose = tuple[str, list[str]]  # module:name of what a docstring describes, its paragraphs
+TOGETHER = 64  # files a process reads at a time
 
 
 class Docs:
@@ -74,11 +78,7 @@ class Docs:
 
     def _harvest(self, folder: Path) -> None:
         sources = [*library_sources(), *distribution_sources(dependencies(self.root))]
-        with (
-            fast_and_quiet(),
-            (folder / FILE).open("wb") as file,
-            gzip.GzipFile("", "wb", 6, file, mtime=0) as out,
-        ):
+        with (folder / FILE).open("wb") as file, gzip.GzipFile("", "wb", 6, file, mtime=0) as out:
             for document in harvest(sources):
                 out.write(json.dumps({"id": document.id, "text": document.text}).encode() + b"\n")
 
@@ -143,14 +143,29 @@ def harvest(sources: Iterable[Source]) -> Iterator[Document]:
     """Yield the documents of the modules; a paragraph that an earlier document has (in any case) is dropped."""
     paragraphs: set[str] = set()
     names: Counter[str] = Counter()
-    for module, path in sources:
-        for name, docstring in docstrings(path.read_bytes()):
-            new = {text.lower(): text for text in prose(docstring) if text.lower() not in paragraphs}
-            if sum(map(count_sentences, new.values())) >= FEWEST_SENTENCES:
-                paragraphs.update(new)
-                key = f"{module}:{name}"
-                names[key] += 1  # overloads and property setters share a name
-                yield Document(key if names[key] == 1 else f"{key}#{names[key]}", "\n\n".join(new.values()))
+    for name, texts in read(list(sources)):
+        new = {text.lower(): text for text in texts if text.lower() not in paragraphs}
+        if sum(map(count_sentences, new.values())) >= FEWEST_SENTENCES:
+            paragraphs.update(new)
+            names[name] += 1  # overloads and property setters share a name
+            yield Document(name if names[name] == 1 else f"{name}#{names[name]}", "\n\n".join(new.values()))
+
+
+def read(sources: Sequence[Source]) -> Iterator[Prose]:
+    """Yield the prose of every docstring, in the order of the sources, read by as many processes as there are cores."""
+    parts = [sources[start : start + TOGETHER] for start in range(0, len(sources), TOGETHER)]
+    processes = min(cpu_count(), len(parts)) or 1
+    yield from chain.from_iterable(Parallel(processes, return_as="generator")(map(delayed(read_part), parts)))
+
+
+def read_part(sources: Sequence[Source]) -> list[Prose]:
+    """Return the prose of every docstring of some modules."""
+    with fast_and_quiet():
+        return [
+            (f"{module}:{name}", prose(docstring))
+            for module, path in sources
+            for name, docstring in docstrings(path.read_bytes())
+        ]
 
 
 def docstrings(source: bytes) -> list[tuple[str, str]]:

@@ -20,11 +20,14 @@ TINY = (
     "data.documents=60",
     "batch.size=3",
     "budget.tokens=735",  # 7 steps of 3 x 35 tokens
+    "model.layers=2",
     "model.width=22",
+    "model.heads=1",
     "model.inner=31",
     "model.dropout=0.1",
     "evaluation.sequences=8",
     "trainer.points=7",
+    "trainer.threads=null",
     "trainer.progress=false",
 )
 
