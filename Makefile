@@ -8,7 +8,7 @@ demo: .venv/demo.ready  ## three runs on English text, tracked and reported
 	$(BIN)/python -m bertlab.run -m mask.rate=0.1,0.15,0.3
 
 test: .venv/dev.ready  ## the test suite
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: .venv/dev.ready  ## format, lint and types
 	$(BIN)/ruff format --check .

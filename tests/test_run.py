@@ -21,10 +21,6 @@ from bertlab.objective.joint import Joint
 from bertlab.run import main
 from bertlab.tracking.mlflow import Tracker
 
-pytestmark = pytest.mark.filterwarnings(  # MLflow's own, where it maps its tables
-    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
-)
-
 SMALL = ("batch.size=4", "batch.length=35", "budget.tokens=700", "evaluation.sequences=8", "trainer.progress=false")
 TINY = ("data=oracle", "data.documents=60", *SMALL)  # 5 steps
 

@@ -23,12 +23,8 @@ def test_a_sequence_shows_what_stood_there_and_what_is_given_instead(store: Toke
     batch = batch_of(store, [CLS, MASK, 8, 9, 10, SEP, PAD, PAD], [1, 2, 3], [6, 7, 9], RANDOM)
     token = store.vocabulary.tokens
     (shown,) = show.sequences(batch, store.vocabulary)
-    assert (
-        shown.plain.split()
-        == (
-            f"1. B comes from another document [CLS] {token[6]}→[MASK] {token[7]}→{token[8]} {token[9]} {token[10]} [SEP]"
-        ).split()
-    )
+    told = f"[CLS] {token[6]}→[MASK] {token[7]}→{token[8]} {token[9]} {token[10]} [SEP]"
+    assert shown.plain.split() == f"1. B comes from another document {told}".split()
 
 
 def test_predicted_tokens_differ_in_colour_from_those_left_alone(store: TokenStore) -> None:

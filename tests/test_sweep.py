@@ -26,10 +26,6 @@ from bertlab.tracking.identity import code_fingerprint, run_key
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.table import children, find_sweep
 
-pytestmark = pytest.mark.filterwarnings(  # MLflow's own, where it maps its tables
-    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
-)
-
 TINY = (
     "data=text",
     "data.files=corpus.txt",
@@ -125,7 +121,7 @@ def test_a_sweep_ends_well_and_says_where_its_report_is(swept: Swept) -> None:
     report = report_of(swept).relative_to(swept.folder)
     assert swept.ended.out.splitlines() == [
         f"report:    {report}",
-        f"MLflow UI: mlflow ui --backend-store-uri sqlite:///{swept.folder / 'mlflow.db'}",
+        f"MLflow UI: {sys.executable} -m mlflow ui --backend-store-uri sqlite:///{swept.folder / 'mlflow.db'}",
     ]
     assert "Traceback" not in swept.ended.err
     assert [line for line in swept.ended.err.splitlines() if "parameters, 8 steps" not in line] == []
@@ -381,6 +377,7 @@ def test_a_command_is_recorded_so_that_a_shell_can_repeat_it(monkeypatch: pytest
     assert sweep._title([]) == "sweep"
 
 
+@pytest.mark.slow
 def test_the_joblib_launcher_runs_the_same_sweep(
     swept: Swept, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

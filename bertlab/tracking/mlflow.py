@@ -2,6 +2,8 @@
 
 import logging
 import os
+import shlex
+import sys
 import time
 import traceback
 import urllib.error
@@ -20,6 +22,7 @@ from bertlab.errors import InputError
 FLUSH_SECONDS = 5.0  # points wait at most this long before they are sent
 REACH_SECONDS = 5.0  # a server that does not answer within this is taken to be absent
 PARENT, KIND = "mlflow.parentRunId", "bertlab.kind"
+OUTCOME = "eval/mlm_loss"  # MLflow compares runs by the metric that they sent first, until told otherwise
 TEXT_LIMIT = 5000  # characters of a tag or parameter
 
 
@@ -137,7 +140,8 @@ class RunLog:
             self.flush()
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send what waits, the outcome first."""
+        self._waiting.sort(key=lambda metric: metric.key != OUTCOME)
         for start in range(0, len(self._waiting), 1000):  # MLflow takes 1000 metrics at once
             self.client.log_batch(self.run_id, metrics=self._waiting[start : start + 1000])
         self._waiting, self._sent = [], time.monotonic()
@@ -148,8 +152,10 @@ class RunLog:
 
 
 def ui_command(uri: str) -> str:
-    """Return the line that opens the MLflow UI on a store."""
-    return f"mlflow ui --backend-store-uri {uri}" if "://" in uri and not uri.startswith("http") else f"open {uri}"
+    """Return the line that opens the MLflow UI on a store, with this environment's own Python."""
+    if uri.startswith(("http://", "https://")):
+        return f"open {uri}"
+    return f"{sys.executable} -m mlflow ui --backend-store-uri {shlex.quote(uri)}"
 
 
 def _reach(uri: str) -> None:

@@ -1,6 +1,7 @@
 """A run's life in MLflow: it ends with its true status, and with every number once."""
 
 import socket
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing as closed
@@ -14,10 +15,6 @@ from mlflow.tracking import MlflowClient
 from bertlab.errors import InputError
 from bertlab.tracking import mlflow as room
 from bertlab.tracking.mlflow import TEXT_LIMIT, Description, RunLog, Tracker, closing, ui_command
-
-pytestmark = pytest.mark.filterwarnings(  # MLflow's own, where it maps its tables
-    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
-)
 
 
 def break_after_a_point(log: RunLog, error: BaseException) -> None:
@@ -247,5 +244,6 @@ def test_a_store_of_an_unknown_kind_is_an_input_error(uri: str) -> None:
 
 
 def test_the_line_that_opens_the_ui_names_the_store() -> None:
-    assert ui_command("sqlite:////data/mlflow.db") == "mlflow ui --backend-store-uri sqlite:////data/mlflow.db"
+    opens = f"{sys.executable} -m mlflow ui --backend-store-uri sqlite:////data/mlflow.db"
+    assert ui_command("sqlite:////data/mlflow.db") == opens
     assert ui_command("https://mlflow.example") == "open https://mlflow.example"

@@ -9,10 +9,6 @@ from bertlab.errors import InputError
 from bertlab.tracking.mlflow import KIND, Description, Tracker
 from bertlab.tracking.table import children, curves_frame, find_sweep, runs_frame, search
 
-pytestmark = pytest.mark.filterwarnings(  # MLflow's own, where it maps its tables
-    "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
-)
-
 
 def recorded_sweep(tracker: Tracker, client: MlflowClient, description: Description, name: str, jobs: int) -> str:
     """Record a sweep of some jobs; job i has loss i + 1 / step at the steps 10 and 20."""
