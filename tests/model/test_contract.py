@@ -28,7 +28,7 @@ MakeBatch = Callable[..., Batch]
 def combinations() -> Iterator[dict[str, str]]:
     for names in product(*(GROUPS[group] for group in CROSSED)):
         yield dict(zip(CROSSED, names, strict=True))
-    for group in GROUPS.keys() - set(CROSSED):
+    for group in sorted(GROUPS.keys() - set(CROSSED)):
         yield from ({group: name} for name in GROUPS[group])
 
 
