@@ -1,39 +1,81 @@
-"""Self-attention: every token looks at every real token.
+"""Self-attention: tokens look at each other.
 
 Legend: B batch, L length, D width, H heads, K head width.
 """
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
-from bertlab.model.position import Position
+from bertlab.errors import InputError
 from bertlab.model.shape import Shape
+from bertlab.model.sight import Sight
+
+Mix = Callable[..., Tensor]  # (query_BHLK, key_BHLK, value_BHLK, sight, dropout=...) -> (B, H, L, K)
 
 
-class SelfAttention(nn.Module):
-    """softmax(Q K^T / sqrt(K)) V in H heads (Vaswani et al. 2017, arXiv:1706.03762, sec. 3.2)."""
+class Mixer(nn.Module):
+    """Something that mixes the tokens of a sequence. What it heeds decides which other parts make sense with it."""
 
-    def __init__(self, shape: Shape) -> None:
+    scored = False  # whether there are scores of queries and keys, on which scale, bias and rotation act
+    heeds_sight = True  # whether a token can be kept from looking at another one
+    has_heads = True
+
+    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
+        """Return (B, L, D); nothing allowed by `sight` leaves a token without input from others."""
+        raise NotImplementedError
+
+
+class SelfAttention(Mixer):
+    """mix(Q, K, V) in H heads, then an output projection (Vaswani et al. 2017, arXiv:1706.03762, sec. 3.2).
+
+    `query`, `key` and `value` each name the projection that makes them. Roles that name the same projection share it
+    (K = V, Q = K: Kowsher et al. 2025, arXiv:2412.00359; He & Hofmann 2023, arXiv:2311.01906 drop projections); a role
+    without a name takes the states as they are, cut into heads. `output` tells whether the heads are projected back.
+    """
+
+    scored = True
+
+    def __init__(
+        self, shape: Shape, mix: Mix, *, query: str | None, key: str | None, value: str | None, output: bool
+    ) -> None:
         super().__init__()
-        self.heads, self.dropout = shape.heads, shape.dropout
-        self.query = nn.Linear(shape.width, shape.width)
-        self.key = nn.Linear(shape.width, shape.width)
-        self.value = nn.Linear(shape.width, shape.width)
-        self.output = nn.Linear(shape.width, shape.width)
+        self.heads, self.dropout, self.mix = shape.heads, shape.dropout, mix
+        self.roles = (query, key, value)
+        if not (all(self.roles) and output) and shape.heads_width != shape.width:
+            raise InputError(
+                f"model.head_width must be model.width/model.heads for model/attention without projections, "
+                f"got {shape.head_width} with width {shape.width} and {shape.heads} heads; leave it at null"
+            )
+        for name in dict.fromkeys(filter(None, self.roles)):
+            if name not in ("query", "key", "value"):
+                raise InputError(f"model.attention must name query, key or value in each role, got {name}; choose one")
+            setattr(self, name, nn.Linear(shape.width, shape.heads_width))
+        self.output = nn.Linear(shape.heads_width, shape.width) if output else nn.Identity()
 
-    def forward(self, x_BLD: Tensor, real_BL: Tensor | None, position: Position) -> Tensor:
-        """Return (B, L, D); keys at padding (False in `real_BL`) get no weight."""
-        query_BHLK = position.rotate(self._split(self.query(x_BLD)))
-        key_BHLK = position.rotate(self._split(self.key(x_BLD)))
-        value_BHLK = self._split(self.value(x_BLD))
-        mixed_BHLK = scaled_dot_product_attention(
-            query_BHLK,
-            key_BHLK,
-            value_BHLK,
-            attn_mask=None if real_BL is None else real_BL[:, None, None, :],
-            dropout_p=self.dropout if self.training else 0.0,
+    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
+        """Return (B, L, D); no weight goes to tokens that `sight` does not allow."""
+        source_BLD = x_BLD if sight.source_BLD is None else sight.source_BLD
+        made: dict[tuple[str | None, int], Tensor] = {}  # what roles share is computed once
+        for name, states_BLD in zip(self.roles, (x_BLD, source_BLD, source_BLD), strict=True):
+            if (name, id(states_BLD)) not in made:
+                projected_BLD = states_BLD if name is None else getattr(self, name)(states_BLD)
+                made[name, id(states_BLD)] = split(projected_BLD, self.heads)
+        query, key, value = self.roles
+        mixed_BHLK = self.mix(
+            sight.position.rotate(made[query, id(x_BLD)]),
+            sight.position.rotate(made[key, id(source_BLD)]),
+            made[value, id(source_BLD)],
+            sight,
+            dropout=self.dropout if self.training else 0.0,
         )
         return self.output(mixed_BHLK.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
-    def _split(self, x_BLD: Tensor) -> Tensor:
-        return x_BLD.view(*x_BLD.shape[:2], self.heads, -1).transpose(1, 2)
+
+def split(x_BLD: Tensor, heads: int) -> Tensor:
+    """Cut the width into heads: (B, L, H * K) -> (B, H, L, K)."""
+    return x_BLD.view(*x_BLD.shape[:2], heads, -1).transpose(1, 2)
+
+
+def none(shape: Shape, mix: Mix) -> None:
+    """Leave attention out, with its norm and skip connection: each token is on its own."""

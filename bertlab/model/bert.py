@@ -1,33 +1,44 @@
 """BERT: embedding, blocks and two heads (Devlin et al. 2018, arXiv:1810.04805), built from the parts it is given.
 
-Legend: B batch, L length, D width, V vocabulary, M predicted positions.
+Legend: B batch, L length, D width, H heads, V vocabulary, M predicted positions.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from bertlab.batch import Batch
-from bertlab.model.embedding import Sum
+from bertlab.model.attention import Mix, Mixer
+from bertlab.model.combination import check_layer, check_mixer, check_scoring, check_streams
+from bertlab.model.embedding import Embedding
 from bertlab.model.heads import MlmHead, PairHead
+from bertlab.model.norm import Norm
 from bertlab.model.position import Position
+from bertlab.model.scale import sqrt
+from bertlab.model.score import softmax
 from bertlab.model.shape import Shape
-
-Norm = Callable[[int], nn.Module]
+from bertlab.model.sight import Sight, both
+from bertlab.model.visibility import Everyone
 
 
 class Parts(TypedDict):
-    """Factories of the parts, as the config chooses them."""
+    """Factories of the parts and functions, as the config chooses them."""
 
     position: Callable[[Shape], Position]
     norm: Norm
-    embedding: Callable[[Shape, Position, Norm], Sum]
-    attention: Callable[[Shape], nn.Module]
-    feed_forward: Callable[[Shape], nn.Module]
-    block: Callable[[Shape, nn.Module, nn.Module, Norm], nn.Module]
+    embedding: Callable[[Shape, Position, Norm], Embedding]
+    attention: Callable[[Shape, Mix], Mixer | None]
+    scale: Callable[[int], float]
+    score: Callable[..., Tensor]
+    visibility: Callable[[], Everyone]
+    feed_forward: Callable[[Shape], nn.Module | None]
+    block: Callable[..., nn.Module]
+    sharing: Callable[[nn.ModuleList], None]
+    pooling: Callable[[Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -46,25 +57,65 @@ class Bert(nn.Module):
         self.shape = shape
         self.position = parts["position"](shape)
         self.embedding = parts["embedding"](shape, self.position, parts["norm"])
+        self.visibility, self.pooling = parts["visibility"](), parts["pooling"]
+        self.scale = parts["scale"](shape.head_width) * self.embedding.score_share
         self.blocks = nn.ModuleList(
-            parts["block"](shape, parts["attention"](shape), parts["feed_forward"](shape), parts["norm"])
-            for _ in range(shape.layers)
+            self.visibility.block(shape, partial(self._block, parts, last=layer == shape.layers))
+            for layer in range(1, shape.layers + 1)
         )
+        parts["sharing"](self.blocks)
+        check_streams(self.modules(), self.visibility)
         self.mlm_head = MlmHead(shape, parts["norm"])
         self.pair_head = PairHead(shape)
+        self.decoder = None if shape.tie_output else nn.Embedding(shape.vocab_size, shape.width)
 
-    def encode(self, ids_BL: Tensor, segments_BL: Tensor, real_BL: Tensor | None) -> Tensor:
+    def _block(self, parts: Parts, shape: Shape, *, last: bool) -> nn.Module:
+        attention = parts["attention"](shape, partial(parts["score"], scale=self.scale))
+        feed_forward = parts["feed_forward"](shape)
+        check_layer(attention, feed_forward)
+        check_mixer(attention, self.embedding, self.visibility, self.shape)
+        usual = parts["scale"](shape.head_width) == sqrt(shape.head_width)
+        check_scoring(attention, usual=usual and getattr(parts["score"], "func", None) is softmax)
+        return parts["block"](shape, attention, feed_forward, parts["norm"], last)
+
+    @property
+    def decoder_weight(self) -> Tensor:
+        """What scores the vocabulary (V, D): the token embedding (Press & Wolf 2017, arXiv:1608.05859) or a matrix."""
+        return self.embedding.token.weight if self.decoder is None else self.decoder.weight
+
+    def encode(self, batch: Batch) -> Tensor:
         """Return the states of the last layer (B, L, D)."""
-        x_BLD = self.embedding(ids_BL, segments_BL)
+        real_BL = self._real(batch)
+        keys = None if real_BL is None else real_BL[:, None, None, :]
+        sight = Sight(self.position, real_BL, both(keys, self.visibility.allowed(batch)), self._bias(batch))
+        x_BLD = self.embedding(self.visibility.tokens(batch), batch.segments_BL, real_BL)
+        asking_BL = self.visibility.queries(batch)
+        if asking_BL is not None:
+            sight = replace(sight, source_BLD=x_BLD)
+            x_BLD = self.embedding(asking_BL, batch.segments_BL, real_BL)
         for block in self.blocks:
-            x_BLD = block(x_BLD, real_BL, self.position)
+            x_BLD = block(x_BLD, sight)
+            sight = sight if self.visibility.isolated else replace(sight, source_BLD=None)
         return x_BLD  # type: ignore[no-any-return]
 
     def forward(self, batch: Batch) -> Output:
         """Return the logits that the objectives need."""
-        x_BLD = self.encode(batch.ids_BL, batch.segments_BL, batch.real_BL)
+        x_BLD = self.encode(batch)
         x_MD = x_BLD.flatten(0, 1).index_select(0, batch.position_M)
-        return Output(self.mlm_head(x_MD, self.embedding.token.weight), self.pair_head(x_BLD[:, 0]))
+        pooled_BD = self.pooling(x_BLD, self._real(batch))
+        return Output(self.mlm_head(x_MD, self.decoder_weight), self.pair_head(pooled_BD))
+
+    def _real(self, batch: Batch) -> Tensor | None:
+        return batch.real_BL if self.shape.padding_mask else None
+
+    def _bias(self, batch: Batch) -> Tensor | None:
+        """Return what is added to the scaled scores (H, L, L): by the position, by an embedding that correlates it."""
+        length = batch.ids_BL.shape[1]
+        bias_HLL, correlation_HLL = self.position.bias(length), self.embedding.correlation(length)
+        if correlation_HLL is None:
+            return bias_HLL
+        correlation_HLL = self.scale * correlation_HLL
+        return correlation_HLL if bias_HLL is None else bias_HLL + correlation_HLL
 
 
 def build(
@@ -74,14 +125,22 @@ def build(
     layers: int,
     width: int,
     heads: int,
+    head_width: int | None,
     inner: int,
     dropout: float,
     segment_types: int,
     embedding_std: float,
     dense_std: float,
+    skip: bool,
+    padding_mask: bool,
+    tie_output: bool,
     **parts: Unpack[Parts],
 ) -> Bert:
-    """Assemble a model from its sizes and the factories of its parts. Raises InputError for sizes that do not fit."""
-    shape = Shape(vocab_size, length, layers, width, heads, inner, dropout, segment_types, embedding_std, dense_std)
+    """Assemble a model from its sizes and the factories of its parts.
+
+    Raises InputError for sizes that do not fit and for parts that make no sense together.
+    """
+    sizes = (vocab_size, length, layers, width, heads, inner, dropout, segment_types, embedding_std, dense_std)
+    shape = Shape(*sizes, head_width, skip=skip, padding_mask=padding_mask, tie_output=tie_output)
     with torch.random.fork_rng(devices=[]):  # torch draws throw-away initial values from its global generator
         return Bert(shape, parts)

@@ -1,25 +1,59 @@
-"""Block: attention and feed-forward with skip connections; where the norm stands is the block's business."""
+"""Block: attention and feed-forward with skip connections; where the norm stands is the block's business.
 
-from collections.abc import Callable
+A part that is None is left out, with its norm and its skip connection.
+"""
 
 from torch import Tensor, nn
 
-from bertlab.model.position import Position
+from bertlab.model.attention import Mixer
+from bertlab.model.norm import Norm
 from bertlab.model.shape import Shape
+from bertlab.model.sight import Sight
 
 
-class PostNorm(nn.Module):
-    """x = norm(x + part(x)), for attention and then feed-forward (Vaswani et al. 2017; Devlin et al. 2018)."""
+class Block(nn.Module):
+    """One layer; `last` tells the last one of a stack."""
 
     def __init__(
-        self, shape: Shape, attention: nn.Module, feed_forward: nn.Module, norm: Callable[[int], nn.Module]
+        self, shape: Shape, attention: Mixer | None, feed_forward: nn.Module | None, norm: Norm, last: bool
     ) -> None:
         super().__init__()
-        self.attention, self.attention_norm = attention, norm(shape.width)
-        self.feed_forward, self.feed_forward_norm = feed_forward, norm(shape.width)
+        self.skip = shape.skip
+        self.attention, self.attention_norm = attention, norm(shape.width) if attention else None
+        self.feed_forward, self.feed_forward_norm = feed_forward, norm(shape.width) if feed_forward else None
         self.dropout = nn.Dropout(shape.dropout)
 
-    def forward(self, x_BLD: Tensor, real_BL: Tensor | None, position: Position) -> Tensor:
+    def join(self, x_BLD: Tensor, change_BLD: Tensor) -> Tensor:
+        """Add what a part made to what entered it, or drop what entered it where there are no skip connections."""
+        change_BLD = self.dropout(change_BLD)
+        return x_BLD + change_BLD if self.skip else change_BLD
+
+
+class PostNorm(Block):
+    """x = norm(x + part(x)), for attention and then feed-forward (Vaswani et al. 2017; Devlin et al. 2018)."""
+
+    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
         """Return (B, L, D)."""
-        x_BLD = self.attention_norm(x_BLD + self.dropout(self.attention(x_BLD, real_BL, position)))
-        return self.feed_forward_norm(x_BLD + self.dropout(self.feed_forward(x_BLD)))  # type: ignore[no-any-return]
+        if self.attention and self.attention_norm:
+            x_BLD = self.attention_norm(self.join(x_BLD, self.attention(x_BLD, sight)), sight.real_BL)
+        if self.feed_forward and self.feed_forward_norm:
+            x_BLD = self.feed_forward_norm(self.join(x_BLD, self.feed_forward(x_BLD)), sight.real_BL)
+        return x_BLD
+
+
+class PreNorm(Block):
+    """x = x + part(norm(x)), and one more norm after the last block (Xiong et al. 2020, arXiv:2002.04745)."""
+
+    def __init__(
+        self, shape: Shape, attention: Mixer | None, feed_forward: nn.Module | None, norm: Norm, last: bool
+    ) -> None:
+        super().__init__(shape, attention, feed_forward, norm, last)
+        self.final_norm = norm(shape.width) if last else None
+
+    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
+        """Return (B, L, D)."""
+        if self.attention and self.attention_norm:
+            x_BLD = self.join(x_BLD, self.attention(self.attention_norm(x_BLD, sight.real_BL), sight))
+        if self.feed_forward and self.feed_forward_norm:
+            x_BLD = self.join(x_BLD, self.feed_forward(self.feed_forward_norm(x_BLD, sight.real_BL)))
+        return self.final_norm(x_BLD, sight.real_BL) if self.final_norm else x_BLD

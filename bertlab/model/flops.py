@@ -37,9 +37,12 @@ def _count(model: nn.Module, length: int, predictions: int) -> int:
     zeros_1L = torch.zeros(1, length, dtype=torch.int64, device=device)
     zeros_M: Tensor = zeros_1L[0, :predictions]
     batch = Batch(zeros_1L, zeros_1L, None, zeros_M, zeros_M, zeros_1L[0, :1], has_pairs=True)
+    training = model.training
+    model.eval()  # so that running statistics stay as they are
     # Fused attention kernels for the CPU are unknown to the counter; the plain formula has the same products.
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         output = model(batch)
         (output.mlm_MV.sum() + output.pair_B2.sum()).backward()
+    model.train(training)
     model.zero_grad(set_to_none=True)
     return int(counter.get_total_flops())

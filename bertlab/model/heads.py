@@ -3,18 +3,20 @@
 Legend: B batch, D width, V vocabulary, M predicted positions.
 """
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from bertlab.model.norm import Norm
 from bertlab.model.shape import Shape
 
 
 class MlmHead(nn.Module):
-    """Transform, then score each token of the vocabulary with the token embedding itself (Devlin et al. 2018)."""
+    """Transform, then score each token of the vocabulary with a vector of its own (Devlin et al. 2018).
 
-    def __init__(self, shape: Shape, norm: Callable[[int], nn.Module]) -> None:
+    Its activation is GELU and its norm the model's, whatever the feed-forward layers and blocks have.
+    """
+
+    def __init__(self, shape: Shape, norm: Norm) -> None:
         super().__init__()
         self.transform = nn.Linear(shape.width, shape.width)
         self.activation = nn.GELU()
@@ -27,13 +29,13 @@ class MlmHead(nn.Module):
 
 
 class PairHead(nn.Module):
-    """Pool [CLS] with a dense layer and tanh, then tell `follows` from `random` (Devlin et al. 2018)."""
+    """A dense layer and tanh on the pooled states, then tell `follows` from `random` (Devlin et al. 2018)."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.pool = nn.Linear(shape.width, shape.width)
         self.classify = nn.Linear(shape.width, 2)
 
-    def forward(self, cls_BD: Tensor) -> Tensor:
+    def forward(self, pooled_BD: Tensor) -> Tensor:
         """Return logits (B, 2)."""
-        return self.classify(self.pool(cls_BD).tanh())  # type: ignore[no-any-return]
+        return self.classify(self.pool(pooled_BD).tanh())  # type: ignore[no-any-return]

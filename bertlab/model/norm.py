@@ -1,8 +1,95 @@
-"""Normalisation of the token states."""
+"""Normalisation of the token states; all are called with the states and with where they are real tokens.
 
-from torch import nn
+Legend: D width, N tokens, of whatever shape.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from bertlab.errors import open_interval
+
+Norm = Callable[[int], nn.Module]
 
 
-def layer(width: int, *, eps: float) -> nn.Module:
-    """Layer normalisation with learned scale and shift (Ba et al. 2016, arXiv:1607.06450); 2 * width parameters."""
-    return nn.LayerNorm(width, eps=eps)
+class LayerNorm(nn.LayerNorm):
+    """Normalises each token by itself, so padding does not matter."""
+
+    def forward(self, x_ND: Tensor, real_N: Tensor | None = None) -> Tensor:
+        """Return the normalised states."""
+        return super().forward(x_ND)
+
+
+class RmsNorm(nn.RMSNorm):
+    """Divides each token by its root mean square, in single precision as torch's layer norm does."""
+
+    def forward(self, x_ND: Tensor, real_N: Tensor | None = None) -> Tensor:
+        """Return the normalised states."""
+        return super().forward(x_ND.float())
+
+
+class BatchNorm(nn.Module):
+    """Normalises each component over the real tokens of the batch in training, by running statistics in evaluation.
+
+    In training mode tokens of a batch therefore influence each other, whatever `model/visibility` says. Fewer than two
+    tokens have no statistics; the running ones stand in for them.
+    """
+
+    over_tokens = True
+    mean_D: Tensor
+    variance_D: Tensor
+
+    def __init__(self, width: int, eps: float, momentum: float) -> None:
+        super().__init__()
+        self.eps, self.momentum = eps, momentum
+        self.weight = nn.Parameter(torch.ones(width))
+        self.bias = nn.Parameter(torch.zeros(width))
+        self.register_buffer("mean_D", torch.zeros(width))
+        self.register_buffer("variance_D", torch.ones(width))
+
+    def forward(self, x_ND: Tensor, real_N: Tensor | None = None) -> Tensor:
+        """Return the normalised states; padding leaves no trace in the statistics."""
+        mean_D, variance_D = self.mean_D, self.variance_D
+        counted_ND = x_ND.flatten(0, -2) if real_N is None else x_ND[real_N]
+        count = len(counted_ND)
+        if self.training and count > 1:
+            variance_D, mean_D = torch.var_mean(counted_ND.float(), dim=0, correction=0)
+            with torch.no_grad():
+                self.mean_D.lerp_(mean_D, self.momentum)
+                self.variance_D.lerp_(variance_D * count / (count - 1), self.momentum)  # unbiased, as torch has it
+        return ((x_ND - mean_D) * (variance_D + self.eps).rsqrt() * self.weight + self.bias).to(x_ND.dtype)
+
+
+class NoNorm(nn.Module):
+    """Leaves the states as they are."""
+
+    def forward(self, x_ND: Tensor, real_N: Tensor | None = None) -> Tensor:
+        """Return the states."""
+        return x_ND
+
+
+def layer(width: int, *, eps: float, affine: bool) -> nn.Module:
+    """Build layer normalisation (Ba et al. 2016, arXiv:1607.06450).
+
+    With `affine`, scale and shift are learned: 2 * width parameters; without (Xu et al. 2019, arXiv:1911.07013), none.
+    """
+    return LayerNorm(width, eps=eps, elementwise_affine=affine)
+
+
+def rms(width: int, *, eps: float) -> nn.Module:
+    """Build root-mean-square normalisation with a learned scale (Zhang & Sennrich 2019, arXiv:1910.07467)."""
+    return RmsNorm(width, eps=eps)
+
+
+def batch(width: int, *, eps: float, momentum: float) -> nn.Module:
+    """Build batch normalisation with learned scale and shift (Ioffe & Szegedy 2015; Shen et al. 2020 in Transformers).
+
+    `momentum` is the share of a new batch in the running statistics. Raises InputError outside (0, 1).
+    """
+    return BatchNorm(width, eps, open_interval("model.norm.momentum", momentum, 0, 1))
+
+
+def none(width: int) -> nn.Module:
+    """Build no normalisation."""
+    return NoNorm()

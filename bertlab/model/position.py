@@ -1,7 +1,9 @@
-"""Position: how the order of tokens enters the model, at the embedding, at queries and keys, or not at all.
+"""Position: how the order of tokens enters the model, at the embedding, in attention, or not at all.
 
-Legend: B batch, L length, D width, H heads, K head width.
+Legend: B batch, L length, N longest length, D width, H heads, K head width.
 """
+
+import math
 
 import torch
 from torch import Tensor, nn
@@ -13,13 +15,26 @@ from bertlab.model.shape import Shape
 class Position(nn.Module):
     """No position at all; each variant overrides the place where it enters."""
 
-    def embed(self, x_BLD: Tensor) -> Tensor:
-        """Add position to token embeddings."""
-        return x_BLD
+    acts_on_scores = False
+
+    def vectors(self, length: int) -> Tensor | None:
+        """Return a vector for each position (L, D), for the embedding to use; None where there are none."""
+        return None
 
     def rotate(self, x_BHLK: Tensor) -> Tensor:
         """Turn queries or keys by their position."""
         return x_BHLK
+
+    def bias(self, length: int) -> Tensor | None:
+        """Return what is added to the scores of attention (H, L, L), after scaling; None for nothing."""
+        return None
+
+
+class NoPosition(Position):
+    """Tokens are a bag: only segments and [SEP] tell places apart."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
 
 
 class Learned(Position):
@@ -35,9 +50,32 @@ class Learned(Position):
             )
         self.table = nn.Embedding(positions, shape.width)
 
-    def embed(self, x_BLD: Tensor) -> Tensor:
-        """Add position l's vector to every token at l."""
-        return x_BLD + self.table.weight[: x_BLD.shape[1]]
+    def vectors(self, length: int) -> Tensor:
+        """Return the first rows of the table."""
+        return self.table.weight[:length]
+
+
+class Sinusoidal(Position):
+    """Sines and cosines of l * base^(-2k/D) (Vaswani et al. 2017, sec. 3.5), times one learned number.
+
+    The number starts at 1/sqrt(D), so that positions do not drown small embeddings (Hua et al. 2022, arXiv:2202.10447;
+    Geiping & Goldstein 2022, arXiv:2212.14034). Sines stand before cosines, which only reorders components.
+    """
+
+    table_ND: Tensor
+
+    def __init__(self, shape: Shape, *, base: float) -> None:
+        super().__init__()
+        open_interval("model.position.base", base, 1, 1e9)
+        frequency = base ** -(torch.arange(0, shape.width, 2) / shape.width)
+        angle = torch.outer(torch.arange(shape.length), frequency)
+        table_ND = torch.cat((angle.sin(), angle.cos()), dim=1)[:, : shape.width]
+        self.register_buffer("table_ND", table_ND, persistent=False)
+        self.scale = nn.Parameter(table_ND.new_tensor(1 / math.sqrt(shape.width)))
+
+    def vectors(self, length: int) -> Tensor:
+        """Return the scaled table."""
+        return self.scale * self.table_ND[:length]
 
 
 class Rotary(Position):
@@ -48,6 +86,7 @@ class Rotary(Position):
     components. There is nothing to learn.
     """
 
+    acts_on_scores = True
     cos_LK: Tensor
     sin_LK: Tensor
 
@@ -69,3 +108,25 @@ class Rotary(Position):
         length = x_BHLK.shape[2]
         first, second = x_BHLK.chunk(2, dim=-1)
         return x_BHLK * self.cos_LK[:length] + torch.cat((-second, first), dim=-1) * self.sin_LK[:length]
+
+
+class Alibi(Position):
+    """Add -m_h |i - j| to the scores: the farther, the weaker, at a slope of its own in each head (Press et al. 2021).
+
+    m_h = 2^(-8h/H) for h = 1..H (arXiv:2108.12409, sec. 3), also where H is no power of two. Departure: distances count
+    in both directions alike, as an encoder needs it. There is nothing to learn.
+    """
+
+    acts_on_scores = True
+    bias_HNN: Tensor
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        slope_H = 2.0 ** (-8 * torch.arange(1, shape.heads + 1) / shape.heads)
+        place_N = torch.arange(shape.length)
+        distance_NN = (place_N[:, None] - place_N).abs()
+        self.register_buffer("bias_HNN", -slope_H[:, None, None] * distance_NN, persistent=False)
+
+    def bias(self, length: int) -> Tensor:
+        """Return the negative distances times the slopes."""
+        return self.bias_HNN[:, :length, :length]

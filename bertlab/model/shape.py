@@ -1,4 +1,4 @@
-"""The sizes that parts of a model agree on."""
+"""The sizes and switches that parts of a model agree on."""
 
 from dataclasses import dataclass
 
@@ -19,6 +19,10 @@ class Shape:
     segment_types: int
     embedding_std: float  # deviation of the initial embeddings, before it is cut
     dense_std: float  # likewise of the initial matrices
+    stated_head_width: int | None = None
+    skip: bool = True  # whether a part's input is added to its output
+    padding_mask: bool = True  # whether padding is kept out of everything that mixes tokens
+    tie_output: bool = True  # whether the token embedding scores the vocabulary too
 
     def __post_init__(self) -> None:
         for name in ("layers", "width", "heads", "inner", "segment_types"):
@@ -26,10 +30,20 @@ class Shape:
         closed_interval("model.dropout", self.dropout, 0, 0.99)
         open_interval("model.embedding_std", self.embedding_std, 0, 10)
         open_interval("model.dense_std", self.dense_std, 0, 10)
-        if self.width % self.heads:
+        for name in ("skip", "padding_mask", "tie_output"):
+            if not isinstance(getattr(self, name), bool):
+                raise InputError(f"model.{name} must be true or false, got {getattr(self, name)}; choose one")
+        if self.stated_head_width is not None:
+            whole_number("model.head_width", self.stated_head_width, 1)
+        elif self.width % self.heads:
             raise InputError(f"model.heads must divide model.width {self.width}, got {self.heads}; choose a divisor")
 
     @property
     def head_width(self) -> int:
-        """K = D / H."""
-        return self.width // self.heads
+        """K: D / H (Vaswani et al. 2017), so that heads are free of cost, unless the config states another one."""
+        return self.width // self.heads if self.stated_head_width is None else self.stated_head_width
+
+    @property
+    def heads_width(self) -> int:
+        """H * K, the width of all heads together."""
+        return self.heads * self.head_width

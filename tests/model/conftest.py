@@ -1,58 +1,51 @@
 """Small models and batches of prime sizes, so that no two dimensions coincide."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from bertlab.batch import Batch
 from bertlab.compose import CONF
-from bertlab.model.bert import Bert
+from bertlab.model.bert import Bert, build
 from bertlab.model.init import initialise
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS, PAD, SEP
 
 B, L, V, LONGEST = 5, 13, 61, 19
 UNSEEN = 60  # the one token that no batch holds
+BASE = yaml.safe_load((CONF / "model" / "base.yaml").read_text())
+PARTS = {group: name for default in BASE["defaults"] for group, name in default.items()}
 SIZES = {
-    "layers": 3,
-    "width": 42,
-    "heads": 7,
-    "inner": 53,
-    "dropout": 0.0,
-    "segment_types": 2,
-    "embedding_std": 0.02,
-    "dense_std": 0.02,
-}
-PARTS = {
-    "position": "learned",
-    "norm": "layer",
-    "embedding": "sum",
-    "attention": "softmax",
-    "feed_forward": "gelu",
-    "block": "post",
+    **{key: value for key, value in BASE.items() if key != "defaults" and not key.startswith("_")},
+    **{"layers": 3, "width": 48, "heads": 6, "inner": 53, "dropout": 0.0},
 }
 REAL_B = (13, 11, 8, 5, 2)  # real tokens of each row
 MakeModel = Callable[..., Bert]
 MakeBatch = Callable[..., Batch]
 
 
+@cache
+def part(group: str, name: str) -> Any:
+    """Return the factory that a YAML file of conf/model chooses."""
+    return instantiate(OmegaConf.load(CONF / "model" / group / f"{name}.yaml"), _convert_="all")
+
+
 @pytest.fixture(scope="session")
 def make_model() -> MakeModel:
-    """Build a model from the YAML files of its parts, with initial weights, in evaluation mode."""
+    """Build a model of base's parts but for `parts`, small, with initial weights, in evaluation mode."""
 
-    def make(parts: Mapping[str, str] = {}, seed: int = 3, **sizes: float) -> Bert:
-        files = {
-            group: OmegaConf.load(CONF / "model" / group / f"{name}.yaml") for group, name in {**PARTS, **parts}.items()
-        }
-        build = instantiate(
-            {"_target_": "bertlab.model.bert.build", "_partial_": True, **SIZES, **sizes, **files}, _convert_="all"
-        )
-        model: Bert = build(V, LONGEST)
-        initialise(model, Streams(seed))
+    def make(parts: Mapping[str, str] = {}, seed: int = 3, initial: bool = True, **sizes: Any) -> Bert:
+        chosen = {group: part(group, name) for group, name in {**PARTS, **parts}.items()}
+        model = build(V, LONGEST, **{**SIZES, **sizes}, **chosen)
+        if initial:
+            initialise(model, Streams(seed))
         return model.eval()
 
     return make

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
@@ -7,12 +8,14 @@ from bertlab.batch import Batch
 from bertlab.errors import InputError
 from bertlab.model.bert import Bert
 from bertlab.model.init import initialise
+from bertlab.model.position import Position
 from bertlab.model.shape import Shape
+from bertlab.model.sight import Sight
 from bertlab.streams import Streams
 
 MakeModel = Callable[..., Bert]
 MakeBatch = Callable[..., Batch]
-V, D, UNSEEN = 61, 42, 60
+V, D, UNSEEN = 61, 48, 60
 
 
 def test_the_decoder_is_the_token_embedding(make_model: MakeModel, make_batch: MakeBatch) -> None:
@@ -40,7 +43,7 @@ def test_the_mlm_bias_is_added_to_every_logit(make_model: MakeModel, make_batch:
 
 def test_a_block_is_torchs_own_encoder_layer_on_the_same_weights(make_model: MakeModel) -> None:
     block = make_model().blocks[0]
-    theirs = torch.nn.TransformerEncoderLayer(D, 7, 53, 0.0, "gelu", 1e-12, batch_first=True).eval()
+    theirs = torch.nn.TransformerEncoderLayer(D, 6, 53, 0.0, "gelu", 1e-12, batch_first=True).eval()
     ours = dict(block.named_parameters())
     with torch.no_grad():
         for parameter in ours.values():
@@ -62,7 +65,7 @@ def test_a_block_is_torchs_own_encoder_layer_on_the_same_weights(make_model: Mak
     x_BLD = torch.linspace(-3, 3, 2 * 5 * D).cos().view(2, 5, D)
     real_BL = torch.tensor([[True] * 5, [True] * 3 + [False] * 2])
     with torch.no_grad():
-        got_BLD = block(x_BLD, real_BL, make_model({"position": "learned"}).position)
+        got_BLD = block(x_BLD, Sight(Position(), real_BL, real_BL[:, None, None, :]))
         expected_BLD = theirs(x_BLD, src_key_padding_mask=~real_BL)
     torch.testing.assert_close(got_BLD[real_BL], expected_BLD[real_BL], atol=1e-5, rtol=0)
 
@@ -70,7 +73,7 @@ def test_a_block_is_torchs_own_encoder_layer_on_the_same_weights(make_model: Mak
 def test_the_pair_head_reads_the_first_token_only(make_model: MakeModel, make_batch: MakeBatch) -> None:
     model, batch = make_model(), make_batch()
     with torch.no_grad():
-        cls_BD = model.encode(batch.ids_BL, batch.segments_BL, batch.real_BL)[:, 0]
+        cls_BD = model.encode(batch)[:, 0]
         pool, classify = model.pair_head.pool, model.pair_head.classify
         expected_B2 = torch.tanh(cls_BD @ pool.weight.T + pool.bias) @ classify.weight.T + classify.bias
         torch.testing.assert_close(model(batch).pair_B2, expected_B2)
@@ -79,8 +82,8 @@ def test_the_pair_head_reads_the_first_token_only(make_model: MakeModel, make_ba
 def test_segments_enter_the_states(make_model: MakeModel, make_batch: MakeBatch) -> None:
     model, batch = make_model(), make_batch()
     with torch.no_grad():
-        swapped_BLD = model.encode(batch.ids_BL, 1 - batch.segments_BL, batch.real_BL)
-        assert (swapped_BLD != model.encode(batch.ids_BL, batch.segments_BL, batch.real_BL)).any()
+        swapped_BLD = model.encode(replace(batch, segments_BL=1 - batch.segments_BL))
+        assert (swapped_BLD != model.encode(batch)).any()
 
 
 def test_a_batch_without_predictions_has_no_logits(make_model: MakeModel, make_batch: MakeBatch) -> None:
@@ -106,7 +109,7 @@ def test_building_leaves_the_global_generator_alone(make_model: MakeModel) -> No
 @pytest.mark.parametrize(
     ("sizes", "key"),
     [
-        ({"heads": 5}, r"model\.heads must divide model\.width 42, got 5"),
+        ({"heads": 5}, r"model\.heads must divide model\.width 48, got 5"),
         ({"width": 0}, r"model\.width .* got 0"),
         ({"layers": 1.5}, r"model\.layers .* got 1\.5"),
         ({"heads": True}, r"model\.heads .* got True"),
@@ -122,4 +125,4 @@ def test_sizes_that_do_not_fit_are_refused_by_name(make_model: MakeModel, sizes:
 
 
 def test_the_width_of_a_head_is_its_share() -> None:
-    assert Shape(V, 13, 3, D, 7, 53, 0.0, 2, 0.02, 0.02).head_width == 6
+    assert Shape(V, 13, 3, D, 6, 53, 0.0, 2, 0.02, 0.02).head_width == 8

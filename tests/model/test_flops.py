@@ -8,7 +8,7 @@ from bertlab.model.flops import Flops, count_flops
 
 MakeModel = Callable[..., Bert]
 MakeBatch = Callable[..., Batch]
-LAYERS, D, INNER, V, L = 3, 42, 53, 61, 13
+LAYERS, D, INNER, V, L = 3, 48, 53, 61, 13
 
 
 def test_flops_are_those_of_the_matrix_products(make_model: MakeModel) -> None:

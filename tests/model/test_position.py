@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 
+from bertlab.batch import Batch
 from bertlab.errors import InputError
 from bertlab.model.bert import Bert
 from bertlab.model.position import Learned, Position, Rotary
 from bertlab.model.shape import Shape
 
 MakeModel = Callable[..., Bert]
+MakeBatch = Callable[..., Batch]
 L, K = 11, 6
 
 
@@ -28,18 +31,17 @@ def random(*size: int) -> torch.Tensor:
 
 
 def test_a_position_of_no_kind_changes_nothing() -> None:
-    x_BLD, x_BHLK = random(2, L, 42), random(2, 7, L, K)
-    assert Position().embed(x_BLD) is x_BLD
+    x_BHLK = random(2, 7, L, K)
+    assert Position().vectors(L) is None
+    assert Position().bias(L) is None
     assert Position().rotate(x_BHLK) is x_BHLK
 
 
-def test_learned_positions_are_added_row_by_row() -> None:
+def test_learned_positions_are_the_rows_of_their_table() -> None:
     learned = Learned(shape(), positions=19)
     with torch.no_grad():
         learned.table.weight.copy_(torch.arange(19)[:, None].expand(19, 42))
-    x_BLD = learned.embed(torch.zeros(2, 5, 42))
-    assert torch.equal(x_BLD[1, :, 0], torch.arange(5.0))
-    assert torch.equal(x_BLD[0], x_BLD[1])
+    assert torch.equal(learned.vectors(5)[:, 0], torch.arange(5.0))
 
 
 def test_a_sequence_longer_than_the_learned_table_is_refused() -> None:
@@ -105,12 +107,24 @@ def test_rotary_needs_an_even_head_width() -> None:
         Rotary(shape(width=21, heads=3), base=100)
 
 
-@pytest.mark.parametrize("position", ["learned", "rotary"])
-def test_the_order_of_tokens_matters(make_model: MakeModel, position: str) -> None:
+@pytest.mark.parametrize("position", ["learned", "sinusoidal", "rotary", "alibi"])
+def test_the_order_of_tokens_matters(make_model: MakeModel, make_batch: MakeBatch, position: str) -> None:
     model = make_model({"position": position})
-    ids_BL = torch.tensor([[2, 17, 31, 43, 3]])
-    segments_BL = torch.zeros_like(ids_BL)
+    assert move_of_cls(model, make_batch()) > 1e-6
+
+
+def test_without_positions_tokens_are_a_bag(make_model: MakeModel, make_batch: MakeBatch) -> None:
+    assert move_of_cls(make_model({"position": "none"}), make_batch()) < 1e-6
+
+
+def move_of_cls(model: Bert, batch: Batch) -> float:
+    """Return how far the state of [CLS] moves when two tokens of one segment change places."""
+    swapped = batch.ids_BL[:, [0, 3, 2, 1, *range(4, 13)]]
+    straight, other = batch.ids_BL[:1], swapped[:1]
+    assert not torch.equal(straight, other)
     with torch.no_grad():
-        straight_D = model.encode(ids_BL, segments_BL, None)[0, 0]
-        swapped_D = model.encode(ids_BL[:, [0, 3, 2, 1, 4]], segments_BL, None)[0, 0]
-    assert (straight_D - swapped_D).abs().max() > 1e-6
+        states = [
+            model.encode(replace(batch, ids_BL=ids_BL, segments_BL=batch.segments_BL[:1], real_BL=None))
+            for ids_BL in (straight, other)
+        ]
+    return float((states[0] - states[1])[0, 0].abs().max())

@@ -1,0 +1,64 @@
+"""Which parts make no sense together: an arm whose choice would change nothing, or would not do what it says.
+
+Parts say of themselves what they heed and what they act on; nothing here knows a variant by name. What a part can see
+by itself (sizes, positions without vectors) it refuses itself.
+"""
+
+from collections.abc import Iterable
+
+from torch import nn
+
+from bertlab.errors import InputError
+from bertlab.model.attention import Mixer
+from bertlab.model.embedding import Embedding
+from bertlab.model.shape import Shape
+from bertlab.model.visibility import Everyone
+
+
+def check_mixer(mixer: Mixer | None, embedding: Embedding, visibility: Everyone, shape: Shape) -> None:
+    """Raise InputError where something acts on attention in a way that this one has no place for."""
+    name = "none" if mixer is None else type(mixer).__name__
+    position = embedding.position
+    if not (mixer and mixer.scored) and (position.acts_on_scores or embedding.score_share != 1):
+        acting = f"model/position ({type(position).__name__})" if position.acts_on_scores else "model/embedding=untied"
+        raise InputError(
+            f"{acting} acts on the scores of attention, and model/attention ({name}) has none; choose "
+            "model/position=learned, sinusoidal or none with model/embedding=sum or concat"
+        )
+    if not (mixer and mixer.heeds_sight) and visibility.restricts:
+        raise InputError(
+            f"model/visibility ({type(visibility).__name__}) restricts who looks at whom, and model/attention ({name}) "
+            "cannot be restricted; choose model/visibility=all"
+        )
+    if not (mixer and mixer.has_heads) and shape.stated_head_width is not None:
+        raise InputError(
+            f"model.head_width must be null where model/attention ({name}) has no heads, "
+            f"got {shape.stated_head_width}; leave it out"
+        )
+
+
+def check_scoring(mixer: Mixer | None, *, usual: bool) -> None:
+    """Raise InputError for an unusual scale or weighting of scores that do not exist."""
+    if not usual and not (mixer and mixer.scored):
+        name = "none" if mixer is None else type(mixer).__name__
+        raise InputError(
+            f"model/scale and model/score act on the scores of attention, and model/attention ({name}) has none; "
+            "choose model/scale=sqrt and model/score=softmax"
+        )
+
+
+def check_layer(mixer: Mixer | None, feed_forward: nn.Module | None) -> None:
+    """Raise InputError for layers that hold nothing."""
+    if mixer is None and feed_forward is None:
+        raise InputError(
+            "model/attention=none and model/feed_forward=none leave the layers empty; choose another option for one"
+        )
+
+
+def check_streams(modules: Iterable[nn.Module], visibility: Everyone) -> None:
+    """Raise InputError where statistics over tokens would be taken of two kinds of embeddings at once."""
+    if visibility.asks_apart and any(getattr(module, "over_tokens", False) for module in modules):
+        raise InputError(
+            f"model/norm=batch would mix the statistics of tokens and of the queries that model/visibility "
+            f"({type(visibility).__name__}) embeds apart; choose model/norm=layer, rms or none"
+        )

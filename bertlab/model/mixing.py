@@ -1,0 +1,112 @@
+"""What can stand where attention stands: mixing whose weights do not look at the tokens.
+
+All are made for sequences of at most `batch.length` tokens; how much padding follows does not matter.
+
+Legend: B batch, L length, N longest length, D width, H heads, K head width.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from bertlab.errors import InputError, open_interval
+from bertlab.model.attention import Mix, Mixer, split
+from bertlab.model.shape import Shape
+from bertlab.model.sight import Sight
+
+
+class ByPosition(Mixer):
+    """A mix of values by weights that know positions only, as many as attention has; values and output as there."""
+
+    def __init__(self, shape: Shape, *, learned: bool) -> None:
+        super().__init__()
+        self.heads, self.dropout, self.longest = shape.heads, shape.dropout, shape.length
+        self.value = nn.Linear(shape.width, shape.heads_width)
+        self.output = nn.Linear(shape.heads_width, shape.width)
+        mixing_HNN = self.value.weight.new_zeros(shape.heads, shape.length, shape.length)
+        self.mixing = nn.Parameter(mixing_HNN, requires_grad=learned)
+
+    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
+        """Return (B, L, D)."""
+        length = fitting(x_BLD.shape[1], self.longest)
+        value_BHLK = split(self.value(x_BLD if sight.source_BLD is None else sight.source_BLD), self.heads)
+        weight_HLL = self.weights(self.mixing[:, :length, :length], sight.allowed)
+        weight_HLL = functional.dropout(weight_HLL, self.dropout, self.training)
+        return self.output((weight_HLL @ value_BHLK).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def weights(self, mixing_HLL: Tensor, allowed: Tensor | None) -> Tensor:
+        """Return the weights (H, L, L), or (B, H, L, L); they are 0 where looking is not allowed."""
+        raise NotImplementedError
+
+
+class FullyConnected(ByPosition):
+    """A dense layer over positions in each head, learned and without softmax (Tolstikhin et al. 2021, MLP-Mixer)."""
+
+    def __init__(self, shape: Shape, mix: Mix) -> None:
+        super().__init__(shape, learned=True)
+
+    def weights(self, mixing_HLL: Tensor, allowed: Tensor | None) -> Tensor:
+        """Return the matrix itself."""
+        return mixing_HLL if allowed is None else mixing_HLL * allowed
+
+
+class FixedRandom(ByPosition):
+    """softmax(R) V with a random R that is never trained (Tay et al. 2020, arXiv:2005.00743, fixed random Synthesizer).
+
+    R is normal, cut at two deviations of `std`; a small one would make every head the plain mean.
+    """
+
+    def __init__(self, shape: Shape, mix: Mix, *, std: float) -> None:
+        super().__init__(shape, learned=False)
+        self.gain = open_interval("model.attention.std", std, 0, 100) / shape.dense_std  # R is drawn as other matrices
+
+    def weights(self, mixing_HLL: Tensor, allowed: Tensor | None) -> Tensor:
+        """Return softmax(R) over whom looking is allowed at."""
+        score_HLL = self.gain * mixing_HLL
+        if allowed is None:
+            return score_HLL.softmax(-1)
+        return score_HLL.masked_fill(~allowed, torch.finfo(score_HLL.dtype).min).softmax(-1) * allowed
+
+
+class Fourier(Mixer):
+    """The real part of the Fourier transform over positions and width (Lee-Thorp et al. 2021, arXiv:2105.03824, FNet).
+
+    With F = C - iS: Re(F_L x F_D) = C_L x C_D - S_L x S_D, by matrices, as FNet does it for short sequences.
+    Departure: padding enters as zeros and the transform is that of the run's longest sequence, so that neither the
+    content nor the amount of padding reaches real tokens; FNet transforms padding too.
+    """
+
+    heeds_sight = False
+    has_heads = False
+    cos_NN: Tensor
+    sin_NN: Tensor
+    cos_DD: Tensor
+    sin_DD: Tensor
+
+    def __init__(self, shape: Shape, mix: Mix) -> None:
+        super().__init__()
+        for name, size in (("NN", shape.length), ("DD", shape.width)):
+            step = torch.arange(size)
+            angle = torch.outer(step, step) % size * (2 * math.pi / size)  # exact before it is a float
+            self.register_buffer(f"cos_{name}", angle.cos(), persistent=False)
+            self.register_buffer(f"sin_{name}", angle.sin(), persistent=False)
+
+    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
+        """Return (B, L, D)."""
+        length = fitting(x_BLD.shape[1], len(self.cos_NN))
+        if sight.real_BL is not None:
+            x_BLD = x_BLD.masked_fill(~sight.real_BL[..., None], 0)
+        cos_LL, sin_LL = self.cos_NN[:length, :length], self.sin_NN[:length, :length]
+        return cos_LL @ (x_BLD @ self.cos_DD) - sin_LL @ (x_BLD @ self.sin_DD)
+
+
+def fitting(length: int, longest: int) -> int:
+    """Return the length when the weights reach that far. Raises InputError."""
+    if length > longest:
+        raise InputError(
+            f"batch.length must be at least the {length} tokens that this model/attention shall mix, got {longest}; "
+            "raise it before training or choose model/attention=softmax"
+        )
+    return length

@@ -1,0 +1,28 @@
+"""Pooling: the states of a sequence -> one vector, which the pair head reads.
+
+Legend: B batch, L length, D width.
+"""
+
+import math
+
+from torch import Tensor
+
+
+def cls(x_BLD: Tensor, real_BL: Tensor | None) -> Tensor:
+    """Return the state of [CLS], the first token (Devlin et al. 2018, sec. 3)."""
+    return x_BLD[:, 0]
+
+
+def mean(x_BLD: Tensor, real_BL: Tensor | None) -> Tensor:
+    """Return the mean of the real tokens (Reimers & Gurevych 2019, arXiv:1908.10084); zeros where there are none."""
+    if real_BL is None:
+        return x_BLD.mean(1)
+    return x_BLD.masked_fill(~real_BL[..., None], 0).sum(1) / real_BL.sum(1, keepdim=True).clamp(min=1)
+
+
+def maximum(x_BLD: Tensor, real_BL: Tensor | None) -> Tensor:
+    """Return each component's largest value over the real tokens (Reimers & Gurevych 2019); zeros for none."""
+    if real_BL is None:
+        return x_BLD.amax(1)
+    highest_BD = x_BLD.masked_fill(~real_BL[..., None], -math.inf).amax(1)
+    return highest_BD.masked_fill(~real_BL.any(1, keepdim=True), 0)

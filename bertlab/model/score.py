@@ -1,0 +1,46 @@
+"""Scores of queries and keys -> a mix of values.
+
+Legend: B batch, L length, H heads, K head width.
+"""
+
+import math
+
+from torch import Tensor
+from torch.nn import functional
+
+from bertlab.model.sight import Sight
+
+
+def softmax(
+    query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, sight: Sight, scale: float, dropout: float
+) -> Tensor:
+    """Return softmax(scale * Q K^T + bias) V by torch's fused kernel (Vaswani et al. 2017, arXiv:1706.03762, eq. 1).
+
+    A token that may look at nobody gets zeros.
+    """
+    mask = sight.allowed
+    if sight.bias_HLL is not None:
+        mask = sight.bias_HLL[None].to(query_BHLK.dtype)
+        mask = mask if sight.allowed is None else mask.masked_fill(~sight.allowed, -math.inf)
+    return functional.scaled_dot_product_attention(
+        query_BHLK, key_BHLK, value_BHLK, attn_mask=mask, dropout_p=dropout, scale=scale
+    )
+
+
+def linear(
+    query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, sight: Sight, scale: float, dropout: float
+) -> Tensor:
+    """Return (scale * Q K^T + bias) V / n: attention without softmax, linear in each of Q, K and V.
+
+    n is the number of tokens that a token may look at. With softmax the weights of those sum to 1; dividing by n keeps
+    the outcome independent of how many they are. Katharopoulos et al. 2020 (arXiv:2006.16236) with the identity as
+    feature map.
+    """
+    weight_BHLL = scale * query_BHLK @ key_BHLK.mT
+    if sight.bias_HLL is not None:
+        weight_BHLL = weight_BHLL + sight.bias_HLL
+    if sight.allowed is None:
+        weight_BHLL = weight_BHLL / key_BHLK.shape[2]
+    else:
+        weight_BHLL = weight_BHLL * (sight.allowed / sight.allowed.sum(-1, keepdim=True).clamp(min=1))
+    return functional.dropout(weight_BHLL, dropout).to(value_BHLK.dtype) @ value_BHLK

@@ -1,0 +1,28 @@
+"""What a layer is told beside its states: whom a token may look at, and how position enters.
+
+Legend: B batch, L length, D width, H heads.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from bertlab.model.position import Position
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The same for all layers of a pass, but for `source_BLD`."""
+
+    position: Position
+    real_BL: Tensor | None = None  # bool, False at padding; None when nothing is padded
+    allowed: Tensor | None = None  # bool, broadcast to (B, H, L, L): may this query look at this key; None: yes
+    bias_HLL: Tensor | None = None  # added to the scores of attention
+    source_BLD: Tensor | None = None  # states that keys and values are made of; None: the layer's own
+
+
+def both(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    """Allow what both allow; None allows everything."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first & second

@@ -1,0 +1,192 @@
+"""Visibility: who may look at whom, and what a token knows of itself.
+
+A prediction is *clean* when no path leads to it from the token that stands in the input at its own place. Predicting
+every token from all others at once needs that; masked language modelling does not, because [MASK] stands there.
+
+Legend: B batch, L length, D width.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from bertlab.batch import Batch
+from bertlab.errors import InputError
+from bertlab.model.shape import Shape
+from bertlab.model.sight import Sight, both
+from bertlab.tokenizer import MASK
+
+MakeBlock = Callable[[Shape], nn.Module]
+
+
+class Everyone:
+    """Every token looks at every one: a truly bidirectional encoder (Devlin et al. 2018)."""
+
+    restricts = False  # whether attention must heed it
+    asks_apart = False  # whether what asks is embedded apart from the tokens
+    isolated = False  # whether keys and values of all layers are made of what entered the first one
+
+    def allowed(self, batch: Batch) -> Tensor | None:
+        """Return whether a query may look at a key, bool, broadcast to (B, H, L, L); None: always. Without padding."""
+        return None
+
+    def tokens(self, batch: Batch) -> Tensor:
+        """Return the ids that enter."""
+        return batch.ids_BL
+
+    def queries(self, batch: Batch) -> Tensor | None:
+        """Return ids whose states ask while the tokens, in the first layer, only answer; None: tokens ask too."""
+        return None
+
+    def block(self, shape: Shape, make: MakeBlock) -> nn.Module:
+        """Return one layer."""
+        return make(shape)
+
+
+class LeftToRight(Everyone):
+    """A token looks at itself and at what stands before it (Radford et al. 2018).
+
+    [CLS] stands first and sees nothing but itself: choose another model/pooling where pairs matter.
+    """
+
+    restricts = True
+
+    def allowed(self, batch: Batch) -> Tensor:
+        """Allow the lower triangle."""
+        return square(batch).tril()
+
+
+class RightToLeft(Everyone):
+    """A token looks at itself and at what stands after it."""
+
+    restricts = True
+
+    def allowed(self, batch: Batch) -> Tensor:
+        """Allow the upper triangle."""
+        return square(batch).triu()
+
+
+class TwoDirections(Everyone):
+    """Two one-directional encoders side by side, joined after the last layer (Peters et al. 2018, ELMo).
+
+    Each half has half the width and half the heads of the same width, and `inner` + `heads * head_width` as its own
+    inner width. All weight matrices of a layer then hold exactly as many parameters as those of one encoder with a
+    plain feed-forward layer; biases are `inner` + 2 * `heads * head_width` more a layer. Norms of the halves are
+    separate, that of the embedding is common.
+    """
+
+    restricts = True
+
+    def block(self, shape: Shape, make: MakeBlock) -> nn.Module:
+        """Return one layer of both halves. Raises InputError for sizes that have no half."""
+        for name in ("heads", "width"):
+            if getattr(shape, name) % 2:
+                raise InputError(
+                    f"model.{name} must be even for model/visibility=two_directions, got {getattr(shape, name)}; "
+                    "each direction has half of it"
+                )
+        half = replace(
+            shape,
+            width=shape.width // 2,
+            heads=shape.heads // 2,
+            inner=shape.inner + shape.heads_width,
+            stated_head_width=shape.head_width,
+        )
+        return Halves(make(half), make(half))
+
+
+class Halves(nn.Module):
+    """One layer of two encoders that never meet, on the two halves of the states."""
+
+    def __init__(self, left_to_right: nn.Module, right_to_left: nn.Module) -> None:
+        super().__init__()
+        self.left_to_right, self.right_to_left = left_to_right, right_to_left
+
+    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
+        """Return (B, L, D). Biases of even heads go left to right, so that both halves get steep and flat slopes."""
+        first_BLD, second_BLD = x_BLD.chunk(2, dim=-1)
+        before_LL = torch.ones(x_BLD.shape[1], x_BLD.shape[1], dtype=torch.bool, device=x_BLD.device).tril()
+        bias_HLL = sight.bias_HLL
+        first, second = (
+            replace(
+                sight,
+                allowed=both(sight.allowed, allowed_LL),
+                bias_HLL=None if bias_HLL is None else bias_HLL[start::2],
+            )
+            for start, allowed_LL in enumerate((before_LL, before_LL.T))
+        )
+        return torch.cat((self.left_to_right(first_BLD, first), self.right_to_left(second_BLD, second)), dim=-1)
+
+
+class Diagonal(Everyone):
+    """Only looking at oneself is forbidden: the naive answer, which is not clean.
+
+    The token itself stays in the query and in the skip connection, and in deeper layers others give it back.
+    """
+
+    restricts = True
+
+    def allowed(self, batch: Batch) -> Tensor:
+        """Allow all but the diagonal."""
+        return ~torch.eye(batch.ids_BL.shape[1], dtype=torch.bool, device=batch.ids_BL.device)
+
+
+class DiagonalQuery(Diagonal):
+    """As `Diagonal`, and a token asks without knowing itself: clean with one layer, not with two.
+
+    What asks is the embedding of [MASK] at every place, with its position and segment. From the second layer on keys
+    and values are made of states that have seen the token.
+    """
+
+    asks_apart = True
+
+    def queries(self, batch: Batch) -> Tensor:
+        """Return [MASK] everywhere."""
+        return torch.full_like(batch.ids_BL, MASK)
+
+
+class DiagonalPosition(DiagonalQuery):
+    """As `DiagonalQuery`, with keys and values of every layer made of the embedding: clean at any depth.
+
+    Shin et al. 2020 (arXiv:2004.08097, T-TA: self-masking and input isolation); Yang et al. 2019 (XLNet, query stream).
+    """
+
+    isolated = True
+
+
+class Blocked(Everyone):
+    """Nobody looks at predicted positions, but their tokens stay: not clean, the skip connection hands them on.
+
+    Meant for a masking policy that keeps what it predicts (mask.split=[0,0,1]).
+    """
+
+    restricts = True
+
+    def allowed(self, batch: Batch) -> Tensor:
+        """Allow the columns of positions that are not predicted."""
+        return ~predicted(batch)[:, None, None, :]
+
+
+class BlockedPosition(Blocked):
+    """As `Blocked`, and predicted positions start from [MASK], whatever stands there: clean at any depth.
+
+    What is left of BERT's [MASK] is that other tokens do not see where something is missing.
+    """
+
+    def tokens(self, batch: Batch) -> Tensor:
+        """Return [MASK] at predicted positions and the tokens elsewhere."""
+        return batch.ids_BL.masked_fill(predicted(batch), MASK)
+
+
+def square(batch: Batch) -> Tensor:
+    """Return (L, L) of true."""
+    length = batch.ids_BL.shape[1]
+    return torch.ones(length, length, dtype=torch.bool, device=batch.ids_BL.device)
+
+
+def predicted(batch: Batch) -> Tensor:
+    """Return (B, L), true at positions to predict."""
+    chosen = torch.zeros(batch.ids_BL.numel(), dtype=torch.bool, device=batch.ids_BL.device)
+    return chosen.index_fill(0, batch.position_M, True).view_as(batch.ids_BL)

@@ -1,0 +1,67 @@
+"""Parts that make no sense together are refused with the reason."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from bertlab.errors import InputError
+from bertlab.model.bert import Bert
+
+MakeModel = Callable[..., Bert]
+NO_SCORES = r"acts on the scores of attention, and model/attention \({}\) has none; choose model/position=learned"
+REFUSED: list[tuple[dict[str, str], dict[str, Any], str]] = [
+    ({"attention": "fourier", "position": "rotary"}, {}, r"model/position \(Rotary\) " + NO_SCORES.format("Fourier")),
+    ({"attention": "none", "position": "alibi"}, {}, r"model/position \(Alibi\) " + NO_SCORES.format("none")),
+    (
+        {"attention": "fully_connected", "embedding": "untied"},
+        {},
+        "model/embedding=untied " + NO_SCORES.format("FullyConnected"),
+    ),
+    (
+        {"attention": "fixed_random", "scale": "one"},
+        {},
+        r"model/scale and model/score act on .* model/attention \(FixedRandom\) has none; choose model/scale=sqrt and",
+    ),
+    ({"attention": "fourier", "score": "linear"}, {}, r"model/scale and model/score .* \(Fourier\) has none"),
+    (
+        {"attention": "fourier", "visibility": "diagonal"},
+        {},
+        r"model/visibility \(Diagonal\) restricts .* model/attention \(Fourier\) cannot .* choose model/visibility=all",
+    ),
+    ({"attention": "none", "visibility": "blocked"}, {}, r"model/visibility \(Blocked\) restricts .* \(none\) cannot"),
+    (
+        {"attention": "none", "feed_forward": "none"},
+        {},
+        "model/attention=none and model/feed_forward=none leave the layers empty; choose another option for one",
+    ),
+    ({"embedding": "untied", "position": "rotary"}, {}, "model/embedding=untied .* got Rotary, which has none; choose"),
+    (
+        {"norm": "batch", "visibility": "diagonal_position"},
+        {},
+        r"model/norm=batch would mix .* \(DiagonalPosition\) embeds apart; choose model/norm=layer, rms or none",
+    ),
+    ({"attention": "none", "sharing": "attention"}, {}, "model/sharing shares attention, attention_norm, which layers"),
+    (
+        {"sharing": "all"},
+        {"layers": 1},
+        "model.layers must be at least 2 for model/sharing, got 1; choose sharing=none",
+    ),
+    (
+        {"attention": "no_qk"},
+        {"head_width": 48},
+        "model.head_width must be model.width/model.heads for model/attention without projections, got 48 with width",
+    ),
+    ({"attention": "fourier"}, {"head_width": 5}, r"model\.head_width must be null .* no heads, got 5; leave it out"),
+    ({}, {"skip": 1}, r"model\.skip must be true or false, got 1; choose one"),
+    ({}, {"head_width": 0}, r"model\.head_width must be a whole number of at least 1, got 0"),
+]
+
+
+@pytest.mark.parametrize(("parts", "sizes", "message"), REFUSED)
+def test_a_combination_without_meaning_is_refused_with_the_reason(
+    make_model: MakeModel, parts: dict[str, str], sizes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=f"^{message}") as refusal:
+        make_model(parts, **sizes)
+    assert "\n" not in str(refusal.value)

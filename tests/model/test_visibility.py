@@ -1,0 +1,173 @@
+"""Who sees whom, by gradient: the logits of place i against the token embedding that entered at place j.
+
+Expected patterns are exact in both directions: no gradient where an arm promises none, some wherever it promises sight.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from bertlab.batch import Batch
+from bertlab.compose import CONF
+from bertlab.errors import InputError
+from bertlab.model.bert import Bert
+
+MakeModel = Callable[..., Bert]
+L, V, D, INNER, LAYERS = 7, 61, 48, 53, 3
+EVERYWHERE, BLOCKED = tuple(range(L)), (2, 5)
+ONES = torch.ones(L, L, dtype=torch.bool)
+OTHERS = ~torch.eye(L, dtype=torch.bool)
+UNBLOCKED = torch.tensor([place not in BLOCKED for place in range(L)]).expand(len(BLOCKED), L)
+OWN = torch.tensor([[place == own for place in range(L)] for own in BLOCKED])
+CLEAN = {  # at any depth: predicted places, and which tokens reach them
+    "all": (EVERYWHERE, ONES),
+    "left_to_right": (EVERYWHERE, ONES.tril()),
+    "right_to_left": (EVERYWHERE, ONES.triu()),
+    "two_directions": (EVERYWHERE, ONES),
+    "diagonal_position": (EVERYWHERE, OTHERS),
+    "blocked_position": (BLOCKED, UNBLOCKED),
+}
+NAIVE = {  # what is seen with one layer, and with more
+    "diagonal": (EVERYWHERE, ONES, ONES),
+    "diagonal_query": (EVERYWHERE, OTHERS, ONES),
+    "blocked": (BLOCKED, UNBLOCKED | OWN, UNBLOCKED | OWN),
+}
+PARTS = [
+    {path.parent.name: path.stem}
+    for path in sorted((CONF / "model").glob("*/*.yaml"))
+    if path.parent.name not in ("visibility", "pooling")
+]
+
+
+def one_row(places: tuple[int, ...]) -> Batch:
+    ids_1L = torch.tensor([[2, 17, 31, 8, 43, 11, 3]])
+    place_M = torch.tensor(places)
+    pair_B = torch.tensor([-100])
+    return Batch(ids_1L, torch.zeros_like(ids_1L), None, place_M, ids_1L[0, place_M], pair_B, has_pairs=False)
+
+
+def gradients(model: Bert, batch: Batch, output: Callable[[Bert, Batch], Tensor]) -> Tensor:
+    """Return the largest gradient of each output with respect to each token embedding that entered (M, L)."""
+    entered: list[Tensor] = []
+    own: list[Tensor] = []  # whether the token itself entered; a gradient to [MASK] in its place tells nothing of it
+
+    def leaf(_: object, given: tuple[Tensor], embedded: Tensor) -> Tensor | None:
+        if entered:
+            return None  # the second call embeds queries, not tokens
+        entered.append(embedded.detach().requires_grad_())
+        own.append((given[0] == batch.ids_BL)[0])
+        return entered[0]
+
+    handle = model.embedding.token.register_forward_hook(leaf)
+    result = output(model, batch)
+    rows = result @ torch.linspace(-1, 2, result.shape[-1]).sin()
+    handle.remove()
+    grads = [torch.autograd.grad(row, entered[0], retain_graph=True, allow_unused=True)[0] for row in rows]
+    return torch.stack([torch.zeros(L) if grad is None else grad[0].abs().amax(-1) * own[0] for grad in grads])
+
+
+def seen(model: Bert, places: tuple[int, ...]) -> Tensor:
+    return gradients(model, one_row(places), lambda model, batch: model(batch).mlm_MV) != 0
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("visibility", CLEAN)
+def test_a_clean_arm_sees_what_it_may_and_nothing_else(make_model: MakeModel, visibility: str, layers: int) -> None:
+    places, expected = CLEAN[visibility]
+    assert torch.equal(seen(make_model({"visibility": visibility}, layers=layers), places), expected)
+
+
+@pytest.mark.parametrize("visibility", ["diagonal_position", "blocked_position"])
+def test_exchanging_a_predicted_token_never_moves_its_own_prediction(make_model: MakeModel, visibility: str) -> None:
+    model = make_model({"visibility": visibility})
+    with torch.no_grad():
+        for place in EVERYWHERE:
+            batch = one_row((place,))
+            before_1V = model(batch).mlm_MV
+            batch.ids_BL[0, place] = 59
+            assert torch.equal(model(batch).mlm_MV, before_1V)
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("visibility", NAIVE)
+def test_a_naive_arm_leaks_from_the_depth_on_that_it_says(make_model: MakeModel, visibility: str, layers: int) -> None:
+    places, with_one, with_more = NAIVE[visibility]
+    expected = with_one if layers == 1 else with_more
+    assert torch.equal(seen(make_model({"visibility": visibility}, layers=layers), places), expected)
+
+
+def test_the_naive_diagonal_leaks_through_the_query_even_without_skip_connections(make_model: MakeModel) -> None:
+    model = make_model({"visibility": "diagonal"}, layers=1, skip=False)
+    assert seen(model, EVERYWHERE).diagonal().all()
+
+
+def test_blocking_leaks_through_the_skip_connection_and_the_query_only(make_model: MakeModel) -> None:
+    model = make_model({"visibility": "blocked", "attention": "fixed_random"}, layers=3, skip=False)
+    assert torch.equal(seen(model, BLOCKED), UNBLOCKED)
+
+
+def test_every_visibility_is_tested_here() -> None:
+    assert CLEAN.keys() | NAIVE.keys() == {path.stem for path in (CONF / "model" / "visibility").glob("*.yaml")}
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda part: "=".join(*part.items()))
+def test_no_other_part_opens_a_leak(make_model: MakeModel, part: dict[str, str]) -> None:
+    for visibility, (places, expected) in CLEAN.items():
+        model = attempt(make_model, {"visibility": visibility, **part})
+        assert model is None or not (seen(model, places) & ~expected).any(), visibility
+
+
+def attempt(make_model: MakeModel, parts: dict[str, str]) -> Bert | None:
+    try:
+        return make_model(parts, layers=2)
+    except InputError:
+        return None
+
+
+def test_each_half_of_two_directions_sees_one_side(make_model: MakeModel) -> None:
+    model = make_model({"visibility": "two_directions", "position": "alibi"})
+    batch = one_row(EVERYWHERE)
+    first = gradients(model, batch, lambda model, batch: model.encode(batch)[0, :, : D // 2])
+    second = gradients(model, batch, lambda model, batch: model.encode(batch)[0, :, D // 2 :])
+    assert torch.equal(first != 0, ONES.tril())
+    assert torch.equal(second != 0, ONES.triu())
+
+
+@pytest.mark.parametrize("sizes", [{}, {"head_width": 12}, {"head_width": 48, "heads": 2}])
+def test_two_directions_have_the_matrices_of_one_encoder_and_a_few_biases_more(
+    make_model: MakeModel, sizes: dict[str, Any]
+) -> None:
+    one, two = make_model(**sizes), make_model({"visibility": "two_directions"}, **sizes)
+    all_heads = one.shape.heads * one.shape.head_width
+    assert size(two, 2) == size(one, 2)
+    assert size(two, 1) - size(one, 1) == LAYERS * (INNER + 2 * all_heads)
+
+
+def size(model: Bert, dimensions: int) -> int:
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.ndim == dimensions)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        (
+            {"heads": 3},
+            r"model\.heads must be even for model/visibility=two_directions, got 3; each direction has half",
+        ),
+        ({"width": 45, "heads": 6, "head_width": 8}, r"model\.width must be even .* got 45; each direction has half"),
+    ],
+)
+def test_two_directions_need_sizes_that_have_a_half(make_model: MakeModel, sizes: dict[str, int], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_model({"visibility": "two_directions"}, **sizes)
+
+
+def test_padding_is_seen_only_without_the_mask(make_model: MakeModel, make_batch: Callable[..., Batch]) -> None:
+    with torch.no_grad():
+        for padding_mask in (True, False):
+            model = make_model(padding_mask=padding_mask)
+            outputs = [model(make_batch(filler=filler)).mlm_MV for filler in (0, 7)]
+            assert torch.allclose(*outputs, atol=1e-6, rtol=0) == padding_mask
