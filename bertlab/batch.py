@@ -4,7 +4,7 @@ Legend: B sequences, L length, M predicted positions.
 """
 
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bertlab.data.store import Ints, Tokens
 from bertlab.errors import InputError, whole_number
-from bertlab.mask import Masked, MaskPolicy
+from bertlab.mask import Copied, Masked, MaskPolicy, Moment
 from bertlab.pairs import NO_PAIR, Examples, PairMaker
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS, PAD, SEP, Vocabulary
@@ -94,13 +94,20 @@ def corrupted(ids_BL: Ints, segments_BL: Ints, pair_B: Ints, masked: Masked) -> 
 
 
 class Batches:
-    """The training batches of one seed: `batches(t)` for any step t, in any order."""
+    """The training batches of one seed, for a run of `steps`: `batches(t)` for any step t, in any order."""
 
     def __init__(
-        self, tokens: Tokens, vocabulary: Vocabulary, pairs: PairMaker, mask: MaskPolicy, form: Form, streams: Streams
+        self,
+        tokens: Tokens,
+        vocabulary: Vocabulary,
+        pairs: PairMaker,
+        mask: MaskPolicy,
+        form: Form,
+        streams: Streams,
+        steps: int,
     ) -> None:
         self._tokens, self._vocabulary, self._pairs, self._mask = tokens, vocabulary, pairs, mask
-        self._form, self._streams = form, streams
+        self._form, self._streams, self._steps = form, streams, steps
         self._epoch = lru_cache(maxsize=1)(self._make_epoch)
         available = len(self._epoch(0)[0])
         if available < form.size:
@@ -116,9 +123,11 @@ class Batches:
         examples, order = self._epoch(epoch)
         rows = order[np.arange(place * self._form.size, (place + 1) * self._form.size) % len(order)]
         ids_BL, segments_BL = assemble(self._tokens, examples, rows, self._form.length)
-        masked = self._mask(ids_BL, self._vocabulary, partial(self._streams.generator, counter=step))
+        moment = Moment(self._streams, step, min(step / max(self._steps - 1, 1), 1), epoch, rows)
+        masked = self._mask(ids_BL, self._vocabulary, moment)
         return corrupted(ids_BL, segments_BL, examples.label[rows], masked)
 
     def _make_epoch(self, epoch: int) -> tuple[Examples, Ints]:
-        examples = self._pairs(self._tokens, self._form.length, self._streams.generator("pairs", epoch))
+        copy = epoch % self._mask.copies if isinstance(self._mask, Copied) else epoch
+        examples = self._pairs(self._tokens, self._form.length, self._streams.generator("pairs", copy))
         return examples, self._streams.generator("order", epoch).permutation(len(examples))

@@ -2,22 +2,24 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
 import torch
 
-from bertlab.batch import Batches, Form
+from bertlab.batch import Batch, Batches, Form
 from bertlab.compose import Parts, build_parts, section
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
 from bertlab.errors import InputError, whole_number
 from bertlab.evaluation.score import Evaluation
+from bertlab.mask import Ahead
 from bertlab.model.bert import Bert
 from bertlab.model.flops import count_flops
 from bertlab.model.init import initialise
 from bertlab.streams import Streams
+from bertlab.tokenizer import CLS
 from bertlab.tracking.identity import describe
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder, plan
@@ -43,10 +45,16 @@ class Job:
         return model
 
     def check(self) -> None:
-        """Raise InputError for a model, an optimiser or hardware that cannot train; the model has no memory here."""
-        with torch.device("meta"):
+        """Raise InputError for batches, an objective, a model, an optimiser or hardware that cannot train."""
+        self.parts.objective.check(self.batches(0))
+        with torch.device("meta"):  # without memory
             model = self.build_model()
         self.parts.optimizer(model)
+        if isinstance(self.parts.mask, Ahead) and looks_ahead(self.build_model(), self.batches(0)):
+            raise InputError(
+                "mask=next_token needs a model in which no token looks ahead, got one that is given the answers; "
+                "choose model/visibility=left_to_right"
+            )
         self.parts.trainer.check()
 
 
@@ -58,7 +66,7 @@ def prepare_job(config: Mapping[str, Any]) -> Job:
     steps = count_steps(section(config, "budget", "tokens")["tokens"], form.tokens)
     store = prepare(parts.data, parts.tokenizer)
     evaluation = parts.evaluation.prepare(store, parts.data, form.length)
-    batches = Batches(store.splits["train"], store.vocabulary, parts.pairs, parts.mask, form, streams)
+    batches = Batches(store.splits["train"], store.vocabulary, parts.pairs, parts.mask, form, streams, steps)
     return Job(parts, form, streams, steps, store, evaluation, batches)
 
 
@@ -97,6 +105,16 @@ def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[
             run.tag("bertlab.diverged", "true")
         else:
             run.log(job.steps, {f"eval/{name}": value for name, value in job.evaluation.score_grid(model).items()})
+
+
+@torch.no_grad()
+def looks_ahead(model: Bert, batch: Batch) -> bool:
+    """Tell whether states of the first half of the positions change with the tokens of the second half."""
+    middle = batch.ids_BL.shape[1] // 2
+    other_BL = batch.ids_BL.clone()
+    other_BL[:, middle:] = CLS
+    one, other = (model.eval().encode(seen)[:, :middle] for seen in (batch, replace(batch, ids_BL=other_BL)))
+    return not torch.allclose(one, other, rtol=0, atol=1e-5)
 
 
 def _size(model: torch.nn.Module) -> int:

@@ -10,6 +10,8 @@ import torch
 from bertlab.batch import Batch, Batches, Form, assemble
 from bertlab.data.store import Tokens, TokenStore
 from bertlab.errors import InputError
+from bertlab.mask import MaskPolicy, Moment
+from bertlab.mask.static import Static
 from bertlab.mask.token import TokenMask
 from bertlab.pairs import FOLLOWS, NO_PAIR, RANDOM, Examples, PairMaker
 from bertlab.pairs.none import Packed
@@ -20,14 +22,15 @@ from bertlab.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, Vocabulary
 
 NSP = NextSentence(random=0.5, short=0.1)
 MAKERS: dict[str, PairMaker] = {"nsp": NSP, "none": Packed(), "single": Single(shortest=3)}
+STEPS = 301
 MASKING = TokenMask(rate=0.15, split=[0.8, 0.1, 0.1])
 Ids = list[tuple[int, ...]]
 
 
 def batches(
-    store: TokenStore, pairs: PairMaker = NSP, seed: int = 0, mask: TokenMask = MASKING, form: Form | None = None
+    store: TokenStore, pairs: PairMaker = NSP, seed: int = 0, mask: MaskPolicy = MASKING, form: Form | None = None
 ) -> Batches:
-    return Batches(store.splits["train"], store.vocabulary, pairs, mask, form or Form(7, 29), Streams(seed))
+    return Batches(store.splits["train"], store.vocabulary, pairs, mask, form or Form(7, 29), Streams(seed), STEPS)
 
 
 def equal(one: Batch, other: Batch) -> bool:
@@ -109,7 +112,7 @@ def rows_of(batch: Batch) -> Ids:
 
 @pytest.mark.parametrize("size", [1, 7, 13, 101])
 def test_no_example_occurs_twice_in_an_epoch(distinct: tuple[Tokens, Vocabulary], size: int) -> None:
-    make = Batches(*distinct, Single(shortest=1), MASKING, Form(size, 13), Streams(0))
+    make = Batches(*distinct, Single(shortest=1), MASKING, Form(size, 13), Streams(0), STEPS)
     steps = 101 // size
     seen: list[Ids] = []
     for epoch in range(3):
@@ -137,7 +140,7 @@ def test_epochs_with_fewer_examples_than_the_first_fill_up_from_their_start(
                 return everything
             return Examples(*(getattr(everything, field.name)[:50] for field in fields(Examples)))
 
-    make = Batches(*distinct, Shrinking(), MASKING, Form(20, 13), Streams(0))
+    make = Batches(*distinct, Shrinking(), MASKING, Form(20, 13), Streams(0), STEPS)
     rows = [row for step in range(5, 10) for row in rows_of(make(step))]
     assert len(rows) == 100
     assert rows[:50] == rows[50:]
@@ -145,10 +148,10 @@ def test_epochs_with_fewer_examples_than_the_first_fill_up_from_their_start(
 
 
 def test_every_epoch_cuts_its_examples_and_hides_its_tokens_anew(distinct: tuple[Tokens, Vocabulary]) -> None:
-    packed = Batches(*distinct, Packed(), MASKING, Form(1, 13), Streams(0))
+    packed = Batches(*distinct, Packed(), MASKING, Form(1, 13), Streams(0), STEPS)
     cuts = [{rows_of(packed(step))[0] for step in range(first, first + 80)} for first in (0, 110)]
     assert not cuts[0] & cuts[1]
-    whole = Batches(*distinct, Single(shortest=1), MASKING, Form(101, 13), Streams(0))
+    whole = Batches(*distinct, Single(shortest=1), MASKING, Form(101, 13), Streams(0), STEPS)
     hidden = [set(batch.target_M.tolist()) for batch in map(whole, range(2))]
     assert rows_of(whole(0)) != rows_of(whole(1))
     assert len(hidden[0] & hidden[1]) < 0.3 * len(hidden[0]), "a token is hidden again with the rate of 0.15"
@@ -180,7 +183,9 @@ def test_a_label_says_whether_the_second_segment_follows(make_tokens: Callable[.
     ids = iter(range(5, 10_000))
     tokens = make_tokens([[list(islice(ids, 4)) for _ in range(24)] for _ in range(31)])
     vocabulary = Vocabulary([*SPECIALS, *(f"w{n}" for n in range(31 * 24 * 4))])
-    make = Batches(tokens, vocabulary, NSP, MASKING, Form(17, 27), Streams(0))  # room for 6 sentences: none is cut
+    make = Batches(
+        tokens, vocabulary, NSP, MASKING, Form(17, 27), Streams(0), STEPS
+    )  # room for 6 sentences: none is cut
     for step in range(4):
         batch = make(step)
         for row, segments, label in zip(
@@ -231,7 +236,7 @@ def test_moving_a_batch_keeps_its_values(store: TokenStore) -> None:
 
 def test_a_batch_larger_than_the_corpus_is_refused(distinct: tuple[Tokens, Vocabulary]) -> None:
     with pytest.raises(InputError) as caught:
-        Batches(*distinct, Single(shortest=1), MASKING, Form(102, 13), Streams(0))
+        Batches(*distinct, Single(shortest=1), MASKING, Form(102, 13), Streams(0), STEPS)
     assert str(caught.value) == (
         "batch.size must be at most the 101 examples of the corpus, got 102; add text or choose a smaller batch.size"
     )
@@ -250,3 +255,28 @@ def test_impossible_forms_are_refused(size: Any, length: Any, line: str) -> None
     with pytest.raises(InputError) as caught:
         Form(size, length)
     assert str(caught.value) == line
+
+
+def test_the_progress_of_a_run_is_0_at_its_first_step_and_1_at_its_last(store: TokenStore) -> None:
+    seen: list[Moment] = []
+
+    def watched(ids_BL: Any, vocabulary: Vocabulary, draw: Moment) -> Any:
+        seen.append(draw)
+        return MASKING(ids_BL, vocabulary, draw)
+
+    make = batches(store, mask=watched)
+    for step in (0, 150, 300):
+        make(step)
+    assert [moment.progress for moment in seen] == [0, 0.5, 1]
+    assert [moment.step for moment in seen] == [0, 150, 300]
+
+
+def test_fixed_copies_repeat_their_pairs_and_masks_in_another_order(distinct: tuple[Tokens, Vocabulary]) -> None:
+    """Two copies of 101 examples, one a batch: epochs 0 and 2 are the same examples with the same masks."""
+    make = Batches(*distinct, Packed(), Static(policy=MASKING, copies=2), Form(1, 13), Streams(0), STEPS)
+    steps = make._per_epoch
+    epochs = [[make(step) for step in range(first * steps, (first + 1) * steps)] for first in range(3)]
+    given = [[tuple(batch.ids_BL[0].tolist()) for batch in epoch] for epoch in epochs]
+    assert given[0] != given[2]
+    assert len(set(given[0]) & set(given[2])) >= steps - 1, "the last example of an epoch may be left out"
+    assert not set(given[0]) & set(given[1])

@@ -28,7 +28,7 @@ def error_of(*overrides: str) -> Exception:
         (["modl=tiny"], "modl is not a key of the configuration; did you mean model?"),
         (["xyzzy=1"], "xyzzy is not a key of the configuration; python -m bertlab.run --help lists the keys"),
         (["model=huge"], "model=huge is not an option; choose one of base, mini, nano, small, tiny"),
-        (["model/position=absolute"], "model/position=absolute is not an option; choose one of learned, rotary"),
+        (["model/position=absolute"], "model/position=absolute is not an option; choose one of alibi, learned, "),
         (["data=text"], "data.files must be given; add data.files=... to the command line"),
         (["mask=null"], "a config group takes the name of an option; python -m bertlab.run --help lists groups and"),
         (["foo"], "Error parsing override 'foo' missing EQUAL at '<EOF>'"),

@@ -1,4 +1,4 @@
-"""AdamW by hand, and which parameters decay."""
+"""Optimisers by hand, which parameters decay, and that every YAML of conf/optimizer makes one that learns."""
 
 from collections.abc import Callable
 from functools import partial
@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import nn
 
+from bertlab.compose import CONF
 from bertlab.errors import InputError
-from bertlab.optimizer import adamw, decay_groups
+from bertlab.optimizer import adam, adamw, decay_groups, sgd
 
 GOOD: dict[str, Any] = {"lr": 0.1, "betas": [0.9, 0.98], "eps": 1e-6, "weight_decay": 0.5}
 
@@ -49,6 +50,58 @@ def test_steps_are_those_of_the_textbook(pick: Callable[[Tiny], nn.Parameter], w
         parameter.grad = torch.full_like(parameter, gradient)
         optimizer.step()
         torch.testing.assert_close(parameter.detach(), torch.full_like(parameter, expected))
+
+
+def test_l2_enters_the_gradient_of_adam() -> None:
+    """From 2 with gradients 0.5, -0.25 and 4 and a decay of .5: those of AdamW without decay at g + .5 * value."""
+    model = Tiny()
+    optimizer, parameter = adam(model, **GOOD), model.dense.weight
+    with torch.no_grad():
+        parameter.fill_(2.0)
+    value, seen = 2.0, []
+    for gradient in (0.5, -0.25, 4.0):
+        seen.append(gradient + 0.5 * value)
+        value = expected_values(2.0, seen, 0.0)[-1]
+        parameter.grad = torch.full_like(parameter, gradient)
+        optimizer.step()
+        torch.testing.assert_close(parameter.detach(), torch.full_like(parameter, value))
+
+
+def test_momentum_by_hand() -> None:
+    """From 2, rate .1, momentum .9, decay .5: m = .5 + 1 = 1.5, so 1.85; m = 1.35 - .25 + .925 = 2.025, so 1.6475."""
+    model = Tiny()
+    optimizer, parameter = sgd(model, lr=0.1, momentum=0.9, weight_decay=0.5), model.dense.weight
+    with torch.no_grad():
+        parameter.fill_(2.0)
+    for gradient, value in ((0.5, 1.85), (-0.25, 1.6475)):
+        parameter.grad = torch.full_like(parameter, gradient)
+        optimizer.step()
+        torch.testing.assert_close(parameter.detach(), torch.full_like(parameter, value))
+
+
+NAMES = sorted(path.stem for path in (CONF / "optimizer").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_optimiser_learns_and_spares_biases_and_norms(name: str, build_part: Callable[..., Any]) -> None:
+    torch.manual_seed(0)
+    model, target = Tiny(), torch.arange(35.0).view(7, 5).cos()
+    optimizer = build_part(f"optimizer={name}")(model)
+    assert [group["weight_decay"] > 0 for group in optimizer.param_groups] == [True, False]
+    assert [sum(value.ndim < 2 for value in group["params"]) for group in optimizer.param_groups] == [0, 3]
+    losses = []
+    for _ in range(50):
+        loss = (model.norm(model.dense(model.token.weight)) - target).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] - 0.1
+
+
+def test_impossible_momentum_is_refused() -> None:
+    with pytest.raises(InputError, match=r"optimizer\.momentum must lie in \[0, 0\.999999\], got 1"):
+        sgd(Tiny(), lr=0.1, momentum=1, weight_decay=0)
 
 
 def test_the_first_step_is_the_learning_rate_against_the_sign_of_the_gradient() -> None:

@@ -261,7 +261,7 @@ def test_a_run_that_diverges_is_finished_and_tagged(
 def test_help_lists_the_groups_and_the_keys(command: Command) -> None:
     ended = command("--help")
     assert ended.code == 0
-    assert all(word in ended.out for word in ("mask: token", "model: base, mini, nano", "rate: 0.15", "budget:"))
+    assert all(word in ended.out for word in ("mask: all_tokens", "model: base, mini, nano", "rate: 0.15", "budget:"))
 
 
 def typed(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -24,7 +24,7 @@ def test_a_sequence_shows_what_stood_there_and_what_is_given_instead(store: Toke
     token = store.vocabulary.tokens
     (shown,) = show.sequences(batch, store.vocabulary)
     told = f"[CLS] {token[6]}→[MASK] {token[7]}→{token[8]} {token[9]} {token[10]} [SEP]"
-    assert shown.plain.split() == f"1. B comes from another document {told}".split()
+    assert shown.plain.split() == f"1. B does not follow A {told}".split()
 
 
 def test_predicted_tokens_differ_in_colour_from_those_left_alone(store: TokenStore) -> None:

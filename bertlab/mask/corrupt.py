@@ -7,13 +7,15 @@ tokens of the share that moved.
 Legend: B sequences, L length, M predicted positions.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from bertlab.mask.moment import Moment
 from bertlab.tokenizer import MASK, Vocabulary
 
 Ints = npt.NDArray[np.int64]
@@ -31,11 +33,36 @@ class Masked:
 
 
 class MaskPolicy(Protocol):
-    """Chooses the tokens to predict and corrupts them. Special and padding tokens are never chosen."""
+    """Chooses what to predict and corrupts tokens; special and padding tokens are neither predicted nor changed.
 
-    def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Masked:
+    A policy that needs nothing but random numbers takes a Draw; one that moves with the run takes the Moment.
+    """
+
+    def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Moment) -> Masked:
         """Return the corrupted copy; `ids_BL` is not changed."""
         ...
+
+
+@runtime_checkable
+class Copied(Protocol):
+    """A policy for a corpus in a number of fixed copies: epoch e has the examples of epoch e modulo `copies`."""
+
+    copies: int
+
+
+@runtime_checkable
+class Ahead(Protocol):
+    """A policy that predicts, at each position, the token `ahead` places further, which the model must not see."""
+
+    ahead: int
+
+
+class Drawn(ABC):
+    """A policy whose masks are a function of the tokens and the draws alone."""
+
+    @abstractmethod
+    def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Masked:
+        """Return the corrupted copy."""
 
 
 def maskable(ids_BL: Ints, vocabulary: Vocabulary) -> Bools:
@@ -50,9 +77,19 @@ def corrupt(ids_BL: Ints, chosen_BL: Bools, split: tuple[float, ...], vocabulary
     """
     mask, random, _ = split
     kind_BL = draw("mask.kind").random(ids_BL.shape)
-    other_BL = draw("mask.replacement").integers(vocabulary.first_real, vocabulary.size, ids_BL.shape)
+    other_BL = random_tokens(ids_BL.shape, vocabulary, draw)
     corrupted_BL = np.where(chosen_BL & (kind_BL < mask), MASK, ids_BL)
     at_random_BL = chosen_BL & (kind_BL >= mask) & (kind_BL < mask + random)
     corrupted_BL = np.where(at_random_BL, other_BL, corrupted_BL)
-    position_M = np.flatnonzero(chosen_BL)
+    return predict(ids_BL, corrupted_BL, chosen_BL)
+
+
+def random_tokens(shape: tuple[int, ...], vocabulary: Vocabulary, draw: Draw) -> Ints:
+    """Return the token that would replace each position, uniform over the real vocabulary."""
+    return draw("mask.replacement").integers(vocabulary.first_real, vocabulary.size, shape)
+
+
+def predict(ids_BL: Ints, corrupted_BL: Ints, predicted_BL: Bools) -> Masked:
+    """Return the corrupted copy with the original tokens to predict, wherever they were corrupted or not."""
+    position_M = np.flatnonzero(predicted_BL)
     return Masked(corrupted_BL, position_M, ids_BL.reshape(-1)[position_M])

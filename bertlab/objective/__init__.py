@@ -1,4 +1,4 @@
-"""Objectives: (output of a model, batch) -> named losses in nats, of which `loss` is minimised."""
+"""Objectives: (output of a model, batch, step, steps of the run) -> named losses in nats; `loss` is minimised."""
 
 from bertlab.objective.joint import Joint
 

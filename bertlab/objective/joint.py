@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from bertlab.batch import Batch
-from bertlab.errors import closed_interval
+from bertlab.errors import InputError, closed_interval
 from bertlab.model.bert import Output
 from bertlab.pairs import NO_PAIR
 
@@ -19,14 +19,27 @@ class Joint:
         self.mlm_weight = closed_interval("objective.mlm_weight", mlm_weight, 0, 1e6)
         self.pair_weight = closed_interval("objective.pair_weight", pair_weight, 0, 1e6)
 
-    def __call__(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        """Return `loss` and its terms; a batch without pairs has no `pair_loss`."""
-        losses = {"mlm_loss": _mean(cross_entropy(output.mlm_MV, batch.target_M, reduction="sum"), batch.target_M)}
-        loss = self.mlm_weight * losses["mlm_loss"]
-        if batch.has_pairs:
-            losses["pair_loss"] = cross_entropy(output.pair_B2, batch.pair_B, ignore_index=NO_PAIR)
-            loss = loss + self.pair_weight * losses["pair_loss"]
-        return {"loss": loss, **losses}
+    def __call__(self, output: Output, batch: Batch, *_: int) -> dict[str, Tensor]:
+        """Return `loss` and its terms, alike at every step; a batch without pairs has no `pair_loss`."""
+        return weighted(output, batch, self.mlm_weight, self.pair_weight)
+
+    def check(self, batch: Batch) -> None:
+        """Raise InputError when such batches leave nothing to learn."""
+        if not self.mlm_weight and not (self.pair_weight and batch.has_pairs):
+            raise InputError(
+                f"objective.mlm_weight must be positive where no pairs are learned, got {self.mlm_weight:g}; "
+                "raise it, or learn pairs with pairs=nsp and objective.pair_weight=1"
+            )
+
+
+def weighted(output: Output, batch: Batch, mlm_weight: float, pair_weight: float) -> dict[str, Tensor]:
+    """Return `loss`, the weighted sum, and its terms, not weighted; a batch without pairs has no `pair_loss`."""
+    losses = {"mlm_loss": _mean(cross_entropy(output.mlm_MV, batch.target_M, reduction="sum"), batch.target_M)}
+    loss = mlm_weight * losses["mlm_loss"]
+    if batch.has_pairs:
+        losses["pair_loss"] = cross_entropy(output.pair_B2, batch.pair_B, ignore_index=NO_PAIR)
+        loss = loss + pair_weight * losses["pair_loss"]
+    return {"loss": loss, **losses}
 
 
 def _mean(total: Tensor, target_M: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ import numpy as np
 from bertlab.data.store import Ints, Tokens
 
 FOLLOWS, RANDOM, NO_PAIR = 0, 1, -100  # the reference implementation's labels; -100 is ignored by the loss
+SWAPPED = RANDOM  # the other answer where both segments follow each other in the text: B stands before A
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Examples:
     a_end: Ints
     b_start: Ints
     b_end: Ints
-    label: Ints  # (N,) FOLLOWS, RANDOM or NO_PAIR
+    label: Ints  # (N,) FOLLOWS, RANDOM (or SWAPPED) or NO_PAIR
 
     def __len__(self) -> int:
         return len(self.label)

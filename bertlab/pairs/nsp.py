@@ -34,7 +34,7 @@ class NextSentence:
         end = tokens.documents[1:]
         if len(end) < 2:
             raise InputError(
-                f"pairs=nsp needs at least 2 documents in a split, got {len(end)}; add text or use pairs=none"
+                f"pairs of segments need at least 2 documents in a split, got {len(end)}; add text or use pairs=none"
             )
         start = tokens.documents[:-1].copy()
         rounds = []
@@ -43,7 +43,7 @@ class NextSentence:
             rounds.append(chunk)
             start[alive] = following
         if not rounds:
-            raise InputError("pairs=nsp needs documents of at least 2 sentences, got none; add text or use pairs=none")
+            raise InputError("pairs need documents of at least 2 sentences, got none; add text or use pairs=none")
         return Examples(*(np.concatenate(part) for part in zip(*rounds, strict=True)))
 
     def _round(

@@ -13,7 +13,7 @@ from bertlab.batch import Batch
 from bertlab.model.bert import Output
 from bertlab.streams import Streams
 
-Objective = Callable[[Output, Batch], dict[str, Tensor]]
+Objective = Callable[[Output, Batch, int, int], dict[str, Tensor]]  # (output, batch, step, steps of the run)
 Schedule = Callable[[int, int], float]
 
 
@@ -37,7 +37,7 @@ class Pretraining(pl.LightningModule):
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of one batch. Dropout draws from torch's generator, set anew from its stream each step."""
         torch.manual_seed(self._streams.integer("dropout", self.global_step))
-        losses = self.objective(self.model(batch), batch)
+        losses = self.objective(self.model(batch), batch, self.global_step, self._total_steps)
         self.losses = {name: loss.detach() for name, loss in losses.items()}
         return losses["loss"]
 

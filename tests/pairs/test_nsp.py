@@ -221,12 +221,12 @@ def test_documents_of_one_sentence_make_no_chunk_but_serve_as_the_other_half(mak
 def test_what_cannot_make_pairs_is_an_input_error(make_tokens: MakeTokens) -> None:
     with pytest.raises(InputError) as caught:
         draw(make_tokens([[[7]] * 50]))
-    assert str(caught.value) == ("pairs=nsp needs at least 2 documents in a split, got 1; add text or use pairs=none")
+    assert str(caught.value) == (
+        "pairs of segments need at least 2 documents in a split, got 1; add text or use pairs=none"
+    )
     with pytest.raises(InputError) as caught:
         draw(make_tokens([[[7] * 9]] * 50))
-    assert str(caught.value) == (
-        "pairs=nsp needs documents of at least 2 sentences, got none; add text or use pairs=none"
-    )
+    assert str(caught.value) == ("pairs need documents of at least 2 sentences, got none; add text or use pairs=none")
 
 
 @pytest.mark.parametrize("name", ["random", "short"])

@@ -58,7 +58,7 @@ def test_dropout_is_a_function_of_seed_and_step(fit: Fit) -> None:
     """A run that draws elsewhere from torch's generator, as another head might, drops the same units."""
     clean = fit("model.dropout=0.5")
 
-    def thirsty(output: Output, batch: Batch) -> dict[str, Tensor]:
+    def thirsty(output: Output, batch: Batch, *_: int) -> dict[str, Tensor]:
         torch.rand(7)
         return Joint(mlm_weight=1, pair_weight=1)(output, batch)
 

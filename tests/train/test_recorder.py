@@ -13,6 +13,7 @@ from bertlab.batch import Batch
 from bertlab.job import Job
 from bertlab.model.bert import Output
 from bertlab.objective import Joint
+from bertlab.train.module import Objective
 from bertlab.train.recorder import Plan, plan
 
 Fit = Callable[..., Any]
@@ -48,11 +49,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def breaking_at(step: int) -> Callable[[Output, Batch], dict[str, Tensor]]:
+def breaking_at(step: int) -> Objective:
     """Return an objective whose loss is not a number from that call (counted from 1) on."""
     calls = 0
 
-    def objective(output: Output, batch: Batch) -> dict[str, Tensor]:
+    def objective(output: Output, batch: Batch, *_: int) -> dict[str, Tensor]:
         nonlocal calls
         calls += 1
         losses = JOINT(output, batch)
@@ -91,7 +92,7 @@ def test_axes_count_what_the_batches_hold(fit: Fit, prepared: Callable[..., Job]
 def test_evaluation_is_not_in_the_seconds(fit: Fit, clock: Clock) -> None:
     """A training step takes 2 s, an evaluation 50 s."""
 
-    def slow(output: Output, batch: Batch) -> dict[str, Tensor]:
+    def slow(output: Output, batch: Batch, *_: int) -> dict[str, Tensor]:
         clock.now += 2
         return JOINT(output, batch)
 

@@ -1,0 +1,19 @@
+"""Every token is predicted: the all-tokens MLM of ELECTRA (Clark et al. 2020, arXiv:2003.10555, sec. 3.5).
+
+Departure: they add a copy mechanism, a probability to output the input token; here the head predicts it as any other.
+"""
+
+from bertlab.mask.corrupt import Draw, Drawn, Ints, Masked, maskable, predict
+from bertlab.mask.rated import rated
+from bertlab.tokenizer import Vocabulary
+
+
+class AllTokens(Drawn):
+    """Corrupt as `corruption` does and predict every real token, corrupted or not."""
+
+    def __init__(self, *, corruption: object) -> None:
+        self.corruption = rated("mask.corruption", corruption)
+
+    def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Masked:
+        """Return the corrupted copy."""
+        return predict(ids_BL, self.corruption(ids_BL, vocabulary, draw).ids_BL, maskable(ids_BL, vocabulary))

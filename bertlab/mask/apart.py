@@ -1,0 +1,31 @@
+"""Corruption and prediction at rates of their own (Wettig et al. 2022, arXiv:2202.08005, sec. 5).
+
+More corruption makes a prediction harder; more predictions make training signal. With one rate both move at once.
+"""
+
+from bertlab.errors import InputError, open_interval
+from bertlab.mask.corrupt import Draw, Drawn, Ints, Masked, predict
+from bertlab.mask.rated import rated
+from bertlab.tokenizer import Vocabulary
+
+
+class Apart(Drawn):
+    """Corrupt as `corruption` does, at its rate, and predict `prediction_rate` of the real tokens, all corrupted ones.
+
+    Predicted are the tokens that `corruption` would choose at `prediction_rate`: a subset of the corrupted ones, nested
+    across prediction rates, and the same tokens as in a run that corrupts no more than it predicts.
+    """
+
+    def __init__(self, *, corruption: object, prediction_rate: float) -> None:
+        self.corruption = rated("mask.corruption", corruption)
+        self.prediction_rate = open_interval("mask.prediction_rate", prediction_rate, 0, 1)
+        if self.prediction_rate > self.corruption.rate:
+            raise InputError(
+                f"mask.prediction_rate must be at most mask.corruption.rate, {self.corruption.rate:g}, got "
+                f"{prediction_rate:g}; lower it, or use mask=all_tokens to predict what is not corrupted"
+            )
+
+    def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Masked:
+        """Return the corrupted copy."""
+        predicted_BL = self.corruption.level(ids_BL, vocabulary, draw) < self.prediction_rate
+        return predict(ids_BL, self.corruption(ids_BL, vocabulary, draw).ids_BL, predicted_BL)

@@ -1,0 +1,23 @@
+"""Left to right: every token is predicted from those before it (Radford et al. 2018, "GPT").
+
+Nothing is corrupted, so this is a task only for a model in which no token looks ahead; any other one is given the
+answer, and `bertlab/job.py` refuses it.
+"""
+
+import numpy as np
+
+from bertlab.mask.corrupt import Draw, Ints, Masked, maskable
+from bertlab.tokenizer import Vocabulary
+
+
+class NextToken:
+    """Predict every real token at the position before it: [CLS] predicts the first, [SEP] the first of segment B."""
+
+    ahead = 1  # places from a position to the token that is predicted there
+
+    def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Masked:
+        """Return a copy and, for each position before a real token, that token; there is nothing to draw."""
+        next_BL = np.roll(ids_BL, -self.ahead, axis=1)
+        real_BL = maskable(next_BL, vocabulary)
+        real_BL[:, -self.ahead :] = False  # nothing stands behind the last column
+        return Masked(ids_BL.copy(), np.flatnonzero(real_BL), next_BL[real_BL])

@@ -1,0 +1,42 @@
+"""Static masks: the corpus in a few fixed copies (Devlin et al. 2018, released code: `dupe_factor`, 10 by default).
+
+Epoch e reads copy e modulo `copies`: its pairs are those of that copy, and the mask of an example depends on nothing
+but the seed, the copy and the example. Only the order is new in every epoch. Liu et al. 2019 (RoBERTa,
+arXiv:1907.11692, sec. 4.1) compare this with masks that are drawn anew each time; the two differ only in a run that has
+more epochs than copies.
+"""
+
+from functools import partial
+
+import numpy as np
+
+from bertlab.errors import InputError, whole_number
+from bertlab.mask.corrupt import Drawn, Ints, Masked
+from bertlab.mask.moment import Moment
+from bertlab.tokenizer import Vocabulary
+
+
+class Static:
+    """Corrupt and predict as `policy` does, the same again whenever the same copy of an example comes."""
+
+    def __init__(self, *, policy: object, copies: int) -> None:
+        if not isinstance(policy, Drawn):
+            raise InputError(
+                f"mask.policy must depend on draws alone to be fixed, got {type(policy).__name__}; "
+                "choose for example mask@mask.policy=token"
+            )
+        self.policy = policy
+        self.copies = whole_number("mask.copies", copies, 1)
+
+    def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Moment) -> Masked:
+        """Return the corrupted copy."""
+        copy, length = draw.epoch % self.copies, ids_BL.shape[1]
+        rows = [
+            self.policy(ids_BL[row : row + 1], vocabulary, partial(draw.of_example, row=row, copy=copy))
+            for row in range(len(ids_BL))
+        ]
+        return Masked(
+            np.concatenate([masked.ids_BL for masked in rows]),
+            np.concatenate([masked.position_M + row * length for row, masked in enumerate(rows)]),
+            np.concatenate([masked.target_M for masked in rows]),
+        )

@@ -1,0 +1,39 @@
+"""Whole words: all pieces of a word are predicted, or none (Devlin et al. 2019, "whole word masking" release)."""
+
+import numpy as np
+
+from bertlab.errors import InputError
+from bertlab.mask.corrupt import Bools, Draw, Ints, maskable
+from bertlab.mask.rated import Rated
+from bertlab.tokenizer import Vocabulary
+
+CONTINUES = "##"  # how WordPiece marks a piece that continues a word
+
+
+class WholeWordMask(Rated):
+    """Choose every word by itself, with probability `rate`; [MASK], random or keep is drawn for each piece.
+
+    Words of one piece are chosen exactly where `mask=token` chooses them.
+    """
+
+    def starts(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Bools:
+        """Return where words start. Raises InputError for a vocabulary in which every word is one token."""
+        if not any(token.startswith(CONTINUES) for token in vocabulary.tokens):
+            raise InputError(
+                f"mask=whole_word needs words of several pieces ({CONTINUES}), got a vocabulary of whole words, "
+                "where it equals mask=token; use mask=token or tokenizer=wordpiece"
+            )
+        return word_starts(ids_BL, vocabulary)
+
+
+def word_starts(ids_BL: Ints, vocabulary: Vocabulary) -> Bools:
+    """Return where words start: at pieces that do not continue one, and right after special tokens.
+
+    What is left of a word that was cut off in front is a word of its own.
+    """
+    real_BL = maskable(ids_BL, vocabulary)
+    present, index = np.unique(ids_BL, return_inverse=True)
+    whole = np.array([not vocabulary.tokens[token].startswith(CONTINUES) for token in present], dtype=np.bool_)
+    after_special_BL = np.ones_like(real_BL)
+    after_special_BL[:, 1:] = ~real_BL[:, :-1]
+    return real_BL & (whole[index].reshape(ids_BL.shape) | after_special_BL)

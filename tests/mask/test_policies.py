@@ -1,0 +1,228 @@
+"""What every policy of conf/mask must hold, and what is particular to those that wrap another."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bertlab.compose import CONF
+from bertlab.errors import InputError
+from bertlab.mask import Masked, MaskPolicy, Moment
+from bertlab.mask.all_tokens import AllTokens
+from bertlab.mask.apart import Apart
+from bertlab.mask.corrupt import Ints
+from bertlab.mask.next_token import NextToken
+from bertlab.mask.noise import Noise
+from bertlab.mask.scheduled import Scheduled
+from bertlab.mask.static import Static
+from bertlab.mask.token import TokenMask
+from bertlab.streams import Streams
+from bertlab.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
+
+NAMES = sorted(path.stem for path in (CONF / "mask").glob("*.yaml"))
+VOCABULARY = Vocabulary([*SPECIALS, *(f"##{n}" for n in range(31)), *(f"w{n}" for n in range(67))])
+ROWS, LENGTH = 463, 127
+TOKEN = TokenMask(rate=0.3, split=[0.8, 0.1, 0.1])
+NO_RANDOM = TokenMask(rate=0.15, split=[0.8, 0, 0.2])
+
+
+def sequences() -> Ints:
+    rng = np.random.default_rng(4)
+    ids = rng.integers(5, VOCABULARY.size, (ROWS, LENGTH))
+    ids[rng.random(ids.shape) < 0.01] = UNK
+    ids[:, 0], ids[:, 60], ids[:, -1] = CLS, SEP, SEP
+    ids[::5, 100:] = PAD
+    return ids
+
+
+IDS = sequences()
+REAL = len(SPECIALS) <= IDS
+COUNT = REAL.sum()  # about 54,000
+
+
+def moment(seed: int = 0, step: int = 0, progress: float = 0.5, epoch: int = 0, first: int = 0) -> Moment:
+    return Moment(Streams(seed), step, progress, epoch, np.arange(first, first + ROWS))
+
+
+def apply(policy: MaskPolicy, **when: Any) -> Masked:
+    return policy(IDS, VOCABULARY, moment(**when))
+
+
+def same(one: Masked, other: Masked) -> bool:
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in vars(one))
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def policy(request: pytest.FixtureRequest, build_part: Callable[..., MaskPolicy]) -> MaskPolicy:
+    return build_part(f"mask={request.param}")
+
+
+def test_special_tokens_are_neither_predicted_nor_changed(policy: MaskPolicy) -> None:
+    masked = apply(policy)
+    assert masked.target_M.min() >= len(SPECIALS)
+    np.testing.assert_array_equal(masked.ids_BL[~REAL], IDS[~REAL])
+    assert np.isin(masked.ids_BL[REAL], [MASK, *range(5, VOCABULARY.size)]).all()
+
+
+def test_the_input_is_not_changed_and_shapes_are_kept(policy: MaskPolicy) -> None:
+    before = IDS.copy()
+    masked = apply(policy)
+    np.testing.assert_array_equal(IDS, before)
+    assert not np.shares_memory(masked.ids_BL, IDS)
+    assert masked.ids_BL.shape == IDS.shape
+    assert masked.position_M.shape == masked.target_M.shape
+    assert masked.ids_BL.dtype == masked.position_M.dtype == masked.target_M.dtype == np.int64
+
+
+def test_positions_ascend_and_targets_stand_at_a_fixed_distance(policy: MaskPolicy) -> None:
+    masked = apply(policy)
+    assert len(masked.position_M) > 0.01 * COUNT
+    assert (np.diff(masked.position_M) > 0).all()
+    ahead = getattr(policy, "ahead", 0)
+    np.testing.assert_array_equal(masked.target_M, IDS.reshape(-1)[masked.position_M + ahead])
+
+
+def test_the_same_moment_gives_the_same_masks(policy: MaskPolicy) -> None:
+    assert same(apply(policy), apply(policy))
+
+
+def test_text_without_a_real_token_has_nothing_to_predict(policy: MaskPolicy) -> None:
+    ids = np.array([[CLS, UNK, SEP, PAD]])
+    masked = policy(ids, VOCABULARY, Moment(Streams(0), 0, 0.0, 0, np.array([0])))
+    assert masked.ids_BL.tolist() == ids.tolist()
+    assert len(masked.position_M) == len(masked.target_M) == 0
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.15, 0.3])
+def test_prediction_moves_while_corruption_stands_still(rate: float) -> None:
+    """Tolerance: 4 standard errors. Predicted is what a run at that single rate predicts."""
+    plain, alone = apply(TOKEN), apply(TokenMask(rate=rate, split=[0.8, 0.1, 0.1]))
+    masked = apply(Apart(corruption=TOKEN, prediction_rate=rate))
+    np.testing.assert_array_equal(masked.ids_BL, plain.ids_BL)
+    np.testing.assert_array_equal(masked.position_M, alone.position_M)
+    assert np.isin(masked.position_M, plain.position_M).all()
+    assert abs(len(masked.position_M) / COUNT - rate) < 4 * np.sqrt(rate * (1 - rate) / COUNT)
+
+
+def test_predicting_more_than_is_corrupted_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        Apart(corruption=TOKEN, prediction_rate=0.4)
+    assert str(caught.value) == (
+        "mask.prediction_rate must be at most mask.corruption.rate, 0.3, got 0.4; lower it, "
+        "or use mask=all_tokens to predict what is not corrupted"
+    )
+
+
+def test_all_tokens_corrupts_as_ever_and_predicts_every_real_token() -> None:
+    masked = apply(AllTokens(corruption=TOKEN))
+    np.testing.assert_array_equal(masked.ids_BL, apply(TOKEN).ids_BL)
+    np.testing.assert_array_equal(masked.position_M, np.flatnonzero(REAL))
+
+
+DOSES = (0, 0.0075, 0.015, 0.03, 0.06, 0.12)
+
+
+@pytest.mark.parametrize("dose", DOSES)
+def test_noise_is_a_share_of_all_tokens_and_all_else_stands_still(dose: float) -> None:
+    """Tolerance: 4 standard errors; one random token in 98 equals the original."""
+    plain, masked = apply(NO_RANDOM), apply(Noise(corruption=NO_RANDOM, noise=dose))
+    np.testing.assert_array_equal(masked.position_M, plain.position_M)
+    np.testing.assert_array_equal(masked.target_M, plain.target_M)
+    np.testing.assert_array_equal(masked.ids_BL == MASK, plain.ids_BL == MASK)
+    changed = np.flatnonzero(masked.ids_BL != plain.ids_BL)
+    assert not np.isin(changed, plain.position_M).any()
+    assert abs(len(changed) / COUNT - dose * 97 / 98) <= 4 * np.sqrt(dose / COUNT)
+
+
+def test_noise_is_nested_across_doses() -> None:
+    noisy = [np.flatnonzero(apply(Noise(corruption=NO_RANDOM, noise=dose)).ids_BL != IDS) for dose in DOSES]
+    for less, more in pairwise(noisy):
+        assert len(less) < len(more)
+        assert np.isin(less, more).all()
+
+
+def test_more_noise_than_there_are_other_tokens_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        Noise(corruption=NO_RANDOM, noise=0.9)
+    assert str(caught.value) == ("mask.noise must be at most the share that is not predicted, 0.85, got 0.9; lower it")
+
+
+@pytest.mark.parametrize(("progress", "rate"), [(0, 0.3), (0.5, 0.225), (1, 0.15)])
+def test_a_scheduled_rate_is_a_plain_one_at_every_moment(progress: float, rate: float) -> None:
+    scheduled = apply(Scheduled(policy=TOKEN, end_rate=0.15), progress=progress)
+    assert same(scheduled, apply(TokenMask(rate=rate, split=[0.8, 0.1, 0.1])))
+
+
+def test_static_masks_depend_on_seed_copy_and_example_alone() -> None:
+    static = Static(policy=TOKEN, copies=3)
+    first = apply(static)
+    assert same(first, apply(static, step=7, progress=1, epoch=3)), "epoch 3 reads copy 0 again"
+    for other in (apply(static, epoch=1), apply(static, seed=1), apply(static, first=1)):
+        overlap = np.isin(first.position_M, other.position_M).mean()
+        assert overlap == pytest.approx(0.3, abs=0.03), "chance alone"
+
+
+def test_a_static_mask_moves_with_its_example() -> None:
+    static, order = Static(policy=TOKEN, copies=3), np.random.default_rng(0).permutation(ROWS)
+    straight = apply(static).ids_BL
+    shuffled = static(IDS[order], VOCABULARY, Moment(Streams(0), 5, 0.2, 0, order))
+    np.testing.assert_array_equal(shuffled.ids_BL, straight[order])
+
+
+def test_next_token_predicts_by_hand() -> None:
+    ids = np.array([[CLS, 7, 8, UNK, SEP, 9, SEP, PAD], [CLS, 5, 6, SEP, PAD, PAD, PAD, PAD]])
+    masked = NextToken()(ids, VOCABULARY, moment())
+    assert masked.ids_BL.tolist() == ids.tolist()
+    assert masked.position_M.tolist() == [0, 1, 4, 8, 9]
+    assert masked.target_M.tolist() == [7, 8, 9, 5, 6]
+
+
+def test_next_token_never_reaches_into_another_row() -> None:
+    masked = NextToken()(np.full((3, 5), 9), VOCABULARY, moment())
+    assert masked.position_M.tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 10, 11, 12, 13]
+
+
+@pytest.mark.parametrize(
+    ("combine", "line"),
+    [
+        (
+            lambda: Apart(corruption=NextToken(), prediction_rate=0.1),
+            "mask.corruption must choose tokens at a rate, got NextToken; "
+            "choose mask@mask.corruption=token, whole_word or span",
+        ),
+        (
+            lambda: AllTokens(corruption=Static(policy=TOKEN, copies=2)),
+            "mask.corruption must choose tokens at a rate, got Static; "
+            "choose mask@mask.corruption=token, whole_word or span",
+        ),
+        (
+            lambda: Scheduled(policy=AllTokens(corruption=TOKEN), end_rate=0.1),
+            "mask.policy must choose tokens at a rate, got AllTokens; "
+            "choose mask@mask.policy=token, whole_word or span",
+        ),
+        (
+            lambda: Static(policy=Scheduled(policy=TOKEN, end_rate=0.1), copies=2),
+            "mask.policy must depend on draws alone to be fixed, got Scheduled; "
+            "choose for example mask@mask.policy=token",
+        ),
+        (
+            lambda: Static(policy=NextToken(), copies=2),
+            "mask.policy must depend on draws alone to be fixed, got NextToken; "
+            "choose for example mask@mask.policy=token",
+        ),
+        (
+            lambda: Static(policy=TOKEN, copies=0),
+            "mask.copies must be a whole number of at least 1, got 0; choose for example 1",
+        ),
+        (
+            lambda: Scheduled(policy=TOKEN, end_rate=0),
+            "mask.end_rate must lie in (0, 1), got 0; choose a number inside",
+        ),
+    ],
+)
+def test_combinations_without_meaning_are_refused(combine: Callable[[], object], line: str) -> None:
+    with pytest.raises(InputError) as caught:
+        combine()
+    assert str(caught.value) == line
