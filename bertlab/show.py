@@ -19,7 +19,7 @@ from bertlab.pairs import FOLLOWS, RANDOM
 from bertlab.tokenizer import MASK, PAD, Vocabulary
 
 SEQUENCES = 3  # shown of the batch
-PAIRS = {FOLLOWS: "B follows A", RANDOM: "B comes from another document"}
+PAIRS = {FOLLOWS: "B follows A", RANDOM: "B does not follow A"}  # from elsewhere, or the two swapped
 SEGMENT_STYLES = ("", "italic bright_blue")
 
 

@@ -4,7 +4,8 @@ Streams are independent of each other and of call order, so that arms which shar
 same meaning in both (common random numbers), and a resumed run needs nothing but its step. Generators are counter-based
 (Philox; Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), keyed by a SHA-256 of the three parts.
 
-Names in use: `init/<parameter name>`, `order`, `pairs`, `mask.position`, `mask.kind`, `mask.replacement`, `dropout`.
+Names in use: `init/<parameter name>`, `order`, `pairs`, `mask.position`, `mask.kind`, `mask.replacement`, `mask.span`,
+`mask.noise`, `dropout`; fixed masks put the example behind the name of the stream.
 """
 
 import hashlib
