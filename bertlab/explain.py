@@ -28,6 +28,9 @@ def one_line_errors() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise _exit("interrupted; type the same command to run it again", 130) from None
+    except BrokenPipeError:  # the reader has seen enough, as in `... --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
     except Exception as error:
         message = explain(error)
         if message is None or os.environ.get(TRACEBACK) == "1" or any("hydra.verbose" in word for word in sys.argv):

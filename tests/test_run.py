@@ -264,6 +264,13 @@ def test_help_lists_the_groups_and_the_keys(command: Command) -> None:
     assert all(word in ended.out for word in ("mask: all_tokens", "model: base, mini, nano", "rate: 0.15", "budget:"))
 
 
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    piped = f"{sys.executable} -m bertlab.run --help | head -1"
+    ended = subprocess.run(piped, shell=True, capture_output=True, text=True, check=True)
+    assert ended.stdout == "run is powered by Hydra.\n"
+    assert ended.stderr == ""
+
+
 def typed(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a person does, from a folder of their own."""
     return subprocess.run(
