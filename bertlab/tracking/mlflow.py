@@ -20,6 +20,7 @@ from mlflow.tracking import MlflowClient
 from bertlab.errors import InputError
 
 FLUSH_SECONDS = 5.0  # points wait at most this long before they are sent
+LEAD_SECONDS = 60.0  # the first ones wait for the outcome, at most this long, so that it is sent first
 REACH_SECONDS = 5.0  # a server that does not answer within this is taken to be absent
 PARENT, KIND = "mlflow.parentRunId", "bertlab.kind"
 OUTCOME = "eval/mlm_loss"  # MLflow compares runs by the metric that they sent first, until told otherwise
@@ -131,12 +132,14 @@ class RunLog:
     run_id: str
     _waiting: list[Metric] = field(default_factory=list)
     _sent: float = field(default_factory=time.monotonic)
+    _led: bool = False  # whether anything has been sent
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
         """Keep a point, and send what waits when it has waited long enough."""
         now = int(time.time() * 1000)
         self._waiting += [Metric(key, value, now, step) for key, value in numbers.items()]
-        if time.monotonic() - self._sent > FLUSH_SECONDS:
+        patience = FLUSH_SECONDS if self._led or OUTCOME in numbers else LEAD_SECONDS
+        if time.monotonic() - self._sent > patience:
             self.flush()
 
     def flush(self) -> None:
@@ -144,7 +147,7 @@ class RunLog:
         self._waiting.sort(key=lambda metric: metric.key != OUTCOME)
         for start in range(0, len(self._waiting), 1000):  # MLflow takes 1000 metrics at once
             self.client.log_batch(self.run_id, metrics=self._waiting[start : start + 1000])
-        self._waiting, self._sent = [], time.monotonic()
+        self._waiting, self._sent, self._led = [], time.monotonic(), True
 
     def tag(self, key: str, value: str) -> None:
         """Set a tag."""

@@ -104,6 +104,23 @@ def test_every_number_arrives_once(tracker: Tracker, client: MlflowClient, descr
     assert len(client.get_metric_history(run_id, "perf/tokens")) == 1301
 
 
+@pytest.mark.parametrize(("seconds", "numbers"), [(6, {"z": 2.0, room.OUTCOME: 3.0}), (61, {"z": 2.0})])
+def test_the_outcome_is_sent_first_unless_it_takes_a_minute(
+    monkeypatch: pytest.MonkeyPatch, seconds: int, numbers: dict[str, float]
+) -> None:
+    sent: list[str] = []
+    client = SimpleNamespace(log_batch=lambda _, metrics: sent.extend(metric.key for metric in metrics))
+    clock = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: clock.now, time=lambda: clock.now))
+    log = RunLog(client, "id", [], clock.now)  # type: ignore[arg-type]
+    clock.now += 5.5
+    log.log(1, {"a": 1.0})
+    assert sent == []
+    clock.now += seconds - 5.5
+    log.log(2, numbers)
+    assert sent == ([room.OUTCOME, "a", "z"] if room.OUTCOME in numbers else ["a", "z"])
+
+
 def test_numbers_are_sent_together_when_they_have_waited(monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[list[tuple[str, int]]] = []
 
@@ -113,7 +130,7 @@ def test_numbers_are_sent_together_when_they_have_waited(monkeypatch: pytest.Mon
 
     clock = SimpleNamespace(now=100.0)
     monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: clock.now, time=lambda: clock.now))
-    log = RunLog(Client(), "id", [], clock.now)  # type: ignore[arg-type]
+    log = RunLog(Client(), "id", [], clock.now, True)  # type: ignore[arg-type]
     log.log(1, {"a": 1.0})
     clock.now += 4
     log.log(2, {"a": 1.0})
