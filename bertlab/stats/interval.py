@@ -14,13 +14,18 @@ from scipy import stats
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over `n` replicates, its two-sided interval, and the standard deviation of one replicate (n - 1)."""
+    """A mean over `n` replicates, its two-sided interval at `level`, and the standard deviation of one replicate.
+
+    `df` counts the degrees of freedom behind `sd`: n - 1 alone, more where arms share one spread, 0 without a spread.
+    """
 
     mean: float
     low: float
     high: float
     n: int
     sd: float
+    level: float = 0.95
+    df: int = 0
 
     @property
     def excludes_zero(self) -> bool:
@@ -34,17 +39,23 @@ def mean_t(values: ArrayLike, level: float = 0.95) -> Interval:
     `values` [n], finite. Fewer than two values have no spread: sd, low and high are NaN; none at all, the mean too.
     Raises ValueError for values that are not finite and for a level outside (0, 1).
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level must lie in (0, 1), got {level}")
     sample = np.asarray(values, dtype=np.float64).ravel()
     if not np.isfinite(sample).all():
         raise ValueError(f"values must be finite, got {sample.tolist()}; decide first what a missing replicate means")
     n = sample.size
-    if n < 2:
-        return Interval(float(sample[0]) if n else math.nan, math.nan, math.nan, n, math.nan)
-    mean, sd = float(sample.mean()), float(sample.std(ddof=1))
-    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * sd / math.sqrt(n)
-    return Interval(mean, mean - half, mean + half, n, sd)
+    mean = float(sample.mean()) if n else math.nan
+    return around(mean, float(sample.std(ddof=1)) if n > 1 else math.nan, n, max(n - 1, 0), level)
+
+
+def around(mean: float, sd: float, n: int, df: int, level: float) -> Interval:
+    """Interval for a mean whose spread is known from `df` degrees of freedom: mean +- t(level, df) * sd / sqrt(n).
+
+    NaN ends without degrees of freedom. Raises ValueError for a level outside (0, 1).
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie in (0, 1), got {level}")
+    half = float(stats.t.ppf((1 + level) / 2, df)) * sd / math.sqrt(n) if df > 0 else math.nan
+    return Interval(mean, mean - half, mean + half, n, sd, level, df)
 
 
 def paired_t(differences: ArrayLike, level: float = 0.95) -> Interval:

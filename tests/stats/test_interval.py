@@ -75,6 +75,6 @@ def test_a_level_outside_the_unit_interval_is_refused(level: float) -> None:
 @pytest.mark.parametrize(("n", "level"), [(3, 0.95), (5, 0.95), (3, 0.90)])
 def test_the_interval_covers_the_truth_as_often_as_it_says(n: int, level: float) -> None:
     rng = np.random.default_rng(2024)
-    studies = rng.normal(0.3, 0.1, size=(3000, n))
+    studies = rng.normal(0.3, 0.1, size=(1500, n))
     covered = [interval.low <= 0.3 <= interval.high for interval in (paired_t(study, level) for study in studies)]
-    assert np.mean(covered) == pytest.approx(level, abs=0.015)  # about 3.5 standard errors
+    assert np.mean(covered) == pytest.approx(level, abs=0.02)  # about 3.5 standard errors at 95 %

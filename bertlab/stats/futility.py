@@ -1,0 +1,47 @@
+"""Whether the seeds that remain can still decide.
+
+Enters: the paired differences so far and the last look. Leaves: the chance of a decision there. Non-binding: going on
+regardless inflates no error, since stopping without a decision claims nothing.
+"""
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from bertlab.stats.rule import BY_INTERVAL, SETTLED, Kind, codes
+
+HOPELESS = 0.10  # below this chance of a decision at the last look a study may stop
+DRAWS = 20_000
+
+
+def decision_chance(
+    differences: ArrayLike,
+    last: int,
+    margin: float,
+    level: float,
+    rng: np.random.Generator,
+    decisions: Collection[Kind] = SETTLED,
+) -> float:
+    """Return the predictive probability of a decision once `last` seeds are in.
+
+    `differences` [n], positive = worse. The seeds to come are drawn given those seen, with mean and variance from their
+    posterior under the reference prior (Spiegelhalter, Abrams & Myles 2004, sec. 6.6): few seeds say little about the
+    spread, and this says so. `level` is that of the interval at the last look.
+    Raises ValueError for fewer than two seeds and for a last look that is not to come.
+    """
+    d_S = np.asarray(differences, dtype=np.float64).ravel()
+    n, more = d_S.size, last - d_S.size
+    if n < 2 or more < 1:
+        raise ValueError(f"at least two seeds and one to come are needed, got {n} seeds and a last look at {last}")
+    mean, squares = float(d_S.mean()), float(((d_S - d_S.mean()) ** 2).sum())
+    variance_D = squares / rng.chisquare(n - 1, DRAWS)
+    truth_D = rng.normal(mean, np.sqrt(variance_D / n))
+    later_D = rng.normal(truth_D, np.sqrt(variance_D / more))  # mean of the seeds to come
+    later_squares_D = variance_D * rng.chisquare(more - 1, DRAWS) if more > 1 else np.zeros(DRAWS)
+    total_D = squares + later_squares_D + n * more / last * (mean - later_D) ** 2
+    mean_D = (n * mean + more * later_D) / last
+    half_D = stats.t.ppf((1 + level) / 2, last - 1) * np.sqrt(total_D / (last - 1) / last)
+    counts = np.bincount(codes(mean_D - half_D, mean_D + half_D, margin), minlength=len(BY_INTERVAL)) / DRAWS
+    return float(sum(share for kind, share in zip(BY_INTERVAL, counts, strict=True) if kind in decisions))

@@ -1,0 +1,117 @@
+"""What a study of n seeds can find out, before it runs.
+
+Enters: seeds, standard deviation of a paired difference, true effect, margin. Leaves: the chance of each verdict, for
+normal differences, and the number of seeds that a decision needs. Exact by integration over the sampling distribution
+of the standard deviation (as Owen 1965 does for two one-sided tests): given the half-width the mean is normal.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from scipy import optimize, special, stats
+
+from bertlab.stats.flips import Floats
+from bertlab.stats.rule import BY_INTERVAL, SETTLED, Kind, codes, kind
+
+POWER = 0.80  # chance of a decision that a study is planned for
+FEWEST = 3  # seeds that a verdict needs
+MOST = 100  # seeds beyond which a question is not worth asking here
+NODES = 100
+
+
+@dataclass(frozen=True)
+class Precision:
+    """What `n` paired seeds can show; lengths are in standard deviations of a difference."""
+
+    n: int
+    smallest_p: float  # two-sided sign-flip p
+    half_width: float  # of the 90 % interval
+    detectable: float  # effect that a two-sided 5 % t test finds in 80 % of studies
+    decidable: float  # margin inside which no effect is called EQUIVALENT in 80 % of studies
+
+
+def chances(n: int, sd: float, effect: float, margin: float, level: float = 0.90) -> dict[Kind, float]:
+    """Return the probability of each verdict that an interval decides, over studies of `n` seeds.
+
+    d_s ~ Normal(effect, sd^2), positive = worse. For each possible half-width h the bounds +-margin +- h and +-h cut
+    the axis of the mean into pieces with one verdict each; their normal probabilities are averaged over h.
+    Raises ValueError for fewer than two seeds, a negative spread or a margin that is not positive.
+    """
+    if n < 2 or sd < 0 or not margin > 0:
+        raise ValueError(f"n >= 2, sd >= 0 and margin > 0 are needed, got n={n}, sd={sd}, margin={margin}")
+    if sd == 0:
+        return {each: float(each is kind(effect, effect, margin)) for each in BY_INTERVAL}
+    spread_K, weight_K = _spreads(n - 1)
+    se = sd / math.sqrt(n)
+    half_K = float(stats.t.ppf((1 + level) / 2, n - 1)) * se * spread_K
+    bounds = np.add.outer(half_K, [-margin, 0.0, margin]), np.add.outer(-half_K, [-margin, 0.0, margin])
+    bound_KB = np.sort(np.hstack(bounds), axis=1)
+    far = np.full((NODES, 1), abs(effect) + 40 * se + margin + half_K.max())
+    edge_KB = np.hstack([-far, bound_KB, far])
+    centre_KP = (edge_KB[:, 1:] + edge_KB[:, :-1]) / 2
+    code_KP = codes(centre_KP - half_K[:, None], centre_KP + half_K[:, None], margin)
+    share_KP = weight_K[:, None] * np.diff(special.ndtr((edge_KB - effect) / se), axis=1)
+    totals = np.bincount(code_KP.ravel(), share_KP.ravel(), minlength=len(BY_INTERVAL))
+    return dict(zip(BY_INTERVAL, map(float, totals), strict=True))
+
+
+def chance(
+    n: int,
+    sd: float,
+    effect: float,
+    margin: float,
+    level: float = 0.90,
+    decisions: Collection[Kind] = SETTLED,
+) -> float:
+    """Return the probability that the verdict is one of `decisions`; the rest as in `chances`."""
+    by_kind = chances(n, sd, effect, margin, level)
+    return sum(by_kind.get(each, 0.0) for each in decisions)
+
+
+def seeds_needed(
+    sd: float,
+    effect: float,
+    margin: float,
+    level: float = 0.90,
+    decisions: Collection[Kind] = SETTLED,
+    fewest: int = FEWEST,
+) -> int | None:
+    """Return the fewest seeds, from `fewest` on, with an 80 % chance of a decision; None when 100 are too few.
+
+    A true effect as large as the margin is decided by no number of seeds.
+    """
+    sizes = range(max(fewest, FEWEST), MOST + 1)
+    return next((n for n in sizes if chance(n, sd, effect, margin, level, decisions) >= POWER), None)
+
+
+def precision(n: int) -> Precision:
+    """Return the row of the planning table for `n` seeds (Owen 1965)."""
+    df, root = n - 1, math.sqrt(n)
+    critical = float(stats.t.ppf(0.975, df))
+    spread_K, weight_K = _spreads(df)
+
+    def short_of_power(effect: float) -> float:
+        # the noncentral t, averaged over the spread: its far tail is not a number in scipy
+        above_K = special.ndtr(effect * root - critical * spread_K) + special.ndtr(-effect * root - critical * spread_K)
+        return POWER - float(weight_K @ above_K)
+
+    def undecided(margin: float) -> float:
+        return POWER - chance(n, 1.0, 0.0, margin, decisions={Kind.EQUIVALENT})
+
+    return Precision(
+        n=n,
+        smallest_p=2.0 ** (1 - n),
+        half_width=float(stats.t.ppf(0.95, df)) / root,
+        detectable=float(optimize.brentq(short_of_power, 0.1, 10.0)),
+        decidable=float(optimize.brentq(undecided, 0.1, 10.0)),
+    )
+
+
+@cache
+def _spreads(df: int) -> tuple[Floats, Floats]:
+    """Return values of s / sigma and their weights: Gauss-Legendre nodes in the quantiles of chi-squared."""
+    node_K, weight_K = np.polynomial.legendre.leggauss(NODES)
+    return np.sqrt(stats.chi2.ppf((node_K + 1) / 2, df) / df), weight_K / 2

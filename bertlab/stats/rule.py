@@ -1,0 +1,51 @@
+"""The decision rule: where the interval of a paired difference lies, against zero and the margin, names the verdict.
+
+Enters: both ends of an interval oriented so that positive means worse than the baseline, and the margin delta > 0.
+Leaves: the kind of verdict. An interval of level 1 - 2a is the pair of one-sided tests at a each (two one-sided tests;
+Schuirmann 1987; Lakens 2017), so EQUIVALENT at a true difference of delta, and WORSE (material) there, each have
+probability a at most.
+"""
+
+from enum import Enum
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+class Kind(Enum):
+    """Every verdict there is, in the order in which they are tried."""
+
+    INVALID = "INVALID"
+    VACUOUS = "VACUOUS"
+    UNSTABLE = "UNSTABLE"
+    UNTESTABLE = "UNTESTABLE"
+    WORSE_MATERIAL = "WORSE (material)"
+    BETTER_MATERIAL = "BETTER (material)"
+    EQUIVALENT = "EQUIVALENT"
+    WORSE_UNRESOLVED = "WORSE (size unresolved)"
+    BETTER_UNRESOLVED = "BETTER (size unresolved)"
+    NON_INFERIOR = "NON-INFERIOR"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+BY_INTERVAL = tuple(Kind)[4:]  # the verdicts that an interval decides, in their order
+SETTLED = frozenset({Kind.WORSE_MATERIAL, Kind.BETTER_MATERIAL, Kind.EQUIVALENT})  # direction and size are known
+
+
+def codes(low: ArrayLike, high: ArrayLike, margin: ArrayLike) -> NDArray[np.intp]:
+    """Return the position in `BY_INTERVAL` of the first rule that matches, for intervals of any shape."""
+    low, high, margin = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (low, high, margin)))
+    rules = [
+        low > margin,
+        high < -margin,
+        (-margin < low) & (high < margin),
+        low > 0,
+        high < 0,
+        high < margin,
+    ]
+    return np.asarray(np.select(rules, list(range(len(rules))), default=len(rules)), dtype=np.intp)
+
+
+def kind(low: float, high: float, margin: float) -> Kind:
+    """Return the verdict on one interval."""
+    return BY_INTERVAL[int(codes(low, high, margin))]

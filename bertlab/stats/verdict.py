@@ -1,0 +1,128 @@
+"""One contrast, one verdict: the first rule of an exhaustive table that matches.
+
+Enters: the interval of a paired contrast, the registered margin and what is known of the study's soundness.
+Leaves: a frozen `Verdict` with its reasons. "Not significant" never becomes "no effect": that is EQUIVALENT, which
+must be shown, or INCONCLUSIVE (Altman & Bland 1995).
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from bertlab.stats.interval import Interval
+from bertlab.stats.power import FEWEST, seeds_needed
+from bertlab.stats.rule import SETTLED, Kind, kind
+
+DIVERGED = 2  # more diverged seeds than the baseline: the arm is unstable
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is judged before any difference: the reasons against the study, and how many seeds diverged."""
+
+    invalid: tuple[str, ...] = ()  # a planned cell is missing, or arms differ in code, data or evaluation
+    vacuous: tuple[str, ...] = ()  # see `vacuity`
+    diverged: int = 0
+    diverged_baseline: int = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict over seeds. `interval` is oriented: positive means worse than the baseline, in units of the outcome.
+
+    `detectable`: EQUIVALENT, yet zero lies outside. `needed`: seeds for an 80 % chance of a decision if the mean and
+    spread seen so far were the truth; None where the verdict is a decision, or where 100 seeds are too few.
+    `failed`: what stood against a verdict, in words.
+    """
+
+    kind: Kind
+    interval: Interval
+    margin: float
+    standing: Standing
+    detectable: bool = False
+    needed: int | None = None
+    failed: tuple[str, ...] = ()
+
+    @property
+    def level(self) -> float:
+        """Return the level of the interval: 1 - 2a for one-sided tests at a."""
+        return self.interval.level
+
+    @property
+    def words(self) -> str:
+        """The verdict as reports write it."""
+        return self.kind.value + (", detectable" if self.detectable else "")
+
+
+SOUND = Standing()
+ALIKE = frozenset({Kind.EQUIVALENT, Kind.NON_INFERIOR, Kind.INCONCLUSIVE})  # no difference was shown
+
+
+def judge(
+    interval: Interval,
+    margin: float,
+    standing: Standing = SOUND,
+    *,
+    lower_is_better: bool = True,
+    decisions: Collection[Kind] = SETTLED,
+) -> Verdict:
+    """Return the verdict on arm - baseline.
+
+    The order: INVALID, VACUOUS, UNSTABLE (at least two more diverged seeds than the baseline; a single one stays in
+    `standing` for the report), UNTESTABLE (fewer than three pairs), then the rule on the interval
+    (bertlab/stats/rule.py). Where higher is better the interval is turned around first. `decisions` are the kinds that
+    `needed` counts. Raises ValueError for a margin that is not positive and finite.
+    """
+    if not 0 < margin < math.inf:
+        raise ValueError(f"the margin must be positive and finite, got {margin}; state the smallest effect of interest")
+    oriented = interval if lower_is_better else turned(interval)
+    verdict = Verdict(Kind.INCONCLUSIVE, oriented, margin, standing)
+    stopped = _stopped(standing, interval.n)
+    if stopped:
+        return replace(verdict, kind=stopped[0], failed=stopped[1])
+    if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
+        raise ValueError(f"an interval over {interval.n} seeds must be finite, got {interval}")
+    found = kind(oriented.low, oriented.high, margin)
+    needed = None if found in decisions else _needed(oriented, margin, decisions)
+    detectable = found is Kind.EQUIVALENT and oriented.excludes_zero
+    return replace(verdict, kind=found, detectable=detectable, needed=needed)
+
+
+def vacuity(gain: float, floor: float, harmful: Kind, same: Kind) -> tuple[str, ...]:
+    """Return the reasons why a study could not have seen a difference; none when it could.
+
+    The baseline's context gain (unigram loss minus its loss at the same positions, nats) must exceed `floor`, the
+    positive control must be WORSE, and the A/A control must not differ; controls are judged like any contrast. An A/A
+    control that is too noisy to be EQUIVALENT is no reason: it has not failed, and arms as noisy decide nothing either.
+    """
+    checks = {
+        f"the baseline's context gain is {gain:.3f} nats and must exceed {floor:g}": gain > floor,
+        f"the harmful control is {harmful.value} and must be WORSE": harmful
+        in (Kind.WORSE_MATERIAL, Kind.WORSE_UNRESOLVED),
+        f"the baseline against itself is {same.value} and must be EQUIVALENT": same in ALIKE,
+    }
+    return tuple(reason for reason, holds in checks.items() if not holds)
+
+
+def turned(interval: Interval) -> Interval:
+    """Return the interval of the negated differences."""
+    return replace(interval, mean=-interval.mean, low=-interval.high, high=-interval.low)
+
+
+def _stopped(standing: Standing, n: int) -> tuple[Kind, tuple[str, ...]] | None:
+    if standing.invalid:
+        return Kind.INVALID, standing.invalid
+    if standing.vacuous:
+        return Kind.VACUOUS, standing.vacuous
+    if standing.diverged - standing.diverged_baseline >= DIVERGED:
+        counts = f"{standing.diverged} seeds of the arm diverged and {standing.diverged_baseline} of the baseline"
+        return Kind.UNSTABLE, (counts,)
+    if n < FEWEST:
+        return Kind.UNTESTABLE, (f"{n} paired seeds, and at least {FEWEST} are needed",)
+    return None
+
+
+def _needed(interval: Interval, margin: float, decisions: Collection[Kind]) -> int | None:
+    return seeds_needed(
+        interval.sd, interval.mean, margin, level=interval.level, decisions=decisions, fewest=interval.n + 1
+    )

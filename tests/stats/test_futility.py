@@ -1,0 +1,53 @@
+"""The chance of a decision at the last look: certain cases, and a plain simulation of the seeds to come."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bertlab.stats.claim import Expectation, deciding
+from bertlab.stats.futility import HOPELESS, decision_chance
+from bertlab.stats.rule import BY_INTERVAL, SETTLED, codes
+
+
+def test_a_clear_study_will_decide_and_a_hopeless_one_will_not() -> None:
+    rng = np.random.default_rng(0)
+    assert decision_chance([0.0, 0.01, -0.01, 0.02, -0.02], 10, 1.0, 0.9, rng) > 0.99
+    assert decision_chance([1.0, 1.5, 0.5, 1.2, 0.8], 10, 1.0, 0.9, rng) < 0.5
+    spread = decision_chance([0.9, -0.7, 1.9, -1.2, 0.4], 6, 1.0, 0.9442, rng)
+    assert spread < HOPELESS
+
+
+def test_differences_without_spread_are_certain() -> None:
+    assert decision_chance([0.5, 0.5, 0.5], 10, 1.0, 0.9, np.random.default_rng(0)) == 1.0
+
+
+@pytest.mark.parametrize(("d", "last"), [([0.2, 0.9, -0.3], 8), ([-0.4, 0.4], 5)])
+def test_the_chance_is_that_of_drawing_the_seeds_one_by_one(d: list[float], last: int) -> None:
+    rng, n = np.random.default_rng(3), len(d)
+    variance = np.var(d) * n / rng.chisquare(n - 1, (20_000, 1))
+    truth = rng.normal(np.mean(d), np.sqrt(variance / n))
+    study = np.hstack([np.tile(d, (20_000, 1)), rng.normal(truth, np.sqrt(variance), (20_000, last - n))])
+    half = stats.t.ppf(0.95, last - 1) * study.std(1, ddof=1) / np.sqrt(last)
+    settled = [BY_INTERVAL.index(each) for each in SETTLED]
+    decided = np.isin(codes(study.mean(1) - half, study.mean(1) + half, 1.0), settled)
+    assert decision_chance(d, last, 1.0, 0.9, rng) == pytest.approx(decided.mean(), abs=0.015)
+
+
+def test_what_counts_as_a_decision_depends_on_the_claim() -> None:
+    d = [0.9, 1.3, 0.6, 1.1]
+    worse, settled = (
+        decision_chance(d, 8, 1.0, 0.9, np.random.default_rng(1), decisions)
+        for decisions in (deciding(Expectation.WORSE), SETTLED)
+    )
+    assert worse > 0.95
+    assert settled < 0.4
+
+
+def test_one_seed_to_come_is_enough() -> None:
+    assert 0 < decision_chance([0.2, 0.4, -0.3], 4, 1.0, 0.9, np.random.default_rng(1)) < 1
+
+
+@pytest.mark.parametrize(("d", "last"), [([0.1], 5), ([0.1, 0.2, 0.3], 3)])
+def test_a_look_that_is_not_to_come_is_refused(d: list[float], last: int) -> None:
+    with pytest.raises(ValueError, match="one to come"):
+        decision_chance(d, last, 1.0, 0.9, np.random.default_rng(0))
