@@ -4,6 +4,7 @@ A multiply-add is two FLOPs; matrix products count, element-wise work does not (
 backward pass of one sequence are counted with one and with two predicted positions; a step is linear in both.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bertlab.batch import Batch
+from bertlab.model.count import part_of
+
+CONTAINERS = ("", "embedding", "blocks")  # their modules are the parts
 
 
 @dataclass(frozen=True)
@@ -46,3 +50,24 @@ def _count(model: nn.Module, length: int, predictions: int) -> int:
     model.train(training)
     model.zero_grad(set_to_none=True)
     return int(counter.get_total_flops())
+
+
+def forward_flops(model: nn.Module, batch: Batch) -> dict[str, int]:
+    """Count the FLOPs of one forward pass by part; leaves the model as it was.
+
+    Products that stand in no part's own code, such as scores of positions with each other, are `between parts`.
+    """
+    training = model.training
+    model.eval()
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        model(batch)
+    model.train(training)
+    found = Counter[str]()
+    for path, flops in counter.get_flop_counts().items():
+        inside = path.partition(".")[2]  # without the name of the model
+        part = part_of(inside)
+        if part not in CONTAINERS and part != part_of(inside.rpartition(".")[0]):
+            found[part] += sum(flops.values())
+    if between := counter.get_total_flops() - found.total():
+        found["between parts"] = between
+    return dict(found)

@@ -1,0 +1,37 @@
+"""Write the page of facts: `python -m bertlab.facts [out=FOLDER] [measure=true]`.
+
+Facts are claims about BERT that the code itself decides: counts, equalities, leaks. Each is computed anew from small
+models; a test asserts its numbers. The page is FOLDER/facts.md.
+  out=FOLDER     reports by default
+  measure=true   time heads again first, a few minutes, into FOLDER/facts/head_cost.csv; else the page is made of that
+"""
+
+from pathlib import Path
+
+from bertlab.arguments import parse
+from bertlab.errors import InputError
+from bertlab.explain import one_line_errors
+
+
+def main() -> None:
+    """Enter from the command line."""
+    with one_line_errors():
+        arguments = parse({"out": "reports", "measure": "false"}, __doc__)
+        if arguments["measure"] not in ("true", "false"):
+            raise InputError(f"measure must be true or false, got {arguments['measure']}; choose one")
+        print(write(Path(arguments["out"]), again=arguments["measure"] == "true"))  # noqa: T201
+
+
+def write(folder: Path, *, again: bool) -> Path:
+    """Write the page, after measuring times if `again`, and return its path."""
+    from bertlab.facts import measure, page
+
+    if again:
+        path, text = folder / measure.FILE, measure.text(measure.measure())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return page.write(folder, measure.read(folder))
+
+
+if __name__ == "__main__":
+    main()
