@@ -1,5 +1,8 @@
 """Batches: batch t of a run is a pure function of (seed, t), so that resuming needs nothing but the step.
 
+Sequences are cut, assembled and masked with [CLS] in front of them. An arm without [CLS] gets the same batches with
+that token taken out and one more [PAD] behind: it differs from an arm with [CLS] in that token and in nothing else.
+
 Legend: B sequences, L length, M predicted positions.
 """
 
@@ -10,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from bertlab.data.store import Ints, Tokens
 from bertlab.errors import InputError, whole_number
@@ -45,10 +49,13 @@ class Form:
 
     size: int
     length: int
+    cls: bool = True  # whether a sequence starts with [CLS]
 
     def __post_init__(self) -> None:
         whole_number("batch.size", self.size, 1)
         whole_number("batch.length", self.length, 8)
+        if not isinstance(self.cls, bool):
+            raise InputError(f"batch.cls must be true or false, got {self.cls}; choose one")
 
     @property
     def tokens(self) -> int:
@@ -93,6 +100,16 @@ def corrupted(ids_BL: Ints, segments_BL: Ints, pair_B: Ints, masked: Masked) -> 
     )
 
 
+def without_cls(batch: Batch) -> Batch:
+    """Return the batch without its first column, in which nothing may be predicted, and with a last one of [PAD]."""
+    assert not bool((batch.position_M % batch.ids_BL.shape[1] == 0).any())
+    ids_BL = pad(batch.ids_BL[:, 1:], (0, 1), value=PAD)
+    segments_BL = pad(batch.segments_BL[:, 1:], (0, 1))
+    return replace(
+        batch, ids_BL=ids_BL, segments_BL=segments_BL, real_BL=ids_BL != PAD, position_M=batch.position_M - 1
+    )
+
+
 class Batches:
     """The training batches of one seed, for a run of `steps`: `batches(t)` for any step t, in any order."""
 
@@ -125,7 +142,8 @@ class Batches:
         ids_BL, segments_BL = assemble(self._tokens, examples, rows, self._form.length)
         moment = Moment(self._streams, step, min(step / max(self._steps - 1, 1), 1), epoch, rows)
         masked = self._mask(ids_BL, self._vocabulary, moment)
-        return corrupted(ids_BL, segments_BL, examples.label[rows], masked)
+        batch = corrupted(ids_BL, segments_BL, examples.label[rows], masked)
+        return batch if self._form.cls else without_cls(batch)
 
     def _make_epoch(self, epoch: int) -> tuple[Examples, Ints]:
         copy = epoch % self._mask.copies if isinstance(self._mask, Copied) else epoch

@@ -14,13 +14,16 @@ from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
 from bertlab.errors import InputError, whole_number
 from bertlab.evaluation.score import Evaluation
+from bertlab.evaluation.sequences import Reading
 from bertlab.mask import Ahead
 from bertlab.model.bert import Bert
+from bertlab.model.combination import check_cls
 from bertlab.model.flops import count_flops
 from bertlab.model.init import initialise
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS
 from bertlab.tracking.identity import describe
+from bertlab.tracking.stored import TOKENIZER, keep
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder, plan
 
@@ -40,8 +43,9 @@ class Job:
     batches: Batches
 
     def build_model(self) -> Bert:
-        """Return the model, its weights not yet set."""
-        model: Bert = self.parts.model(self.store.vocabulary.size, self.form.length)
+        """Return the model, its weights not yet set; it reads the longest text that is trained or evaluated on."""
+        longest = self.parts.evaluation.longest or self.form.length
+        model: Bert = self.parts.model(self.store.vocabulary.size, longest)
         return model
 
     def check(self) -> None:
@@ -49,6 +53,8 @@ class Job:
         self.parts.objective.check(self.batches(0))
         with torch.device("meta"):  # without memory
             model = self.build_model()
+        if not self.form.cls:
+            check_cls(model.embedding, model.pooling)
         self.parts.optimizer(model)
         if isinstance(self.parts.mask, Ahead) and looks_ahead(self.build_model(), self.batches(0)):
             raise InputError(
@@ -61,11 +67,12 @@ class Job:
 def prepare_job(config: Mapping[str, Any]) -> Job:
     """Build the parts and open the data. Raises InputError for whatever in the configuration cannot run."""
     parts = build_parts(config)
-    form = Form(**section(config, "batch", "size", "length"))
-    streams = Streams(whole_number("seed", config.get("seed"), 0))
+    form = Form(**section(config, "batch", "size", "length", "cls"))
+    streams = Streams(whole_number("seed", config.get("seed"), 0), config.get("redraw"))
     steps = count_steps(section(config, "budget", "tokens")["tokens"], form.tokens)
     store = prepare(parts.data, parts.tokenizer)
-    evaluation = parts.evaluation.prepare(store, parts.data, form.length)
+    reading = Reading(form.cls, parts.mask.ahead if isinstance(parts.mask, Ahead) else 0)
+    evaluation = replace(parts.evaluation.prepare(store, parts.data, form.length), reading=reading)
     batches = Batches(store.splits["train"], store.vocabulary, parts.pairs, parts.mask, form, streams, steps)
     return Job(parts, form, streams, steps, store, evaluation, batches)
 
@@ -94,7 +101,7 @@ def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[
     model = job.build_model()
     initialise(model, job.streams)
     module = Pretraining(model, job.parts.objective, job.parts.optimizer, job.parts.schedule, job.steps, job.streams)
-    evaluate_at = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length)
+    evaluate_at = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, job.evaluation.last_passes)
     description = describe(config, chosen, overrides, job.store)
     log.info("%s: %s parameters, %s steps", description.name, f"{_size(model):,}", f"{job.steps:,}")
     with tracking.run(description) as run:
@@ -104,16 +111,22 @@ def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[
         if recorder.diverged:
             run.tag("bertlab.diverged", "true")
         else:
-            run.log(job.steps, {f"eval/{name}": value for name, value in job.evaluation.score_grid(model).items()})
+            run.log(job.steps, {f"eval/{name}": value for name, value in job.evaluation.score_last(model).items()})
+            if tracking.weights:
+                keep(run, model, job.store.folder / TOKENIZER, length=model.shape.length)
 
 
 @torch.no_grad()
 def looks_ahead(model: Bert, batch: Batch) -> bool:
-    """Tell whether states of the first half of the positions change with the tokens of the second half."""
-    middle = batch.ids_BL.shape[1] // 2
-    other_BL = batch.ids_BL.clone()
-    other_BL[:, middle:] = CLS
-    one, other = (model.eval().encode(seen)[:, :middle] for seen in (batch, replace(batch, ids_BL=other_BL)))
+    """Tell whether, up to the middle predicted position of a row, states change with the tokens behind it."""
+    length = batch.ids_BL.shape[1]
+    other_BL, early = batch.ids_BL.clone(), torch.zeros(batch.ids_BL.shape, dtype=torch.bool)
+    for row, ids_L in enumerate(other_BL):
+        column = batch.position_M[batch.position_M // length == row] % length
+        if len(column):
+            early[row, column[column <= column.median()]] = True
+            ids_L[column.median() + 1 :] = CLS
+    one, other = (model.eval().encode(seen)[early] for seen in (batch, replace(batch, ids_BL=other_BL)))
     return not torch.allclose(one, other, rtol=0, atol=1e-5)
 
 

@@ -4,8 +4,7 @@ Streams are independent of each other and of call order, so that arms which shar
 same meaning in both (common random numbers), and a resumed run needs nothing but its step. Generators are counter-based
 (Philox; Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), keyed by a SHA-256 of the three parts.
 
-Names in use: `init/<parameter name>`, `order`, `pairs`, `mask.position`, `mask.kind`, `mask.replacement`, `mask.span`,
-`mask.noise`, `dropout`; fixed masks put the example behind the name of the stream.
+A name may go on behind a `/`: `init/<parameter name>`; fixed masks put the example there.
 """
 
 import hashlib
@@ -13,12 +12,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bertlab.errors import InputError
+
+MASK_NAMES = ("mask.position", "mask.kind", "mask.replacement", "mask.span", "mask.noise")
+NAMES = ("init", "order", "pairs", "dropout", "mask", *MASK_NAMES)
+
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """All random streams of one seed."""
+    """All random streams of one seed.
+
+    `redraw` is one of NAMES, all streams of which are drawn anew while every other one keeps its draws: an A/A control,
+    which must come out equivalent to the arm without it.
+    """
 
     seed: int
+    redraw: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.redraw is not None and self.redraw not in NAMES:
+            raise InputError(f"redraw must be null or one of {', '.join(NAMES)}, got {self.redraw}; choose one")
 
     def generator(self, name: str, counter: int = 0) -> np.random.Generator:
         """Return the generator of stream `name` at `counter` (a step or an epoch); equal arguments, equal draws."""
@@ -29,4 +42,5 @@ class Streams:
         return int.from_bytes(self._hash(name, counter)[16:24]) >> 1
 
     def _hash(self, name: str, counter: int) -> bytes:
-        return hashlib.sha256(f"{self.seed}/{name}/{counter}".encode()).digest()
+        anew = self.redraw is not None and f"{name}/".startswith((f"{self.redraw}/", f"{self.redraw}."))
+        return hashlib.sha256(f"{self.seed}/{name}/{counter}{'/anew' if anew else ''}".encode()).digest()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bertlab.batch import Batch, Batches, Form, assemble
+from bertlab.batch import Batch, Batches, Form, assemble, without_cls
 from bertlab.data.store import Tokens, TokenStore
 from bertlab.errors import InputError
 from bertlab.mask import MaskPolicy, Moment
@@ -227,6 +227,41 @@ def test_arms_that_differ_in_the_pairs_share_their_mask_draws(store: TokenStore)
     assert torch.equal(*hidden)
 
 
+@pytest.mark.parametrize("maker", MAKERS)
+def test_without_cls_a_batch_is_the_same_but_for_that_token(store: TokenStore, maker: str) -> None:
+    for step in (0, 5, 299):
+        one = batches(store, MAKERS[maker], form=Form(7, 29))(step)
+        other = batches(store, MAKERS[maker], form=Form(7, 29, cls=False))(step)
+        assert other.ids_BL.shape == (7, 29)
+        assert torch.equal(other.ids_BL[:, :-1], one.ids_BL[:, 1:])
+        assert (other.ids_BL[:, -1] == PAD).all()
+        assert torch.equal(other.segments_BL[:, :-1], one.segments_BL[:, 1:])
+        assert other.real_BL is not None
+        assert torch.equal(other.real_BL, other.ids_BL != PAD)
+        assert torch.equal(other.target_M, one.target_M)
+        assert torch.equal(original(other)[:, :-1], original(one)[:, 1:]), "positions moved with the tokens"
+        assert torch.equal(other.pair_B, one.pair_B)
+
+
+def test_without_cls_by_hand() -> None:
+    batch = Batch(
+        ids_BL=torch.tensor([[CLS, MASK, 12, SEP], [CLS, 21, MASK, SEP]]),
+        segments_BL=torch.tensor([[0, 0, 0, 0], [0, 0, 1, 1]]),
+        real_BL=None,
+        position_M=torch.tensor([1, 6]),
+        target_M=torch.tensor([11, 22]),
+        pair_B=torch.tensor([0, 1]),
+        has_pairs=True,
+    )
+    headless = without_cls(batch)
+    assert headless.ids_BL.tolist() == [[MASK, 12, SEP, PAD], [21, MASK, SEP, PAD]]
+    assert headless.segments_BL.tolist() == [[0, 0, 0, 0], [0, 1, 1, 0]]
+    assert headless.real_BL is not None
+    assert headless.real_BL.tolist() == [[True, True, True, False]] * 2
+    assert headless.position_M.tolist() == [0, 5]
+    assert headless.target_M.tolist() == [11, 22]
+
+
 def test_moving_a_batch_keeps_its_values(store: TokenStore) -> None:
     for maker in MAKERS.values():
         batch = batches(store, maker)(0)
@@ -255,6 +290,12 @@ def test_impossible_forms_are_refused(size: Any, length: Any, line: str) -> None
     with pytest.raises(InputError) as caught:
         Form(size, length)
     assert str(caught.value) == line
+
+
+def test_a_form_has_cls_or_not() -> None:
+    with pytest.raises(InputError) as caught:
+        Form(7, 29, cls=1)  # type: ignore[arg-type]
+    assert str(caught.value) == "batch.cls must be true or false, got 1; choose one"
 
 
 def test_the_progress_of_a_run_is_0_at_its_first_step_and_1_at_its_last(store: TokenStore) -> None:

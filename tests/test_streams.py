@@ -1,8 +1,13 @@
+import re
 from itertools import product
 
 import numpy as np
+import pytest
 import torch
 
+from bertlab.compose import PACKAGE
+from bertlab.errors import InputError
+from bertlab.streams import NAMES as KNOWN
 from bertlab.streams import Streams
 
 NAMES = ("order", "pairs", "mask.position", "mask.kind", "mask.replacement", "dropout", "init/token.weight")
@@ -58,6 +63,60 @@ def test_integers_are_seeds_that_torch_takes() -> None:
     assert max(drawn) > 2**61, "63 bits are used"
     generator = torch.Generator()
     assert all(generator.manual_seed(integer).initial_seed() == integer for integer in drawn)
+
+
+@pytest.mark.parametrize(
+    ("redraw", "anew"),
+    [
+        (None, set()),
+        ("order", {"order"}),
+        ("init", {"init/token.weight"}),
+        ("mask.kind", {"mask.kind"}),
+        ("mask", {"mask.position", "mask.kind", "mask.replacement"}),
+        ("mask.span", set()),
+    ],
+)
+def test_a_redrawn_stream_is_drawn_anew_and_every_other_keeps_its_draws(redraw: str | None, anew: set[str]) -> None:
+    for seed, name, counter in KEYS:
+        plain, redrawn = Streams(seed), Streams(seed, redraw)
+        assert (plain.integer(name, counter) != redrawn.integer(name, counter)) == (name in anew)
+        draws = [streams.generator(name, counter).random(3).tolist() for streams in (plain, redrawn)]
+        assert (draws[0] != draws[1]) == (name in anew)
+
+
+def test_fixed_masks_are_redrawn_with_the_stream_that_they_belong_to() -> None:
+    name = "mask.position/12"
+    assert Streams(0, "mask.position").integer(name) != Streams(0).integer(name) == Streams(0, "pairs").integer(name)
+
+
+def test_redrawn_streams_are_streams_of_their_own() -> None:
+    integers = [
+        Streams(seed, redraw).integer(name, counter)
+        for seed, name, counter in KEYS
+        for redraw in (None, "mask", "order", "init")
+    ]
+    redrawn = sum(not name.startswith(("pairs", "dropout")) for _, name, _ in KEYS)
+    assert len(set(integers)) == len(KEYS) + redrawn
+
+
+def test_what_can_be_redrawn_is_what_the_code_draws() -> None:
+    rooms = [
+        PACKAGE / "batch.py",
+        *(path for room in ("mask", "model", "train") for path in (PACKAGE / room).glob("*.py")),
+    ]
+    names = re.compile(r"""(?:generator\(|integer\(|draw\(|streams, )f?"([a-z.]+)""")
+    drawn = {name for path in rooms for name in names.findall(path.read_text())}
+    assert drawn == set(KNOWN) - {"mask"}
+
+
+@pytest.mark.parametrize("redraw", ["weather", "", "init/token.weight", 3])
+def test_an_unknown_stream_is_refused(redraw: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Streams(0, redraw)
+    assert str(caught.value) == (
+        "redraw must be null or one of init, order, pairs, dropout, mask, mask.position, mask.kind, mask.replacement, "
+        f"mask.span, mask.noise, got {redraw}; choose one"
+    )
 
 
 def test_known_values() -> None:

@@ -2,8 +2,10 @@
 
 Hidden tokens become [MASK], all of them, at one rate that runs are judged by and at a small grid of others; they are
 nested across rates. They are hidden in single segments of one document, a form that every arm can read, however its own
-examples are cut; pairs are judged by themselves, on text without any mask. Drawn once for a corpus and stored; neither
-the draw nor the store depends on a run's seed.
+examples are cut; pairs are judged by themselves, on text without any mask. At the end of a run the same tokens are also
+corrupted as BERT's training corrupts them, a sample of tokens is hidden one at a time, and texts longer than those of
+training may be scored by position. Drawn once for a corpus and stored; neither the draw nor the store depends on a
+run's seed.
 """
 
 from collections.abc import Sequence
@@ -19,52 +21,81 @@ from bertlab.data.store import Ints, TokenStore
 from bertlab.errors import InputError, closed_interval, open_interval, whole_number
 from bertlab.evaluation.floor import Oracle, follows, hidden_log_prob
 from bertlab.evaluation.score import Evaluation, read_evaluation
+from bertlab.mask.corrupt import Masked, maskable
 from bertlab.mask.token import TokenMask
 from bertlab.pairs import FOLLOWS, NO_PAIR, PairMaker
 from bertlab.streams import Streams
+from bertlab.tokenizer import PAD
 
 STREAMS = Streams(20181011)  # the day BERT appeared; evaluation never depends on a run's seed
-VERSION = "evaluation-1"  # change it whenever the same settings would give other sequences or masks
+VERSION = "evaluation-3"  # change it whenever the same settings would give other sequences or masks
+ONLY_MASKS, BERT_SPLIT = (1.0, 0.0, 0.0), (0.8, 0.1, 0.1)  # [MASK], random, kept; Devlin et al. 2018
+FEWEST = 16  # full texts of the longest length; fewer would say little about single positions
 
 
 class Common:
     """Settings of the common evaluation."""
 
     def __init__(
-        self, *, text: PairMaker, pairs: PairMaker, sequences: int, rate: float, grid: Sequence[float], share: float
+        self,
+        *,
+        text: PairMaker,
+        pairs: PairMaker,
+        sequences: int,
+        rate: float,
+        grid: Sequence[float],
+        pseudo: int,
+        longest: int | None,
+        share: float,
     ) -> None:
         self.text, self.pairs = text, pairs
         self.sequences = whole_number("evaluation.sequences", sequences, 1)
         self.rate = open_interval("evaluation.rate", rate, 0, 1)
         self.rates = sorted({rate, *(open_interval("evaluation.grid", other, 0, 1) for other in grid)})
+        self.pseudo = whole_number("evaluation.pseudo", pseudo, 0)
+        self.longest = None if longest is None else whole_number("evaluation.longest", longest, 1)
         self.share = closed_interval("evaluation.share", share, 0, 1)
 
-    def steps(self, total: int, batch_tokens: int, length: int) -> list[int]:
+    def steps(self, total: int, batch_tokens: int, length: int, last_passes: float) -> list[int]:
         """Return the steps (counted from 1) to evaluate after: the last, and as many before as the share allows.
 
-        A forward pass costs about a third of a training step. Points are evenly spaced in log(tokens) from 5 % on.
+        A forward pass costs about a third of a training step; `last_passes` over the text are kept for the end. Points
+        are evenly spaced in log(tokens) from 5 % on.
         """
         pass_cost = self.sequences * length / 3
-        affordable = self.share * total * batch_tokens / pass_cost - len(self.rates)
+        affordable = self.share * total * batch_tokens / pass_cost - last_passes
         points = max(int(affordable / 2), 1)  # a point takes two passes: hidden tokens and pairs
         return sorted({round(step) for step in np.geomspace(total, max(0.05 * total, 1), points)})
 
     def prepare(self, store: TokenStore, corpus: Corpus, length: int) -> Evaluation:
         """Return the evaluation of a corpus at a length, stored or drawn now. Raises InputError for too little text."""
+        if self.longest is not None and self.longest <= length:
+            raise InputError(
+                f"evaluation.longest must be null or more than batch.length {length}, got {self.longest}; "
+                f"choose for example {2 * length}"
+            )
         makers = [(type(maker).__name__, vars(maker)) for maker in (self.text, self.pairs)]
-        key = digest(VERSION, corpus.key(), store.fingerprint, makers, self.sequences, self.rates, length)
+        settings = [makers, self.sequences, self.rate, self.rates, self.pseudo, self.longest, length]
+        key = digest(VERSION, corpus.key(), store.fingerprint, settings)
         folder = cached("evaluations", key, lambda folder: self._draw(folder, store, corpus, length))
         return read_evaluation(folder, store, self.rate)
 
     def _draw(self, folder: Path, store: TokenStore, corpus: Corpus, length: int) -> None:
         ids_NL, segments_NL, _ = self._sequences(self.text, store, length)
         arrays = {"ids_NL": ids_NL, "segments_NL": segments_NL}
+        hideable_NL = self._hideable(ids_NL, segments_NL)
         for rate in self.rates:
-            hidden_M = hide(ids_NL, rate, store)
+            hidden_M = hide(hideable_NL, rate, store).position_M
             arrays[f"hidden_{rate}"] = hidden_M
             if isinstance(corpus, Oracle):
                 log_prob_M = hidden_log_prob(corpus, store, ids_NL, segments_NL, hidden_M)
                 arrays[f"floor_{rate}"] = -log_prob_M.mean(keepdims=True)
+        split = hide(hideable_NL, self.rate, store, BERT_SPLIT)
+        arrays["split_M"] = split.ids_BL.reshape(-1)[split.position_M]
+        tokens_M = np.flatnonzero(maskable(hideable_NL, store.vocabulary))
+        arrays["pseudo_M"] = np.sort(STREAMS.generator("pseudo").permutation(tokens_M)[: self.pseudo])
+        if self.longest is not None:
+            arrays |= self._long(store, self.longest)
         ids_NL, segments_NL, label_N = self._sequences(self.pairs, store, length)
         arrays |= {"pair_ids_NL": ids_NL, "pair_segments_NL": segments_NL, "pair_N": label_N}
         if isinstance(corpus, Oracle) and (label_N != NO_PAIR).all():
@@ -72,20 +103,43 @@ class Common:
             arrays["pair_floor"] = right_N.mean(keepdims=True)
         np.savez(folder / "evaluation.npz", **arrays)  # type: ignore[arg-type]
 
-    def _sequences(self, maker: PairMaker, store: TokenStore, length: int) -> tuple[Ints, Ints, Ints]:
+    def _hideable(self, ids_NL: Ints, segments_NL: Ints) -> Ints:
+        """Return the ids with nothing to hide in segment A where B answers it, as in translation."""
+        return np.where(segments_NL == 1, ids_NL, PAD) if getattr(self.text, "answers", False) else ids_NL
+
+    def _long(self, store: TokenStore, longest: int) -> dict[str, Ints]:
+        """Draw texts that fill the longest length, so that every position is seen in the same ones."""
+        ids_NL, segments_NL, _ = self._sequences(self.text, store, longest, full=True)
+        if len(ids_NL) < (fewest := min(FEWEST, self.sequences)):
+            raise InputError(
+                f"evaluation.longest {longest} needs {fewest} held-out texts that long, got {len(ids_NL)}; "
+                "add long documents or choose a smaller evaluation.longest"
+            )
+        hidden_M = hide(self._hideable(ids_NL, segments_NL), self.rate, store).position_M
+        return {"long_ids_NL": ids_NL, "long_segments_NL": segments_NL, "long_M": hidden_M}
+
+    def _sequences(
+        self, maker: PairMaker, store: TokenStore, length: int, *, full: bool = False
+    ) -> tuple[Ints, Ints, Ints]:
+        """Draw sequences, at most as many as are asked for: any, or only those without padding."""
         tokens = store.splits["valid"]
         examples = maker(tokens, length, STREAMS.generator("pairs"))
-        rows = STREAMS.generator("order").permutation(len(examples))[: self.sequences]
+        rows = STREAMS.generator("order").permutation(len(examples))
+        if full:
+            rows = rows[(assemble(tokens, examples, rows, length)[0] != PAD).all(1)]
+        rows = rows[: self.sequences]
         return *assemble(tokens, examples, rows, length), examples.label[rows]
 
 
-def hide(ids_NL: Ints, rate: float, store: TokenStore) -> Ints:
-    """Return the flat positions to hide, ascending. Raises InputError when there are none."""
-    mask = TokenMask(rate=rate, split=(1, 0, 0))
-    hidden_M = mask(ids_NL, store.vocabulary, partial(STREAMS.generator, counter=0)).position_M
-    if len(hidden_M) == 0:
-        real = int((ids_NL >= store.vocabulary.first_real).sum())
+def hide(ids_NL: Ints, rate: float, store: TokenStore, split: Sequence[float] = ONLY_MASKS) -> Masked:
+    """Return the corrupted copy and the flat positions that it hides, the same ones in every split.
+
+    Raises InputError when there are none.
+    """
+    masked = TokenMask(rate=rate, split=split)(ids_NL, store.vocabulary, partial(STREAMS.generator, counter=0))
+    if len(masked.position_M) == 0:
+        real = int(maskable(ids_NL, store.vocabulary).sum())
         raise InputError(
             f"evaluation.rate {rate:g} hides none of {real} held-out tokens; add text or choose a higher rate"
         )
-    return hidden_M
+    return masked

@@ -1,57 +1,55 @@
-"""Scoring a model on stored sequences: loss and accuracy at hidden positions beside the unigram loss there, and pairs.
+"""Scoring a model on stored sequences. This is the list of all measures; runs log them as `eval/<name>`.
 
-The unigram loss takes each token's share of the training split as its probability. *Context gain* = unigram loss minus
-the model's loss: what the model makes of the context. Where the corpus knows its Bayes-optimal loss, *captured* is the
-context gain as a share of what can be gained.
+At every point of a curve, at the rate that runs are judged by:
 
-Legend: N sequences, B of them in a chunk, L length, M hidden positions.
+    mlm_loss, mlm_accuracy          of the hidden tokens: mean loss in nats, share of right first guesses
+    unigram_loss                    of a model that knows only each token's share of the training split
+    context_gain                    unigram_loss - mlm_loss: what the model makes of the context
+    bayes_loss, captured            the lowest loss that is possible, where the corpus knows it, and the context gain as
+                                    a share of what can be gained; of gaps only, not of arms that predict ahead
+    pair_loss, pair_accuracy        of the pairs, on text without any mask, where there are pairs
+    bayes_pair_accuracy             the highest that is possible, where the corpus knows it
+
+At the end of a run:
+
+    mlm_loss.rate_<rate>            at each rate of the grid, the main one included
+    mlm_loss.split_80_10_10         at the main rate, with 10 % of the hidden tokens random and 10 % kept in place
+    visible_accuracy                at the places of the main rate with nothing hidden: is the token that is seen named?
+    pseudo_loss, pseudo_accuracy    of a sample of tokens hidden one at a time (Salazar et al. 2020, arXiv:1910.14659)
+    mlm_loss.batch_statistics       at the main rate, where norms take statistics over tokens: with those of the
+                                    evaluated chunks (of 64 sequences) in place of the running ones
+    mlm_loss.position_<from>_<to>   of longer texts than the run is trained on, by column, [CLS] being column 0; the
+                                    first bucket is the trained length
+
+All arms predict the same tokens (see `sequences.py` for what an arm is given of the text). Arms that predict ahead are
+given nothing but plain text: they have no `split_80_10_10` and, as they name another token, no `visible_accuracy`.
+
+Legend: M hidden positions, V vocabulary.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from bertlab.batch import Batch, corrupted
+from bertlab.batch import Batch
 from bertlab.data.store import Ints, TokenStore
-from bertlab.mask import Masked
+from bertlab.evaluation.sequences import BERT, NOWHERE, Reading, Sequences
+from bertlab.model.norm import batch_statistics, over_tokens
 from bertlab.pairs import NO_PAIR
-from bertlab.tokenizer import MASK
 
-CHUNK = 64  # sequences scored at once
-NOWHERE = np.empty(0, np.int64)
-
-
-@dataclass(frozen=True)
-class Sequences:
-    """Assembled held-out sequences; `label_N` is all NO_PAIR where they hold one segment."""
-
-    ids_NL: Ints
-    segments_NL: Ints
-    label_N: Ints
-
-    def batches(self, hidden_M: Ints) -> Iterator[Batch]:
-        """Yield the sequences in chunks, with the tokens at the flat positions `hidden_M` replaced by [MASK]."""
-        length = self.ids_NL.shape[1]
-        for start in range(0, len(self.ids_NL), CHUNK):
-            chunk = slice(start, start + CHUNK)
-            ids_BL = self.ids_NL[chunk]
-            first, last = np.searchsorted(hidden_M, [start * length, start * length + ids_BL.size])
-            position_M = hidden_M[first:last] - start * length
-            hidden_BL = ids_BL.copy()
-            hidden_BL.reshape(-1)[position_M] = MASK
-            masked = Masked(hidden_BL, position_M, ids_BL.reshape(-1)[position_M])
-            yield corrupted(ids_BL, self.segments_NL[chunk], self.label_N[chunk], masked)
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The stored yardstick of one corpus, ready to score models."""
+    """The stored yardstick of one corpus, ready to score models of one arm."""
 
     text: Sequences
     pairs: Sequences
@@ -60,30 +58,80 @@ class Evaluation:
     floor: Mapping[float, float]  # rate -> Bayes-optimal loss in nats; empty where the corpus does not know it
     pair_floor: float | None  # Bayes-optimal pair accuracy, likewise
     rate: float  # the one that runs are judged by
+    split_M: Ints  # what stands at the hidden positions of that rate once 80-10-10 is drawn
+    pseudo_M: Ints  # flat positions in `text` to hide one at a time
+    long: Sequences | None  # longer texts, or none
+    long_M: Ints  # flat positions hidden there, at the main rate
+    reading: Reading = BERT
 
     def score(self, model: nn.Module) -> dict[str, float]:
         """Return the measures at the main rate: losses in nats, accuracies as shares; pairs where there are any."""
         with _evaluating(model):
-            loss, accuracy = self._mlm(model, self.rate)
+            loss, accuracy = self._mlm(model)
             measures = {"mlm_loss": loss, "mlm_accuracy": accuracy} | self._against(loss)
             return measures | (self._pairs(model) if (self.pairs.label_N != NO_PAIR).any() else {})
+
+    def score_last(self, model: nn.Module) -> dict[str, float]:
+        """Return what is measured once, at the end of a run; the model is left as it was."""
+        with _evaluating(model):
+            measures = self.score_grid(model) | self._given(model) | self._pseudo(model) | self._by_position(model)
+            if over_tokens(model):
+                with batch_statistics(model):
+                    measures["mlm_loss.batch_statistics"] = self._mlm(model)[0]
+            return measures
 
     def score_grid(self, model: nn.Module) -> dict[str, float]:
         """Return `mlm_loss.rate_<rate>` in nats for every rate, the main one included."""
         with _evaluating(model):
             return {f"mlm_loss.rate_{rate:g}": self._mlm(model, rate)[0] for rate in sorted(self.hidden)}
 
-    def _mlm(self, model: nn.Module, rate: float) -> tuple[float, float]:
-        totals = torch.zeros(2, dtype=torch.float64)
-        for batch in self.text.batches(self.hidden[rate]):
-            there = batch.to(_device(model))
-            totals += _totals(model(there).mlm_MV.float(), there.target_M)
-        loss, hits = (totals / len(self.hidden[rate])).tolist()
-        return loss, hits
+    @property
+    def last_passes(self) -> float:
+        """What `score_last` costs at most, in forward passes over the text by tokens.
+
+        The same for every arm, so that the curves of all have their points at the same steps.
+        """
+        tokens = len(self.pseudo_M) * self.text.ids_NL.shape[1] + (0 if self.long is None else self.long.ids_NL.size)
+        return len(self.hidden) + 3 + float(tokens / self.text.ids_NL.size)  # 80-10-10, visible, batch statistics
+
+    def _mlm(self, model: nn.Module, rate: float | None = None, given_M: Ints | None = None) -> tuple[float, float]:
+        hidden_M = self.hidden[self.rate if rate is None else rate]
+        loss_M, hit_M = _predict(model, self.text.batches(hidden_M, given_M, self.reading))
+        return float(loss_M.mean()), float(hit_M.mean())
+
+    def _given(self, model: nn.Module) -> dict[str, float]:
+        """Measure what becomes of the hidden tokens where something else than [MASK] stands there."""
+        if self.reading.ahead:
+            return {}
+        original_M = self.text.ids_NL.reshape(-1)[self.hidden[self.rate]]
+        return {
+            "mlm_loss.split_80_10_10": self._mlm(model, given_M=self.split_M)[0],
+            "visible_accuracy": self._mlm(model, given_M=original_M)[1],
+        }
+
+    def _pseudo(self, model: nn.Module) -> dict[str, float]:
+        if not len(self.pseudo_M):
+            return {}
+        copies, hidden_M = self.text.one_at_a_time(self.pseudo_M)
+        loss_M, hit_M = _predict(model, copies.batches(hidden_M, reading=self.reading))
+        return {"pseudo_loss": float(loss_M.mean()), "pseudo_accuracy": float(hit_M.mean())}
+
+    def _by_position(self, model: nn.Module) -> dict[str, float]:
+        if self.long is None:
+            return {}
+        loss_M, _ = _predict(model, self.long.batches(self.long_M, reading=self.reading))
+        trained, longest = self.text.ids_NL.shape[1], self.long.ids_NL.shape[1]
+        bucket_M = self.long_M % longest // trained
+        return {
+            f"mlm_loss.position_{bucket * trained}_{min((bucket + 1) * trained, longest) - 1}": float(
+                loss_M[bucket_M == bucket].mean()
+            )
+            for bucket in np.unique(bucket_M).tolist()
+        }
 
     def _pairs(self, model: nn.Module) -> dict[str, float]:
         totals = torch.zeros(2, dtype=torch.float64)
-        for batch in self.pairs.batches(NOWHERE):
+        for batch in self.pairs.batches(NOWHERE, reading=self.reading):
             there = batch.to(_device(model))
             totals += _totals(model(there).pair_B2.float(), there.pair_B)
         loss, hits = (totals / int((self.pairs.label_N != NO_PAIR).sum())).tolist()
@@ -93,7 +141,8 @@ class Evaluation:
     def _against(self, loss: float) -> dict[str, float]:
         unigram = self.unigram_loss[self.rate]
         measures = {"unigram_loss": unigram, "context_gain": unigram - loss}
-        if (best := self.floor.get(self.rate)) is not None:
+        best = None if self.reading.ahead else self.floor.get(self.rate)  # which hides what an arm ahead is given
+        if best is not None:
             measures |= {"bayes_loss": best, "captured": (unigram - loss) / (unigram - best)}
         return measures
 
@@ -102,18 +151,40 @@ def read_evaluation(folder: Path, store: TokenStore, rate: float) -> Evaluation:
     """Load the stored yardstick."""
     with np.load(folder / "evaluation.npz") as stored:
         arrays = {name: stored[name] for name in stored}
-    text = Sequences(arrays["ids_NL"], arrays["segments_NL"], np.full(len(arrays["ids_NL"]), NO_PAIR))
-    pairs = Sequences(arrays["pair_ids_NL"], arrays["pair_segments_NL"], arrays["pair_N"])
-    hidden = _by_rate(arrays, "hidden_")
+    text, hidden = _single(arrays["ids_NL"], arrays["segments_NL"]), _by_rate(arrays, "hidden_")
     targets = {rate: text.ids_NL.reshape(-1)[hidden_M] for rate, hidden_M in hidden.items()}
-    unigram_loss = {rate: -float(store.unigram[target_M].mean()) for rate, target_M in targets.items()}
-    floor = {rate: float(loss[0]) for rate, loss in _by_rate(arrays, "floor_").items()}
-    pair_floor = float(arrays["pair_floor"][0]) if "pair_floor" in arrays else None
-    return Evaluation(text, pairs, hidden, unigram_loss, floor, pair_floor, rate)
+    return Evaluation(
+        text=text,
+        pairs=Sequences(arrays["pair_ids_NL"], arrays["pair_segments_NL"], arrays["pair_N"]),
+        hidden=hidden,
+        unigram_loss={rate: -float(store.unigram[target_M].mean()) for rate, target_M in targets.items()},
+        floor={rate: float(loss[0]) for rate, loss in _by_rate(arrays, "floor_").items()},
+        pair_floor=float(arrays["pair_floor"][0]) if "pair_floor" in arrays else None,
+        rate=rate,
+        split_M=arrays["split_M"],
+        pseudo_M=arrays["pseudo_M"],
+        long=_single(arrays["long_ids_NL"], arrays["long_segments_NL"]) if "long_M" in arrays else None,
+        long_M=arrays.get("long_M", NOWHERE),
+    )
+
+
+def _single(ids_NL: Ints, segments_NL: Ints) -> Sequences:
+    return Sequences(ids_NL, segments_NL, np.full(len(ids_NL), NO_PAIR))
 
 
 def _by_rate(arrays: Mapping[str, Ints], prefix: str) -> dict[float, Ints]:
     return {float(name.removeprefix(prefix)): arrays[name] for name in arrays if name.startswith(prefix)}
+
+
+def _predict(model: nn.Module, batches: Iterable[Batch]) -> tuple[Floats, Floats]:
+    """Return the loss in nats of each hidden token (M,), and 1 where the first guess is right, else 0 (M,)."""
+    losses, hits = [], []
+    for batch in batches:
+        there = batch.to(_device(model))
+        logits_MV = model(there).mlm_MV.float()
+        losses.append(cross_entropy(logits_MV, there.target_M, reduction="none").double().cpu())
+        hits.append((logits_MV.argmax(1) == there.target_M).double().cpu())
+    return torch.cat(losses).numpy(), torch.cat(hits).numpy()
 
 
 def _totals(logits: Tensor, target: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from bertlab.model.combination import check_layer, check_mixer, check_scoring, c
 from bertlab.model.embedding import Embedding
 from bertlab.model.heads import MlmHead, PairHead
 from bertlab.model.norm import Norm
+from bertlab.model.pooling import Pooling
 from bertlab.model.position import Position
 from bertlab.model.scale import sqrt
 from bertlab.model.score import softmax
@@ -38,7 +39,7 @@ class Parts(TypedDict):
     feed_forward: Callable[[Shape], nn.Module | None]
     block: Callable[..., nn.Module]
     sharing: Callable[[nn.ModuleList], None]
-    pooling: Callable[[Tensor, Tensor | None], Tensor]
+    pooling: Pooling
 
 
 @dataclass(frozen=True)

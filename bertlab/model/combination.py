@@ -11,6 +11,7 @@ from torch import nn
 from bertlab.errors import InputError
 from bertlab.model.attention import Mixer
 from bertlab.model.embedding import Embedding
+from bertlab.model.pooling import Pooling
 from bertlab.model.shape import Shape
 from bertlab.model.visibility import Everyone
 
@@ -52,6 +53,20 @@ def check_layer(mixer: Mixer | None, feed_forward: nn.Module | None) -> None:
     if mixer is None and feed_forward is None:
         raise InputError(
             "model/attention=none and model/feed_forward=none leave the layers empty; choose another option for one"
+        )
+
+
+def check_cls(embedding: Embedding, pooling: Pooling) -> None:
+    """Raise InputError where a part takes the first token of sequences without [CLS] for [CLS]."""
+    pool = getattr(pooling, "func", pooling)  # the config chooses a function with its keywords
+    readers = {
+        f"model/pooling ({getattr(pool, '__name__', pool)})": getattr(pool, "reads_cls", False),
+        f"model/embedding ({type(embedding).__name__})": embedding.reads_cls,
+    }
+    for part in (part for part, reads in readers.items() if reads):
+        raise InputError(
+            f"batch.cls=false leaves no [CLS], and {part} takes the first token for it; choose batch.cls=true, or "
+            "model/pooling=mean or max with model/embedding=sum, concat or no_segment"
         )
 
 

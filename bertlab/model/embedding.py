@@ -18,6 +18,7 @@ from bertlab.model.shape import Shape
 class Embedding(nn.Module):
     """Tables of tokens and, unless `segment` is false, of segments; how they are joined is the variant's business."""
 
+    reads_cls = False  # whether the first token is treated as [CLS]
     score_share = 1.0  # factor on the scores of tokens, where others are added to them
 
     def __init__(self, shape: Shape, position: Position, norm: Norm, *, segment: bool) -> None:
@@ -82,6 +83,7 @@ class Untied(Embedding):
     of each head takes its place (Ke et al. 2021, TUPE-A without relative positions, arXiv:2006.15595, sec. 3).
     """
 
+    reads_cls = True
     score_share = 1 / math.sqrt(2)
 
     def __init__(self, shape: Shape, position: Position, norm: Norm, *, segment: bool) -> None:

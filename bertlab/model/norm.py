@@ -3,7 +3,8 @@
 Legend: D width, N tokens, of whatever shape.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -29,14 +30,20 @@ class RmsNorm(nn.RMSNorm):
         return super().forward(x_ND.float())
 
 
-class BatchNorm(nn.Module):
+class OverTokens(nn.Module):
+    """A norm that takes its statistics over the tokens of a batch: in training, and with `by_batch` in evaluation."""
+
+    over_tokens = True
+    by_batch = False
+
+
+class BatchNorm(OverTokens):
     """Normalises each component over the real tokens of the batch in training, by running statistics in evaluation.
 
     In training mode tokens of a batch therefore influence each other, whatever `model/visibility` says. Fewer than two
-    tokens have no statistics; the running ones stand in for them.
+    tokens have no statistics; the running ones stand in for them. Only training moves the running ones.
     """
 
-    over_tokens = True
     mean_D: Tensor
     variance_D: Tensor
 
@@ -53,12 +60,31 @@ class BatchNorm(nn.Module):
         mean_D, variance_D = self.mean_D, self.variance_D
         counted_ND = x_ND.flatten(0, -2) if real_N is None else x_ND[real_N]
         count = len(counted_ND)
-        if self.training and count > 1:
+        if (self.training or self.by_batch) and count > 1:
             variance_D, mean_D = torch.var_mean(counted_ND.float(), dim=0, correction=0)
+        if self.training and count > 1:
             with torch.no_grad():
                 self.mean_D.lerp_(mean_D, self.momentum)
                 self.variance_D.lerp_(variance_D * count / (count - 1), self.momentum)  # unbiased, as torch has it
         return ((x_ND - mean_D) * (variance_D + self.eps).rsqrt() * self.weight + self.bias).to(x_ND.dtype)
+
+
+def over_tokens(model: nn.Module) -> list[OverTokens]:
+    """Return the norms of a model that take their statistics over tokens."""
+    return [module for module in model.modules() if isinstance(module, OverTokens)]
+
+
+@contextmanager
+def batch_statistics(model: nn.Module) -> Iterator[None]:
+    """Have every norm over tokens take the statistics of the batch at hand in evaluation too, for a while."""
+    norms = over_tokens(model)
+    for norm in norms:
+        norm.by_batch = True
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.by_batch = False
 
 
 class NoNorm(nn.Module):

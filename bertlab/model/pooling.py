@@ -4,10 +4,20 @@ Legend: B batch, L length, D width.
 """
 
 import math
+from collections.abc import Callable
 
 from torch import Tensor
 
+Pooling = Callable[[Tensor, Tensor | None], Tensor]
 
+
+def reads_cls(pooling: Pooling) -> Pooling:
+    """Have a pooling say of itself that it takes the first token for [CLS]."""
+    vars(pooling)["reads_cls"] = True
+    return pooling
+
+
+@reads_cls
 def cls(x_BLD: Tensor, real_BL: Tensor | None) -> Tensor:
     """Return the state of [CLS], the first token (Devlin et al. 2018, sec. 3)."""
     return x_BLD[:, 0]

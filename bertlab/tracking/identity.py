@@ -19,6 +19,8 @@ from bertlab.tracking.mlflow import Description
 
 NOT_SEMANTIC = (
     "output_dir",
+    "report_dir",
+    "study",
     "tracking",
     "trainer.accelerator",
     "trainer.threads",
@@ -82,14 +84,17 @@ def describe(
         "bertlab.corpus": fingerprint,
         "bertlab.data": f"{store.facts['source']}; training {store.facts['train']}; held out {store.facts['valid']}",
         "bertlab.licence": store.facts.get("licence", "not stated"),
-        "bertlab.evaluation": _yardstick(config["evaluation"]),
+        "bertlab.evaluation": yardstick(config["evaluation"]),
         "bertlab.length": str(config["batch"]["length"]),
     }
+    if (arm := config["tracking"]["arm"]) is not None:  # the short names are for grouping in the UI
+        tags |= {"study": config["tracking"]["study"], "arm": arm, "seed": str(config["seed"])}
     if config["tracking"]["baseline"] is not None:
         tags["bertlab.baseline"] = str(config["tracking"]["baseline"]).lower()
     profile = json.dumps(dict(store.facts))
     data = Dataset(chosen["data"], fingerprint, "bertlab", json.dumps({"data": config["data"]}), profile=profile)
     name = " ".join(f"{key}={params[key]}" for key in named) or "default"
+    name = name if arm is None else f"{arm} seed {config['seed']}"
     return Description(name, params, tags, yaml.safe_dump(dict(config), sort_keys=False), data)
 
 
@@ -111,6 +116,7 @@ def _value(key: str, config: Mapping[str, Any], chosen: Mapping[str, str]) -> st
     return str(value)
 
 
-def _yardstick(evaluation: Mapping[str, Any]) -> str:
+def yardstick(evaluation: Mapping[str, Any]) -> str:
+    """Say in words what runs are judged on."""
     share = f"{100 * evaluation['rate']:g} % of the tokens replaced by [MASK]"
     return f"{evaluation['sequences']} held-out sequences at most, {share}, the same ones for every run"

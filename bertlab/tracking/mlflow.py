@@ -49,9 +49,15 @@ class Tracker:
         parent: str | None = None,
         factors: Sequence[str] = (),
         baseline: bool | None = None,
+        study: str | None = None,
+        arm: str | None = None,
+        weights: bool = True,
     ) -> None:
         if not experiment or not isinstance(experiment, str):
             raise InputError(f"tracking.experiment must be a name, got {experiment!r}; choose for example bertlab")
+        if not isinstance(weights, bool):
+            raise InputError(f"tracking.weights must be true or false, got {weights}; choose one")
+        self.weights, self.study, self.arm = weights, study, arm
         self.uri = str(uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}")
         self.experiment, self.parent, self.factors, self.baseline = experiment, parent, list(factors), baseline
 

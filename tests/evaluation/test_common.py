@@ -14,7 +14,7 @@ from bertlab.batch import Batch
 from bertlab.compose import CONF
 from bertlab.data.store import TokenStore
 from bertlab.errors import InputError
-from bertlab.evaluation import common, score
+from bertlab.evaluation import common, sequences
 from bertlab.evaluation.common import Common
 from bertlab.evaluation.score import Evaluation
 from bertlab.model.bert import Output
@@ -32,6 +32,8 @@ SETTINGS: dict[str, Any] = {
     "sequences": 67,  # more than are scored at once
     "rate": 0.15,
     "grid": [0.05, 0.3],
+    "pseudo": 11,
+    "longest": None,
     "share": 0.05,
 }
 
@@ -93,7 +95,7 @@ def test_every_configured_evaluation_scores_a_model(
     made = build_part(f"evaluation={name}", "evaluation.sequences=11")
     measures = made.prepare(store, tiny_corpus, LENGTH).score(unigram(store))
     assert measures["mlm_loss"] == pytest.approx(measures["unigram_loss"], abs=1e-6)
-    assert made.steps(100, 1024, 64)[-1] == 100
+    assert made.steps(100, 1024, 64, 7.5)[-1] == 100
 
 
 def test_the_sequences_are_single_segments_of_held_out_text(store: TokenStore, evaluation: Evaluation) -> None:
@@ -142,7 +144,7 @@ def test_positions_and_targets_are_those_of_the_stored_text(store: TokenStore, e
     stub.given = texts
     assert torch.equal(given_sequences(stub), torch.from_numpy(evaluation.text.ids_NL))
     position = np.concatenate(
-        [batch.position_M.numpy() + start * LENGTH * score.CHUNK for start, batch in enumerate(texts)]
+        [batch.position_M.numpy() + start * LENGTH * sequences.CHUNK for start, batch in enumerate(texts)]
     )
     np.testing.assert_array_equal(position, evaluation.hidden[0.15])
     target = evaluation.text.ids_NL.reshape(-1)[position]
@@ -197,6 +199,9 @@ def test_other_settings_are_another_entry(store: TokenStore, tiny_corpus: Any, o
         {"pairs": Packed()},
         {"sequences": 66},
         {"grid": [0.05, 0.31]},
+        {"rate": 0.3, "grid": [0.05, 0.15]},
+        {"pseudo": 12},
+        {"longest": 2 * LENGTH},
     ]
     for change in changes:
         Common(**SETTINGS | change).prepare(store, tiny_corpus, LENGTH)
@@ -232,6 +237,70 @@ def test_a_model_that_knows_nothing_loses_the_logarithm_of_the_choices(
     assert measures["pair_accuracy"] == pytest.approx((evaluation.pairs.label_N == FOLLOWS).mean())
 
 
+def test_the_sequences_and_hidden_tokens_are_the_same_whatever_is_measured_at_the_end(
+    store: TokenStore, tiny_corpus: Any, evaluation: Evaluation
+) -> None:
+    other = Common(**SETTINGS | {"longest": 2 * LENGTH, "pseudo": 5}).prepare(store, tiny_corpus, LENGTH)
+    np.testing.assert_array_equal(other.text.ids_NL, evaluation.text.ids_NL)
+    np.testing.assert_array_equal(other.pairs.ids_NL, evaluation.pairs.ids_NL)
+    np.testing.assert_array_equal(other.split_M, evaluation.split_M)
+    assert all((other.hidden[rate] == hidden).all() for rate, hidden in evaluation.hidden.items())
+    assert set(other.pseudo_M) < set(evaluation.pseudo_M), "samples are nested"
+
+
+def test_the_80_10_10_corruption_falls_on_the_hidden_tokens(store: TokenStore, tiny_corpus: Any) -> None:
+    """Of about 1,500 tokens; tolerance 4 standard errors, and a random token may be the original."""
+    made = Common(**SETTINGS | {"rate": 0.9, "sequences": 10**6}).prepare(store, tiny_corpus, LENGTH)
+    target_M = made.text.ids_NL.reshape(-1)[made.hidden[0.9]]
+    count = len(target_M)
+    assert len(made.split_M) == count > 500
+    assert (made.split_M == MASK).mean() == pytest.approx(0.8, abs=4 * np.sqrt(0.16 / count))
+    assert (made.split_M == target_M).mean() == pytest.approx(0.1, abs=4 * np.sqrt(0.09 / count) + 0.1 / 250)
+    assert made.split_M.min() >= MASK
+
+
+def test_tokens_hidden_one_at_a_time_are_real_and_taken_once(store: TokenStore, evaluation: Evaluation) -> None:
+    assert len(np.unique(evaluation.pseudo_M)) == len(evaluation.pseudo_M) == 11
+    assert (np.diff(evaluation.pseudo_M) > 0).all()
+    assert (evaluation.text.ids_NL.reshape(-1)[evaluation.pseudo_M] > MASK).all()
+
+
+def test_no_more_tokens_are_hidden_one_at_a_time_than_there_are(store: TokenStore, tiny_corpus: Any) -> None:
+    made = Common(**SETTINGS | {"sequences": 7, "pseudo": 10**6}).prepare(store, tiny_corpus, LENGTH)
+    assert len(made.pseudo_M) == (made.text.ids_NL > MASK).sum()
+
+
+def test_longer_texts_are_full_and_of_one_document(store: TokenStore, tiny_corpus: Any) -> None:
+    made = Common(**SETTINGS | {"longest": 31, "sequences": 20}).prepare(store, tiny_corpus, LENGTH)
+    assert made.long is not None
+    assert made.long.ids_NL.shape == (20, 31)
+    assert (made.long.ids_NL[:, [0, -1]] == [CLS, SEP]).all()
+    assert (made.long.ids_NL[:, 1:-1] > SEP).all()
+    hidden = made.long.ids_NL.reshape(-1)[made.long_M]
+    assert len(hidden) / (20 * 29) == pytest.approx(0.15, abs=4 * np.sqrt(0.15 * 0.85 / (20 * 29)))
+
+
+def test_a_corpus_without_enough_long_text_is_refused_and_leaves_no_entry(
+    store: TokenStore, tiny_corpus: Any, own_cache: Path
+) -> None:
+    with pytest.raises(InputError) as caught:
+        Common(**SETTINGS | {"longest": 1000}).prepare(store, tiny_corpus, LENGTH)
+    assert str(caught.value) == (
+        "evaluation.longest 1000 needs 16 held-out texts that long, got 0; "
+        "add long documents or choose a smaller evaluation.longest"
+    )
+    assert not list(own_cache.glob("evaluations/*/"))
+
+
+@pytest.mark.parametrize("longest", [LENGTH, 1])
+def test_a_longest_text_within_the_trained_length_is_refused(longest: int, store: TokenStore, tiny_corpus: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        Common(**SETTINGS | {"longest": longest}).prepare(store, tiny_corpus, LENGTH)
+    assert str(caught.value) == (
+        f"evaluation.longest must be null or more than batch.length 13, got {longest}; choose for example 26"
+    )
+
+
 def test_measures_are_means_over_all_tokens_however_they_are_scored(
     store: TokenStore, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,9 +310,9 @@ def test_measures_are_means_over_all_tokens_however_they_are_scored(
         lambda batch: table[batch.ids_BL.roll(1, 1).view(-1)[batch.position_M]],
         lambda batch: table[batch.ids_BL[:, 1]][:, :2],
     )
-    at_once = evaluation.score(stub) | evaluation.score_grid(stub)
-    monkeypatch.setattr(score, "CHUNK", 3)
-    assert evaluation.score(stub) | evaluation.score_grid(stub) == pytest.approx(at_once, abs=1e-5)
+    at_once = evaluation.score(stub) | evaluation.score_last(stub)
+    monkeypatch.setattr(sequences, "CHUNK", 3)
+    assert evaluation.score(stub) | evaluation.score_last(stub) == pytest.approx(at_once, abs=1e-5)
 
 
 def test_the_measures_have_these_names(store: TokenStore, evaluation: Evaluation) -> None:
@@ -259,7 +328,7 @@ def test_the_measures_have_these_names(store: TokenStore, evaluation: Evaluation
 @pytest.mark.parametrize("training", [True, False])
 def test_scoring_leaves_the_model_as_it_was(store: TokenStore, evaluation: Evaluation, training: bool) -> None:
     stub = unigram(store).train(training)
-    for measure in (evaluation.score, evaluation.score_grid):
+    for measure in (evaluation.score, evaluation.score_last):
         measure(stub)
         assert stub.training is stub.dropout.training is training
         assert torch.is_grad_enabled()
@@ -285,19 +354,19 @@ TOTALS, SHARES = (1, 2, 7, 19, 100, 2250, 10**5), (0.0, 1e-4, 0.01, 0.05, 0.5, 1
 @pytest.mark.parametrize("total", TOTALS)
 @pytest.mark.parametrize("share", SHARES)
 def test_evaluation_takes_its_share_and_ends_with_the_last_step(total: int, share: float) -> None:
-    """Costs in tokens of training: a forward pass is a third; two passes a point and one a rate at the end."""
+    """Costs in tokens of training: a forward pass is a third; two passes a point and 5.25 at the end."""
     made = Common(**SETTINGS | {"share": share})
-    steps = made.steps(total, batch_tokens=1024, length=64)
+    steps = made.steps(total, batch_tokens=1024, length=64, last_passes=5.25)
     assert steps[-1] == total
     assert all(before < after for before, after in pairwise(steps))
     assert min(steps) >= 1
-    cost = (2 * len(steps) + 3) * 67 * 64 / 3
+    cost = (2 * len(steps) + 5.25) * 67 * 64 / 3
     assert cost <= share * total * 1024 or len(steps) == 1
 
 
 def test_points_are_as_many_as_the_share_pays_for_and_even_in_the_logarithm() -> None:
     made = Common(**SETTINGS | {"sequences": 30, "grid": [], "share": 0.05})  # a pass costs 30 * 64 / 3 = 640 tokens
-    steps = made.steps(10_000, batch_tokens=64, length=64)  # 32,000 tokens are 50 passes, one of them for the rate
+    steps = made.steps(10_000, batch_tokens=64, length=64, last_passes=1.5)  # 32,000 tokens are 50 passes
     assert len(steps) == 24
     assert steps[0] == 500, "the first 5 % are not evaluated"
     np.testing.assert_allclose(np.diff(np.log(steps)), np.log(20) / 23, rtol=0.02)
@@ -309,6 +378,8 @@ def test_points_are_as_many_as_the_share_pays_for_and_even_in_the_logarithm() ->
         ({"sequences": 0}, "evaluation.sequences must be a whole number of at least 1, got 0; choose for example 1"),
         ({"rate": 1}, "evaluation.rate must lie in (0, 1), got 1; choose a number inside"),
         ({"grid": [0.1, 2]}, "evaluation.grid must lie in (0, 1), got 2; choose a number inside"),
+        ({"pseudo": -1}, "evaluation.pseudo must be a whole number of at least 0, got -1; choose for example 1"),
+        ({"longest": 64.0}, "evaluation.longest must be a whole number of at least 1, got 64.0; choose for example 1"),
         ({"share": -1}, "evaluation.share must lie in [0, 1], got -1; choose a number inside"),
     ],
 )

@@ -1,5 +1,6 @@
 """On a generated language: a model that is the exact posterior reaches the stored floor, on the same sequences."""
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -15,6 +16,7 @@ from bertlab.data.store import TokenStore
 from bertlab.errors import InputError
 from bertlab.evaluation.common import Common
 from bertlab.evaluation.score import Evaluation
+from bertlab.evaluation.sequences import Reading
 from bertlab.model.bert import Output
 from bertlab.pairs.none import Packed
 from bertlab.pairs.nsp import NextSentence
@@ -48,6 +50,7 @@ def words(oracle: Oracle) -> TokenStore:
 
 def common(**change: Any) -> Common:
     settings: dict[str, Any] = {"sequences": 101, "rate": 0.15, "grid": [0.4], "share": 0.05}
+    settings |= {"pseudo": 0, "longest": None}
     settings |= {"text": Single(shortest=3), "pairs": NextSentence(random=0.5, short=0.1)}
     return Common(**settings | change)
 
@@ -97,6 +100,22 @@ def test_the_floor_is_stored_for_every_rate(oracle: Oracle, words: TokenStore, e
     for rate, floor in evaluation.floor.items():
         assert grid[f"mlm_loss.rate_{rate}"] == pytest.approx(floor, abs=1e-6)
     assert evaluation.floor[0.15] < evaluation.floor[0.4] < evaluation.unigram_loss[0.4]
+
+
+def test_an_arm_that_predicts_ahead_has_no_floor_of_gaps(words: TokenStore, evaluation: Evaluation) -> None:
+    """It is given what the floor hides: its loss may lie below."""
+
+    class Uniform(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(words.vocabulary.size))
+
+        def forward(self, batch: Batch) -> Output:
+            return Output(self.weight.expand(len(batch.target_M), -1), torch.zeros(len(batch.ids_BL), 2))
+
+    arm, uniform = replace(evaluation, reading=Reading(ahead=1)), Uniform()
+    assert {"bayes_loss", "captured"} <= set(evaluation.score(uniform))
+    assert not {"bayes_loss", "captured"} & set(arm.score(uniform))
 
 
 def test_the_unigram_captures_nothing(words: TokenStore, evaluation: Evaluation) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from bertlab.errors import InputError
 from bertlab.model.bert import Bert
+from bertlab.model.combination import check_cls
 
 MakeModel = Callable[..., Bert]
 NO_SCORES = r"acts on the scores of attention, and model/attention \({}\) has none; choose model/position=learned"
@@ -65,3 +66,20 @@ def test_a_combination_without_meaning_is_refused_with_the_reason(
     with pytest.raises(InputError, match=f"^{message}") as refusal:
         make_model(parts, **sizes)
     assert "\n" not in str(refusal.value)
+
+
+WITHOUT_CLS = "; choose batch.cls=true, or model/pooling=mean or max with model/embedding=sum, concat or no_segment"
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean", "max"])
+@pytest.mark.parametrize("embedding", ["sum", "concat", "no_segment", "untied"])
+def test_parts_that_take_the_first_token_for_cls_need_one(make_model: MakeModel, pooling: str, embedding: str) -> None:
+    model = make_model({"pooling": pooling, "embedding": embedding})
+    reader = {"cls": "model/pooling (cls)"}.get(pooling) or {"untied": "model/embedding (Untied)"}.get(embedding)
+    if reader is None:
+        check_cls(model.embedding, model.pooling)
+        return
+    with pytest.raises(InputError) as caught:
+        check_cls(model.embedding, model.pooling)
+    message = f"batch.cls=false leaves no [CLS], and {reader} takes the first token for it"
+    assert str(caught.value) == message + WITHOUT_CLS

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import nn
 
 from bertlab.batch import Batch
 from bertlab.errors import InputError
 from bertlab.model.bert import Bert
 from bertlab.model.norm import batch as batch_norm
-from bertlab.model.norm import layer, none, rms
+from bertlab.model.norm import batch_statistics, layer, none, over_tokens, rms
 
 MakeModel = Callable[..., Bert]
 MakeBatch = Callable[..., Batch]
@@ -75,6 +76,21 @@ def test_padding_never_changes_real_outputs_of_a_model_in_training_with_batch_no
     torch.testing.assert_close(outputs[0], outputs[2], atol=1e-5, rtol=0)
     torch.testing.assert_close(outputs[1], outputs[3], atol=1e-5, rtol=0)
     assert not torch.allclose(outputs[0], outputs[1], atol=1e-2), "the two modes do differ"
+
+
+def test_batch_statistics_in_evaluation_are_those_of_training_and_leave_no_trace() -> None:
+    norm, twin = (nn.Sequential(batch_norm(D, eps=1e-5, momentum=0.1)) for _ in range(2))
+    norm.eval()
+    with batch_statistics(norm):
+        torch.testing.assert_close(norm(states()), twin.train()(states()))
+    torch.testing.assert_close(norm(states()), batch_norm(D, eps=1e-5, momentum=0.1).eval()(states()))
+
+
+def test_only_batch_norms_take_statistics_over_tokens(make_model: MakeModel) -> None:
+    """Three layers of two norms, one at the embedding and one in the MLM head."""
+    assert len(over_tokens(make_model({"norm": "batch"}))) == 8
+    for norm in ("layer", "layer_plain", "rms", "none"):
+        assert not over_tokens(make_model({"norm": norm}))
 
 
 @pytest.mark.parametrize("momentum", [0, 1, -0.1, "a tenth"])

@@ -264,3 +264,10 @@ def test_the_line_that_opens_the_ui_names_the_store() -> None:
     opens = f"{sys.executable} -m mlflow ui --backend-store-uri sqlite:////data/mlflow.db"
     assert ui_command("sqlite:////data/mlflow.db") == opens
     assert ui_command("https://mlflow.example") == "open https://mlflow.example"
+
+
+@pytest.mark.parametrize("weights", ["yes", 1, None])
+def test_whether_weights_are_kept_is_true_or_false(weights: object) -> None:
+    with pytest.raises(InputError, match=rf"^tracking\.weights must be true or false, got {weights}; choose one$"):
+        Tracker(uri=None, experiment="bertlab", weights=weights)  # type: ignore[arg-type]
+    assert Tracker(uri=None, experiment="bertlab").weights is True

@@ -5,14 +5,20 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 
+from bertlab.batch import Batch
 from bertlab.compose import CONF
 from bertlab.errors import InputError
 from bertlab.job import Job
+from bertlab.model.init import initialise
 
 GROUPS = ("mask", "pairs", "objective", "optimizer", "schedule")
 OPTIONS = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
-NEEDS = {"mask=next_token": ("model/visibility=left_to_right",)}
+NEEDS = {
+    "mask=next_token": ("model/visibility=left_to_right",),
+    "mask=translate": ("model/visibility=left_to_right",),
+}
 REFUSED = {  # on text whose words are one token each
     "mask=whole_word": "mask=whole_word needs words of several pieces (##), got a vocabulary of whole words, where it "
     "equals mask=token; use mask=token or tokenizer=wordpiece",
@@ -52,6 +58,30 @@ def test_the_common_evaluation_is_the_same_for_every_option(prepared: Callable[.
             for other in ((), ("model/visibility=right_to_left",), ("model/visibility=diagonal",))
         ),
         (
+            ("batch.cls=false",),
+            "batch.cls=false leaves no [CLS], and model/pooling (cls) takes the first token for it; choose "
+            "batch.cls=true, or model/pooling=mean or max with model/embedding=sum, concat or no_segment",
+        ),
+        (
+            ("batch.cls=false", "mask=next_token", "model/visibility=left_to_right", "model/pooling=mean"),
+            "batch.cls must be true where the next token is predicted (mask=next_token), got false: nothing would "
+            "stand before the first token to predict it; choose batch.cls=true or another mask",
+        ),
+        (
+            ("redraw=weather",),
+            "redraw must be null or one of init, order, pairs, dropout, mask, mask.position, mask.kind, "
+            "mask.replacement, mask.span, mask.noise, got weather; choose one",
+        ),
+        (
+            ("evaluation.longest=20", "batch.length=35"),
+            "evaluation.longest must be null or more than batch.length 35, got 20; choose for example 70",
+        ),
+        (
+            ("evaluation.longest=600", "data=oracle"),
+            "evaluation.longest 600 needs 8 held-out texts that long, got 0; "
+            "add long documents or choose a smaller evaluation.longest",
+        ),
+        (
             ("objective=sequential", "pairs=none"),
             "objectives in turn need pairs, got none; use pairs=nsp or sop, or objective=joint",
         ),
@@ -68,6 +98,95 @@ def test_what_has_no_meaning_is_refused_before_training(
     with pytest.raises(InputError) as caught:
         prepared(*overrides).check()
     assert str(caught.value) == line
+
+
+def test_a_run_without_cls_trains_on_the_same_text_at_the_same_budget(
+    fit: Callable[..., Any], prepared: Callable[..., Job]
+) -> None:
+    job, headless = prepared(), prepared("batch.cls=false", "model/pooling=mean")
+    headless.check()
+    assert (headless.form.tokens, headless.steps) == (job.form.tokens, job.steps)
+    assert (headless.batches(3).ids_BL[:, :-1] == job.batches(3).ids_BL[:, 1:]).all()
+    fitted = fit("batch.cls=false", "model/pooling=mean")
+    assert len(fitted.curve("eval/mlm_loss")) == 7
+    assert all(map(math.isfinite, fitted.curve("train/loss")))
+
+
+def test_left_to_right_and_bert_are_scored_on_the_same_tokens(prepared: Callable[..., Job]) -> None:
+    bert = prepared().evaluation
+    ahead = prepared("mask=next_token", "model/visibility=left_to_right").evaluation
+    assert (bert.reading.ahead, ahead.reading.ahead) == (0, 1)
+    gaps, nexts = ([*arm.text.batches(arm.hidden[0.15], reading=arm.reading)] for arm in (bert, ahead))
+    assert all((gap.target_M == following.target_M).all() for gap, following in zip(gaps, nexts, strict=True))
+    assert all((gap.position_M == following.position_M + 1).all() for gap, following in zip(gaps, nexts, strict=True))
+
+
+@pytest.mark.parametrize("stream", ["order", "init", "mask.position", "pairs"])
+def test_a_redrawn_stream_changes_the_run_and_nothing_else(stream: str, prepared: Callable[..., Job]) -> None:
+    job, other = prepared(), prepared(f"redraw={stream}")
+    one, two = (initialised(made) for made in (job, other))
+    assert (stream == "init") == any(not torch.equal(a, b) for a, b in zip(one, two, strict=True))
+    batch, redrawn = job.batches(0), other.batches(0)
+    same_text = torch.equal(original(batch), original(redrawn))
+    assert same_text == (stream in ("init", "mask.position"))
+    if same_text:
+        assert torch.equal(batch.position_M, redrawn.position_M) == (stream == "init")
+    assert (other.evaluation.hidden[0.15] == job.evaluation.hidden[0.15]).all()
+
+
+def initialised(job: Job) -> list[torch.Tensor]:
+    model = job.build_model()
+    initialise(model, job.streams)
+    return [*model.parameters()]
+
+
+def original(batch: Batch) -> torch.Tensor:
+    """Return the tokens before corruption."""
+    ids_BL = batch.ids_BL.clone()
+    ids_BL.view(-1)[batch.position_M] = batch.target_M
+    return ids_BL
+
+
+def test_a_model_is_built_for_the_longest_text_and_trained_on_the_usual_one(
+    fit: Callable[..., Any], prepared: Callable[..., Job]
+) -> None:
+    overrides = ("evaluation.longest=40", "batch.length=19", "evaluation.sequences=3")
+    job = prepared(*overrides)
+    job.check()
+    assert job.build_model().shape.length == 40
+    assert job.batches(0).ids_BL.shape[1] == 19
+    fitted = fit(*overrides)
+    measures = job.evaluation.score_last(fitted.model)
+    buckets = ["mlm_loss.position_0_18", "mlm_loss.position_19_37", "mlm_loss.position_38_39"]
+    found = [name for name in measures if ".position_" in name]
+    assert found in (buckets, buckets[:2]), "nothing may be hidden in the last two columns"
+
+
+@pytest.mark.parametrize("attention", ["fully_connected", "fixed_random", "fourier"])
+def test_parts_that_are_bound_to_a_length_are_built_for_the_longest(
+    attention: str, prepared: Callable[..., Job]
+) -> None:
+    job = prepared(
+        f"model/attention={attention}",
+        "model/position=learned",
+        "evaluation.longest=40",
+        "batch.length=19",
+        "evaluation.sequences=3",
+    )
+    job.check()
+    assert math.isfinite(job.evaluation.score_last(job.build_model())["mlm_loss.position_19_37"])
+
+
+def test_learned_positions_with_too_few_rows_are_refused(prepared: Callable[..., Job]) -> None:
+    job = prepared(
+        "model/position=learned",
+        "model.position.positions=30",
+        "evaluation.longest=40",
+        "batch.length=19",
+        "evaluation.sequences=3",
+    )
+    with pytest.raises(InputError, match=r"at most model\.position\.positions 30, got 40; raise the one"):
+        job.check()
 
 
 def test_turns_are_taken_along_the_run(fit: Callable[..., Any]) -> None:

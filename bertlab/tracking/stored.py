@@ -1,0 +1,107 @@
+"""The model of a finished run, kept with the run in MLflow: its weights, its tokenizer, its configuration."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import yaml
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+from safetensors import safe_open
+from safetensors.torch import load_model, save_model
+from tokenizers import Tokenizer
+from torch import nn
+
+from bertlab.errors import InputError
+from bertlab.tracking.mlflow import KIND, RunLog, Tracker
+
+FOLDER, WEIGHTS, TOKENIZER, CONFIG = "model", "model.safetensors", "tokenizer.json", "config.yaml"
+LENGTH = "length"  # in the metadata of the weights
+LATEST = "latest"
+
+
+def keep(run: RunLog, model: nn.Module, tokenizer: Path, *, length: int) -> None:
+    """Store the weights, what is shared once, with the length that the model is made for, and the tokenizer's file."""
+    with TemporaryDirectory() as folder:
+        save_model(model, str(Path(folder, WEIGHTS)), {LENGTH: str(length)})
+        shutil.copyfile(tokenizer, Path(folder, TOKENIZER))
+        run.client.log_artifacts(run.run_id, folder, FOLDER)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A run's model as it lies on disk."""
+
+    run_id: str
+    folder: Path
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """The run's configuration."""
+        config: Mapping[str, Any] = yaml.safe_load((self.folder / CONFIG).read_text())
+        return config
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The run's tokenizer."""
+        return Tokenizer.from_file(str(self.folder / FOLDER / TOKENIZER))
+
+    @property
+    def length(self) -> int:
+        """The longest sequence that the model is made for, in tokens."""
+        with safe_open(self.folder / FOLDER / WEIGHTS, "pt") as file:
+            return int(file.metadata()[LENGTH])
+
+    def restore(self, model: nn.Module) -> None:
+        """Load the weights into a model built from the run's configuration. Raises InputError where they do not fit."""
+        try:
+            load_model(model, self.folder / FOLDER / WEIGHTS)
+        except RuntimeError as error:
+            raise InputError(
+                f"run={self.run_id} must fit the model that its configuration describes now, got "
+                f"{' '.join(str(error).split())[:200]}; use the version of bertlab that its tag bertlab.version names"
+            ) from error
+
+
+def connect(uri: str | None) -> MlflowClient:
+    """Return a client of a store that is there already. Raises InputError."""
+    tracker = Tracker(uri=uri, experiment="bertlab")
+    database = Path(tracker.uri.removeprefix("sqlite:///"))
+    if tracker.uri.startswith("sqlite:///") and not database.is_file():
+        raise InputError(f"uri must name a store that holds runs, got {tracker.uri}; go to its folder or name another")
+    return tracker.connect()
+
+
+def fetch(client: MlflowClient, name: str, folder: Path) -> Stored:
+    """Copy the model of the run `name` into a folder. Raises InputError for a run that did not keep it."""
+    run = find_run(client, name)
+    run_id, status = run.info.run_id, run.info.status
+    if not any(found.path == f"{FOLDER}/{WEIGHTS}" for found in client.list_artifacts(run_id, FOLDER)):
+        raise InputError(
+            f"run={name} must have kept its weights, got {run_id} ({status.lower()}) without; runs keep them when they "
+            "finish without diverging and tracking.weights is true"
+        )
+    for path in (CONFIG, FOLDER):
+        client.download_artifacts(run_id, path, str(folder))
+    return Stored(run_id, folder)
+
+
+def find_run(client: MlflowClient, name: str) -> Run:
+    """Return the one run that `name` stands for, in any experiment. Raises InputError."""
+    wanted = f"tags.`{KIND}` = 'run'"
+    if name != LATEST:
+        wanted += f" and attributes.run_id LIKE '{name}%'"
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    order = ["attributes.start_time DESC"]
+    found = client.search_runs(experiments, wanted, order_by=order, max_results=2) if name.isalnum() else []
+    if not found or (len(found) > 1 and name != LATEST):
+        count = "several" if found else "none"
+        raise InputError(
+            f"run={name} must be the id of one run in the store, or how only one begins, got {count}; MLflow's UI "
+            f"shows the ids, and run={LATEST} is the newest run"
+        )
+    run: Run = found[0]
+    return run

@@ -1,0 +1,207 @@
+"""What is measured at the end of a run, by models whose answers are known, and by small models of ours."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bertlab.batch import Batch
+from bertlab.data.store import TokenStore
+from bertlab.evaluation.common import Common
+from bertlab.evaluation.score import Evaluation
+from bertlab.evaluation.sequences import Reading, Sequences
+from bertlab.model.bert import Bert, Output
+from bertlab.model.init import initialise
+from bertlab.pairs import NO_PAIR
+from bertlab.pairs.none import Packed
+from bertlab.pairs.single import Single
+from bertlab.streams import Streams
+from bertlab.tokenizer import CLS, MASK, SEP
+
+V = 10
+ENDS = ["mlm_loss.split_80_10_10", "visible_accuracy", "pseudo_loss", "pseudo_accuracy"]
+MakeSmall = Callable[..., Bert]
+AHEAD, NO_CLS = Reading(ahead=1), Reading(cls=False)
+
+
+class Known(nn.Module):
+    """A model that is given its log-probabilities by a function of the batch."""
+
+    def __init__(self, answer: Callable[[Batch], Tensor]) -> None:
+        super().__init__()
+        self.weight, self.answer, self.given = nn.Parameter(torch.zeros(1)), answer, list[Batch]()
+
+    def forward(self, batch: Batch) -> Output:
+        self.given.append(batch)
+        return Output(self.answer(batch), torch.zeros(len(batch.ids_BL), 2))
+
+
+def naming(seen: float, unseen: float) -> Known:
+    """Return a model that names the token it is given with probability `seen`; a target behind [MASK] with `unseen`."""
+
+    def answer(batch: Batch) -> Tensor:
+        given_M = batch.ids_BL.view(-1)[batch.position_M]
+        guess_M = torch.where(given_M == MASK, batch.target_M, given_M)
+        share_M = torch.where(given_M == MASK, unseen, seen)
+        rest_MV = ((1 - share_M) / (V - 1))[:, None].expand(-1, V)
+        return rest_MV.scatter(1, guess_M[:, None], share_M[:, None]).log()
+
+    return Known(answer)
+
+
+@pytest.fixture
+def hand() -> Evaluation:
+    """Two texts of 4 columns, and two of 10; 80-10-10 leaves [MASK], puts 9 for 6, and keeps 8."""
+    text = Sequences(
+        np.array([[CLS, 5, 6, SEP], [CLS, 7, 8, SEP]]), np.zeros((2, 4), np.int64), np.array([NO_PAIR, NO_PAIR])
+    )
+    words_NL = np.arange(16).reshape(2, 8) % 5 + 5
+    ids_NL = np.hstack([np.full((2, 1), CLS), words_NL, np.full((2, 1), SEP)])
+    return Evaluation(
+        text=text,
+        pairs=text,
+        hidden={0.5: np.array([1, 2, 6])},
+        unigram_loss={0.5: 2.0},
+        floor={},
+        pair_floor=None,
+        rate=0.5,
+        split_M=np.array([MASK, 9, 8]),
+        pseudo_M=np.array([2, 5]),
+        long=Sequences(ids_NL, np.zeros((2, 10), np.int64), np.array([NO_PAIR, NO_PAIR])),
+        long_M=np.array([1, 3, 5, 8, 14, 18]),  # columns 1, 3, 5, 8, 4, 8
+    )
+
+
+def test_the_measures_of_the_end_by_hand(hand: Evaluation) -> None:
+    """With 80-10-10 the three tokens have 0.25, 0.5 / 9 (it believes the random one) and 0.5."""
+    measures = hand.score_last(naming(seen=0.5, unseen=0.25))
+    assert measures["mlm_loss.rate_0.5"] == pytest.approx(-np.log(0.25))
+    assert measures["mlm_loss.split_80_10_10"] == pytest.approx(-np.log([0.25, 0.5 / 9, 0.5]).mean())
+    assert measures["visible_accuracy"] == 1
+    assert measures["pseudo_loss"] == pytest.approx(-np.log(0.25))
+    assert measures["pseudo_accuracy"] == 1
+    assert list(measures) == [
+        "mlm_loss.rate_0.5",
+        *ENDS,
+        "mlm_loss.position_0_3",
+        "mlm_loss.position_4_7",
+        "mlm_loss.position_8_9",
+    ]
+
+
+def test_a_model_that_does_not_name_what_it_sees_has_no_visible_accuracy(hand: Evaluation) -> None:
+    assert hand.score_last(naming(seen=0.05, unseen=0.9))["visible_accuracy"] == 0
+    assert hand.score_last(naming(seen=0.05, unseen=0.05))["pseudo_accuracy"] == 0
+
+
+@pytest.mark.parametrize("reading", [Reading(), AHEAD, NO_CLS])
+def test_the_loss_by_position_is_the_mean_over_a_buckets_tokens(hand: Evaluation, reading: Reading) -> None:
+    """The model's loss is the target's id, in a softmax that is far from saturated; ids by column of the text."""
+
+    def minus_id(batch: Batch) -> Tensor:
+        share_M = torch.exp(-batch.target_M.double())
+        rest_MV = ((1 - share_M) / (V - 1))[:, None].expand(-1, V)
+        return rest_MV.scatter(1, batch.target_M[:, None], share_M[:, None]).log()
+
+    measures = replace(hand, reading=reading).score_last(Known(minus_id))
+    assert measures["mlm_loss.position_0_3"] == pytest.approx((5 + 7) / 2, rel=1e-5)
+    assert measures["mlm_loss.position_4_7"] == pytest.approx((9 + 6) / 2, rel=1e-5)
+    assert measures["mlm_loss.position_8_9"] == pytest.approx((7 + 5) / 2, rel=1e-5)
+
+
+def test_an_arm_that_predicts_ahead_scores_the_same_tokens_and_is_given_nothing_but_text(hand: Evaluation) -> None:
+    gaps, ahead = naming(0.5, 0.25), naming(0.5, 0.25)
+    hand.score_last(gaps)
+    measures = replace(hand, reading=AHEAD).score_last(ahead)
+    assert not {"mlm_loss.split_80_10_10", "visible_accuracy"} & set(measures)
+    assert {"mlm_loss.rate_0.5", "pseudo_loss", "mlm_loss.position_4_7"} <= set(measures)
+    assert all((batch.ids_BL != MASK).all() for batch in ahead.given)
+    targets = [[batch.target_M.tolist() for batch in model.given] for model in (gaps, ahead)]
+    assert targets[1] == [targets[0][0], *targets[0][3:]], "all but 80-10-10 and what is visible"
+
+
+def test_the_cost_of_the_end_is_counted_in_passes_over_the_text(hand: Evaluation) -> None:
+    """Rate, 80-10-10, visible, 2 of 2 texts one token at a time, and 20 tokens of longer texts for 8 of the text.
+
+    One more is kept for batch statistics, which this model has not.
+    """
+    model = naming(0.5, 0.25)
+    hand.score_last(model)
+    positions = sum(batch.ids_BL.numel() for batch in model.given)
+    assert hand.last_passes == 1 + positions / 8 == 1 + 1 + 2 + 1 + 2.5
+    assert replace(hand, reading=AHEAD).last_passes == hand.last_passes
+    assert replace(hand, long=None, pseudo_M=np.array([], np.int64)).last_passes == 4
+
+
+def test_what_is_turned_off_is_not_measured(hand: Evaluation) -> None:
+    measures = replace(hand, long=None, pseudo_M=np.array([], np.int64)).score_last(naming(0.5, 0.5))
+    assert set(measures) == {"mlm_loss.rate_0.5", "mlm_loss.split_80_10_10", "visible_accuracy"}
+
+
+LENGTH = 13
+SIZES = ("model.width=12", "model.inner=11", "model.heads=2", "model.dropout=0.5", "model.dense_std=0.3")
+
+
+@pytest.fixture(scope="module")
+def evaluation(store: TokenStore, tiny_corpus: Any) -> Evaluation:
+    settings: dict[str, Any] = {"text": Single(shortest=5), "pairs": Packed(), "rate": 0.3, "grid": [], "share": 1}
+    return Common(**settings, sequences=70, pseudo=9, longest=2 * LENGTH).prepare(store, tiny_corpus, LENGTH)
+
+
+@pytest.fixture
+def small(store: TokenStore, build_part: Callable[..., Any]) -> MakeSmall:
+    """Make a small model for sequences of twice the length."""
+
+    def make(*options: str) -> Bert:
+        model: Bert = build_part("model=nano", *SIZES, *options)(store.vocabulary.size, 2 * LENGTH)
+        initialise(model, Streams(0))
+        return model
+
+    return make
+
+
+def test_batch_statistics_are_those_of_the_evaluated_chunks_without_dropout(
+    small: MakeSmall, evaluation: Evaluation
+) -> None:
+    """What they should be: a model in training mode without dropout, on the two chunks of 64 and 6 sequences."""
+    model = small("model/norm=batch")
+    state = {name: value.clone() for name, value in model.state_dict().items()}
+    measured = evaluation.score_last(model)
+    assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items()), "nothing has moved"
+    twin = small("model/norm=batch", "model.dropout=0").train()
+    losses = []
+    for batch in evaluation.text.batches(evaluation.hidden[0.3]):
+        with torch.no_grad():
+            losses.append(nn.functional.cross_entropy(twin(batch).mlm_MV, batch.target_M, reduction="none"))
+    assert len(losses) == 2
+    assert measured["mlm_loss.batch_statistics"] == pytest.approx(float(torch.cat(losses).mean()), abs=1e-5)
+    assert abs(measured["mlm_loss.batch_statistics"] - measured["mlm_loss.rate_0.3"]) > 1e-3, "running ones are fresh"
+    assert evaluation.score_last(model) == measured, "the next evaluation has the running statistics again"
+
+
+@pytest.mark.parametrize("norm", ["layer", "rms", "none"])
+def test_only_norms_over_tokens_have_batch_statistics(small: MakeSmall, evaluation: Evaluation, norm: str) -> None:
+    assert "mlm_loss.batch_statistics" not in evaluation.score_last(small(f"model/norm={norm}"))
+
+
+@pytest.mark.parametrize("position", ["learned", "rotary", "sinusoidal", "alibi", "none"])
+def test_a_model_that_is_built_for_it_reads_beyond_the_trained_length(
+    small: MakeSmall, evaluation: Evaluation, position: str
+) -> None:
+    measures = evaluation.score_last(small(f"model/position={position}"))
+    buckets = [name for name in measures if ".position_" in name]
+    assert buckets == ["mlm_loss.position_0_12", "mlm_loss.position_13_25"]
+    assert all(np.isfinite(measures[name]) for name in buckets)
+
+
+def test_without_cls_every_measure_is_of_the_same_tokens(store: TokenStore, evaluation: Evaluation) -> None:
+    """A model that knows a token's place in the batch by nothing but the target cannot tell the readings apart."""
+    table = torch.randn(store.vocabulary.size, store.vocabulary.size, generator=torch.Generator().manual_seed(0))
+    model = Known(lambda batch: table[batch.target_M])
+    bert, headless = (replace(evaluation, reading=reading) for reading in (Reading(), NO_CLS))
+    assert headless.score(model) == pytest.approx(bert.score(model))
+    assert headless.score_last(model) == pytest.approx(bert.score_last(model))
