@@ -180,6 +180,53 @@ class BlockedPosition(Blocked):
         return batch.ids_BL.masked_fill(predicted(batch), MASK)
 
 
+class Bridge(Everyone):
+    """Encoder and decoder as one stack: segment A looks at all of A, a token of B at B up to itself and over a bridge.
+
+    Dong et al. 2019 (UniLM, arXiv:1905.03197, sec. 3, sequence to sequence). With all of A in sight of B, attention
+    over A takes the place of cross-attention (Vaswani et al. 2017); encoder and decoder share their weights.
+    """
+
+    restricts = True
+
+    def allowed(self, batch: Batch) -> Tensor:
+        """Allow all of A to A, the lower triangle to B, and the bridge from A to B."""
+        in_b_BL = batch.segments_BL == 1
+        in_a_BL = ~in_b_BL
+        within_a_BLL = in_a_BL[:, :, None] & in_a_BL[:, None, :]
+        within_b_BLL = in_b_BL[:, :, None] & in_b_BL[:, None, :] & square(batch).tril()
+        over_BLL = in_b_BL[:, :, None] & (in_a_BL & self.bridge(in_b_BL))[:, None, :]
+        return (within_a_BLL | within_b_BLL | over_BLL)[:, None]
+
+    def bridge(self, in_b_BL: Tensor) -> Tensor:
+        """Return which positions of A the tokens of B may look at (B, L)."""
+        raise NotImplementedError
+
+
+class BridgeAll(Bridge):
+    """B looks at every token of A: an encoder-decoder with cross-attention."""
+
+    def bridge(self, in_b_BL: Tensor) -> Tensor:
+        """Allow all."""
+        return torch.ones_like(in_b_BL)
+
+
+class BridgeLast(Bridge):
+    """B looks at the last token of A, its [SEP], alone: all of the source in one state (Sutskever et al. 2014)."""
+
+    def bridge(self, in_b_BL: Tensor) -> Tensor:
+        """Allow the position before B."""
+        return in_b_BL.roll(-1, dims=1)
+
+
+class BridgeNone(Bridge):
+    """B does not look at A: a language model of the target."""
+
+    def bridge(self, in_b_BL: Tensor) -> Tensor:
+        """Allow none."""
+        return torch.zeros_like(in_b_BL)
+
+
 def square(batch: Batch) -> Tensor:
     """Return (L, L) of true."""
     length = batch.ids_BL.shape[1]

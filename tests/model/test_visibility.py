@@ -4,6 +4,7 @@ Expected patterns are exact in both directions: no gradient where an arm promise
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +23,11 @@ ONES = torch.ones(L, L, dtype=torch.bool)
 OTHERS = ~torch.eye(L, dtype=torch.bool)
 UNBLOCKED = torch.tensor([place not in BLOCKED for place in range(L)]).expand(len(BLOCKED), L)
 OWN = torch.tensor([[place == own for place in range(L)] for own in BLOCKED])
+B_STARTS = 4  # segment B of the row is its last three places
+IN_B = torch.arange(L) >= B_STARTS
+APART = (~IN_B[:, None] & ~IN_B) | (IN_B[:, None] & IN_B & ONES.tril())  # A both ways, B left to right
+BRIDGED = APART | (IN_B[:, None] & ~IN_B)
+BY_LAST = APART | (IN_B[:, None] & (torch.arange(L) == B_STARTS - 1))
 CLEAN = {  # at any depth: predicted places, and which tokens reach them
     "all": (EVERYWHERE, ONES),
     "left_to_right": (EVERYWHERE, ONES.tril()),
@@ -29,12 +35,15 @@ CLEAN = {  # at any depth: predicted places, and which tokens reach them
     "two_directions": (EVERYWHERE, ONES),
     "diagonal_position": (EVERYWHERE, OTHERS),
     "blocked_position": (BLOCKED, UNBLOCKED),
+    "bridge_all": (EVERYWHERE, BRIDGED),
+    "bridge_none": (EVERYWHERE, APART),
 }
 NAIVE = {  # what is seen with one layer, and with more
     "diagonal": (EVERYWHERE, ONES, ONES),
     "diagonal_query": (EVERYWHERE, OTHERS, ONES),
     "blocked": (BLOCKED, UNBLOCKED | OWN, UNBLOCKED | OWN),
 }
+RELAYED = {"bridge_last": (EVERYWHERE, BY_LAST, BRIDGED)}  # likewise: a token that is in sight hands others on
 PARTS = [
     {path.parent.name: path.stem}
     for path in sorted((CONF / "model").glob("*/*.yaml"))
@@ -46,7 +55,7 @@ def one_row(places: tuple[int, ...]) -> Batch:
     ids_1L = torch.tensor([[2, 17, 31, 8, 43, 11, 3]])
     place_M = torch.tensor(places)
     pair_B = torch.tensor([-100])
-    return Batch(ids_1L, torch.zeros_like(ids_1L), None, place_M, ids_1L[0, place_M], pair_B, has_pairs=False)
+    return Batch(ids_1L, IN_B[None].long(), None, place_M, ids_1L[0, place_M], pair_B, has_pairs=False)
 
 
 def gradients(model: Bert, batch: Batch, output: Callable[[Bert, Batch], Tensor]) -> Tensor:
@@ -99,6 +108,23 @@ def test_a_naive_arm_leaks_from_the_depth_on_that_it_says(make_model: MakeModel,
     assert torch.equal(seen(make_model({"visibility": visibility}, layers=layers), places), expected)
 
 
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("visibility", RELAYED)
+def test_more_is_relayed_from_the_second_layer_on(make_model: MakeModel, visibility: str, layers: int) -> None:
+    places, with_one, with_more = RELAYED[visibility]
+    expected = with_one if layers == 1 else with_more
+    assert torch.equal(seen(make_model({"visibility": visibility}, layers=layers), places), expected)
+
+
+def test_without_a_second_segment_a_bridge_restricts_nothing(make_model: MakeModel) -> None:
+    batch = one_row(EVERYWHERE)
+    single = replace(batch, segments_BL=torch.zeros_like(batch.segments_BL))
+    with torch.no_grad():
+        expected = make_model()(single).mlm_MV
+        for name in ("bridge_all", "bridge_last", "bridge_none"):
+            assert torch.equal(make_model({"visibility": name})(single).mlm_MV, expected)
+
+
 def test_the_naive_diagonal_leaks_through_the_query_even_without_skip_connections(make_model: MakeModel) -> None:
     model = make_model({"visibility": "diagonal"}, layers=1, skip=False)
     assert seen(model, EVERYWHERE).diagonal().all()
@@ -110,7 +136,9 @@ def test_blocking_leaks_through_the_skip_connection_and_the_query_only(make_mode
 
 
 def test_every_visibility_is_tested_here() -> None:
-    assert CLEAN.keys() | NAIVE.keys() == {path.stem for path in (CONF / "model" / "visibility").glob("*.yaml")}
+    assert CLEAN.keys() | NAIVE.keys() | RELAYED.keys() == {
+        path.stem for path in (CONF / "model" / "visibility").glob("*.yaml")
+    }
 
 
 @pytest.mark.parametrize("part", PARTS, ids=lambda part: "=".join(*part.items()))

@@ -1,0 +1,87 @@
+"""The generated translation task: a sentence and its translation, which nothing but the source tells.
+
+In: the size of two languages and a seed. Out: documents of two sentences, the source and its translation. The words of
+a source sentence are drawn uniformly and independently, so that without the source no target word is more likely than
+another: loss ln(words), accuracy 1/words. With it the translation is certain: every word has one in a dictionary, and
+neighbours change places (the first with the second, the third with the fourth, ...), as adjectives and nouns do.
+"""
+
+from collections.abc import Iterator
+from itertools import islice, product
+from math import log
+
+import numpy as np
+
+from bertlab.cache import digest
+from bertlab.data.documents import Document
+from bertlab.data.oracle import SYLLABLES
+from bertlab.data.store import Ints
+from bertlab.errors import InputError, whole_number
+
+VERSION = "translation-1"  # change it whenever the same settings would give another text
+HELD_OUT = 0.05  # share of documents in `valid`, two at least
+TOGETHER = 1024  # sentences drawn in one step; part of what VERSION stands for
+DICTIONARY, TEXT = 0, 1  # purposes of the random streams
+FORMS = ["".join(syllables) for syllables in product(SYLLABLES, repeat=2)]
+
+
+class Translation:
+    """Documents of a source sentence of `sentence_words` words and its translation, each a paragraph of its own.
+
+    Raises InputError for sizes that make no language.
+    """
+
+    name = "translation"
+
+    def __init__(self, *, words: int, sentence_words: int, documents: int, language_seed: int) -> None:
+        self.words = whole_number("data.words", words, 2)
+        if words > len(FORMS):
+            raise InputError(f"data.words must be at most {len(FORMS)}, got {words}; choose a smaller vocabulary")
+        self.sentence_words = whole_number("data.sentence_words", sentence_words, 1)
+        self.size = whole_number("data.documents", documents, 4)
+        self.language_seed = whole_number("data.language_seed", language_seed, 0)
+        self._key = digest(VERSION, vars(self))
+
+    def key(self) -> str:
+        """Hash of the settings and of the version of this generator."""
+        return self._key
+
+    def dictionary(self) -> dict[str, str]:
+        """Return the one translation of each source word; target words end in n."""
+        other_W = self._generator(DICTIONARY).permutation(self.words)
+        return {FORMS[word]: f"{FORMS[other]}n" for word, other in enumerate(other_W.tolist())}
+
+    def documents(self) -> Iterator[Document]:
+        """Yield the documents; their ids count from translation-0."""
+        dictionary = self.dictionary()
+        train = self.size - max(2, round(HELD_OUT * self.size))
+        for number, word_L in enumerate(islice(self._sources(), self.size)):
+            source = [FORMS[word] for word in word_L.tolist()]
+            target = [dictionary[word] for word in reordered(source)]
+            text = f"{' '.join(source)}\n\n{' '.join(target)}"
+            yield Document(f"translation-{number}", text, "train" if number < train else "valid")
+
+    def facts(self) -> dict[str, str]:
+        """Say how the languages are made."""
+        return {
+            "source": f"generated: translation by a dictionary, language seed {self.language_seed}, {VERSION}",
+            "licence": "none needed: the text is generated",
+            "language": (
+                f"{self.words} words, equally likely; a target word is worth {log(self.words):.3f} nats without its "
+                "source and nothing with it; neighbours change places"
+            ),
+            "text": f"{self.size:,} documents of a source sentence of {self.sentence_words} words and its translation",
+        }
+
+    def _sources(self) -> Iterator[Ints]:
+        for first in range(0, self.size, TOGETHER):
+            yield from self._generator(TEXT, first).integers(self.words, size=(TOGETHER, self.sentence_words))
+
+    def _generator(self, *purpose: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence(self.language_seed, spawn_key=purpose)))
+
+
+def reordered(words: list[str]) -> list[str]:
+    """Let neighbours change places; a last word without a neighbour stays."""
+    swapped = [word for left, right in zip(words[::2], words[1::2], strict=False) for word in (right, left)]
+    return swapped + words[len(swapped) :]

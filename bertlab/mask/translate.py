@@ -1,0 +1,18 @@
+"""Translation: segment B is predicted token by token, from those before it and from segment A."""
+
+import numpy as np
+
+from bertlab.mask.corrupt import Draw, Ints, Masked
+from bertlab.mask.next_token import NextToken
+from bertlab.tokenizer import SEP, Vocabulary
+
+
+class Translate(NextToken):
+    """Predict every real token of segment B at the position before it; the first [SEP] predicts the first of them."""
+
+    def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Masked:
+        """Return a copy and, for each position before a real token of B, that token; there is nothing to draw."""
+        masked = super().__call__(ids_BL, vocabulary, draw)
+        after_BL = np.cumsum(ids_BL == SEP, axis=1) > 0
+        in_b_M = after_BL.reshape(-1)[masked.position_M]
+        return Masked(masked.ids_BL, masked.position_M[in_b_M], masked.target_M[in_b_M])
