@@ -25,6 +25,7 @@ def project_folder(name: str) -> Path:
 
 
 CONF = project_folder("conf")
+OmegaConf.register_new_resolver("project_folder", lambda name: str(project_folder(name)), replace=True)  # conf/run.yaml
 
 
 def load(overrides: Sequence[str]) -> DictConfig:

@@ -49,8 +49,9 @@ def target(part: Mapping[str, Any]) -> Any:
 def test_the_groups_of_the_map_are_the_folders_of_conf() -> None:
     defaults = yaml.safe_load((CONF / "run.yaml").read_text())["defaults"]
     groups = {key for entry in defaults if isinstance(entry, dict) for key in entry if not key.startswith("override")}
-    assert groups == {folder.name for folder in CONF.iterdir() if folder.is_dir()} - {"hydra"}
-    assert groups - {"regime"} == set(Parts.__annotations__)
+    folders = {folder.name for folder in CONF.iterdir() if folder.is_dir()} - {"hydra"}
+    assert groups == folders | {"study"}, "studies stand in sweeps/"
+    assert groups - {"regime", "study"} == set(Parts.__annotations__)
 
 
 @pytest.mark.parametrize("option", OPTIONS)

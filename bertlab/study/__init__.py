@@ -1,0 +1,1 @@
+"""Studies: a question that was registered before its runs, as one YAML of sweeps/study."""

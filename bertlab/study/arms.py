@@ -1,0 +1,96 @@
+"""The arms of a study as configurations: one factor each, nothing else.
+
+Enters: a study and a way to compose it. Leaves: the resolved configuration of every arm and control. What an arm
+changes against the baseline is compared key by key with what it declares; anything more is refused.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from omegaconf import DictConfig
+
+from bertlab.compose import load, resolved
+from bertlab.errors import InputError
+from bertlab.explain import explain
+from bertlab.study.registration import Study, is_within, place, read_study, registration_hash
+from bertlab.tracking.identity import semantic
+
+Config = Mapping[str, Any]
+Compose = Callable[[Sequence[str]], DictConfig]  # overrides -> the configuration of the study with them
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A study with everything it will run, and the hash that names it."""
+
+    study: Study
+    node: Mapping[str, Any]  # the study as its file has it
+    arms: Mapping[str, Config]
+    controls: Mapping[str, Config]
+    hash: str
+
+
+def from_file(study: str, *overrides: str) -> Compose:
+    """Return what composes the study of sweeps/study/<study>.yaml, with overrides for all of its arms."""
+    return lambda own: load([f"study={study}", *overrides, *own])
+
+
+def register(compose: Compose) -> Registration:
+    """Read and check a study with all its arms. Raises InputError."""
+    config = resolved(compose([]))
+    study = read_study(config)
+    arms = compose_arms(study, compose)
+    baseline = study.arms[study.baseline]
+    controls = {
+        name: _composed(f"controls.{name}", [*baseline, *overrides], compose)
+        for name, overrides in study.controls.items()
+    }
+    for name, control in controls.items():
+        if not changes(control, arms[study.baseline]):
+            raise InputError(f"study.controls.{name} must change the baseline, got no change; write another one")
+    return Registration(study, config["study"], arms, controls, registration_hash(config))
+
+
+def compose_arms(study: Study, compose: Compose) -> dict[str, Config]:
+    """Return the configuration of every arm.
+
+    Raises InputError for an arm that cannot be composed, that changes more than it declares, or that equals another.
+    """
+    arms = {name: _composed(f"arms.{name}", overrides, compose) for name, overrides in study.arms.items()}
+    for name, arm in arms.items():
+        declared = [place(override) for override in (*study.arms[name], *study.arms[study.baseline])]
+        more = sorted(key for key in changes(arm, arms[study.baseline]) if not is_within(key, declared))
+        if more:
+            raise InputError(
+                f"study.arms.{name} must change only what it declares, got {', '.join(more)} changed too; "
+                "set it for all arms beside `study`, or declare it"
+            )
+    for one, other in combinations(arms, 2):
+        if not changes(arms[one], arms[other]):
+            raise InputError(f"study.arms must differ, got {one} equal to {other}; change or leave out one of them")
+    return arms
+
+
+def changes(one: Config, other: Config) -> set[str]:
+    """Return the keys of all values in which two configurations differ, among those that can change a result."""
+    first, second = (dict(_leaves(semantic(config), "")) for config in (one, other))
+    return {key for key in first.keys() | second.keys() if first.get(key, ...) != second.get(key, ...)}
+
+
+def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for name, child in value.items():
+            yield from _leaves(child, f"{key}.{name}" if key else name)
+    else:
+        yield key, value
+
+
+def _composed(key: str, overrides: Sequence[str], compose: Compose) -> Config:
+    try:
+        return resolved(compose(overrides))
+    except Exception as error:
+        if (line := explain(error)) is None:
+            raise
+        raise InputError(f"study.{key} cannot be composed: {line}") from error

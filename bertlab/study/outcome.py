@@ -1,0 +1,52 @@
+"""What a study may be judged by: measures of the common evaluation, on which all arms score the same positions.
+
+Training losses are not among them: arms with other masks or examples have other training losses by construction.
+"""
+
+import re
+from dataclasses import dataclass
+
+from bertlab.errors import InputError
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A metric of a run, and how to read it."""
+
+    unit: str  # nats or share
+    lower_is_better: bool
+    words: str
+    curve: bool  # whether it is measured along the run, not at its end alone
+
+
+NUMBER = r"\d+(\.\d+)?"
+OUTCOMES = {  # a pattern of the metric's whole name
+    "eval/mlm_loss": Outcome("nats", True, "loss on held-out tokens behind [MASK]", True),
+    "eval/mlm_accuracy": Outcome("share", False, "held-out tokens behind [MASK] named at once", True),
+    "eval/context_gain": Outcome("nats", False, "unigram loss minus the model's loss at the same positions", True),
+    "eval/captured": Outcome("share", False, "share of what context can give, on a generated language", True),
+    "eval/pair_loss": Outcome("nats", True, "loss on held-out pairs of segments", True),
+    "eval/pair_accuracy": Outcome("share", False, "held-out pairs of segments told apart", True),
+    rf"eval/mlm_loss\.rate_{NUMBER}": Outcome("nats", True, "loss with another share of tokens hidden", False),
+    r"eval/mlm_loss\.position_\d+_\d+": Outcome("nats", True, "loss at a range of positions", False),
+    r"eval/mlm_loss\.batch_statistics": Outcome("nats", True, "loss, normalised by the evaluated batch", False),
+    r"eval/mlm_loss\.split_\d+_\d+_\d+": Outcome("nats", True, "loss, hidden tokens masked, random or kept", False),
+    "eval/pseudo_loss": Outcome("nats", True, "loss on one hidden token at a time", False),
+    "eval/pseudo_accuracy": Outcome("share", False, "tokens named, one hidden at a time", False),
+    "eval/visible_accuracy": Outcome("share", False, "tokens named that stand in unmasked text", False),
+}
+MARGINS = ("tokens", "nats", "share")  # units in which a margin may be stated
+
+
+def outcome_of(metric: str) -> Outcome:
+    """Return what is known of a metric. Raises InputError for one that no study may be judged by."""
+    for pattern, outcome in OUTCOMES.items():
+        if re.fullmatch(pattern, metric):
+            return outcome
+    plain = ", ".join(name for name in OUTCOMES if re.fullmatch(name, name))
+    raise InputError(f"study.outcome must be a measure of the common evaluation, got {metric}; choose one of {plain}")
+
+
+def margin_units(outcome: Outcome) -> tuple[str, ...]:
+    """Return the units that a margin on the outcome may have: its own, and training tokens where it has a curve."""
+    return ("tokens", outcome.unit) if outcome.curve else (outcome.unit,)

@@ -1,0 +1,119 @@
+"""The record of a study: what was registered and what was measured, as plain files that a verdict can be made of again.
+
+Enters: runs and curves in any order. Leaves: the same in one canonical order and precision, and its twins on disk:
+study.json (the registration), runs.csv (one row a run) and curves.csv (evaluations along the runs).
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bertlab.errors import InputError
+from bertlab.study.registration import Study, read_study
+
+FILES = ("study.json", "runs.csv", "curves.csv")
+EXPLORATION, SAME, HARMFUL = "exploration", "same", "harmful"  # arms that every study has beside its own
+ABOUT = ("arm", "seed", "run_id", "diverged", "code", "corpus", "evaluation")  # what a row says beside its metrics
+CURVE = ("run_id", "metric", "step", "tokens", "value")
+DIGITS = 7  # significant ones, as many as single precision has
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """One study. `node` is the study as its file has it, `facts` what the runs do not say, in words.
+
+    `runs`: the columns ABOUT and one for each metric, named as runs log it (eval/..., perf/...). `curves`: CURVE.
+    """
+
+    node: Mapping[str, Any]
+    facts: Mapping[str, str]
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+
+    @property
+    def study(self) -> Study:
+        """The study, checked."""
+        return read_study({"study": self.node})
+
+    @property
+    def metrics(self) -> list[str]:
+        """Names of the metrics that stand in the rows of runs."""
+        return [str(name) for name in self.runs.columns if name not in ABOUT]
+
+    def arm(self, name: str) -> pd.DataFrame:
+        """Return the runs of an arm, by seed."""
+        return self.runs[self.runs["arm"] == name].set_index("seed")
+
+    def curve(self, name: str, metric: str) -> pd.DataFrame:
+        """Return a metric along the runs of an arm: one row a seed, one column a number of tokens.
+
+        Diverged runs and points that not every run has are left out.
+        """
+        runs = self.arm(name)
+        seed_of = {run: seed for seed, run in runs.loc[~runs["diverged"], "run_id"].items()}
+        points = self.curves[(self.curves["metric"] == metric) & self.curves["run_id"].isin(list(seed_of))]
+        points = points.assign(seed=points["run_id"].map(seed_of))
+        return points.pivot_table(index="seed", columns="tokens", values="value").dropna(axis="columns")
+
+
+def canonical(record: Record) -> Record:
+    """Return the record in its one order and precision. Raises InputError for columns that are missing."""
+    study = record.study
+    order = [study.baseline, *(arm for arm in study.arms if arm != study.baseline), SAME, HARMFUL, EXPLORATION]
+    runs = _columns(record.runs, ABOUT, "runs").copy()
+    if strangers := sorted(set(runs["arm"]) - set(order)):
+        raise InputError(f"runs.arm must be an arm of study {study.id}, got {strangers[0]}; choose one of {order}")
+    runs["seed"] = runs["seed"].astype(int)
+    runs["diverged"] = runs["diverged"].map(lambda value: str(value).lower() == "true")
+    runs = runs.iloc[np.lexsort((runs["seed"], runs["arm"].map(order.index)))]
+    metrics = sorted(set(runs.columns) - set(ABOUT))
+    numbers = pd.DataFrame({name: runs[name].map(_rounded) for name in metrics}, index=runs.index, dtype=float)
+    texts = runs[list(ABOUT)].fillna("")
+    curves = _columns(record.curves, CURVE, "curves")[list(CURVE)].copy()
+    curves = curves[curves["run_id"].isin(set(runs["run_id"]))]
+    curves = curves.astype({"step": int, "tokens": int}).assign(value=curves["value"].map(_rounded))
+    return Record(
+        record.node,
+        {name: record.facts[name] for name in sorted(record.facts)},
+        pd.concat([texts, numbers], axis="columns").reset_index(drop=True),
+        curves.sort_values(list(CURVE[:4]), ignore_index=True),
+    )
+
+
+def twins(record: Record) -> dict[str, bytes]:
+    """Return the files of a canonical record: name -> bytes."""
+    about = {"study": record.node, "facts": record.facts}
+    texts = [json.dumps(about, indent=1, ensure_ascii=False) + "\n"]
+    texts += [table.to_csv(index=False, lineterminator="\n") for table in (record.runs, record.curves)]
+    return {name: text.encode() for name, text in zip(FILES, texts, strict=True)}
+
+
+def read_record(folder: Path) -> Record:
+    """Read what `twins` wrote; the same bytes can be written again. Raises InputError."""
+    for name in FILES:
+        if not (folder / name).is_file():
+            raise InputError(f"a study's folder must hold {', '.join(FILES)}; {folder} has no {name}")
+    about = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
+    runs, curves = (pd.read_csv(folder / name, dtype=str, keep_default_na=False) for name in FILES[1:])
+    return canonical(Record(about["study"], about["facts"], runs, curves))
+
+
+def _columns(table: pd.DataFrame, names: tuple[str, ...], what: str) -> pd.DataFrame:
+    if missing := [name for name in names if name not in table]:
+        raise InputError(
+            f"{what} must have the column {missing[0]}, got {', '.join(map(str, table.columns)) or 'none'}"
+        )
+    return table
+
+
+def _rounded(value: Any) -> float:
+    """Return the number that its first digits spell; NaN where there is none."""
+    if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        return math.nan
+    return float(f"{float(value):.{DIGITS}g}")

@@ -1,0 +1,288 @@
+"""The registration of a study: what was asked, claimed and planned before any of its runs.
+
+Enters: the configuration composed with study=<id>, as plain values. Leaves: a frozen `Study`, every word of it checked,
+and the hash under which it is registered: a file that has changed is another registration.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from itertools import pairwise
+from typing import Any
+
+from bertlab.cache import digest
+from bertlab.compose import section
+from bertlab.errors import InputError, closed_interval, open_interval, whole_number
+from bertlab.stats.claim import Expectation
+from bertlab.study.outcome import MARGINS, margin_units, outcome_of
+from bertlab.tracking.identity import semantic
+
+AXES = ("tokens", "predicted_tokens", "steps", "flops", "seconds")
+SCALES = ("linear", "log")
+CONTROLS = ("same", "harmful")
+STATUSES = ("read", "abstract", "notes", "unverified")  # how a published number is known
+FEWEST = 3  # seeds for any verdict
+EXAMPLES = {
+    "baseline": "rate_15",
+    "factors": "[mask.rate]",
+    "arms": "{rate_15: [mask.rate=0.15], rate_30: [mask.rate=0.3]}",
+    "expects": "{rate_30: not_better}",
+    "outcome": "eval/mlm_loss",
+    "margin": "{tokens: 0.25}",
+    "seeds": "8",
+    "looks": "[5, 8]",
+    "axis": "tokens",
+    "floor": "0.3",
+    "controls": "{same: [redraw=order], harmful: [budget.tokens=1_150_000]}",
+}
+
+
+@dataclass(frozen=True)
+class Margin:
+    """The smallest effect that matters."""
+
+    unit: str  # tokens: worth this share more training tokens; nats; share: of right answers
+    value: float
+
+
+@dataclass(frozen=True)
+class Trend:
+    """An ordered factor, along which the outcome is followed."""
+
+    factor: str
+    scale: str  # linear or log
+    doses: Mapping[str, float]  # arm -> value of the factor, for the arms that change nothing else
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published number, shown beside the study's own."""
+
+    source: str
+    says: str
+    status: str  # how it is known: read, abstract, notes or unverified
+
+
+@dataclass(frozen=True)
+class Study:
+    """A registered question. `arms` and `controls` hold overrides of the configuration that the file makes."""
+
+    id: str
+    question: str
+    claim: str
+    baseline: str
+    factors: tuple[str, ...]
+    arms: Mapping[str, tuple[str, ...]]
+    expects: Mapping[str, Expectation]  # the primary contrasts; other arms are exploratory
+    outcome: str
+    margin: Margin
+    family: str  # studies of a family share the correction for many contrasts
+    seeds: int  # at most
+    looks: tuple[int, ...]  # numbers of seeds at which results are looked at
+    axis: str  # the budget that arms are equal in
+    floor: float  # nats of context gain that the baseline must exceed
+    controls: Mapping[str, tuple[str, ...]]  # same: must come out equivalent; harmful: must come out worse
+    against: Mapping[str, str] = field(default_factory=dict)  # arms that are compared with another arm than the baseline
+    secondary: tuple[str, ...] = ()  # metrics that are shown, without a verdict
+    trend: Trend | None = None
+    published: tuple[Source, ...] = ()
+
+
+def registration_hash(config: Mapping[str, Any]) -> str:
+    """Hash a study as it is registered: the regime of all arms and every word of its file."""
+    return digest({**semantic(config), "seed": None}, config["study"])
+
+
+def read_study(config: Mapping[str, Any]) -> Study:
+    """Return the study of a configuration. Raises InputError for whatever it does not say, or says wrongly."""
+    node = section(config, "study")
+    _check_keys(node)
+    arms = _arms(node)
+    factors = _texts("factors", node["factors"])
+    _check_factors(factors, arms)
+    outcome, seeds = _text("outcome", node["outcome"]), whole_number("study.seeds", node["seeds"], FEWEST)
+    secondary = _texts("secondary", node.get("secondary", []))
+    for metric in (outcome, *secondary):
+        outcome_of(metric)
+    return Study(
+        **{key: _text(key, node[key]) for key in ("id", "question", "claim", "family")},
+        baseline=_one_of("baseline", node["baseline"], arms),
+        factors=factors,
+        arms=arms,
+        expects=_expects(node, arms),
+        outcome=outcome,
+        margin=_margin(node["margin"], outcome),
+        seeds=seeds,
+        looks=_looks(node["looks"], seeds),
+        axis=_one_of("axis", node["axis"], AXES),
+        floor=closed_interval("study.floor", node["floor"], 0, 100),
+        controls=_controls(node["controls"]),
+        against=_against(node, arms),
+        secondary=secondary,
+        trend=_trend(node["trend"], factors, arms) if node.get("trend") else None,
+        published=tuple(_source(entry) for entry in node.get("published") or []),
+    )
+
+
+def place(override: str) -> str:
+    """Return where in the configuration an override acts: model/norm=rms on model.norm and all below."""
+    return override.partition("=")[0].lstrip("+").rpartition("@")[2].replace("/", ".")
+
+
+def is_within(where: str, places: Sequence[str]) -> bool:
+    """Tell whether a place is one of `places` or below one."""
+    return any(where == other or where.startswith(f"{other}.") for other in places)
+
+
+def _check_keys(node: Mapping[str, Any]) -> None:
+    known = {each.name: each.default is MISSING and each.default_factory is MISSING for each in fields(Study)}
+    for key in node:
+        if key not in known:
+            raise InputError(f"study.{key} is not a key of a study; the keys are {', '.join(known)}")
+    for key, needed in known.items():
+        if needed and node.get(key) is None:
+            example = f", for example {key}: {EXAMPLES[key]}" if key in EXAMPLES else " in words"
+            raise InputError(f"study.{key} must be given, got nothing; write it{example}")
+
+
+def _arms(node: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    if not isinstance(node["arms"], Mapping) or len(node["arms"]) < 2:
+        raise InputError(f"study.arms must name at least two arms, got {node['arms']}; write {EXAMPLES['arms']}")
+    for name in node["arms"]:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)):
+            raise InputError(f"study.arms must be named in small letters, digits and _, got {name}; rename it")
+    return {name: _overrides(f"arms.{name}", overrides) for name, overrides in node["arms"].items()}
+
+
+# what makes runs comparable: the same text, the same yardstick, the same seeds
+ALIKE = (
+    *("seed", "redraw", "study", "hydra", "output_dir", "tracking", "trainer"),
+    *("data", "tokenizer", "evaluation", "batch.length"),
+)
+
+
+def _check_factors(factors: Sequence[str], arms: Mapping[str, Sequence[str]]) -> None:
+    if not factors:
+        raise InputError(f"study.factors must name the keys that arms change, got none; write {EXAMPLES['factors']}")
+    for factor in factors:
+        if is_within(place(factor), ALIKE):
+            raise InputError(f"study.factors must leave {factor} alike in all arms, got it; set it beside `study`")
+    for name, overrides in arms.items():
+        for override in overrides:
+            if not is_within(place(override), [place(factor) for factor in factors]):
+                raise InputError(
+                    f"study.arms.{name} must change only {', '.join(factors)}, got {override}; "
+                    "add its key to study.factors or leave it out"
+                )
+
+
+def _expects(node: Mapping[str, Any], arms: Mapping[str, object]) -> dict[str, Expectation]:
+    words = [expectation.value for expectation in Expectation]
+    if not isinstance(node["expects"], Mapping) or not node["expects"]:
+        raise InputError(
+            f"study.expects must name at least one arm, got {node['expects']}; write {EXAMPLES['expects']}"
+        )
+    others = [name for name in arms if name != node["baseline"]]
+    for name, word in node["expects"].items():
+        _one_of("expects", name, others)
+        _one_of(f"expects.{name}", word, words)
+    return {name: Expectation(word) for name, word in node["expects"].items()}
+
+
+def _against(node: Mapping[str, Any], arms: Mapping[str, object]) -> dict[str, str]:
+    against = node.get("against") or {}
+    if not isinstance(against, Mapping):
+        raise InputError(f"study.against must name an arm for an arm, got {against}; write {{pre_0: pre_10}}")
+    for name, other in against.items():
+        _one_of("against", name, [arm for arm in arms if arm != node["baseline"]])
+        _one_of(f"against.{name}", other, [arm for arm in arms if arm != name])
+    return dict(against)
+
+
+def _margin(margin: object, outcome: str) -> Margin:
+    if not isinstance(margin, Mapping) or len(margin) != 1 or not margin.keys() <= set(MARGINS):
+        raise InputError(
+            f"study.margin must have one unit of {', '.join(MARGINS)}, got {margin}; write {{tokens: 0.25}}"
+        )
+    ((unit, value),) = margin.items()
+    fitting = margin_units(outcome_of(outcome))
+    if unit not in fitting:
+        raise InputError(f"study.margin must be in {' or '.join(fitting)} for {outcome}, got {unit}; state it so")
+    return Margin(unit, open_interval(f"study.margin.{unit}", value, 0, 1 if unit == "share" else 10))
+
+
+def _looks(looks: object, seeds: int) -> tuple[int, ...]:
+    if not isinstance(looks, list) or not looks:
+        raise InputError(f"study.looks must list numbers of seeds, got {looks}; write {EXAMPLES['looks']}")
+    numbers = tuple(whole_number("study.looks", look, FEWEST) for look in looks)
+    if any(later <= earlier for earlier, later in pairwise(numbers)) or numbers[-1] != seeds:
+        raise InputError(f"study.looks must ascend and end with study.seeds {seeds}, got {looks}; correct one of them")
+    return numbers
+
+
+def _controls(controls: object) -> dict[str, tuple[str, ...]]:
+    if not isinstance(controls, Mapping) or set(controls) != set(CONTROLS) or not all(controls.values()):
+        raise InputError(f"study.controls must hold same and harmful, got {controls}; write {EXAMPLES['controls']}")
+    return {name: _overrides(f"controls.{name}", controls[name]) for name in CONTROLS}
+
+
+def _trend(trend: Mapping[str, Any], factors: Sequence[str], arms: Mapping[str, Sequence[str]]) -> Trend:
+    """Return the trend, with the arms whose one override sets its factor to a number."""
+    if set(trend) != {"factor", "scale"}:
+        raise InputError(
+            f"study.trend must hold factor and scale, got {trend}; write {{factor: mask.rate, scale: log}}"
+        )
+    factor, scale = str(trend["factor"]), _one_of("trend.scale", trend["scale"], SCALES)
+    if not is_within(place(factor), [place(known) for known in factors]):
+        raise InputError(f"study.trend.factor must be one of {', '.join(factors)} or below, got {factor}; choose one")
+    doses = {}
+    for name, overrides in arms.items():
+        if len(overrides) == 1 and place(overrides[0]) == place(factor):
+            doses[name] = _dose(overrides[0])
+    if len(doses) < 3 or (scale == "log" and min(doses.values()) <= 0):
+        raise InputError(
+            f"study.trend needs at least 3 arms that set {factor} alone, above 0 on a log scale, got "
+            f"{list(doses.values())}; add arms or leave the trend out"
+        )
+    return Trend(factor, scale, doses)
+
+
+def _dose(override: str) -> float:
+    try:
+        return float(override.partition("=")[2])
+    except ValueError:
+        raise InputError(f"study.trend needs numbers, got {override}; choose another factor or leave it out") from None
+
+
+def _source(entry: object) -> Source:
+    keys = [each.name for each in fields(Source)]
+    if not isinstance(entry, Mapping) or set(entry) != set(keys):
+        raise InputError(f"study.published must hold {', '.join(keys)} in each entry, got {entry}; correct it")
+    _one_of("published.status", entry["status"], STATUSES)
+    return Source(**{key: _text(f"published.{key}", entry[key]) for key in keys})
+
+
+def _overrides(key: str, values: object) -> tuple[str, ...]:
+    overrides = _texts(key, values)
+    for override in overrides:
+        if not re.fullmatch(r"\+?[\w./@]+=.+", override):
+            raise InputError(f"study.{key} must hold key=value, got {override}; write for example mask.rate=0.3")
+    return overrides
+
+
+def _texts(key: str, values: object) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise InputError(f"study.{key} must be a list of words, got {values}; put each in quotes if need be")
+    return tuple(values)
+
+
+def _text(key: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"study.{key} must be text, got {value}; put it in quotes if need be")
+    return " ".join(value.split())
+
+
+def _one_of(key: str, value: object, known: Mapping[str, object] | Sequence[str]) -> str:
+    if value in known:
+        return str(value)
+    raise InputError(f"study.{key} must be one of {', '.join(known)}, got {value}; choose one")

@@ -1,0 +1,128 @@
+"""Every question of the catalogue has its study, and every arm of every study can train."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from bertlab.batch import Batch, Batches, Form
+from bertlab.compose import Parts, build_parts
+from bertlab.data.oracle import Oracle
+from bertlab.data.prepare import prepare
+from bertlab.data.store import TokenStore
+from bertlab.data.translation import Translation
+from bertlab.job import looks_ahead
+from bertlab.mask import Ahead
+from bertlab.model.init import initialise
+from bertlab.streams import Streams
+from bertlab.study.arms import changes, compose_arms, from_file
+from bertlab.study.catalogue import CATALOGUE, question_of, study_files
+from bertlab.study.registration import Study, is_within, place, read_study
+from bertlab.tokenizer.words import Words
+
+STUDIES = study_files()
+ARMS = [(study, arm) for study, path in STUDIES.items() for arm in yaml.safe_load(path.read_text())["study"]["arms"]]
+FACTS = {"inputs", "count", "head_cost", "attention_steps"}
+STEPS = 50
+MATCHED = {  # an arm with the parameters of another one
+    ("embeddings", "sum_matched"): "concat",
+    ("embeddings_position", "sum_matched"): "concat",
+    ("head_dim", "full_matched"): "divided",
+    ("key_value", "shared_kv_matched"): "separate",
+    ("sharing", "share_all_matched"): "tied",
+    ("sharing", "tied_matched"): "untied",
+}
+
+
+@pytest.fixture(scope="module")
+def stores(store: TokenStore) -> Mapping[str, TokenStore]:
+    """A small text for each corpus that a study is about."""
+    made = (Oracle(documents=60), Translation(words=64, sentence_words=8, documents=60, language_seed=0))
+    return {"Docs": store} | {type(corpus).__name__: prepare(corpus, Words(vocab_size=300)) for corpus in made}
+
+
+def read(name: str) -> Study:
+    return read_study(yaml.safe_load(STUDIES[name].read_text()))
+
+
+@cache
+def composed(name: str) -> Mapping[str, Mapping[str, Any]]:
+    return compose_arms(read(name), from_file(name))
+
+
+def batches(parts: Parts, config: Mapping[str, Any], store: TokenStore) -> Batches:
+    form = Form(**{**config["batch"], "size": 3})
+    return Batches(store.splits["train"], store.vocabulary, parts.pairs, parts.mask, form, Streams(0), STEPS)
+
+
+def test_the_catalogue_has_34_questions_and_each_has_one_id() -> None:
+    assert len({question.id for question in CATALOGUE}) == len(CATALOGUE) == 34
+    numbers = [question.number for question in CATALOGUE if question.number != "text"]
+    lists = (("BERT", range(1, 17)), ("Transformer", range(1, 7)), ("self-attention", range(7)))
+    assert sorted(numbers) == sorted(f"{part} {place}" for part, places in lists for place in places)
+
+
+def test_every_question_for_an_experiment_has_its_study_and_every_other_is_a_fact() -> None:
+    assert {question.id for question in CATALOGUE if not question.study} == FACTS
+    assert all(question.study or question.fact for question in CATALOGUE)
+    assert {question.id for question in CATALOGUE if question.study} <= STUDIES.keys()
+    assert FACTS.isdisjoint(STUDIES)
+
+
+def test_every_study_belongs_to_a_question() -> None:
+    assert [name for name in STUDIES if question_of(name) is None] == []
+    assert question_of("warmup_deep") == question_of("warmup")
+    assert question_of("mask_rates") is None
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_is_read_and_bears_the_name_of_its_file(name: str) -> None:
+    assert read(name).id == name
+    assert len(STUDIES[name].read_text().splitlines()) <= 40
+    assert STUDIES[name].read_text().startswith("# @package _global_\n")
+
+
+@pytest.mark.parametrize(("name", "arm"), ARMS)
+def test_an_arm_changes_what_it_declares_and_nothing_else(name: str, arm: str) -> None:
+    study, arms = read(name), composed(name)
+    changed = changes(arms[arm], arms[study.baseline])
+    assert bool(changed) == (arm != study.baseline)
+    assert all(is_within(key, [place(factor) for factor in study.factors]) for key in changed)
+
+
+@pytest.mark.parametrize(("name", "arm"), ARMS)
+def test_an_arm_trains(name: str, arm: str, stores: Mapping[str, TokenStore]) -> None:
+    config = composed(name)[arm]
+    parts = build_parts(config)
+    store = stores[type(parts.data).__name__]
+    made = batches(parts, config, store)
+    batch: Batch = made(STEPS // 2)
+    parts.objective.check(batch)
+    model = parts.model(store.vocabulary.size, config["batch"]["length"])
+    initialise(model, Streams(0))
+    if isinstance(parts.mask, Ahead):
+        assert not looks_ahead(model, batch)
+    model.train()
+    loss = parts.objective(model(batch), batch, STEPS // 2, STEPS)["loss"]
+    loss.backward()
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    assert loss.isfinite()
+    assert gradients
+    assert all(gradient.isfinite().all() for gradient in gradients)
+    assert any(gradient.any() for gradient in gradients)
+    parts.optimizer(model)
+
+
+def test_matched_arms_have_equal_parameters_to_a_thousandth() -> None:
+    def parameters(config: Mapping[str, Any]) -> int:
+        with torch.device("meta"):
+            model = build_parts(config).model(4096, config["batch"]["length"])
+        return sum(parameter.numel() for parameter in model.parameters())
+
+    assert MATCHED.keys() == {(name, arm) for name, arm in ARMS if arm.endswith("_matched")}
+    for (name, arm), other in MATCHED.items():
+        arms = composed(name)
+        assert parameters(arms[arm]) == pytest.approx(parameters(arms[other]), rel=1e-3)

@@ -1,0 +1,152 @@
+"""From a record to verdicts: every verdict there is, the controls, the looks, and what is left to run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bertlab.stats.claim import Finding
+from bertlab.stats.rule import Kind
+from bertlab.study.judge import judge
+from bertlab.study.record import Record, canonical, read_record, twins
+
+MakeRecord = Callable[..., Record]
+
+
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        ({"gone": [("one", 3)]}, Kind.INVALID),
+        ({"gone": [("two", 3)]}, Kind.INVALID),
+        ({"gain": 0.2}, Kind.VACUOUS),
+        ({"effect": {"harmful": 0.0}}, Kind.VACUOUS),
+        ({"effect": {"same": 0.2}}, Kind.VACUOUS),
+        ({"diverged": [("one", 1), ("one", 4)]}, Kind.UNSTABLE),
+        ({}, Kind.WORSE_MATERIAL),
+        ({"effect": {"one": -0.3}}, Kind.BETTER_MATERIAL),
+        ({"effect": {"one": 0.0}}, Kind.EQUIVALENT),
+        ({"effect": {"one": 0.1}, "sd": 0.04}, Kind.WORSE_UNRESOLVED),
+        ({"effect": {"one": -0.1}, "sd": 0.04}, Kind.BETTER_UNRESOLVED),
+        ({"effect": {"one": -0.08}, "sd": 0.12}, Kind.NON_INFERIOR),
+        ({"effect": {"one": 0.0}, "sd": 0.3}, Kind.INCONCLUSIVE),
+    ],
+)
+def test_every_verdict_can_be_reached(make_record: MakeRecord, made: dict[str, Any], kind: Kind) -> None:
+    assert judge(make_record(**made)).arms["one"].verdict.kind is kind
+
+
+def test_a_difference_is_that_of_the_pairs(make_record: MakeRecord) -> None:
+    judged = judge(make_record(effect={"one": 0.25}, sd=0.02)).arms["one"]
+    assert judged.contrast.mean == pytest.approx(0.25, abs=1e-5)
+    assert judged.contrast.sd == pytest.approx(0.02, rel=1e-3)
+    assert judged.contrast.n == 8
+    assert judged.worth == pytest.approx(np.expm1(-0.25 / 0.46), rel=1e-3)
+
+
+def test_too_much_noise_names_the_seeds_it_needs(make_record: MakeRecord) -> None:
+    verdict = judge(make_record(effect={"one": 0.0}, sd=0.3)).arms["one"].verdict
+    assert verdict.needed is not None
+    assert verdict.needed > 8
+
+
+def test_an_arm_that_nobody_claimed_anything_of_has_no_finding(make_record: MakeRecord) -> None:
+    findings = judge(make_record())
+    assert findings.arms["four"].finding is None
+    assert findings.arms["four"].interval.level == 0.9
+    assert list(findings.primary) == ["one"]
+
+
+def test_looks_are_paid_for_with_wider_intervals(make_record: MakeRecord) -> None:
+    once = judge(make_record(node={"looks": [8]})).arms["one"].interval
+    twice = judge(make_record()).arms["one"].interval
+    assert once.level == pytest.approx(0.9)
+    assert twice.level > once.level
+    assert twice.high - twice.low > once.high - once.low
+
+
+def test_several_claims_are_paid_for_with_wider_intervals(make_record: MakeRecord) -> None:
+    alone = judge(make_record(node={"looks": [8]}, effect={"one": 0.0, "four": 0.0}, sd=0.2))
+    both = {"looks": [8], "expects": {"one": "worse", "four": "worse"}}
+    family = judge(make_record(node=both, effect={"one": 0.0, "four": 0.0}, sd=0.2))
+    assert family.arms["one"].interval.level == pytest.approx(0.95)
+    assert alone.arms["one"].interval.level == pytest.approx(0.90)
+
+
+def test_a_claim_is_refuted_by_the_opposite(make_record: MakeRecord) -> None:
+    assert judge(make_record()).finding is Finding.SUPPORTED
+    assert judge(make_record(effect={"one": -0.3})).finding is Finding.REFUTED
+    assert judge(make_record(effect={"one": 0.0})).finding is Finding.REFUTED
+    assert judge(make_record(effect={"one": 0.1}, sd=0.3)).finding is Finding.UNDECIDED
+
+
+def test_one_diverged_seed_is_left_out_and_counted(make_record: MakeRecord) -> None:
+    judged = judge(make_record(diverged=[("one", 2)])).arms["one"]
+    assert judged.contrast.n == 7
+    assert judged.verdict.standing.diverged == 1
+    assert judged.verdict.kind is Kind.WORSE_MATERIAL
+
+
+def test_runs_of_other_code_make_a_contrast_invalid(make_record: MakeRecord) -> None:
+    record = make_record()
+    record.runs.loc[record.runs["arm"] == "one", "code"] = "other"
+    verdict = judge(record).arms["one"].verdict
+    assert verdict.kind is Kind.INVALID
+    assert verdict.failed == ("one and two differ in code",)
+
+
+def test_a_decided_arm_is_not_followed_further(make_record: MakeRecord) -> None:
+    rng = np.random.default_rng(0)
+    assert judge(make_record(seeds=5)).open_arms(rng) == []
+    assert judge(make_record(effect={"one": 0.05}, sd=0.1, seeds=5)).open_arms(rng) == ["one", "four"]
+
+
+def test_a_hopeless_study_stops(make_record: MakeRecord) -> None:
+    record = make_record(effect={"one": 0.0}, sd=2.0, seeds=5)
+    assert judge(record).open_arms(np.random.default_rng(0)) == []
+
+
+def test_a_study_on_the_plateau_stops_and_one_with_a_weak_control_goes_on(make_record: MakeRecord) -> None:
+    rng = np.random.default_rng(0)
+    assert judge(make_record(gain=0.2, seeds=5)).open_arms(rng) == []
+    assert judge(make_record(effect={"harmful": 0.0}, seeds=5)).open_arms(rng) == ["one", "four"]
+
+
+def test_an_arm_that_stopped_early_keeps_its_verdict(make_record: MakeRecord) -> None:
+    early = judge(make_record(seeds=5))
+    record = make_record(seeds=8)
+    stopped = record.runs[(record.runs["arm"] != "one") | (record.runs["seed"] < 5)]
+    later = judge(canonical(Record(record.node, record.facts, stopped, record.curves)))
+    assert later.arms["one"].contrast.n == 5
+    assert later.arms["one"].verdict.kind is early.arms["one"].verdict.kind is Kind.WORSE_MATERIAL
+
+
+def test_a_record_is_read_back_to_the_byte(make_record: MakeRecord, tmp_path: Path) -> None:
+    record = make_record(diverged=[("one", 2)])
+    for name, content in twins(record).items():
+        (tmp_path / name).write_bytes(content)
+    again = read_record(tmp_path)
+    assert twins(again) == twins(record)
+    assert judge(again).arms["one"] == judge(record).arms["one"]
+
+
+def test_the_order_of_rows_does_not_matter(make_record: MakeRecord) -> None:
+    record = make_record()
+    shuffled = Record(record.node, record.facts, record.runs.sample(frac=1, random_state=3), record.curves[::-1])
+    assert twins(canonical(shuffled)) == twins(record)
+
+
+def test_an_arm_may_be_compared_with_another_arm(make_record: MakeRecord) -> None:
+    effect = {"one": 0.3, "four": 0.3}
+    node = {"expects": {"one": "worse", "four": "equivalent"}, "against": {"four": "one"}}
+    judged = judge(make_record(effect, node=node)).arms["four"]
+    assert judged.against == "one"
+    assert judged.verdict.kind is Kind.EQUIVALENT
+    assert judge(make_record(effect)).arms["four"].verdict.kind is Kind.WORSE_MATERIAL
+
+
+def test_what_an_open_arm_is_compared_with_goes_on_too(make_record: MakeRecord) -> None:
+    node = {"expects": {"one": "worse", "four": "worse"}, "against": {"four": "one"}}
+    record = make_record({"one": 0.3, "four": 0.35}, sd=0.1, seeds=5, node=node)
+    assert set(judge(record).open_arms(np.random.default_rng(0))) == {"one", "four"}

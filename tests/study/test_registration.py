@@ -1,0 +1,318 @@
+"""A registration says everything a study needs, and an arm changes nothing but what it declares."""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from omegaconf import DictConfig, OmegaConf
+
+from bertlab.compose import load, resolved
+from bertlab.errors import InputError
+from bertlab.stats.claim import Expectation
+from bertlab.study.arms import Compose, changes, compose_arms, from_file, register
+from bertlab.study.outcome import MARGINS, OUTCOMES, margin_units, outcome_of
+from bertlab.study.registration import (
+    EXAMPLES,
+    Margin,
+    Source,
+    Study,
+    Trend,
+    is_within,
+    place,
+    read_study,
+    registration_hash,
+)
+
+NODE = {
+    "id": "mask_rate",
+    "question": "Could the rate be another?",
+    "claim": "No other rate is better.",
+    "baseline": "rate_15",
+    "factors": ["mask.rate"],
+    "arms": {"rate_15": ["mask.rate=0.15"], "rate_05": ["mask.rate=0.05"], "rate_30": ["mask.rate=0.3"]},
+    "expects": {"rate_05": "not_better"},
+    "outcome": "eval/mlm_loss",
+    "secondary": ["eval/mlm_loss.rate_0.3"],
+    "trend": {"factor": "mask.rate", "scale": "log"},
+    "margin": {"tokens": 0.25},
+    "family": "masking",
+    "seeds": 8,
+    "looks": [5, 8],
+    "axis": "tokens",
+    "floor": 0.3,
+    "controls": {"same": ["redraw=order"], "harmful": ["budget.tokens=1_150_000"]},
+    "published": [{"source": "Somebody 2022", "says": "40 % is as good", "status": "read"}],
+}
+REGIME = {"mask": {"rate": 0.15, "split": [0.8, 0.1, 0.1]}, "model": {"heads": 2}, "seed": 0, "budget": {"tokens": 9}}
+
+
+def read(**changed: Any) -> Study:
+    """Read the study with some keys changed; one that is None is left out."""
+    node = {key: value for key, value in {**deepcopy(NODE), **changed}.items() if value is not None}
+    return read_study({"study": node})
+
+
+def composer(node: Mapping[str, Any] = NODE, tied: bool = False) -> Compose:
+    """Compose as Hydra would, without files; `tied` makes the heads follow the rate."""
+
+    def compose(overrides: Sequence[str]) -> DictConfig:
+        config = OmegaConf.create({**deepcopy(REGIME), "study": dict(node), "redraw": None})
+        config.merge_with_dotlist(list(overrides))
+        if tied:
+            config.model.heads = int(config.mask.rate * 20)
+        return config
+
+    return compose
+
+
+def test_a_study_is_read_word_by_word() -> None:
+    assert read() == Study(
+        id="mask_rate",
+        question="Could the rate be another?",
+        claim="No other rate is better.",
+        baseline="rate_15",
+        factors=("mask.rate",),
+        arms={"rate_15": ("mask.rate=0.15",), "rate_05": ("mask.rate=0.05",), "rate_30": ("mask.rate=0.3",)},
+        expects={"rate_05": Expectation.NOT_BETTER},
+        outcome="eval/mlm_loss",
+        margin=Margin("tokens", 0.25),
+        family="masking",
+        seeds=8,
+        looks=(5, 8),
+        axis="tokens",
+        floor=0.3,
+        controls={"same": ("redraw=order",), "harmful": ("budget.tokens=1_150_000",)},
+        secondary=("eval/mlm_loss.rate_0.3",),
+        trend=Trend("mask.rate", "log", {"rate_15": 0.15, "rate_05": 0.05, "rate_30": 0.3}),
+        published=(Source("Somebody 2022", "40 % is as good", "read"),),
+    )
+
+
+def test_what_may_be_left_out_is() -> None:
+    study = read(secondary=None, trend=None, published=None)
+    assert (study.secondary, study.trend, study.published) == ((), None, ())
+
+
+@pytest.mark.parametrize("key", sorted(NODE.keys() - {"secondary", "trend", "published"}))
+def test_what_is_missing_is_named(key: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(**{key: None})
+    example = f", for example {key}: {EXAMPLES[key]}" if key in EXAMPLES else " in words"
+    assert str(caught.value) == f"study.{key} must be given, got nothing; write it{example}"
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"colour": "red"}, "study.colour is not a key of a study; the keys are id, question, claim, baseline, factors, "),
+    ({"outcome": "train/loss"}, "study.outcome must be a measure of the common evaluation, got train/loss; choose "),
+    ({"secondary": ["eval/luck"]}, "study.outcome must be a measure of the common evaluation, got eval/luck; choose "),
+    ({"margin": {"share": 0.02}}, "study.margin must be in tokens or nats for eval/mlm_loss, got share; state it so"),
+    (
+        {"margin": {"tokens": 0.25}, "outcome": "eval/pseudo_loss"},
+        "study.margin must be in nats for eval/pseudo_loss, got tokens; state it so",
+    ),
+    (
+        {"margin": {"nats": 0.1}, "outcome": "eval/mlm_accuracy"},
+        "study.margin must be in tokens or share for eval/mlm_accuracy, got nats; state it so",
+    ),
+    ({"margin": {"nats": 0}}, "study.margin.nats must lie in (0, 10), got 0; choose a number inside"),
+    ({"margin": {"pounds": 1}}, "study.margin must have one unit of tokens, nats, share, got {'pounds': 1}; write "),
+    ({"margin": 0.1}, "study.margin must have one unit of tokens, nats, share, got 0.1; write {tokens: 0.25}"),
+    ({"baseline": "rate_20"}, "study.baseline must be one of rate_15, rate_05, rate_30, got rate_20; choose one"),
+    (
+        {"arms": {"rate_15": ["mask.rate=0.15"], "heads": ["model.heads=4"]}, "expects": {"heads": "worse"}},
+        "study.arms.heads must change only mask.rate, got model.heads=4; add its key to study.factors or leave it out",
+    ),
+    ({"arms": {"rate_15": []}}, "study.arms must name at least two arms, got {'rate_15': []}; write {rate_15: "),
+    ({"arms": {"15": [], "30": []}}, "study.arms must be named in small letters, digits and _, got 15; rename it"),
+    (
+        {"arms": {"rate_15": [], "rate_05": ["mask.rate"]}},
+        "study.arms.rate_05 must hold key=value, got mask.rate; write for example mask.rate=0.3",
+    ),
+    ({"factors": []}, "study.factors must name the keys that arms change, got none; write [mask.rate]"),
+    ({"factors": ["seed"]}, "study.factors must leave seed alike in all arms, got it; set it beside `study`"),
+    (
+        {"factors": ["pairs@evaluation.text"]},
+        "study.factors must leave pairs@evaluation.text alike in all arms, got it; set it beside `study`",
+    ),
+    ({"seeds": 2, "looks": [2]}, "study.seeds must be a whole number of at least 3, got 2; choose for example 3"),
+    ({"looks": [2, 8]}, "study.looks must be a whole number of at least 3, got 2; choose for example 3"),
+    ({"looks": [5, 5, 8]}, "study.looks must ascend and end with study.seeds 8, got [5, 5, 8]; correct one of them"),
+    ({"looks": [5, 7]}, "study.looks must ascend and end with study.seeds 8, got [5, 7]; correct one of them"),
+    ({"looks": []}, "study.looks must list numbers of seeds, got []; write [5, 8]"),
+    ({"expects": {}}, "study.expects must name at least one arm, got {}; write {rate_30: not_better}"),
+    ({"expects": {"rate_15": "worse"}}, "study.expects must be one of rate_05, rate_30, got rate_15; choose one"),
+    ({"expects": {"rate_05": "bad"}}, "study.expects.rate_05 must be one of worse, better, equivalent, not_worse, "),
+    (
+        {"axis": "weeks"},
+        "study.axis must be one of tokens, predicted_tokens, steps, flops, seconds, got weeks; choose ",
+    ),
+    ({"floor": -1}, "study.floor must lie in [0, 100], got -1; choose a number inside"),
+    (
+        {"controls": {"same": ["redraw=order"]}},
+        "study.controls must hold same and harmful, got {'same': ['redraw=order']}; write {same: [redraw=order], ",
+    ),
+    (
+        {"controls": {"same": [], "harmful": ["budget.tokens=9"]}},
+        "study.controls must hold same and harmful, got {'same': [], ",
+    ),
+    ({"trend": {"factor": "seed", "scale": "log"}}, "study.trend.factor must be one of mask.rate or below, got seed; "),
+    ({"trend": {"factor": "mask.rate"}}, "study.trend must hold factor and scale, got {'factor': 'mask.rate'}; write "),
+    (
+        {"arms": {"rate_15": [], "rate_05": ["mask.rate=0.05"], "rate_30": ["mask.rate=0.3"]}},
+        "study.trend needs at least 3 arms that set mask.rate alone, above 0 on a log scale, got [0.05, 0.3]; add ",
+    ),
+    (
+        {"arms": {"rate_15": ["mask.rate=0"], "rate_05": ["mask.rate=0.05"], "rate_30": ["mask.rate=0.3"]}},
+        "study.trend needs at least 3 arms that set mask.rate alone, above 0 on a log scale, got [0.0, 0.05, 0.3]; ",
+    ),
+    (
+        {"arms": {"rate_15": ["mask.rate=low"], "rate_05": ["mask.rate=0.05"]}},
+        "study.trend needs numbers, got mask.rate=low; choose another factor or leave it out",
+    ),
+    (
+        {"published": [{"source": "me"}]},
+        "study.published must hold source, says, status in each entry, got {'source': ",
+    ),
+    (
+        {"published": [{"source": "me", "says": "so", "status": "rumour"}]},
+        "study.published.status must be one of read, abstract, notes, unverified, got rumour; choose one",
+    ),
+    ({"question": 7}, "study.question must be text, got 7; put it in quotes if need be"),
+]
+
+
+@pytest.mark.parametrize(("changed", "line"), REFUSED, ids=[line[:40] for _, line in REFUSED])
+def test_what_is_said_wrongly_is_refused_in_one_line(changed: dict[str, Any], line: str) -> None:
+    with pytest.raises(InputError) as caught:
+        read(**changed)
+    assert str(caught.value).startswith(line)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_configuration_without_a_study_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^study must be one of the group's options, got None; "):
+        read_study(REGIME)
+
+
+def test_arms_are_composed_and_differ_in_their_factor_alone() -> None:
+    arms = compose_arms(read(), composer())
+    assert [arm["mask"]["rate"] for arm in arms.values()] == [0.15, 0.05, 0.3]
+    assert changes(arms["rate_30"], arms["rate_15"]) == {"mask.rate"}
+
+
+def test_an_arm_that_changes_more_than_it_declares_is_refused() -> None:
+    with pytest.raises(InputError) as caught:
+        compose_arms(read(), composer(tied=True))
+    assert str(caught.value) == (
+        "study.arms.rate_05 must change only what it declares, got model.heads changed too; "
+        "set it for all arms beside `study`, or declare it"
+    )
+
+
+def test_a_group_declares_all_below_it() -> None:
+    arms = {"plain": ["model.heads=2"], "other": ["model.heads=4"], "more": ["model.heads=4", "model.skip=false"]}
+    study = read(factors=["model"], arms=arms, baseline="plain", expects={"other": "worse"}, trend=None)
+    assert changes(compose_arms(study, composer())["more"], REGIME) == {"model.heads", "model.skip", *study_keys()}
+
+
+def study_keys() -> set[str]:
+    return changes(resolved(composer()([])), REGIME)
+
+
+def test_two_arms_that_are_the_same_are_refused() -> None:
+    arms = {"rate_15": ["mask.rate=0.15"], "rate_05": ["mask.rate=0.05"], "again": ["mask.rate=0.050"]}
+    with pytest.raises(InputError) as caught:
+        compose_arms(read(arms=arms, trend=None), composer())
+    assert str(caught.value) == "study.arms must differ, got rate_05 equal to again; change or leave out one of them"
+
+
+def test_an_arm_that_cannot_be_composed_is_named() -> None:
+    study = read(factors=["mask"], arms={"rate_15": [], "rate_05": ["mask.rats=1"]}, trend=None)
+    with pytest.raises(InputError, match=r"^study\.arms\.rate_05 cannot be composed: mask\.rats is not a key .*rate"):
+        compose_arms(study, lambda overrides: load(list(overrides)))
+
+
+def test_a_control_that_changes_nothing_is_refused() -> None:
+    node = {**NODE, "controls": {"same": ["redraw=null"], "harmful": ["budget.tokens=3"]}}
+    with pytest.raises(InputError, match=r"^study\.controls\.same must change the baseline, got no change; "):
+        register(composer(node))
+
+
+def test_controls_are_the_baseline_with_one_change() -> None:
+    registered = register(composer())
+    baseline = registered.arms["rate_15"]
+    assert changes(registered.controls["same"], baseline) == {"redraw"}
+    assert changes(registered.controls["harmful"], baseline) == {"budget.tokens"}
+    assert registered.hash == registration_hash(resolved(composer()([])))
+
+
+def test_every_word_and_every_setting_belongs_to_the_registration_but_not_the_seed() -> None:
+    config = resolved(composer()([]))
+    assert registration_hash(config) == registration_hash({**config, "seed": 3, "output_dir": "elsewhere"})
+    others = [{**config, "study": {**NODE, "claim": "Another."}}, resolved(composer()(["model.heads=4"]))]
+    assert len({registration_hash(other) for other in (config, *others)}) == 3
+
+
+def test_a_registered_file_is_a_config_group_wherever_the_program_is_started(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = load(["study=mask_rate"])
+    assert config.study.id == "mask_rate"
+    assert config.hydra.mode.name == "MULTIRUN"
+    assert read_study(resolved(config)).baseline == "rate_15"
+    assert "study" not in load([])
+    registered = register(from_file("mask_rate"))
+    assert registered.hash == registration_hash(resolved(config))
+    assert changes(registered.controls["same"], registered.arms["rate_15"]) == {"redraw"}
+
+
+@pytest.mark.parametrize(
+    ("override", "where"),
+    [
+        ("mask.rate=0.3", "mask.rate"),
+        ("model/norm=rms", "model.norm"),
+        ("mask@mask.corruption=span", "mask.corruption"),
+        ("+model.extra=a=b", "model.extra"),
+        ("mask", "mask"),
+    ],
+)
+def test_an_override_acts_at_a_place(override: str, where: str) -> None:
+    assert place(override) == where
+
+
+def test_a_place_is_within_itself_and_what_is_above_it() -> None:
+    assert is_within("model.norm.eps", ["model.norm"])
+    assert is_within("model.norm", ["model.norm"])
+    assert not is_within("model.normal", ["model.norm"])
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "lower"),
+    [
+        ("eval/mlm_loss", "nats", True),
+        ("eval/context_gain", "nats", False),
+        ("eval/pair_accuracy", "share", False),
+        ("eval/mlm_loss.rate_0.05", "nats", True),
+        ("eval/mlm_loss.position_64_127", "nats", True),
+        ("eval/mlm_loss.split_80_10_10", "nats", True),
+        ("eval/visible_accuracy", "share", False),
+    ],
+)
+def test_a_measure_of_the_evaluation_may_be_an_outcome(metric: str, unit: str, lower: bool) -> None:
+    assert (outcome_of(metric).unit, outcome_of(metric).lower_is_better) == (unit, lower)
+
+
+@pytest.mark.parametrize(
+    "metric", ["mlm_loss", "eval/mlm_lossy", "eval/mlm_loss.rate_", "train/mlm_loss", "perf/tokens"]
+)
+def test_nothing_else_may(metric: str) -> None:
+    with pytest.raises(InputError, match=r"^study\.outcome must be a measure .*eval/mlm_loss, eval/mlm_accuracy"):
+        outcome_of(metric)
+
+
+def test_a_margin_in_tokens_needs_a_curve() -> None:
+    assert margin_units(outcome_of("eval/mlm_loss")) == ("tokens", "nats")
+    assert margin_units(outcome_of("eval/pseudo_loss")) == ("nats",)
+    assert {unit for outcome in OUTCOMES.values() for unit in margin_units(outcome)} == set(MARGINS)
