@@ -52,9 +52,10 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
         [*job, *shared, f"tracking.baseline={alike(cell, base)}"] for job, cell in zip(grid.jobs, cells, strict=True)
     ]
     with closing(client, parent):
-        outcomes = [_outcome(returned) for returned in launcher.launch(jobs, initial_job_idx=0)]
+        outcomes = [outcome_of_job(returned) for returned in launcher.launch(jobs, initial_job_idx=0)]
         report = report_sweep(client, client.get_run(parent), folder / "report")
-    _summarise(outcomes, report, tracker.uri)
+    print(f"report:    {report}\nMLflow UI: {ui_command(tracker.uri)}")  # noqa: T201
+    say_failures(outcomes)
     return outcomes
 
 
@@ -63,7 +64,7 @@ def alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return {**semantic(one), "seed": None} == {**semantic(other), "seed": None}
 
 
-def _outcome(returned: JobReturn) -> Outcome:
+def outcome_of_job(returned: JobReturn) -> Outcome:
     """Read a job's outcome; a launcher that lost the job has an exception in its place."""
     try:
         outcome = returned.return_value
@@ -83,8 +84,8 @@ def _about(factors: Sequence[str]) -> dict[str, str]:
     return {"bertlab.factors": " ".join(map(as_param, factors)), "bertlab.command": command}
 
 
-def _summarise(outcomes: Sequence[Outcome], report: Path, uri: str) -> None:
-    print(f"report:    {report}\nMLflow UI: {ui_command(uri)}")  # noqa: T201
+def say_failures(outcomes: Sequence[Outcome]) -> None:
+    """Say which runs failed and why. Raises SystemExit with code 1 when any did."""
     failed = [outcome for outcome in outcomes if outcome.error]
     if not failed:
         return

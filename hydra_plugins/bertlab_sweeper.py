@@ -29,6 +29,7 @@ class BertlabSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid through the configured launcher; one failing job neither stops nor hides the others."""
+        from bertlab.conduct import conduct
         from bertlab.sweep import Grid, run_grid
 
         assert self.config is not None
@@ -41,4 +42,7 @@ class BertlabSweeper(BasicSweeper):
         fixed = [str(override.input_line) for override in overrides if not override.is_sweep_override()]
         folder = Path(self.config.hydra.sweep.dir)  # read before any job is composed: all share its time stamp
         compose = partial(loader.load_sweep_config, self.config)
-        return run_grid(Grid(jobs, factors, fixed), compose, self.launcher, folder)
+        grid = Grid(jobs, factors, fixed)
+        if self.config.get("study"):
+            return conduct(grid, compose, self.launcher, Path(self.config.report_dir))
+        return run_grid(grid, compose, self.launcher, folder)

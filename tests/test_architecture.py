@@ -30,10 +30,17 @@ ORDER = (  # a new room or module takes its place here
     "train",
     "tracking",
     "stats",
+    "study",
     "report",
     "job",
+    "describe",
+    "facts",
+    "export",
     "show",
     "sweep",
+    "bench",
+    "conduct",
+    "plan",
     "run",
 )
 HEAVY = {"torch", "pytorch_lightning", "mlflow", "pandas", "matplotlib", "scipy", "numpy", "tokenizers", "pyarrow"}
@@ -136,8 +143,8 @@ def test_only_the_lightning_room_knows_lightning_and_only_the_tracking_rooms_mlf
         }
 
     assert users("pytorch_lightning") == {"train"}
-    assert users("mlflow") <= {"tracking", "report", "sweep"}
-    assert users("hydra") <= {"compose", "explain", "run", "sweep"}
+    assert users("mlflow") <= {"tracking", "report", "sweep", "bench", "conduct"}
+    assert users("hydra") <= {"compose", "explain", "run", "sweep", "bench", "conduct"}
 
 
 def test_randomness_comes_from_streams_and_never_from_a_global_generator() -> None:

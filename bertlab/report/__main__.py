@@ -1,10 +1,13 @@
-"""Write a report: `python -m bertlab.report [sweep=NAME] [filter='MLflow filter'] [from=FOLDER] [out=FOLDER]`.
+"""Write a report: `python -m bertlab.report [sweep=NAME | filter='MLflow filter' | from=FOLDER | study=ID] [out=...]`.
 
 Without arguments: the latest sweep of the store in the working directory (`mlflow.db`, or MLFLOW_TRACKING_URI).
   sweep=NAME      the latest sweep of that name, as MLflow shows it
   filter=TEXT     any runs instead of a sweep, e.g. filter="params.model = 'nano' and tags.bertlab.kind = 'run'"
   from=FOLDER     no store at all: rebuild a report from the runs.csv and curves.csv that stand beside it
-  out=FOLDER      where to write; outputs/report by default
+  study=ID        no store at all: rebuild the page of a registered study, reports/ID.md, from reports/ID; with
+                  from=FOLDER another folder than reports
+  book=FOLDER     write the answer book of a folder of studies and facts, its README.md
+  out=FOLDER      where to write; outputs/report by default, for a study where it was read
   uri=URI         another MLflow store
   experiment=NAME another experiment than bertlab
 """
@@ -19,7 +22,9 @@ DEFAULTS = {
     "sweep": None,
     "filter": None,
     "from": None,
-    "out": "outputs/report",
+    "study": None,
+    "book": None,
+    "out": None,
     "uri": None,
     "experiment": "bertlab",
 }
@@ -33,13 +38,19 @@ def main() -> None:
 
 def write(arguments: dict[str, Any]) -> Path:
     """Write the report that the arguments ask for and return its path."""
+    if arguments["book"]:
+        from bertlab.report.book import write_book
+
+        return write_book(Path(arguments["book"]))
+    if arguments["study"]:
+        return rebuild_study(arguments["study"], Path(arguments["from"] or "reports"), arguments["out"])
     from bertlab.report.gather import gather, report_sweep
     from bertlab.report.table import read_table
     from bertlab.report.write import write_report
     from bertlab.tracking.mlflow import Tracker
     from bertlab.tracking.table import find_sweep, search
 
-    out = Path(arguments["out"])
+    out = Path(arguments["out"] or "outputs/report")
     if arguments["from"]:
         return write_report(read_table(Path(arguments["from"])), out)
     tracker = Tracker(uri=arguments["uri"], experiment=arguments["experiment"])
@@ -48,6 +59,15 @@ def write(arguments: dict[str, Any]) -> Path:
         facts = {"title": f"Runs with {wanted}", "command": f'python -m bertlab.report filter="{wanted}"'}
         return write_report(gather(client, search(client, tracker.experiment, wanted), facts), out)
     return report_sweep(client, find_sweep(client, tracker.experiment, arguments["sweep"]), out)
+
+
+def rebuild_study(study: str, folder: Path, out: str | None) -> Path:
+    """Judge the record that a study's report left in `folder` again, and write its page."""
+    from bertlab.report.study import write_study
+    from bertlab.study.judge import judge
+    from bertlab.study.record import read_record
+
+    return write_study(judge(read_record(folder / study)), Path(out or folder))
 
 
 if __name__ == "__main__":

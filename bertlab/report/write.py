@@ -5,6 +5,7 @@ No clock, no path and no machine name goes into a report.
 """
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bertlab.errors import InputError
@@ -33,18 +34,26 @@ def write_report(table: RunTable, folder: Path) -> Path:
     sweep = sweep_of(table)
     figures = {f"figures/{drawing.name}.svg": svg(drawing.draw) for drawing in drawings(sweep)}
     files = {**table_files(table), **figures, "report.md": _markdown(sweep).encode()}
+    put(files, folder, gone=[f"figures/{name}.svg" for name in FIGURES])
+    return folder / "report.md"
+
+
+def put(files: Mapping[str, bytes], folder: Path, gone: Iterable[str]) -> None:
+    """Put the files into a folder in their order, each renamed into place, and remove those of `gone` not among them.
+
+    Raises InputError when the folder is no place to write.
+    """
     try:
-        (folder / "figures").mkdir(parents=True, exist_ok=True)
+        for parent in {(folder / name).parent for name in files}:
+            parent.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             _replace(folder / name, content)
-        for name in FIGURES:
-            if f"figures/{name}.svg" not in files:
-                (folder / f"figures/{name}.svg").unlink(missing_ok=True)
+        for name in set(gone) - files.keys():
+            (folder / name).unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
             f"the report folder must be writable, got {folder} ({error.strerror}); name another"
         ) from error
-    return folder / "report.md"
 
 
 def _markdown(sweep: Sweep) -> str:

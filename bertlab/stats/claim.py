@@ -54,9 +54,14 @@ REFUTES = {
 }
 
 
-def finding(expectation: Expectation, kind: Kind) -> Finding:
-    """Return what a verdict says of the expectation; studies that cannot be judged leave it undecided."""
-    if kind in SUPPORTS[expectation]:
+def finding(expectation: Expectation, kind: Kind, low: float = -math.inf, margin: float = 0.0) -> Finding:
+    """Return what a verdict says of the expectation; studies that cannot be judged leave it undecided.
+
+    The table of verdicts has no mirror of NON-INFERIOR: an interval whose low end lies above -margin, and of which no
+    more can be said, is INCONCLUSIVE, and yet shows that the arm is not materially better. `low` is oriented.
+    """
+    shown = expectation is Expectation.NOT_BETTER and kind is Kind.INCONCLUSIVE and low > -margin
+    if kind in SUPPORTS[expectation] or shown:
         return Finding.SUPPORTED
     return Finding.REFUTED if kind in REFUTES[expectation] else Finding.UNDECIDED
 

@@ -95,8 +95,9 @@ def vacuity(gain: float, floor: float, harmful: Kind, same: Kind) -> tuple[str, 
     positive control must be WORSE, and the A/A control must not differ; controls are judged like any contrast. An A/A
     control that is too noisy to be EQUIVALENT is no reason: it has not failed, and arms as noisy decide nothing either.
     """
+    measured = "not measured" if math.isnan(gain) else f"{gain:.3f} nats"
     checks = {
-        f"the baseline's context gain is {gain:.3f} nats and must exceed {floor:g}": gain > floor,
+        f"the baseline's context gain is {measured} and must exceed {floor:g}": gain > floor,
         f"the harmful control is {harmful.value} and must be WORSE": harmful
         in (Kind.WORSE_MATERIAL, Kind.WORSE_UNRESOLVED),
         f"the baseline against itself is {same.value} and must be EQUIVALENT": same in ALIKE,

@@ -33,7 +33,9 @@ LEVEL = 0.90  # of the interval of a single test at .05 on each side
 
 @dataclass(frozen=True)
 class Judged:
-    """One arm against the baseline, or the arm that `against` names. `interval` is the one the verdict was read from, not turned.
+    """One arm against another: the baseline, unless the study says otherwise.
+
+    `interval` is the one that the verdict was read from, not turned.
 
     `expects` and `finding` are None for arms that the claim does not speak of; those are exploratory: their interval
     has no correction for the number of arms, and their verdict, kept for the reader's eye, decides nothing.
@@ -101,7 +103,7 @@ class Findings:
         n, kind = judged.contrast.n, judged.verdict.kind
         if self.on_plateau or kind in (Kind.INVALID, Kind.UNSTABLE) or not 2 <= n < last:
             return False
-        if kind in deciding(judged.expects):
+        if judged.finding is not Finding.UNDECIDED:
             return False
         sign = 1 if self.outcome.lower_is_better else -1
         differences = sign * np.array(judged.contrast.differences)
@@ -140,7 +142,8 @@ class _Judging:
             level, p = levels.get(name, (LEVEL, math.nan))
             expects = self.study.expects.get(name)
             one = self._judge(name, paired, level, replace(self._standing(name), vacuous=soundness))
-            found = finding(expects, one.verdict.kind) if expects else None
+            low = one.verdict.interval.low
+            found = finding(expects, one.verdict.kind, low, self.margin) if expects else None
             judged[name] = replace(one, expects=expects, finding=found, p=p)
         return judged
 

@@ -82,7 +82,7 @@ class Study:
     axis: str  # the budget that arms are equal in
     floor: float  # nats of context gain that the baseline must exceed
     controls: Mapping[str, tuple[str, ...]]  # same: must come out equivalent; harmful: must come out worse
-    against: Mapping[str, str] = field(default_factory=dict)  # arms that are compared with another arm than the baseline
+    against: Mapping[str, str] = field(default_factory=dict)  # arm -> the arm it is compared with
     secondary: tuple[str, ...] = ()  # metrics that are shown, without a verdict
     trend: Trend | None = None
     published: tuple[Source, ...] = ()
@@ -156,7 +156,7 @@ def _arms(node: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 
 # what makes runs comparable: the same text, the same yardstick, the same seeds
 ALIKE = (
-    *("seed", "redraw", "study", "hydra", "output_dir", "tracking", "trainer"),
+    *("seed", "study", "hydra", "output_dir", "tracking", "trainer"),
     *("data", "tokenizer", "evaluation", "batch.length"),
 )
 

@@ -118,3 +118,9 @@ def test_a_study_from_outcomes_to_its_finding() -> None:
     }
     assert min(levels) > 0.94  # two looks and half of the level for the first claim
     assert study_finding(findings) is S
+
+
+def test_an_interval_clear_of_better_shows_not_better_though_the_table_has_no_name_for_it() -> None:
+    assert finding(Expectation.NOT_BETTER, Kind.INCONCLUSIVE, -0.02, 0.09) is S
+    assert finding(Expectation.NOT_BETTER, Kind.INCONCLUSIVE, -0.10, 0.09) is U
+    assert finding(Expectation.NOT_WORSE, Kind.INCONCLUSIVE, -0.02, 0.09) is U

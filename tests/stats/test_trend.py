@@ -101,3 +101,19 @@ def test_the_unit_of_the_factor_moves_only_the_best_value() -> None:
 def test_what_has_no_parabola_is_refused(factor: list[float], outcome: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         trend(factor, outcome)
+
+
+def test_on_a_linear_scale_the_factor_itself_is_the_axis_and_may_be_zero() -> None:
+    doses = np.array([0.0, 1.0, 2.0, 4.0])
+    outcome = 3 + 0.5 * (doses - 1.5) ** 2 + np.arange(4)[:, None]
+    found = trend(doses, outcome, scale="linear")
+    assert (found.best.value, found.curvature.mean) == pytest.approx((1.5, 1.0))
+    assert found.slope.mean == pytest.approx(doses.mean() - 1.5)
+    assert found.best.inside
+    flat = trend(doses, np.random.default_rng(0).normal(0, 1, (4, 4)), scale="linear").best
+    assert (flat.shown, flat.low, flat.high) == (False, -math.inf, math.inf)
+
+
+def test_an_unknown_scale_is_refused() -> None:
+    with pytest.raises(ValueError, match="scale must be one of linear, log"):
+        trend(RATES, seeds(0.2, 0.5, 0.1), scale="cubic")

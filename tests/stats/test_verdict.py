@@ -190,7 +190,7 @@ def test_a_baseline_too_noisy_to_equal_itself_has_not_failed() -> None:
     ("gain", "harmful", "same", "reason"),
     [
         (0.3, Kind.WORSE_MATERIAL, Kind.EQUIVALENT, "context gain is 0.300 nats and must exceed 0.3"),
-        (math.nan, Kind.WORSE_MATERIAL, Kind.EQUIVALENT, "context gain is nan"),
+        (math.nan, Kind.WORSE_MATERIAL, Kind.EQUIVALENT, "context gain is not measured"),
         (0.5, Kind.INCONCLUSIVE, Kind.EQUIVALENT, "harmful control is INCONCLUSIVE and must be WORSE"),
         (0.5, Kind.WORSE_MATERIAL, Kind.WORSE_UNRESOLVED, "against itself is WORSE (size unresolved) and must be"),
         (0.5, Kind.WORSE_MATERIAL, Kind.INVALID, "against itself is INVALID and must be EQUIVALENT"),

@@ -1,0 +1,100 @@
+"""The bench of a study: its cells (arm x seed), which of them are finished, and the launching of those that are not.
+
+A finished run with the same key and code is never repeated, whichever study it was made for.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+from hydra.plugins.launcher import Launcher
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from bertlab.outcome import Outcome
+from bertlab.study.arms import Registration
+from bertlab.study.record import EXPLORATION, Record, canonical
+from bertlab.sweep import outcome_of_job
+from bertlab.tracking.identity import code_fingerprint, run_key
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.registry import finished
+from bertlab.tracking.table import curves_frame, runs_frame
+
+log = logging.getLogger(__name__)
+
+Overrides = list[str]
+KEPT = ("metrics.eval/", "metrics.perf/")  # of a run, in a study's record
+ALWAYS = ("eval/mlm_loss", "eval/context_gain")  # curves that every study keeps
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study."""
+
+    arm: str
+    seed: int
+    overrides: Overrides
+    key: str
+
+
+@dataclass
+class Bench:
+    """Where a study's runs are made and found again."""
+
+    registration: Registration
+    fixed: Overrides  # what all runs share, the choice of the study included
+    launcher: Launcher
+    tracker: Tracker
+    client: MlflowClient
+    fingerprints: Mapping[str, str]  # arm -> fingerprint of its data
+    code: str = field(default_factory=code_fingerprint)
+    outcomes: list[Outcome] = field(default_factory=list)  # of what was launched
+
+    def cells(self, arms: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
+        """Return the cells of some arms and seeds, seed by seed, so that what is there early is paired."""
+        return [self._cell(arm, seed) for seed in seeds for arm in arms]
+
+    def run(self, cells: Sequence[Cell]) -> list[tuple[Cell, Run]]:
+        """Launch the cells that are not finished yet, and return those that are finished then."""
+        done = finished(self.client, self.tracker.experiment, self.code)
+        missing = list({cell.key: cell for cell in cells if cell.key not in done}.values())
+        log.info("%s of %s runs are there already", len(cells) - len(missing), len(cells))
+        if missing:
+            returned = self.launcher.launch([cell.overrides for cell in missing], initial_job_idx=len(self.outcomes))
+            self.outcomes += map(outcome_of_job, returned)
+            done = finished(self.client, self.tracker.experiment, self.code)
+        return [(cell, done[cell.key]) for cell in cells if cell.key in done]
+
+    def _cell(self, arm: str, seed: int) -> Cell:
+        study = self.registration.study
+        own = study.arms[arm] if arm in study.arms else (*study.arms[study.baseline], *study.controls.get(arm, ()))
+        config = {**self._config(arm), "seed": seed}
+        about = [f"tracking.study={study.id}", f"tracking.arm={arm}", f"tracking.parent={self.tracker.parent}"]
+        factors = ",".join(f"'{factor}'" for factor in study.factors)
+        overrides = [*self.fixed, *own, f"seed={seed}", f"tracking.factors=[{factors}]", *about]
+        return Cell(arm, seed, overrides, run_key(config, self.fingerprints[arm]))
+
+    def _config(self, arm: str) -> Mapping[str, Any]:
+        arms = {**self.registration.arms, **self.registration.controls}
+        return arms[self.registration.study.baseline if arm == EXPLORATION else arm]
+
+
+def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str, str]) -> Record:
+    """Return the record of some finished runs, its numbers read from the store."""
+    study = bench.registration.study
+    unique = list({run.info.run_id: run for _, run in runs}.values())
+    stored = runs_frame(unique).set_index("run_id")
+    wanted = dict.fromkeys([study.outcome, *study.secondary, *ALWAYS])
+    rows = []
+    for cell, run in runs:
+        own = stored.loc[run.info.run_id].dropna()
+        about = {name: own[f"tags.bertlab.{name}"] for name in ("code", "corpus", "evaluation")}
+        about |= {"arm": cell.arm, "seed": cell.seed, "run_id": run.info.run_id}
+        about["diverged"] = own.get("tags.bertlab.diverged", "false")
+        metrics = {name.removeprefix("metrics."): own[name] for name in own.index if name.startswith(KEPT)}
+        rows.append({**about, **metrics})
+    curves = curves_frame(bench.client, unique)
+    curves = curves[curves["metric"].isin(list(wanted))]
+    return canonical(Record(bench.registration.node, dict(facts), pd.DataFrame(rows), curves))

@@ -1,0 +1,186 @@
+"""Conducting a registered study: register -> explore -> run up to each look -> judge -> report.
+
+Enters: a study's configuration and a launcher: the study decides which runs, the launcher where. Typing the same
+command again goes on where it stopped.
+"""
+
+import logging
+import shlex
+import sys
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from hydra.plugins.launcher import Launcher
+from mlflow.entities import Run
+from omegaconf import DictConfig
+
+from bertlab import __version__
+from bertlab.bench import Bench, Cell, Overrides, record_of
+from bertlab.compose import build_parts
+from bertlab.errors import InputError
+from bertlab.job import Job, prepare_job
+from bertlab.outcome import Outcome
+from bertlab.report.book import write_book
+from bertlab.report.study import headline, verdict_table, write_study
+from bertlab.stats.margin import worth_of_tokens
+from bertlab.streams import Streams
+from bertlab.study.arms import Registration, register
+from bertlab.study.judge import Findings, judge
+from bertlab.study.outcome import outcome_of
+from bertlab.study.record import EXPLORATION, Record
+from bertlab.sweep import Grid, say_failures
+from bertlab.tracking.identity import code_fingerprint, yardstick
+from bertlab.tracking.mlflow import Tracker, closing, ui_command
+from bertlab.tracking.registry import REGISTERED, describe_study, register_run, summarise_arm
+
+log = logging.getLogger(__name__)
+
+FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds that the margin is measured on; no confirming run uses one of them
+NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least three evaluations stand there
+Runs = dict[tuple[str, int], tuple[Cell, Run]]  # by arm and seed
+
+
+def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: Launcher, folder: Path) -> list[Outcome]:
+    """Run a study until it is decided or its last look is over, and leave its report in `folder`.
+
+    Returns how the jobs ended. Raises InputError before anything has run for a study that cannot run, and SystemExit
+    with code 1 at the end when a run failed; the same command then runs what is missing.
+    """
+    if grid.factors:
+        raise InputError(f"a study runs its own arms, got several values of {', '.join(grid.factors)}; give one each")
+    registration = register(lambda own: compose([*grid.fixed, *own]))
+    study = registration.study
+    tracker: Tracker = build_parts(registration.arms[study.baseline]).tracking
+    client = tracker.connect()
+    jobs = {name: prepare_job(config) for name, config in {**registration.arms, **registration.controls}.items()}
+    for job in jobs.values():
+        job.check()
+    name = registered_as(registration, jobs[study.baseline])
+    parent = register_run(tracker, client, study.id, name, _about(registration))
+    tracker.parent = parent.run.info.run_id
+    _announce(study.id, name, parent.others if parent.is_new else None)
+    fingerprints = {arm: job.store.fingerprint for arm, job in jobs.items()}
+    fingerprints[EXPLORATION] = fingerprints[study.baseline]
+    bench = Bench(registration, grid.fixed, launcher, tracker, client, fingerprints)
+    with closing(client, tracker.parent):
+        setting = _setting(jobs[study.baseline], registration.arms[study.baseline])
+        findings = _confirm(bench, {**_facts(parent.run, name), **setting})
+        report = write_study(findings, folder)
+        write_book(folder)
+        client.log_artifact(tracker.parent, str(report), "report")
+        client.log_artifacts(tracker.parent, str(report.with_suffix("")), f"report/{study.id}")
+        describe_study(client, tracker.parent, f"{headline(findings)}\n\n{verdict_table(findings)}")
+        for arm, numbers in aggregates(findings.record).items():
+            summarise_arm(tracker, client, study.id, arm, numbers, {"study": study.id, "arm": arm})
+    print(f"{headline(findings)}\nreport:    {report}\nMLflow UI: {ui_command(tracker.uri)}")  # noqa: T201
+    say_failures(bench.outcomes)
+    return bench.outcomes
+
+
+def registered_as(registration: Registration, job: Job) -> str:
+    """Return what a registration is known by: content, code and data; a change of any of them makes a new one."""
+    return f"{registration.hash}-{code_fingerprint()[:8]}-{job.store.fingerprint[:8]}"
+
+
+def aggregates(record: Record) -> dict[str, dict[str, float]]:
+    """Return mean, standard deviation over seeds, number of seeds and of diverged ones for each arm's outcome."""
+    metric, found = record.study.outcome, {}
+    for arm in dict.fromkeys(record.runs["arm"]):
+        runs = record.arm(arm)
+        values = runs.loc[~runs["diverged"], metric].dropna()
+        found[arm] = {"n": float(len(values)), "diverged": float(runs["diverged"].sum())}
+        if len(values):
+            found[arm] |= {f"mean/{metric}": float(values.mean())}
+        if len(values) > 1:
+            found[arm] |= {f"sd/{metric}": float(values.std(ddof=1))}
+    return found
+
+
+def _confirm(bench: Bench, facts: Mapping[str, str]) -> Findings:
+    """Measure the margin, then run and judge look by look."""
+    study = bench.registration.study
+    runs, margin = _explore(bench)
+    going = [*study.arms]
+    for look in study.looks:
+        arms = list(dict.fromkeys([study.baseline, *going, *study.controls]))
+        log.info("look at %s seeds: %s", look, ", ".join(arms))
+        runs |= _by_cell(bench.run(bench.cells(arms, range(look))))
+        findings = judge(record_of(bench, list(runs.values()), {**facts, **margin}))
+        log.info("%s", headline(findings))
+        going = findings.open_arms(Streams(look).generator(f"futility/{study.id}"))
+        if not going:
+            break
+    return findings
+
+
+def _explore(bench: Bench) -> tuple[Runs, dict[str, str]]:
+    """Run the baseline on seeds of its own and measure what tokens are worth to it: this freezes the margin.
+
+    Raises InputError where tokens are worth nothing that could be measured, and SystemExit when a run failed.
+    """
+    study = bench.registration.study
+    stated = {"margin": repr(study.margin.value), "slope": "nan", "exploring": "0"}
+    if not outcome_of(study.outcome).curve:
+        return {}, stated
+    runs = _by_cell(bench.run(bench.cells([EXPLORATION], range(FIRST_EXPLORING, FIRST_EXPLORING + EXPLORING))))
+    if len(runs) < EXPLORING:
+        say_failures(bench.outcomes)
+    curve = record_of(bench, list(runs.values()), {}).curve(EXPLORATION, study.outcome)
+    by_tokens = study.margin.unit == "tokens"
+    share = study.margin.value if by_tokens else 0.05
+    try:
+        worth = worth_of_tokens(list(curve.columns), curve.to_numpy(), share, NEAR_END)
+    except ValueError as error:
+        if not by_tokens:
+            return runs, stated
+        raise InputError(f"study.margin in tokens needs a slope of {study.outcome}: {error}") from error
+    measured = {"slope": repr(worth.slope), "exploring": str(len(curve))}
+    return runs, {**stated, **measured, **({"margin": repr(worth.delta)} if by_tokens else {})}
+
+
+def _by_cell(runs: list[tuple[Cell, Run]]) -> Runs:
+    return {(cell.arm, cell.seed): (cell, run) for cell, run in runs}
+
+
+def _about(registration: Registration) -> dict[str, str]:
+    command = " ".join(["python -m bertlab.run", *map(shlex.quote, sys.argv[1:])])
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    own = {"bertlab.command": command, "bertlab.code": code_fingerprint(), "study": registration.study.id}
+    return {REGISTERED: now, **own}
+
+
+def _facts(parent: Run, name: str) -> dict[str, str]:
+    tags = parent.data.tags
+    return {
+        "registration": name,
+        "registered": tags[REGISTERED],
+        "command": tags["bertlab.command"],
+        "code": tags["bertlab.code"],
+        "version": __version__,
+    }
+
+
+def _setting(job: Job, config: Mapping[str, Any]) -> dict[str, str]:
+    """Say what the baseline is trained on and how: the regime that a verdict holds for."""
+    facts, model, batch, optimizer = job.store.facts, config["model"], config["batch"], config["optimizer"]
+    return {
+        "corpus": f"{facts['source']}; training {facts['train']}; held out {facts['valid']}",
+        "licence": facts.get("licence", "not stated"),
+        "evaluation": yardstick(config["evaluation"]),
+        "fingerprint": job.store.fingerprint,
+        "model": f"{model['layers']} layers, width {model['width']}, {model['heads']} heads",
+        "budget": f"{job.steps:,} steps of {batch['size']} sequences of {batch['length']} tokens",
+        "optimizer": f"{optimizer['_target_'].rpartition('.')[2]}, learning rate {optimizer['lr']:g}",
+    }
+
+
+def _announce(study: str, name: str, others: tuple[str, ...] | None) -> None:
+    if others is None:
+        log.info("study %s goes on as registered: %s", study, name)
+    elif others:
+        changed = "study %s, its code or its data changed since %s: this is a new registration, %s"
+        log.info(changed, study, others[0], name)
+    else:
+        log.info("study %s is registered: %s", study, name)

@@ -1,0 +1,49 @@
+"""Curves of a study: a metric along the runs of an arm, and its distance from the baseline seed by seed.
+
+Enters: `Findings`. Leaves: tables with one row a seed and one column a number of tokens, and simultaneous bands.
+"""
+
+import numpy as np
+import pandas as pd
+
+from bertlab.stats.band import Band, simultaneous
+from bertlab.streams import Streams
+from bertlab.study.judge import Findings, aligned
+
+LEVEL = 0.90
+LOSS = "eval/mlm_loss"
+
+
+def curve_metrics(findings: Findings) -> list[str]:
+    """Return the metrics whose curves are shown: the outcome, where it has curves, and the loss behind [MASK]."""
+    wanted = dict.fromkeys([findings.study.outcome, LOSS])
+    return [metric for metric in wanted if curve_of(findings, findings.study.baseline, metric).shape[1] > 1]
+
+
+def curve_of(findings: Findings, arm: str, metric: str) -> pd.DataFrame:
+    """Return a metric along the finished runs of an arm, after the first token: an axis of ln(tokens) has no zero."""
+    curve = findings.record.curve(arm, metric)
+    return curve[[tokens for tokens in curve.columns if int(tokens) > 0]]
+
+
+def whole_curve(findings: Findings, arm: str, metric: str, finished: pd.DataFrame) -> pd.DataFrame:
+    """Return a metric along all runs of an arm, at the tokens of the finished ones; NaN once a run has diverged."""
+    runs = findings.record.arm(arm)
+    points = findings.record.curves
+    points = points[(points["metric"] == metric) & points["run_id"].isin(list(runs["run_id"]))]
+    wide = points.pivot_table(index="run_id", columns="tokens", values="value")
+    tokens = list(finished.columns) or [tokens for tokens in wide.columns if int(tokens) > 0]
+    return wide.reindex(index=list(runs["run_id"]), columns=tokens).set_axis(runs.index)
+
+
+def distance(findings: Findings, arm: str, metric: str) -> pd.DataFrame:
+    """Return arm minus baseline at the tokens and on the seeds that both have."""
+    tokens, own, base = aligned(findings.record, arm, findings.study.baseline, metric)
+    return (own - base)[[token for token in tokens if token > 0]]
+
+
+def band_of(findings: Findings, arm: str, apart: pd.DataFrame) -> Band | None:
+    """Return the band around an arm's distance that holds at all evaluations at once; None below three seeds."""
+    if len(apart) < 3 or not np.isfinite(apart.to_numpy()).all():
+        return None
+    return simultaneous(apart.to_numpy(), Streams(0).generator(f"band/{findings.study.id}/{arm}"), LEVEL)

@@ -1,0 +1,214 @@
+"""Which figures a study has, and the sentence that says what to see in each.
+
+Enters: `Findings`. Leaves: `Drawing`s (see bertlab/report/figures.py). A figure without data is left out.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+import pandas as pd
+
+from bertlab.report import draw
+from bertlab.report.draw import DASHES, NAMED, Curve, Level, Points, colours
+from bertlab.report.figures import BEST, BEST_PAIRS, HEADROOM, LATE, LOG_SPAN, MEANING, UNIGRAM, Drawing
+from bertlab.report.layout import Ink
+from bertlab.report.series import names
+from bertlab.report.study import plots
+from bertlab.report.study.contrasts import NOT_REGISTERED, in_order
+from bertlab.report.study.curves import LOSS, band_of, curve_metrics, curve_of, distance
+from bertlab.report.study.scale import Scale, outcome_scale, scale_of
+from bertlab.report.study.trend import dose_table
+from bertlab.report.words import escape, number, signed
+from bertlab.stats.band import Band
+from bertlab.study.judge import Findings, Judged
+
+PAIRS = "eval/pair_accuracy"
+LEVELS = {LOSS: (UNIGRAM, BEST), PAIRS: (BEST_PAIRS,)}  # reference lines of a metric: metric, name, dash
+FIGURES = ("forest", "convergence", "mlm_convergence", "difference", "trend")
+
+
+def drawings(findings: Findings) -> list[Drawing]:
+    """Return the figures for which the study has data, in reading order."""
+    first, *others = [*curve_metrics(findings), ""]
+    candidates = [forest(findings), convergence(findings, first, "convergence")]
+    candidates += [convergence(findings, metric, "mlm_convergence") for metric in others]
+    candidates += [gaps(findings), doses(findings)]
+    return [drawing for drawing in candidates if drawing is not None]
+
+
+def figures(findings: Findings) -> str:
+    """Every figure with the sentence that says what to see."""
+    own = findings.study.id
+    shown = [f"![{escape(d.alt)}]({own}/figures/{d.name}.svg)\n\n{d.caption}" for d in drawings(findings)]
+    return "\n\n".join(["## Figures", *shown]) if shown else ""
+
+
+def forest(findings: Findings) -> Drawing | None:
+    """Every contrast with its decision interval, against the margin."""
+    named, scale = _names(findings), outcome_scale(findings)
+    rows = [_row(findings, judged, named[judged.arm]) for judged in in_order(findings) if judged.contrast.n]
+    if not rows:
+        return None
+    sides = ("better", "worse") if findings.outcome.lower_is_better else ("worse", "better")
+    title = f"{findings.study.outcome}: arm minus baseline ({scale.apart})"
+    plot = partial(plots.forest, rows, scale.factor * findings.margin, title=title, sides=sides)
+    caption = (
+        "**Contrasts.** Diamond: mean of the paired differences. Bar: the interval that the verdict is read from. "
+        "Faint dots below it: single seeds. Grey zone: differences smaller than the margin."
+    )
+    if any(judged.expects is None for judged in in_order(findings)):
+        caption += f" Grey and hollow: {NOT_REGISTERED} arms."
+    if any(max(abs(row.low), abs(row.high)) > plots.REACH * scale.factor * findings.margin for row in rows):
+        caption += " An arrow marks what lies outside of the picture."
+    return Drawing("forest", "Paired differences with intervals and the margin", caption, plot)
+
+
+def convergence(findings: Findings, metric: str, name: str) -> Drawing | None:
+    """A metric against tokens: every seed, the mean of each arm, and what is known of the best and the least."""
+    curves = [curve for arm in _arms(findings) if (curve := _curve(findings, arm, metric))] if metric else []
+    if not curves:
+        return None
+    scale, levels = scale_of(metric), _levels(findings, metric)
+    lowest = min(min(curve.main[1]) for curve in curves)
+    unigram = next((level.y for level in levels if level.name == "unigram"), math.inf)
+    top = unigram + max(HEADROOM * (unigram - lowest), 0.1)
+    words: Callable[[float], str] = partial(number, decimals=scale.decimals)
+    plot = partial(
+        draw.convergence,
+        curves,
+        levels,
+        title=f"{metric} on held-out text ({scale.unit})",
+        legend="arm",
+        words=words,
+        window=(-math.inf, top),
+    )
+    sentences = [f"**Convergence, {escape(metric)}.** Thick lines are means over seeds, thin lines single seeds;"]
+    sentences += [f"the boldest is the baseline, {escape(findings.study.baseline)}."]
+    sentences += [MEANING[level.name] for level in levels]
+    sentences += ["Arms that were followed to different looks have means over different seeds."] * _uneven(findings)
+    return Drawing(name, f"{metric} against tokens seen", " ".join(sentences), plot)
+
+
+def gaps(findings: Findings) -> Drawing | None:
+    """Paired difference at the same number of tokens for every primary arm, with its simultaneous band."""
+    metric, scale, named = findings.study.outcome, outcome_scale(findings), _names(findings)
+    apart = {arm: distance(findings, arm, metric) for arm in findings.primary}
+    apart = {arm: scale.factor * table for arm, table in apart.items() if table.shape[1] > 1 and len(table)}
+    if not apart:
+        return None
+    found = {arm: band_of(findings, arm, table) for arm, table in apart.items()}
+    panels = [_panel(named[arm], table, found[arm], scale) for arm, table in apart.items()]
+    margin = scale.factor * findings.margin
+    late = [_late(panel) for panel in panels]
+    window = max(2 * margin, min(max(late), max(min(late), plots.REACH * margin)))
+    title = f"{metric}: arm minus baseline after as many tokens ({scale.apart})"
+    plot = partial(plots.bands, panels, margin, title=title, window=window)
+    side = "below" if findings.outcome.lower_is_better else "above"
+    caption = (
+        "**Distance from the baseline.** Thin lines: paired differences of single seeds. Thick: their mean, with a 90 "
+        f"% band that holds at all evaluations at once. Grey zone: within the margin; {side} zero the arm is ahead. "
+        "The verdict is read at the end of the run, from an interval of its own level."
+    )
+    if max(late) > window:
+        caption += " What lies further off than the axis goes is cut."
+    return Drawing("difference", "Paired difference from the baseline against tokens seen", caption, plot)
+
+
+def doses(findings: Findings) -> Drawing | None:
+    """The outcome against the registered factor, a line per seed."""
+    trend = findings.study.trend
+    if trend is None or dose_table(findings).empty:
+        return None
+    scale = outcome_scale(findings)
+    table = scale.factor * dose_table(findings)
+    seeds = [_points(row) for _, row in table.iterrows()] if len(table) > 1 else []
+    series = [Curve("mean over seeds", Ink(NAMED[0]), _points(table.mean()), seeds)]
+    low, high = min(table.columns), max(table.columns)
+    plot = partial(
+        draw.against,
+        series,
+        [],
+        title=f"{findings.study.outcome} at the end of the run ({scale.unit})",
+        factor=trend.factor,
+        legend="",
+        values={dose: f"{dose:g}" for dose in sorted(trend.doses.values())},
+        log=trend.scale == "log" and high >= LOG_SPAN * low,
+    )
+    caption = f"**Along {escape(trend.factor)}.** One thin line per seed, the thick one their mean."
+    return Drawing("trend", f"{findings.study.outcome} against {trend.factor}", caption, plot)
+
+
+def _row(findings: Findings, judged: Judged, name: str) -> plots.Contrast:
+    scale, interval = outcome_scale(findings), judged.interval
+    mean, low, high = (scale.factor * value for value in (interval.mean, interval.low, interval.high))
+    dots = [scale.factor * difference for difference in judged.contrast.differences]
+    words = (scale.signed(interval.mean), judged.verdict.words if judged.expects else NOT_REGISTERED)
+    return plots.Contrast(name, mean, low, high, dots, words, judged.expects is not None)
+
+
+def _curve(findings: Findings, arm: str, metric: str) -> Curve | None:
+    table = scale_of(metric).factor * curve_of(findings, arm, metric)
+    if table.shape[1] < 2 or table.empty:
+        return None
+    seeds = [_points(row) for _, row in table.iterrows()] if len(table) > 1 else []
+    return Curve(_names(findings)[arm], _inks(findings)[arm], _points(table.mean()), seeds)
+
+
+def _panel(name: str, table: pd.DataFrame, band: Band | None, scale: Scale) -> plots.Panel:
+    mean = table.mean()
+    end = signed(float(mean.iloc[-1]), scale.decimals)
+    seeds = [_points(row) for _, row in table.iterrows()]
+    ends = (band.low, band.high) if band else ((), ())
+    return plots.Panel(name, end, seeds, _points(mean), *ends)
+
+
+def _late(panel: plots.Panel) -> float:
+    """Return the largest height that is needed once the start of the run, where all curves fall fast, is over."""
+    x, y = panel.mean
+    late = [i for i, tokens in enumerate(x) if tokens >= LATE * x[-1]]
+    seeds = [abs(values[i]) for _, values in panel.seeds for i in late]
+    edges = [abs(edge[i]) for edge in (panel.low, panel.high) if len(edge) for i in late]
+    return 1.1 * max([abs(y[-1]), *(edges or seeds)])
+
+
+def _levels(findings: Findings, metric: str) -> list[Level]:
+    scale, runs = scale_of(metric), findings.record.arm(findings.study.baseline)
+    found = [
+        (scale.factor * float(runs[known].mean()), name, dash)
+        for known, name, dash in LEVELS.get(metric, ())
+        if known in runs
+    ]
+    levels = [Level(y, name, dash) for y, name, dash in found if math.isfinite(y)]
+    return [Level(50.0, "guessing"), *levels] if metric == PAIRS else levels
+
+
+def _arms(findings: Findings) -> list[str]:
+    return [findings.study.baseline, *(judged.arm for judged in in_order(findings))]
+
+
+def _uneven(findings: Findings) -> bool:
+    return len({len(findings.record.arm(arm)) for arm in _arms(findings)}) > 1
+
+
+def _names(findings: Findings) -> dict[str, str]:
+    """Return the arms as figures name them: long names are cut."""
+    arms = _arms(findings)
+    short = names([(arm,) for arm in arms])
+    return {arm: short[(arm,)] + (" (baseline)" if arm == findings.study.baseline else "") for arm in arms}
+
+
+def _inks(findings: Findings) -> dict[str, Ink]:
+    """Return a colour per arm: a scale along the registered factor, else unlike ones; the baseline bold."""
+    study, arms = findings.study, _arms(findings)
+    doses = study.trend.doses if study.trend else {}
+    ordered = set(arms) == set(doses)
+    arms = sorted(arms, key=lambda arm: doses[arm]) if ordered else arms
+    return {
+        arm: Ink(colour, "-" if ordered else DASHES[place // len(NAMED) % len(DASHES)], arm == study.baseline)
+        for place, (arm, colour) in enumerate(zip(arms, colours(len(arms), ordered=ordered), strict=True))
+    }
+
+
+def _points(values: "pd.Series[float]") -> Points:
+    return [float(x) for x in values.index], [float(y) for y in values]

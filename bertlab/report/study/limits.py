@@ -1,0 +1,154 @@
+"""What stands around the result: what others found, what the verdict is not about, how to repeat it, and every run.
+
+Enters: `Findings`. Leaves: markdown sections.
+"""
+
+import math
+import re
+
+from bertlab.report.study.scale import outcome_scale
+from bertlab.report.study.verdict import UNJUDGED, is_or_are
+from bertlab.report.words import count, escape, grid, listing, plural
+from bertlab.stats.claim import Finding
+from bertlab.stats.power import MOST
+from bertlab.study.judge import Findings
+from bertlab.study.record import EXPLORATION, FILES
+
+KNOWN_FROM = {  # how a published number is known
+    "read": "read in the source",
+    "abstract": "read in its abstract",
+    "notes": "quoted by third-party notes",
+    "unverified": "unverified",
+}
+AXES = {
+    "tokens": "training tokens",
+    "predicted_tokens": "predicted tokens",
+    "steps": "optimiser steps",
+    "flops": "FLOPs",
+    "seconds": "seconds of training",
+}
+NOT_RECORDED = "not recorded"
+
+
+def published(findings: Findings) -> str:
+    """What others found."""
+    sources = findings.study.published
+    if not sources:
+        return ""
+    rows = [[escape(source.source), escape(source.says), KNOWN_FROM[source.status]] for source in sources]
+    text = "Other models, corpora and budgets: for comparison, not for confirmation."
+    return "\n\n".join(["## What others found", text, grid(["source", "found", "how it is known"], rows, left=3)])
+
+
+def limits(findings: Findings) -> str:
+    """What the verdict rests on and what it is not about."""
+    lines = [_regime(findings), _replication(findings), _fair(findings), *_open(findings)]
+    return "\n".join(["## Limits", "", *(f"- {line}" for line in lines)])
+
+
+def repeat(findings: Findings) -> str:
+    """The command and what it ran on."""
+    command = fact(findings, "command")
+    fence = "`" * (1 + max(map(len, re.findall("`{2,}", command)), default=2))
+    names = {
+        "registration": "Registered as",
+        "registered": "First registered",
+        "version": "bertlab version",
+        "code": "Code fingerprint",
+        "fingerprint": "Data fingerprint",
+        "corpus": "Corpus",
+        "licence": "Licence",
+        "evaluation": "Evaluation",
+    }
+    lines = [f"- {name}: {escape(fact(findings, key))}" for key, name in names.items()]
+    files = [*FILES, "verdict.json", "verdicts.csv"]
+    own = findings.study.id
+    twins = f"The numbers behind this page: {', '.join(f'[{name}]({own}/{name})' for name in files)}."
+    again = f"From them alone the page can be written again: `python -m bertlab.report study={own} from=<its folder>`."
+    return "\n\n".join(["## How to repeat", f"{fence}bash\n{command}\n{fence}", "\n".join(lines), f"{twins} {again}"])
+
+
+def runs(findings: Findings) -> str:
+    """Every run with its outcome."""
+    metric, scale = findings.study.outcome, outcome_scale(findings)
+    rows = [
+        [
+            escape(run["arm"]),
+            str(run["seed"]),
+            escape(run["run_id"]),
+            "diverged" if run["diverged"] else "finished",
+            scale.value(run.get(metric, math.nan)),
+        ]
+        for _, run in findings.record.runs.iterrows()
+    ]
+    about = f"Runs of the arm *{EXPLORATION}* measured the margin and enter no contrast."
+    table = grid(["arm", "seed", "run id", "ended", f"{escape(metric)} ({scale.unit})"], rows, left=4)
+    return "\n\n".join(["## Runs", about, table])
+
+
+def fact(findings: Findings, name: str) -> str:
+    """Return what the record says of the study in words."""
+    return " ".join(findings.record.facts.get(name, NOT_RECORDED).split())
+
+
+def _regime(findings: Findings) -> str:
+    model, budget, optimizer = (escape(fact(findings, name)) for name in ("model", "budget", "optimizer"))
+    return (
+        f"**One regime.** Model: {model}. Budget: {budget}. Optimiser: {optimizer}. Corpus: "
+        f"{escape(fact(findings, 'corpus'))}. The verdict is about training in this regime. It is not about BERT at "
+        "its own size, longer training, other text, or any task that was not measured here."
+    )
+
+
+def _replication(findings: Findings) -> str:
+    pairs = [judged.contrast.n for judged in findings.primary.values()]
+    n = count(min(pairs)) if min(pairs) == max(pairs) else f"{count(min(pairs))} to {count(max(pairs))}"
+    return (
+        f"**Few seeds.** Intervals are over {n} paired seeds of training and rest on Student's t; all runs are scored "
+        "on one held-out text, so they say nothing of other texts. Where the differences of an arm are strongly "
+        "skewed, the stated levels hold only roughly."
+    )
+
+
+def _fair(findings: Findings) -> str:
+    study = findings.study
+    text = f"**Equal in one budget.** Arms are compared after equal {AXES[study.axis]}, and may differ in the others."
+    used = findings.record.runs.get(f"perf/{study.axis}")
+    if used is None:
+        return text
+    kept = findings.record.runs["arm"].isin(list(study.arms)) & ~findings.record.runs["diverged"]
+    used = used[kept].dropna()
+    if used.empty:
+        return text
+    if used.min() == used.max():
+        return f"{text} Every finished run of an arm used {count(used.max())} {AXES[study.axis]}."
+    return f"{text} The finished runs of the arms used {count(used.min())} to {count(used.max())} {AXES[study.axis]}."
+
+
+def _open(findings: Findings) -> list[str]:
+    """Say for each undecided contrast how many seeds would decide it, if what was seen so far were the truth."""
+    undecided = [
+        judged
+        for judged in findings.primary.values()
+        if judged.finding is Finding.UNDECIDED and judged.verdict.kind not in UNJUDGED
+    ]
+    if not undecided:
+        return []
+    needs: dict[int | None, list[str]] = {}
+    for judged in undecided:
+        needs.setdefault(judged.verdict.needed, []).append(escape(judged.arm))
+    parts = [f"{_seeds(needed)} for {listing(arms)}" for needed, arms in sorted(needs.items(), key=_by_need)]
+    arms = [arm for group in needs.values() for arm in group]
+    return [
+        f"**Undecided.** {listing(arms)} {is_or_are(arms)} undecided. If the mean and spread seen so far were the "
+        f"truth, a decision in 80 % of studies would need {'; '.join(parts)}. An undecided contrast is no evidence of "
+        "equality."
+    ]
+
+
+def _by_need(item: tuple[int | None, list[str]]) -> float:
+    return math.inf if item[0] is None else item[0]
+
+
+def _seeds(needed: int | None) -> str:
+    return plural(needed, "seed") if needed else f"more than {MOST} seeds"

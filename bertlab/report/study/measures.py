@@ -1,0 +1,72 @@
+"""What else was measured: the loss at other masking rates, and the secondary outcomes, without any verdict.
+
+Enters: `Findings`. Leaves: markdown sections, "" where nothing was measured.
+"""
+
+import math
+import re
+
+from bertlab.report.study.contrasts import in_order
+from bertlab.report.study.scale import scale_of
+from bertlab.report.study.seeds import finished, paired
+from bertlab.report.words import count, escape, grid, number
+from bertlab.stats.interval import paired_t
+from bertlab.study.judge import Findings
+from bertlab.study.outcome import outcome_of
+
+RATE = re.compile(r"eval/mlm_loss\.rate_([0-9.]+)")
+LEVEL = 0.90
+
+
+def rates(findings: Findings) -> str:
+    """The matrix of arms against the masking rate at which they are evaluated."""
+    found = sorted((float(match[1]), name) for name in findings.record.metrics if (match := RATE.fullmatch(name)))
+    arms = [findings.study.baseline, *(judged.arm for judged in in_order(findings))]
+    means = {name: [float(finished(findings, arm, name).mean()) for arm in arms] for _, name in found}
+    means = {name: column for name, column in means.items() if any(map(math.isfinite, column))}
+    if not means:
+        return ""
+    lowest = {name: min(filter(math.isfinite, column)) for name, column in means.items()}
+    rows = [
+        [escape(arm), *(_bold(column[row], lowest[name]) for name, column in means.items())]
+        for row, arm in enumerate(arms)
+    ]
+    header = ["arm", *(f"{100 * rate:g} % masked" for rate, name in found if name in means)]
+    text = (
+        "Mean MLM loss in nats when the same held-out text is masked at another rate; each row is an arm, trained its "
+        "own way. Bold is the lowest mean of its column, which says nothing of chance."
+    )
+    return "\n\n".join(["## Loss at other masking rates", text, grid(header, rows)])
+
+
+def secondary(findings: Findings) -> str:
+    """Other registered outcomes: the mean of each arm and the interval of its difference."""
+    rows = [row for metric in findings.study.secondary for row in _rows(findings, metric)]
+    if not rows:
+        return ""
+    header = ["outcome", "better", "arm", "n", "mean", "difference", "90 % interval"]
+    text = (
+        "Registered to be shown, without a verdict: the intervals are those of single contrasts from the arm's own "
+        "spread, with no allowance for how many there are. The mean is over the arm's own seeds, the difference over "
+        "the n pairs."
+    )
+    return "\n\n".join(["## Secondary outcomes", text, grid(header, rows, left=3)])
+
+
+def _bold(mean: float, lowest: float) -> str:
+    return f"**{number(mean)}**" if mean == lowest else number(mean)
+
+
+def _rows(findings: Findings, metric: str) -> list[list[str]]:
+    scale, better = scale_of(metric), "lower" if outcome_of(metric).lower_is_better else "higher"
+    name = f"{escape(metric)} ({scale.unit})"
+    base = finished(findings, findings.study.baseline, metric)
+    if base.empty:
+        return []
+    rows = [[name, better, escape(findings.study.baseline), "", scale.value(float(base.mean())), "baseline", ""]]
+    for judged in in_order(findings):
+        apart = paired_t(paired(findings, judged.arm, metric), LEVEL)
+        mean = scale.value(float(finished(findings, judged.arm, metric).mean()))
+        ends = scale.between(apart.low, apart.high)
+        rows.append([name, better, escape(judged.arm), count(apart.n), mean, scale.signed(apart.mean), ends])
+    return rows

@@ -1,0 +1,147 @@
+"""Seed by seed: every paired difference, what the pairing saved, who diverged, and when was looked.
+
+Enters: `Findings`. Leaves: markdown sections.
+"""
+
+import math
+
+import pandas as pd
+
+from bertlab.report.study.contrasts import in_order, is_pooled
+from bertlab.report.study.scale import level_text, outcome_scale, p_text
+from bertlab.report.words import DASH, count, escape, grid, listing, number, plural
+from bertlab.stats.claim import Finding
+from bertlab.stats.contrast import ALIKE
+from bertlab.stats.interval import Interval
+from bertlab.stats.rule import Kind
+from bertlab.study.judge import Findings, Judged
+from bertlab.study.record import EXPLORATION
+
+
+def pairing(findings: Findings) -> str:
+    """Intervals from each arm's own spread and from that of all arms, the sign-flip test, and what pairing saved."""
+    scale = outcome_scale(findings)
+    header = ["arm", f"sd of the difference ({scale.apart})", "rho", "seeds saved", "sign-flip p"]
+    header += [f"{level} %, {whose}" for level in (90, 95) for whose in ("own spread", "pooled")]
+    rows = [
+        [
+            escape(judged.arm),
+            scale.value(judged.contrast.sd),
+            number(judged.contrast.rho, 2),
+            f"{number(judged.contrast.seeds_saved, 1)} ×" if math.isfinite(judged.contrast.seeds_saved) else DASH,
+            p_text(judged.contrast.sign_flip_p) if judged.contrast.n else DASH,
+            *(_ends(findings, interval) for level in (0.90, 0.95) for interval in _both(judged, level)),
+        ]
+        for judged in in_order(findings)
+    ]
+    meaning = (
+        "Arm and baseline share their seeds: weights, data order and masks are drawn alike. Rho is the correlation of "
+        "their outcomes over seeds, and *seeds saved* is 1 / (1 − rho): how many times as many seeds an unpaired "
+        "comparison would need for the same precision. The sign-flip p is exact and two-sided; it decides nothing here."
+    )
+    return "\n\n".join(["## Pairing and precision", grid(header, rows), f"{meaning} {_spread(findings)}"])
+
+
+def differences(findings: Findings) -> str:
+    """Every paired difference."""
+    scale, baseline = outcome_scale(findings), findings.study.baseline
+    runs = findings.record.arm(baseline)
+    seeds = [int(seed) for seed in runs.index]
+    rows = []
+    for judged in in_order(findings):
+        own = paired(findings, judged.arm, findings.study.outcome)
+        diverged = {seed for name in (judged.arm, baseline) for seed in _diverged(findings, name)}
+        cells = [
+            scale.signed(float(own[seed])) if seed in own.index else "diverged" if seed in diverged else DASH
+            for seed in seeds
+        ]
+        rows.append([escape(judged.arm), *cells])
+    table = grid(["arm", *(f"seed {seed}" for seed in seeds)], rows)
+    text = f"Arm minus baseline, in {scale.apart}; a dash where the pair was not run."
+    return "\n\n".join(["## Every paired difference", table, text])
+
+
+def divergence(findings: Findings) -> str:
+    """How many runs of each arm diverged."""
+    counts = {name: len(_diverged(findings, name)) for name in _arms(findings)}
+    diverged = [
+        f"{escape(name)} {count(n)} of {count(len(findings.record.arm(name)))}" for name, n in counts.items() if n
+    ]
+    if not diverged:
+        return f"## Divergence\n\nNone of the {count(len(findings.record.runs))} runs diverged."
+    return (
+        f"## Divergence\n\nDiverged runs: {', '.join(diverged)}; none in any other arm. A diverged run has no outcome, "
+        "so its pair is left out of the differences, which then describe the runs that survived."
+    )
+
+
+def looks(findings: Findings) -> str:
+    """The registered looks, where each contrast stopped, and the level of its interval."""
+    study = findings.study
+    registered = f"Results were to be looked at after {listing(map(count, study.looks))} seeds."
+    rule = (
+        "An arm is followed to the next look unless its contrast decides the claim or has a chance under 10 % to do so "
+        "at the last one; exploratory arms go on as long as a primary one does."
+    )
+    rows = [
+        [
+            escape(judged.arm),
+            f"{count(judged.contrast.n)} of {count(study.seeds)}",
+            level_text(judged.interval.level),
+            level_text((1 - judged.interval.level) / 2, 3),
+            _stopped(judged, study.seeds),
+        ]
+        for judged in findings.primary.values()
+    ]
+    table = grid(["arm", "paired seeds", "level of the interval", "each side, at each look", "outcome"], rows)
+    return "\n\n".join(["## Looks", f"{registered} {rule if len(study.looks) > 1 else ''}".strip(), table])
+
+
+def paired(findings: Findings, arm: str, metric: str) -> "pd.Series[float]":
+    """Return arm minus baseline by seed, over finished runs that have the metric."""
+    own, base = (finished(findings, name, metric) for name in (arm, findings.study.baseline))
+    return (own - base).dropna()
+
+
+def finished(findings: Findings, arm: str, metric: str) -> "pd.Series[float]":
+    """Return a metric of an arm's finished runs by seed."""
+    runs = findings.record.arm(arm)
+    return runs.loc[~runs["diverged"], metric].dropna() if metric in runs else pd.Series(dtype=float)
+
+
+def _both(judged: Judged, level: float) -> tuple[Interval, Interval | None]:
+    return judged.contrast.unpooled(level), judged.contrast.pooled(level)
+
+
+def _ends(findings: Findings, interval: Interval | None) -> str:
+    return outcome_scale(findings).between(interval.low, interval.high) if interval else DASH
+
+
+def _spread(findings: Findings) -> str:
+    """Say which spread the verdicts rest on."""
+    arms = in_order(findings)
+    pooled = [escape(judged.arm) for judged in arms if is_pooled(judged)]
+    own = [escape(judged.arm) for judged in arms if not is_pooled(judged)]
+    unequal = any(judged.contrast.pool and not judged.contrast.pool.alike for judged in arms)
+    why = f" (the spreads of the arms differ more than {ALIKE:g}-fold)" if unequal else ""
+    parts = [f"The verdict is read from the pooled spread for {listing(pooled)}."] if pooled else []
+    return " ".join([*parts, *([f"It is read from the arm's own spread for {listing(own)}{why}."] if own else [])])
+
+
+def _stopped(judged: Judged, last: int) -> str:
+    if judged.finding is not Finding.UNDECIDED:
+        return f"decided at {plural(judged.contrast.n, 'paired seed')}"
+    if judged.verdict.kind is Kind.VACUOUS:
+        return "not judged, see Soundness"
+    if judged.verdict.failed:
+        return "not judged: " + "; ".join(map(escape, judged.verdict.failed))
+    return "undecided at the last look" if judged.contrast.n >= last else "undecided, and not followed further"
+
+
+def _diverged(findings: Findings, name: str) -> list[int]:
+    runs = findings.record.arm(name)
+    return [int(seed) for seed in runs.index[runs["diverged"]]]
+
+
+def _arms(findings: Findings) -> list[str]:
+    return [*findings.study.arms, *findings.controls, EXPLORATION]

@@ -1,0 +1,78 @@
+"""The registered trend: how the outcome moves along an ordered factor, and where it would be best.
+
+Enters: `Findings`. Leaves: a markdown section, "" where no trend was registered.
+"""
+
+import math
+
+import pandas as pd
+
+from bertlab.report.study.scale import Scale, outcome_scale, p_text
+from bertlab.report.study.seeds import finished
+from bertlab.report.words import escape, grid, plural
+from bertlab.stats.interval import Interval
+from bertlab.stats.trend import Best, trend
+from bertlab.study.judge import Findings
+
+LEVEL = 0.90
+
+
+def trend_of(findings: Findings) -> str:
+    """Slope and curvature over the factor, and the interval of its best value."""
+    registered = findings.study.trend
+    if registered is None:
+        return ""
+    title = f"## Trend along {escape(registered.factor)}"
+    table = dose_table(findings)
+    if len(table) < 2:
+        return f"{title}\n\nFewer than two seeds have every level, so no trend is fitted."
+    factors = list(table.columns)
+    lower = findings.outcome.lower_is_better
+    found = trend(factors, table.to_numpy(), LEVEL, lower_is_better=lower, scale=registered.scale)
+    axis = "ln(factor)" if registered.scale == "log" else "the factor"
+    scale = outcome_scale(findings)
+    rows = [_row("slope at the middle", found.slope, found.slope_p, scale)]
+    rows += [_row("curvature", found.curvature, found.curvature_p, scale)]
+    header = ["", f"mean ({scale.apart} per unit of {axis}, or its square)", "90 % interval", "two-sided p"]
+    said = (
+        f"One parabola over {axis} per seed, on the {plural(len(table), 'seed')} that have all "
+        f"{plural(len(factors), 'level')}; tests and intervals are over seeds. "
+    )
+    return "\n\n".join([title, f"{said}{_best(found.best, lower)} {_tried(table, lower)}", grid(header, rows)])
+
+
+def dose_table(findings: Findings) -> pd.DataFrame:
+    """Return the outcome by seed (rows) and level of the factor (columns, ascending), where all levels are there."""
+    assert findings.study.trend is not None
+    doses = sorted(findings.study.trend.doses.items(), key=lambda item: item[1])
+    return pd.DataFrame({dose: finished(findings, arm, findings.study.outcome) for arm, dose in doses}).dropna()
+
+
+def _row(name: str, interval: Interval, p: float, scale: Scale) -> list[str]:
+    return [name, scale.signed(interval.mean), scale.between(interval.low, interval.high), p_text(p)]
+
+
+def _best(best: Best, lower: bool) -> str:
+    extreme = "minimum" if lower else "maximum"
+    if not best.shown or not math.isfinite(best.value):
+        return f"The seeds do not show that the outcome has a {extreme} along the factor, so no best value is stated."
+    place = (
+        "the whole interval lies among the levels that were tried"
+        if best.inside
+        else "the interval reaches beyond the levels that were tried, where the parabola is a guess"
+    )
+    return (
+        f"The {extreme} of the mean parabola lies at {_short(best.value)} (90 % interval {_short(best.low)} to "
+        f"{_short(best.high)}); {place}. It holds as far as a parabola describes the curve."
+    )
+
+
+def _tried(table: pd.DataFrame, lower: bool) -> str:
+    """Name the level with the best mean, which a parabola that fits badly misses."""
+    mean_M = table.mean().to_numpy()
+    best = [float(dose) for dose in table.columns][int(mean_M.argmin() if lower else mean_M.argmax())]
+    return f"Of the levels that were tried, the mean is {'lowest' if lower else 'highest'} at {_short(best)}."
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")

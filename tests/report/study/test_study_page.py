@@ -1,0 +1,258 @@
+"""What the page of a study says: every verdict in its words, none that was not reached, mirrored where data are."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from bertlab.report.study import headline, verdict_table
+from bertlab.report.study.functionals import functionals
+from bertlab.report.study.limits import limits, published
+from bertlab.report.study.measures import rates
+from bertlab.report.study.opening import SHOWN, claim, contrasts, reading
+from bertlab.report.study.page import page
+from bertlab.report.study.seeds import differences, divergence, looks
+from bertlab.report.study.soundness import soundness
+from bertlab.report.study.trend import trend_of
+from bertlab.report.study.verdict import CAME_OUT, EXPECTED, READING
+from bertlab.stats.claim import Expectation, Finding
+from bertlab.stats.rule import Kind
+from bertlab.study.judge import Findings
+
+MakeFindings = Callable[..., Findings]
+Mirror = Callable[[Findings], Findings]
+
+# the margin is 0.0893 nats; five seeds at two looks
+REACHED = [
+    (Kind.WORSE_MATERIAL, {"effect": 0.25}),
+    (Kind.BETTER_MATERIAL, {"effect": -0.25}),
+    (Kind.EQUIVALENT, {"effect": 0.0}),
+    (Kind.WORSE_UNRESOLVED, {"effect": 0.09, "sd": 0.02}),
+    (Kind.BETTER_UNRESOLVED, {"effect": -0.09, "sd": 0.02}),
+    (Kind.NON_INFERIOR, {"effect": -0.07, "sd": 0.07}),
+    (Kind.INCONCLUSIVE, {"effect": 0.0, "sd": 0.2}),
+    (Kind.UNSTABLE, {"diverged": (0, 3)}),
+    (Kind.INVALID, {"missing": (1,)}),
+]
+TURNED = {
+    Kind.WORSE_MATERIAL: Kind.BETTER_MATERIAL,
+    Kind.BETTER_MATERIAL: Kind.WORSE_MATERIAL,
+    Kind.WORSE_UNRESOLVED: Kind.BETTER_UNRESOLVED,
+    Kind.BETTER_UNRESOLVED: Kind.WORSE_UNRESOLVED,
+    Kind.EQUIVALENT: Kind.EQUIVALENT,
+}
+
+
+def row(text: str, arm: str) -> list[str]:
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith(f"| {arm} ")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+def alone(make_findings: MakeFindings, arm: dict[str, object], expects: str = "not_better") -> Findings:
+    """Judge one primary arm; the spread of each arm is its own."""
+    return make_findings({"rate_30": arm, "rate_60": {"sd": 1.0}}, {"expects": {"rate_30": expects}})
+
+
+def test_words_exist_for_every_verdict_expectation_and_nothing_else() -> None:
+    assert set(CAME_OUT) == set(READING) == set(Kind)
+    assert set(EXPECTED) == set(Expectation)
+
+
+@pytest.mark.parametrize(("kind", "arm"), REACHED)
+def test_a_verdict_is_named_explained_and_in_the_headline(
+    kind: Kind, arm: dict[str, object], make_findings: MakeFindings
+) -> None:
+    findings = alone(make_findings, arm)
+    judged = findings.arms["rate_30"]
+    assert judged.verdict.kind is kind
+    cells = row(contrasts(findings), "rate_30")
+    assert cells[6] == f"**{judged.verdict.words}**"
+    assert cells[8] == findings.finding.value
+    assert f"- **{kind.value}**: {READING[kind]}" in reading(findings)
+    said = headline(findings)
+    if kind in (Kind.UNSTABLE, Kind.INVALID):
+        assert f"could not be judged: {'; '.join(judged.verdict.failed)}" in said.replace("rate_30: ", "")
+    else:
+        assert findings.finding.value in said
+        assert f"rate_30 is {CAME_OUT[kind].format(baseline='rate_15')}" in said
+    assert said.count(".") == 1 + findings.study.claim.rstrip(".").count(".")  # one sentence
+
+
+def test_only_verdicts_that_occur_are_explained(make_findings: MakeFindings) -> None:
+    text = reading(alone(make_findings, {"effect": 0.25}))
+    assert re.findall(r"\*\*(.*?)\*\*", text) == ["WORSE (material)", "EQUIVALENT"]
+
+
+def test_detectable_is_explained_where_it_occurs(make_findings: MakeFindings) -> None:
+    found = alone(make_findings, {"effect": 0.04})
+    assert found.arms["rate_30"].verdict.words == "EQUIVALENT, detectable"
+    assert "*detectable*" in reading(found)
+    assert "*detectable*" not in reading(alone(make_findings, {"effect": 0.0}))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "reason"),
+    [
+        ({"gain": 0.1}, "the baseline's context gain is 0.100 nats and must exceed 0.3"),
+        ({"arms": {"harmful": {"effect": 0.0}}}, "the harmful control is EQUIVALENT and must be WORSE"),
+        ({"arms": {"same": {"effect": 0.3}}}, "the baseline against itself is WORSE (material) and must be EQUIVALENT"),
+    ],
+)
+def test_a_study_that_could_see_nothing_is_vacuous_and_says_why(
+    keywords: dict[str, object], reason: str, make_findings: MakeFindings
+) -> None:
+    findings = make_findings(**keywords)
+    assert {judged.verdict.kind for judged in findings.primary.values()} == {Kind.VACUOUS}
+    assert headline(findings).endswith(f"could not be judged: {reason}.")
+    assert f"**The study is not sound**, so no contrast is judged: {reason}" in soundness(findings)
+    assert "not judged, see Soundness" in looks(findings)
+
+
+def test_too_few_pairs_are_untestable_and_nothing_is_made_of_them(make_findings: MakeFindings) -> None:
+    arms = {"rate_30": {"seeds": 3, "diverged": (0,)}, "rate_15": {"seeds": 3, "diverged": (1,)}}
+    controls = {"same": {"seeds": 3}, "harmful": {"effect": 0.5, "seeds": 3}}
+    findings = make_findings({**arms, **controls})
+    assert findings.controls["same"].verdict.kind is Kind.UNTESTABLE
+    assert "could not be judged: the harmful control is UNTESTABLE" in headline(findings)
+
+
+@pytest.mark.parametrize("kind", [Kind.INCONCLUSIVE, Kind.NON_INFERIOR, Kind.BETTER_UNRESOLVED, Kind.UNSTABLE])
+def test_nothing_undecided_is_said_to_be_nothing(kind: Kind, make_findings: MakeFindings) -> None:
+    findings = alone(make_findings, dict(REACHED)[kind])
+    assert findings.finding is Finding.UNDECIDED
+    text = page(findings).lower()
+    assert not re.search(r"no effect|not significant|insignificant|no difference|makes no", text)
+
+
+def test_what_an_inconclusive_interval_still_shows_is_said(make_findings: MakeFindings) -> None:
+    findings = alone(make_findings, {"effect": 0.08, "sd": 0.1})
+    assert findings.arms["rate_30"].verdict.kind is Kind.INCONCLUSIVE
+    assert findings.finding is Finding.SUPPORTED
+    assert "rate_30 is not materially better than rate_15, though neither" in headline(findings)
+
+
+def test_an_undecided_claim_says_how_many_seeds_it_needs(make_findings: MakeFindings) -> None:
+    findings = alone(make_findings, {"effect": 0.03, "sd": 0.2})
+    needed = findings.arms["rate_30"].verdict.needed
+    assert findings.finding is Finding.UNDECIDED
+    assert f"would need {needed} seeds for rate_30" in limits(findings)
+    hopeless = alone(make_findings, {"effect": -0.0893, "sd": 0.1})
+    assert "would need more than 100 seeds for rate_30" in limits(hopeless)
+
+
+@pytest.mark.parametrize(("kind", "arm"), [case for case in REACHED if case[0] in TURNED])
+@pytest.mark.parametrize("expects", ["worse", "not_better"])
+def test_mirrored_data_give_mirrored_words(
+    kind: Kind, arm: dict[str, object], expects: str, make_findings: MakeFindings, mirror: Mirror
+) -> None:
+    findings = alone(make_findings, arm, expects)
+    other = mirror(findings)
+    assert other.arms["rate_30"].verdict.kind is TURNED[kind]
+    swap = {"worse": "better", "better": "worse"}
+    turned = re.sub("worse|better", lambda match: swap[match[0]], headline(findings).partition("budget: ")[2])
+    assert headline(other).partition("budget: ")[2] == turned.replace("not materially better", "not materially worse")
+    pairs = [row(differences(each), "rate_30") for each in (findings, other)]
+    assert [cell.translate(str.maketrans("+−", "−+")) for cell in pairs[0]] == pairs[1]
+    if kind in (Kind.WORSE_MATERIAL, Kind.BETTER_MATERIAL):
+        assert {findings.finding, other.finding} == {Finding.SUPPORTED, Finding.REFUTED}
+        assert other.finding.value in headline(other)
+        assert contrasts(other).count(other.finding.value) == 1
+
+
+def test_where_higher_is_better_a_positive_difference_is_better(make_findings: MakeFindings) -> None:
+    node = {"outcome": "eval/pair_accuracy", "margin": {"share": 0.02}, "expects": {"rate_30": "better"}}
+    arms = {"rate_30": {"effect": 0.1}, "same": {"effect": 0.0, "sd": 0.005}, "harmful": {"effect": -0.2}}
+    findings = make_findings(arms, node, {"margin": "0.02", "slope": "0.05"})
+    cells = row(contrasts(findings), "rate_30")
+    assert (cells[3], cells[4][0], *cells[6:8]) == ("+10.0", "+", "**BETTER (material)**", "over +300 %")
+    assert "above zero the arm is better, below zero worse" in contrasts(findings)
+    assert "2.0 percentage points" in claim(findings)
+
+
+def test_exploratory_arms_have_an_interval_and_no_verdict(make_findings: MakeFindings) -> None:
+    findings = make_findings()
+    cells = row(contrasts(findings), "rate_60")
+    assert cells[5:7] + cells[8:] == ["90 %", "exploratory", "–"]
+    assert [line.split(" | ")[0] for line in verdict_table(findings).splitlines()[2:]] == [
+        "| rate_05",
+        "| rate_30",
+        "| rate_60",
+    ]
+
+
+def test_the_claim_is_shown_with_what_would_support_and_refute_it(make_findings: MakeFindings) -> None:
+    text = claim(make_findings())
+    assert "“No other rate is materially better than 15 %.”" in text
+    assert (
+        "| rate_05 and rate_30 | not materially better than the baseline | "
+        f"WORSE (material), EQUIVALENT, WORSE (size unresolved){SHOWN} | BETTER (material) |"
+    ) in text
+    assert "what 25 % more training tokens are worth" in text
+    assert "0.089 nats" in text
+
+
+def test_the_end_of_an_interval_is_written_on_its_own_side_of_zero(make_findings: MakeFindings) -> None:
+    findings = make_findings()
+    interval = findings.arms["rate_30"].interval
+    assert 0 < interval.low < 0.0005
+    assert row(contrasts(findings), "rate_30")[4] == f"+{interval.low:.4f} to +{interval.high:.3f}"
+
+
+def test_a_diverged_run_is_counted_everywhere_it_matters(make_findings: MakeFindings) -> None:
+    findings = make_findings({"rate_30": {"diverged": (2,)}})
+    assert row(contrasts(findings), "rate_30")[2] == "4 (1 diverged)"
+    assert row(differences(findings), "rate_30")[3] == "diverged"
+    assert "Diverged runs: rate_30 1 of 5; none in any other arm." in divergence(findings)
+    assert row(functionals(findings), "rate_30")[6] == "4 of 5"
+    assert "None of the 31 runs diverged." in divergence(make_findings())
+
+
+def test_a_missing_result_is_named_even_of_an_exploratory_arm(make_findings: MakeFindings) -> None:
+    findings = make_findings({"rate_60": {"seeds": 5, "missing": (2,)}})
+    assert "- rate_60 has no result for seed 2" in contrasts(findings)
+
+
+def test_published_numbers_say_how_they_are_known(make_findings: MakeFindings) -> None:
+    lines = published(make_findings()).splitlines()
+    assert [line.split(" | ")[-1].rstrip(" |") for line in lines if line.startswith("| ")][2:] == [
+        "read in the source",
+        "unverified",
+    ]
+
+
+def test_a_trend_that_has_no_extreme_states_no_best_value(make_findings: MakeFindings) -> None:
+    shown = trend_of(make_findings())
+    assert "The minimum of the mean parabola lies at 0.1" in shown
+    assert "the mean is lowest at 0.15." in shown
+    straight = {"rate_05": {"effect": -0.1}, "rate_30": {"effect": 0.063}, "rate_60": {"effect": 0.126}}
+    assert "do not show that the outcome has a minimum" in trend_of(make_findings(straight))
+    linear = make_findings(node={"trend": {"factor": "mask.rate", "scale": "linear"}})
+    assert "One parabola over the factor per seed" in trend_of(linear)
+    assert trend_of(make_findings(node={"trend": None})) == ""
+
+
+def test_the_lowest_loss_of_each_evaluation_rate_is_bold(make_findings: MakeFindings) -> None:
+    text = rates(make_findings({"rate_05": {"effect": -0.3}}))
+    assert re.findall(r"\| (\w+) \| \*\*[\d.]+\*\* \| \*\*[\d.]+\*\* \| \*\*[\d.]+\*\*", text) == ["rate_05"]
+
+
+def test_a_look_has_its_level_and_an_arm_says_where_it_stopped(make_findings: MakeFindings) -> None:
+    text = looks(make_findings({"rate_05": {"effect": 0.25, "seeds": 3}}))
+    assert "after 3 and 5 seeds" in text
+    assert row(text, "rate_05") == ["rate_05", "3 of 5", "97.26 %", "1.37 %", "decided at 3 paired seeds"]
+
+
+@pytest.mark.parametrize(
+    "arms",
+    [
+        {"rate_30": {"seeds": 0}},
+        {"rate_30": {"diverged": (0, 1, 2, 3, 4)}},
+        {"rate_15": {"diverged": (0, 1, 2, 3, 4)}},
+        {"same": {"seeds": 0}, "harmful": {"seeds": 0}},
+        {"rate_05": {"sd": 0.0}, "rate_30": {"sd": 0.0}, "rate_60": {"sd": 0.0}},
+    ],
+)
+def test_a_broken_study_has_a_page(arms: dict[str, dict[str, object]], make_findings: MakeFindings) -> None:
+    text = page(make_findings(arms)).replace("context gain is nan", "")
+    assert not re.search(r"\b(nan|inf)\b", text)
