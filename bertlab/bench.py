@@ -3,7 +3,7 @@
 A finished run with the same key and code is never repeated, whichever study it was made for.
 """
 
-import logging
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,8 +21,6 @@ from bertlab.tracking.identity import code_fingerprint, run_key
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.registry import finished
 from bertlab.tracking.table import curves_frame, runs_frame
-
-log = logging.getLogger(__name__)
 
 Overrides = list[str]
 KEPT = ("metrics.eval/", "metrics.perf/")  # of a run, in a study's record
@@ -60,7 +58,7 @@ class Bench:
         """Launch the cells that are not finished yet, and return those that are finished then."""
         done = finished(self.client, self.tracker.experiment, self.code)
         missing = list({cell.key: cell for cell in cells if cell.key not in done}.values())
-        log.info("%s of %s runs are there already", len(cells) - len(missing), len(cells))
+        say(f"{len(cells) - len(missing)} of {len(cells)} runs are there already")
         if missing:
             returned = self.launcher.launch([cell.overrides for cell in missing], initial_job_idx=len(self.outcomes))
             self.outcomes += map(outcome_of_job, returned)
@@ -79,6 +77,11 @@ class Bench:
     def _config(self, arm: str) -> Mapping[str, Any]:
         arms = {**self.registration.arms, **self.registration.controls}
         return arms[self.registration.study.baseline if arm == EXPLORATION else arm]
+
+
+def say(line: str) -> None:
+    """Tell the person at the command line what a study does; Hydra sets up logging for jobs only."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str, str]) -> Record:

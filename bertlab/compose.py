@@ -114,9 +114,8 @@ def _check_keywords(part: Any, key: str) -> None:
     open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known)
     for name, value in part.keywords.items():
         if name not in names and not (open_ended and isinstance(value, partial)):
-            raise InputError(
-                f"{key}.{name} is not a key of this part; choose one of {', '.join(sorted(names & set(part.keywords)))}"
-            )
+            keys = sorted(parameter.name for parameter in known if parameter.kind is parameter.KEYWORD_ONLY)
+            raise InputError(f"{key}.{name} is not a key of this part; choose one of {', '.join(keys)}")
         _check_keywords(value, f"{key}.{name}")
 
 

@@ -4,7 +4,6 @@ Enters: a study's configuration and a launcher: the study decides which runs, th
 command again goes on where it stopped.
 """
 
-import logging
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -17,7 +16,7 @@ from mlflow.entities import Run
 from omegaconf import DictConfig
 
 from bertlab import __version__
-from bertlab.bench import Bench, Cell, Overrides, record_of
+from bertlab.bench import Bench, Cell, Overrides, record_of, say
 from bertlab.compose import build_parts
 from bertlab.errors import InputError
 from bertlab.job import Job, prepare_job
@@ -34,8 +33,6 @@ from bertlab.sweep import Grid, say_failures
 from bertlab.tracking.identity import code_fingerprint, yardstick
 from bertlab.tracking.mlflow import Tracker, closing, ui_command
 from bertlab.tracking.registry import REGISTERED, describe_study, register_run, summarise_arm
-
-log = logging.getLogger(__name__)
 
 FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds that the margin is measured on; no confirming run uses one of them
 NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least three evaluations stand there
@@ -105,10 +102,10 @@ def _confirm(bench: Bench, facts: Mapping[str, str]) -> Findings:
     going = [*study.arms]
     for look in study.looks:
         arms = list(dict.fromkeys([study.baseline, *going, *study.controls]))
-        log.info("look at %s seeds: %s", look, ", ".join(arms))
+        say(f"look at {look} seeds: {', '.join(arms)}")
         runs |= _by_cell(bench.run(bench.cells(arms, range(look))))
         findings = judge(record_of(bench, list(runs.values()), {**facts, **margin}))
-        log.info("%s", headline(findings))
+        say(headline(findings))
         going = findings.open_arms(Streams(look).generator(f"futility/{study.id}"))
         if not going:
             break
@@ -178,9 +175,8 @@ def _setting(job: Job, config: Mapping[str, Any]) -> dict[str, str]:
 
 def _announce(study: str, name: str, others: tuple[str, ...] | None) -> None:
     if others is None:
-        log.info("study %s goes on as registered: %s", study, name)
+        say(f"study {study} goes on as registered: {name}")
     elif others:
-        changed = "study %s, its code or its data changed since %s: this is a new registration, %s"
-        log.info(changed, study, others[0], name)
+        say(f"study {study}, its code or its data changed since {others[0]}: this is a new registration, {name}")
     else:
-        log.info("study %s is registered: %s", study, name)
+        say(f"study {study} is registered: {name}")

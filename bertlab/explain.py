@@ -89,11 +89,20 @@ def _unknown_key(message: str) -> str | None:
     if not message.startswith("Could not override '"):
         return None
     key = message.split("'")[1]
-    known = list(_keys(resolved(load([])), ""))
+    known = list(_keys(_chosen(key), ""))
     near = difflib.get_close_matches(key, known, n=3)
     return f"{key} is not a key of the configuration; " + (
         f"did you mean {' or '.join(near)}?" if near else "python -m bertlab.run --help lists the keys"
     )
+
+
+def _chosen(key: str) -> dict[str, Any]:
+    """Return the configuration of the options that the command line chooses, where it makes one without `key`."""
+    words = [word for word in sys.argv[1:] if "=" in word and word.lstrip("+~").partition("=")[0] != key]
+    try:
+        return resolved(load(words))
+    except (HydraException, OmegaConfBaseException):
+        return resolved(load([]))
 
 
 def _keys(value: Any, key: str) -> Iterator[str]:

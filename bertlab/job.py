@@ -23,11 +23,14 @@ from bertlab.model.init import initialise
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS
 from bertlab.tracking.identity import describe
+from bertlab.tracking.mlflow import ui_command
 from bertlab.tracking.stored import TOKENIZER, keep
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder, plan
 
 log = logging.getLogger(__name__)
+
+GLANCE = 20  # batches that are looked at before a run
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class Job:
     def check(self) -> None:
         """Raise InputError for batches, an objective, a model, an optimiser or hardware that cannot train."""
         self.parts.objective.check(self.batches(0))
+        if not any(len(self.batches(step).target_M) for step in range(min(self.steps, GLANCE))):
+            raise InputError(
+                f"mask must choose tokens to predict, got none in the first {min(self.steps, GLANCE)} batches; "
+                "look at them with python -m bertlab.show and change a key of mask"
+            )
         with torch.device("meta"):  # without memory
             model = self.build_model()
         if not self.form.cls:
@@ -89,10 +97,11 @@ def check(config: Mapping[str, Any]) -> None:
     prepare_job(config).check()
 
 
-def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[str]) -> None:
+def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[str]) -> str:
     """Train and evaluate the run that `config` describes, and record it in MLflow.
 
-    `chosen` holds the option of each config group and `overrides` what was said on the command line; both name the run.
+    Returns what came of it, in words. `chosen` holds the option of each config group and `overrides` what was said on
+    the command line; both name the run.
     """
     tracking = build_parts(config).tracking
     tracking.connect()  # an unreachable store is an error before any work
@@ -114,6 +123,7 @@ def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[
             run.log(job.steps, {f"eval/{name}": value for name, value in job.evaluation.score_last(model).items()})
             if tracking.weights:
                 keep(run, model, job.store.folder / TOKENIZER, length=model.shape.length)
+    return f"{recorder.outcome}\nMLflow UI: {ui_command(tracking.uri)}"
 
 
 @torch.no_grad()

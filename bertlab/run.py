@@ -30,7 +30,7 @@ def job(config: DictConfig) -> Outcome:
     overrides = list(HydraConfig.get().overrides.task)
     if HydraConfig.get().mode == RunMode.RUN:
         with one_line_errors():
-            train(resolved(config), choices(), overrides)
+            print(train(resolved(config), choices(), overrides))  # noqa: T201
         return Outcome(tuple(overrides))
     try:
         train(resolved(config), choices(), overrides)

@@ -99,6 +99,8 @@ def assert_refused(ended: Ended, message: str) -> None:
     ("words", "message"),
     [
         ("mask.rte=0.3", "mask.rte is not a key of the configuration; did you mean mask.rate or "),
+        ("mask=span mask.longst=3", "mask.longst is not a key of the configuration; did you mean mask.longest"),
+        ("mask.rate=1e-9", "mask must choose tokens to predict, got none in the first "),
         ("model=huge", "model=huge is not an option; choose one of base, mini, nano, small, tiny"),
         ("regime=gpt", "regime=gpt is not an option; choose one of bert"),
         ("hydra/launcher=moon", "hydra/launcher=moon is not an option; choose one of basic"),
@@ -111,7 +113,7 @@ def assert_refused(ended: Ended, message: str) -> None:
         ("budget.tokens=139", "budget.tokens must pay for one batch of 140 tokens, got 139; raise it"),
         ("budget.tokens=1e6", "budget.tokens must be a whole number of at least 1, got 1000000.0"),
         ("seed=-1", "seed must be a whole number of at least 0, got -1"),
-        ("~batch.size", "batch must hold size and length and cls, got {'length': 35}; "),
+        ("~batch.size", "batch must hold size and length and cls, got {'length': 35, 'cls': True}; "),
         ("model.width=64 model.heads=3", "model.heads must divide model.width 64, got 3; choose a divisor"),
         (
             "model/position=learned batch.length=513 budget.tokens=9999",

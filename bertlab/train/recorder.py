@@ -18,6 +18,8 @@ from bertlab.evaluation.score import Evaluation
 from bertlab.model.flops import Flops
 from bertlab.train.module import Pretraining
 
+SUMMARY = ("mlm_loss", "context_gain", "pair_accuracy")  # what a run ends with, in words
+
 Record = Callable[[int, Mapping[str, float]], None]  # (step, numbers)
 
 
@@ -50,7 +52,7 @@ class Recorder(pl.Callback):
 
     def __init__(self, plan: Plan, evaluation: Evaluation, flops: Flops, record: Record) -> None:
         self.plan, self.evaluation, self.flops, self._record = plan, evaluation, flops, record
-        self.progress, self.diverged = Progress(), False
+        self.progress, self.diverged, self.outcome = Progress(), False, ""
         self._window = _Window()
         self._started = 0.0
 
@@ -76,9 +78,13 @@ class Recorder(pl.Callback):
             point |= {f"train/{name}": value for name, value in self._window.means().items()}
             point["train/lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         if step in self.plan.evaluate and all(map(math.isfinite, point.values())):
-            point |= {f"eval/{name}": value for name, value in self.evaluation.score(module.model).items()}
+            scores = self.evaluation.score(module.model)
+            point |= {f"eval/{name}": value for name, value in scores.items()}
+            self.outcome = ", ".join(f"eval/{name} {scores[name]:.3f}" for name in SUMMARY if name in scores)
         finite = {name: value for name, value in point.items() if math.isfinite(value)}
         self.diverged = trainer.should_stop = len(finite) < len(point)
+        if self.diverged:
+            self.outcome = f"diverged: a loss was not finite at step {step:,}"
         self._record(step, finite)
         self._started = time.monotonic()
 

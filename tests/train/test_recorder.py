@@ -131,10 +131,17 @@ def test_a_loss_that_is_not_finite_stops_the_run(fit: Fit) -> None:
     fitted = fit(objective=breaking_at(3))
     assert fitted.recorder.diverged
     assert [step for step, _ in fitted.points] == [1, 2, 3]
+    assert fitted.recorder.outcome == "diverged: a loss was not finite at step 3"
     last = fitted.points[-1][1]
     assert "train/loss" not in last, "MLflow and the report take finite numbers only"
     assert "eval/mlm_loss" not in last
     assert all(math.isfinite(value) for _, numbers in fitted.points for value in numbers.values())
+
+
+def test_a_run_ends_with_what_it_reached(fit: Fit) -> None:
+    fitted = fit()
+    loss = fitted.curve("eval/mlm_loss")[-1]
+    assert fitted.recorder.outcome.startswith(f"eval/mlm_loss {loss:.3f}, eval/context_gain ")
 
 
 def test_a_run_that_stays_finite_has_not_diverged(fit: Fit) -> None:

@@ -1,0 +1,156 @@
+"""A registered study from its command line to its report: looks, reuse, failures, registrations."""
+
+import logging
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from bertlab import job
+from bertlab.run import main
+from bertlab.stats.rule import Kind
+from bertlab.study.judge import judge
+from bertlab.study.record import read_record
+from bertlab.tracking.mlflow import KIND, PARENT
+
+TINY = (
+    *("study=padding", "data=oracle", "data.documents=80", "batch.size=3", "budget.tokens=735"),  # 7 steps
+    *("model.width=16", "model.heads=1", "model.inner=16", "trainer.points=2", "trainer.progress=false"),
+    *("evaluation.sequences=4", "evaluation.share=0.99", "evaluation.pseudo=0", "tracking.weights=false"),
+    *(
+        "~study.margin.tokens",
+        "+study.margin.nats=0.1",
+        "study.floor=0",
+        "study.controls.harmful=['budget.tokens=210']",
+    ),
+)
+LOOKS = ("study.seeds=4", "study.looks=[3,4]")
+Command = Callable[..., tuple[Any, str, str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `python -m bertlab.run` in a folder of its own, in this process: (exit code, output, messages)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def run(*words: str) -> tuple[Any, str, str]:
+        root, terminate, code = logging.getLogger(), signal.getsignal(signal.SIGTERM), 0
+        handlers, level = list(root.handlers), root.level
+        monkeypatch.setattr(sys, "argv", ["run", *words])
+        try:
+            main()
+        except SystemExit as exit_:
+            code = exit_.code  # type: ignore[assignment]
+        finally:
+            GlobalHydra.instance().clear()
+            signal.signal(signal.SIGTERM, terminate)
+            for handler in set(root.handlers) - set(handlers):
+                handler.close()
+            root.handlers, root.level = handlers, level
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def runs(kind: str, parent: str | None = None) -> list[Run]:
+    """Return the runs of a kind in the store of the working directory."""
+    client = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    wanted = f"tags.`{KIND}` = '{kind}'" + (f" and tags.`{PARENT}` = '{parent}'" if parent else "")
+    return list(client.search_runs(ids, wanted))
+
+
+def test_a_study_runs_is_judged_reported_and_never_repeated(command: Command) -> None:
+    code, out, err = command(*TINY, *LOOKS)
+    assert code == 0, err
+    assert out.startswith("The claim “Training and reading with padding in sight is materially worse”")
+    assert "report:    outputs/reports/padding.md" in out
+    record = read_record(Path("outputs/reports/padding"))
+    looked = len(record.arm("hidden"))
+    assert looked in (3, 4)
+    assert (
+        [*record.arm("seen").index] == [*record.arm("same").index] == [*record.arm("harmful").index] == [*range(looked)]
+    )
+    assert [*record.arm("exploration").index] == [1000, 1001, 1002]
+    assert Path("outputs/reports/padding.md").read_text().count("<!-- Generated") == 1
+    assert "outputs" not in Path("outputs/reports/README.md").read_text()
+
+    (parent,) = runs("study")
+    children = runs("run", parent.info.run_id)
+    assert len(children) == 4 * looked + 3
+    assert {child.data.tags["arm"] for child in children} == {"hidden", "seen", "same", "harmful", "exploration"}
+    assert parent.info.status == "FINISHED"
+    assert "| seen |" in parent.data.tags["mlflow.note.content"]
+    summary = {run.data.tags["arm"]: run.data.metrics for run in runs("arm", parent.info.run_id)}
+    expected = record.arm("seen")["eval/mlm_loss"]
+    assert summary["seen"]["mean/eval/mlm_loss"] == pytest.approx(expected.mean(), rel=1e-6)
+    assert summary["seen"]["sd/eval/mlm_loss"] == pytest.approx(expected.std(), rel=1e-4)
+    assert summary["seen"]["n"] == looked
+
+    page = {path: path.read_bytes() for path in Path("outputs/reports").rglob("*") if path.is_file()}
+    code, _, err = command(*TINY, *LOOKS)
+    assert code == 0
+    assert "study padding goes on as registered" in err
+    assert len(runs("run")) == len(children)
+    assert {path: path.read_bytes() for path in page} == page
+
+    code, _, err = command(*TINY, *LOOKS, "study.floor=0.01")
+    assert code == 0
+    assert "this is a new registration" in err
+    assert len(runs("study")) == 2
+    assert len(runs("run")) == len(children)  # the runs themselves are the same
+
+
+def test_a_failed_run_is_said_makes_the_study_invalid_and_is_made_up_for(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = job.train
+
+    def failing(config: Mapping[str, Any], *rest: Any) -> None:
+        if config["seed"] == 1 and config["tracking"]["arm"] == "seen":
+            raise RuntimeError("no more memory")
+        train(config, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "train", failing)
+        code, out, err = command(*TINY, "study.seeds=3", "study.looks=[3]")
+    assert code == 1
+    assert "could not be judged: seen has no result for seed 1" in out
+    assert "1 of 15 runs failed" in err
+    assert "RuntimeError: no more memory" in err
+    assert judge(read_record(Path("outputs/reports/padding"))).arms["seen"].verdict.kind is Kind.INVALID
+
+    finished = len(runs("run"))
+    code, _, err = command(*TINY, "study.seeds=3", "study.looks=[3]")
+    assert code == 0, err
+    assert len(runs("run")) == finished + 1
+    assert judge(read_record(Path("outputs/reports/padding"))).arms["seen"].verdict.kind is not Kind.INVALID
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("seed=0,1",), "a study runs its own arms, got several values of seed; give one each"),
+        (("study.looks=[3]",), "study.looks must ascend and end with study.seeds 4, got [3]; correct one of them"),
+        (("study.outcome=train/loss",), "study.outcome must be a measure of the common evaluation, got train/loss"),
+        (("~study.margin",), "study.margin must be given"),
+        (("~study.controls",), "study.controls must be given"),
+    ],
+)
+def test_a_study_that_cannot_run_is_refused_before_anything_has_run(
+    command: Command, words: tuple[str, ...], line: str
+) -> None:
+    code, out, err = command(*TINY, *LOOKS, *words)
+    assert code == 2
+    assert f"bertlab: {line}" in err
+    assert out == ""
+    assert not Path("mlflow.db").exists() or runs("run") == []
