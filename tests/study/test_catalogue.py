@@ -99,21 +99,22 @@ def test_an_arm_trains(name: str, arm: str, stores: Mapping[str, TokenStore]) ->
     parts = build_parts(config)
     store = stores[type(parts.data).__name__]
     made = batches(parts, config, store)
-    batch: Batch = made(STEPS // 2)
-    parts.objective.check(batch)
     model = parts.model(store.vocabulary.size, config["batch"]["length"])
     initialise(model, Streams(0))
-    if isinstance(parts.mask, Ahead):
-        assert not looks_ahead(model, batch)
-    model.train()
-    loss = parts.objective(model(batch), batch, STEPS // 2, STEPS)["loss"]
-    loss.backward()
-    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
-    assert loss.isfinite()
-    assert gradients
-    assert all(gradient.isfinite().all() for gradient in gradients)
-    assert any(gradient.any() for gradient in gradients)
-    parts.optimizer(model)
+    optimizer = parts.optimizer(model.train())
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    for step in range(0, STEPS, STEPS // 3):
+        batch: Batch = made(step)
+        parts.objective.check(batch)
+        if isinstance(parts.mask, Ahead):
+            assert not looks_ahead(model, batch)
+        loss = parts.objective(model.train()(batch), batch, step, STEPS)["loss"]
+        loss.backward()
+        assert loss.isfinite()
+        assert all(each.grad is None or each.grad.isfinite().all() for each in model.parameters())
+        optimizer.step()
+        optimizer.zero_grad()
+    assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
 
 
 def test_matched_arms_have_equal_parameters_to_a_thousandth() -> None:
