@@ -29,12 +29,14 @@ from bertlab.study.arms import Registration, register
 from bertlab.study.judge import Findings, judge
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION, Record
+from bertlab.study.registration import Study
 from bertlab.sweep import Grid, say_failures
 from bertlab.tracking.identity import code_fingerprint, yardstick
 from bertlab.tracking.mlflow import Tracker, closing, ui_command
 from bertlab.tracking.registry import REGISTERED, describe_study, register_run, summarise_arm
 
 FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds that the margin is measured on; no confirming run uses one of them
+POINTS = 3  # evaluations that a slope needs
 NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least three evaluations stand there
 Runs = dict[tuple[str, int], tuple[Cell, Run]]  # by arm and seed
 
@@ -54,6 +56,7 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     jobs = {name: prepare_job(config) for name, config in {**registration.arms, **registration.controls}.items()}
     for job in jobs.values():
         job.check()
+    _check_curve(study, jobs[study.baseline])
     name = registered_as(registration, jobs[study.baseline])
     parent = register_run(tracker, client, study.id, name, _about(registration))
     tracker.parent = parent.run.info.run_id
@@ -135,6 +138,17 @@ def _explore(bench: Bench) -> tuple[Runs, dict[str, str]]:
         raise InputError(f"study.margin in tokens needs a slope of {study.outcome}: {error}") from error
     measured = {"slope": repr(worth.slope), "exploring": str(len(curve))}
     return runs, {**stated, **measured, **({"margin": repr(worth.delta)} if by_tokens else {})}
+
+
+def _check_curve(study: Study, job: Job) -> None:
+    """Raise InputError where the baseline's curve has too few points for a margin that is stated in tokens."""
+    steps = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, job.evaluation.last_passes)
+    there = sum(step >= job.steps * (1 - NEAR_END) for step in steps)
+    if study.margin.unit == "tokens" and there < POINTS:
+        raise InputError(
+            f"study.margin in tokens needs {POINTS} evaluations in the last {NEAR_END:.0%} of a run, got {there}; "
+            f"raise evaluation.share, now {job.parts.evaluation.share:g}, or budget.tokens, or state nats"
+        )
 
 
 def _by_cell(runs: list[tuple[Cell, Run]]) -> Runs:
