@@ -144,7 +144,7 @@ def test_a_failed_run_is_said_makes_the_study_invalid_and_is_made_up_for(
         (("study.outcome=train/loss",), "study.outcome must be a measure of the common evaluation, got train/loss"),
         (
             ("~study.margin.nats", "+study.margin.tokens=0.2", "evaluation.share=0.05"),
-            "study.margin in tokens needs 3 evaluations in the last 75% of a run, got 1; raise evaluation.share, now 0.05",
+            "study.margin in tokens needs 3 evaluations in the last 75% of a run, got 1; raise",
         ),
         (("~study.margin",), "study.margin must be given"),
         (("~study.controls",), "study.controls must be given"),
