@@ -13,6 +13,8 @@ At every point of a curve, at the rate that runs are judged by:
 At the end of a run:
 
     mlm_loss.rate_<rate>            at each rate of the grid, the main one included
+    mlm_loss.chunk_<k>              at the main rate, of every fourth sequence from the k-th on: how much of the spread
+                                    between seeds is due to the sample of text
     mlm_loss.split_80_10_10         at the main rate, with 10 % of the hidden tokens random and 10 % kept in place
     visible_accuracy                at the places of the main rate with nothing hidden: is the token that is seen named?
     pseudo_loss, pseudo_accuracy    of a sample of tokens hidden one at a time (Salazar et al. 2020, arXiv:1910.14659)
@@ -44,6 +46,7 @@ from bertlab.evaluation.sequences import BERT, NOWHERE, Reading, Sequences
 from bertlab.model.norm import batch_statistics, over_tokens
 from bertlab.pairs import NO_PAIR
 
+CHUNKS = 4  # parts of the text, to tell noise of the text from that of seeds
 Floats = npt.NDArray[np.float64]
 
 
@@ -74,16 +77,11 @@ class Evaluation:
     def score_last(self, model: nn.Module) -> dict[str, float]:
         """Return what is measured once, at the end of a run; the model is left as it was."""
         with _evaluating(model):
-            measures = self.score_grid(model) | self._given(model) | self._pseudo(model) | self._by_position(model)
+            measures = self.score_rates(model) | self._given(model) | self._pseudo(model) | self._by_position(model)
             if over_tokens(model):
                 with batch_statistics(model):
                     measures["mlm_loss.batch_statistics"] = self._mlm(model)[0]
             return measures
-
-    def score_grid(self, model: nn.Module) -> dict[str, float]:
-        """Return `mlm_loss.rate_<rate>` in nats for every rate, the main one included."""
-        with _evaluating(model):
-            return {f"mlm_loss.rate_{rate:g}": self._mlm(model, rate)[0] for rate in sorted(self.hidden)}
 
     @property
     def last_passes(self) -> float:
@@ -94,10 +92,22 @@ class Evaluation:
         tokens = len(self.pseudo_M) * self.text.ids_NL.shape[1] + (0 if self.long is None else self.long.ids_NL.size)
         return len(self.hidden) + 3 + float(tokens / self.text.ids_NL.size)  # 80-10-10, visible, batch statistics
 
-    def _mlm(self, model: nn.Module, rate: float | None = None, given_M: Ints | None = None) -> tuple[float, float]:
-        hidden_M = self.hidden[self.rate if rate is None else rate]
-        loss_M, hit_M = _predict(model, self.text.batches(hidden_M, given_M, self.reading))
+    def _mlm(self, model: nn.Module, given_M: Ints | None = None) -> tuple[float, float]:
+        loss_M, hit_M = _predict(model, self.text.batches(self.hidden[self.rate], given_M, self.reading))
         return float(loss_M.mean()), float(hit_M.mean())
+
+    @torch.no_grad()
+    def score_rates(self, model: nn.Module) -> dict[str, float]:
+        """Return the loss at every rate, and that at the main one in parts of the text as well."""
+        measures = {}
+        for rate, hidden_M in sorted(self.hidden.items()):
+            loss_M, _ = _predict(model, self.text.batches(hidden_M, reading=self.reading))
+            measures[f"mlm_loss.rate_{rate:g}"] = float(loss_M.mean())
+            if rate == self.rate:
+                part_M = hidden_M // self.text.ids_NL.shape[1] % CHUNKS
+                parts = {part: loss_M[part_M == part] for part in range(CHUNKS)}
+                measures |= {f"mlm_loss.chunk_{part}": float(loss.mean()) for part, loss in parts.items() if len(loss)}
+        return measures
 
     def _given(self, model: nn.Module) -> dict[str, float]:
         """Measure what becomes of the hidden tokens where something else than [MASK] stands there."""

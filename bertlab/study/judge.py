@@ -160,7 +160,7 @@ class _Judging:
         gained = -paired.mean if better else paired.mean
         # exp ends at about 700: a flat baseline needs no more tokens than that says
         worth = math.expm1(min(gained / abs(self.slope), 700.0)) if self.slope else math.nan
-        return Judged(name, self._reference(name), paired, interval, verdict, worth)
+        return Judged(name, self.study.reference(name), paired, interval, verdict, worth)
 
     def _levels(self, primary: Mapping[str, Contrast]) -> dict[str, tuple[float, float]]:
         """Return for each primary arm the level of its interval and the p of its claim over all looks."""
@@ -174,12 +174,9 @@ class _Judging:
         return {name: (interval_level(looks, alpha), p[name]) for name, alpha in zip(p, corrected.alphas, strict=True)}
 
     def _contrast(self, name: str, shared: Pool | None) -> Contrast:
-        arm, reference = (self._finished(each) for each in (name, self._reference(name)))
+        arm, reference = (self._finished(each) for each in (name, self.study.reference(name)))
         seeds = arm.index.intersection(reference.index)
         return contrast(arm[seeds], reference[seeds], shared)
-
-    def _reference(self, name: str) -> str:
-        return self.study.against.get(name, self.study.baseline)
 
     def _pool(self, name: str) -> Pool | None:
         """Return the spread that arms share on this one's seeds; None for a single arm or too few seeds."""
@@ -196,7 +193,7 @@ class _Judging:
         return runs.loc[~runs["diverged"], self.study.outcome].dropna()
 
     def _standing(self, name: str) -> Standing:
-        reference = self._reference(name)
+        reference = self.study.reference(name)
         own, its = self.record.arm(name), self.record.arm(reference)
         return Standing(
             invalid=(*self._missing(reference, its), *self._missing(name, own), *self._unlike(name, reference)),

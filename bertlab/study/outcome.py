@@ -30,6 +30,7 @@ OUTCOMES = {  # a pattern of the metric's whole name
     rf"eval/mlm_loss\.rate_{NUMBER}": Outcome("nats", True, "loss with another share of tokens hidden", False),
     r"eval/mlm_loss\.position_\d+_\d+": Outcome("nats", True, "loss at a range of positions", False),
     r"eval/mlm_loss\.batch_statistics": Outcome("nats", True, "loss, normalised by the evaluated batch", False),
+    r"eval/mlm_loss\.chunk_\d+": Outcome("nats", True, "loss on a part of the held-out text", False),
     r"eval/mlm_loss\.split_\d+_\d+_\d+": Outcome("nats", True, "loss, hidden tokens masked, random or kept", False),
     "eval/pseudo_loss": Outcome("nats", True, "loss on one hidden token at a time", False),
     "eval/pseudo_accuracy": Outcome("share", False, "tokens named, one hidden at a time", False),

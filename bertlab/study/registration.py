@@ -87,6 +87,10 @@ class Study:
     trend: Trend | None = None
     published: tuple[Source, ...] = ()
 
+    def reference(self, arm: str) -> str:
+        """Return the arm that one is compared with."""
+        return self.against.get(arm, self.baseline)
+
 
 def registration_hash(config: Mapping[str, Any]) -> str:
     """Hash a study as it is registered: the regime of all arms and every word of its file."""

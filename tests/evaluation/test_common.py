@@ -318,11 +318,22 @@ def test_measures_are_means_over_all_tokens_however_they_are_scored(
 def test_the_measures_have_these_names(store: TokenStore, evaluation: Evaluation) -> None:
     text = {"mlm_loss", "mlm_accuracy", "unigram_loss", "context_gain"}
     assert set(evaluation.score(unigram(store))) == text | {"pair_loss", "pair_accuracy"}
-    grid = evaluation.score_grid(unigram(store))
-    assert list(grid) == ["mlm_loss.rate_0.05", "mlm_loss.rate_0.15", "mlm_loss.rate_0.3"]
+    grid = evaluation.score_last(unigram(store))
+    rates = [name for name in grid if name.startswith("mlm_loss.rate_")]
+    assert rates == ["mlm_loss.rate_0.05", "mlm_loss.rate_0.15", "mlm_loss.rate_0.3"]
     for rate, hidden in evaluation.hidden.items():
         targets = evaluation.text.ids_NL.reshape(-1)[hidden]
         assert grid[f"mlm_loss.rate_{rate}"] == pytest.approx(-store.unigram[targets].mean(), abs=1e-6)
+
+
+def test_the_loss_by_parts_of_the_text_is_that_of_every_fourth_sequence(
+    store: TokenStore, evaluation: Evaluation
+) -> None:
+    measures, hidden_M = evaluation.score_last(unigram(store)), evaluation.hidden[evaluation.rate]
+    row_M = hidden_M // LENGTH
+    for part in range(4):
+        targets = evaluation.text.ids_NL.reshape(-1)[hidden_M[row_M % 4 == part]]
+        assert measures[f"mlm_loss.chunk_{part}"] == pytest.approx(-store.unigram[targets].mean(), abs=1e-6)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -23,6 +23,7 @@ from bertlab.streams import Streams
 from bertlab.tokenizer import CLS, MASK, SEP
 
 V = 10
+PARTS = ["mlm_loss.chunk_0", "mlm_loss.chunk_1"]  # of two sequences
 ENDS = ["mlm_loss.split_80_10_10", "visible_accuracy", "pseudo_loss", "pseudo_accuracy"]
 MakeSmall = Callable[..., Bert]
 AHEAD, NO_CLS = Reading(ahead=1), Reading(cls=False)
@@ -86,6 +87,7 @@ def test_the_measures_of_the_end_by_hand(hand: Evaluation) -> None:
     assert measures["pseudo_accuracy"] == 1
     assert list(measures) == [
         "mlm_loss.rate_0.5",
+        *PARTS,
         *ENDS,
         "mlm_loss.position_0_3",
         "mlm_loss.position_4_7",
@@ -139,7 +141,7 @@ def test_the_cost_of_the_end_is_counted_in_passes_over_the_text(hand: Evaluation
 
 def test_what_is_turned_off_is_not_measured(hand: Evaluation) -> None:
     measures = replace(hand, long=None, pseudo_M=np.array([], np.int64)).score_last(naming(0.5, 0.5))
-    assert set(measures) == {"mlm_loss.rate_0.5", "mlm_loss.split_80_10_10", "visible_accuracy"}
+    assert set(measures) == {"mlm_loss.rate_0.5", *PARTS, "mlm_loss.split_80_10_10", "visible_accuracy"}
 
 
 LENGTH = 13

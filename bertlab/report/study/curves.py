@@ -37,8 +37,8 @@ def whole_curve(findings: Findings, arm: str, metric: str, finished: pd.DataFram
 
 
 def distance(findings: Findings, arm: str, metric: str) -> pd.DataFrame:
-    """Return arm minus baseline at the tokens and on the seeds that both have."""
-    tokens, own, base = aligned(findings.record, arm, findings.study.baseline, metric)
+    """Return an arm minus what it is compared with at the tokens and on the seeds that both have."""
+    tokens, own, base = aligned(findings.record, arm, findings.study.reference(arm), metric)
     return (own - base)[[token for token in tokens if token > 0]]
 
 

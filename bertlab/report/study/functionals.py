@@ -42,9 +42,9 @@ def functionals(findings: Findings) -> str:
     target = half_budget_target(list(base.columns), sign * base.to_numpy())
     arms = [findings.study.baseline, *(judged.arm for judged in in_order(findings))]
     numbers = {arm: found for arm in arms if (found := _of(findings, arm, sign, target))}
-    baseline = numbers[findings.study.baseline]
     scale = outcome_scale(findings)
-    rows = [[escape(arm), *_cells(scale, own, None if own is baseline else baseline)] for arm, own in numbers.items()]
+    against = {arm: numbers.get(findings.study.reference(arm)) for arm in numbers if arm != findings.study.baseline}
+    rows = [[escape(arm), *_cells(scale, own, against.get(arm))] for arm, own in numbers.items()]
     header = [
         "arm",
         f"final ({scale.unit})",

@@ -9,10 +9,11 @@ import pandas as pd
 
 from bertlab.report.study.contrasts import in_order, is_pooled
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
-from bertlab.report.words import DASH, count, escape, grid, listing, number, plural
+from bertlab.report.words import DASH, count, escape, grid, listing, number, percent, plural
 from bertlab.stats.claim import Finding
 from bertlab.stats.contrast import ALIKE
 from bertlab.stats.interval import Interval
+from bertlab.stats.noise import LARGE, Noise, from_chunks
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.record import EXPLORATION
@@ -39,25 +40,25 @@ def pairing(findings: Findings) -> str:
         "their outcomes over seeds, and *seeds saved* is 1 / (1 − rho): how many times as many seeds an unpaired "
         "comparison would need for the same precision. The sign-flip p is exact and two-sided; it decides nothing here."
     )
-    return "\n\n".join(["## Pairing and precision", grid(header, rows), f"{meaning} {_spread(findings)}"])
+    text = f"{meaning} {_spread(findings)} {_noise(findings)}".strip()
+    return "\n\n".join(["## Pairing and precision", grid(header, rows), text])
 
 
 def differences(findings: Findings) -> str:
     """Every paired difference."""
-    scale, baseline = outcome_scale(findings), findings.study.baseline
-    runs = findings.record.arm(baseline)
+    scale, runs = outcome_scale(findings), findings.record.arm(findings.study.baseline)
     seeds = [int(seed) for seed in runs.index]
     rows = []
     for judged in in_order(findings):
         own = paired(findings, judged.arm, findings.study.outcome)
-        diverged = {seed for name in (judged.arm, baseline) for seed in _diverged(findings, name)}
+        diverged = {seed for name in (judged.arm, judged.against) for seed in _diverged(findings, name)}
         cells = [
             scale.signed(float(own[seed])) if seed in own.index else "diverged" if seed in diverged else DASH
             for seed in seeds
         ]
         rows.append([escape(judged.arm), *cells])
     table = grid(["arm", *(f"seed {seed}" for seed in seeds)], rows)
-    text = f"Arm minus baseline, in {scale.apart}; a dash where the pair was not run."
+    text = f"Arm minus what it is compared with, in {scale.apart}; a dash where the pair was not run."
     return "\n\n".join(["## Every paired difference", table, text])
 
 
@@ -98,8 +99,8 @@ def looks(findings: Findings) -> str:
 
 
 def paired(findings: Findings, arm: str, metric: str) -> "pd.Series[float]":
-    """Return arm minus baseline by seed, over finished runs that have the metric."""
-    own, base = (finished(findings, name, metric) for name in (arm, findings.study.baseline))
+    """Return an arm minus what it is compared with, by seed, over finished runs that have the metric."""
+    own, base = (finished(findings, name, metric) for name in (arm, findings.study.reference(arm)))
     return (own - base).dropna()
 
 
@@ -115,6 +116,28 @@ def _both(judged: Judged, level: float) -> tuple[Interval, Interval | None]:
 
 def _ends(findings: Findings, interval: Interval | None) -> str:
     return outcome_scale(findings).between(interval.low, interval.high) if interval else DASH
+
+
+def _noise(findings: Findings) -> str:
+    """Say how much of the spread of the differences is noise of the evaluated text, where runs measured its parts."""
+    shares = {judged.arm: noise.share for judged in in_order(findings) if (noise := noise_of(findings, judged))}
+    if not shares:
+        return ""
+    most = max(shares, key=lambda arm: shares[arm])
+    advice = (
+        "more held-out text would help more than seeds" if shares[most] > LARGE else "more seeds help, not more text"
+    )
+    return (
+        f"Of the variance of the differences, the sample of held-out text makes up "
+        f"{percent(min(shares[most], 1))} % at most (for {escape(most)}): {advice}."
+    )
+
+
+def noise_of(findings: Findings, judged: Judged) -> Noise | None:
+    """Return the noise of the text in an arm's differences; None where its parts were not measured."""
+    parts = [name for name in findings.record.metrics if name.startswith(f"{findings.study.outcome}.chunk_")]
+    apart_SC = pd.DataFrame({part: paired(findings, judged.arm, part) for part in parts}).dropna()
+    return from_chunks(apart_SC.to_numpy()) if min(apart_SC.shape) > 1 else None
 
 
 def _spread(findings: Findings) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from bertlab.report.study import headline, verdict_table
@@ -11,7 +12,7 @@ from bertlab.report.study.limits import limits, published
 from bertlab.report.study.measures import rates
 from bertlab.report.study.opening import SHOWN, claim, contrasts, reading
 from bertlab.report.study.page import page
-from bertlab.report.study.seeds import differences, divergence, looks
+from bertlab.report.study.seeds import differences, divergence, looks, pairing
 from bertlab.report.study.soundness import soundness
 from bertlab.report.study.trend import trend_of
 from bertlab.report.study.verdict import CAME_OUT, EXPECTED, READING
@@ -256,3 +257,15 @@ def test_a_look_has_its_level_and_an_arm_says_where_it_stopped(make_findings: Ma
 def test_a_broken_study_has_a_page(arms: dict[str, dict[str, object]], make_findings: MakeFindings) -> None:
     text = page(make_findings(arms)).replace("context gain is nan", "")
     assert not re.search(r"\b(nan|inf)\b", text)
+
+
+@pytest.mark.parametrize(("text", "advice"), [(0.001, "more seeds help"), (0.5, "more held-out text would help")])
+def test_the_noise_of_the_text_is_told_from_that_of_the_seeds(
+    text: float, advice: str, make_findings: MakeFindings
+) -> None:
+    findings = make_findings()
+    runs, rng = findings.record.runs, np.random.default_rng(5)
+    assert "held-out text makes up" not in pairing(findings)
+    for part in range(4):
+        runs[f"eval/mlm_loss.chunk_{part}"] = runs["eval/mlm_loss"] + text * rng.standard_normal(len(runs))
+    assert advice in pairing(findings)
