@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check format golden lock clean
+.PHONY: demo test integration check format golden lock audit clean
 
 demo: .venv/demo.ready  ## three runs on English text, tracked and reported
 	$(BIN)/python -m bertlab.run -m mask.rate=0.1,0.15,0.3
 
 test: .venv/dev.ready  ## the test suite
 	$(BIN)/pytest -n 2 --dist loadfile
+
+integration: .venv/dev.ready  ## crowds of processes, on SQLite and on a real server with PostgreSQL where that is installed
+	$(BIN)/pytest -n 0 -m integration -rs tests/integration
 
 check: .venv/dev.ready  ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -26,6 +29,9 @@ lock: .venv/dev.ready  ## resolve constraints.txt anew
 	$(BIN)/python -m pip install --quiet uv==0.13.9
 	printf 'torch==2.13.0\nhydra-core==1.3.8\n' | $(BIN)/uv pip compile pyproject.toml --extra dev --universal \
 		--python-version 3.11 --constraint - --custom-compile-command "make lock" --output-file constraints.txt
+
+audit: .venv/dev.ready  ## known weaknesses of the pinned dependencies; asks the network
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
 
 clean:  ## remove the environment and everything that runs have written here
 	rm -rf .venv outputs mlflow.db mlartifacts

@@ -13,13 +13,14 @@ from hydra.plugins.launcher import Launcher
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from bertlab.ledger.crashes import Crashes
 from bertlab.outcome import Outcome
 from bertlab.study.arms import Registration
 from bertlab.study.record import EXPLORATION, Record, canonical
-from bertlab.sweep import outcome_of_job
-from bertlab.tracking.identity import code_fingerprint, run_key
+from bertlab.sweep import launch
+from bertlab.tracking.identity import run_key
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.registry import finished
+from bertlab.tracking.reuse import finished_runs
 from bertlab.tracking.table import curves_frame, runs_frame
 
 Overrides = list[str]
@@ -47,8 +48,12 @@ class Bench:
     tracker: Tracker
     client: MlflowClient
     fingerprints: Mapping[str, str]  # arm -> fingerprint of its data
-    code: str = field(default_factory=code_fingerprint)
     outcomes: list[Outcome] = field(default_factory=list)  # of what was launched
+
+    @property
+    def output_dir(self) -> str:
+        """Where the ledger lies."""
+        return str(self.registration.arms[self.registration.study.baseline]["output_dir"])
 
     def cells(self, arms: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
         """Return the cells of some arms and seeds, seed by seed, so that what is there early is paired."""
@@ -56,13 +61,15 @@ class Bench:
 
     def run(self, cells: Sequence[Cell]) -> list[tuple[Cell, Run]]:
         """Launch the cells that are not finished yet, and return those that are finished then."""
-        done = finished(self.client, self.tracker.experiment, self.code)
+        wanted = {cell.key for cell in cells}
+        done = finished_runs(self.tracker, self.output_dir, wanted)
         missing = list({cell.key: cell for cell in cells if cell.key not in done}.values())
         say(f"{len(cells) - len(missing)} of {len(cells)} runs are there already")
         if missing:
-            returned = self.launcher.launch([cell.overrides for cell in missing], initial_job_idx=len(self.outcomes))
-            self.outcomes += map(outcome_of_job, returned)
-            done = finished(self.client, self.tracker.experiment, self.code)
+            crashes = Crashes(self.output_dir, str(self.tracker.parent))
+            jobs = [cell.overrides for cell in missing]
+            self.outcomes += launch(self.launcher, jobs, crashes, first=len(self.outcomes))
+            done = finished_runs(self.tracker, self.output_dir, wanted)
         return [(cell, done[cell.key]) for cell in cells if cell.key in done]
 
     def _cell(self, arm: str, seed: int) -> Cell:

@@ -1,10 +1,9 @@
 """Composing a run: where the configs are, and the parts that a config names. Imports nothing heavy by itself."""
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from bertlab.errors import InputError
+from bertlab.guard import check_targets, check_words
 
 PACKAGE = Path(__file__).parent
 
@@ -28,8 +28,14 @@ CONF = project_folder("conf")
 OmegaConf.register_new_resolver("project_folder", lambda name: str(project_folder(name)), replace=True)  # conf/run.yaml
 
 
+def check(words: Sequence[str]) -> None:
+    """Refuse words of a command line that are more than options and values. Raises InputError."""
+    check_words(words, (CONF, project_folder("sweeps")))
+
+
 def load(overrides: Sequence[str]) -> DictConfig:
-    """Compose the configuration of a run, with Hydra's own part, outside of `bertlab.run`."""
+    """Compose the configuration of a run, with Hydra's own part, outside of `bertlab.run`. Raises InputError."""
+    check(overrides)
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         return compose("run", overrides=list(overrides), return_hydra_config=True)
 
@@ -51,6 +57,13 @@ def choices(config: DictConfig | None = None) -> dict[str, str]:
     return {str(key): str(value) for key, value in hydra.runtime.choices.items() if not str(key).startswith("hydra/")}
 
 
+def said() -> list[str]:
+    """Return the overrides of the job that runs as they were typed, interpolations unresolved."""
+    words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    assert isinstance(words, list)
+    return [str(word) for word in words]
+
+
 @dataclass(frozen=True)
 class Parts:
     """Every part that a config chooses, built; those that need sizes or a model are factories."""
@@ -70,10 +83,9 @@ class Parts:
 
 def build_parts(config: Mapping[str, Any]) -> Parts:
     """Build all parts; each checks its own values. Raises InputError."""
-    for key, target in _targets(config, ""):
-        if not _is_ours(target):
-            raise InputError(f"{key}._target_ must name a part of bertlab, got {target}; choose an option of the group")
-    parts = instantiate({name: section(config, name) for name in Parts.__annotations__}, _convert_="all")
+    chosen = {name: section(config, name) for name in Parts.__annotations__}
+    check_targets(config, CONF)
+    parts = instantiate(chosen, _convert_="all")
     for name, part in parts.items():
         _check_keywords(part, name)
     return Parts(**parts)
@@ -91,20 +103,6 @@ def section(config: Mapping[str, Any], key: str, *names: str) -> Mapping[str, An
     return value
 
 
-def _is_ours(target: str) -> bool:
-    """Tell whether a target is defined in this package; nothing else is imported, and nothing is called."""
-    module, _, name = target.rpartition(".")
-    if module.partition(".")[0] != PACKAGE.name:
-        return False
-    try:
-        part = getattr(import_module(module), name, None)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] == PACKAGE.name:
-            return False
-        raise
-    return str(getattr(part, "__module__", "")).partition(".")[0] == PACKAGE.name
-
-
 def _check_keywords(part: Any, key: str) -> None:
     """Refuse a key that a factory does not know now, rather than when it is called."""
     if not isinstance(part, partial):
@@ -117,14 +115,3 @@ def _check_keywords(part: Any, key: str) -> None:
             keys = sorted(parameter.name for parameter in known if parameter.kind is parameter.KEYWORD_ONLY)
             raise InputError(f"{key}.{name} is not a key of this part; choose one of {', '.join(keys)}")
         _check_keywords(value, f"{key}.{name}")
-
-
-def _targets(value: Any, key: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        if "_target_" in value:
-            yield key, str(value["_target_"])
-        for name, child in value.items():
-            yield from _targets(child, f"{key}.{name}" if key else name)
-    elif isinstance(value, list):
-        for index, child in enumerate(value):
-            yield from _targets(child, f"{key}[{index}]")

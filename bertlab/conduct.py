@@ -32,8 +32,9 @@ from bertlab.study.record import EXPLORATION, Record
 from bertlab.study.registration import Study
 from bertlab.sweep import Grid, say_failures
 from bertlab.tracking.identity import code_fingerprint, yardstick
-from bertlab.tracking.mlflow import Tracker, closing, ui_command
+from bertlab.tracking.mlflow import Tracker, closing
 from bertlab.tracking.registry import REGISTERED, describe_study, register_run, summarise_arm
+from bertlab.tracking.reuse import bury
 
 FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds that the margin is measured on; no confirming run uses one of them
 POINTS = 3  # evaluations that a slope needs
@@ -52,6 +53,11 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     registration = register(lambda own: compose([*grid.fixed, *own]))
     study = registration.study
     tracker: Tracker = build_parts(registration.arms[study.baseline]).tracking
+    if tracker.offline:
+        raise InputError(
+            "tracking.offline must be false for a study, got true: its looks are judged in a store; leave it and "
+            "tracking.uri unset to use a local file, which needs no network"
+        )
     client = tracker.connect()
     jobs = {name: prepare_job(config) for name, config in {**registration.arms, **registration.controls}.items()}
     for job in jobs.values():
@@ -64,6 +70,7 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     fingerprints = {arm: job.store.fingerprint for arm, job in jobs.items()}
     fingerprints[EXPLORATION] = fingerprints[study.baseline]
     bench = Bench(registration, grid.fixed, launcher, tracker, client, fingerprints)
+    bury(tracker, bench.output_dir)
     with closing(client, tracker.parent):
         setting = _setting(jobs[study.baseline], registration.arms[study.baseline])
         findings = _confirm(bench, {**_facts(parent.run, name), **setting})
@@ -74,7 +81,7 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
         describe_study(client, tracker.parent, f"{headline(findings)}\n\n{verdict_table(findings)}")
         for arm, numbers in aggregates(findings.record).items():
             summarise_arm(tracker, client, study.id, arm, numbers, {"study": study.id, "arm": arm})
-    print(f"{headline(findings)}\nreport:    {report}\nMLflow UI: {ui_command(tracker.uri)}")  # noqa: T201
+    print(f"{headline(findings)}\nreport:    {report}\n{tracker.where(bench.output_dir)}")  # noqa: T201
     say_failures(bench.outcomes)
     return bench.outcomes
 

@@ -1,7 +1,10 @@
 """What a person sees when the input is at fault: one line with the key, the bound, the value and the next step."""
 
 from collections.abc import Sequence
+from math import nan
 from numbers import Real
+
+LARGEST = 2**40  # of whole numbers: more than any count here means, and nothing that is multiplied by it overflows
 
 
 class InputError(ValueError):
@@ -10,20 +13,34 @@ class InputError(ValueError):
 
 def open_interval(key: str, value: object, low: float, high: float) -> float:
     """Return `value` when it is a number in (low, high). Raises InputError."""
-    if isinstance(value, Real) and not isinstance(value, bool) and low < float(value) < high:
-        return float(value)
+    if low < (number := _real(value)) < high:
+        return number
     raise InputError(f"{key} must lie in ({low:g}, {high:g}), got {value}; choose a number inside")
 
 
 def closed_interval(key: str, value: object, low: float, high: float) -> float:
     """Return `value` when it is a number in [low, high]. Raises InputError."""
-    if isinstance(value, Real) and not isinstance(value, bool) and low <= float(value) <= high:
-        return float(value)
+    if low <= (number := _real(value)) <= high:
+        return number
     raise InputError(f"{key} must lie in [{low:g}, {high:g}], got {value}; choose a number inside")
 
 
+def _real(value: object) -> float:
+    """Return a number as a float; nan, which lies in no interval, for anything else."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return nan
+    try:
+        return float(value)
+    except OverflowError:
+        return nan
+
+
 def whole_number(key: str, value: object, low: int) -> int:
-    """Return `value` when it is a whole number of at least `low`. Raises InputError."""
+    """Return `value` when it is a whole number of at least `low`, and no larger than `LARGEST`. Raises InputError."""
+    if isinstance(value, int) and value > LARGEST:
+        raise InputError(
+            f"{key} must be at most {LARGEST}, got a number of {len(str(value))} digits; choose a smaller one"
+        )
     if isinstance(value, int) and not isinstance(value, bool) and value >= low:
         return value
     raise InputError(f"{key} must be a whole number of at least {low}, got {value}; choose for example {max(low, 1)}")

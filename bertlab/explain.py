@@ -17,6 +17,14 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from bertlab.compose import load, resolved
 from bertlab.errors import InputError
 
+LONGEST = 1000  # characters of a line; what a user typed or a file holds may be longer
+NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "Maximum allowed",
+    "array is too big",
+    "Storage size calculation",
+)
 QUOTES = "'\")"
 TRACEBACK = "BERTLAB_TRACEBACK"  # set to 1 to see tracebacks; hydra.verbose=true does the same
 
@@ -41,7 +49,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _exit(message: str, code: int) -> SystemExit:
-    print(f"bertlab: {message}", file=sys.stderr)  # noqa: T201
+    print(f"bertlab: {printable(message)}", file=sys.stderr)  # noqa: T201
     return SystemExit(code)
 
 
@@ -61,11 +69,19 @@ def explain(error: BaseException) -> str | None:
             return _instantiation(error)
         case HydraException() | OmegaConfBaseException():
             return _unknown_key(str(error)) or _line(str(error))
-        case ValueError() if str(error).startswith("Config group override must be a string"):
+        case ValueError() if str(error).startswith("Config group override"):
             return "a config group takes the name of an option; python -m bertlab.run --help lists groups and options"
+        case MemoryError() | RuntimeError() | ValueError() if _is_memory(error):
+            reason = _line(str(error))[:200] or type(error).__name__
+            return f"this needs more memory than there is ({reason}); choose a smaller model, batch or corpus"
         case OSError(filename=name, strerror=reason) if reason:
             return f"{name or 'the output'} cannot be used: {reason.lower()}; choose another with output_dir=..."
     return None
+
+
+def _is_memory(error: BaseException) -> bool:
+    """Tell whether memory ran out: torch and numpy have errors of their own for it."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)
 
 
 def _instantiation(error: InstantiationException) -> str:
@@ -114,4 +130,10 @@ def _keys(value: Any, key: str) -> Iterator[str]:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+
+
+def printable(text: str) -> str:
+    """Write characters that steer a terminal or turn the direction of writing as their escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,7 +1,8 @@
 """One run from its configuration to its record: prepare -> build -> fit -> evaluate -> record."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
@@ -15,6 +16,7 @@ from bertlab.data.store import TokenStore
 from bertlab.errors import InputError, whole_number
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import Reading
+from bertlab.ledger.cell import Cell, cell_of
 from bertlab.mask import Ahead
 from bertlab.model.bert import Bert
 from bertlab.model.combination import check_cls
@@ -23,10 +25,12 @@ from bertlab.model.init import initialise
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS
 from bertlab.tracking.identity import describe
-from bertlab.tracking.mlflow import ui_command
+from bertlab.tracking.mlflow import RunLog, Tracker
+from bertlab.tracking.reuse import bury, reused
 from bertlab.tracking.stored import TOKENIZER, keep
+from bertlab.train.fit import Hardware
 from bertlab.train.module import Pretraining
-from bertlab.train.recorder import Recorder, plan
+from bertlab.train.recorder import Recorder, Saver, plan
 
 log = logging.getLogger(__name__)
 
@@ -92,38 +96,72 @@ def count_steps(tokens: int, batch_tokens: int) -> int:
     return ceil(tokens / batch_tokens)
 
 
-def check(config: Mapping[str, Any]) -> None:
-    """Raise InputError for whatever would stop `train` at its start."""
-    prepare_job(config).check()
+def check(config: Mapping[str, Any]) -> Job:
+    """Return the job that `train` would run. Raises InputError for whatever would stop it at its start."""
+    job = prepare_job(config)
+    job.check()
+    return job
 
 
 def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[str]) -> str:
-    """Train and evaluate the run that `config` describes, and record it in MLflow.
+    """Train and evaluate the run that `config` describes, and record it; one that is finished already is reused.
 
     Returns what came of it, in words. `chosen` holds the option of each config group and `overrides` what was said on
-    the command line; both name the run.
+    the command line; both name the run. A run that was stopped goes on where it was.
     """
-    tracking = build_parts(config).tracking
-    tracking.connect()  # an unreachable store is an error before any work
-    job = prepare_job(config)
-    job.check()
+    tracking: Tracker = build_parts(config).tracking
+    if not tracking.offline:
+        tracking.connect()  # an unreachable store is an error before any work
+    job = check(config)
+    description = describe(config, chosen, overrides, job.store)
+    key, output_dir = description.tags["bertlab.key"], config["output_dir"]
+    bury(tracking, output_dir)
+    cell = cell_of(output_dir, key, description.tags["bertlab.code"])
+    with in_turn(cell):
+        if cell.distrust():
+            log.warning("%s was changed after its run had finished; the run is made anew", cell.folder)
+        told = reused(tracking, output_dir, key)
+        if told is None:
+            with tracking.run(description, cell) as run:
+                told = fit(job, run)
+    return f"{told}\n{tracking.where(output_dir)}"
+
+
+def fit(job: Job, run: RunLog) -> str:
+    """Train and evaluate a run from its start or its newest checkpoint; return what it reached, in words."""
     model = job.build_model()
     initialise(model, job.streams)
     module = Pretraining(model, job.parts.objective, job.parts.optimizer, job.parts.schedule, job.steps, job.streams)
     evaluate_at = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, job.evaluation.last_passes)
-    description = describe(config, chosen, overrides, job.store)
-    log.info("%s: %s parameters, %s steps", description.name, f"{_size(model):,}", f"{job.steps:,}")
-    with tracking.run(description) as run:
-        planned = plan(job.steps, job.parts.trainer.points, evaluate_at)
-        recorder = Recorder(planned, job.evaluation, count_flops(model, job.form.length), run.log)
-        job.parts.trainer.fit(module, job.batches, recorder)
-        if recorder.diverged:
-            run.tag("bertlab.diverged", "true")
-        else:
-            run.log(job.steps, {f"eval/{name}": value for name, value in job.evaluation.score_last(model).items()})
-            if tracking.weights:
-                keep(run, model, job.store.folder / TOKENIZER, length=model.shape.length)
-    return f"{recorder.outcome}\nMLflow UI: {ui_command(tracking.uri)}"
+    trainer: Hardware = job.parts.trainer
+    planned, flops = plan(job.steps, trainer.points, evaluate_at), count_flops(model, job.form.length)
+    recorder = Recorder(planned, job.evaluation, flops, run.log, Saver(trainer.checkpoint_seconds, run.save))
+    log.info("%s: %s parameters, %s steps", run.name, f"{_size(model):,}", f"{job.steps:,}")
+    if saved := run.saved():
+        module.resume(saved.step, saved.tensors)
+        recorder.resume(saved.about["counters"])
+        log.info("%s: goes on after step %s", run.name, f"{saved.step:,}")
+    trainer.fit(module, job.batches, recorder)
+    if recorder.diverged:
+        run.tag("bertlab.diverged", "true")
+    else:
+        run.log(job.steps, {f"eval/{name}": value for name, value in job.evaluation.score_last(model).items()})
+        if job.parts.tracking.weights:
+            keep(run, model, job.store.folder / TOKENIZER, length=model.shape.length)
+    run.finish(recorder.outcome, diverged=recorder.diverged)
+    return recorder.outcome
+
+
+@contextmanager
+def in_turn(cell: Cell) -> Iterator[None]:
+    """Hold a cell; another process that trains it is waited for."""
+    with cell.held(0) as held:
+        if held:
+            yield
+            return
+    log.info("another process trains this run; waiting for it to end")
+    with cell.held():
+        yield
 
 
 @torch.no_grad()

@@ -14,9 +14,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from bertlab.compose import CONF, choices, resolved
+from bertlab.compose import CONF, check, choices, resolved, said
 from bertlab.explain import explain, one_line_errors
-from bertlab.outcome import Outcome
+from bertlab.ledger.crashes import MOST, Crashes
+from bertlab.outcome import NOT_RUN, Outcome
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +28,24 @@ def job(config: DictConfig) -> Outcome:
     from bertlab.job import train  # only now: a composition error must come at once
 
     signal.signal(signal.SIGTERM, _terminate)
-    overrides = list(HydraConfig.get().overrides.task)
+    overrides = said()
     if HydraConfig.get().mode == RunMode.RUN:
         with one_line_errors():
             print(train(resolved(config), choices(), overrides))  # noqa: T201
         return Outcome(tuple(overrides))
+    crashes = Crashes(config.output_dir, str(config.tracking.parent))
+    if words := crashes.repeated():
+        return Outcome(tuple(overrides), f"{NOT_RUN}{MOST} runs in a row ended with {words}")
     try:
-        train(resolved(config), choices(), overrides)
+        reached = train(resolved(config), choices(), overrides)
     except Exception as error:
         explained = explain(error)
         log.error("the run failed: %s", explained or "see below", exc_info=None if explained else error)
-        return Outcome(tuple(overrides), explained or f"{type(error).__name__}: {error}")
-    return Outcome(tuple(overrides))
+        words = explained or f"{type(error).__name__}: {error}"
+        crashes.note(words)
+        return Outcome(tuple(overrides), words)
+    crashes.note(None)
+    return Outcome(tuple(overrides), reached=reached.partition("\n")[0])
 
 
 def _terminate(signum: int, _: object) -> None:
@@ -50,6 +57,7 @@ def main() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors to us instead of printing them its way
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it in front
     with one_line_errors():
+        check(sys.argv[1:])
         job()
 
 

@@ -1,11 +1,12 @@
-"""A sweep: a grid of jobs under one parent run in MLflow, launched wherever the launcher says, reported at its end.
+"""A sweep: a grid of jobs under one parent run, launched wherever the launcher says, reported at its end.
 
-Everything is checked before anything runs; a job that fails later neither stops nor hides the others.
+Everything is checked before anything runs; what is finished already is not run again, and a job that fails neither
+stops nor hides the others.
 """
 
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from bertlab.compose import build_parts, resolved
+from bertlab.book import Book, open_book
+from bertlab.compose import build_parts, choices, resolved
 from bertlab.job import check
+from bertlab.ledger.crashes import Crashes
 from bertlab.outcome import Outcome
-from bertlab.report.gather import report_sweep
-from bertlab.tracking.identity import as_param, semantic
-from bertlab.tracking.mlflow import KIND, Tracker, closing, ui_command
+from bertlab.tracking.description import KIND, Description
+from bertlab.tracking.identity import as_param, describe, semantic
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.reuse import bury
 
 Overrides = list[str]
 
@@ -33,33 +37,78 @@ class Grid:
     fixed: Overrides  # the overrides that all jobs share
 
 
+@dataclass(frozen=True)
+class Planned:
+    """A job of a sweep before it runs."""
+
+    overrides: Overrides
+    description: Description
+
+    @property
+    def key(self) -> str:
+        """The run's key."""
+        return self.description.tags["bertlab.key"]
+
+
 def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: Launcher, folder: Path) -> list[Outcome]:
-    """Run every job of the grid and write the report into `folder`.
+    """Run every job of the grid that is not finished yet, and write the report of all into `folder`.
 
     Raises InputError before anything has run when a job's configuration cannot run, and SystemExit with code 1 at the
     end when a job failed.
     """
     base = resolved(compose(grid.fixed))
     tracker: Tracker = build_parts(base).tracking
-    client = tracker.connect()
-    cells = [resolved(compose(job)) for job in grid.jobs]
-    for cell in cells:
-        check(cell)
+    output_dir = base["output_dir"]
+    book = open_book(tracker, output_dir, folder)  # a store that does not answer is an error before any work
+    planned = [plan(job, grid.factors, compose, base) for job in grid.jobs]
     folder.mkdir(parents=True, exist_ok=True)
-    parent = tracker.start(client, _title(grid.factors), {KIND: "sweep", **_about(grid.factors)})
-    shared = [f"tracking.parent={parent}", "tracking.factors=[" + ",".join(f"'{key}'" for key in grid.factors) + "]"]
-    jobs = [
-        [*job, *shared, f"tracking.baseline={alike(cell, base)}"] for job, cell in zip(grid.jobs, cells, strict=True)
-    ]
-    with closing(client, parent):
-        outcomes = [outcome_of_job(returned) for returned in launcher.launch(jobs, initial_job_idx=0)]
-        report = report_sweep(client, client.get_run(parent), folder / "report")
-    print(f"report:    {report}\nMLflow UI: {ui_command(tracker.uri)}")  # noqa: T201
+    bury(tracker, output_dir)
+    with book.sweep(_title(grid.factors), {KIND: "sweep", **_about(grid.factors)}) as parent:
+        outcomes = run_missing(planned, book, launcher, Crashes(output_dir, parent))
+        report = book.report() if any(not outcome.error for outcome in outcomes) else "none, no run finished"
+    say_outcomes(outcomes, [_words(job, grid.factors) for job in grid.jobs])
+    print(f"report:    {report}\n{tracker.where(output_dir)}")  # noqa: T201
     say_failures(outcomes)
     return outcomes
 
 
-def alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
+def plan(
+    job: Overrides, factors: Sequence[str], compose: Callable[[Overrides], DictConfig], base: dict[str, Any]
+) -> Planned:
+    """Check a job and say what its run will be. Raises InputError for one that cannot run."""
+    config = resolved(compose(job))
+    listed = ",".join(f"'{key}'" for key in factors)
+    overrides = [*job, f"tracking.factors=[{listed}]", f"tracking.baseline={alike(config, base)}"]
+    store = check(config).store
+    composed = compose(overrides)
+    return Planned(overrides, describe(resolved(composed), choices(composed), job, store))
+
+
+def run_missing(planned: Sequence[Planned], book: Book, launcher: Launcher, crashes: Crashes) -> list[Outcome]:
+    """Launch what is not finished, each key once; return how every job ended."""
+    by_key = {job.key: job for job in reversed(planned)}
+    done = book.finished(list(by_key))
+    book.adopt({key: by_key[key].description for key in done})
+    missing = [job for job in planned if job.key not in done and by_key[job.key] is job]
+    launched = launch(launcher, [[*job.overrides, f"tracking.parent={book.parent}"] for job in missing], crashes)
+    ended = {job.key: outcome for job, outcome in zip(missing, launched, strict=True)}
+    late = book.finished([key for key, outcome in ended.items() if not outcome.error])
+    book.adopt({key: by_key[key].description for key in late})
+    reused = {key: Outcome(tuple(by_key[key].overrides), reached=words) for key, words in done.items()}
+    return [{**reused, **ended}[job.key] for job in planned]
+
+
+def launch(launcher: Launcher, jobs: Sequence[Overrides], crashes: Crashes, first: int = 0) -> list[Outcome]:
+    """Launch jobs, whose numbers begin at `first`, and return how they ended."""
+    if not jobs:
+        return []
+    crashes.forget()
+    returned = launcher.launch(jobs, initial_job_idx=first)
+    crashes.forget()
+    return [outcome_of_job(each) for each in returned]
+
+
+def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Tell whether two configurations are the same run apart from the seed."""
     return {**semantic(one), "seed": None} == {**semantic(other), "seed": None}
 
@@ -74,6 +123,11 @@ def outcome_of_job(returned: JobReturn) -> Outcome:
     return outcome
 
 
+def _words(job: Overrides, factors: Sequence[str]) -> str:
+    """Return what sets a job apart."""
+    return " ".join(word for word in job if word.partition("=")[0].lstrip("+") in factors) or "the only run"
+
+
 def _title(factors: Sequence[str]) -> str:
     """Name a sweep by the values it sweeps, as they were typed."""
     return " ".join(word for word in sys.argv[1:] if word.partition("=")[0].lstrip("+") in factors) or "sweep"
@@ -84,13 +138,24 @@ def _about(factors: Sequence[str]) -> dict[str, str]:
     return {"bertlab.factors": " ".join(map(as_param, factors)), "bertlab.command": command}
 
 
+def say_outcomes(outcomes: Sequence[Outcome], names: Sequence[str]) -> None:
+    """Print a table: how each run ended, which one, and what it reached."""
+    wide = max(map(len, names))
+    for outcome, name in zip(outcomes, names, strict=True):
+        reached = outcome.error or outcome.reached.removeprefix(f"{outcome.status}: ")
+        print(f"{outcome.status:<8}  {name:<{wide}}  {reached}".rstrip())  # noqa: T201
+
+
 def say_failures(outcomes: Sequence[Outcome]) -> None:
-    """Say which runs failed and why. Raises SystemExit with code 1 when any did."""
-    failed = [outcome for outcome in outcomes if outcome.error]
-    if not failed:
+    """Say which runs failed and why, and how many were not run for it. Raises SystemExit with code 1 when any was."""
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    left = [outcome for outcome in outcomes if outcome.status == "not run"]
+    if not failed and not left:
         return
     print(f"bertlab: {len(failed)} of {len(outcomes)} runs failed; the others are in the report", file=sys.stderr)  # noqa: T201
     for outcome in failed:
         own = " ".join(override for override in outcome.overrides if not override.startswith("tracking."))
         print(f"  {own}: {outcome.error}", file=sys.stderr)  # noqa: T201
+    if left:
+        print(f"bertlab: stopped early, {len(left)} runs are left: {left[0].error}", file=sys.stderr)  # noqa: T201
     raise SystemExit(1)

@@ -29,7 +29,6 @@ class BertlabSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid through the configured launcher; one failing job neither stops nor hides the others."""
-        from bertlab.conduct import conduct
         from bertlab.sweep import Grid, run_grid
 
         assert self.config is not None
@@ -44,5 +43,7 @@ class BertlabSweeper(BasicSweeper):
         compose = partial(loader.load_sweep_config, self.config)
         grid = Grid(jobs, factors, fixed)
         if self.config.get("study"):
+            from bertlab.conduct import conduct  # needs MLflow, which a sweep that is offline does without
+
             return conduct(grid, compose, self.launcher, Path(self.config.report_dir))
         return run_grid(grid, compose, self.launcher, folder)

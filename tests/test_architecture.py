@@ -13,10 +13,12 @@ ORDER = (  # a new room or module takes its place here
     "errors",
     "arguments",
     "outcome",
+    "guard",
     "compose",
     "explain",
     "streams",
     "cache",
+    "ledger",
     "tokenizer",
     "data",
     "mask",
@@ -36,7 +38,11 @@ ORDER = (  # a new room or module takes its place here
     "describe",
     "facts",
     "export",
+    "sync",
+    "clean",
     "show",
+    "why",
+    "book",
     "sweep",
     "bench",
     "conduct",
@@ -143,8 +149,8 @@ def test_only_the_lightning_room_knows_lightning_and_only_the_tracking_rooms_mlf
         }
 
     assert users("pytorch_lightning") == {"train"}
-    assert users("mlflow") <= {"tracking", "report", "sweep", "bench", "conduct"}
-    assert users("hydra") <= {"compose", "explain", "run", "sweep", "bench", "conduct"}
+    assert users("mlflow") <= {"tracking", "report", "book", "bench", "conduct"}
+    assert users("hydra") <= {"guard", "compose", "explain", "run", "sweep", "bench", "conduct"}
 
 
 def test_randomness_comes_from_streams_and_never_from_a_global_generator() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.cache import cache_root, cached, digest
+from bertlab.cache import cache_root, cached, checksums, digest
 from bertlab.errors import InputError
 
 # A process that asks for an entry as soon as `go` exists; its builder notes that it ran, dwells, and may die.
@@ -54,7 +54,7 @@ def no_build(_: Path) -> None:
 
 
 def entries(root: Path) -> list[str]:
-    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.suffix != ".lock")
+    return sorted(str(path.relative_to(root)) for path in root.rglob("[!.]*") if path.suffix != ".lock")
 
 
 def test_an_entry_is_built_once_and_then_found(root: Path) -> None:
@@ -63,6 +63,46 @@ def test_an_entry_is_built_once_and_then_found(root: Path) -> None:
     assert cached("things", "key", no_build) == folder
     assert (folder / "file").read_text() == "first"
     assert entries(root) == ["things", "things/key", "things/key/file"]
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "truncated": lambda entry: (entry / "file").write_text("fir"),
+    "changed": lambda entry: (entry / "file").write_text("fIrst"),
+    "gone": lambda entry: (entry / "file").unlink(),
+    "added": lambda entry: (entry / "other").touch(),
+    "without checksums": lambda entry: (entry / ".checksums.json").unlink(),
+    "checksums cut short": lambda entry: (entry / ".checksums.json").write_text('{"fi'),
+    "checksums of another kind": lambda entry: (entry / ".checksums.json").write_text("3"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_entry_is_said_and_made_anew(root: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    entry = cached("things", "key", writes("first"))
+    DAMAGE[kind](entry)
+    assert (cached("things", "key", writes("second")) / "file").read_text() == "second"
+    (record,) = caplog.records
+    assert f"the cache entry {entry} is damaged (" in record.getMessage()
+    assert record.getMessage().endswith("; it is made anew")
+    assert entries(root) == ["things", "things/key", "things/key/file"]
+    assert cached("things", "key", no_build) == entry
+
+
+def test_an_entry_is_hashed_once_in_a_process(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[Path] = []
+    monkeypatch.setattr("bertlab.cache.checksums", lambda folder: hashed.append(folder) or checksums(folder))
+    for _ in range(3):
+        cached("things", "key", writes("first"))
+    assert hashed[1:] == [root / "things" / "key"]
+
+
+@pytest.mark.usefixtures("root")
+def test_a_file_that_is_mapped_outlives_its_damaged_entry() -> None:
+    entry = cached("things", "key", writes("first"))
+    with (entry / "file").open() as held:
+        (entry / "other").touch()
+        cached("things", "key", writes("second"))
+        assert held.read() == "first"
 
 
 def test_kinds_and_keys_do_not_mix(root: Path) -> None:

@@ -115,10 +115,10 @@ def test_a_failed_run_is_said_makes_the_study_invalid_and_is_made_up_for(
 ) -> None:
     train = job.train
 
-    def failing(config: Mapping[str, Any], *rest: Any) -> None:
+    def failing(config: Mapping[str, Any], *rest: Any) -> str:
         if config["seed"] == 1 and config["tracking"]["arm"] == "seen":
             raise RuntimeError("no more memory")
-        train(config, *rest)
+        return train(config, *rest)
 
     with monkeypatch.context() as patch:
         patch.setattr(job, "train", failing)

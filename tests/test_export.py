@@ -43,7 +43,8 @@ class Store:
     def train(self, *words: str) -> str:
         """Train a run of 5 steps and return its id."""
         corpus = ("data=text", f"data.files={self.folder / 'corpus.jsonl'}", "tokenizer.lowercase=false")
-        config = load([*MODEL, *SMALL, *corpus, f"tracking.uri={self.uri}", *words])
+        own = (f"tracking.uri={self.uri}", f"output_dir={self.folder / 'outputs'}")
+        config = load([*MODEL, *SMALL, *corpus, *own, *words])
         before = self.ids()
         train(resolved(config), choices(config), list(words))
         (run_id,) = self.ids() - before

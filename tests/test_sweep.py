@@ -5,6 +5,7 @@ import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -16,14 +17,16 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from bertlab import job, sweep
+from bertlab.book import StoreBook
 from bertlab.compose import load, resolved
+from bertlab.data.store import TokenStore
 from bertlab.errors import InputError
 from bertlab.outcome import Outcome
 from bertlab.report.__main__ import DEFAULTS, write
 from bertlab.run import main
 from bertlab.sweep import Grid, alike, run_grid
 from bertlab.tracking.identity import code_fingerprint, run_key
-from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.mlflow import Tracker, ui_command
 from bertlab.tracking.table import children, find_sweep
 
 TINY = (
@@ -119,10 +122,10 @@ def report_of(swept: Swept) -> Path:
 def test_a_sweep_ends_well_and_says_where_its_report_is(swept: Swept) -> None:
     assert swept.ended.code == 0
     report = report_of(swept).relative_to(swept.folder)
-    assert swept.ended.out.splitlines() == [
-        f"report:    {report}",
-        f"MLflow UI: {sys.executable} -m mlflow ui --backend-store-uri sqlite:///{swept.folder / 'mlflow.db'}",
-    ]
+    *table, report_line, ui_line = swept.ended.out.splitlines()
+    assert [line.split()[:2] for line in table] == [["finished", "mask.rate=0.15"], ["finished", "mask.rate=0.3"]]
+    assert report_line == f"report:    {report}"
+    assert ui_line == f"MLflow UI: {ui_command(f'sqlite:///{swept.folder}/mlflow.db')}"
     assert "Traceback" not in swept.ended.err
     assert [line for line in swept.ended.err.splitlines() if "parameters, 8 steps" not in line] == []
 
@@ -275,26 +278,31 @@ def test_a_job_that_fails_neither_stops_nor_hides_the_others(
     trained = job.train
     calls: list[float] = []
 
-    def fragile(config: dict[str, Any], *rest: Any) -> None:
+    def fragile(config: dict[str, Any], *rest: Any) -> str:
         calls.append(config["mask"]["rate"])
         if config["mask"]["rate"] == 0.15:
             raise error
-        trained(config, *rest)
+        return trained(config, *rest)
 
     monkeypatch.setattr(job, "train", fragile)
     experiment = type(error).__name__
-    ended = execute(capsys, swept.folder, "-m", *TINY, FACTOR, f"tracking.experiment={experiment}")
+    ended = execute(
+        capsys, swept.folder, "-m", *TINY, FACTOR, f"tracking.experiment={experiment}", f"output_dir={experiment}"
+    )
     assert ended.code == 1
     assert calls == [0.15, 0.3]
     *_, headline, line = ended.err.splitlines()
     assert headline == "bertlab: 1 of 2 runs failed; the others are in the report"
     failed, _, stated = line.strip().partition(": ")
     assert stated == reason
-    assert sorted(failed.lower().split()) == sorted([*TINY, "mask.rate=0.15"])
+    assert sorted(failed.lower().split()) == sorted([*TINY, "mask.rate=0.15", f"output_dir={experiment}".lower()])
     assert ("Traceback" in ended.err) == traceback
     parent = find_sweep(swept.client, experiment, None)
     assert [run.info.run_name for run in children(swept.client, parent)] == ["mask.rate=0.3"]
-    report = swept.folder / ended.out.splitlines()[0].removeprefix("report:").strip()
+    report = (
+        swept.folder
+        / next(line for line in ended.out.splitlines() if "report:" in line).removeprefix("report:").strip()
+    )
     assert report.is_file()
     assert "the run failed" in (report.parents[1] / "0" / "run.log").read_text()
     assert "the run failed" not in (report.parents[1] / "1" / "run.log").read_text()
@@ -307,7 +315,9 @@ def test_an_interrupted_sweep_is_killed(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(job, "train", interrupted)
-    ended = execute(capsys, swept.folder, "-m", *TINY, FACTOR, "tracking.experiment=interrupted")
+    ended = execute(
+        capsys, swept.folder, "-m", *TINY, FACTOR, "tracking.experiment=interrupted", "output_dir=interrupted"
+    )
     assert (ended.code, ended.out) == (130, "")
     assert ended.err == "bertlab: interrupted; type the same command to run it again\n"
     assert find_sweep(swept.client, "interrupted", None).info.status == "KILLED"
@@ -326,30 +336,24 @@ class FakeLauncher:
 
 
 @pytest.fixture
-def bare_sweep(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Run a grid without training or a report; what the report would be made of is kept."""
-    seen: dict[str, Any] = {}
-
-    def report(client: MlflowClient, parent: Run, folder: Path) -> Path:
-        seen["parent"] = parent
-        return folder / "report.md"
-
-    monkeypatch.setattr(sweep, "report_sweep", report)
-    monkeypatch.setattr(sweep, "check", lambda _: None)
+def bare_sweep(monkeypatch: pytest.MonkeyPatch, store: TokenStore) -> None:
+    """Run a grid without training or a report."""
+    monkeypatch.setattr(StoreBook, "report", lambda book: book.folder / "report.md")
+    monkeypatch.setattr(sweep, "check", lambda _: SimpleNamespace(store=store))
     monkeypatch.setattr(sys, "argv", ["run", "-m", "pairs@evaluation.pairs=none,nsp", "seed=1,2"])
-    return seen
 
 
+@pytest.mark.usefixtures("bare_sweep")
 def test_a_job_that_the_launcher_lost_is_an_outcome(
-    swept: Swept, tmp_path: Path, bare_sweep: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    swept: Swept, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fixed = [f"tracking.uri={swept.client.tracking_uri}", "tracking.experiment=lost"]
+    fixed = [f"tracking.uri={swept.client.tracking_uri}", "tracking.experiment=lost", f"output_dir={tmp_path}"]
     grid = Grid([[*fixed, "seed=1"], [*fixed, "seed=2"]], ["pairs@evaluation.pairs", "seed"], fixed)
     launcher: Any = FakeLauncher()
     with pytest.raises(SystemExit) as caught:
         run_grid(grid, load, launcher, tmp_path / "sweep")
     assert caught.value.code == 1
-    assert "  seed=1: ConnectionError: node 3 went away" in capsys.readouterr().err.splitlines()
+    assert f"  output_dir={tmp_path} seed=1: ConnectionError: node 3 went away" in capsys.readouterr().err.splitlines()
     parent = find_sweep(swept.client, "lost", None)
     for given in launcher.given:
         assert f"tracking.parent={parent.info.run_id}" in given
@@ -358,6 +362,48 @@ def test_a_job_that_the_launcher_lost_is_an_outcome(
         assert resolved(load(given))["tracking"]["factors"] == ["pairs@evaluation.pairs", "seed"]
     assert parent.data.tags["bertlab.factors"] == "evaluation.pairs seed", "as the parameters are called"
     assert parent.info.run_name == "pairs@evaluation.pairs=none,nsp seed=1,2"
+
+
+def test_a_sweep_typed_again_runs_only_what_is_missing_and_reports_all(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained, rates = job.train, list[float]()
+
+    def counted(config: dict[str, Any], *rest: Any) -> str:
+        rates.append(config["mask"]["rate"])
+        return trained(config, *rest)
+
+    monkeypatch.setattr(job, "train", counted)
+    ended = execute(capsys, swept.folder, "-m", *TINY, "mask.rate=0.15,0.3,0.4")
+    assert (ended.code, rates) == (0, [0.4])
+    table = [line.split()[:2] for line in ended.out.splitlines()[:3]]
+    assert table == [["reused", "mask.rate=0.15"], ["reused", "mask.rate=0.3"], ["finished", "mask.rate=0.4"]]
+    found = children(swept.client, find_sweep(swept.client, "bertlab", None))
+    assert {run.info.run_id for run in swept.runs.values()} < {run.info.run_id for run in found}
+    assert [run.data.params["mask.rate"] for run in found] == ["0.15", "0.3", "0.4"]
+    assert [run.data.tags["bertlab.baseline"] for run in found] == ["true", "false", "false"]
+    report = swept.folder / ended.out.splitlines()[3].removeprefix("report:").strip()
+    assert len(pd.read_csv(report.with_name("runs.csv"))) == 3
+
+
+def test_a_crash_that_repeats_itself_stops_the_rest_of_a_sweep(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    calls = list[float]()
+
+    def broken(config: dict[str, Any], *_: Any) -> str:
+        calls.append(config["mask"]["rate"])
+        raise ZeroDivisionError("always")
+
+    monkeypatch.setattr(job, "train", broken)
+    own = ("mask.rate=0.1,0.2,0.3,0.4,0.5", "tracking.experiment=broken", "output_dir=broken")
+    ended = execute(capsys, swept.folder, "-m", *TINY, *own)
+    assert (ended.code, calls) == (1, [0.1, 0.2, 0.3])
+    last = ended.err.splitlines()[-1]
+    assert last == (
+        "bertlab: stopped early, 2 runs are left: not run: 3 runs in a row ended with ZeroDivisionError: always"
+    )
+    assert [line.split()[0] for line in ended.out.splitlines()[:5]] == ["failed"] * 3 + ["not"] * 2
 
 
 def test_configurations_are_alike_but_for_the_seed_and_what_cannot_change_a_result() -> None:
@@ -383,7 +429,7 @@ def test_the_joblib_launcher_runs_the_same_sweep(
 ) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    words = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "tracking.experiment=joblib")
+    words = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "tracking.experiment=joblib", "output_dir=joblib")
     ended = execute(capsys, swept.folder, "-m", *TINY, FACTOR, *words)
     assert ended.code == 0
     parent = find_sweep(swept.client, "joblib", None)

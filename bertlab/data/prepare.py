@@ -28,6 +28,7 @@ VERSION = "store-2"  # change it whenever the same corpus would give other array
 HELD_OUT = 0.05  # share of documents held out when the source names no split
 FEWEST = 2  # documents a split needs: a next-sentence pair may take its second half from another document
 TOGETHER = 256  # documents encoded in one call
+LETTERS_TOGETHER = 1 << 20  # unless they are long
 
 Split = Callable[[Document], str]
 
@@ -107,13 +108,27 @@ def encode(
     tokenizer: Tokenizer, documents: Iterator[Document], dtype: str
 ) -> Iterator[tuple[Document, list[int], np.ndarray]]:
     """Yield each document with the lengths of its sentences (tokens) and its token ids; empty sentences are dropped."""
-    while together := list(islice(documents, TOGETHER)):
+    for together in few(documents):
         split = [list(sentences(document.text)) for document in together]
         encoded = iter(tokenizer.encode_batch_fast(list(chain.from_iterable(split)), add_special_tokens=False))
         for document, own in zip(together, split, strict=True):
             ids = [encoding.ids for encoding in islice(encoded, len(own))]
             lengths = [len(sentence) for sentence in ids if sentence]
             yield document, lengths, np.fromiter(chain.from_iterable(ids), dtype, sum(lengths))
+
+
+def few(documents: Iterator[Document]) -> Iterator[list[Document]]:
+    """Yield the documents in lists that take little memory, however long the documents are."""
+    together: list[Document] = []
+    letters = 0
+    for document in documents:
+        together.append(document)
+        letters += len(document.text)
+        if len(together) == TOGETHER or letters >= LETTERS_TOGETHER:
+            yield together
+            together, letters = [], 0
+    if together:
+        yield together
 
 
 class _SplitWriter:

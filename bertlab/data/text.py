@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +28,8 @@ from bertlab.errors import InputError
 
 VERSION = "text-1"  # change it whenever the same files would give other documents
 FIELDS = ("text", "split", "id")
-BATCH = 1_000  # rows of a Parquet file in memory at a time
+BATCH = 64  # rows of a Parquet file in memory at a time
+LONGEST = 32 << 20  # bytes of a line or a document, several of the longest books; more is text that nothing separates
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which JSON can express and UTF-8 cannot
 
 
@@ -87,6 +89,9 @@ def find(patterns: Sequence[str]) -> list[Path]:
             if path.is_dir():
                 raise InputError(f"data.files must name files, got the folder {path}; choose for example {path}/*.txt")
             form(path)
+            with file_errors(path):
+                if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device may never end
+                    raise InputError(f"data.files must name files, got {path}, which is none; choose another")
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
@@ -120,8 +125,17 @@ def read_txt(path: Path, label: str) -> Iterator[Document]:
     """Yield each block of lines that stands between blank lines."""
     for blank, block in groupby(lines(path), key=lambda numbered: not numbered[1]):
         if not blank:
-            numbers, texts = zip(*block, strict=True)
-            yield Document(f"{label}:{numbers[0]}", " ".join(texts))
+            numbered = list(_within_limit(block, path))
+            yield Document(f"{label}:{numbered[0][0]}", " ".join(line for _, line in numbered))
+
+
+def _within_limit(block: Iterator[tuple[int, str]], path: Path) -> Iterator[tuple[int, str]]:
+    length = 0
+    for number, line in block:
+        length += len(line)
+        if length > LONGEST:
+            raise _too_long(f"{path}, line {number}: a document", "separate documents by a blank line")
+        yield number, line
 
 
 def read_jsonl(path: Path, label: str) -> Iterator[Document]:
@@ -164,7 +178,9 @@ READERS: dict[str, Callable[[Path, str], Iterator[Document]]] = {
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the number and the text of each line of a UTF-8 file, without the white space around it."""
     with decompressed(path) as stream:
-        for number, line in enumerate(stream, 1):
+        for number, line in enumerate(iter(lambda: stream.readline(LONGEST + 1), b""), 1):
+            if len(line) > LONGEST:
+                raise _too_long(f"{path}, line {number}: a line", "break it up")
             if b"\0" in line:
                 raise InputError(f"{path}, line {number}: must be UTF-8 text, got a NUL byte; convert the file")
             try:
@@ -178,6 +194,8 @@ def as_document(record: Mapping[str, object], place: str, place_id: str) -> Docu
     text, split, id_ = (record.get(field) for field in FIELDS)
     if not isinstance(text, str):
         raise InputError(f"{place}: `text` must be a string, got {text!r}; add it or leave the record out")
+    if len(text) > LONGEST:
+        raise _too_long(f"{place}: `text`", "make several documents of it")
     if SURROGATE.search(text):
         raise InputError(f"{place}: `text` must be whole characters, got half of a surrogate pair; repair the text")
     if split is not None and split not in SPLITS:
@@ -185,3 +203,7 @@ def as_document(record: Mapping[str, object], place: str, place_id: str) -> Docu
     if id_ is not None and not isinstance(id_, str | int):
         raise InputError(f"{place}: `id` must be a string or an integer, got {id_!r}; change it or leave it out")
     return Document(place_id if id_ is None else str(id_), text.replace("\r\n", "\n"), split)
+
+
+def _too_long(what: str, remedy: str) -> InputError:
+    return InputError(f"{what} must hold at most {LONGEST >> 20} MiB, got more; {remedy}")

@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-
-from mlflow.entities import Run
-from mlflow.tracking import MlflowClient
+from typing import TYPE_CHECKING
 
 from bertlab.report.table import RunTable
 from bertlab.report.write import write_report
 from bertlab.tracking.table import children, curves_frame, runs_frame
 
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
 FROM_RUNS = {"corpus": "data", "licence": "licence", "evaluation": "evaluation", "length": "length"}
 
 
-def report_sweep(client: MlflowClient, sweep: Run, folder: Path) -> Path:
+def report_sweep(client: "MlflowClient", sweep: "Run", folder: Path) -> Path:
     """Write the report of a sweep into `folder` and attach it to the sweep's run; return the path of report.md."""
     facts = {"title": sweep.info.run_name, "command": sweep.data.tags["bertlab.command"]}
     facts["factors"] = sweep.data.tags["bertlab.factors"]
@@ -22,12 +24,12 @@ def report_sweep(client: MlflowClient, sweep: Run, folder: Path) -> Path:
     return report
 
 
-def gather(client: MlflowClient, runs: Sequence[Run], facts: dict[str, str]) -> RunTable:
+def gather(client: "MlflowClient", runs: "Sequence[Run]", facts: dict[str, str]) -> RunTable:
     """Return the table of some runs; `facts` holds at least title and command, the rest comes from the runs."""
     stated = {name: _joined(runs, f"bertlab.{tag}") for name, tag in FROM_RUNS.items()}
     known = {name: text for name, text in stated.items() if text}
     return RunTable(runs_frame(list(runs)), curves_frame(client, list(runs)), {**known, **facts})
 
 
-def _joined(runs: Sequence[Run], tag: str) -> str:
+def _joined(runs: "Sequence[Run]", tag: str) -> str:
     return " | ".join(sorted({run.data.tags[tag] for run in runs if tag in run.data.tags}))

@@ -13,6 +13,7 @@ from bertlab.cache import digest
 from bertlab.errors import whole_number
 from bertlab.tokenizer.vocabulary import SPECIALS
 
+LONGEST_WORD = 100  # letters; longer ones become [UNK], as in the library, and teach nothing (in quadratic time)
 ALPHABET = 1000  # letters at most; the rarer ones become [UNK]
 
 
@@ -25,7 +26,7 @@ class WordPiece:
 
     def key(self) -> str:
         """Hash of all that decides the outcome of training, apart from the sentences."""
-        return digest("wordpiece-2", self.vocab_size, self.lowercase)
+        return digest("wordpiece-3", self.vocab_size, self.lowercase)
 
     def train(self, sentences: Iterator[str]) -> Tokenizer:
         """Return the tokenizer learnt from `sentences`; equal sentences, equal tokenizer.
@@ -45,7 +46,9 @@ class WordPiece:
             show_progress=False,
         )
         learner.train_from_iterator((" ".join([word] * count) for word, count in words.items()), trainer)
-        tokenizer = self._around(models.WordPiece(learner.get_vocab(), unk_token="[UNK]"))
+        tokenizer = self._around(
+            models.WordPiece(learner.get_vocab(), unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD)
+        )
         tokenizer.add_special_tokens(list(SPECIALS))
         return tokenizer
 
@@ -58,12 +61,13 @@ class WordPiece:
 
 
 def count_words(tokenizer: Tokenizer, sentences: Iterator[str]) -> Counter[str]:
-    """Count the words that `tokenizer` splits sentences into before it cuts them into pieces."""
+    """Count the words that `tokenizer` splits sentences into before it cuts them into pieces, but for the longest."""
     chunks = Counter(chain.from_iterable(map(str.split, sentences)))
     words: Counter[str] = Counter()
     for chunk, count in chunks.items():
         for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(chunk)):
-            words[word] += count
+            if len(word) <= LONGEST_WORD:
+                words[word] += count
     return words
 
 

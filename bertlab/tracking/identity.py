@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from mlflow.entities import Dataset
 
 from bertlab import __version__
 from bertlab.cache import digest
 from bertlab.data.store import TokenStore
-from bertlab.tracking.mlflow import Description
+from bertlab.tracking.description import Dataset, Description
 
 NOT_SEMANTIC = (
     "output_dir",
@@ -25,11 +24,12 @@ NOT_SEMANTIC = (
     "trainer.accelerator",
     "trainer.threads",
     "trainer.points",
+    "trainer.checkpoint_seconds",
     "trainer.progress",
 )
 IDENTIFYING = ("data", "model", "seed", "budget.tokens")  # parameters of every run
 RESULT_ROOMS = ("data", "tokenizer", "pairs", "mask", "model", "objective", "evaluation", "train")
-RESULT_MODULES = ("streams.py", "batch.py", "optimizer.py", "schedule.py", "job.py")
+RESULT_MODULES = ("streams.py", "batch.py", "optimizer.py", "schedule.py", "job.py", "ledger/checkpoint.py")
 PACKAGE = Path(__file__).parents[1]
 
 

@@ -4,31 +4,41 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from mlflow.entities import Run
-from mlflow.tracking import MlflowClient
 from safetensors import safe_open
 from safetensors.torch import load_model, save_model
 from tokenizers import Tokenizer
 from torch import nn
 
 from bertlab.errors import InputError
+from bertlab.ledger.cell import CONFIG
+from bertlab.ledger.cell import MODEL as FOLDER
+from bertlab.ledger.files import refusing, whole
 from bertlab.tracking.mlflow import KIND, RunLog, Tracker
 
-FOLDER, WEIGHTS, TOKENIZER, CONFIG = "model", "model.safetensors", "tokenizer.json", "config.yaml"
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
 LENGTH = "length"  # in the metadata of the weights
 LATEST = "latest"
 
 
 def keep(run: RunLog, model: nn.Module, tokenizer: Path, *, length: int) -> None:
-    """Store the weights, what is shared once, with the length that the model is made for, and the tokenizer's file."""
-    with TemporaryDirectory() as folder:
-        save_model(model, str(Path(folder, WEIGHTS)), {LENGTH: str(length)})
-        shutil.copyfile(tokenizer, Path(folder, TOKENIZER))
-        run.client.log_artifacts(run.run_id, folder, FOLDER)
+    """Keep the weights, what is shared once, with the length that the model is made for, and the tokenizer's file.
+
+    Raises InputError for a full disk.
+    """
+    folder = run.cell.folder / FOLDER
+    with refusing(folder):
+        folder.mkdir(exist_ok=True)
+    with whole(folder / WEIGHTS) as temporary:
+        save_model(model, str(temporary), {LENGTH: str(length)})
+    with whole(folder / TOKENIZER) as temporary:
+        shutil.copyfile(tokenizer, temporary)
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class Stored:
             ) from error
 
 
-def connect(uri: str | None) -> MlflowClient:
+def connect(uri: str | None) -> "MlflowClient":
     """Return a client of a store that is there already. Raises InputError."""
     tracker = Tracker(uri=uri, experiment="bertlab")
     database = Path(tracker.uri.removeprefix("sqlite:///"))
@@ -75,7 +85,7 @@ def connect(uri: str | None) -> MlflowClient:
     return tracker.connect()
 
 
-def fetch(client: MlflowClient, name: str, folder: Path) -> Stored:
+def fetch(client: "MlflowClient", name: str, folder: Path) -> Stored:
     """Copy the model of the run `name` into a folder. Raises InputError for a run that did not keep it."""
     run = find_run(client, name)
     run_id, status = run.info.run_id, run.info.status
@@ -89,7 +99,7 @@ def fetch(client: MlflowClient, name: str, folder: Path) -> Stored:
     return Stored(run_id, folder)
 
 
-def find_run(client: MlflowClient, name: str) -> Run:
+def find_run(client: "MlflowClient", name: str) -> "Run":
     """Return the one run that `name` stands for, in any experiment. Raises InputError."""
     wanted = f"tags.`{KIND}` = 'run'"
     if name != LATEST:

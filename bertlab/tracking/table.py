@@ -4,17 +4,25 @@ Columns of `runs` are named as MLflow names them: run_id, name, status, `params.
 `curves` is long: run_id, metric, step, tokens, value.
 """
 
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
 import pandas as pd
-from mlflow.entities import Run
-from mlflow.tracking import MlflowClient
 
 from bertlab.errors import InputError
-from bertlab.tracking.mlflow import KIND, PARENT
+from bertlab.tracking.description import KIND, PARENT, TEXT_LIMIT, TOKEN, Description
 
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+NAME = "mlflow.runName"
 TOKENS = "perf/tokens"
+ALSO = "bertlab.also."  # and the id of a sweep that has the run too, though another one made it
 
 
-def find_sweep(client: MlflowClient, experiment: str, name: str | None) -> Run:
+def find_sweep(client: "MlflowClient", experiment: str, name: str | None) -> "Run":
     """Return the latest sweep, or the latest of that name. Raises InputError when there is none."""
     sweeps = search(client, experiment, f"tags.`{KIND}` = 'sweep'")
     found = [sweep for sweep in sweeps if name in (None, sweep.info.run_name)]
@@ -26,13 +34,36 @@ def find_sweep(client: MlflowClient, experiment: str, name: str | None) -> Run:
     return found[0]
 
 
-def children(client: MlflowClient, parent: Run) -> list[Run]:
-    """Return the runs of a sweep, oldest first."""
-    wanted = f"tags.`{PARENT}` = '{parent.info.run_id}'"
-    return _pages(client, [parent.info.experiment_id], wanted)[::-1]
+def children(client: "MlflowClient", parent: "Run") -> "list[Run]":
+    """Return the runs of a sweep, oldest first: those that it made, and those that it found finished."""
+    tag = f"{ALSO}{parent.info.run_id}"
+    made, found = (
+        _pages(client, [parent.info.experiment_id], wanted)
+        for wanted in (f"tags.`{PARENT}` = '{parent.info.run_id}'", f"tags.`{tag}` LIKE '%'")
+    )
+    for run in found:
+        run.data.tags.update(json.loads(run.data.tags[tag]))
+    return sorted([*made[::-1], *found[::-1]], key=lambda run: int(run.info.start_time))
 
 
-def search(client: MlflowClient, experiment: str, wanted: str) -> list[Run]:
+def seen_as(description: Description) -> dict[str, Any]:
+    """Return what a sweep says of a run that another one made."""
+    baseline = description.tags.get("bertlab.baseline", "")
+    return {"name": description.name, "params": dict(description.params), "baseline": baseline}
+
+
+def adopt(client: "MlflowClient", sweep: str, run: "Run", seen: Mapping[str, Any]) -> None:
+    """Have a sweep's table hold a run that another sweep made, as this one sees it."""
+    from mlflow.entities import Param
+
+    own = {NAME: seen["name"], "bertlab.baseline": seen["baseline"]}
+    new = {name: text for name, text in seen["params"].items() if name not in run.data.params}
+    if new:
+        client.log_batch(run.info.run_id, params=[Param(name, text[:TEXT_LIMIT]) for name, text in new.items()])
+    client.set_tag(run.info.run_id, f"{ALSO}{sweep}", json.dumps(own))
+
+
+def search(client: "MlflowClient", experiment: str, wanted: str) -> "list[Run]":
     """Return the runs of an experiment that an MLflow filter selects, newest first. Raises InputError."""
     found = client.get_experiment_by_name(experiment)
     if found is None:
@@ -43,12 +74,12 @@ def search(client: MlflowClient, experiment: str, wanted: str) -> list[Run]:
         raise InputError(f"filter must be an MLflow filter, got {wanted!r}: {' '.join(str(error).split())}") from error
 
 
-def runs_frame(runs: list[Run]) -> pd.DataFrame:
+def runs_frame(runs: "list[Run]") -> pd.DataFrame:
     """Return one row for each run."""
     return pd.DataFrame([_row(run) for run in runs])
 
 
-def curves_frame(client: MlflowClient, runs: list[Run]) -> pd.DataFrame:
+def curves_frame(client: "MlflowClient", runs: "list[Run]") -> pd.DataFrame:
     """Return every logged point of the `train/` and `eval/` metrics, with the tokens seen at its step."""
     rows = []
     for run in runs:
@@ -61,14 +92,22 @@ def curves_frame(client: MlflowClient, runs: list[Run]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["run_id", "metric", "step", "tokens", "value"])
 
 
-def _row(run: Run) -> dict[str, object]:
-    row: dict[str, object] = {"run_id": run.info.run_id, "name": run.info.run_name, "status": run.info.status}
+def _row(run: "Run") -> dict[str, object]:
+    row: dict[str, object] = {
+        "run_id": run.info.run_id,
+        "name": run.data.tags.get(NAME, run.info.run_name),
+        "status": run.info.status,
+    }
     row |= {f"params.{key}": value for key, value in run.data.params.items()}
-    row |= {f"tags.{key}": value for key, value in run.data.tags.items() if key.startswith("bertlab.")}
+    row |= {
+        f"tags.{key}": value
+        for key, value in run.data.tags.items()
+        if key.startswith("bertlab.") and not key.startswith((ALSO, TOKEN))
+    }
     return row | {f"metrics.{key}": value for key, value in run.data.metrics.items()}
 
 
-def _pages(client: MlflowClient, experiments: list[str], wanted: str) -> list[Run]:
+def _pages(client: "MlflowClient", experiments: list[str], wanted: str) -> "list[Run]":
     runs: list[Run] = []
     token = None
     while True:

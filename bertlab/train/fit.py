@@ -27,7 +27,15 @@ class Hardware:
     """Where and how a run trains; none of it is part of a run's identity but `precision` and `clip`."""
 
     def __init__(
-        self, *, accelerator: str, threads: int | None, precision: str, clip: float, points: int, progress: bool
+        self,
+        *,
+        accelerator: str,
+        threads: int | None,
+        precision: str,
+        clip: float,
+        points: int,
+        checkpoint_seconds: float,
+        progress: bool,
     ) -> None:
         if precision not in PRECISIONS:
             raise InputError(
@@ -37,6 +45,7 @@ class Hardware:
         self.threads = None if threads is None else whole_number("trainer.threads", threads, 1)
         self.clip = closed_interval("trainer.clip", clip, 0, 1e9)
         self.points = whole_number("trainer.points", points, 1)
+        self.checkpoint_seconds = closed_interval("trainer.checkpoint_seconds", checkpoint_seconds, 0, 1e9)
 
     def check(self) -> None:
         """Raise InputError for hardware that this machine lacks."""
@@ -49,13 +58,16 @@ class Hardware:
             ) from error
 
     def fit(self, module: Pretraining, batches: Callable[[int], Batch], recorder: Recorder) -> None:
-        """Train for the planned steps."""
+        """Train for the planned steps, or those that are left of them."""
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         bar: list[pl.Callback] = [SpeedBar(recorder)] if self.progress else []
-        trainer = self._trainer(recorder.plan.total, [recorder, *bar])
+        steps = range(module.first, recorder.plan.total)
+        if not steps:
+            return
+        trainer = self._trainer(len(steps), [recorder, *bar])
         with _without_advice(), _interruptible():
-            trainer.fit(module, train_dataloaders=Steps(batches, recorder.plan.total))
+            trainer.fit(module, train_dataloaders=Steps(batches, steps))
 
     def _trainer(self, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -97,16 +109,16 @@ def _without_advice() -> Iterator[None]:
 
 
 class Steps:
-    """The batches of a run in order, as Lightning wants them."""
+    """The batches of some steps in order, as Lightning wants them."""
 
-    def __init__(self, batches: Callable[[int], Batch], total: int) -> None:
-        self._batches, self._total = batches, total
+    def __init__(self, batches: Callable[[int], Batch], steps: range) -> None:
+        self._batches, self._steps = batches, steps
 
     def __len__(self) -> int:
-        return self._total
+        return len(self._steps)
 
     def __iter__(self) -> Iterator[Batch]:
-        return map(self._batches, range(self._total))
+        return map(self._batches, self._steps)
 
 
 class SpeedBar(TQDMProgressBar):

@@ -1,6 +1,9 @@
-"""The LightningModule: (model, objective, optimiser, schedule) -> one training step."""
+"""The LightningModule: (model, objective, optimiser, schedule) -> one training step.
 
-from collections.abc import Callable
+Steps are counted over the whole run, however often it was interrupted: Lightning counts those since the last start.
+"""
+
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -12,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from bertlab.batch import Batch
 from bertlab.model.bert import Output
 from bertlab.streams import Streams
+from bertlab.train.state import restore_model, restore_optimizer
 
 Objective = Callable[[Output, Batch, int, int], dict[str, Tensor]]  # (output, batch, step, steps of the run)
 Schedule = Callable[[int, int], float]
@@ -33,20 +37,32 @@ class Pretraining(pl.LightningModule):
         self.model, self.objective = model, objective
         self._optimizer, self._schedule, self._total_steps, self._streams = optimizer, schedule, total_steps, streams
         self.losses: dict[str, Tensor] = {}
+        self.first = 0  # the step that training starts with
+        self._saved: Mapping[str, Tensor] = {}
+
+    def resume(self, step: int, tensors: Mapping[str, Tensor]) -> None:
+        """Go on after `step` steps with the model and the optimiser as `snapshot` found them then."""
+        restore_model(self.model, tensors)
+        self.first, self._saved = step, tensors
+
+    @property
+    def step(self) -> int:
+        """The steps that were taken."""
+        return self.first + self.global_step
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of one batch. Dropout draws from torch's generator, set anew from its stream each step."""
-        torch.manual_seed(self._streams.integer("dropout", self.global_step))
-        losses = self.objective(self.model(batch), batch, self.global_step, self._total_steps)
+        torch.manual_seed(self._streams.integer("dropout", self.step))
+        losses = self.objective(self.model(batch), batch, self.step, self._total_steps)
         self.losses = {name: loss.detach() for name, loss in losses.items()}
         return losses["loss"]
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and a schedule that moves with every step."""
         optimizer = self._optimizer(self.model)
-        scheduler = LambdaLR(
-            optimizer, lambda step: self._schedule(min(step, self._total_steps - 1), self._total_steps)
-        )
+        restore_optimizer(optimizer, self._saved)
+        last = self._total_steps - 1
+        scheduler = LambdaLR(optimizer, lambda step: self._schedule(min(self.first + step, last), last + 1))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def configure_gradient_clipping(

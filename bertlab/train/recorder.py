@@ -11,16 +11,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytorch_lightning as pl
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from bertlab.batch import Batch
 from bertlab.evaluation.score import Evaluation
 from bertlab.model.flops import Flops
 from bertlab.train.module import Pretraining
+from bertlab.train.state import snapshot
 
 SUMMARY = ("mlm_loss", "context_gain", "pair_accuracy")  # what a run ends with, in words
 
 Record = Callable[[int, Mapping[str, float]], None]  # (step, numbers)
+Save = Callable[[int, Mapping[str, Tensor], Mapping[str, Any]], None]  # (step, state, counters)
+SAVING_SHARE = 0.01  # of the time, at most, goes into checkpoints
 
 
 @dataclass
@@ -50,11 +54,22 @@ class Plan:
 class Recorder(pl.Callback):
     """Logs points at the planned steps; stops the run when a loss is no longer finite."""
 
-    def __init__(self, plan: Plan, evaluation: Evaluation, flops: Flops, record: Record) -> None:
-        self.plan, self.evaluation, self.flops, self._record = plan, evaluation, flops, record
+    def __init__(
+        self, plan: Plan, evaluation: Evaluation, flops: Flops, record: Record, saver: "Saver | None" = None
+    ) -> None:
+        self.plan, self.evaluation, self.flops, self._record, self._saver = plan, evaluation, flops, record, saver
         self.progress, self.diverged, self.outcome = Progress(), False, ""
         self._window = _Window()
         self._started = 0.0
+
+    def counters(self) -> dict[str, Any]:
+        """Return what a run that goes on must know of itself, as JSON can hold it."""
+        return {**vars(self.progress), "outcome": self.outcome}
+
+    def resume(self, counters: Mapping[str, Any]) -> None:
+        """Go on counting from what `counters` returned."""
+        self.outcome = counters["outcome"]
+        self.progress = Progress(**{name: value for name, value in counters.items() if name != "outcome"})
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -65,7 +80,7 @@ class Recorder(pl.Callback):
     ) -> None:
         """Count the step and log what is planned for it."""
         assert isinstance(module, Pretraining)
-        step = trainer.global_step
+        step = module.step
         self.progress.tokens += batch.ids_BL.numel()
         self.progress.predicted_tokens += len(batch.target_M)
         self.progress.flops += self.flops.of_step(batch)
@@ -86,7 +101,26 @@ class Recorder(pl.Callback):
         if self.diverged:
             self.outcome = f"diverged: a loss was not finite at step {step:,}"
         self._record(step, finite)
+        if self._saver and self._window.is_empty and not self.diverged:
+            self._saver.offer(step, module.model, trainer.optimizers[0], self.counters())
         self._started = time.monotonic()
+
+
+class Saver:
+    """Saves the state of training when `seconds` have passed since the last time (0: whenever it can)."""
+
+    def __init__(self, seconds: float, save: Save) -> None:
+        self._seconds, self._save = seconds, save
+        self._last, self._cost = time.monotonic(), 0.0
+
+    def offer(self, step: int, model: nn.Module, optimizer: Optimizer, counters: Mapping[str, Any]) -> None:
+        """Save after `step` steps if it is time to: a save that takes long is made more seldom."""
+        now = time.monotonic()
+        if self._seconds and now - self._last < max(self._seconds, self._cost / SAVING_SHARE):
+            return
+        self._save(step, snapshot(model, optimizer), counters)
+        self._last = time.monotonic()
+        self._cost = self._last - now
 
 
 @dataclass
@@ -100,6 +134,10 @@ class _Window:
         self.steps += 1
         for name, loss in losses.items():
             self.sums[name] = self.sums[name] + loss if name in self.sums else loss
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.steps
 
     def means(self) -> dict[str, float]:
         means = {name: (total / self.steps).item() for name, total in self.sums.items()}

@@ -171,7 +171,7 @@ def test_it_is_drawn_once_and_stored(
 ) -> None:
     Common(**SETTINGS).prepare(store, tiny_corpus, LENGTH)
     stored = files(own_cache)
-    assert list(stored) == ["evaluation.npz"]
+    assert list(stored) == [".checksums.json", "evaluation.npz"]
     monkeypatch.setattr(common, "hide", None)
     monkeypatch.setattr(common, "assemble", None)
     Common(**SETTINGS).prepare(store, tiny_corpus, LENGTH)

@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mlflow.entities import Dataset
 from mlflow.tracking import MlflowClient
 
 from bertlab.compose import choices, load, resolved
-from bertlab.tracking.mlflow import Description, Tracker
+from bertlab.tracking.mlflow import Dataset, Description, Tracker
 
 
 @pytest.fixture(scope="session")

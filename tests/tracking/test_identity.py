@@ -23,6 +23,7 @@ NOT_SEMANTIC = {
     "trainer.accelerator",
     "trainer.threads",
     "trainer.points",
+    "trainer.checkpoint_seconds",
     "trainer.progress",
     "tracking._target_",
     "tracking.uri",
@@ -33,6 +34,8 @@ NOT_SEMANTIC = {
     "tracking.study",
     "tracking.arm",
     "tracking.weights",
+    "tracking.offline",
+    "tracking.reuse",
 }
 
 

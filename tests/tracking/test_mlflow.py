@@ -6,15 +6,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing as closed
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from mlflow.entities import Dataset, Metric, Run
+from mlflow.entities import Dataset, Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.errors import InputError
 from bertlab.tracking import mlflow as room
-from bertlab.tracking.mlflow import TEXT_LIMIT, Description, RunLog, Tracker, closing, ui_command
+from bertlab.tracking.mlflow import TEXT_LIMIT, Description, RunLog, Tracker, ui_command
 
 
 def break_after_a_point(log: RunLog, error: BaseException) -> None:
@@ -79,18 +78,6 @@ def test_a_run_that_is_interrupted_is_killed(
     assert run.data.metrics == {"train/loss": 2.5}
 
 
-def test_a_run_whose_numbers_cannot_be_sent_is_failed_and_not_left_running(
-    tracker: Tracker, client: MlflowClient
-) -> None:
-    def flush() -> None:
-        raise ConnectionError("the server went away")
-
-    run_id = tracker.start(client, "lost", {})
-    with pytest.raises(ConnectionError), closing(client, run_id, flush):
-        pass
-    assert client.get_run(run_id).info.status == "FAILED"
-
-
 def test_every_number_arrives_once(tracker: Tracker, client: MlflowClient, description: Description) -> None:
     with tracker.run(description) as log:
         for step in range(1, 1302):
@@ -102,46 +89,6 @@ def test_every_number_arrives_once(tracker: Tracker, client: MlflowClient, descr
     losses = [(point.step, point.value) for point in client.get_metric_history(run_id, "train/loss")]
     assert sorted(losses) == [(step, 1 / step) for step in range(1, 1302)] + [(1302, 0.5)]
     assert len(client.get_metric_history(run_id, "perf/tokens")) == 1301
-
-
-@pytest.mark.parametrize(("seconds", "numbers"), [(6, {"z": 2.0, room.OUTCOME: 3.0}), (61, {"z": 2.0})])
-def test_the_outcome_is_sent_first_unless_it_takes_a_minute(
-    monkeypatch: pytest.MonkeyPatch, seconds: int, numbers: dict[str, float]
-) -> None:
-    sent: list[str] = []
-    client = SimpleNamespace(log_batch=lambda _, metrics: sent.extend(metric.key for metric in metrics))
-    clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: clock.now, time=lambda: clock.now))
-    log = RunLog(client, "id", [], clock.now)  # type: ignore[arg-type]
-    clock.now += 5.5
-    log.log(1, {"a": 1.0})
-    assert sent == []
-    clock.now += seconds - 5.5
-    log.log(2, numbers)
-    assert sent == ([room.OUTCOME, "a", "z"] if room.OUTCOME in numbers else ["a", "z"])
-
-
-def test_numbers_are_sent_together_when_they_have_waited(monkeypatch: pytest.MonkeyPatch) -> None:
-    sent: list[list[tuple[str, int]]] = []
-
-    class Client:
-        def log_batch(self, _: str, metrics: list[Metric]) -> None:
-            sent.append([(metric.key, metric.step) for metric in metrics])
-
-    clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(room, "time", SimpleNamespace(monotonic=lambda: clock.now, time=lambda: clock.now))
-    log = RunLog(Client(), "id", [], clock.now, True)  # type: ignore[arg-type]
-    log.log(1, {"a": 1.0})
-    clock.now += 4
-    log.log(2, {"a": 1.0})
-    assert sent == []
-    clock.now += 2
-    log.log(3, {"a": 1.0, "b": 2.0})
-    assert sent == [[("a", 1), ("a", 2), ("a", 3), ("b", 3)]]
-    log.log(4, {"a": 1.0})
-    assert len(sent) == 1
-    log.flush()
-    assert sent[1:] == [[("a", 4)]]
 
 
 def test_a_tag_may_be_set_while_a_run_runs(tracker: Tracker, client: MlflowClient, description: Description) -> None:
@@ -261,7 +208,7 @@ def test_a_store_of_an_unknown_kind_is_an_input_error(uri: str) -> None:
 
 
 def test_the_line_that_opens_the_ui_names_the_store() -> None:
-    opens = f"{sys.executable} -m mlflow ui --backend-store-uri sqlite:////data/mlflow.db"
+    opens = f"{sys.executable} -m mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:////data/mlflow.db"
     assert ui_command("sqlite:////data/mlflow.db") == opens
     assert ui_command("https://mlflow.example") == "open https://mlflow.example"
 

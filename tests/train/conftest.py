@@ -66,6 +66,8 @@ def fit(prepared: Callable[..., Job]) -> Callable[..., Fitted]:
         optimizer: Any = None,
         evaluation: Any = None,
         plan: Any = None,
+        saver: Any = None,
+        saved: Any = None,
     ) -> Fitted:
         job = prepared(*overrides)
         model = job.build_model()
@@ -78,10 +80,16 @@ def fit(prepared: Callable[..., Job]) -> Callable[..., Fitted]:
             evaluation or job.evaluation,
             flops,
             lambda step, numbers: points.append((step, dict(numbers))),
+            saver,
         )
         parts = (objective or job.parts.objective, optimizer or job.parts.optimizer, job.parts.schedule)
         threads = torch.get_num_threads()
-        job.parts.trainer.fit(Pretraining(model, *parts, job.steps, job.streams), job.batches, recorder)
+        module = Pretraining(model, *parts, job.steps, job.streams)
+        if saved:
+            step, tensors, counters = saved
+            module.resume(step, tensors)
+            recorder.resume(counters)
+        job.parts.trainer.fit(module, job.batches, recorder)
         torch.set_num_threads(threads)
         return Fitted(model, recorder, flops, points)
 

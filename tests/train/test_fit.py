@@ -22,6 +22,7 @@ HARDWARE: dict[str, Any] = {
     "precision": "32-true",
     "clip": 1.0,
     "points": 7,
+    "checkpoint_seconds": 60,
     "progress": False,
 }
 

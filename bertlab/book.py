@@ -1,0 +1,137 @@
+"""The book of a sweep: which of its runs are finished, and the report of all; in MLflow, or offline in the ledger."""
+
+import json
+import time
+import uuid
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, Cell
+from bertlab.ledger.files import write_whole
+from bertlab.tracking.description import PARENT, Description
+from bertlab.tracking.mlflow import Tracker, closing
+from bertlab.tracking.reuse import finished_cell, finished_runs, outcome_in_words, outcome_on_disk, told
+from bertlab.tracking.table import adopt, seen_as
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from mlflow.entities import Run
+
+SWEEP = "sweep.json"  # what the folder of a sweep that ran offline says of it
+
+
+class Book(Protocol):
+    """What a sweep asks of its book."""
+
+    parent: str
+
+    def sweep(self, name: str, tags: Mapping[str, str]) -> "AbstractContextManager[str]":
+        """Open the sweep's own entry, and close it with its true status; yields its id."""
+
+    def finished(self, keys: Collection[str]) -> dict[str, str]:
+        """Return the keys whose runs are finished, and what those reached, in words."""
+
+    def adopt(self, descriptions: Mapping[str, Description]) -> None:
+        """Take finished runs into this sweep, described as it sees them."""
+
+    def report(self) -> Path:
+        """Write the sweep's report and return its path."""
+
+
+def open_book(tracker: Tracker, output_dir: str, folder: Path) -> Book:
+    """Return the book of a sweep whose folder is given. Raises InputError for a store that does not answer."""
+    return LedgerBook(tracker, output_dir, folder) if tracker.offline else StoreBook(tracker, output_dir, folder)
+
+
+class StoreBook:
+    """A sweep in an MLflow store."""
+
+    def __init__(self, tracker: Tracker, output_dir: str, folder: Path) -> None:
+        self.tracker, self.output_dir, self.folder = tracker, output_dir, folder
+        self.client = tracker.connect()
+        self.parent = ""
+        self._runs: dict[str, Run] = {}
+
+    @contextmanager
+    def sweep(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """Open the parent run."""
+        self.parent = self.tracker.start(self.client, name, tags)
+        self.tracker.parent = self.parent
+        with closing(self.client, self.parent):
+            yield self.parent
+
+    def finished(self, keys: Collection[str]) -> dict[str, str]:
+        """Return what is finished in the store, or was in the ledger."""
+        found = finished_runs(self.tracker, self.output_dir, keys) if keys else {}
+        self._runs |= found
+        return {
+            key: told(run.info.run_id, outcome_in_words(run), run.data.tags["bertlab.code"])
+            for key, run in found.items()
+        }
+
+    def adopt(self, descriptions: Mapping[str, Description]) -> None:
+        """Tag the runs that another sweep made."""
+        for key, description in descriptions.items():
+            if self._runs[key].data.tags.get(PARENT) != self.parent:
+                adopt(self.client, self.parent, self._runs[key], seen_as(description))
+
+    def report(self) -> Path:
+        """Write the report, and attach it to the parent run."""
+        from bertlab.report.gather import report_sweep
+
+        return report_sweep(self.client, self.client.get_run(self.parent), self.folder / "report")
+
+
+class LedgerBook:
+    """A sweep without a store: its folder says what it was, for `python -m bertlab.sync`."""
+
+    def __init__(self, tracker: Tracker, output_dir: str, folder: Path) -> None:
+        self.tracker, self.output_dir, self.folder = tracker, output_dir, folder
+        self.parent = uuid.uuid4().hex
+        self._about: dict[str, object] = {}
+        self._cells: dict[str, tuple[Cell, Description]] = {}
+
+    @contextmanager
+    def sweep(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """Note the sweep in its folder."""
+        now = time.time_ns() // 1_000_000
+        about = {"name": name, "tags": dict(tags), "experiment": self.tracker.experiment, "started": now}
+        self._note(id=self.parent, status=RUNNING, **about)
+        status = FAILED
+        try:
+            yield self.parent
+            status = FINISHED
+        except (KeyboardInterrupt, SystemExit):
+            status = KILLED
+            raise
+        finally:
+            self._note(status=status, ended=max(time.time_ns() // 1_000_000, now))
+
+    def finished(self, keys: Collection[str]) -> dict[str, str]:
+        """Return what is finished in the ledger."""
+        found = {key: finished_cell(self.output_dir, key, self.tracker.reuse) for key in keys}
+        return {
+            key: told(cell.state()["token"], outcome_on_disk(cell), cell.code) for key, cell in found.items() if cell
+        }
+
+    def adopt(self, descriptions: Mapping[str, Description]) -> None:
+        """Note which cells the sweep has."""
+        for key, description in descriptions.items():
+            cell = finished_cell(self.output_dir, key, self.tracker.reuse)
+            assert cell is not None
+            self._cells[key] = cell, description
+        seen = {cell.folder.name: seen_as(described) for cell, described in self._cells.values()}
+        self._note(cells=seen)
+
+    def report(self) -> Path:
+        """Write the report from what the cells hold."""
+        from bertlab.report.offline import report_cells
+
+        return report_cells(list(self._cells.values()), self._about, self.folder / "report")
+
+    def _note(self, **fields: object) -> None:
+        self._about |= fields
+        write_whole(self.folder / SWEEP, json.dumps(self._about, indent=1) + "\n")

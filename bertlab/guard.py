@@ -1,0 +1,142 @@
+"""What may be asked of Hydra: the words of a command line, and the targets of a configuration.
+
+Hydra runs what a configuration names (`_target_`, callbacks, logging), reads configurations from anywhere
+(`--config-dir`, `hydra.searchpath`) and unpickles (`--experimental-rerun`). Here a command line chooses options and
+sets their values, and nothing else; every target is one that an option's file in conf/ names.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from bertlab.errors import InputError
+
+FLAGS = {"-m", "--multirun", "-r", "--run", "-h", "--help", "--hydra-help", "--version", "--resolve"}
+SHOWN, INFORMED = ("job", "hydra", "all"), ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+TAKES: dict[str, tuple[str, ...]] = {"-c": SHOWN, "--cfg": SHOWN, "-p": (), "--package": (), "-i": INFORMED}
+TAKES["--info"] = INFORMED  # each takes a word that says what to show
+FLAGS |= set(TAKES)
+OF_HYDRA = re.compile(r"hydra/launcher|hydra\.launcher\.[a-z]\w*(\.[a-z]\w*)*|hydra\.verbose|hydra\.mode")
+NO_NAME = re.compile(r"\.\.|[\[{:]|^['\"]?/")  # in the value of a group: a path, a list, a mapping, an interpolation
+NESTED = re.compile(r"/(\w+)@(\w+)")  # in a defaults list: the options of which group stand under which key
+OWN_KEYS = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})  # Hydra's, in a part
+Specials = frozenset[tuple[str, str]]
+
+
+def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
+    """Refuse words of a command line that would run, import, unpickle or write something of their own.
+
+    `groups` are the folders that hold the config groups. A word that cannot be parsed is left to Hydra, which says why.
+    Raises InputError.
+    """
+    parser = OverridesParser.create()
+    for word in words:
+        _check_characters(word)
+        if word.startswith("-"):
+            _check_flag(word)
+            continue
+        try:
+            override = parser.parse_override(word)
+        except HydraException:
+            continue
+        key, package, value = override.key_or_group, override.package or "", word.partition("=")[2]
+        if re.match(r"hydra\b", package) or (re.match(r"hydra\b", key) and not OF_HYDRA.fullmatch(key)):
+            raise InputError(
+                f"{package or key} is not for the command line; of Hydra's own keys there are hydra/launcher, "
+                "hydra.launcher.*, hydra.verbose and hydra.mode; output_dir=... says where runs write"
+            )
+        is_group = key == "hydra/launcher" or any((folder / key).is_dir() for folder in groups)
+        if ".." in key or (is_group and NO_NAME.search(value)):
+            raise InputError(
+                f"{key} takes the name of an option, got {value or key}; python -m bertlab.run --help lists the options"
+            )
+        if key.startswith("hydra") and "_target_" in value:
+            raise InputError(f"{key} must hold plain values, got {value}; choose hydra/launcher by its name")
+    _check_usage(words)
+
+
+def _check_usage(words: Sequence[str]) -> None:
+    """Refuse flags that Hydra's own parser would refuse, in one line instead of its usage."""
+    for place, word in enumerate(words):
+        name, _, value = word.partition("=")
+        value = value or " ".join(words[place + 1 : place + 2])
+        if name in TAKES and (not value or value not in (TAKES[name] or (value,))):
+            raise InputError(f"{name} takes {' or '.join(TAKES[name] or ('a name',))}, got {value!r}; --help shows how")
+
+
+def _check_flag(word: str) -> None:
+    if word.partition("=")[0] not in FLAGS:
+        raise InputError(f"options are {', '.join(sorted(FLAGS))}, got {word}; everything else is key=value")
+
+
+def _check_characters(word: str) -> None:
+    if bad := next((char for char in word if ord(char) < 32 or "\ud800" <= char <= "\udfff"), None):
+        raise InputError(f"arguments must hold no control character, got {bad!a} in {word!a}; remove it")
+
+
+def check_targets(config: Mapping[str, Any], conf: Path) -> None:
+    """Refuse a target, or another of Hydra's own keys of a part, that no option of the part's group has.
+
+    Nothing is imported for it, and nothing called. Raises InputError.
+    """
+    known, nested = _options(conf)
+    for place, node, group in _parts(config, "", known, nested):
+        if node == {}:
+            continue  # a group that a command leaves out, as bertlab.describe does
+        if not isinstance(node, Mapping) or "_target_" not in node:
+            raise InputError(f"{place} must be one of the group's options, got {node}; choose one by its name")
+        own = _specials(node)
+        if own not in (options := known.get(group, set())):
+            targets = {dict(specials).get("_target_") for specials in options}
+            if (target := str(node.get("_target_"))) not in targets:
+                raise InputError(
+                    f"{place}._target_ must name a part of bertlab, got {target}; choose an option of the group"
+                )
+            raise InputError(
+                f"{place} must keep Hydra's own keys as its option has them, got {_written(own)}; set none of them"
+            )
+
+
+def _specials(node: Mapping[str, Any]) -> Specials:
+    return frozenset((str(key), str(value)) for key, value in node.items() if key in OWN_KEYS)
+
+
+def _written(own: Specials) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(own))
+
+
+def _parts(
+    value: Any, place: str, known: Mapping[str, Any], nested: Mapping[str, str], group: str = ""
+) -> Iterator[tuple[str, Any, str]]:
+    """Yield the place, the value and the group of everything that Hydra would build, or that must be a part."""
+    if group in known or (isinstance(value, Mapping) and OWN_KEYS & set(value)):
+        yield place, value, group
+    if isinstance(value, Mapping):
+        for name, child in value.items():
+            inner = f"{group}/{name}".lstrip("/")
+            yield from _parts(child, f"{place}.{name}".lstrip("."), known, nested, nested.get(inner, inner))
+    elif isinstance(value, list | tuple):
+        for index, child in enumerate(value):
+            yield from _parts(child, f"{place}[{index}]", known, nested, f"{group}/{index}")
+
+
+@cache
+def _options(conf: Path) -> tuple[Mapping[str, set[Specials]], Mapping[str, str]]:
+    """Return what Hydra's own keys are in the options of each group, and which group's options stand under a key."""
+    known: dict[str, set[Specials]] = defaultdict(set)
+    nested: dict[str, str] = {}
+    for path in sorted(conf.rglob("*.yaml")):
+        text, group = path.read_text(), path.parent.relative_to(conf).as_posix()
+        option = yaml.safe_load(text) or {}
+        part = option.get(group, {}) if "@package _global_" in text else option
+        if "_target_" in part:
+            known[group].add(_specials(part))
+        nested |= {f"{group}/{name}": other for other, name in NESTED.findall(str(option.get("defaults", "")))}
+    return dict(known), nested

@@ -1,0 +1,84 @@
+"""Checkpoints: tensors and what belongs to them in one safetensors file, whole or absent, checked when they are loaded.
+
+The newest good one wins; the one before it stays until the next, in case the disk loses the newest.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from bertlab.ledger.cell import checkpoints
+from bertlab.ledger.files import refusing, whole
+
+log = logging.getLogger(__name__)
+
+KEPT = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A run after `step` steps. `about` is what JSON can hold: key, code, run id, counters, mark of the points."""
+
+    step: int
+    tensors: Mapping[str, Tensor]
+    about: Mapping[str, Any]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write `checkpoint-<step>.safetensors` and remove all but the newest two. Raises InputError for a full disk."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.tensors.items()}
+    about = json.dumps({"step": checkpoint.step, **checkpoint.about})
+    path = folder / f"checkpoint-{checkpoint.step:012d}.safetensors"
+    with whole(path) as temporary:
+        try:
+            save_file(tensors, temporary, {"about": about, "sha256": content_hash(tensors, about)})
+        except Exception as error:  # safetensors has an exception of its own for what the system refuses
+            raise error if isinstance(error, OSError) else OSError(getattr(error, "errno", None), str(error)) from error
+    with refusing(path):
+        for old in checkpoints(folder)[:-KEPT]:
+            old.unlink()
+    return path
+
+
+def newest_checkpoint(folder: Path, fault: Callable[[Mapping[str, Any]], str | None]) -> Checkpoint | None:
+    """Return the newest checkpoint that is whole and in which `fault` finds none; the others are said and skipped."""
+    for path in reversed(checkpoints(folder)):
+        try:
+            found = load_checkpoint(path)
+            reason = fault(found.about)
+        except Exception as error:  # every kind of damage has its own
+            reason = " ".join(str(error).split())[:200] or type(error).__name__
+        if reason is None:
+            return found
+        log.warning("%s is skipped: %s", path, reason)
+    return None
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint. Raises ValueError, KeyError, OSError or safetensors' own error for one that is damaged."""
+    with safe_open(path, "pt") as file:
+        about, expected = file.metadata()["about"], file.metadata()["sha256"]
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+    if content_hash(tensors, about) != expected:
+        raise ValueError("its content is not what was written")
+    fields = json.loads(about)
+    return Checkpoint(int(fields["step"]), tensors, fields)
+
+
+def content_hash(tensors: Mapping[str, Tensor], about: str) -> str:
+    """Hash names, types, shapes and bytes of some tensors on the CPU, and a text."""
+    total = hashlib.sha256(about.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].contiguous()
+        total.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        total.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()

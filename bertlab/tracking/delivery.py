@@ -1,0 +1,100 @@
+"""Delivery: what a cell holds -> one run in an MLflow store. Twice is as good as once: what is there is left alone."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.tracking import MlflowClient
+
+from bertlab.ledger.cell import CONFIG, MODEL, POINTS, RUNNING, TRACEBACK, Cell
+from bertlab.ledger.points import Point, read_points
+from bertlab.tracking.description import KIND, OUTCOME, PARENT, TEXT_LIMIT, TOKEN
+
+BATCH = 1000  # MLflow takes that many metrics at once
+
+
+class Delivery:
+    """The way of one cell into one experiment. Errors are those of the store."""
+
+    def __init__(self, client: MlflowClient, experiment_id: str, cell: Cell) -> None:
+        self.client, self.experiment_id, self.cell = client, experiment_id, cell
+        self.run_id = ""
+
+    def open(self, parent: str | None) -> str:
+        """Make or find the cell's run, give it what it is made of, and return its id."""
+        state = self.cell.state()
+        run = find_token(self.client, self.experiment_id, state["token"]) or self._create(state, parent)
+        self.run_id = str(run.info.run_id)
+        if state["status"] == RUNNING and run.info.status != RUNNING:
+            self.client.update_run(self.run_id, status=RUNNING)
+        about = state["description"]
+        if new := {name: value for name, value in about["params"].items() if name not in run.data.params}:
+            self.client.log_batch(self.run_id, params=[Param(name, text[:TEXT_LIMIT]) for name, text in new.items()])
+        if run.inputs is None or not run.inputs.dataset_inputs:
+            data = DatasetInput(Dataset(**about["data"]), [InputTag("mlflow.data.context", "training")])
+            self.client.log_inputs(self.run_id, [data])
+        self._artifact(CONFIG)
+        return self.run_id
+
+    def _create(self, state: dict[str, Any], parent: str | None) -> Run:
+        about = state["description"]
+        own = {TOKEN: state["token"], KIND: "run", **about["tags"], **({PARENT: parent} if parent else {})}
+        tags = {key: value[:TEXT_LIMIT] for key, value in own.items()}
+        return self.client.create_run(
+            self.experiment_id, start_time=state["started"], run_name=about["name"], tags=tags
+        )
+
+    def _artifact(self, name: str) -> None:
+        path = self.cell.folder / name
+        if path.exists() and name not in {there.path for there in self.client.list_artifacts(self.run_id)}:
+            self._upload(name)
+
+    def _upload(self, name: str) -> None:
+        path = self.cell.folder / name
+        if path.is_dir():
+            self.client.log_artifacts(self.run_id, str(path), name)
+        else:
+            self.client.log_artifact(self.run_id, str(path))
+
+    def missing(self, points: Sequence[Point]) -> list[Point]:
+        """Return the part of the points that the run does not have."""
+        names = {name for point in points for name in point.numbers}
+        there = {(name, has.step) for name in names for has in self.client.get_metric_history(self.run_id, name)}
+        wanted = (
+            Point(p.step, p.time, {name: value for name, value in p.numbers.items() if (name, p.step) not in there})
+            for p in points
+        )
+        return [point for point in wanted if point.numbers]
+
+    def send(self, points: Iterable[Point]) -> None:
+        """Send points, the outcome first."""
+        metrics = [Metric(name, value, p.time, p.step) for p in points for name, value in p.numbers.items()]
+        metrics.sort(key=lambda metric: metric.key != OUTCOME)
+        for start in range(0, len(metrics), BATCH):
+            self.client.log_batch(self.run_id, metrics=metrics[start : start + BATCH])
+
+    def close(self) -> None:
+        """Send what a run leaves at its end, and its status last: then everything is there."""
+        state = self.cell.state()
+        if tags := [RunTag(name, value[:TEXT_LIMIT]) for name, value in state.get("tags", {}).items()]:
+            self.client.log_batch(self.run_id, tags=tags)
+        self._artifact(MODEL)
+        if (self.cell.folder / TRACEBACK).is_file():
+            self._upload(TRACEBACK)
+        if state["status"] != RUNNING:
+            self.client.set_terminated(self.run_id, state["status"], end_time=state["ended"])
+
+
+def find_token(client: MlflowClient, experiment_id: str, token: str) -> Run | None:
+    """Return the run of a cell, if the experiment has it."""
+    found = client.search_runs([experiment_id], f"tags.`{TOKEN}` = '{token}'", max_results=1)
+    return found[0] if found else None
+
+
+def deliver(client: MlflowClient, experiment_id: str, cell: Cell, parent: str | None) -> str:
+    """Bring all of a cell into an experiment and return the run's id."""
+    delivery = Delivery(client, experiment_id, cell)
+    delivery.open(parent)
+    delivery.send(delivery.missing(read_points(cell.folder / POINTS)[0]))
+    delivery.close()
+    return delivery.run_id

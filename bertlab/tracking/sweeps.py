@@ -1,0 +1,64 @@
+"""Sweeps that ran offline: what their folders say -> parent runs in a store."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mlflow.tracking import MlflowClient
+
+from bertlab.ledger.cell import Cell
+from bertlab.tracking.delivery import find_token
+from bertlab.tracking.description import PARENT, TOKEN
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.table import adopt
+
+SWEEP = "sweep.json"
+
+
+@dataclass(frozen=True)
+class SyncedSweep:
+    """A sweep that is in the store now; `local` is the id that it had on disk."""
+
+    folder: Path
+    about: Mapping[str, Any]
+    client: MlflowClient
+    experiment_id: str
+    run_id: str
+
+    @property
+    def local(self) -> str:
+        """The id on disk."""
+        return str(self.about["id"])
+
+    def close(self, cells: Sequence[Cell]) -> None:
+        """Take in the runs that other sweeps made, add the report, and set the status."""
+        by_name = {cell.folder.name: cell for cell in cells}
+        for name, seen in self.about.get("cells", {}).items():
+            run = (
+                find_token(self.client, self.experiment_id, by_name[name].state()["token"]) if name in by_name else None
+            )
+            if run and run.data.tags.get(PARENT) != self.run_id:
+                adopt(self.client, self.run_id, run, seen)
+        if (self.folder / "report").is_dir():
+            self.client.log_artifacts(self.run_id, str(self.folder / "report"), "report")
+        self.client.set_terminated(self.run_id, self.about["status"], end_time=self.about.get("ended"))
+
+
+def open_sweeps(output_dir: Path, uri: str | None, experiment: str | None) -> list[SyncedSweep]:
+    """Make or find the parent runs of the sweeps of a folder."""
+    found = []
+    for path in sorted((output_dir / "sweeps").glob(f"*/{SWEEP}")):
+        about = json.loads(path.read_text(encoding="utf-8"))
+        tracker = Tracker(uri=uri, experiment=experiment or about["experiment"])
+        client = tracker.connect()
+        experiment_id = tracker.experiment_id(client)
+        run = find_token(client, experiment_id, about["id"]) or client.create_run(
+            experiment_id,
+            start_time=about["started"],
+            run_name=about["name"],
+            tags={**about["tags"], TOKEN: about["id"]},
+        )
+        found.append(SyncedSweep(path.parent, about, client, experiment_id, run.info.run_id))
+    return found

@@ -1,0 +1,51 @@
+"""The state of training as named tensors: what a model and its optimiser need to go on bit by bit.
+
+Names are `model.<name in the model>` and `optimizer.<number of the parameter>.<name in the optimiser>`. Learning rates
+are no state: the schedule gives them from the step; nor is randomness: streams do.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+
+def snapshot(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
+    """Return the state; the tensors are the ones in use, not copies."""
+    own = {f"model.{name}": tensor for name, tensor in _stored(model)}
+    return own | {
+        f"optimizer.{number}.{name}": tensor
+        for number, parameter in enumerate(_parameters(optimizer))
+        for name, tensor in optimizer.state[parameter].items()
+        if tensor is not None
+    }
+
+
+@torch.no_grad()
+def restore_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy the state into a model of the same kind."""
+    for name, tensor in _stored(model):
+        tensor.copy_(tensors[f"model.{name}"])
+
+
+def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Give the state to a new optimiser of the same kind, each tensor with its own type."""
+    parameters = list(_parameters(optimizer))
+    for path, tensor in tensors.items():
+        kind, _, rest = path.partition(".")
+        if kind == "optimizer":
+            number, _, name = rest.partition(".")
+            optimizer.state[parameters[int(number)]][name] = tensor.clone()
+
+
+def _stored(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Yield what belongs to the model's state, what is shared once."""
+    stored = model.state_dict().keys()
+    tensors: Iterator[tuple[str, Tensor]] = chain(model.named_parameters(), model.named_buffers())
+    yield from ((name, tensor) for name, tensor in tensors if name in stored)
+
+
+def _parameters(optimizer: Optimizer) -> Iterator[Tensor]:
+    return chain.from_iterable(group["params"] for group in optimizer.param_groups)

@@ -1,0 +1,111 @@
+"""Why a run is, or is not, the same as another: `python -m bertlab.why run=ID [run=OTHER] [key=value ...]`.
+
+Compares a run with another one, or with the run that the words would make, as `python -m bertlab.run` would take them:
+the keys that can change a result, the data, the code; and says whether the finished run would be reused.
+  run=ID   a run's id, its first characters, or latest; twice: compare two runs
+  uri=URI  another MLflow store than mlflow.db in the working directory, or MLFLOW_TRACKING_URI
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bertlab.errors import InputError
+from bertlab.explain import one_line_errors
+
+if TYPE_CHECKING:
+    from bertlab.tracking.compared import Origin
+
+ABSENT = "-"
+
+
+def main() -> None:
+    """Enter from the command line."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__)  # noqa: T201
+        return
+    with one_line_errors():
+        print(why(sys.argv[1:]))  # noqa: T201
+
+
+def why(words: Sequence[str]) -> str:
+    """Return what differs between the run and the other run or the words, and what follows. Raises InputError."""
+    from bertlab.tracking.compared import origin_of
+    from bertlab.tracking.stored import connect
+
+    runs, uris = ([word[4:] for word in words if word.startswith(name)] for name in ("run=", "uri="))
+    others = [word for word in words if not word.startswith(("run=", "uri="))]
+    if not runs or len(runs) > 2 or (len(runs) == 2 and others) or len(uris) > 1:
+        raise InputError("why compares run=ID with a second run=ID or with key=value words; --help shows how")
+    client = connect(uris[0] if uris else None)
+    first = origin_of(client, runs[0])
+    second = origin_of(client, runs[1]) if len(runs) == 2 else described(others)
+    return "\n".join(compared(first, second))
+
+
+def described(words: Sequence[str]) -> "Origin":
+    """Return what a run of these words would be made of; its data are prepared for that. Raises InputError."""
+    from bertlab.compose import build_parts, load, resolved
+    from bertlab.data.prepare import prepare
+    from bertlab.tracking.compared import Origin
+    from bertlab.tracking.identity import code_fingerprint, run_key
+
+    config = resolved(load(words))
+    parts = build_parts(config)
+    data = prepare(parts.data, parts.tokenizer).fingerprint
+    name = f"a run of: {' '.join(words) or 'nothing but the defaults'}"
+    return Origin(name, config, data, code_fingerprint(), run_key(config, data), finished=False)
+
+
+def compared(first: "Origin", second: "Origin") -> Iterator[str]:
+    """Yield the lines that tell two origins apart."""
+    yield f"first:   {first.name}\nsecond:  {second.name}"
+    changed = list(differences(first.config, second.config))
+    yield "keys:    none differs that can change a result" if not changed else "keys:"
+    yield from (f"  {key}: {one} -> {other}" for key, one, other in changed)
+    yield f"data:    {_same_or(first.data, second.data)}"
+    yield f"code:    {_same_or(first.code, second.code)}"
+    if first.code != second.code:
+        yield "         (one hash over all modules that can change a result; which of them changed is not recorded)"
+    yield f"verdict: {verdict(first, second, bool(changed))}"
+
+
+def verdict(first: "Origin", second: "Origin", changed: bool) -> str:
+    """Say whether one run can stand for the other."""
+    if changed or first.data != second.data:
+        return "different runs; neither stands for the other"
+    if first.key != second.key:
+        return "equal by what they say, under keys of different versions of bertlab; the first is not reused"
+    if first.code != second.code:
+        return "the same run made by other code; it is computed again"
+    if not first.finished:
+        return "the same run, but the first is not finished; it is computed"
+    return "the same run; the first is reused"
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the keys that can change a result and differ, with both values."""
+    from bertlab.tracking.identity import semantic
+
+    left, right = (dict(_leaves(semantic(config), "")) for config in (one, other))
+    for key in sorted(left.keys() | right.keys()):
+        if left.get(key, ABSENT) != right.get(key, ABSENT):
+            yield key, left.get(key, ABSENT), right.get(key, ABSENT)
+
+
+def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for name, child in value.items():
+            yield from _leaves(child, f"{key}.{name}".lstrip("."))
+    else:
+        yield key, value
+
+
+def _same_or(one: str, other: str) -> str:
+    return f"the same ({one})" if one == other else f"{one} -> {other}"
+
+
+if __name__ == "__main__":
+    main()

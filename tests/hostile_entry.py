@@ -1,0 +1,147 @@
+"""A process that tries command lines at the real entry, `bertlab.run.main`, and watches what they do.
+
+In: one JSON list of words a line, on standard input. Out: one JSON object a line: exit code, standard error, and the
+events that only a command line which had its way would cause. Every case runs in a fork of its own, with the working
+directory of this process; a run ends after its first batch, before anything is trained or tracked.
+"""
+
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import bertlab.conduct
+import bertlab.job
+import bertlab.sweep
+from bertlab.compose import resolved
+from bertlab.run import main
+from bertlab.study.arms import register
+
+SECONDS = 8  # of the processor for a case; what is still at work then was let in
+PATIENCE = 120.0  # seconds by the clock, for what waits for something
+MEMORY = 3 << 30  # bytes that a case may take beyond what this process has: input that is read as a stream needs less
+HERE = Path.cwd()
+ALLOWED = (str(HERE), os.environ["BERTLAB_CACHE"], tempfile.gettempdir(), os.devnull)
+STARTS = {"os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pty.spawn", "pickle.find_class"}
+STARTS |= {"socket.connect", "socket.getaddrinfo", "ctypes.dlopen"}
+WRITES = {"os.mkdir": (0,), "os.rename": (0, 1), "os.remove": (0,), "os.rmdir": (0,), "os.link": (1,)}
+WRITES |= {"os.symlink": (1,), "os.truncate": (0,), "os.chmod": (0,), "shutil.rmtree": (0,)}
+FOREIGN = {"trap", "antigravity", "this"}  # modules that nothing but the input asks for
+
+seen: list[str] = []
+watching = False
+
+
+def watch(event: str, arguments: tuple[Any, ...]) -> None:
+    """Note a started program, a connection, a foreign import, and a write anywhere but where runs may write."""
+    if not watching:
+        return
+    if event in STARTS:
+        seen.append(f"{event} {arguments[:2]}")
+    elif event == "import" and str(arguments[0]).partition(".")[0] in FOREIGN:
+        seen.append(f"import {arguments[0]}")
+    elif event == "open" and isinstance(arguments[0], str | bytes) and isinstance(arguments[2], int):
+        if arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND):
+            note_write(event, arguments[0])
+    elif event in WRITES:
+        for place in WRITES[event]:
+            if isinstance(arguments[place], str | bytes | Path):
+                note_write(event, arguments[place])
+
+
+def note_write(event: str, path: Any) -> None:
+    real = os.path.realpath(os.fsdecode(path))
+    if not any(real == place or real.startswith(place + os.sep) for place in ALLOWED):
+        seen.append(f"{event} {real}")
+
+
+def first_batch(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: Sequence[str]) -> str:
+    """Stand in for `bertlab.job.train`: everything up to the first batch."""
+    job = bertlab.job.prepare_job(config)
+    job.check()
+    assert job.batches(0).ids_BL.shape == (job.form.size, job.form.length)
+    return "a batch"
+
+
+def check_grid(grid: Any, compose: Any, launcher: Any, folder: Path) -> list[Any]:
+    """Stand in for `bertlab.sweep.run_grid`: everything up to the first job."""
+    for overrides in grid.jobs:
+        first_batch(resolved(compose(overrides)), {}, overrides)
+    return []
+
+
+def check_study(grid: Any, compose: Any, launcher: Any, folder: Path) -> list[Any]:
+    """Stand in for `bertlab.conduct.conduct`: everything up to the first job."""
+    registration = register(lambda own: compose([*grid.fixed, *own]))
+    first_batch(registration.arms[registration.study.baseline], {}, [])
+    return []
+
+
+def attempt(words: Sequence[str]) -> None:
+    """Run one case in this process, which it ends."""
+    global watching
+    resource.setrlimit(resource.RLIMIT_AS, (size() + MEMORY, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
+    sys.argv = ["run", *words]
+    code: Any = 0
+    watching = True
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException as error:
+        code = f"escaped: {type(error).__name__}: {error}"
+    watching = False
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.write(report, json.dumps({"code": code, "events": seen[:20]}).encode())
+    os._exit(0)
+
+
+def size() -> int:
+    """Return the address space of this process in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+
+
+def case(words: Sequence[str]) -> dict[str, Any]:
+    """Fork, try, and return what came of it; `code` is None for a case that used up its time."""
+    global report
+    ours, report = os.pipe()
+    with tempfile.TemporaryFile("w+b") as err, tempfile.TemporaryFile("w+b") as out:
+        child = os.fork()
+        if child == 0:
+            os.setpgid(0, 0)
+            os.dup2(err.fileno(), 2)
+            os.dup2(out.fileno(), 1)
+            attempt(words)
+        os.close(report)
+        start = time.monotonic()
+        answer = os.read(ours, 1 << 20) if select.select([ours], [], [], PATIENCE)[0] else b""
+        if not answer and time.monotonic() - start >= PATIENCE:
+            os.kill(child, signal.SIGKILL)
+        status = os.waitpid(child, 0)[1]
+        os.close(ours)
+        err.seek(0)
+        busy = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
+        found = json.loads(answer) if answer else {"code": None if busy else f"died: {status}", "events": []}
+        return {**found, "err": err.read().decode(errors="replace"), "seconds": time.monotonic() - start}
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    bertlab.job.train = first_batch  # type: ignore[assignment]
+    bertlab.sweep.run_grid = check_grid  # type: ignore[assignment]
+    bertlab.conduct.conduct = check_study
+    sys.addaudithook(watch)
+    for line in sys.stdin:
+        print(json.dumps(case(json.loads(line))), flush=True)

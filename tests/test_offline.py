@@ -1,0 +1,61 @@
+"""Offline nothing of MLflow is imported, and the sweep has its report; later all of it arrives in a store, once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from mlflow.tracking import MlflowClient
+
+from bertlab.compose import PACKAGE
+from bertlab.sync import sync
+from bertlab.tracking.table import children, find_sweep
+
+TINY = (
+    *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700"),
+    *("evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false", "model.layers=1", "model.width=16"),
+    *("model.heads=1", "model.inner=16", "tracking.offline=true", "mask.rate=0.15,0.3"),
+)
+PROGRAM = """
+import sys
+from bertlab.run import main
+main()
+print("imported:", sorted(name for name in sys.modules if name.partition(".")[0] == "mlflow"))
+"""
+
+
+def test_a_sweep_without_a_store_reports_and_arrives_later(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM, "-m", *TINY],
+        env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    *_, report, where, imported = ended.stdout.splitlines()
+    assert imported == "imported: []"
+    assert where == "offline:   python -m bertlab.sync from=outputs brings the runs into a store"
+    page = tmp_path / report.removeprefix("report:").strip()
+    assert "mask.rate" in page.read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["outputs"]
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    for _ in range(2):
+        sync({"from": str(tmp_path / "outputs"), "uri": uri, "experiment": None})
+        client = MlflowClient(uri)
+        sweep = find_sweep(client, "bertlab", None)
+        runs = children(client, sweep)
+        assert [(run.info.run_name, run.info.status) for run in runs] == [
+            ("mask.rate=0.15", "FINISHED"),
+            ("mask.rate=0.3", "FINISHED"),
+        ]
+        assert (sweep.info.run_name, sweep.info.status) == ("mask.rate=0.15,0.3", "FINISHED")
+        ids = [experiment.experiment_id for experiment in client.search_experiments()]
+        assert len(client.search_runs(ids)) == 3
+    for run in runs:
+        files = {path.path for path in client.list_artifacts(run.info.run_id, "model")}
+        assert files == {"model/model.safetensors", "model/tokenizer.json"}
+        assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 5
+    assert {path.path for path in client.list_artifacts(sweep.info.run_id, "report")} >= {"report/report.md"}

@@ -1,0 +1,161 @@
+"""Why: what differs between a run and another, or the one that words would make, and whether it would be reused."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertlab.compose import choices, load, resolved
+from bertlab.data.prepare import prepare
+from bertlab.errors import InputError
+from bertlab.explain import printable
+from bertlab.tracking.compared import Origin, origin_of
+from bertlab.tracking.identity import describe
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.stored import connect
+from bertlab.why import compared, differences, main, verdict, why
+
+WORDS = ["data=oracle", "data.documents=60"]
+Make = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="module")
+def make(uri: str) -> Make:
+    """Make a finished run of some words, as far as a store knows, and return its id."""
+    tracker = Tracker(uri=uri, experiment="bertlab")
+
+    def make(*words: str) -> str:
+        config = load([*WORDS, *words])
+        plain = resolved(config)
+        parts = [plain["data"], plain["tokenizer"]]
+        assert all("_target_" in part for part in parts)
+        from bertlab.compose import build_parts
+
+        built = build_parts(plain)
+        description = describe(plain, choices(config), words, prepare(built.data, built.tokenizer))
+        client = tracker.connect()
+        run_id = tracker.start(client, description.name, {"bertlab.kind": "run", **description.tags})
+        client.log_text(run_id, description.config, "config.yaml")
+        client.set_terminated(run_id, "FINISHED")
+        return run_id
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def run_id(make: Make) -> str:
+    return make("mask.rate=0.3", "trainer.points=7")
+
+
+def test_the_same_words_are_the_same_run(uri: str, run_id: str) -> None:
+    told = why([f"run={run_id}", f"uri={uri}", *WORDS, "mask.rate=0.3", "trainer.points=9", "output_dir=elsewhere"])
+    assert "keys:    none differs that can change a result" in told
+    assert "data:    the same (" in told
+    assert "code:    the same (" in told
+    assert told.endswith("verdict: the same run; the first is reused")
+
+
+def test_other_words_are_told_key_by_key_with_both_values(uri: str, run_id: str) -> None:
+    told = why([f"run={run_id[:12]}", f"uri={uri}", *WORDS, "mask.rate=0.15", "data.language_seed=3"])
+    assert "  mask.rate: 0.3 -> 0.15" in told.splitlines()
+    assert "  data.language_seed: 0 -> 3" in told.splitlines()
+    assert "data:    the same" not in told
+    assert told.endswith("verdict: different runs; neither stands for the other")
+
+
+def test_two_runs_are_compared(uri: str, run_id: str, make: Make) -> None:
+    other = make("mask=span")
+    lines = why([f"run={run_id}", f"run={other}", f"uri={uri}"]).splitlines()
+    assert lines[0].startswith("first:   mask.rate=0.3 (")
+    assert lines[1] == f"second:  mask=span ({other}, finished)"
+    assert "  mask._target_: bertlab.mask.token.TokenMask -> bertlab.mask.span.SpanMask" in lines
+    assert "  mask.longest: - -> 10" in lines
+
+
+ONE = Origin("one", {"mask": {"rate": 0.3}}, "d", "c", "k", finished=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "begins"),
+    [
+        ({}, "the same run; the first is reused"),
+        ({"code": "other"}, "the same run made by other code; it is computed again"),
+        ({"data": "other"}, "different runs"),
+        ({"key": "other"}, "equal by what they say"),
+    ],
+)
+def test_the_verdict_follows_configuration_data_and_code(change: dict[str, Any], begins: str) -> None:
+    assert verdict(ONE, replace(ONE, **change), changed=False).startswith(begins)
+    assert verdict(ONE, ONE, changed=True).startswith("different runs")
+    assert verdict(replace(ONE, finished=False), ONE, changed=False).startswith("the same run, but the first is not")
+
+
+def test_that_code_is_one_hash_is_said() -> None:
+    assert any("is not recorded" in line for line in compared(ONE, replace(ONE, code="other")))
+    assert not any("is not recorded" in line for line in compared(ONE, ONE))
+
+
+def test_what_cannot_change_a_result_does_not_differ() -> None:
+    one = {"seed": 0, "trainer": {"threads": 1}, "a": {}, "b": {"c": [1]}}
+    other = {"seed": 0, "trainer": {"threads": 2}, "a": {"x": None}, "b": {"c": [2]}}
+    assert list(differences(one, other)) == [("a", {}, "-"), ("a.x", "-", None), ("b.c", [1], [2])]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "why compares run=ID with "),
+        (["run=latest", "run=latest", "seed=1"], "why compares run=ID with "),
+        (["run=latest"] * 3, "why compares run=ID with "),
+        (["run=nonesuch"], "run=nonesuch must be the id of one run"),
+        (["run=latest", "seed=x", "data=oracle", "mask._target_=os.system"], "mask._target_ must name a part of"),
+        (["run=latest", "--config-dir=/"], "options are "),
+    ],
+)
+@pytest.mark.usefixtures("run_id")
+def test_what_cannot_be_compared_is_one_line(
+    words: list[str], message: str, uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["why", f"uri={uri}", *words])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"bertlab: {message}")
+
+
+@pytest.mark.parametrize("content", ["[1]", "{a: ", "!!python/object/apply:os.system [exit]"])
+def test_a_damaged_configuration_is_an_input_error(uri: str, make: Make, content: str) -> None:
+    run_id = make("seed=5")
+    client = connect(uri)
+    client.log_text(run_id, content, "config.yaml")
+    with pytest.raises(InputError, match=r"must have kept its configuration, got "):
+        origin_of(client, run_id)
+
+
+def test_a_run_without_its_configuration_is_an_input_error(uri: str) -> None:
+    tracker = Tracker(uri=uri, experiment="bertlab")
+    client = tracker.connect()
+    run_id = tracker.start(client, "bare", {"bertlab.kind": "run"})
+    with pytest.raises(InputError, match=r"must have kept its configuration, got "):
+        origin_of(client, run_id)
+
+
+def test_the_help_shows_how(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["why", "--help"])
+    main()
+    assert "python -m bertlab.why run=ID" in capsys.readouterr().out
+
+
+def test_what_steers_a_terminal_is_written_out() -> None:
+    assert printable("a\x1b[31m\u202eb é") == "a\\x1b[31m\\u202eb é"

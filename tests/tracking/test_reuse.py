@@ -1,0 +1,209 @@
+"""What is finished is not done again, wherever it lies; what died is called dead; what was offline arrives once."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from bertlab.clean import clean
+from bertlab.errors import InputError
+from bertlab.ledger.cell import KILLED, RECORD, RUNNING, Cell, cell_of
+from bertlab.sync import sync
+from bertlab.tracking import mlflow as room
+from bertlab.tracking.delivery import Delivery
+from bertlab.tracking.identity import code_fingerprint
+from bertlab.tracking.mlflow import Description, Tracker
+from bertlab.tracking.reuse import bury, finished_runs, reused
+
+Make = Callable[..., Cell]
+
+
+@pytest.fixture
+def output_dir(tmp_path: Path) -> Path:
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def make(output_dir: Path, description: Description) -> Make:
+    """Make a finished cell: two points and an outcome."""
+
+    def make(tracker: Tracker, key: str = "abc", code: str | None = None) -> Cell:
+        code = code or code_fingerprint()
+        cell = cell_of(output_dir, key, code)
+        tags = {"bertlab.key": key, "bertlab.code": code}
+        with cell.held(), tracker.run(replace(description, tags=tags), cell) as run:
+            for step in (1, 2):
+                run.log(step, {"eval/mlm_loss": 1 / step, "perf/tokens": 10.0 * step})
+            run.tag("bertlab.note", "seen")
+            run.finish("eval/mlm_loss 0.500", diverged=False)
+        return cell
+
+    return make
+
+
+def offline(tracker: Tracker, **fields: object) -> Tracker:
+    return Tracker(uri=tracker.uri, experiment=tracker.experiment, offline=True, **fields)  # type: ignore[arg-type]
+
+
+def runs(client: MlflowClient, tracker: Tracker) -> list[Run]:
+    return list(client.search_runs([tracker.experiment_id(client)]))
+
+
+def losses(client: MlflowClient, run: Run) -> list[tuple[int, float]]:
+    return [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, "eval/mlm_loss")]
+
+
+def test_a_run_that_is_finished_in_the_store_is_reused(
+    tracker: Tracker, client: MlflowClient, make: Make, tmp_path: Path
+) -> None:
+    make(tracker)
+    (run,) = runs(client, tracker)
+    for place in (tmp_path / "outputs", tmp_path / "another disk"):
+        told = reused(tracker, place, "abc")
+        assert told == f"reused: run {run.info.run_id}, eval/mlm_loss 0.500"
+    assert reused(tracker, tmp_path / "outputs", "other") is None
+
+
+def test_what_only_the_ledger_has_is_brought_to_the_store(tracker: Tracker, client: MlflowClient, make: Make) -> None:
+    cell = make(offline(tracker))
+    assert runs(client, tracker) == []
+    found = finished_runs(tracker, cell.folder.parents[1], ["abc", "other"])
+    (run,) = runs(client, tracker)
+    assert {key: run.info.run_id for key, run in found.items()} == {"abc": run.info.run_id}
+    assert (run.info.status, losses(client, run)) == ("FINISHED", [(1, 1.0), (2, 0.5)])
+    assert run.data.tags["bertlab.note"] == "seen"
+
+
+def test_a_record_that_was_tampered_with_is_not_reused(tracker: Tracker, make: Make) -> None:
+    cell = make(offline(tracker))
+    assert reused(offline(tracker), cell.folder.parents[1], "abc")
+    (cell.folder / RECORD).write_text((cell.folder / RECORD).read_text().replace("abc", "abd"))
+    assert reused(offline(tracker), cell.folder.parents[1], "abc") is None
+
+
+def test_a_run_of_other_code_is_reused_only_on_request_and_said_to_be(
+    tracker: Tracker, client: MlflowClient, make: Make
+) -> None:
+    output_dir = make(tracker, code="older").folder.parents[1]
+    assert reused(tracker, output_dir, "abc") is None
+    (run,) = runs(client, tracker)
+    wide = Tracker(uri=tracker.uri, experiment=tracker.experiment, reuse="any")
+    expected = f"reused: run {run.info.run_id}, made by other code (older), eval/mlm_loss 0.500"
+    assert reused(wide, output_dir, "abc") == expected
+    assert ", made by other code (older), " in (reused(offline(tracker, reuse="any"), output_dir, "abc") or "")
+
+
+def test_a_run_whose_process_is_gone_is_killed_and_goes_on_as_the_same_run(
+    tracker: Tracker, client: MlflowClient, description: Description, output_dir: Path
+) -> None:
+    cell = cell_of(output_dir, "abc", code_fingerprint())
+    with pytest.raises(KeyboardInterrupt), cell.held(), tracker.run(description, cell) as run:
+        run.log(1, {"eval/mlm_loss": 1.0})
+        raise KeyboardInterrupt
+    client.update_run(run.run_id, status=RUNNING)
+    Cell(cell.folder).note(status=RUNNING)
+    assert [gone.folder for gone in bury(tracker, output_dir)] == [cell.folder]
+    assert client.get_run(run.run_id).info.status == Cell(cell.folder).state()["status"] == KILLED
+    assert bury(tracker, output_dir) == []
+    with cell.held(), tracker.run(description, Cell(cell.folder)) as again:
+        assert again.run_id == run.run_id
+        assert client.get_run(run.run_id).info.status == RUNNING
+        again.log(1, {"eval/mlm_loss": 7.0})
+        again.log(2, {"eval/mlm_loss": 0.5})
+    (found,) = runs(client, tracker)
+    assert (found.info.status, losses(client, found)) == ("FINISHED", [(1, 1.0), (2, 0.5)])
+
+
+def test_a_run_that_trains_now_is_not_taken_for_dead(
+    tracker: Tracker, description: Description, output_dir: Path
+) -> None:
+    import threading
+
+    cell = cell_of(output_dir, "abc", "code")
+    with cell.held():
+        cell.begin(description={})
+        found: list[list[Cell]] = []
+        thread = threading.Thread(target=lambda: found.append(bury(offline(tracker), output_dir)))
+        thread.start()
+        thread.join()
+    assert found == [[]]
+
+
+def test_runs_that_were_offline_arrive_once_however_often_they_are_synced(
+    tracker: Tracker, client: MlflowClient, make: Make
+) -> None:
+    cells = [make(offline(tracker), key) for key in ("abc", "abd")]
+    (cells[0].folder / "model").mkdir()
+    (cells[0].folder / "model" / "model.safetensors").write_bytes(b"weights")
+    words = {"from": str(cells[0].folder.parents[1]), "uri": tracker.uri, "experiment": None}
+    for _ in range(2):
+        assert sync(words).startswith("2 runs and 0 sweeps of ")
+        found = runs(client, tracker)
+        assert [(run.info.status, losses(client, run)) for run in found] == [("FINISHED", [(1, 1.0), (2, 0.5)])] * 2
+    (run,) = (run for run in found if run.data.tags["bertlab.key"] == "abc")
+    assert run.info.start_time == cells[0].state()["started"]
+    assert run.data.params == {"mask.rate": "0.3", "seed": "0"}
+    assert run.inputs is not None
+    assert len(run.inputs.dataset_inputs) == 1
+    paths = {path.path for path in client.list_artifacts(run.info.run_id)}
+    assert paths == {"config.yaml", "model"}
+
+
+def test_a_store_that_goes_away_during_a_run_gets_the_rest_by_sync(
+    tracker: Tracker,
+    client: MlflowClient,
+    make: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def away(*_: object) -> None:
+        raise ConnectionError("the server went away")
+
+    monkeypatch.setattr(room, "PATIENCE", dict.fromkeys(room.PATIENCE, 0.2))
+    with monkeypatch.context() as patch:
+        patch.setattr(Delivery, "send", away)
+        cell = make(tracker)
+    assert "python -m bertlab.sync from=" in caplog.text
+    assert cell.record() is not None
+    (run,) = runs(client, tracker)
+    assert (run.info.status, losses(client, run)) == ("RUNNING", [])
+    sync({"from": str(cell.folder.parents[1]), "uri": tracker.uri, "experiment": None})
+    (run,) = runs(client, tracker)
+    assert (run.info.status, losses(client, run)) == ("FINISHED", [(1, 1.0), (2, 0.5)])
+
+
+def test_a_folder_without_runs_cannot_be_synced(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match=r"^from must be the output_dir of some runs, got .* without any; name another"
+    ):
+        sync({"from": str(tmp_path), "uri": None, "experiment": None})
+
+
+def test_cleaning_shows_sizes_and_removes_what_no_run_needs(
+    tracker: Tracker, make: Make, description: Description, output_dir: Path
+) -> None:
+    done = make(offline(tracker))
+    (done.folder / "checkpoint-1.safetensors").write_bytes(b"x" * 200_000)
+    open_ = cell_of(output_dir, "open", "code")
+    with pytest.raises(KeyboardInterrupt), open_.held(), offline(tracker).run(description, open_):
+        (open_.folder / "checkpoint-1.safetensors").write_bytes(b"x" * 300_000)
+        raise KeyboardInterrupt
+    lines = list(clean({"from": str(output_dir), "all": "false"}))
+    assert lines == [
+        f"    0.2 MB  {done.folder}  removed",
+        f"    0.3 MB  {open_.folder}  kept: the run can go on from them",
+        "    0.2 MB  freed",
+    ]
+    assert list(clean({"from": str(output_dir), "all": "true"}))[-1] == "    0.3 MB  freed"
+    assert not list(output_dir.rglob("checkpoint-*"))
+    with pytest.raises(InputError, match=r"^all must be true or false, got yes"):
+        list(clean({"from": str(output_dir), "all": "yes"}))
+
+
+@pytest.mark.parametrize(("key", "value"), [("offline", "yes"), ("reuse", "never")])
+def test_settings_that_are_not_known_are_refused(key: str, value: str) -> None:
+    with pytest.raises(InputError, match=rf"^tracking\.{key} must be .* got {value}; choose one$"):
+        Tracker(uri=None, experiment="bertlab", **{key: value})  # type: ignore[arg-type]
