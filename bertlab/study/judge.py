@@ -23,7 +23,7 @@ from bertlab.stats.rule import Kind
 from bertlab.stats.verdict import Standing, Verdict, turned, vacuity
 from bertlab.stats.verdict import judge as judge_interval
 from bertlab.study.outcome import Outcome, outcome_of
-from bertlab.study.record import EXPLORATION, HARMFUL, SAME, Record
+from bertlab.study.record import HARMFUL, SAME, Record
 from bertlab.study.registration import Study
 
 GAIN = "eval/context_gain"
@@ -220,13 +220,8 @@ class _Judging:
         )
 
 
-def aligned(
-    record: Record, name: str, baseline: str, metric: str
-) -> tuple[Sequence[int], "pd.DataFrame", "pd.DataFrame"]:
+def aligned(record: Record, name: str, baseline: str, metric: str) -> tuple[Sequence[int], pd.DataFrame, pd.DataFrame]:
     """Return the curves of an arm and the baseline at the tokens and on the seeds that both have."""
     arm, base = record.curve(name, metric), record.curve(baseline, metric)
     seeds, tokens = arm.index.intersection(base.index), arm.columns.intersection(base.columns)
     return [int(token) for token in tokens], arm.loc[seeds, tokens], base.loc[seeds, tokens]
-
-
-__all__ = ["EXPLORATION", "Findings", "Judged", "aligned", "judge"]
