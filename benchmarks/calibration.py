@@ -11,11 +11,12 @@ import numpy as np
 from bertlab.arguments import parse
 from bertlab.errors import InputError, whole_number
 from bertlab.explain import one_line_errors
-from bertlab.stats.calibration import NOISES, Truth, false_positives, rates
+from bertlab.stats.calibration import NOISES, Truth, false_centrals, false_positives, rates
 from bertlab.stats.looks import REGISTERED, look_alpha
 from bertlab.stats.rule import BY_INTERVAL
 
 ONCE = ((3,), (5,), (8,), (10,))
+SPREADS = (0.25, 0.5)
 EFFECTS = {0.0: "0", 1.0: "delta", 2.0: "2 delta"}
 
 
@@ -30,6 +31,8 @@ def main() -> None:
 def _page(studies: int, sd: float, rng: np.random.Generator) -> Iterator[str]:
     yield f"{studies:,} studies per row; sd of a difference = {sd:g} delta; rates in per cent.\n"
     yield from _verdicts(studies, sd, rng)
+    yield "\nTrue difference = delta: EQUIVALENT with a mean within half the margin, in per cent.\n"
+    yield from _centrals(studies, rng)
     yield "\nNo effect: two-sided tests at the level of the looks that ever reject, in per cent.\n"
     yield from _false_positives(studies, rng)
 
@@ -42,6 +45,15 @@ def _verdicts(studies: int, sd: float, rng: np.random.Generator) -> Iterator[str
             for effect, words in EFFECTS.items():
                 found = rates(Truth(noise, looks, sd, effect), studies, rng)
                 yield _row(noise, _looks(looks), words, *(f"{100 * found[kind]:.1f}" for kind in BY_INTERVAL))
+
+
+def _centrals(studies: int, rng: np.random.Generator) -> Iterator[str]:
+    yield _row("looks", "sd", *NOISES)
+    yield _row(*["---"] * 2, *["---:"] * len(NOISES))
+    for looks in (*ONCE, *REGISTERED):
+        for sd in SPREADS:
+            shares = (f"{100 * false_centrals(noise, looks, sd, studies, rng):.1f}" for noise in NOISES)
+            yield _row(_looks(looks), f"{sd:g} delta", *shares)
 
 
 def _false_positives(studies: int, rng: np.random.Generator) -> Iterator[str]:

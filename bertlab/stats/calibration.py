@@ -5,7 +5,8 @@ stopping at the first look that settles. Lengths are in margins: delta = 1.
 
 The t rule trusts that differences are symmetric, near enough. Arms whose outcomes are skewed alike have symmetric
 differences; an arm whose outcomes are skewed otherwise than the baseline's has not, and no rule from 3 to 10 numbers
-can know the missing tail.
+can know the missing tail. What it can know is how near to the margin it was: an EQUIVALENT whose mean lies within half
+the margin is not such an error, as long as the true spread is at most half the margin.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,6 +19,7 @@ from scipy import stats
 from bertlab.stats.flips import Floats
 from bertlab.stats.looks import interval_level, look_alpha
 from bertlab.stats.rule import BY_INTERVAL, SETTLED, Kind, codes
+from bertlab.stats.verdict import CENTRAL
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], Floats]
 
@@ -74,6 +76,23 @@ def rates(truth: Truth, studies: int, rng: np.random.Generator) -> dict[Kind, fl
     verdict_R = by_look_LR[settled_LR.argmax(axis=0), np.arange(studies)]
     share = np.bincount(verdict_R, minlength=len(BY_INTERVAL)) / studies
     return dict(zip(BY_INTERVAL, map(float, share), strict=True))
+
+
+def false_centrals(noise: str, looks: tuple[int, ...], sd: float, studies: int, rng: np.random.Generator) -> float:
+    """Return the share of studies at a true difference of one margin that are EQUIVALENT with a central mean.
+
+    Central: the mean so far lies within `CENTRAL` margins; see `rates` for the looks and `Truth` for `sd`.
+    """
+    d_RS = 1 + sd * NOISES[noise](rng, (studies, looks[-1]))
+    level = interval_level(looks)
+    settled = [BY_INTERVAL.index(kind) for kind in SETTLED]
+    over_R, false_R = np.zeros(studies, bool), np.zeros(studies, bool)
+    for n in looks:
+        found_R = _verdicts(d_RS[:, :n], level)
+        same_R = found_R == BY_INTERVAL.index(Kind.EQUIVALENT)
+        false_R |= ~over_R & same_R & (np.abs(d_RS[:, :n].mean(axis=1)) <= CENTRAL)
+        over_R |= np.isin(found_R, settled)
+    return float(false_R.mean())
 
 
 def false_positives(noise: str, looks: tuple[int, ...], studies: int, rng: np.random.Generator) -> float:

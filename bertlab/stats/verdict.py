@@ -14,6 +14,7 @@ from bertlab.stats.power import FEWEST, seeds_needed
 from bertlab.stats.rule import SETTLED, Kind, kind
 
 DIVERGED = 2  # more diverged seeds than the baseline: the arm is unstable
+CENTRAL = 0.5  # of the margin
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,15 @@ class Verdict:
     def words(self) -> str:
         """The verdict as reports write it."""
         return self.kind.value + (", detectable" if self.detectable else "")
+
+    @property
+    def central(self) -> bool:
+        """Tell whether mean and spread both lie within half the margin.
+
+        EQUIVALENT then stands whatever the skewness of the differences; nearer to the margin it rests on their symmetry
+        (bertlab/stats/calibration.py).
+        """
+        return max(abs(self.interval.mean), self.interval.sd) <= CENTRAL * self.margin
 
 
 SOUND = Standing()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bertlab.stats.calibration import LIKE_ARMS, NOISES, Truth, false_positives, rates
+from bertlab.stats.calibration import LIKE_ARMS, NOISES, Truth, false_centrals, false_positives, rates
 from bertlab.stats.looks import REGISTERED
 from bertlab.stats.rule import Kind
 
@@ -63,6 +63,15 @@ def test_differences_that_are_themselves_skewed_break_the_promise_and_that_is_kn
     assert 0.12 < false[3] <= 0.18
 
 
+@pytest.mark.parametrize("sd", [0.25, 0.5])
+@pytest.mark.parametrize("looks", ONCE + EARLY)
+@pytest.mark.parametrize("noise", NOISES)
+def test_equivalent_within_half_the_margin_is_no_error_even_of_skewed_differences(
+    noise: str, looks: tuple[int, ...], sd: float
+) -> None:
+    assert false_centrals(noise, looks, sd, STUDIES, np.random.default_rng(5)) <= 0.06
+
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "calibration.py"
 
 
@@ -71,7 +80,7 @@ def test_the_benchmark_prints_every_rate(monkeypatch: pytest.MonkeyPatch, capsys
     runpy.run_path(str(SCRIPT), run_name="__main__")
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     schedules = len(ONCE) + len(REGISTERED)
-    assert len(rows) == 2 * 2 + len(NOISES) * schedules * 3 + schedules
+    assert len(rows) == 3 * 2 + len(NOISES) * schedules * 3 + 2 * schedules + schedules
 
 
 @pytest.mark.parametrize("argument", ["studies=0", "studies=many", "sd=-1", "sd=wide", "seeds=3"])

@@ -11,6 +11,7 @@ from bertlab.report.study.verdict import UNJUDGED, is_or_are
 from bertlab.report.words import count, escape, grid, listing, plural
 from bertlab.stats.claim import Finding
 from bertlab.stats.power import MOST
+from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings
 from bertlab.study.record import EXPLORATION, FILES
 
@@ -106,8 +107,21 @@ def _replication(findings: Findings) -> str:
     return (
         f"**Few seeds.** Intervals are over {n} paired seeds of training and rest on Student's t; all runs are scored "
         "on one held-out text, so they say nothing of other texts. Where the differences of an arm are strongly "
-        "skewed, the stated levels hold only roughly."
+        f"skewed, the stated levels hold only roughly{_skewed(findings)}."
     )
+
+
+def _skewed(findings: Findings) -> str:
+    """Say which EQUIVALENT would outlive skewed differences and which would not."""
+    same = [judged for judged in findings.primary.values() if judged.verdict.kind is Kind.EQUIVALENT]
+    central = [escape(judged.arm) for judged in same if judged.verdict.central]
+    near = [escape(judged.arm) for judged in same if not judged.verdict.central]
+    parts = []
+    if central:
+        parts.append(f"EQUIVALENT stands even then for {listing(central)}, with mean and spread within half the margin")
+    if near:
+        parts.append(f"EQUIVALENT rests on symmetric differences for {listing(near)}, beyond half the margin")
+    return "".join(f"; {part}" for part in parts)
 
 
 def _fair(findings: Findings) -> str:

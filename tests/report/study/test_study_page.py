@@ -269,3 +269,23 @@ def test_the_noise_of_the_text_is_told_from_that_of_the_seeds(
     for part in range(4):
         runs[f"eval/mlm_loss.chunk_{part}"] = runs["eval/mlm_loss"] + text * rng.standard_normal(len(runs))
     assert advice in pairing(findings)
+
+
+@pytest.mark.parametrize(
+    ("arm", "said"),
+    [
+        ({"effect": 0.01}, "EQUIVALENT stands even then for rate_30"),
+        ({"effect": 0.07}, "EQUIVALENT rests on symmetric differences for rate_30"),
+        ({"effect": 0.0, "sd": 0.06}, "EQUIVALENT rests on symmetric differences for rate_30"),
+    ],
+)
+def test_an_equivalence_near_the_margin_is_said_to_rest_on_symmetry(
+    arm: dict[str, object], said: str, make_findings: MakeFindings
+) -> None:
+    findings = alone(make_findings, arm)
+    assert findings.arms["rate_30"].verdict.kind is Kind.EQUIVALENT
+    assert f"hold only roughly; {said}, " in limits(findings)
+
+
+def test_nothing_is_said_of_symmetry_where_no_arm_is_equivalent(make_findings: MakeFindings) -> None:
+    assert "hold only roughly.\n" in limits(alone(make_findings, {"effect": 0.25}))
