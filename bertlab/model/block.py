@@ -6,6 +6,7 @@ A part that is None is left out, with its norm and its skip connection.
 from torch import Tensor, nn
 
 from bertlab.model.attention import Mixer
+from bertlab.model.dropout import Dropout
 from bertlab.model.norm import Norm
 from bertlab.model.shape import Shape
 from bertlab.model.sight import Sight
@@ -21,7 +22,7 @@ class Block(nn.Module):
         self.skip = shape.skip
         self.attention, self.attention_norm = attention, norm(shape.width) if attention else None
         self.feed_forward, self.feed_forward_norm = feed_forward, norm(shape.width) if feed_forward else None
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = Dropout(shape.dropout)
 
     def join(self, x_BLD: Tensor, change_BLD: Tensor) -> Tensor:
         """Add what a part made to what entered it, or drop what entered it where there are no skip connections."""

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bertlab.errors import InputError
 from bertlab.model.attention import split
+from bertlab.model.dropout import Dropout
 from bertlab.model.norm import Norm
 from bertlab.model.position import Position
 from bertlab.model.shape import Shape
@@ -27,7 +28,7 @@ class Embedding(nn.Module):
         self.segment = nn.Embedding(shape.segment_types, shape.width) if segment else None
         self.position = position
         self.norm = norm(shape.width)
-        self.dropout = nn.Dropout(shape.dropout)
+        self.dropout = Dropout(shape.dropout)
 
     def forward(self, ids_BL: Tensor, segments_BL: Tensor, real_BL: Tensor | None = None) -> Tensor:
         """Return the states (B, L, D)."""

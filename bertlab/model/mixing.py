@@ -9,10 +9,10 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from bertlab.errors import InputError, open_interval
 from bertlab.model.attention import Mix, Mixer, split
+from bertlab.model.dropout import dropout
 from bertlab.model.shape import Shape
 from bertlab.model.sight import Sight
 
@@ -33,7 +33,7 @@ class ByPosition(Mixer):
         length = fitting(x_BLD.shape[1], self.longest)
         value_BHLK = split(self.value(x_BLD if sight.source_BLD is None else sight.source_BLD), self.heads)
         weight_HLL = self.weights(self.mixing[:, :length, :length], sight.allowed)
-        weight_HLL = functional.dropout(weight_HLL, self.dropout, self.training)
+        weight_HLL = dropout(weight_HLL, self.dropout, self.training)
         return self.output((weight_HLL @ value_BHLK).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def weights(self, mixing_HLL: Tensor, allowed: Tensor | None) -> Tensor:

@@ -5,9 +5,11 @@ Legend: B batch, L length, H heads, K head width.
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
+from bertlab.model.dropout import dropout as drop
 from bertlab.model.sight import Sight
 
 
@@ -18,6 +20,8 @@ def softmax(
 
     A token that may look at nobody gets zeros.
     """
+    if dropout and query_BHLK.device.type == "cpu":  # torch's fused kernel there cannot drop weights
+        return _softmax_dropping(query_BHLK, key_BHLK, value_BHLK, sight, scale, dropout)
     mask = sight.allowed
     if sight.bias_HLL is not None:
         mask = sight.bias_HLL[None].to(query_BHLK.dtype)
@@ -25,6 +29,21 @@ def softmax(
     return functional.scaled_dot_product_attention(
         query_BHLK, key_BHLK, value_BHLK, attn_mask=mask, dropout_p=dropout, scale=scale
     )
+
+
+def _softmax_dropping(
+    query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, sight: Sight, scale: float, dropout: float
+) -> Tensor:
+    """Return what `softmax` does with some of the weights dropped, from plain products."""
+    blind = None
+    added = query_BHLK.new_zeros(1, 1, 1, 1) if sight.bias_HLL is None else sight.bias_HLL[None].to(query_BHLK.dtype)
+    if sight.allowed is not None:
+        lowest = torch.finfo(added.dtype).min  # not -inf: the gradient of a token that may look at nobody is finite
+        added, blind = torch.where(sight.allowed, added, lowest), ~sight.allowed.any(-1, keepdim=True)
+    query, key, value = (x_BHLK.flatten(0, 1) for x_BHLK in (query_BHLK, key_BHLK, value_BHLK))
+    score = torch.baddbmm(added.expand(*query_BHLK.shape[:2], -1, -1).flatten(0, 1), query, key.mT, alpha=scale)
+    mixed_BHLK = torch.bmm(drop(score.softmax(-1), dropout), value).view(query_BHLK.shape)
+    return mixed_BHLK if blind is None else mixed_BHLK.masked_fill(blind, 0)
 
 
 def linear(
@@ -43,4 +62,4 @@ def linear(
         weight_BHLL = weight_BHLL / key_BHLK.shape[2]
     else:
         weight_BHLL = weight_BHLL * (sight.allowed / sight.allowed.sum(-1, keepdim=True).clamp(min=1))
-    return functional.dropout(weight_BHLL, dropout).to(value_BHLK.dtype) @ value_BHLK
+    return drop(weight_BHLL, dropout).to(value_BHLK.dtype) @ value_BHLK

@@ -1,0 +1,35 @@
+"""Dropout (Srivastava et al. 2014): what a model forgets of its states and attention weights while it trains."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+BITS = 16  # of a random number; torch's generator gives four such numbers for the price of one of its own
+
+
+def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
+    """Return `x` with each element zeroed with probability `p` and the others divided by 1 - p, any shape.
+
+    On the CPU, where torch draws a double for each element, 16 bits are drawn instead: p is rounded to the nearest
+    1/65536, and the division takes the rounded one. Draws come from torch's global generator of the device.
+    """
+    if not training or p == 0:
+        return x
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
+        return functional.dropout(x, p)
+    dropped = round(p * 2**BITS)
+    draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
+    kept = draws[: x.numel()].view(x.shape) >= dropped - 2 ** (BITS - 1)
+    return x * kept.to(x.dtype).mul_(2**BITS / (2**BITS - dropped))
+
+
+class Dropout(nn.Module):
+    """Drops with probability `p` while training."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x`, parts of it dropped."""
+        return dropout(x, self.p, self.training)
