@@ -6,6 +6,7 @@ that token taken out and one more [PAD] behind: it differs from an arm with [CLS
 Legend: B sequences, L length, M predicted positions.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Any
@@ -37,10 +38,16 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """Move every tensor to `device`."""
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pinned(self) -> "Batch":
+        """Copy every tensor to memory that a GPU can read by itself."""
+        return self._mapped(Tensor.pin_memory)
+
+    def _mapped(self, change: Callable[[Tensor], Tensor]) -> "Batch":
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
-        moved: dict[str, Any] = {name: tensor.to(device, non_blocking=True) for name, tensor in tensors.items()}
-        return replace(self, **moved)
+        changed: dict[str, Any] = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **changed)
 
 
 @dataclass(frozen=True)

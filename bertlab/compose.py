@@ -1,11 +1,11 @@
 """Composing a run: where the configs are, and the parts that a config names. Imports nothing heavy by itself."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
@@ -88,7 +88,7 @@ def build_parts(config: Mapping[str, Any]) -> Parts:
     parts = instantiate(chosen, _convert_="all")
     for name, part in parts.items():
         _check_keywords(part, name)
-    return Parts(**parts)
+    return Parts(**{name: _plain(part) for name, part in parts.items()})
 
 
 def section(config: Mapping[str, Any], key: str, *names: str) -> Mapping[str, Any]:
@@ -104,14 +104,34 @@ def section(config: Mapping[str, Any], key: str, *names: str) -> Mapping[str, An
 
 
 def _check_keywords(part: Any, key: str) -> None:
-    """Refuse a key that a factory does not know now, rather than when it is called."""
+    """Refuse a key that a factory does not know, or lacks, now rather than when it is called."""
     if not isinstance(part, partial):
         return
-    known = inspect.signature(part.func).parameters.values()
-    names = {parameter.name for parameter in known}
-    open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known)
-    for name, value in part.keywords.items():
-        if name not in names and not (open_ended and isinstance(value, partial)):
-            keys = sorted(parameter.name for parameter in known if parameter.kind is parameter.KEYWORD_ONLY)
-            raise InputError(f"{key}.{name} is not a key of this part; choose one of {', '.join(keys)}")
-        _check_keywords(value, f"{key}.{name}")
+    keys = _keys(part.func)
+    for name in [*part.keywords, *keys]:
+        if name not in keys:
+            raise InputError(f"{key}.{name} is not a key of this part; choose one of {', '.join(sorted(keys))}")
+        if name not in part.keywords:
+            raise InputError(f"{key}.{name} must be given, got nothing; leave it as its option has it")
+        _check_keywords(part.keywords[name], f"{key}.{name}")
+
+
+def _plain(part: Any) -> Any:
+    """Return a factory as a partial of Python's own: Hydra's asks its policy at every call, and losses call parts too.
+
+    What may be called was checked before (bertlab/guard.py).
+    """
+    if not isinstance(part, partial):
+        return part
+    return partial(part.func, *part.args, **{name: _plain(value) for name, value in part.keywords.items()})
+
+
+def _keys(factory: Callable[..., Any]) -> list[str]:
+    """Return the keyword-only parameters of a factory, those that it unpacks from a TypedDict included."""
+    found = []
+    for parameter in inspect.signature(factory).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            found.append(parameter.name)
+        if parameter.kind is parameter.VAR_KEYWORD:
+            found += get_args(parameter.annotation)[0].__annotations__
+    return found

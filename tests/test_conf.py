@@ -85,7 +85,8 @@ def named(part: Mapping[str, Any]) -> set[str]:
     names = {name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD}
     for name, parameter in parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
-            (typed,) = get_type_hints(target(part))[name].__args__
+            function = target(part).__init__ if inspect.isclass(target(part)) else target(part)
+            (typed,) = get_type_hints(function)[name].__args__
             names |= set(typed.__annotations__)
     return names
 

@@ -16,6 +16,7 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from itertools import chain
 from pathlib import Path, PurePath
@@ -83,8 +84,11 @@ class Docs:
                 out.write(json.dumps({"id": document.id, "text": document.text}).encode() + b"\n")
 
 
+@cache
 def dependencies(root: str) -> list[Distribution]:
     """Return the installed distributions that `root` requires, at any depth, without optional extras; sorted by name.
+
+    They are looked up once a process: every run asks.
 
     Raises InputError when `root` itself is not installed.
     """

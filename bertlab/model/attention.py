@@ -42,14 +42,15 @@ class SelfAttention(Mixer):
         super().__init__()
         self.heads, self.dropout, self.mix = shape.heads, shape.dropout, mix
         self.roles = (query, key, value)
+        for name in self.roles:
+            if name not in (None, "query", "key", "value"):
+                raise InputError(f"model.attention must name query, key or value in each role, got {name}; choose one")
         if not (all(self.roles) and output) and shape.heads_width != shape.width:
             raise InputError(
                 f"model.head_width must be model.width/model.heads for model/attention without projections, "
                 f"got {shape.head_width} with width {shape.width} and {shape.heads} heads; leave it at null"
             )
         for name in dict.fromkeys(filter(None, self.roles)):
-            if name not in ("query", "key", "value"):
-                raise InputError(f"model.attention must name query, key or value in each role, got {name}; choose one")
             setattr(self, name, nn.Linear(shape.width, shape.heads_width))
         self.output = nn.Linear(shape.heads_width, shape.width) if output else nn.Identity()
 

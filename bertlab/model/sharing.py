@@ -12,6 +12,10 @@ def share(blocks: nn.ModuleList, *, parts: Sequence[str]) -> None:
 
     Raises InputError where there is nothing to share.
     """
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        raise InputError(
+            f"model.sharing.parts must list names of parts, got {parts}; choose an option of model/sharing"
+        )
     if parts and len(blocks) < 2:
         raise InputError(f"model.layers must be at least 2 for model/sharing, got {len(blocks)}; choose sharing=none")
     found = {path: module for path, module in blocks[0].named_modules() if path.rpartition(".")[2] in parts}

@@ -26,6 +26,8 @@ NOT_SEMANTIC = (
     "trainer.points",
     "trainer.checkpoint_seconds",
     "trainer.progress",
+    "trainer.compile",
+    "trainer.ahead",
 )
 IDENTIFYING = ("data", "model", "seed", "budget.tokens")  # parameters of every run
 RESULT_ROOMS = ("data", "tokenizer", "pairs", "mask", "model", "objective", "evaluation", "train")
@@ -51,16 +53,25 @@ def run_key(config: Mapping[str, Any], data_fingerprint: str) -> str:
     return digest(semantic(config), data_fingerprint)
 
 
-def code_fingerprint(package: Path = PACKAGE) -> str:
-    """Hash the source of every module of a package that can change a result."""
+def result_modules(package: Path = PACKAGE) -> list[Path]:
+    """Return the files of every module of a package that can change a result."""
     paths = [package / name for name in RESULT_MODULES]
-    paths += [path for room in RESULT_ROOMS for path in (package / room).rglob("*.py")]
+    return sorted(paths + [path for room in RESULT_ROOMS for path in (package / room).rglob("*.py")])
+
+
+def code_fingerprint(package: Path | None = None) -> str:
+    """Return the fingerprint of the code that this process runs, or hash a package as it lies on disk now."""
+    if package is None:
+        return _RUNNING
     total = hashlib.sha256()
-    for path in sorted(paths):
+    for path in result_modules(package):
         total.update(
             f"{path.relative_to(package).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode()
         )
     return total.hexdigest()[:16]
+
+
+_RUNNING = code_fingerprint(PACKAGE)  # at import: what is edited on disk later is not what this process runs
 
 
 def describe(

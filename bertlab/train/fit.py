@@ -3,13 +3,16 @@
 import logging
 import signal
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.accelerators import CUDAAccelerator
 from pytorch_lightning.callbacks import TQDMProgressBar
 
 from bertlab.batch import Batch
@@ -36,12 +39,18 @@ class Hardware:
         points: int,
         checkpoint_seconds: float,
         progress: bool,
+        compile: bool,
+        ahead: int,
     ) -> None:
         if precision not in PRECISIONS:
             raise InputError(
                 f"trainer.precision must be {' or '.join(PRECISIONS)}, got {precision}; choose one of them"
             )
-        self.accelerator, self.precision, self.progress = accelerator, precision, progress
+        for key, value in {"progress": progress, "compile": compile}.items():
+            if not isinstance(value, bool):
+                raise InputError(f"trainer.{key} must be true or false, got {value}; choose one")
+        self.accelerator, self.precision = accelerator, precision
+        self.progress, self.compile, self.ahead = progress, compile, whole_number("trainer.ahead", ahead, 0)
         self.threads = None if threads is None else whole_number("trainer.threads", threads, 1)
         self.clip = closed_interval("trainer.clip", clip, 0, 1e9)
         self.points = whole_number("trainer.points", points, 1)
@@ -65,9 +74,12 @@ class Hardware:
         steps = range(module.first, recorder.plan.total)
         if not steps:
             return
+        if self.compile:
+            module.compile_model()
         trainer = self._trainer(len(steps), [recorder, *bar])
+        pinned = isinstance(trainer.accelerator, CUDAAccelerator)
         with _without_advice(), _interruptible():
-            trainer.fit(module, train_dataloaders=Steps(batches, steps))
+            trainer.fit(module, train_dataloaders=Steps(batches, steps, self.ahead, pinned=pinned))
 
     def _trainer(self, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -109,16 +121,35 @@ def _without_advice() -> Iterator[None]:
 
 
 class Steps:
-    """The batches of some steps in order, as Lightning wants them."""
+    """The batches of some steps in order, as Lightning wants them.
 
-    def __init__(self, batches: Callable[[int], Batch], steps: range) -> None:
-        self._batches, self._steps = batches, steps
+    A thread makes `ahead` of them before they are asked for; `pinned` ones can be copied to a GPU while it computes.
+    """
+
+    def __init__(self, batches: Callable[[int], Batch], steps: range, ahead: int = 0, *, pinned: bool = False) -> None:
+        self._batches, self._steps, self._ahead, self._pinned = batches, steps, ahead, pinned
 
     def __len__(self) -> int:
         return len(self._steps)
 
     def __iter__(self) -> Iterator[Batch]:
-        return map(self._batches, self._steps)
+        if not self._ahead:
+            yield from map(self._make, self._steps)
+            return
+        with ThreadPoolExecutor(1, "batches") as thread:
+            waiting = deque(thread.submit(self._make, step) for step in self._steps[: self._ahead])
+            try:
+                for step in self._steps[self._ahead :]:
+                    waiting.append(thread.submit(self._make, step))
+                    yield waiting.popleft().result()
+                while waiting:
+                    yield waiting.popleft().result()
+            finally:  # a run may end before its last step
+                thread.shutdown(wait=False, cancel_futures=True)
+
+    def _make(self, step: int) -> Batch:
+        batch = self._batches(step)
+        return batch.pinned() if self._pinned else batch
 
 
 class SpeedBar(TQDMProgressBar):

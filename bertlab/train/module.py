@@ -39,6 +39,11 @@ class Pretraining(pl.LightningModule):
         self.losses: dict[str, Tensor] = {}
         self.first = 0  # the step that training starts with
         self._saved: Mapping[str, Tensor] = {}
+        self._compiled: Callable[[Batch], Output] | None = None
+
+    def compile_model(self) -> None:
+        """Let torch.compile fuse the model's passes; evaluation goes on without."""
+        self._compiled = torch.compile(self.model.forward)
 
     def resume(self, step: int, tensors: Mapping[str, Tensor]) -> None:
         """Go on after `step` steps with the model and the optimiser as `snapshot` found them then."""
@@ -52,8 +57,13 @@ class Pretraining(pl.LightningModule):
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of one batch. Dropout draws from torch's generator, set anew from its stream each step."""
-        torch.manual_seed(self._streams.integer("dropout", self.step))
-        losses = self.objective(self.model(batch), batch, self.step, self._total_steps)
+        seed = self._streams.integer("dropout", self.step)
+        if self.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)  # alone: `torch.manual_seed` visits every kind of device
+        else:
+            torch.manual_seed(seed)
+        output = (self._compiled or self.model)(batch)
+        losses = self.objective(output, batch, self.step, self._total_steps)
         self.losses = {name: loss.detach() for name, loss in losses.items()}
         return losses["loss"]
 

@@ -1,6 +1,6 @@
 import gzip
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from inspect import cleandoc
 from pathlib import Path
 
@@ -78,7 +78,7 @@ def test_sentences_end_at_punctuation_before_a_capital() -> None:
 
 
 @pytest.fixture
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install]:
     """Make distributions that importlib.metadata finds; hide the standard library, which would take seconds to read."""
     site = tmp_path / "site"
     site.mkdir()
@@ -87,6 +87,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     monkeypatch.setattr(docs, "library_sources", list)
 
     def make(name: str, *requirements: str, version: str = "1.0", files: dict[str, str] | None = None) -> None:
+        dependencies.cache_clear()  # what is installed while a process runs is no use of it otherwise
         about = site / f"{name}-{version}.dist-info"
         about.mkdir()
         lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
@@ -96,7 +97,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
             (site / path).parent.mkdir(parents=True, exist_ok=True)
             (site / path).write_text(cleandoc(source))
 
-    return make
+    yield make
+    dependencies.cache_clear()
 
 
 def documents(root: str = "lab") -> dict[str, str]:

@@ -13,8 +13,8 @@ import yaml
 from bertlab.cache import digest
 from bertlab.compose import PACKAGE, choices, load, resolved
 from bertlab.data.store import TokenStore
+from bertlab.tracking.description import Description
 from bertlab.tracking.identity import code_fingerprint, describe, run_key, semantic
-from bertlab.tracking.mlflow import Description
 
 NOT_SEMANTIC = {
     "output_dir",
@@ -25,6 +25,8 @@ NOT_SEMANTIC = {
     "trainer.points",
     "trainer.checkpoint_seconds",
     "trainer.progress",
+    "trainer.compile",
+    "trainer.ahead",
     "tracking._target_",
     "tracking.uri",
     "tracking.experiment",

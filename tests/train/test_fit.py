@@ -1,6 +1,7 @@
 """Training is a function of its configuration: the same bits again, or a difference that was asked for."""
 
 import math
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -12,8 +13,9 @@ from bertlab.batch import Batch
 from bertlab.errors import InputError
 from bertlab.job import Job
 from bertlab.model.bert import Output
+from bertlab.model.dropout import Dropout
 from bertlab.objective import Joint
-from bertlab.train.fit import Hardware
+from bertlab.train.fit import Hardware, Steps
 
 Fit = Callable[..., Any]
 HARDWARE: dict[str, Any] = {
@@ -24,6 +26,8 @@ HARDWARE: dict[str, Any] = {
     "points": 7,
     "checkpoint_seconds": 60,
     "progress": False,
+    "compile": False,
+    "ahead": 0,
 }
 
 
@@ -69,16 +73,17 @@ def test_dropout_is_a_function_of_seed_and_step(fit: Fit) -> None:
 def test_every_step_draws_other_dropout(
     fit: Fit, prepared: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_seed, seeds = torch.manual_seed, []
+    dropped, seeds = Dropout.forward, []
 
-    def watched(seed: int) -> torch.Generator:
-        seeds.append(seed)
-        return set_seed(seed)
+    def watched(self: Dropout, x: Tensor) -> Tensor:
+        if self.training:
+            seeds.append(torch.initial_seed())
+        return dropped(self, x)
 
-    monkeypatch.setattr(torch, "manual_seed", watched)
+    monkeypatch.setattr(Dropout, "forward", watched)
     fit("seed=4")
     streams = prepared("seed=4").streams
-    assert seeds == [streams.integer("dropout", step) for step in range(7)]
+    assert list(dict.fromkeys(seeds)) == [streams.integer("dropout", step) for step in range(7)]
     assert len({*seeds, prepared("seed=5").streams.integer("dropout", 0)}) == 8
 
 
@@ -150,6 +155,8 @@ def test_threads_are_set_where_they_are_given(fit: Fit, monkeypatch: pytest.Monk
         ({"threads": 0}, r"trainer\.threads .* got 0"),
         ({"clip": -1}, r"trainer\.clip must lie in \[0, 1e\+09\], got -1"),
         ({"points": 0}, r"trainer\.points .* got 0"),
+        ({"ahead": -1}, r"trainer\.ahead .* got -1"),
+        ({"compile": 1}, r"trainer\.compile must be true or false, got 1"),
     ],
 )
 def test_settings_that_cannot_train_are_refused_by_name(bad: dict[str, Any], message: str) -> None:
@@ -167,3 +174,40 @@ def test_hardware_that_is_not_there_is_refused(accelerator: str) -> None:
 
 def test_hardware_that_is_there_passes_the_check() -> None:
     Hardware(**HARDWARE).check()
+
+
+@pytest.mark.parametrize("ahead", [1, 3, 50])
+def test_batches_made_ahead_are_the_same_in_the_same_order(ahead: int, prepared: Callable[..., Job]) -> None:
+    batches = prepared().batches
+    for plain, early in zip(Steps(batches, range(2, 9)), Steps(batches, range(2, 9), ahead), strict=True):
+        assert torch.equal(plain.ids_BL, early.ids_BL)
+        assert torch.equal(plain.position_M, early.position_M)
+
+
+def test_no_more_batches_are_made_once_a_run_has_ended(prepared: Callable[..., Job]) -> None:
+    made, batches = [], prepared().batches
+
+    def make(step: int) -> Batch:
+        made.append(step)
+        return batches(step)
+
+    early = iter(Steps(make, range(100), 3))
+    next(early)
+    early.close()  # type: ignore[attr-defined]
+    assert set(made) <= {0, 1, 2, 3}
+
+
+def test_a_batch_that_cannot_be_made_stops_the_run_that_waits_for_it() -> None:
+    def make(step: int) -> Batch:
+        raise InputError(f"no batch {step}")
+
+    with pytest.raises(InputError, match="no batch 0"):
+        next(iter(Steps(make, range(9), 2)))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_run_learns_the_same(fit: Fit) -> None:
+    plain, compiled = (fit("model.dropout=0", f"trainer.compile={word}") for word in ("false", "true"))
+    assert compiled.curve("train/loss") == pytest.approx(plain.curve("train/loss"), abs=1e-3)
+    assert compiled.curve("eval/mlm_loss") == pytest.approx(plain.curve("eval/mlm_loss"), abs=1e-3)
