@@ -10,8 +10,8 @@ demo: .venv/demo.ready  ## three runs on English text, tracked and reported
 test: .venv/dev.ready  ## the test suite
 	$(BIN)/pytest -n 2 --dist loadfile
 
-integration: .venv/dev.ready  ## crowds of processes, on SQLite and on a real server with PostgreSQL where that is installed
-	$(BIN)/pytest -n 0 -m integration -rs tests/integration
+integration: .venv/dev.ready  ## what takes long: crowds of processes, a real server with PostgreSQL where that is installed
+	$(BIN)/pytest -n 2 --dist loadfile -m 'integration or slow' -rs
 
 check: .venv/dev.ready  ## format, lint and types
 	$(BIN)/ruff format --check .

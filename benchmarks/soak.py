@@ -1,10 +1,12 @@
-"""Kill runs at random moments, start them again, and count what was lost: `python benchmarks/soak.py [kills=20]`.
+"""Kill runs, start them again, try hostile command lines, and count the damage: `python benchmarks/soak.py [kills=20]`.
 
-Tiny runs on the generated corpus are trained in processes of their own. Each is killed with SIGKILL again and again,
-anywhere between its first line and its last, and typed again; then it is compared with the same run left alone: weights
-bit by bit, and every point in MLflow but the times.
-  kills=20  in all
-  seed=0    of the moments
+Tiny runs on the generated corpus are trained in processes of their own. Each is killed with SIGKILL again and again and
+typed again: mostly at random steps between its first checkpoint and its end, now and then before that, or while it ends
+and is recorded. Then it is compared with the same run left alone: weights bit by bit, and every point in MLflow but the
+times. The command lines are those of tests/test_hostile.py, drawn anew.
+  kills=20    in all
+  inputs=200  command lines
+  seed=0      of the moments and of the command lines
 """
 
 import logging
@@ -14,66 +16,73 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import chain, cycle
 from pathlib import Path
-from typing import Any
 
+import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # processes are forked from this one: what is heavy comes once
 import numpy as np
+from mlflow.tracking import MlflowClient
 
 from bertlab.arguments import parse
-from bertlab.compose import choices, load, resolved
+from bertlab.compose import PACKAGE, choices, load, resolved
+from bertlab.errors import InputError
 from bertlab.explain import one_line_errors
-from bertlab.job import train  # everything heavy is imported once: processes are forked from this one
-from bertlab.ledger.cell import cells_in
+from bertlab.job import train
+from bertlab.ledger.cell import MODEL, RECORD, Cell, cells_in, checkpoints
 
-DEFAULTS = {"kills": "20", "seed": "0"}
+DEFAULTS = {"kills": "20", "inputs": "200", "seed": "0"}
+STEPS = 40
 TINY = (
-    *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=14000"),  # 100 steps
+    *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", f"budget.tokens={STEPS * 4 * 35}"),
     *("evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false", "trainer.checkpoint_seconds=0"),
     *("model.layers=2", "model.width=16", "model.heads=1", "model.inner=16", "model.dropout=0.1"),
 )
 CLOCKS = ("perf/seconds", "perf/tokens_per_second")
-MOST_KILLS = 5  # of one run; then the next one has its turn
+STARTING, TRAINING, ENDING = "kills before the first checkpoint", "kills between it and the end", "kills at the end"
+LIVES = ((TRAINING, TRAINING, ENDING), (STARTING, TRAINING, TRAINING, TRAINING))  # when a run is killed, in turn
+HASTE = {STARTING: 1.0, TRAINING: 0.1, ENDING: 0.3}  # seconds: a kill comes at most so long after its moment
+Figures = dict[str, int]
 Curves = dict[str, list[tuple[int, float]]]
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What the kills did."""
-
-    kills: int
-    resumed: int  # starts that went on from a checkpoint
-    runs: int
-    lost: int  # runs that did not finish
-    repeated: int  # runs that MLflow has more than once
-    unequal: int  # runs whose weights differ from those of the run left alone
-    metrics_lost: int
-    metrics_doubled: int
-    metrics_changed: int
-
-
-def soak(kills: int, seed: int, folder: Path) -> Figures:
-    """Kill and compare. Raises SystemExit where a run left alone does not finish."""
-    draw, done, run = np.random.default_rng(seed), 0, 0
+def try_kills(kills: int, folder: Path, draw: np.random.Generator) -> Iterator[tuple[str, int]]:
+    """Kill and compare. Yields figures; raises SystemExit for a run that fails by itself."""
     calm, rough = folder / "calm", folder / "rough"
-    while done < kills:
-        seconds = _timed(lambda run=run: _child(calm, run))
-        most = min(done + MOST_KILLS, kills)
-        while done < most and _killed(_child(rough, run), draw.uniform(0, seconds)):
-            done += 1
-        _finish(_child(rough, run))
-        run += 1
-    return compare(calm, rough, run, done)
+    fell, places, lives = list[Counter[str]](), (STARTING, TRAINING, ENDING), cycle(LIVES)
+    while (left := kills - sum(each.total() for each in fell)) > 0:
+        alone = _child(calm, len(fell))
+        fell.append(_hurt(rough, len(fell), next(lives)[:left], draw))
+        _finish(alone)
+    yield from ((place, sum(each[place] for each in fell)) for place in places)
+    yield "starts that went on", (rough / "messages").read_text().count("goes on after step") if fell else 0
+    yield from compare(calm, rough, [each.total() for each in fell])
 
 
-def _child(folder: Path, seed: int) -> int:
+def _hurt(folder: Path, run: int, moments: Sequence[str], draw: np.random.Generator) -> Counter[str]:
+    """Kill a run at some moments and let it end then; return where the kills fell. Some may come too late to be one."""
+    fell = Counter[str]()
+    for moment in moments:
+        child, step = _child(folder, run), int(draw.integers(min(_reached(folder, run) + 1, STEPS), STEPS + 1))
+        while not (ended := _ended(child)) and not _has_come(moment, step, folder, run):
+            time.sleep(0.002)
+        time.sleep(draw.uniform(0, HASTE[moment]))
+        if ended or _ended(child):
+            return fell
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        fell[_place(folder, run)] += 1
+    _finish(_child(folder, run))
+    return fell
+
+
+def _child(folder: Path, run: int) -> int:
     """Start a process that trains, and return its id."""
     folder.mkdir(parents=True, exist_ok=True)
     child = os.fork()
     if child == 0:
-        own = [f"tracking.uri={_uri(folder)}", f"tracking.experiment={folder.name}", f"output_dir={folder}/outputs"]
-        words = [*TINY, f"seed={seed}", *own]
+        own = [f"tracking.uri={_uri(folder)}", f"tracking.experiment={folder.name}", f"output_dir={folder}/{run}"]
+        words = [*TINY, f"seed={run}", *own]
         logging.basicConfig(filename=folder / "messages", level=logging.INFO, force=True)
         code = 1
         try:
@@ -90,17 +99,36 @@ def _uri(folder: Path) -> str:
     return f"sqlite:///{folder.parent}/mlflow.db"
 
 
-def _killed(child: int, seconds: float) -> bool:
-    """Kill a process after some time; False when it had ended before."""
-    time.sleep(seconds)
+def _cell(folder: Path, run: int) -> Cell | None:
+    return next(iter(cells_in(folder / str(run))), None)
+
+
+def _reached(folder: Path, run: int) -> int:
+    """Return the step of a run's newest checkpoint, 0 before the first."""
+    cell = _cell(folder, run)
+    there = checkpoints(cell.folder) if cell else []
+    return int(there[-1].stem.partition("-")[2]) if there else 0
+
+
+def _place(folder: Path, run: int) -> str:
+    """Return how far a run has come."""
+    cell = _cell(folder, run)
+    if cell and ((cell.folder / MODEL).exists() or (cell.folder / RECORD).exists()):
+        return ENDING
+    return TRAINING if _reached(folder, run) else STARTING
+
+
+def _has_come(moment: str, step: int, folder: Path, run: int) -> bool:
+    place = _place(folder, run)
+    return moment == STARTING or place == ENDING or (moment == TRAINING and _reached(folder, run) >= step)
+
+
+def _ended(child: int) -> bool:
+    """Tell whether a process has ended by itself. Raises SystemExit where it failed."""
     ended, status = os.waitpid(child, os.WNOHANG)
-    if ended:
-        if status:
-            raise SystemExit(1)
-        return False
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return True
+    if status:
+        raise SystemExit(1)
+    return bool(ended)
 
 
 def _finish(child: int) -> None:
@@ -108,19 +136,14 @@ def _finish(child: int) -> None:
         raise SystemExit(1)
 
 
-def _timed(start: Callable[[], int]) -> float:
-    started = time.monotonic()
-    _finish(start())
-    return time.monotonic() - started
-
-
-def compare(calm: Path, rough: Path, runs: int, kills: int) -> Figures:
-    """Compare what was left alone with what was killed, run by run."""
-    left_alone, disturbed = _curves(calm), _curves(rough)
+def compare(calm: Path, rough: Path, kills: Sequence[int]) -> Iterator[tuple[str, int]]:
+    """Compare runs left alone with the same ones killed, so often each. Yields figures."""
     records = [
-        {cell.key: cell.record() for cell in cells_in(folder / "outputs") if cell.record()} for folder in (calm, rough)
+        [cell and cell.record() for cell in (_cell(folder, run) for run in range(len(kills)))]
+        for folder in (calm, rough)
     ]
-    weights = [{key: record["weights"] for key, record in found.items()} for found in records]
+    same = [bool(one and other and one["weights"] == other["weights"]) for one, other in zip(*records, strict=True)]
+    left_alone, disturbed = (_curves(folder) if kills else {} for folder in (calm, rough))
     lost = doubled = changed = 0
     for key, (curves, *_) in left_alone.items():
         other = disturbed.get(key, [{}])[0]
@@ -129,49 +152,89 @@ def compare(calm: Path, rough: Path, runs: int, kills: int) -> Figures:
             lost += sum(step not in found for step, _ in curve)
             doubled += sum(times - 1 for times in found.values())
             changed += name not in CLOCKS and dict(other.get(name, [])) != dict(curve)
-    return Figures(
-        kills=kills,
-        resumed=(rough / "messages").read_text().count("goes on after step"),
-        runs=runs,
-        lost=runs - len(weights[1]),
-        repeated=sum(len(found) - 1 for found in disturbed.values()),
-        unequal=sum(weights[1].get(key) != value for key, value in weights[0].items()),
-        metrics_lost=lost,
-        metrics_doubled=doubled,
-        metrics_changed=changed,
-    )
+    yield "kills survived", sum(times for times, well in zip(kills, same, strict=True) if well)
+    yield "cells", len(kills)
+    yield "cells lost", sum(record is None for record in records[1])
+    yield "cells repeated", sum(len(found) - 1 for found in disturbed.values())
+    yield "cells with other weights", sum(not well for well in same)
+    yield from (("metrics lost", lost), ("metrics doubled", doubled), ("metrics changed", changed))
 
 
 def _curves(folder: Path) -> dict[str, list[Curves]]:
-    """Return the curves of every run in a store, by key."""
-    from mlflow.tracking import MlflowClient
-
+    """Return the curves of every run in a store, by key; those of a run that is not finished are missed."""
     client = MlflowClient(_uri(folder))
     found: dict[str, list[Curves]] = {}
-    for run in client.search_runs([client.get_experiment_by_name(folder.name).experiment_id]):
-        curves: Curves = {
-            name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
-            for name in run.data.metrics
-        }
-        if run.info.status != "FINISHED":
-            continue  # its points are missed, then
+    experiment = client.get_experiment_by_name(folder.name)
+    assert experiment is not None
+    for run in client.search_runs([experiment.experiment_id]):
+        names = run.data.metrics if run.info.status == "FINISHED" else ()
+        histories = {name: client.get_metric_history(run.info.run_id, name) for name in names}
+        curves = {name: [(point.step, point.value) for point in history] for name, history in histories.items()}
         found.setdefault(run.data.tags["bertlab.key"], []).append(curves)
     return found
+
+
+def try_inputs(inputs: int, folder: Path, seed: int) -> Figures:
+    """Give hostile command lines to the entry, and count those that end neither as a run nor in one line."""
+    figures = {"inputs tried": 0, "inputs neither run nor refused": 0, "tracebacks seen": 0}
+    if not inputs:
+        return figures
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import seed as seeded
+    from hypothesis import strategies as st
+
+    sys.path.append(str(PACKAGE.parent))
+    from tests.test_hostile import ORACLE, WORDS, Entry
+
+    entry = Entry(folder)
+
+    @seeded(seed)
+    @settings(
+        max_examples=inputs,
+        phases=[Phase.generate],
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(st.lists(WORDS, min_size=1, max_size=3))
+    def try_words(some: list[list[str]]) -> None:
+        figures["inputs tried"] += 1
+        words = list(chain.from_iterable(some))
+        try:
+            entry.try_words([*ORACLE, *words])
+        except AssertionError as error:
+            figures["inputs neither run nor refused"] += 1
+            figures["tracebacks seen"] += "Traceback" in str(error)
+            print(f"{words}: {error}"[:2000], file=sys.stderr)  # noqa: T201
+
+    try_words()
+    entry.process.kill()
+    entry.process.communicate()
+    return figures
+
+
+def faults(figures: Figures, kills: int) -> list[str]:
+    """Name the figures that are not what they should be."""
+    rest = {"kills survived", "starts that went on", "cells", "inputs tried", STARTING, TRAINING, ENDING}
+    found = [name for name, number in figures.items() if name not in rest and number]
+    return found + ["kills survived"] * (figures["kills survived"] != kills)
 
 
 def main() -> None:
     """Enter from the command line."""
     with one_line_errors(), tempfile.TemporaryDirectory() as folder:
-        given: dict[str, Any] = parse(DEFAULTS, __doc__)
-        figures = soak(int(given["kills"]), int(given["seed"]), Path(folder))
-        for name, number in vars(figures).items():
-            print(f"{name.replace('_', ' ')}: {number}")  # noqa: T201
-        faults = {
-            name: number
-            for name, number in vars(figures).items()
-            if name not in ("kills", "resumed", "runs") and number
-        }
-    sys.exit(bool(faults))
+        given = parse(DEFAULTS, __doc__)
+        for name, value in given.items():
+            if not value.isdecimal():
+                raise InputError(f"{name} must be a whole number, got {value}; choose for example {DEFAULTS[name]}")
+        kills, inputs, seed = (int(given[name]) for name in DEFAULTS)
+        figures: Figures = {}
+        (Path(folder) / "hostile").mkdir()
+        figures |= try_kills(kills, Path(folder), np.random.default_rng(seed))
+        figures |= try_inputs(inputs, Path(folder) / "hostile", seed)
+        for name, number in figures.items():
+            print(f"{name}: {number}")  # noqa: T201
+    sys.exit(bool(faults(figures, kills)))
 
 
 if __name__ == "__main__":

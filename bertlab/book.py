@@ -5,13 +5,16 @@ import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from bertlab.errors import InputError
 from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, Cell
 from bertlab.ledger.files import write_whole
-from bertlab.tracking.description import PARENT, Description
-from bertlab.tracking.mlflow import Tracker, closing
+from bertlab.tracking.description import PARENT, TOKEN, Description
+from bertlab.tracking.life import Telling, closing, sync_command
+from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import finished_cell, finished_runs, outcome_in_words, outcome_on_disk, told
 from bertlab.tracking.table import adopt, seen_as
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 
     from mlflow.entities import Run
 
-SWEEP = "sweep.json"  # what the folder of a sweep that ran offline says of it
+SWEEP = "sweep.json"  # what the folder of a sweep says of it, for python -m bertlab.sync
 
 
 class Book(Protocol):
@@ -47,25 +50,31 @@ def open_book(tracker: Tracker, output_dir: str, folder: Path) -> Book:
 
 
 class StoreBook:
-    """A sweep in an MLflow store."""
+    """A sweep in an MLflow store, and in the ledger: where the store goes away, the ledger goes on."""
 
     def __init__(self, tracker: Tracker, output_dir: str, folder: Path) -> None:
         self.tracker, self.output_dir, self.folder = tracker, output_dir, folder
         self.client = tracker.connect()
         self.parent = ""
         self._runs: dict[str, Run] = {}
+        self._ledger = LedgerBook(tracker, output_dir, folder)
+        self._telling = Telling()
 
     @contextmanager
     def sweep(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
         """Open the parent run."""
         self.parent = self.tracker.start(self.client, name, tags)
-        self.tracker.parent = self.parent
-        with closing(self.client, self.parent):
+        self.client.set_tag(self.parent, TOKEN, self.parent)
+        self.tracker.parent = self._ledger.parent = self.parent
+        remedy = sync_command(self.output_dir)
+        with closing(self.tracker.uri, self.parent, remedy) as self._telling, self._ledger.sweep(name, tags):
             yield self.parent
 
     def finished(self, keys: Collection[str]) -> dict[str, str]:
         """Return what is finished in the store, or was in the ledger."""
-        found = finished_runs(self.tracker, self.output_dir, keys) if keys else {}
+        found = self._telling(lambda: finished_runs(self.tracker, self.output_dir, keys)) if keys else {}
+        if found is None:
+            return self._ledger.finished(keys)
         self._runs |= found
         return {
             key: told(run.info.run_id, outcome_in_words(run), run.data.tags["bertlab.code"])
@@ -74,15 +83,30 @@ class StoreBook:
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
         """Tag the runs that another sweep made."""
-        for key, description in descriptions.items():
-            if self._runs[key].data.tags.get(PARENT) != self.parent:
-                adopt(self.client, self.parent, self._runs[key], seen_as(description))
+        self._ledger.adopt(descriptions)
+        for key in descriptions.keys() & self._runs.keys():
+            run, seen = self._runs[key], seen_as(descriptions[key])
+            if run.data.tags.get(PARENT) != self.parent:
+                self._telling(partial(adopt, self.client, self.parent, run, seen))
 
     def report(self) -> Path:
-        """Write the report, and attach it to the parent run."""
+        """Write the report, and attach it to the parent run.
+
+        Raises InputError where the store went away and the ledger has not all of the runs.
+        """
         from bertlab.report.gather import report_sweep
 
-        return report_sweep(self.client, self.client.get_run(self.parent), self.folder / "report")
+        def attempt() -> Path:
+            return report_sweep(self.client, self.client.get_run(self.parent), self.folder / "report")
+
+        if made := self._telling(attempt):
+            return made
+        if self._runs.keys() - self._ledger.cells.keys():
+            raise InputError(
+                f"tracking.uri must answer for a report of runs that are not in {self.output_dir}, got "
+                f"{self._telling.failure}; type the same command again when the store is back"
+            )
+        return self._ledger.report()
 
 
 class LedgerBook:
@@ -92,7 +116,7 @@ class LedgerBook:
         self.tracker, self.output_dir, self.folder = tracker, output_dir, folder
         self.parent = uuid.uuid4().hex
         self._about: dict[str, object] = {}
-        self._cells: dict[str, tuple[Cell, Description]] = {}
+        self.cells: dict[str, tuple[Cell, Description]] = {}
 
     @contextmanager
     def sweep(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
@@ -118,19 +142,18 @@ class LedgerBook:
         }
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
-        """Note which cells the sweep has."""
+        """Note which cells the sweep has; a run that is in a store alone has none."""
         for key, description in descriptions.items():
-            cell = finished_cell(self.output_dir, key, self.tracker.reuse)
-            assert cell is not None
-            self._cells[key] = cell, description
-        seen = {cell.folder.name: seen_as(described) for cell, described in self._cells.values()}
+            if cell := finished_cell(self.output_dir, key, self.tracker.reuse):
+                self.cells[key] = cell, description
+        seen = {cell.folder.name: seen_as(described) for cell, described in self.cells.values()}
         self._note(cells=seen)
 
     def report(self) -> Path:
         """Write the report from what the cells hold."""
         from bertlab.report.offline import report_cells
 
-        return report_cells(list(self._cells.values()), self._about, self.folder / "report")
+        return report_cells(list(self.cells.values()), self._about, self.folder / "report")
 
     def _note(self, **fields: object) -> None:
         self._about |= fields

@@ -4,6 +4,7 @@ Enters: a study's configuration and a launcher: the study decides which runs, th
 command again goes on where it stopped.
 """
 
+import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 from hydra.plugins.launcher import Launcher
 from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
 from omegaconf import DictConfig
 
 from bertlab import __version__
@@ -32,7 +34,9 @@ from bertlab.study.record import EXPLORATION, Record
 from bertlab.study.registration import Study
 from bertlab.sweep import Grid, say_failures
 from bertlab.tracking.identity import code_fingerprint, yardstick
-from bertlab.tracking.mlflow import Tracker, closing
+from bertlab.tracking.leading import leading
+from bertlab.tracking.life import closing, sync_command
+from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.registry import REGISTERED, describe_study, register_run, summarise_arm
 from bertlab.tracking.reuse import bury
 
@@ -71,19 +75,33 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     fingerprints[EXPLORATION] = fingerprints[study.baseline]
     bench = Bench(registration, grid.fixed, launcher, tracker, client, fingerprints)
     bury(tracker, bench.output_dir)
-    with closing(client, tracker.parent):
+    again = f"{sync_command(bench.output_dir)} for its runs, and the same command again for the rest"
+    led = Path(bench.output_dir) / "sweeps" / f"{study.id}-{os.getpid()}"
+    with leading(tracker, led) as tags, closing(tracker.uri, tracker.parent, again) as telling:
+        for tag, value in tags.items():
+            client.set_tag(tracker.parent, tag, value)
         setting = _setting(jobs[study.baseline], registration.arms[study.baseline])
-        findings = _confirm(bench, {**_facts(parent.run, name), **setting})
+        try:
+            findings = _confirm(bench, {**_facts(parent.run, name), **setting})
+        except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
+            bury(tracker, bench.output_dir)
+            raise
         report = write_study(findings, folder)
         write_book(folder)
-        client.log_artifact(tracker.parent, str(report), "report")
-        client.log_artifacts(tracker.parent, str(report.with_suffix("")), f"report/{study.id}")
-        describe_study(client, tracker.parent, f"{headline(findings)}\n\n{verdict_table(findings)}")
-        for arm, numbers in aggregates(findings.record).items():
-            summarise_arm(tracker, client, study.id, arm, numbers, {"study": study.id, "arm": arm})
+        telling(lambda: _publish(findings, report, tracker, client))
     print(f"{headline(findings)}\nreport:    {report}\n{tracker.where(bench.output_dir)}")  # noqa: T201
     say_failures(bench.outcomes)
     return bench.outcomes
+
+
+def _publish(findings: Findings, report: Path, tracker: Tracker, client: MlflowClient) -> None:
+    """Show the verdict, the report and the arms' aggregates in the store."""
+    study, parent = findings.record.study, str(tracker.parent)
+    client.log_artifact(parent, str(report), "report")
+    client.log_artifacts(parent, str(report.with_suffix("")), f"report/{study.id}")
+    describe_study(client, parent, f"{headline(findings)}\n\n{verdict_table(findings)}")
+    for arm, numbers in aggregates(findings.record).items():
+        summarise_arm(tracker, client, study.id, arm, numbers, {"study": study.id, "arm": arm})
 
 
 def registered_as(registration: Registration, job: Job) -> str:

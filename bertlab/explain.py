@@ -21,9 +21,10 @@ LONGEST = 1000  # characters of a line; what a user typed or a file holds may be
 NO_MEMORY = (
     "out of memory",
     "can't allocate memory",
-    "Maximum allowed",
+    "cannot allocate memory",
+    "maximum allowed",
     "array is too big",
-    "Storage size calculation",
+    "storage size calculation",
 )
 QUOTES = "'\")"
 TRACEBACK = "BERTLAB_TRACEBACK"  # set to 1 to see tracebacks; hydra.verbose=true does the same
@@ -71,9 +72,12 @@ def explain(error: BaseException) -> str | None:
             return _unknown_key(str(error)) or _line(str(error))
         case ValueError() if str(error).startswith("Config group override"):
             return "a config group takes the name of an option; python -m bertlab.run --help lists groups and options"
-        case MemoryError() | RuntimeError() | ValueError() if _is_memory(error):
+        case MemoryError() | RuntimeError() | ValueError() | OSError() if _is_memory(error):
             reason = _line(str(error))[:200] or type(error).__name__
-            return f"this needs more memory than there is ({reason}); choose a smaller model, batch or corpus"
+            return (
+                f"this needs more memory than there is ({reason}); lower batch.size or batch.length, or choose a "
+                "smaller model or corpus"
+            )
         case OSError(filename=name, strerror=reason) if reason:
             return f"{name or 'the output'} cannot be used: {reason.lower()}; choose another with output_dir=..."
     return None
@@ -81,7 +85,7 @@ def explain(error: BaseException) -> str | None:
 
 def _is_memory(error: BaseException) -> bool:
     """Tell whether memory ran out: torch and numpy have errors of their own for it."""
-    return isinstance(error, MemoryError) or any(words in str(error) for words in NO_MEMORY)
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
 
 
 def _instantiation(error: InstantiationException) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from bertlab.errors import InputError
@@ -25,6 +26,7 @@ TAKES["--info"] = INFORMED  # each takes a word that says what to show
 FLAGS |= set(TAKES)
 OF_HYDRA = re.compile(r"hydra/launcher|hydra\.launcher\.[a-z]\w*(\.[a-z]\w*)*|hydra\.verbose|hydra\.mode")
 NO_NAME = re.compile(r"\.\.|[\[{:]|^['\"]?/")  # in the value of a group: a path, a list, a mapping, an interpolation
+FOLDERS = frozenset({"output_dir", "report_dir"})  # Hydra makes the first one before anything here has looked at it
 NESTED = re.compile(r"/(\w+)@(\w+)")  # in a defaults list: the options of which group stand under which key
 OWN_KEYS = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})  # Hydra's, in a part
 Specials = frozenset[tuple[str, str]]
@@ -47,6 +49,10 @@ def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
         except HydraException:
             continue
         key, package, value = override.key_or_group, override.package or "", word.partition("=")[2]
+        if override.is_delete() and key.rpartition(".")[2] in OWN_KEYS:
+            raise InputError(f"{key} must stay, got {word}; choose another option of the group")
+        if FOLDERS & {key, package}:
+            _check_folder(package or key, override)
         if re.match(r"hydra\b", package) or (re.match(r"hydra\b", key) and not OF_HYDRA.fullmatch(key)):
             raise InputError(
                 f"{package or key} is not for the command line; of Hydra's own keys there are hydra/launcher, "
@@ -57,9 +63,30 @@ def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
             raise InputError(
                 f"{key} takes the name of an option, got {value or key}; python -m bertlab.run --help lists the options"
             )
+        if key in ("hydra.verbose", "hydra.mode"):
+            _check_switch(key, override)
         if key.startswith("hydra") and "_target_" in value:
             raise InputError(f"{key} must hold plain values, got {value}; choose hydra/launcher by its name")
     _check_usage(words)
+
+
+def _check_folder(key: str, override: Override) -> None:
+    """Refuse what is not the path of one folder."""
+    one = not (override.package or override.is_delete() or override.is_sweep_override())
+    path = override.value() if one else None
+    if not isinstance(path, str) or not path.strip() or path == "???" or "${" in path:
+        given = override.input_line
+        raise InputError(f"{key} must be the path of one folder, got {given}; write for example {key}='outputs/mine'")
+
+
+def _check_switch(key: str, override: Override) -> None:
+    """Refuse values of Hydra's own keys that Hydra asserts it never gets."""
+    value = override.value()
+    loggers = value if isinstance(value, list) else [value]
+    if key == "hydra.verbose" and value is not True and not all(isinstance(each, str) for each in loggers):
+        raise InputError(f"{key} must be true or name loggers, got {override.input_line}; write {key}=true")
+    if key == "hydra.mode" and value not in ("RUN", "MULTIRUN"):
+        raise InputError(f"{key} must be RUN or MULTIRUN, got {override.input_line}; choose one")
 
 
 def _check_usage(words: Sequence[str]) -> None:
@@ -86,9 +113,13 @@ def check_targets(config: Mapping[str, Any], conf: Path) -> None:
 
     Nothing is imported for it, and nothing called. Raises InputError.
     """
+    if strangers := [key for key in config if key not in _keys(conf)]:
+        raise InputError(
+            f"{strangers[0]} is not a key of the configuration; python -m bertlab.run --help lists the keys"
+        )
     known, nested = _options(conf)
     for place, node, group in _parts(config, "", known, nested):
-        if node == {}:
+        if node == {} and "." not in place:
             continue  # a group that a command leaves out, as bertlab.describe does
         if not isinstance(node, Mapping) or "_target_" not in node:
             raise InputError(f"{place} must be one of the group's options, got {node}; choose one by its name")
@@ -125,6 +156,14 @@ def _parts(
     elif isinstance(value, list | tuple):
         for index, child in enumerate(value):
             yield from _parts(child, f"{place}[{index}]", known, nested, f"{group}/{index}")
+
+
+@cache
+def _keys(conf: Path) -> frozenset[str]:
+    """Return the keys that a configuration may have: those of run.yaml and of the groups that it names."""
+    run = yaml.safe_load((conf / "run.yaml").read_text())
+    groups = {group for entry in run["defaults"] if isinstance(entry, dict) for group in entry}
+    return frozenset(run.keys() | groups)
 
 
 @cache

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from math import ceil
 from typing import Any
 
@@ -24,8 +25,9 @@ from bertlab.model.flops import count_flops
 from bertlab.model.init import initialise
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS
-from bertlab.tracking.identity import describe
-from bertlab.tracking.mlflow import RunLog, Tracker
+from bertlab.tracking.identity import PACKAGE, describe, result_modules
+from bertlab.tracking.life import RunLog
+from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury, reused
 from bertlab.tracking.stored import TOKENIZER, keep
 from bertlab.train.fit import Hardware
@@ -33,6 +35,8 @@ from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder, Saver, plan
 
 log = logging.getLogger(__name__)
+for _path in result_modules():  # all now: a part that is imported when it is first chosen could be newer than its label
+    import_module(".".join(_path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"))
 
 GLANCE = 20  # batches that are looked at before a run
 

@@ -5,9 +5,12 @@ swept, and the sweep's report is written at its end. `--help` shows all groups a
 """
 
 import logging
+import multiprocessing
 import os
 import signal
 import sys
+import threading
+import time
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -21,6 +24,9 @@ from bertlab.outcome import NOT_RUN, Outcome
 
 log = logging.getLogger(__name__)
 
+WATCH = "bertlab-parent"  # the thread's name
+WATCH_SECONDS = 1.0  # between two looks at whether the process that started this one is there
+
 
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="run")
 def job(config: DictConfig) -> Outcome:
@@ -28,6 +34,7 @@ def job(config: DictConfig) -> Outcome:
     from bertlab.job import train  # only now: a composition error must come at once
 
     signal.signal(signal.SIGTERM, _terminate)
+    _end_with_parent()
     overrides = said()
     if HydraConfig.get().mode == RunMode.RUN:
         with one_line_errors():
@@ -44,6 +51,9 @@ def job(config: DictConfig) -> Outcome:
         words = explained or f"{type(error).__name__}: {error}"
         crashes.note(words)
         return Outcome(tuple(overrides), words)
+    finally:
+        if _is_orphan():
+            os._exit(128 + signal.SIGTERM)  # a pool's worker would take the next job
     crashes.note(None)
     return Outcome(tuple(overrides), reached=reached.partition("\n")[0])
 
@@ -52,10 +62,31 @@ def _terminate(signum: int, _: object) -> None:
     raise SystemExit(128 + signum)
 
 
+def _end_with_parent() -> None:
+    """Have a worker of a pool close its run and end when the process that leads the sweep is gone.
+
+    A process that is killed tells its workers nothing: they would train on for nobody.
+    """
+    if multiprocessing.parent_process() and WATCH not in (thread.name for thread in threading.enumerate()):
+        threading.Thread(target=_watch, name=WATCH, daemon=True).start()
+
+
+def _watch() -> None:
+    while not _is_orphan():
+        time.sleep(WATCH_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _is_orphan() -> bool:
+    parent = multiprocessing.parent_process()  # None where no pool made this process
+    return parent is not None and parent.pid != os.getppid()
+
+
 def main() -> None:
     """Enter from the command line."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors to us instead of printing them its way
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it in front
+    signal.signal(signal.SIGTERM, _terminate)
     with one_line_errors():
         check(sys.argv[1:])
         job()

@@ -7,6 +7,7 @@ stops nor hides the others.
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from bertlab.ledger.crashes import Crashes
 from bertlab.outcome import Outcome
 from bertlab.tracking.description import KIND, Description
 from bertlab.tracking.identity import as_param, describe, semantic
+from bertlab.tracking.leading import leading
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury
 
@@ -63,8 +65,14 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     planned = [plan(job, grid.factors, compose, base) for job in grid.jobs]
     folder.mkdir(parents=True, exist_ok=True)
     bury(tracker, output_dir)
-    with book.sweep(_title(grid.factors), {KIND: "sweep", **_about(grid.factors)}) as parent:
-        outcomes = run_missing(planned, book, launcher, Crashes(output_dir, parent))
+    with ExitStack() as stack:
+        tags = {KIND: "sweep", **stack.enter_context(leading(tracker, folder)), **_about(grid.factors)}
+        parent = stack.enter_context(book.sweep(_title(grid.factors), tags))
+        try:
+            outcomes = run_missing(planned, book, launcher, Crashes(output_dir, parent))
+        except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
+            bury(tracker, output_dir)
+            raise
         report = book.report() if any(not outcome.error for outcome in outcomes) else "none, no run finished"
     say_outcomes(outcomes, [_words(job, grid.factors) for job in grid.jobs])
     print(f"report:    {report}\n{tracker.where(output_dir)}")  # noqa: T201

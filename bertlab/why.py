@@ -73,16 +73,18 @@ def compared(first: "Origin", second: "Origin") -> Iterator[str]:
 
 
 def verdict(first: "Origin", second: "Origin", changed: bool) -> str:
-    """Say whether one run can stand for the other."""
+    """Say whether the first run can stand for the second, by the rule of `tracking.reuse` that the second follows."""
     if changed or first.data != second.data:
         return "different runs; neither stands for the other"
     if first.key != second.key:
         return "equal by what they say, under keys of different versions of bertlab; the first is not reused"
-    if first.code != second.code:
-        return "the same run made by other code; it is computed again"
     if not first.finished:
         return "the same run, but the first is not finished; it is computed"
-    return "the same run; the first is reused"
+    if first.code == second.code:
+        return "the same run; the first is reused"
+    if second.config.get("tracking", {}).get("reuse") == "any":
+        return "the same run made by other code; tracking.reuse=any reuses it, unless one of this code is finished"
+    return "the same run made by other code; it is computed again, unless tracking.reuse=any"
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

@@ -22,7 +22,7 @@ import torch
 import bertlab.conduct
 import bertlab.job
 import bertlab.sweep
-from bertlab.compose import resolved
+from bertlab.compose import build_parts, load, resolved
 from bertlab.run import main
 from bertlab.study.arms import register
 
@@ -139,6 +139,7 @@ def case(words: Sequence[str]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    build_parts(resolved(load(["data=oracle"])))  # what Hydra finds out once, every fork then knows
     bertlab.job.train = first_batch  # type: ignore[assignment]
     bertlab.sweep.run_grid = check_grid  # type: ignore[assignment]
     bertlab.conduct.conduct = check_study

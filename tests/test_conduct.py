@@ -17,7 +17,7 @@ from bertlab.run import main
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import judge
 from bertlab.study.record import read_record
-from bertlab.tracking.mlflow import KIND, PARENT
+from bertlab.tracking.description import KIND, PARENT
 
 TINY = (
     *("study=padding", "data=oracle", "data.documents=80", "batch.size=3", "budget.tokens=735"),  # 7 steps
@@ -110,6 +110,7 @@ def test_a_study_runs_is_judged_reported_and_never_repeated(command: Command) ->
     assert len(runs("run")) == len(children)  # the runs themselves are the same
 
 
+@pytest.mark.slow
 def test_a_failed_run_is_said_makes_the_study_invalid_and_is_made_up_for(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

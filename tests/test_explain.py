@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+import torch
 from hydra.utils import instantiate
 
 from bertlab.compose import load, resolved
@@ -63,6 +64,22 @@ def wrap(error: Exception) -> None:
 def test_a_file_that_cannot_be_used_is_named() -> None:
     error = NotADirectoryError(errno.ENOTDIR, "Not a directory", "letter/outputs")
     assert explain(error) == "letter/outputs cannot be used: not a directory; choose another with output_dir=..."
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "DefaultCPUAllocator: can't allocate "),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB."), "CUDA out of memory. Tried to "),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "[Errno 12] Cannot allocate memory)"),
+        (MemoryError(), "MemoryError)"),
+    ],
+)
+def test_too_little_memory_names_what_to_lower(error: Exception, reason: str) -> None:
+    line = explain(error)
+    assert line is not None
+    assert line.startswith(f"this needs more memory than there is ({reason}")
+    assert line.endswith("; lower batch.size or batch.length, or choose a smaller model or corpus")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from mlflow.tracking import MlflowClient
 
 from bertlab.compose import PACKAGE
@@ -24,6 +25,7 @@ print("imported:", sorted(name for name in sys.modules if name.partition(".")[0]
 """
 
 
+@pytest.mark.slow
 def test_a_sweep_without_a_store_reports_and_arrives_later(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM, "-m", *TINY],

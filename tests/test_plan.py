@@ -31,8 +31,9 @@ from bertlab.stats.looks import interval_level
 from bertlab.stats.power import POWER, chance, chances
 from bertlab.study.record import EXPLORATION, Record, canonical, twins
 from bertlab.study.registration import Study, read_study
+from bertlab.tracking.description import KIND
 from bertlab.tracking.identity import code_fingerprint
-from bertlab.tracking.mlflow import KIND, Tracker
+from bertlab.tracking.mlflow import Tracker
 
 SMALL = ("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700")  # 5 steps
 STUDY = ("padding", [*SMALL, "evaluation.sequences=8", "model=tiny", "trainer.progress=false"])

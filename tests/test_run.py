@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -297,3 +298,24 @@ def test_a_typing_mistake_is_one_line_and_its_traceback_comes_back_on_demand(
     assert verbose.stderr.startswith("Traceback (most recent call last):")
     assert verbose.stderr.endswith(line)
     assert list(tmp_path.iterdir()) == []
+
+
+EDIT = """
+from pathlib import Path
+import bertlab.job
+from bertlab.tracking.identity import PACKAGE, code_fingerprint
+at_start, on_disk = code_fingerprint(), code_fingerprint(PACKAGE)
+policy = PACKAGE / "mask" / "span.py"
+policy.write_text("raise ImportError('this was written later')")
+import bertlab.mask.span
+print(PACKAGE, at_start == on_disk, code_fingerprint() == at_start, code_fingerprint(PACKAGE) == at_start)
+"""
+
+
+def test_a_run_is_labelled_with_the_code_that_runs_whatever_is_edited_meanwhile(tmp_path: Path) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "bertlab", ignore=shutil.ignore_patterns("__pycache__"))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    edited = subprocess.run(
+        [sys.executable, "-c", EDIT], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert edited.stdout == f"{tmp_path / 'bertlab'} True True False\n", edited.stderr

@@ -26,7 +26,8 @@ from bertlab.report.__main__ import DEFAULTS, write
 from bertlab.run import main
 from bertlab.sweep import Grid, alike, run_grid
 from bertlab.tracking.identity import code_fingerprint, run_key
-from bertlab.tracking.mlflow import Tracker, ui_command
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.reach import ui_command
 from bertlab.tracking.table import children, find_sweep
 
 TINY = (
@@ -133,7 +134,7 @@ def test_a_sweep_ends_well_and_says_where_its_report_is(swept: Swept) -> None:
 def test_everything_is_written_where_the_command_was_typed(swept: Swept) -> None:
     assert {path.name for path in swept.folder.iterdir()} == {"corpus.txt", "mlartifacts", "mlflow.db", "outputs"}
     (folder,) = (swept.folder / "outputs" / "sweeps").iterdir()
-    assert {path.name for path in folder.iterdir()} == {"0", "1", "report"}
+    assert {path.name for path in folder.iterdir()} == {"0", "1", "report", "sweep.json"}
 
 
 def test_runs_stand_under_one_parent_and_are_named_by_what_differs(swept: Swept) -> None:

@@ -97,6 +97,27 @@ def test_the_verdict_follows_configuration_data_and_code(change: dict[str, Any],
     assert verdict(replace(ONE, finished=False), ONE, changed=False).startswith("the same run, but the first is not")
 
 
+def test_other_code_is_reused_where_the_second_allows_any() -> None:
+    any_code = replace(ONE, code="other", config={**ONE.config, "tracking": {"reuse": "any"}})
+    assert verdict(ONE, any_code, changed=False).startswith(
+        "the same run made by other code; tracking.reuse=any reuses"
+    )
+    assert verdict(any_code, ONE, changed=False).startswith("the same run made by other code; it is computed again")
+    assert "is not finished" in verdict(replace(ONE, finished=False), any_code, changed=False)
+    assert verdict(replace(ONE, data="x"), any_code, changed=False).startswith("different runs")
+
+
+def test_words_may_allow_any_code(uri: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_id = make("mask.rate=0.4")
+    monkeypatch.setattr("bertlab.tracking.identity._RUNNING", "another")
+    same, any_code = (
+        why([f"run={run_id}", f"uri={uri}", *WORDS, "mask.rate=0.4", f"tracking.reuse={reuse}"]).splitlines()[-1]
+        for reuse in ("same", "any")
+    )
+    assert "it is computed again" in same
+    assert "reuses it" in any_code
+
+
 def test_that_code_is_one_hash_is_said() -> None:
     assert any("is not recorded" in line for line in compared(ONE, replace(ONE, code="other")))
     assert not any("is not recorded" in line for line in compared(ONE, ONE))

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from bertlab.cache import digest
-from bertlab.compose import section
+from bertlab.compose import check, section
 from bertlab.errors import InputError, closed_interval, open_interval, whole_number
 from bertlab.stats.claim import Expectation
 from bertlab.study.outcome import MARGINS, margin_units, outcome_of
@@ -20,6 +20,7 @@ from bertlab.tracking.identity import semantic
 AXES = ("tokens", "predicted_tokens", "steps", "flops", "seconds")
 SCALES = ("linear", "log")
 CONTROLS = ("same", "harmful")
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # of a study and of an arm: reports and figures are called by them
 STATUSES = ("read", "abstract", "notes", "unverified")  # how a published number is known
 FEWEST = 3  # seeds for any verdict
 EXAMPLES = {
@@ -108,8 +109,10 @@ def read_study(config: Mapping[str, Any]) -> Study:
     secondary = _texts("secondary", node.get("secondary", []))
     for metric in (outcome, *secondary):
         outcome_of(metric)
+    _check_name("id", node["id"])
     return Study(
-        **{key: _text(key, node[key]) for key in ("id", "question", "claim", "family")},
+        id=node["id"],
+        **{key: _text(key, node[key]) for key in ("question", "claim", "family")},
         baseline=_one_of("baseline", node["baseline"], arms),
         factors=factors,
         arms=arms,
@@ -124,7 +127,7 @@ def read_study(config: Mapping[str, Any]) -> Study:
         against=_against(node, arms),
         secondary=secondary,
         trend=_trend(node["trend"], factors, arms) if node.get("trend") else None,
-        published=tuple(_source(entry) for entry in node.get("published") or []),
+        published=_published(node.get("published") or []),
     )
 
 
@@ -153,14 +156,18 @@ def _arms(node: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     if not isinstance(node["arms"], Mapping) or len(node["arms"]) < 2:
         raise InputError(f"study.arms must name at least two arms, got {node['arms']}; write {EXAMPLES['arms']}")
     for name in node["arms"]:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", str(name)):
-            raise InputError(f"study.arms must be named in small letters, digits and _, got {name}; rename it")
+        _check_name("arms", name)
     return {name: _overrides(f"arms.{name}", overrides) for name, overrides in node["arms"].items()}
+
+
+def _check_name(key: str, name: object) -> None:
+    if not NAME.fullmatch(str(name)):
+        raise InputError(f"study.{key} must be named in at most 64 small letters, digits and _, got {name}; rename it")
 
 
 # what makes runs comparable: the same text, the same yardstick, the same seeds
 ALIKE = (
-    *("seed", "study", "hydra", "output_dir", "tracking", "trainer"),
+    *("seed", "study", "hydra", "output_dir", "report_dir", "tracking", "trainer"),
     *("data", "tokenizer", "evaluation", "batch.length"),
 )
 
@@ -227,12 +234,17 @@ def _looks(looks: object, seeds: int) -> tuple[int, ...]:
 def _controls(controls: object) -> dict[str, tuple[str, ...]]:
     if not isinstance(controls, Mapping) or set(controls) != set(CONTROLS) or not all(controls.values()):
         raise InputError(f"study.controls must hold same and harmful, got {controls}; write {EXAMPLES['controls']}")
-    return {name: _overrides(f"controls.{name}", controls[name]) for name in CONTROLS}
+    read = {name: _overrides(f"controls.{name}", controls[name]) for name in CONTROLS}
+    for name, overrides in read.items():
+        for override in overrides:
+            if is_within(place(override), ALIKE):
+                raise InputError(f"study.controls.{name} must leave what all runs share alike, got {override}; drop it")
+    return read
 
 
-def _trend(trend: Mapping[str, Any], factors: Sequence[str], arms: Mapping[str, Sequence[str]]) -> Trend:
+def _trend(trend: object, factors: Sequence[str], arms: Mapping[str, Sequence[str]]) -> Trend:
     """Return the trend, with the arms whose one override sets its factor to a number."""
-    if set(trend) != {"factor", "scale"}:
+    if not isinstance(trend, Mapping) or set(trend) != {"factor", "scale"}:
         raise InputError(
             f"study.trend must hold factor and scale, got {trend}; write {{factor: mask.rate, scale: log}}"
         )
@@ -258,6 +270,12 @@ def _dose(override: str) -> float:
         raise InputError(f"study.trend needs numbers, got {override}; choose another factor or leave it out") from None
 
 
+def _published(entries: object) -> tuple[Source, ...]:
+    if not isinstance(entries, list):
+        raise InputError(f"study.published must list sources, got {entries}; write each as an entry of its own")
+    return tuple(_source(entry) for entry in entries)
+
+
 def _source(entry: object) -> Source:
     keys = [each.name for each in fields(Source)]
     if not isinstance(entry, Mapping) or set(entry) != set(keys):
@@ -271,6 +289,7 @@ def _overrides(key: str, values: object) -> tuple[str, ...]:
     for override in overrides:
         if not re.fullmatch(r"\+?[\w./@]+=.+", override):
             raise InputError(f"study.{key} must hold key=value, got {override}; write for example mask.rate=0.3")
+    check(overrides)  # they never were on a command line
     return overrides
 
 
@@ -287,6 +306,6 @@ def _text(key: str, value: object) -> str:
 
 
 def _one_of(key: str, value: object, known: Mapping[str, object] | Sequence[str]) -> str:
-    if value in known:
-        return str(value)
+    if isinstance(value, str) and value in known:
+        return value
     raise InputError(f"study.{key} must be one of {', '.join(known)}, got {value}; choose one")

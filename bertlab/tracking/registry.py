@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from mlflow.entities import Metric, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from bertlab.tracking.mlflow import KIND, PARENT, TEXT_LIMIT, Tracker
+from bertlab.tracking.description import KIND, PARENT, TEXT_LIMIT
+from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.table import search
 
 STUDY, REGISTRATION, REGISTERED, ARM = "bertlab.study", "bertlab.registration", "bertlab.registered", "bertlab.arm"

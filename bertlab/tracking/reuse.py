@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bertlab.ledger.cell import CELLS, FINISHED, KILLED, Cell, cell_of, cells_in
 from bertlab.tracking.identity import code_fingerprint
+from bertlab.tracking.leading import bury_sweeps
 from bertlab.tracking.mlflow import Tracker, patiently
 
 if TYPE_CHECKING:
@@ -85,7 +86,8 @@ def outcome_in_words(run: "Run") -> str:
 
 
 def bury(tracker: Tracker, output_dir: str | Path) -> list[Cell]:
-    """Mark the runs as killed whose process is gone, here and in the store, and return their cells."""
+    """Mark the runs and sweeps as killed whose process is gone, here and in the store, and return the runs' cells."""
+    bury_sweeps(tracker, output_dir)
     gone = []
     for cell in cells_in(output_dir):
         if not cell.vanished():

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from tokenizers import Tokenizer
 from torch import nn
@@ -16,7 +16,9 @@ from bertlab.errors import InputError
 from bertlab.ledger.cell import CONFIG
 from bertlab.ledger.cell import MODEL as FOLDER
 from bertlab.ledger.files import refusing, whole
-from bertlab.tracking.mlflow import KIND, RunLog, Tracker
+from bertlab.tracking.description import KIND
+from bertlab.tracking.life import RunLog
+from bertlab.tracking.mlflow import Tracker
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -36,7 +38,10 @@ def keep(run: RunLog, model: nn.Module, tokenizer: Path, *, length: int) -> None
     with refusing(folder):
         folder.mkdir(exist_ok=True)
     with whole(folder / WEIGHTS) as temporary:
-        save_model(model, str(temporary), {LENGTH: str(length)})
+        try:
+            save_model(model, str(temporary), {LENGTH: str(length)})
+        except SafetensorError as error:  # its own, for what the system refuses
+            raise OSError(str(error)) from error
     with whole(folder / TOKENIZER) as temporary:
         shutil.copyfile(tokenizer, temporary)
 

@@ -181,7 +181,11 @@ def test_a_damaged_compressed_file_is_refused(tmp_path: Path, suffix: str, name:
 
 def test_files_that_are_not_there_or_not_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.txt").mkdir()
+    (tmp_path / "loop.txt").symlink_to("loop.txt")
     write(tmp_path / "a.docx", TWO)
+    for name in ("", "/", ".", "~", "loop.txt", "l*.txt", "x" * 5000, "a\0b", "\ud800"):
+        with pytest.raises(InputError, match=r"^data\.files must "):
+            read(tmp_path / name if name.endswith(".txt") else name)
     for name, message in {
         "none.txt": r"got '.*none\.txt', which matches none",
         "*.jsonl": r"got '.*\*\.jsonl', which matches none",

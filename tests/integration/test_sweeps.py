@@ -12,16 +12,11 @@ from tests.integration.conftest import Store
 
 pytestmark = pytest.mark.integration
 
-POINTS, CELLS = 20, 4
+POINTS, CELLS = 10, 4
 TINY = (
-    "data=oracle",
-    "data.documents=200",
-    "batch.size=2",
-    "budget.tokens=7000",  # 100 steps
-    "evaluation.sequences=4",
-    f"trainer.points={POINTS}",
-    "trainer.progress=false",
-    "tracking.weights=false",
+    *("-m", "bertlab.run", "data=oracle", "data.documents=60", "batch.size=4", "budget.tokens=2800"),  # 20 steps
+    *("evaluation.sequences=4", "evaluation.pseudo=0", f"trainer.points={POINTS}", "trainer.progress=false"),
+    *("model.layers=1", "model.width=16", "model.heads=1", "model.inner=16", "tracking.weights=false"),
 )
 GRID = ("-m", "mask.rate=0.15,0.3", "seed=0,1")
 KINDS = """
@@ -40,33 +35,26 @@ def store(request: pytest.FixtureRequest) -> Store:
     return found
 
 
-def test_two_sweeps_at_once_train_every_cell_once(
+def end(*sweeps: subprocess.Popen[str]) -> None:
+    """Wait for the ends of sweeps, which must be good ones."""
+    for sweep in sweeps:
+        _, error = sweep.communicate(timeout=240)
+        assert sweep.returncode == 0, error
+
+
+def test_two_sweeps_at_once_train_every_cell_once_and_a_third_one_none(
     store: Store, spawn: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
-    experiment = "twins"
-    words = ("-m", "bertlab.run", *TINY, *GRID, f"tracking.uri={store.uri}", f"tracking.experiment={experiment}")
-    twins = [spawn(*words) for _ in range(2)]
-    ends = [(process.communicate(timeout=240)[1], process.returncode) for process in twins]
-    assert [error for error, code in ends if code] == []
-    kinds = store.rows(KINDS, experiment=experiment)
-    assert Counter(kind for _, kind, _ in kinds) == {"run": CELLS, "sweep": 2}
-    assert {status for *_, status in kinds} == {"FINISHED"}
-    keys = [key for (key,) in store.rows(KEYS, experiment=experiment)]
-    assert len(keys) == len(set(keys)) == CELLS
-    runs = {run for run, kind, _ in kinds if kind == "run"}
-    steps = [(run, step) for run, step in store.rows(STEPS) if run in runs]
-    assert len(steps) == len(set(steps)) == CELLS * POINTS
-    one, other = (pd.read_csv(path) for path in tmp_path.glob("outputs/sweeps/*/report/runs.csv"))
-    assert sorted(one["run_id"]) == sorted(other["run_id"]) == sorted(runs)
-
-
-def test_typing_a_sweep_again_trains_nothing(
-    sqlite: Store, spawn: Callable[..., subprocess.Popen[str]], tmp_path: Path
-) -> None:
-    words = ("-m", "bertlab.run", *TINY, *GRID, f"tracking.uri={sqlite.uri}")
-    for _ in range(2):
-        process = spawn(*words)
-        _, error = process.communicate(timeout=240)
-        assert process.returncode == 0, error
-    kinds = Counter(kind for _, kind, _ in sqlite.rows(KINDS, experiment="bertlab"))
-    assert kinds == {"run": CELLS, "sweep": 2}
+    words = (*TINY, *GRID, f"tracking.uri={store.uri}", "tracking.experiment=twins")
+    for sweeps, started in ((2, 2), (3, 1)):
+        end(*[spawn(*words) for _ in range(started)])
+        kinds = store.rows(KINDS, experiment="twins")
+        assert Counter(kind for _, kind, _ in kinds) == {"run": CELLS, "sweep": sweeps}
+        assert {status for *_, status in kinds} == {"FINISHED"}
+        keys = [key for (key,) in store.rows(KEYS, experiment="twins")]
+        assert len(keys) == len(set(keys)) == CELLS
+        runs = {run for run, kind, _ in kinds if kind == "run"}
+        steps = [(run, step) for run, step in store.rows(STEPS) if run in runs]
+        assert len(steps) == len(set(steps)) == CELLS * POINTS
+        tables = [pd.read_csv(path) for path in tmp_path.glob("outputs/sweeps/*/report/runs.csv")]
+        assert [sorted(table["run_id"]) for table in tables] == [sorted(runs)] * sweeps

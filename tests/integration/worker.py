@@ -1,15 +1,21 @@
-"""One process of a crowd: opens runs one after another and logs numbers as fast as the store takes them.
+"""A crowd of processes that open runs one after another and log numbers as fast as the store takes them.
 
-    python worker.py URI EXPERIMENT NAME RUNS
+    python worker.py URI EXPERIMENT WORKERS RUNS
 
-It says that it is ready and waits for a line, so that all processes of a crowd touch the store at the same moment.
+The processes are forked once what is heavy is imported, and go through a barrier, so that all of them touch the store
+for the first time, and at the same moment. Nothing of the store is open before.
 """
 
+import multiprocessing
 import sys
+from multiprocessing.synchronize import Barrier
 
-from bertlab.tracking.mlflow import Dataset, Description, Tracker
+import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # now, and not in each process
 
-STEPS, BATCH = 60, 20  # points of a run; so many are sent together
+from bertlab.tracking.description import Dataset, Description
+from bertlab.tracking.mlflow import Tracker
+
+STEPS, BATCH = 18, 6  # points of a run; so many are sent together
 METRICS = ("train/loss", "perf/tokens", "eval/mlm_loss")
 DATA = Dataset("oracle", "0123456789abcdef", "bertlab", "{}", profile="{}")  # the runs of a sweep share their data
 
@@ -24,18 +30,30 @@ def points(run: str) -> list[tuple[str, int, float]]:
     ]
 
 
-def main(uri: str, experiment: str, worker: str, runs: str) -> None:
+def work(uri: str, experiment: str, worker: int, runs: int, together: Barrier) -> None:
     """Open the runs and log the points."""
-    print("ready", flush=True)
-    sys.stdin.readline()
+    together.wait()
     tracker = Tracker(uri=uri, experiment=experiment)
-    for name in (f"{worker} {number}" for number in range(int(runs))):
-        with tracker.run(Description(name, {"worker": worker}, {"bertlab.key": name}, "seed: 0\n", DATA)) as log:
+    for name in (f"{worker} {number}" for number in range(runs)):
+        about = Description(name, {"worker": str(worker)}, {"bertlab.key": name}, "seed: 0\n", DATA)
+        with tracker.run(about) as log:
             for key, step, value in points(name):
                 log.log(step, {key: value})
                 if step % BATCH == 0:
                     log.flush()
 
 
+def main(uri: str, experiment: str, workers: int, runs: int) -> bool:
+    """Start the crowd and wait for its end; tell whether a process failed."""
+    fork = multiprocessing.get_context("fork")
+    together = fork.Barrier(workers)
+    crowd = [fork.Process(target=work, args=(uri, experiment, worker, runs, together)) for worker in range(workers)]
+    for process in crowd:
+        process.start()
+    for process in crowd:
+        process.join()
+    return any(process.exitcode for process in crowd)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from bertlab.batch import Batch, Batches, Form
+from bertlab.cache import digest
 from bertlab.compose import Parts, build_parts
 from bertlab.data.oracle import Oracle
 from bertlab.data.prepare import prepare
@@ -22,11 +23,13 @@ from bertlab.study.arms import changes, compose_arms, from_file
 from bertlab.study.catalogue import CATALOGUE, question_of, study_files
 from bertlab.study.registration import Study, is_within, place, read_study
 from bertlab.tokenizer.words import Words
+from bertlab.tracking.identity import semantic
 
 STUDIES = study_files()
 ARMS = [(study, arm) for study, path in STUDIES.items() for arm in yaml.safe_load(path.read_text())["study"]["arms"]]
 FACTS = {"inputs", "count", "head_cost", "attention_steps"}
 STEPS = 50
+TRAINED = set[str]()  # runs that have trained well: the baselines of many studies are the same one
 MATCHED = {  # an arm with the parameters of another one
     ("embeddings", "sum_matched"): "concat",
     ("embeddings_position", "sum_matched"): "concat",
@@ -85,6 +88,7 @@ def test_a_study_is_read_and_bears_the_name_of_its_file(name: str) -> None:
     assert STUDIES[name].read_text().startswith("# @package _global_\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "arm"), ARMS)
 def test_an_arm_changes_what_it_declares_and_nothing_else(name: str, arm: str) -> None:
     study, arms = read(name), composed(name)
@@ -93,9 +97,12 @@ def test_an_arm_changes_what_it_declares_and_nothing_else(name: str, arm: str) -
     assert all(is_within(key, [place(factor) for factor in study.factors]) for key in changed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "arm"), ARMS)
 def test_an_arm_trains(name: str, arm: str, stores: Mapping[str, TokenStore]) -> None:
     config = composed(name)[arm]
+    if (run := digest(semantic(config))) in TRAINED:
+        return
     parts = build_parts(config)
     store = stores[type(parts.data).__name__]
     made = batches(parts, config, store)
@@ -115,6 +122,7 @@ def test_an_arm_trains(name: str, arm: str, stores: Mapping[str, TokenStore]) ->
         optimizer.step()
         optimizer.zero_grad()
     assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
+    TRAINED.add(run)
 
 
 def test_matched_arms_have_equal_parameters_to_a_thousandth() -> None:

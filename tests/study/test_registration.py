@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from bertlab.compose import load, resolved
 from bertlab.errors import InputError
+from bertlab.explain import explain
 from bertlab.stats.claim import Expectation
 from bertlab.study.arms import Compose, changes, compose_arms, from_file, register
 from bertlab.study.outcome import MARGINS, OUTCOMES, margin_units, outcome_of
@@ -102,6 +103,7 @@ def test_what_is_missing_is_named(key: str) -> None:
     assert str(caught.value) == f"study.{key} must be given, got nothing; write it{example}"
 
 
+NAMED = "must be named in at most 64 small letters, digits and _"
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"colour": "red"}, "study.colour is not a key of a study; the keys are id, question, claim, baseline, factors, "),
     ({"outcome": "train/loss"}, "study.outcome must be a measure of the common evaluation, got train/loss; choose "),
@@ -124,7 +126,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "study.arms.heads must change only mask.rate, got model.heads=4; add its key to study.factors or leave it out",
     ),
     ({"arms": {"rate_15": []}}, "study.arms must name at least two arms, got {'rate_15': []}; write {rate_15: "),
-    ({"arms": {"15": [], "30": []}}, "study.arms must be named in small letters, digits and _, got 15; rename it"),
+    ({"arms": {"15": [], "30": []}}, f"study.arms {NAMED}, got 15; rename it"),
+    ({"arms": {"a" * 65: [], "b": []}}, f"study.arms {NAMED}, got aaaaa"),
+    ({"id": "../../elsewhere"}, f"study.id {NAMED}, got ../../elsewhere; rename it"),
+    ({"id": "/etc/motd"}, f"study.id {NAMED}, got /etc/motd; rename it"),
+    ({"id": "a\0b"}, f"study.id {NAMED}, got a"),
+    ({"id": "mask_rate\n"}, f"study.id {NAMED}, got mask_rate"),
+    ({"id": "x" * 65}, f"study.id {NAMED}, got xxxxx"),
+    ({"id": 7}, f"study.id {NAMED}, got 7; rename it"),
     (
         {"arms": {"rate_15": [], "rate_05": ["mask.rate"]}},
         "study.arms.rate_05 must hold key=value, got mask.rate; write for example mask.rate=0.3",
@@ -156,6 +165,21 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"controls": {"same": [], "harmful": ["budget.tokens=9"]}},
         "study.controls must hold same and harmful, got {'same': [], ",
     ),
+    (
+        {"controls": {"same": ["redraw=order"], "harmful": ["budget.tokens=9", "output_dir=/elsewhere"]}},
+        "study.controls.harmful must leave what all runs share alike, got output_dir=/elsewhere; drop it",
+    ),
+    (
+        {"controls": {"same": ["hydra.job_logging.handlers.x=1"], "harmful": ["budget.tokens=9"]}},
+        "hydra.job_logging.handlers.x is not for the command line; of Hydra's own keys there are ",
+    ),
+    (
+        {"arms": {"rate_15": ["mask=/tmp/evil"], "rate_05": []}, "factors": ["mask"]},
+        "mask takes the name of an option, got /tmp/evil; ",
+    ),
+    ({"baseline": ["rate_15"]}, "study.baseline must be one of rate_15, rate_05, rate_30, got ['rate_15']; choose one"),
+    ({"trend": 3}, "study.trend must hold factor and scale, got 3; write "),
+    ({"published": 3}, "study.published must list sources, got 3; write each as an entry of its own"),
     ({"trend": {"factor": "seed", "scale": "log"}}, "study.trend.factor must be one of mask.rate or below, got seed; "),
     ({"trend": {"factor": "mask.rate"}}, "study.trend must hold factor and scale, got {'factor': 'mask.rate'}; write "),
     (
@@ -186,8 +210,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 def test_what_is_said_wrongly_is_refused_in_one_line(changed: dict[str, Any], line: str) -> None:
     with pytest.raises(InputError) as caught:
         read(**changed)
-    assert str(caught.value).startswith(line)
-    assert "\n" not in str(caught.value)
+    told = explain(caught.value)
+    assert told is not None
+    assert told.startswith(line)
+    assert told.isprintable()
 
 
 def test_a_configuration_without_a_study_is_refused() -> None:

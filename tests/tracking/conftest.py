@@ -7,7 +7,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bertlab.compose import choices, load, resolved
-from bertlab.tracking.mlflow import Dataset, Description, Tracker
+from bertlab.tracking.description import Dataset, Description
+from bertlab.tracking.mlflow import Tracker
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,11 @@ from mlflow.entities import Dataset, Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.errors import InputError
-from bertlab.tracking import mlflow as room
-from bertlab.tracking.mlflow import TEXT_LIMIT, Description, RunLog, Tracker, ui_command
+from bertlab.tracking import reach as room
+from bertlab.tracking.description import TEXT_LIMIT, Description
+from bertlab.tracking.life import RunLog
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.reach import ui_command
 
 
 def break_after_a_point(log: RunLog, error: BaseException) -> None:

@@ -12,10 +12,11 @@ from bertlab.clean import clean
 from bertlab.errors import InputError
 from bertlab.ledger.cell import KILLED, RECORD, RUNNING, Cell, cell_of
 from bertlab.sync import sync
-from bertlab.tracking import mlflow as room
+from bertlab.tracking import life as room
 from bertlab.tracking.delivery import Delivery
+from bertlab.tracking.description import Description
 from bertlab.tracking.identity import code_fingerprint
-from bertlab.tracking.mlflow import Description, Tracker
+from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury, finished_runs, reused
 
 Make = Callable[..., Cell]

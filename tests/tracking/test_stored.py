@@ -9,7 +9,8 @@ from tokenizers import Tokenizer, models
 from torch import nn
 
 from bertlab.errors import InputError
-from bertlab.tracking.mlflow import Description, Tracker
+from bertlab.tracking.description import Description
+from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.stored import connect, fetch, find_run, keep
 
 

@@ -6,7 +6,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bertlab.errors import InputError
-from bertlab.tracking.mlflow import KIND, Description, Tracker
+from bertlab.tracking.description import KIND, Description
+from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.table import children, curves_frame, find_sweep, runs_frame, search
 
 

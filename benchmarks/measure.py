@@ -1,0 +1,90 @@
+"""What all benchmarks share: contestants in alternation, medians of ratios, and rows that become one table.
+
+Machines are noisy and differ: a number means something only beside another one taken in the same minutes on the same
+machine. So every contestant has its turn in every round, and what is quoted is the median over rounds of their ratio.
+"""
+
+import json
+import os
+import platform
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what was measured, against what, what came out and what was to be reached."""
+
+    what: str
+    against: str
+    measured: str
+    target: str
+    reached: bool | None  # None: there is nothing to reach
+    detail: str = ""
+
+
+def alternate(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Let every contestant run once a round, in turn first; return what each returned, round by round."""
+    found: dict[str, list[float]] = {name: [] for name in contestants}
+    order = list(contestants)
+    for number in range(rounds):
+        for name in order if number % 2 == 0 else reversed(order):
+            found[name].append(contestants[name]())
+    return found
+
+
+def ratio(over: Sequence[float], under: Sequence[float]) -> float:
+    """Return the median over rounds of over / under."""
+    return statistics.median(a / b for a, b in zip(over, under, strict=True))
+
+
+def spread(over: Sequence[float], under: Sequence[float]) -> str:
+    """Return the smallest and the largest ratio of a round, in words."""
+    ratios = [a / b for a, b in zip(over, under, strict=True)]
+    return f"{min(ratios):.2f} to {max(ratios):.2f} over {len(ratios)} rounds"
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the wall time of `work`."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def save(rows: Sequence[Row], **about: str) -> None:
+    """Print the rows, and keep them beside their command and machine for benchmarks/README.md (benchmarks/table.py)."""
+    name = Path(sys.argv[0]).stem
+    command = " ".join(["python", f"benchmarks/{name}.py", *sys.argv[1:]])
+    kept = {"command": command, "measured": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), **about}
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps({**kept, "rows": [asdict(row) for row in rows]}, indent=1)
+    (RESULTS / f"{name}.json").write_text(text + "\n")
+    for row in rows:
+        print(f"{row.what} | {row.against} | {row.measured} | {row.target} | {row.detail}")  # noqa: T201
+
+
+def machine() -> str:
+    """Return processor, cores that this process may use, memory and versions."""
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return (
+        f"{_processor()}, {cores} cores, {gib:.0f} GiB; Python {platform.python_version()}, torch {torch.__version__}"
+    )
+
+
+def _processor() -> str:
+    try:
+        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    except OSError:
+        found = None
+    return found[1] if found else platform.machine()

@@ -1,0 +1,58 @@
+"""The matrix products of a training step, recorded and played again alone: the limit that the machine sets.
+
+Enters: a model and a batch. Leaves: the shapes of all products of a forward and a backward pass, and the time that
+they take on matrices of these shapes with nothing between them. Same products, so same FLOPs: the ratio of times is the
+share of the machine's matrix rate that the step reaches.
+"""
+
+import time
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from bertlab.batch import Batch
+
+Shapes = tuple[tuple[int, ...], tuple[int, ...]]
+OPERANDS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # where the two factors start among the arguments
+
+
+class _Recording(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = Counter[Shapes]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in OPERANDS:
+            left, right = args[OPERANDS[name] : OPERANDS[name] + 2]
+            self.found[tuple(left.shape), tuple(right.shape)] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def products(model: nn.Module, batch: Batch) -> Counter[Shapes]:
+    """Return how often a training step multiplies matrices of which shapes; attention counts as plain products."""
+    with _Recording() as recording, sdpa_kernel(SDPBackend.MATH):
+        output = model(batch)
+        (output.mlm_MV.sum() + output.pair_B2.sum()).backward()
+    model.zero_grad(set_to_none=True)
+    return recording.found
+
+
+def replay(shapes: Counter[Shapes], times: int) -> float:
+    """Return the seconds of the products of one step, over `times` of them."""
+    work = [(torch.randn(left), torch.randn(right), count) for (left, right), count in shapes.items()]
+    _once(work)
+    start = time.perf_counter()
+    for _ in range(times):
+        _once(work)
+    return (time.perf_counter() - start) / times
+
+
+def _once(work: list[tuple[Tensor, Tensor, int]]) -> None:
+    for left, right, count in work:
+        for _ in range(count):
+            torch.matmul(left, right)

@@ -1,0 +1,44 @@
+"""Write benchmarks/README.md from what the benchmarks have found: python benchmarks/table.py"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+REACHED = {True: "yes", False: "**no**", None: ""}
+OPENING = """# Benchmarks
+
+Written by `python benchmarks/table.py` from `benchmarks/results`, one file a benchmark. Numbers are medians over rounds
+in which all contestants ran in alternation, so ratios hold where the machine was busy; times do so less.
+"""
+
+
+def main() -> None:
+    """Write the page."""
+    found = [json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))]
+    (HERE / "README.md").write_text("\n".join(page(found)))
+
+
+def page(found: list[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the lines of the page."""
+    yield OPENING
+    yield "| what | against | measured | to reach | reached |"
+    yield "|---|---|---|---|---|"
+    for result in found:
+        for row in result["rows"]:
+            detail = f" ({row['detail']})" if row["detail"] else ""
+            cells = (row["what"], row["against"], row["measured"] + detail, row["target"], REACHED[row["reached"]])
+            yield f"| {' | '.join(cells)} |"
+    yield "\n## Commands and machines\n"
+    for result in found:
+        yield f"- `{result['command']}`, {result['measured']}: {result['machine']}"
+        yield from (f"  {line}" for line in result.get("notes", "").splitlines())
+    figures = sorted(HERE.glob("*.png"))
+    for figure in figures:
+        yield f"\n![{figure.stem}]({figure.name})"
+    yield ""
+
+
+if __name__ == "__main__":
+    main()

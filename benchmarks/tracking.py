@@ -1,0 +1,119 @@
+"""Print what tracking costs a run: `python benchmarks/tracking.py [pairs=6] [tokens=400000] [uri=URI]`.
+
+The same nano model is trained on the generated corpus with a store and offline, in alternation and in one process; a
+pair is compared with itself. Training is timed from its first step to its last, evaluations (5 %) included, which both
+have. CPU time of the training thread is what steps cost where other programs want the cores, too; CPU time of the
+process holds the thread that talks to the store; wall time holds all, the other programs included.
+  pairs=6         of runs
+  tokens=400000   of each run; about 15 seconds on one core
+  uri=URI         an MLflow store; else a new SQLite file
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+from bertlab.arguments import parse
+from bertlab.compose import choices, load, resolved
+from bertlab.errors import InputError
+from bertlab.explain import one_line_errors
+from bertlab.job import train
+from bertlab.tracking.life import RunLog
+from bertlab.train.fit import Hardware
+
+DEFAULTS: dict[str, Any] = {"pairs": "6", "tokens": "400000", "uri": None}
+COMMON = ("data=oracle", "data.documents=4000", "model=nano", "trainer.threads=1", "trainer.progress=false")
+CLOCKS: Mapping[str, Callable[[], float]] = {
+    "CPU time of the training thread": time.thread_time,
+    "CPU time of the process": time.process_time,
+    "wall time": time.monotonic,
+}
+Times = dict[str, float]  # seconds by clock
+
+
+@dataclass
+class Timed:
+    """What one run took."""
+
+    whole: Times = field(default_factory=dict)
+    training: Times = field(default_factory=dict)
+    logging: Times = field(default_factory=dict)  # the part of training in which it hands its numbers over
+
+
+def timed(call: Callable[..., Any], into: Times) -> Callable[..., Any]:
+    """Return the call with a stopwatch, which adds to `into`."""
+
+    def watched(*given: Any, **named: Any) -> Any:
+        started = {name: clock() for name, clock in CLOCKS.items()}
+        try:
+            return call(*given, **named)
+        finally:
+            for name, clock in CLOCKS.items():
+                into[name] = into.get(name, 0.0) + clock() - started[name]
+
+    return watched
+
+
+def run_once(words: Sequence[str]) -> Timed:
+    """Train one run and time it."""
+    took, config = Timed(), load(words)
+    fit, log = timed(Hardware.fit, took.training), timed(RunLog.log, took.logging)
+    with patch.object(Hardware, "fit", fit), patch.object(RunLog, "log", log):
+        timed(train, took.whole)(resolved(config), choices(config), list(words))
+    return took
+
+
+def compare(pairs: int, tokens: int, uri: str) -> Iterator[tuple[Timed, Timed]]:
+    """Yield what each pair took: with the store, and offline; every other pair begins with the other one."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = uri or f"sqlite:///{folder}/mlflow.db"
+
+        def once(seed: int, offline: bool, tokens: int = tokens) -> Timed:
+            own = [f"seed={seed}", f"output_dir={folder}/{offline}", f"tracking.offline={str(offline).lower()}"]
+            return run_once([*COMMON, f"budget.tokens={tokens}", f"tracking.uri={store}", *own])
+
+        for offline in (False, True):
+            once(pairs, offline, tokens // 20)  # some things are slow the first time
+        for pair in range(pairs):  # a seed of its own, for what is finished is not run again
+            tracked_first = pair % 2 == 0
+            one, other = once(pair, not tracked_first), once(pair, tracked_first)
+            yield (one, other) if tracked_first else (other, one)
+
+
+def table(pairs: Sequence[tuple[Timed, Timed]]) -> Iterator[str]:
+    """Yield a markdown table: medians over pairs, and the range of the ratio."""
+    yield "| part | clock | with a store (s) | offline (s) | ratio, median | ratio, range |"
+    yield "|---|---|---:|---:|---:|---:|"
+    for part, words in {"training": "training steps", "whole": "whole run"}.items():
+        for clock in CLOCKS:
+            took = [(getattr(one, part)[clock], getattr(other, part)[clock]) for one, other in pairs]
+            ratios = [one / other for one, other in took]
+            tracked, offline = (median(column) for column in zip(*took, strict=True))
+            spread = f"{min(ratios):.3f} to {max(ratios):.3f}"
+            yield f"| {words} | {clock} | {tracked:.2f} | {offline:.2f} | {median(ratios):.4f} | {spread} |"
+    yield ""
+    training, process = list(CLOCKS)[:2]
+    beside = median(one.training[process] / one.training[training] - 1 for one, _ in pairs)
+    yield f"Other threads, the sender's among them, take {beside:.3%} of the training steps' CPU time (median)."
+    for clock in CLOCKS:
+        share = median(one.logging[clock] / one.training[clock] for one, _ in pairs)
+        yield f"Handing numbers over takes {share:.3%} of the training steps with a store ({clock}, median)."
+
+
+def main() -> None:
+    """Time and print."""
+    with one_line_errors():
+        given = parse(DEFAULTS, __doc__)
+        for name in ("pairs", "tokens"):
+            if not str(given[name]).isdecimal() or int(given[name]) < 1:
+                raise InputError(f"{name} must be a whole number above 0, got {given[name]}; try {DEFAULTS[name]}")
+        took = list(compare(int(given["pairs"]), int(given["tokens"]), given["uri"] or ""))
+        print("\n".join(table(took)))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

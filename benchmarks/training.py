@@ -1,0 +1,234 @@
+"""Training speed against transformers' Trainer: `python benchmarks/training.py [sizes=nano,tiny,mini]`.
+
+Both train the same architecture on the same sequences, with dropout .1, batches of 32 x 128 and 8,192 tokens: bertlab's
+own loop, recorder included, against BertForPreTraining with Trainer and DataCollatorForLanguageModeling. The second
+limit is the machine's: the step's matrix products alone, in float32 and at the same shapes.
+  sizes=nano,tiny,mini
+  threads=1    of torch, for all contestants
+  seconds=6    that a contestant runs in a round, roughly
+  rounds=5
+"""
+
+import os
+import statistics
+import tempfile
+import time
+from typing import Any
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # transformers' Trainer would take a GPU that is there
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import torch
+from measure import Row, alternate, ratio, save, spread
+from products import products, replay
+
+from bertlab.arguments import parse
+from bertlab.compose import load, resolved
+from bertlab.explain import one_line_errors
+from bertlab.job import Job, prepare_job
+from bertlab.model.flops import Flops, count_flops
+from bertlab.model.init import initialise
+from bertlab.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK
+from bertlab.train.module import Pretraining
+from bertlab.train.recorder import Plan, Recorder
+
+DEFAULTS = {"sizes": "nano,tiny,mini", "threads": "1", "seconds": "6", "rounds": "5"}
+SHAPE = ("tokenizer.vocab_size=8192", "batch.size=32", "batch.length=128", "model.dropout=0.1")
+PUBLISHED = ("model/position=learned",)  # the only positions that BertForPreTraining has
+WARM = 3  # steps before the clock starts
+PEER, PRODUCTS = 3.0, {"nano": 0.45, "tiny": 0.45, "mini": 0.6, "small": 0.6, "base": 0.6}  # to be reached
+
+
+def main() -> None:
+    """Measure and keep."""
+    arguments = parse(DEFAULTS, __doc__)
+    torch.set_num_threads(int(arguments["threads"]))
+    rows = []
+    for size in arguments["sizes"].split(","):
+        rows += compare(size, float(arguments["seconds"]), int(arguments["rounds"]))
+    save(rows, notes=f"{arguments['threads']} threads of torch; same dropout, batch, positions for all")
+
+
+def compare(size: str, length: float, rounds: int) -> list[Row]:
+    """Return the rows of one size."""
+    job = prepared(size)
+    ours, theirs = Ours(job), Theirs(job)
+    steps = max(round(length / statistics.median(ours.pace(5) for _ in range(2))), 2)
+    slower = max(steps // 3, 2)
+    shapes = products(ours.module.model, job.batches(0))
+    job.batches(0)
+    found = alternate(
+        {
+            "ours": lambda: ours.pace(steps),
+            "theirs": lambda: theirs.pace(slower),
+            "products": lambda: replay(shapes, max(steps // 2, 2)),
+        },
+        rounds,
+    )
+    speed = {name: job.form.tokens / statistics.median(paces) for name, paces in found.items()}
+    faster, used = ratio(found["theirs"], found["ours"]), ratio(found["products"], found["ours"])
+    parameters = sum(parameter.numel() for parameter in ours.module.model.parameters())
+    return [
+        Row(
+            f"training, {size} ({parameters:,} parameters)",
+            f"transformers, {theirs.model.num_parameters():,} parameters",
+            f"{faster:.1f}x: {speed['ours']:,.0f} against {speed['theirs']:,.0f} tokens/s",
+            f"{PEER:g}x",
+            faster >= PEER,
+            spread(found["theirs"], found["ours"]),
+        ),
+        Row(
+            f"FLOPs/s of the step, {size}",
+            "its matrix products alone, float32",
+            f"{used:.2f}",
+            f"{PRODUCTS[size]:g}",
+            used >= PRODUCTS[size],
+            spread(found["products"], found["ours"]),
+        ),
+    ]
+
+
+def prepared(size: str) -> Job:
+    """Return the job that both train."""
+    words = [f"model={size}", *SHAPE, *PUBLISHED, "data=docs", "trainer.progress=false", "tracking.offline=true"]
+    return prepare_job(resolved(load([*words, f"output_dir={tempfile.gettempdir()}"])))
+
+
+class Clock:
+    """Seconds per step, the first ones left out."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def tick(self) -> None:
+        """Note the end of a step."""
+        self.ends.append(time.perf_counter())
+
+    def pace(self) -> float:
+        """Return seconds per step and forget them."""
+        ends, self.ends = self.ends[WARM - 1 :], []
+        return (ends[-1] - ends[0]) / (len(ends) - 1)
+
+
+class Ours:
+    """bertlab's loop."""
+
+    def __init__(self, job: Job) -> None:
+        self.job, model = job, job.build_model()
+        initialise(model, job.streams)
+        parts = job.parts
+        self.module = Pretraining(model, parts.objective, parts.optimizer, parts.schedule, job.steps, job.streams)
+        self.flops = count_flops(model, job.form.length)
+
+    def pace(self, steps: int) -> float:
+        """Return the seconds of a step, points logged as often as in a run of a hundred of them."""
+        clock, total = Clock(), steps + WARM
+        every = frozenset(range(0, total + 1, max(self.job.steps // 100, 1)))
+        recorder = Ticking(clock, Plan(total, every, frozenset()), self.flops)
+        self.module.first = 0
+        self.job.parts.trainer.fit(self.module, self.job.batches, recorder)
+        return clock.pace()
+
+
+class Ticking(Recorder):
+    """A recorder that also notes when steps end."""
+
+    def __init__(self, clock: Clock, plan: Plan, flops: Flops) -> None:
+        super().__init__(plan, None, flops, lambda step, numbers: None)  # type: ignore[arg-type]
+        self._clock = clock
+
+    def on_train_batch_end(self, *args: Any) -> None:
+        """Note the end of a step."""
+        super().on_train_batch_end(*args)
+        self._clock.tick()
+
+
+class Theirs:
+    """What a user would take instead."""
+
+    def __init__(self, job: Job) -> None:
+        from transformers import (
+            BertConfig,
+            BertForPreTraining,
+            DataCollatorForLanguageModeling,
+            PreTrainedTokenizerFast,
+        )
+
+        shape = job.build_model().shape
+        self.job = job
+        self.model = BertForPreTraining(
+            BertConfig(
+                vocab_size=shape.vocab_size,
+                hidden_size=shape.width,
+                num_hidden_layers=shape.layers,
+                num_attention_heads=shape.heads,
+                intermediate_size=shape.inner,
+                max_position_embeddings=shape.length,
+                hidden_dropout_prob=shape.dropout,
+                attention_probs_dropout_prob=shape.dropout,
+            )
+        )
+        tokenizer = PreTrainedTokenizerFast(
+            tokenizer_object=job.store.tokenizer,
+            pad_token=SPECIALS[PAD],
+            unk_token=SPECIALS[UNK],
+            cls_token=SPECIALS[CLS],
+            sep_token=SPECIALS[SEP],
+            mask_token=SPECIALS[MASK],
+        )
+        self.collator = DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15)
+        self.examples = examples(job, 40)
+
+    def pace(self, steps: int) -> float:
+        """Return the seconds of a step."""
+        from transformers import Trainer, TrainerCallback, TrainingArguments
+
+        clock = Clock()
+
+        class Ticks(TrainerCallback):
+            def on_step_end(self, *_: Any, **__: Any) -> None:
+                clock.tick()
+
+        with tempfile.TemporaryDirectory() as folder:
+            settings = TrainingArguments(
+                output_dir=folder,
+                per_device_train_batch_size=self.job.form.size,
+                max_steps=steps + WARM,
+                learning_rate=1e-3,
+                logging_steps=100,
+                save_strategy="no",
+                report_to=[],
+                disable_tqdm=True,
+                use_cpu=True,
+            )
+            trainer = Trainer(
+                model=self.model,
+                args=settings,
+                data_collator=self.collator,
+                train_dataset=self.examples,
+                callbacks=[Ticks()],
+            )
+            trainer.train()
+        return clock.pace()
+
+
+def examples(job: Job, batches: int) -> Any:
+    """Return the sequences of some batches, not masked, as Trainer takes them."""
+    found = []
+    for step in range(batches):
+        batch = job.batches(step)
+        ids_BL = batch.ids_BL.clone()
+        ids_BL.view(-1)[batch.position_M] = batch.target_M
+        for ids_L, segments_L, pair in zip(
+            ids_BL.tolist(), batch.segments_BL.tolist(), batch.pair_B.tolist(), strict=True
+        ):
+            real = [int(token != PAD) for token in ids_L]
+            found.append(
+                {"input_ids": ids_L, "token_type_ids": segments_L, "attention_mask": real, "next_sentence_label": pair}
+            )
+    return found
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,64 @@
+"""Sweeps that are stopped: no worker is left behind, and whoever comes next sees the true status."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bertlab.compose import PACKAGE
+from bertlab.ledger.cell import cells_in
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.reuse import bury
+
+pytestmark = pytest.mark.integration
+
+TINY = (
+    *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35"),
+    *("evaluation.sequences=8", "trainer.progress=false"),
+)
+JOBLIB = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "seed=0,1,2")
+LONG = ("budget.tokens=14000000", "evaluation.share=0.001", "evaluation.pseudo=0")
+
+
+def until(true: Callable[[], bool], seconds: float) -> bool:
+    """Wait for something to be true, at most so long; tell whether it is."""
+    end = time.monotonic() + seconds
+    while not true() and time.monotonic() < end:
+        time.sleep(0.1)
+    return true()
+
+
+def works(pid: int) -> bool:
+    """Tell whether a process is there, and not only its exit status."""
+    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    return found.strip()[:1] not in ("", "Z")
+
+
+@pytest.mark.parametrize(("stop", "code", "parent"), [(signal.SIGTERM, 143, "KILLED"), (signal.SIGKILL, -9, "RUNNING")])
+def test_a_sweep_that_is_stopped_leaves_nobody_training(
+    tmp_path: Path, stop: signal.Signals, code: int, parent: str
+) -> None:
+    """The next command marks a sweep that was killed before it could say so itself."""
+    tracker, outputs = Tracker(uri=f"sqlite:///{tmp_path / 'mlflow.db'}", experiment="bertlab"), tmp_path / "outputs"
+    command = [sys.executable, "-m", "bertlab.run", "-m", *TINY, *LONG, *JOBLIB, f"tracking.uri={tracker.uri}"]
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as sweep:
+        started = until(lambda: len(list(outputs.glob("cells/*/metrics.jsonl"))) == 2, 120)
+        sweep.send_signal(stop)
+    workers = [cell.state()["pid"] for cell in cells_in(outputs)]
+    assert (started, sweep.returncode) == (True, code)
+    assert until(lambda: not any(map(works, workers)), 20)
+    assert [cell.state()["status"] for cell in cells_in(outputs)] == ["KILLED"] * 2, "and nobody took the third run"
+
+    def statuses() -> dict[str, str]:
+        client = tracker.connect()
+        return {run.info.run_name: run.info.status for run in client.search_runs([tracker.experiment_id(client)])}
+
+    assert statuses() == {"seed=0,1,2": parent, "seed=0": "KILLED", "seed=1": "KILLED"}
+    bury(tracker, outputs)
+    assert set(statuses().values()) == {"KILLED"}

@@ -1,0 +1,124 @@
+"""Bad days: what a machine does to a run ends in one line, leaves nothing half-written, and spares finished runs.
+
+Damaged caches, checkpoints and databases, and losses that are not finite, have their tests beside what reads them.
+"""
+
+import json
+import logging
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from bertlab.objective.joint import Joint
+from bertlab.run import main
+
+TINY = (
+    *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700"),  # 5 steps
+    *("evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false", "tracking.offline=true"),
+)
+ROOM = 1 << 16  # bytes that a file may have on a day without room: enough for points, too little for weights
+Command = Callable[..., tuple[Any, str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `python -m bertlab.run` offline in a folder of its own, in this process: (exit code, messages)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.delenv("BERTLAB_TRACEBACK", raising=False)
+
+    def run(*words: str) -> tuple[Any, str]:
+        root, terminate, code = logging.getLogger(), signal.getsignal(signal.SIGTERM), 0
+        handlers, level = list(root.handlers), root.level
+        monkeypatch.setattr(sys, "argv", ["run", *TINY, *words])
+        try:
+            main()
+        except SystemExit as exit_:
+            code = exit_.code  # type: ignore[assignment]
+        finally:
+            GlobalHydra.instance().clear()
+            signal.signal(signal.SIGTERM, terminate)
+            for handler in set(root.handlers) - set(handlers):
+                handler.close()
+            root.handlers, root.level = handlers, level
+        return code, capsys.readouterr().err
+
+    return run
+
+
+def cells() -> dict[str, Mapping[str, Any]]:
+    """Return what every cell says of itself, by the name of its folder."""
+    return {path.parent.name: json.loads(path.read_text()) for path in Path("outputs/cells").glob("*/run.json")}
+
+
+def content() -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in Path("outputs/cells").rglob("*") if path.is_file()}
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """Have the system refuse to make any file longer than `ROOM`, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@contextmanager
+def no_memory() -> Iterator[None]:
+    def hungry(*_: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory: you tried")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Joint, "__call__", hungry)
+        yield
+
+
+DAYS = {
+    no_room: "bertlab: output_dir must be a folder with room that can be written, got ",
+    no_memory: "bertlab: this needs more memory than there is ([enforce fail at alloc_cpu.cpp:127] Default",
+}
+
+
+def test_a_bad_day_is_one_line_spares_what_is_finished_and_is_made_up_for(command: Command) -> None:
+    assert command("seed=1")[0] == 0
+    finished, (name,) = content(), cells()
+    for provoke, line in DAYS.items():
+        with provoke():
+            code, err = command("seed=2")
+        last = err.splitlines()[-1]
+        assert (code, last[: len(line)]) == (2, line)
+        assert "Traceback" not in err
+        assert {state["status"] for other, state in cells().items() if other != name} == {"FAILED"}
+        assert {path: path.read_bytes() for path in finished} == finished
+        others = {path.name for path in content() if path.parts[2] != name}
+        assert "traceback.txt" in others
+        assert not [left for left in others if left.startswith(".") or left in ("record.json", "model.safetensors")]
+
+    assert command("seed=2")[0] == 0
+    assert {state["status"] for state in cells().values()} == {"FINISHED"}
+    assert {path: path.read_bytes() for path in finished} == finished
+
+
+def test_a_clock_that_goes_backwards_leaves_times_in_order(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, second = time.time_ns(), count()
+    monkeypatch.setattr(time, "time_ns", lambda: now - 1_000_000_000 * next(second))
+    monkeypatch.setattr(time, "time", lambda: now / 1e9 - next(second))
+    assert command()[0] == 0
+    ((name, state),) = cells().items()
+    points = [json.loads(line) for line in Path("outputs/cells", name, "metrics.jsonl").read_text().splitlines()]
+    assert state["status"] == "FINISHED"
+    assert state["ended"] >= state["started"]
+    assert len(points) > 1
+    assert [point["time"] for point in points] == sorted(point["time"] for point in points)
