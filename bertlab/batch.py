@@ -84,11 +84,10 @@ def assemble(tokens: Tokens, examples: Examples, rows: Ints, length: int) -> tup
     in_b_BL = (column_L > sep_B1) & (column_L < end_B1)
     source_BL = np.where(in_b_BL, b_B1 + column_L - sep_B1 - 1, a_B1 + column_L - 1)
     has_b_B1 = length_b_B1 > 0
-    ids_BL = np.full(source_BL.shape, PAD)
+    read_BL = np.asarray(tokens.ids).take(source_BL, mode="clip").astype(np.int64)  # any token where there is no text
+    ids_BL = np.where(in_a_BL | in_b_BL, read_BL, PAD)
     ids_BL[:, 0] = CLS
     ids_BL[(column_L == sep_B1) | ((column_L == end_B1) & has_b_B1)] = SEP
-    text_BL = in_a_BL | in_b_BL
-    ids_BL[text_BL] = tokens.ids[source_BL[text_BL]]
     segments_BL = (column_L > sep_B1) & (column_L <= end_B1) & has_b_B1
     return ids_BL, segments_BL.astype(np.int64)
 

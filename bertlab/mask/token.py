@@ -1,7 +1,9 @@
 """Independent tokens: each real token is predicted with the same probability (Devlin et al. 2018, sec. 3.1)."""
 
+import numpy as np
+
 from bertlab.mask.corrupt import Bools, Draw, Ints, maskable
-from bertlab.mask.rated import Rated
+from bertlab.mask.rated import NEVER, Levels, Rated
 from bertlab.tokenizer import Vocabulary
 
 
@@ -11,3 +13,7 @@ class TokenMask(Rated):
     def starts(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Bools:
         """Return that every token is a unit."""
         return maskable(ids_BL, vocabulary)
+
+    def level(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Levels:
+        """Return the level of each token (B, L), its own draw: what `Rated` makes of these units, without carrying."""
+        return np.where(maskable(ids_BL, vocabulary), draw("mask.position").random(ids_BL.shape), NEVER)
