@@ -57,8 +57,7 @@ class Docs:
 
     def key(self) -> str:
         """Hash of the harvester's and Python's version and of the name and version of every distribution."""
-        versions = [(found.name, found.version) for found in dependencies(self.root)]
-        return digest(VERSION, platform.python_version(), versions)
+        return digest(VERSION, platform.python_version(), versions(self.root))
 
     def documents(self) -> Iterator[Document]:
         """Yield the harvest; the first call makes it, in about half a minute, and keeps it in the cache."""
@@ -69,7 +68,7 @@ class Docs:
 
     def facts(self) -> dict[str, str]:
         """Name the sources and their licences."""
-        count = len(dependencies(self.root))
+        count = len(versions(self.root))
         return {
             "source": f"docstrings of Python {platform.python_version()} and of {count} distributions that {self.root}"
             " needs at run time, cleaned to English prose",
@@ -85,10 +84,13 @@ class Docs:
 
 
 @cache
+def versions(root: str) -> list[tuple[str, str]]:
+    """Return name and version of every dependency of `root`; looked up once a process, since every run asks."""
+    return [(found.name, found.version) for found in dependencies(root)]
+
+
 def dependencies(root: str) -> list[Distribution]:
     """Return the installed distributions that `root` requires, at any depth, without optional extras; sorted by name.
-
-    They are looked up once a process: every run asks.
 
     Raises InputError when `root` itself is not installed.
     """

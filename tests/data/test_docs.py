@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from bertlab.data import docs
-from bertlab.data.docs import Docs, dependencies, docstrings, library_sources
+from bertlab.data.docs import Docs, dependencies, docstrings, library_sources, versions
 from bertlab.data.docstrings import count_sentences, prose
 from bertlab.data.documents import Corpus
 from bertlab.errors import InputError
@@ -87,7 +87,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     monkeypatch.setattr(docs, "library_sources", list)
 
     def make(name: str, *requirements: str, version: str = "1.0", files: dict[str, str] | None = None) -> None:
-        dependencies.cache_clear()  # what is installed while a process runs is no use of it otherwise
+        versions.cache_clear()  # what is installed while a process runs is no use of it otherwise
         about = site / f"{name}-{version}.dist-info"
         about.mkdir()
         lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
@@ -98,7 +98,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
             (site / path).write_text(cleandoc(source))
 
     yield make
-    dependencies.cache_clear()
+    versions.cache_clear()
 
 
 def documents(root: str = "lab") -> dict[str, str]:
