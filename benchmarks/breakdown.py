@@ -27,7 +27,8 @@ from torch import nn
 from torch.autograd import DeviceType
 from torch.autograd.profiler_util import FunctionEvent
 from torch.profiler import ProfilerActivity, profile, record_function
-from training import WARM, Ours
+from training import WARM as STEPS
+from training import Ours
 
 from bertlab.arguments import parse
 from bertlab.compose import load, resolved
@@ -37,6 +38,7 @@ from bertlab.model.bert import Bert
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder
 
+WARM = STEPS["cpu"]
 DEFAULTS = {"model": "nano", "steps": "200", "profiled": "20", "out": str(Path(__file__).with_name("profile.png"))}
 FORWARD, BACKWARD, ELSE = "forward", "backward", "not in the model"
 RANGE = "part: "  # how the profiler's ranges are told from its operations

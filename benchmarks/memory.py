@@ -1,0 +1,105 @@
+"""Memory: `python benchmarks/memory.py [tokens=300000]`. Linux: it reads /proc/self/statm.
+
+The peak of a whole process that trains a nano run, tracked in SQLite, its token arrays in the cache; and what opening
+token arrays adds to a process, which has them mapped: nothing when they are opened, and pages of the file, which the
+system shares among processes and may drop, when they are read.
+  tokens=300000   of the run
+  mib=256         of each of two token stores
+"""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from measure import Row, save
+from startup import MIB, RUN, ended
+
+from bertlab.arguments import parse
+from bertlab.data.store import read_store
+from bertlab.errors import InputError
+from bertlab.explain import one_line_errors
+
+DEFAULTS = {"tokens": "300000", "mib": "256"}
+PEAK, GROWTH = 1200.0, 0.05  # MB (10^6 bytes) and share of the stores, to be reached
+STATM = Path("/proc/self/statm")
+
+
+def main() -> None:
+    """Measure and keep."""
+    arguments = parse(DEFAULTS, __doc__)
+    if not STATM.exists():
+        raise InputError(f"this benchmark must find {STATM}, got {sys.platform}; run it on Linux")
+    with tempfile.TemporaryDirectory() as folder:
+        save([*opened(Path(folder), int(arguments["mib"])), trained(folder, int(arguments["tokens"]))])
+
+
+def trained(folder: str, tokens: int) -> Row:
+    """Measure the peak of a run."""
+    own = (f"budget.tokens={tokens}", f"tracking.uri=sqlite:///{folder}/mlflow.db", f"output_dir={folder}/outputs")
+    end = ended((*RUN, "model=nano", "data=docs", "trainer.progress=false", *own), folder)
+    assert end.code == 0
+    peak = end.peak * MIB / 1e6
+    bare = ended(("-c", "import torch, pytorch_lightning, mlflow"), folder).peak * MIB / 1e6
+    return Row(
+        f"resident memory of a nano run of {tokens:,} tokens, at most",
+        "",
+        f"{peak:,.0f} MB",
+        f"{PEAK:,.0f} MB",
+        peak <= PEAK,
+        f"{bare:,.0f} MB of them after import torch, pytorch_lightning, mlflow",
+    )
+
+
+def opened(folder: Path, mib: int) -> list[Row]:
+    """Measure what two token stores add to this process, opened and then read from end to end."""
+    for name in ("one", "other"):
+        write_store(folder / name, mib)
+    before = resident()
+    stores = [read_store(folder / name) for name in ("one", "other")]
+    after = resident()
+    read = sum(int(store.splits["train"].ids.max()) for store in stores)
+    assert read > 0
+    at_last = resident()
+    size = 2 * mib
+    own = {"opened": sum(after) - sum(before), "read from end to end, apart from shared pages": at_last[0] - before[0]}
+    return [
+        Row(
+            f"two token stores of {mib} MiB, {name}",
+            f"their size, {size} MiB",
+            f"{grown:.1f} MiB",
+            f"at most {GROWTH:.0%}",
+            grown <= GROWTH * size,
+            f"{at_last[1] - before[1]:.0f} MiB of shared pages" if "read" in name else "",
+        )
+        for name, grown in own.items()
+    ]
+
+
+def write_store(folder: Path, mib: int) -> None:
+    """Write a store of one long split."""
+    folder.mkdir()
+    tokens = mib * MIB // 2
+    block = np.random.default_rng(0).integers(5, 8192, MIB).astype("<u2")
+    with (folder / "train.ids").open("wb") as file:
+        for _ in range(tokens // MIB):
+            block.tofile(file)
+    np.array([0, tokens], "<i8").tofile(folder / "train.sentences")
+    np.array([0, 1], "<i8").tofile(folder / "train.documents")
+    np.zeros(8192, "<i8").tofile(folder / "counts")
+    about = {"dtype": "<u2", "splits": ["train"], "facts": {}, "fingerprint": folder.name}
+    (folder / "store.json").write_text(json.dumps(about))
+
+
+def resident() -> tuple[float, float]:
+    """Return the resident memory of this process: its own, and pages of files; MiB."""
+    _, whole, shared, *_ = map(int, STATM.read_text().split())
+    page = os.sysconf("SC_PAGE_SIZE") / MIB
+    return (whole - shared) * page, shared * page
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()

@@ -1,0 +1,182 @@
+"""What a sweep costs beyond its training: `python benchmarks/sweep.py [tokens=600000]`.
+
+Eight nano runs, tracked in SQLite: the wall time of the whole command, from the start of Python to its last line,
+against the sum of the runs' own training times. Then the same sweep with two workers of the joblib launcher, one thread
+each. The share of evaluation is measured in runs of the default budget as well, for a curve has few points in a short
+run and the measures of its end weigh more. Fixed costs weigh more in a short sweep, too: tokens=2300000 is the default
+budget of a run.
+  tokens=600000   of each run
+  runs=8          of the sweep
+  workers=2       of the joblib launcher
+  default=3       runs of the default budget, in which evaluation is timed; 0 for none
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+from measure import Row, save, seconds
+
+from bertlab.arguments import parse
+from bertlab.explain import one_line_errors
+
+DEFAULTS = {"tokens": "600000", "runs": "8", "workers": "2", "default": "3"}
+OVERHEAD, EVALUATION, FASTER = 0.08, 0.05, 1.8  # to be reached
+NANO = ("model=nano", "data=docs", "trainer.progress=false")
+TIMINGS = "evaluation.json"
+ENTRY = "import sys; sys.path.append(sys.argv.pop(1)); from sweep import entry; entry(sys.argv.pop(1))"
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A sweep that has run; times in seconds."""
+
+    whole: float
+    training: Sequence[float]  # of each run
+    evaluation: float  # of all runs; 0 where workers made them
+    running: float  # from the first run's start to the last one's end
+
+
+def main() -> None:
+    """Measure and keep."""
+    given = {name: int(value) for name, value in parse(DEFAULTS, __doc__).items()}
+    words = (f"seed=range({given['runs']})", f"budget.tokens={given['tokens']}")
+    workers = ("hydra/launcher=joblib", f"hydra.launcher.n_jobs={given['workers']}")
+    alone, beside = sweep(words), sweep((*words, *workers))
+    what = f"a sweep of {given['runs']} nano runs of {given['tokens']:,} tokens"
+    rows = [*overhead(alone, what), speedup(alone, beside, what, given["workers"])]
+    rows += [evaluation(given["default"])] if given["default"] else []
+    save(rows, notes="1 thread of torch; corpus and token arrays in the cache")
+
+
+def sweep(words: Sequence[str]) -> Swept:
+    """Run a sweep in a folder of its own and read from its store what it took."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", ENTRY, str(Path(__file__).parent), f"{folder}/{TIMINGS}", "-m", *NANO, *words]
+        store = f"sqlite:///{folder}/mlflow.db"
+        command += [f"tracking.uri={store}", f"output_dir={folder}/outputs"]
+        took = seconds(lambda: subprocess.run(command, check=True, capture_output=True, cwd=folder))
+        runs = runs_of(store)
+        evaluated = json.loads((Path(folder) / TIMINGS).read_text())
+    running = max(run.info.end_time for run in runs) - min(run.info.start_time for run in runs)
+    return Swept(took, [run.data.metrics["perf/seconds"] for run in runs], evaluated, running / 1000)
+
+
+def runs_of(store: str) -> list[Any]:
+    """Return the runs of a store."""
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(store)
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_runs(experiments, "tags.`bertlab.kind` = 'run'"))
+
+
+def entry(timings: str) -> None:
+    """Be `python -m bertlab.run`, and leave the seconds that evaluation took in a file."""
+    from bertlab.run import main as run
+
+    with timed_evaluation() as took:
+        try:
+            run()
+        finally:
+            Path(timings).write_text(json.dumps(sum(took)))
+
+
+@contextmanager
+def timed_evaluation() -> Iterator[list[float]]:
+    """Time every evaluation while the block runs; yields the list that their seconds go into."""
+    from bertlab.evaluation.score import Evaluation
+
+    took: list[float] = []
+    watched = {name: stopwatch(getattr(Evaluation, name), took) for name in ("score", "score_last")}
+    with patch.multiple(Evaluation, **watched):
+        yield took
+
+
+def stopwatch(call: Callable[..., Any], took: list[float]) -> Callable[..., Any]:
+    """Return the call with a stopwatch."""
+
+    def watched(*given: Any) -> Any:
+        start = time.perf_counter()
+        try:
+            return call(*given)
+        finally:
+            took.append(time.perf_counter() - start)
+
+    return watched
+
+
+def overhead(swept: Swept, what: str) -> Iterator[Row]:
+    """Yield what is not training, with evaluation and without."""
+    training = sum(swept.training)
+    beyond = swept.whole - training
+    parts: Mapping[str, float] = {
+        "evaluation": swept.evaluation,
+        "the rest of the runs": swept.running - training - swept.evaluation,
+        "before the first run and after the last": swept.whole - swept.running,
+    }
+    said = ", ".join(f"{name} {took:.1f} s ({took / training:.1%})" for name, took in parts.items())
+    against = f"the sum of its training times, {training:.1f} s"
+    for name, extra in {"": beyond, " and not evaluation": beyond - swept.evaluation}.items():
+        share = extra / training
+        yield Row(
+            f"{what}: all that is not training{name}",
+            against,
+            f"{share:.1%}: {extra:.1f} s",
+            f"at most {OVERHEAD:.0%}",
+            share <= OVERHEAD,
+            said if not name else "",
+        )
+
+
+def speedup(alone: Swept, beside: Swept, what: str, workers: int) -> Row:
+    """Compare workers side by side with one run after the other."""
+    faster = alone.whole / beside.whole
+    slower = median(beside.training) / median(alone.training)
+    return Row(
+        f"{what}: joblib with {workers} workers",
+        f"one after the other, {alone.whole:.1f} s",
+        f"{faster:.2f}x: {beside.whole:.1f} s",
+        f"{FASTER:g}x",
+        faster >= FASTER,
+        f"from the first run's start to the last one's end {alone.running / beside.running:.2f}x; "
+        f"training beside another run takes {slower:.2f} times as long",
+    )
+
+
+def evaluation(runs: int) -> Row:
+    """Measure evaluation's share of a run of the default budget."""
+    from bertlab.compose import choices, load, resolved
+    from bertlab.job import train
+
+    shares, points = [], 0
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(runs):
+            words = [*NANO, f"seed={seed}", f"tracking.uri=sqlite:///{folder}/mlflow.db", f"output_dir={folder}"]
+            config = load(words)
+            with timed_evaluation() as took:
+                whole = seconds(lambda: train(resolved(config), choices(config), words))  # noqa: B023
+            shares.append(sum(took) / whole)
+            points = len(took) - 1
+    return Row(
+        "evaluation in a nano run of the default budget",
+        "the whole run",
+        f"{median(shares):.1%}",
+        f"at most {EVALUATION:.0%}",
+        median(shares) <= EVALUATION,
+        f"{min(shares):.1%} to {max(shares):.1%} over {runs} runs; {points} points of a curve and the end",
+    )
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
