@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test integration check format golden lock audit clean
+.PHONY: demo test integration check format golden bench lock audit clean
 
 demo: .venv/demo.ready  ## three runs on English text, tracked and reported
 	$(BIN)/python -m bertlab.run -m mask.rate=0.1,0.15,0.3
@@ -24,6 +24,11 @@ format: .venv/dev.ready  ## put the code in order
 
 golden: .venv/dev.ready  ## write the golden losses and the golden report anew; say in the commit why they moved
 	BERTLAB_GOLDEN=1 $(BIN)/pytest tests -k golden
+
+BENCHMARKS := training data startup tracking sweep store memory growth breakdown
+bench: .venv/dev.ready  ## what everything costs, on an idle machine: most of an hour; writes benchmarks/README.md
+	for name in $(BENCHMARKS); do OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py || exit 1; done
+	$(BIN)/python benchmarks/table.py
 
 lock: .venv/dev.ready  ## resolve constraints.txt anew
 	$(BIN)/python -m pip install --quiet uv==0.13.9

@@ -206,8 +206,19 @@ def test_a_batch_that_cannot_be_made_stops_the_run_that_waits_for_it() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # its compiler uses what it deprecates
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_run_learns_the_same(fit: Fit) -> None:
-    plain, compiled = (fit("model.dropout=0", f"trainer.compile={word}") for word in ("false", "true"))
+    plain, compiled = (
+        fit("model.dropout=0", "model.layers=1", f"trainer.compile={word}") for word in ("false", "true")
+    )
     assert compiled.curve("train/loss") == pytest.approx(plain.curve("train/loss"), abs=1e-3)
     assert compiled.curve("eval/mlm_loss") == pytest.approx(plain.curve("eval/mlm_loss"), abs=1e-3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("words", [("trainer.compile=false", "trainer.precision=32-true"), ("trainer.compile=true",)])
+def test_a_run_on_a_gpu_learns_the_same(fit: Fit, words: tuple[str, ...]) -> None:
+    plain, gpu = fit("model.dropout=0"), fit("model.dropout=0", "trainer=gpu", "trainer.progress=false", *words)
+    assert gpu.curve("train/loss") == pytest.approx(plain.curve("train/loss"), abs=0.03)  # bf16 has 8 bits
+    assert gpu.curve("eval/mlm_loss") == pytest.approx(plain.curve("eval/mlm_loss"), abs=0.03)
