@@ -84,12 +84,13 @@ def plan(
     job: Overrides, factors: Sequence[str], compose: Callable[[Overrides], DictConfig], base: dict[str, Any]
 ) -> Planned:
     """Check a job and say what its run will be. Raises InputError for one that cannot run."""
-    config = resolved(compose(job))
+    composed = compose(job)
+    config = resolved(composed)
+    own = {"factors": list(factors), "baseline": alike(config, base)}
     listed = ",".join(f"'{key}'" for key in factors)
-    overrides = [*job, f"tracking.factors=[{listed}]", f"tracking.baseline={alike(config, base)}"]
-    store = check(config).store
-    composed = compose(overrides)
-    return Planned(overrides, describe(resolved(composed), choices(composed), job, store))
+    overrides = [*job, f"tracking.factors=[{listed}]", f"tracking.baseline={own['baseline']}"]
+    told = {**config, "tracking": {**config["tracking"], **own}}
+    return Planned(overrides, describe(told, choices(composed), job, check(config).store))
 
 
 def run_missing(planned: Sequence[Planned], book: Book, launcher: Launcher, crashes: Crashes) -> list[Outcome]:
