@@ -1,8 +1,9 @@
 """Reports and look-ups at the scale of large studies: `python benchmarks/store.py [report=200] [points=500]`.
 
 A real run is made, with so many points of training, and its rows in MLflow's SQLite store are copied under new ids,
-keys and seeds: parameters, tags, datasets and all its curves. Reports are whole commands in fresh processes. Finished
-runs are looked for as a study does, in a store to which a run of every key was copied.
+keys and seeds: parameters, tags, datasets and all its curves; and so are its files on disk. Reports are whole commands
+in fresh processes. Finished runs are looked for as a study does. Both are timed where the runs were made, and where
+nothing but the store is at hand.
   report=200     runs of the reported sweep
   points=500     points of training of each run; the default of a run is 100
   runs=2000      runs of the store in which finished ones are looked for
@@ -10,6 +11,8 @@ runs are looked for as a study does, in a store to which a run of every key was 
   times=3
 """
 
+import json
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import Mapping
@@ -22,8 +25,11 @@ from startup import ended
 
 from bertlab.arguments import parse
 from bertlab.compose import choices, load, resolved
+from bertlab.errors import InputError, whole_number
 from bertlab.explain import one_line_errors
-from bertlab.tracking.description import KIND
+from bertlab.ledger.cell import POINTS, RECORD, STATE, cell_of, cells_in
+from bertlab.ledger.files import write_whole
+from bertlab.tracking.description import KIND, TOKEN
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import finished_runs
 from bertlab.tracking.table import children, find_sweep
@@ -42,23 +48,30 @@ Copy = Mapping[str, str]  # the values of tags and parameters that are a copy's 
 
 def main() -> None:
     """Measure and keep."""
-    given = {name: int(value) for name, value in parse(DEFAULTS, __doc__).items()}
+    given = {name: number(name, text) for name, text in parse(DEFAULTS, __doc__).items()}
+    if given["wanted"] >= given["runs"]:
+        raise InputError(f"wanted must be less than runs={given['runs']}, got {given['wanted']}; choose a smaller one")
     with tempfile.TemporaryDirectory() as folder:
         rows = reports(Path(folder) / "report", given["report"], given["points"], given["times"])
-        rows += [look_up(Path(folder) / "found", given["runs"], given["wanted"], given["times"])]
+        rows += look_ups(Path(folder) / "found", given["runs"], given["wanted"], given["times"])
         save(rows)
+
+
+def number(name: str, text: str) -> int:
+    """Return the number that an argument spells. Raises InputError."""
+    return whole_number(name, int(text) if text.isdecimal() else text, 1)
 
 
 def reports(folder: Path, runs: int, points: int, times: int) -> list[Row]:
     """Time the report of a sweep, from its store and from the tables of an earlier report."""
     tracker = make_store(folder, points)
-    seeds = range(1, runs)
-    copy_run(folder, [{"seed": str(seed), "bertlab.key": f"{seed:016x}"} for seed in seeds])
+    copy_run(folder, runs)
     client = tracker.connect()
     values = sum(len(run.data.metrics) for run in children(client, find_sweep(client, EXPERIMENT, None)))
     command = ("-m", "bertlab.report")
     ways = {
-        "its MLflow store": (*command, f"uri={tracker.uri}", "out=first"),
+        "its MLflow store, where it ran": (*command, f"uri={tracker.uri}", "out=first"),
+        "its MLflow store alone": (*command, f"uri={tracker.uri}", "out=first", "output_dir=elsewhere"),
         "the tables of an earlier report": (*command, "from=first", "out=second"),
     }
     rows = []
@@ -80,30 +93,33 @@ def reports(folder: Path, runs: int, points: int, times: int) -> list[Row]:
     return rows
 
 
-def look_up(folder: Path, runs: int, wanted: int, times: int) -> Row:
+def look_ups(folder: Path, runs: int, wanted: int, times: int) -> list[Row]:
     """Time the look for finished runs among many."""
-    took = found_in(folder, runs, wanted, times)
-    return Row(
-        f"{wanted} finished runs found in a store of {runs:,}",
-        "",
-        f"{median(took):.2f} s",
-        f"{FOUND:g} s",
-        median(took) <= FOUND,
-        f"{min(took):.2f} to {max(took):.2f} s, {times} times",
-    )
-
-
-def found_in(folder: Path, runs: int, wanted: int, times: int) -> list[float]:
-    """Return the seconds of each look for finished runs in a store of so many."""
     tracker = make_store(folder, points=20)
-    keys = [f"{seed:016x}" for seed in range(1, runs)]
-    copy_run(folder, [{"seed": str(seed), "bertlab.key": key} for seed, key in enumerate(keys, 1)])
-    asked = keys[:: max(len(keys) // wanted, 1)][:wanted]
-    took = []
-    for _ in range(times):
-        found: list[int] = []
-        took.append(seconds(lambda: found.append(len(finished_runs(tracker, folder / "outputs", asked)))))  # noqa: B023
-        assert found == [len(asked)]
+    keys = copy_run(folder, runs)
+    asked = keys[:: len(keys) // wanted][:wanted]
+    places = {"where they ran": folder / "outputs", "elsewhere": folder / "elsewhere"}
+    rows = []
+    for name, place in places.items():
+        took = found_in(tracker, place, asked, times)
+        rows.append(
+            Row(
+                f"{wanted} finished runs found in a store of {runs:,}, {name}",
+                "",
+                f"{median(took):.2f} s",
+                f"{FOUND:g} s",
+                median(took) <= FOUND,
+                f"{min(took):.2f} to {max(took):.2f} s, {times} times",
+            )
+        )
+    return rows
+
+
+def found_in(tracker: Tracker, output_dir: Path, asked: list[str], times: int) -> list[float]:
+    """Return the seconds of each look for finished runs."""
+    found: list[int] = []
+    took = [seconds(lambda: found.append(len(finished_runs(tracker, output_dir, asked)))) for _ in range(times)]
+    assert found == [len(asked)] * times
     return took
 
 
@@ -125,7 +141,21 @@ def make_store(folder: Path, points: int) -> Tracker:
     return tracker
 
 
-def copy_run(folder: Path, copies: list[Copy]) -> None:
+def copy_run(folder: Path, runs: int) -> list[str]:
+    """Copy the run of a store and its cell until there are so many, and return the keys of the copies."""
+    keys = [f"{seed:016x}" for seed in range(1, runs)]
+    (cell,) = cells_in(folder / "outputs")
+    for number, key in enumerate(keys):
+        copy = cell_of(folder / "outputs", key, cell.code)
+        copy.folder.mkdir()
+        shutil.copyfile(cell.folder / POINTS, copy.folder / POINTS)
+        write_whole(copy.folder / STATE, json.dumps({**cell.state(), "token": key, "run_id": f"{number:032x}"}))
+        write_whole(copy.folder / RECORD, json.dumps({**(cell.record() or {}), "key": key}))
+    copy_rows(folder, [{"seed": str(seed), "bertlab.key": key, TOKEN: key} for seed, key in enumerate(keys, 1)])
+    return keys
+
+
+def copy_rows(folder: Path, copies: list[Copy]) -> None:
     """Copy the run of a store, once for each of `copies`, which holds the tags and parameters of its own."""
     with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
         ((run_id,),) = database.execute("SELECT run_uuid FROM tags WHERE key = ? AND value = 'run'", (KIND,))

@@ -105,6 +105,6 @@ def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str
         about["diverged"] = own.get("tags.bertlab.diverged", "false")
         metrics = {name.removeprefix("metrics."): own[name] for name in own.index if name.startswith(KEPT)}
         rows.append({**about, **metrics})
-    curves = curves_frame(bench.client, unique)
+    curves = curves_frame(bench.client, unique, bench.output_dir)
     curves = curves[curves["metric"].isin(list(wanted))]
     return canonical(Record(bench.registration.node, dict(facts), pd.DataFrame(rows), curves))

@@ -97,7 +97,7 @@ class StoreBook:
         from bertlab.report.gather import report_sweep
 
         def attempt() -> Path:
-            return report_sweep(self.client, self.client.get_run(self.parent), self.folder / "report")
+            return report_sweep(self.client, self.client.get_run(self.parent), self.folder / "report", self.output_dir)
 
         if made := self._telling(attempt):
             return made

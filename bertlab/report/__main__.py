@@ -10,6 +10,7 @@ Without arguments: the latest sweep of the store in the working directory (`mlfl
   out=FOLDER      where to write; outputs/report by default, for a study where it was read
   uri=URI         another MLflow store
   experiment=NAME another experiment than bertlab
+  output_dir=DIR  where the runs left their files, outputs by default: what lies there is not asked of the store
 """
 
 from pathlib import Path
@@ -27,6 +28,7 @@ DEFAULTS = {
     "out": None,
     "uri": None,
     "experiment": "bertlab",
+    "output_dir": "outputs",
 }
 
 
@@ -44,21 +46,29 @@ def write(arguments: dict[str, Any]) -> Path:
         return write_book(Path(arguments["book"]))
     if arguments["study"]:
         return rebuild_study(arguments["study"], Path(arguments["from"] or "reports"), arguments["out"])
+    out = Path(arguments["out"] or "outputs/report")
+    if arguments["from"]:
+        from bertlab.report.table import read_table
+        from bertlab.report.write import write_report
+
+        return write_report(read_table(Path(arguments["from"])), out)
+    return report_store(arguments, out)
+
+
+def report_store(arguments: dict[str, Any], out: Path) -> Path:
+    """Write the report of what the arguments choose in a store."""
     from bertlab.report.gather import gather, report_sweep
-    from bertlab.report.table import read_table
     from bertlab.report.write import write_report
     from bertlab.tracking.mlflow import Tracker
     from bertlab.tracking.table import find_sweep, search
 
-    out = Path(arguments["out"] or "outputs/report")
-    if arguments["from"]:
-        return write_report(read_table(Path(arguments["from"])), out)
+    output_dir = Path(arguments["output_dir"])
     tracker = Tracker(uri=arguments["uri"], experiment=arguments["experiment"])
     client = tracker.connect()
     if wanted := arguments["filter"]:
         facts = {"title": f"Runs with {wanted}", "command": f'python -m bertlab.report filter="{wanted}"'}
-        return write_report(gather(client, search(client, tracker.experiment, wanted), facts), out)
-    return report_sweep(client, find_sweep(client, tracker.experiment, arguments["sweep"]), out)
+        return write_report(gather(client, search(client, tracker.experiment, wanted), facts, output_dir), out)
+    return report_sweep(client, find_sweep(client, tracker.experiment, arguments["sweep"]), out, output_dir)
 
 
 def rebuild_study(study: str, folder: Path, out: str | None) -> Path:

@@ -7,7 +7,7 @@ Enters: a `Sweep`. Leaves: `Drawing`s: file name, alt text, caption and a functi
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from matplotlib.figure import Figure
 
@@ -42,10 +42,11 @@ class Drawing:
     draw: Callable[[], Figure]
 
 
-def drawings(sweep: Sweep) -> list[Drawing]:
+@lru_cache(maxsize=1)  # the page and the files of a report ask one after the other
+def drawings(sweep: Sweep) -> tuple[Drawing, ...]:
     """Return the figures for which the sweep has data, in reading order."""
     candidates = (convergence(sweep), gaps(sweep), final_loss(sweep), pairs(sweep), training(sweep))
-    return [drawing for drawing in candidates if drawing is not None]
+    return tuple(drawing for drawing in candidates if drawing is not None)
 
 
 def convergence(sweep: Sweep) -> Drawing | None:

@@ -15,20 +15,24 @@ if TYPE_CHECKING:
 FROM_RUNS = {"corpus": "data", "licence": "licence", "evaluation": "evaluation", "length": "length"}
 
 
-def report_sweep(client: "MlflowClient", sweep: "Run", folder: Path) -> Path:
-    """Write the report of a sweep into `folder` and attach it to the sweep's run; return the path of report.md."""
+def report_sweep(client: "MlflowClient", sweep: "Run", folder: Path, output_dir: str | Path) -> Path:
+    """Write the report of a sweep into `folder` and attach it to the sweep's run; return the path of report.md.
+
+    Curves of runs that lie in `output_dir` are read from there.
+    """
     facts = {"title": sweep.info.run_name, "command": sweep.data.tags["bertlab.command"]}
     facts["factors"] = sweep.data.tags["bertlab.factors"]
-    report = write_report(gather(client, children(client, sweep), facts), folder)
+    report = write_report(gather(client, children(client, sweep), facts, output_dir), folder)
     client.log_artifacts(sweep.info.run_id, str(folder), "report")
     return report
 
 
-def gather(client: "MlflowClient", runs: "Sequence[Run]", facts: dict[str, str]) -> RunTable:
+def gather(client: "MlflowClient", runs: "Sequence[Run]", facts: dict[str, str], output_dir: str | Path) -> RunTable:
     """Return the table of some runs; `facts` holds at least title and command, the rest comes from the runs."""
     stated = {name: _joined(runs, f"bertlab.{tag}") for name, tag in FROM_RUNS.items()}
     known = {name: text for name, text in stated.items() if text}
-    return RunTable(runs_frame(list(runs)), curves_frame(client, list(runs)), {**known, **facts})
+    curves = curves_frame(client, list(runs), output_dir)
+    return RunTable(runs_frame(list(runs)), curves, {**known, **facts})
 
 
 def _joined(runs: "Sequence[Run]", tag: str) -> str:

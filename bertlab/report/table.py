@@ -86,19 +86,23 @@ def as_number(text: str) -> float:
 
 
 def read_table(folder: Path) -> RunTable:
-    """Read the CSV twins and facts that a report left in `folder`; `write_report` of it gives the same bytes."""
+    """Read the CSV twins and facts that a report left in `folder`; `write_report` of it gives the same bytes.
+
+    Everything is text still: `canonical` makes numbers of it. Raises InputError for a file that is missing.
+    """
     for name in FILES:
         if not (folder / name).is_file():
             raise InputError(f"a report folder must hold {', '.join(FILES)}; {folder} has no {name}")
-    runs, curves = (pd.read_csv(folder / name, dtype=str, keep_default_na=False) for name in FILES[:2])
+    # plain objects: one by one, pandas' own texts are slow to get at
+    runs, curves = (pd.read_csv(folder / name, dtype=object, keep_default_na=False) for name in FILES[:2])
     facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
-    return canonical(RunTable(runs, curves, facts))
+    return RunTable(runs, curves, facts)
 
 
 def table_files(table: RunTable) -> dict[str, bytes]:
     """Return the twins of a canonical table: file name -> bytes. Floats are written so that they read back exactly."""
     facts = json.dumps(table.facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    texts = [table.runs.to_csv(index=False, lineterminator="\n"), table.curves.to_csv(index=False, lineterminator="\n")]
+    texts = [frame.to_csv(index=False, lineterminator="\n") for frame in (table.runs, table.curves)]
     return {name: text.encode() for name, text in zip(FILES, [*texts, facts], strict=True)}
 
 
@@ -123,16 +127,18 @@ def _runs(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _curves(curves: pd.DataFrame, known: set[str]) -> pd.DataFrame:
     _require(curves, CURVE_COLUMNS, "curves")
-    frame = pd.DataFrame({name: _texts(curves, name) for name in ("run_id", "metric")})
-    if strangers := sorted(set(frame["run_id"]) - known):
+    texts = {name: pd.Categorical(_texts(curves, name)) for name in CURVE_COLUMNS[:2]}
+    if strangers := sorted(set(texts["run_id"].categories) - known):
         raise InputError(f"curves must belong to the runs, got run_id {strangers[0]}; add that run or drop its curves")
+    numbers = {name: _numbers(curves, name).to_numpy() for name in CURVE_COLUMNS[2:]}
     for name in ("step", "tokens"):
-        values = _numbers(curves, name)
-        if not np.isfinite(values).all():
+        if not np.isfinite(numbers[name]).all():
             raise InputError(f"curves.{name} must be a whole number in every row, got an empty one; log it every point")
-        frame[name] = values.astype("int64")
-    frame["value"] = _numbers(curves, "value")
-    return frame.sort_values(list(CURVE_COLUMNS), kind="stable", ignore_index=True)
+        numbers[name] = numbers[name].astype("int64")
+    codes = {name: text.codes for name, text in texts.items()}  # their order is that of the texts
+    order = np.lexsort([*reversed((codes | numbers).values())])
+    sorted_texts = {name: np.asarray(text.categories, dtype=object)[text.codes[order]] for name, text in texts.items()}
+    return pd.DataFrame(sorted_texts | {name: values[order] for name, values in numbers.items()})
 
 
 def _require(frame: pd.DataFrame, columns: tuple[str, ...], what: str) -> None:
@@ -147,12 +153,15 @@ def _is_metric(name: str) -> bool:
 
 
 def _texts(frame: pd.DataFrame, name: str) -> "pd.Series[str]":
-    texts = ["" if value is None or value != value else str(value) for value in frame[name]]
+    texts = ["" if value is None or value != value else str(value) for value in frame[name].tolist()]
     return pd.Series(texts, index=range(len(frame)), dtype=object)
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> "pd.Series[float]":
-    # float() reads back exactly what was written; pandas' own parsers may miss the last bit
-    numbers = np.array([math.nan if value is None or value == "" else float(value) for value in frame[name]])
+    values = frame[name]
+    if values.dtype.kind not in "fiu":
+        # float() reads back exactly what was written; pandas' own parsers may miss the last bit
+        values = pd.Series([math.nan if value is None or value == "" else float(value) for value in values.tolist()])
+    numbers = values.to_numpy(dtype="float64", copy=True)
     numbers[np.abs(numbers) > TRACKER_INFINITY] *= math.inf
     return pd.Series(numbers, index=range(len(frame)), dtype="float64")

@@ -37,11 +37,10 @@ def register_run(tracker: Tracker, client: MlflowClient, study: str, name: str, 
     return Registered(client.get_run(run_id), others, is_new=True)
 
 
-def finished(client: MlflowClient, experiment: str, code: str | None, key: str | None = None) -> dict[str, Run]:
+def finished(client: MlflowClient, experiment: str, code: str | None) -> dict[str, Run]:
     """Return the finished runs that this code made (None: any), by key; of several with one key, the first."""
     wanted = f"tags.`{KIND}` = 'run' and attributes.status = 'FINISHED'"
     wanted += f" and tags.`bertlab.code` = '{code}'" if code else ""
-    wanted += f" and tags.`bertlab.key` = '{key}'" if key else ""
     return {run.data.tags["bertlab.key"]: run for run in search(client, experiment, wanted)}
 
 

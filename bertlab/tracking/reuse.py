@@ -5,21 +5,26 @@ process is gone is marked as killed.
 """
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertlab.ledger.cell import CELLS, FINISHED, KILLED, Cell, cell_of, cells_in
+from bertlab.tracking.description import KIND, TOKEN
 from bertlab.tracking.identity import code_fingerprint
 from bertlab.tracking.leading import bury_sweeps
 from bertlab.tracking.mlflow import Tracker, patiently
+from bertlab.tracking.table import CODE, KEY, search
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
 log = logging.getLogger(__name__)
+
+AT_ONCE = 500  # ids in one question
+FEW = 200  # keys; a question costs a store about as much as five runs that it reads
 
 
 def finished_cell(output_dir: str | Path, key: str, reuse: str) -> Cell | None:
@@ -35,24 +40,44 @@ def finished_runs(tracker: Tracker, output_dir: str | Path, keys: Collection[str
 
     client = tracker.connect()
     experiment = patiently(lambda: tracker.experiment_id(client))
-    done = _in_store(tracker, client, keys)
-    for key in keys:
-        cell = None if key in done else finished_cell(output_dir, key, tracker.reuse)
-        if cell:
-            with cell.held():
-                run_id = patiently(partial(deliver, client, experiment, cell, tracker.parent))
-            done[key] = client.get_run(run_id)
+    cells = {key: cell for key in keys if (cell := finished_cell(output_dir, key, tracker.reuse))}
+    done = _delivered(tracker, client, cells.values())
+    done |= _in_store(tracker, client, set(keys) - done.keys())
+    for key in (key for key in cells if key not in done):
+        with cells[key].held():
+            run_id = patiently(partial(deliver, client, experiment, cells[key], tracker.parent))
+        done[key] = client.get_run(run_id)
     return done
 
 
-def _in_store(tracker: Tracker, client: "MlflowClient", keys: Collection[str]) -> "dict[str, Run]":
-    from bertlab.tracking.registry import finished
+def _delivered(tracker: Tracker, client: "MlflowClient", cells: Iterable[Cell]) -> "dict[str, Run]":
+    """Return the finished runs of this store that cells of this code say were made from them, by key."""
+    states = {cell.key: cell.state() for cell in cells if cell.code == code_fingerprint()}
+    ids = [state["run_id"] for state in states.values() if state.get("place") == tracker.place and "run_id" in state]
+    runs: list[Run] = []
+    for start in range(0, len(ids), AT_ONCE):
+        wanted = ", ".join(f"'{run_id}'" for run_id in ids[start : start + AT_ONCE])
+        runs += search(
+            client, tracker.experiment, f"attributes.status = 'FINISHED' and attributes.run_id IN ({wanted})"
+        )
+    own = {state.get("token"): key for key, state in states.items()}
+    return {own[token]: run for run in runs if (token := run.data.tags.get(TOKEN)) in own}
 
-    key = next(iter(keys)) if len(keys) == 1 else None  # one is asked for by name
-    done = finished(client, tracker.experiment, code_fingerprint(), key)
-    if tracker.reuse == "any":
-        done = {**finished(client, tracker.experiment, None, key), **done}
-    return {key: run for key, run in done.items() if key in keys}
+
+def _in_store(tracker: Tracker, client: "MlflowClient", keys: Collection[str]) -> "dict[str, Run]":
+    """Return the finished runs of some keys: few are asked for one by one, for many all runs are read.
+
+    Of several runs of a key, those of this code come first, and of these the oldest.
+    """
+    finished, own = "attributes.status = 'FINISHED' and", code_fingerprint()
+    questions = [f"{finished} tags.`{KEY}` = '{key}'" for key in keys]
+    if len(keys) > FEW:
+        made = "" if tracker.reuse == "any" else f" and tags.`{CODE}` = '{own}'"
+        questions = [f"{finished} tags.`{KIND}` = 'run'{made}"]
+    runs = [run for question in questions for run in search(client, tracker.experiment, question)]  # newest first
+    runs = [run for run in runs if tracker.reuse == "any" or run.data.tags.get(CODE) == own]
+    runs.sort(key=lambda run: run.data.tags.get(CODE) == own)  # the last one of a key counts
+    return {key: run for run in runs if (key := run.data.tags.get(KEY, "")) in keys}
 
 
 def reused(tracker: Tracker, output_dir: str | Path, key: str) -> str | None:

@@ -46,7 +46,7 @@ def test_twins_read_back_exactly(make_table: Callable[..., RunTable], tmp_path: 
     runs["metrics.eval/mlm_loss"] = [0.1 + 0.2, math.inf]
     runs["metrics.eval/captured"] = [math.nan, 1e-17]
     save(dataclasses.replace(table, runs=runs), tmp_path)
-    read = read_table(tmp_path)
+    read = canonical(read_table(tmp_path))
     assert read.runs["params.note"].tolist() == ['a, "b"\nc | NA', "nan"]
     assert read.runs["params.absent"].tolist() == ["", "x"]
     assert read.runs["metrics.eval/mlm_loss"].tolist() == [0.1 + 0.2, math.inf]

@@ -13,11 +13,13 @@ from bertlab.errors import InputError
 from bertlab.ledger.cell import KILLED, RECORD, RUNNING, Cell, cell_of
 from bertlab.sync import sync
 from bertlab.tracking import life as room
+from bertlab.tracking import reuse
 from bertlab.tracking.delivery import Delivery
 from bertlab.tracking.description import Description
 from bertlab.tracking.identity import code_fingerprint
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury, finished_runs, reused
+from bertlab.tracking.table import search
 
 Make = Callable[..., Cell]
 
@@ -76,6 +78,50 @@ def test_what_only_the_ledger_has_is_brought_to_the_store(tracker: Tracker, clie
     assert {key: run.info.run_id for key, run in found.items()} == {"abc": run.info.run_id}
     assert (run.info.status, losses(client, run)) == ("FINISHED", [(1, 1.0), (2, 0.5)])
     assert run.data.tags["bertlab.note"] == "seen"
+
+
+@pytest.mark.parametrize("few", [0, 200])
+def test_many_runs_are_found_as_few_are(
+    tracker: Tracker, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(reuse, "FEW", few)
+    keys = ("abc", "abd", "abe")
+    made = {key: make(tracker, key).state()["run_id"] for key in keys}
+    make(tracker, "other")
+    make(tracker, "older", code="older")
+    for place in (tmp_path / "outputs", tmp_path / "another disk"):
+        found = finished_runs(tracker, place, [*keys, "older", "nowhere"])
+        assert {key: run.info.run_id for key, run in found.items()} == made
+
+
+def test_what_the_ledger_knows_to_be_in_this_store_is_one_question(
+    tracker: Tracker, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = ("abc", "abd", "abe")
+    made = {key: make(tracker, key).state()["run_id"] for key in keys}
+    asked: list[str] = []
+
+    def noted(client: MlflowClient, experiment: str, wanted: str) -> list[Run]:
+        asked.append(wanted)
+        return search(client, experiment, wanted)
+
+    monkeypatch.setattr(reuse, "search", noted)
+    found = finished_runs(tracker, tmp_path / "outputs", keys)
+    assert {key: run.info.run_id for key, run in found.items()} == made
+    assert len(asked) == 1
+
+
+def test_of_several_runs_of_a_key_this_code_comes_first_and_then_the_oldest(
+    tracker: Tracker, make: Make, tmp_path: Path
+) -> None:
+    wide = Tracker(uri=tracker.uri, experiment=tracker.experiment, reuse="any")
+    make(tracker, code="older")
+    oldest = make(tracker).state()["run_id"]
+    (tmp_path / "outputs").rename(tmp_path / "moved")
+    make(tracker)
+    make(tracker, code="newer")
+    found = finished_runs(wide, tmp_path / "another disk", ["abc"])
+    assert found["abc"].info.run_id == oldest
 
 
 def test_a_record_that_was_tampered_with_is_not_reused(tracker: Tracker, make: Make) -> None:

@@ -1,11 +1,17 @@
 """The run table: what was recorded comes back, and what is not there is said in one line."""
 
 import math
+from dataclasses import replace
+from pathlib import Path
+from threading import Barrier
 
+import pandas as pd
 import pytest
+from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.errors import InputError
+from bertlab.ledger.cell import POINTS, RECORD, STATE, cell_of
 from bertlab.tracking.description import KIND, Description
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.table import children, curves_frame, find_sweep, runs_frame, search
@@ -120,3 +126,69 @@ def test_a_point_without_tokens_is_kept_without_them(
 def test_no_runs_make_an_empty_table(client: MlflowClient) -> None:
     assert runs_frame([]).empty
     assert list(curves_frame(client, [])) == ["run_id", "metric", "step", "tokens", "value"]
+
+
+@pytest.fixture
+def finished(tracker: Tracker, client: MlflowClient, description: Description, tmp_path: Path) -> Run:
+    """A run that finished in `tmp_path`, the folder of its cell."""
+    cell = cell_of(tmp_path, "abc", "code")
+    own = replace(description, tags={"bertlab.key": "abc", "bertlab.code": "code"})
+    with cell.held(), tracker.run(own, cell) as log:
+        for step in (10, 20):
+            log.log(step, {"perf/tokens": step * 100.0, "train/loss": 1 / step, "train/lr": math.inf})
+        log.log(20, {"eval/mlm_loss": math.nan})
+        log.log(30, {"eval/mlm_loss": 1 / 3})
+        log.finish("eval/mlm_loss 0.333", diverged=False)
+    (run,) = search(client, tracker.experiment, "")
+    return run
+
+
+def sorted_curves(client: MlflowClient, run: Run, output_dir: Path | None) -> pd.DataFrame:
+    frame = curves_frame(client, [run], output_dir).sort_values(["metric", "step"], ignore_index=True)
+    frame.loc[frame["value"] > 1e300, "value"] = math.inf  # as a store keeps it
+    return frame
+
+
+def test_a_finished_run_has_the_same_curves_on_disk_as_in_the_store(
+    client: MlflowClient, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = sorted_curves(client, finished, None)
+    assert len(stored) == 6
+
+    def never(*_: object) -> None:
+        raise AssertionError("the store was asked")
+
+    monkeypatch.setattr(client, "get_metric_history", never)
+    pd.testing.assert_frame_equal(sorted_curves(client, finished, tmp_path), stored, check_exact=True)
+    with pytest.raises(AssertionError, match="the store was asked"):
+        curves_frame(client, [finished], tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("lost", [RECORD, STATE, POINTS])
+def test_a_cell_that_is_not_whole_is_not_trusted_with_curves(
+    client: MlflowClient, finished: Run, tmp_path: Path, lost: str
+) -> None:
+    stored = sorted_curves(client, finished, None)
+    path = cell_of(tmp_path, "abc", "code").folder / lost
+    path.write_text(path.read_text().replace("0", "1"))
+    pd.testing.assert_frame_equal(sorted_curves(client, finished, tmp_path), stored, check_exact=True)
+
+
+def test_a_server_is_asked_for_several_runs_at_once_and_their_order_stays(
+    tracker: Tracker, client: MlflowClient, description: Description, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs wait for each other: asked one after the other, the first would wait in vain."""
+    recorded_sweep(tracker, client, description, "mine", 2)
+    runs = search(client, tracker.experiment, "tags.`bertlab.kind` = 'run'")
+    alone = curves_frame(client, runs)
+    meeting = Barrier(2)
+    history = client.get_metric_history
+
+    def met(run_id: str, key: str) -> list[Metric]:
+        if key == "perf/tokens":
+            meeting.wait(timeout=10)
+        return list(history(run_id, key))
+
+    monkeypatch.setattr(client, "get_metric_history", met)
+    monkeypatch.setattr(MlflowClient, "tracking_uri", "http://server")
+    pd.testing.assert_frame_equal(curves_frame(client, runs), alone)
