@@ -37,6 +37,7 @@ from bertlab.tracking.identity import code_fingerprint, yardstick
 from bertlab.tracking.leading import leading
 from bertlab.tracking.life import closing, sync_command
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.reach import needing
 from bertlab.tracking.registry import REGISTERED, describe_study, register_run, summarise_arm
 from bertlab.tracking.reuse import bury
 
@@ -77,7 +78,8 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     bury(tracker, bench.output_dir)
     again = f"{sync_command(bench.output_dir)} for its runs, and the same command again for the rest"
     led = Path(bench.output_dir) / "sweeps" / f"{study.id}-{os.getpid()}"
-    with leading(tracker, led) as tags, closing(tracker.uri, tracker.parent, again) as telling:
+    end = closing(tracker.uri, tracker.parent, again)
+    with leading(tracker, led) as tags, end as telling, needing(tracker.uri):
         for tag, value in tags.items():
             client.set_tag(tracker.parent, tag, value)
         setting = _setting(jobs[study.baseline], registration.arms[study.baseline])

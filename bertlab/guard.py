@@ -49,6 +49,8 @@ def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
         except HydraException:
             continue
         key, package, value = override.key_or_group, override.package or "", word.partition("=")[2]
+        if "oc.deprecated" in value:
+            raise InputError(f"{key} must not hold oc.deprecated, got {word}; name the other key: {key}='${{seed}}'")
         if override.is_delete() and key.rpartition(".")[2] in OWN_KEYS:
             raise InputError(f"{key} must stay, got {word}; choose another option of the group")
         if FOLDERS & {key, package}:

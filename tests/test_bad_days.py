@@ -8,18 +8,26 @@ import logging
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from mlflow.exceptions import MlflowException
 
+from bertlab import sync
+from bertlab.errors import InputError
+from bertlab.ledger.cell import MODEL
 from bertlab.objective.joint import Joint
 from bertlab.run import main
+from bertlab.tracking import life
+from bertlab.tracking.delivery import Delivery
+from bertlab.tracking.reach import needing
 
 TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700"),  # 5 steps
@@ -109,6 +117,78 @@ def test_a_bad_day_is_one_line_spares_what_is_finished_and_is_made_up_for(comman
     assert command("seed=2")[0] == 0
     assert {state["status"] for state in cells().values()} == {"FINISHED"}
     assert {path: path.read_bytes() for path in finished} == finished
+
+
+def test_a_disk_that_fills_up_while_the_store_takes_a_model_costs_no_weights(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = Delivery._upload
+
+    def cramped(self: Delivery, name: str) -> None:
+        with no_room() if name == MODEL else nullcontext():
+            upload(self, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Delivery, "_upload", cramped)
+        patch.setattr(life, "PATIENCE", dict.fromkeys(life.PATIENCE, 2.0))  # seconds: time for a second attempt
+        code, err = command("tracking.offline=false")
+        for sender in (thread for thread in threading.enumerate() if thread.name == "bertlab-sender"):
+            sender.join()
+    assert (code, [state["status"] for state in cells().values()]) == (0, ["FINISHED"])
+    assert err.splitlines()[-1].endswith("type python -m bertlab.sync from=outputs")
+    assert "Traceback" not in err
+    kept = {path.name: path.read_bytes() for path in Path("outputs/cells").glob("*/model/*")}
+    assert len(kept["model.safetensors"]) > ROOM
+
+    assert command("tracking.offline=false")[0] == 0
+    assert {path.name: path.read_bytes() for path in Path("mlartifacts").glob("*/artifacts/model/*")} == kept
+
+
+def test_a_database_that_was_cut_short_is_refused_at_once_stays_as_it_is_and_is_made_anew_from_the_runs(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("tracking.offline=false")[0] == 0
+    database, finished = Path("mlflow.db"), content()
+    whole = database.read_bytes()
+    for size in (50, len(whole) - 4096):
+        database.write_bytes(whole[:size])
+        code, err = command("tracking.offline=false", "seed=1")
+        (line,) = err.splitlines()
+        assert (code, database.read_bytes()) == (2, whole[:size])
+        assert line.startswith(f"bertlab: tracking.uri must name an MLflow store, got sqlite:///{database.resolve()}: ")
+        assert line.endswith(
+            "; move the file away, then python -m bertlab.sync makes it anew from the folder of the runs"
+        )
+    assert content() == finished
+    anew = Path("anew.db").resolve()  # and not the same: this process has the old file open
+    monkeypatch.setattr(sys, "argv", ["sync", f"uri=sqlite:///{anew}"])
+    sync.main()
+    assert capsys.readouterr().out.startswith("1 runs and 0 sweeps of outputs are in the store")
+
+
+@pytest.mark.parametrize(
+    ("uri", "remedy"), [("http://127.0.0.1:1", "start the server"), ("sqlite:////gone.db", "make it whole")]
+)
+def test_a_store_that_goes_away_while_a_study_needs_it_is_one_line(uri: str, remedy: str) -> None:
+    with pytest.raises(InputError) as caught, needing(uri):
+        raise MlflowException("no\nanswer")
+    assert str(caught.value) == (
+        f"tracking.uri must name a store that answers to the end, got {uri}, which went away: no answer; {remedy} and "
+        "type the same command again; nothing that is finished is repeated"
+    )
+
+
+@pytest.mark.parametrize("place", ["outputs", "outputs/runs", "outputs/cells"])
+def test_an_output_folder_that_cannot_be_written_is_one_line(command: Command, place: str) -> None:
+    """A file stands where a folder must be: that stops the superuser too, whom no permission does."""
+    Path(place).parent.mkdir(exist_ok=True)
+    Path(place).write_text("in the way")
+    code, err = command()
+    (line,) = err.splitlines()
+    assert (code, Path(place).read_text()) == (2, "in the way")
+    assert line.startswith("bertlab: ")
+    assert "output_dir" in line
+    assert place in line
 
 
 def test_a_clock_that_goes_backwards_leaves_times_in_order(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -255,6 +255,7 @@ WORDS = st.one_of(
 @example(words=["~pairs=-1"])
 @example(words=["model.width=${oc.env:NOPE}"])
 @example(words=["mask._partial_=true"])
+@example(words=["seed=${oc.deprecated:budget.tokens}"])
 @example(words=["data._target_=bertlab.mask.token.TokenMask"])
 @example(words=["model.sharing.parts=null"])
 @example(words=["~model.norm"])

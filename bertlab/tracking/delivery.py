@@ -45,8 +45,12 @@ class Delivery:
         )
 
     def _artifact(self, name: str) -> None:
+        """Upload what is not there whole: a disk that fills up or a server that goes away leaves a part of a file."""
         path = self.cell.folder / name
-        if path.exists() and name not in {there.path for there in self.client.list_artifacts(self.run_id)}:
+        files = [path] if path.is_file() else [*path.glob("*")]
+        sizes = {str(file.relative_to(self.cell.folder)): file.stat().st_size for file in files}
+        there = self.client.list_artifacts(self.run_id, name if path.is_dir() else None) if files else []
+        if not sizes.items() <= {found.path: found.file_size for found in there}.items():
             self._upload(name)
 
     def _upload(self, name: str) -> None:

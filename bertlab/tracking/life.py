@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bertlab.ledger.cell import FAILED, FINISHED, KILLED, MODEL, TRACEBACK, Cell, checkpoints
-from bertlab.ledger.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from bertlab.ledger.files import refusing
 from bertlab.ledger.points import Mark, Points, holds
-from bertlab.tracking.reach import away, connect, line
+from bertlab.tracking.reach import AwayError, away, connect, line
 from bertlab.tracking.sender import Sender
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # reports import this module, and torch takes seconds
     from torch import Tensor
+
+    from bertlab.ledger.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -66,12 +67,16 @@ class RunLog:
 
     def save(self, step: int, tensors: "Mapping[str, Tensor]", counters: Mapping[str, Any]) -> None:
         """Write a checkpoint, after everything that it stands on."""
+        from bertlab.ledger.checkpoint import Checkpoint, save_checkpoint
+
         about = {"key": self.cell.key, "code": self.cell.code, "run_id": self.run_id, "counters": dict(counters)}
         mark = vars(self.points.sync())
         save_checkpoint(self.cell.folder, Checkpoint(step, tensors, {**about, "points": mark}))
 
-    def saved(self) -> Checkpoint | None:
+    def saved(self) -> "Checkpoint | None":
         """Return the newest checkpoint that can be trusted, if there is one."""
+        from bertlab.ledger.checkpoint import newest_checkpoint
+
         return newest_checkpoint(self.cell.folder, self._fault)
 
     def _fault(self, about: Mapping[str, Any]) -> str | None:
@@ -126,19 +131,22 @@ def closing(uri: str, run_id: str, remedy: str) -> Iterator[Telling]:
 
     Where the store did not take all that the block or its end told it, one line says so, and the `remedy`.
     """
-    telling, status, trace = Telling(), FAILED, ""
+    telling, status, trace, is_said = Telling(), FAILED, "", False
     try:
         yield telling
         status = FINISHED
     except (KeyboardInterrupt, SystemExit):
         status = KILLED
         raise
+    except AwayError:
+        is_said = True  # by the line that the error becomes
+        raise
     except Exception:
         trace = traceback.format_exc()
         raise
     finally:
         telling(lambda: _end(uri, run_id, status, trace))
-        if telling.failure:
+        if telling.failure and not is_said:
             log.warning(
                 "the store went away, parent run %s is not complete there: %s; when it is back, type %s",
                 *(run_id, telling.failure, remedy),

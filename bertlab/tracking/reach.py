@@ -3,12 +3,14 @@
 import logging
 import os
 import shlex
+import sqlite3
 import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 REACH_SECONDS = 5.0  # a server that does not answer within this is taken to be absent
 BUSY_SECONDS = 30.0  # a store that is locked or restarting is tried again for so long at the start of a run
 SQLITE = "sqlite:///"
+DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class AwayError(InputError):
+    """The store does not answer; what is finished lies in the ledger."""
 
 
 def connect(uri: str) -> "MlflowClient":
@@ -31,6 +38,7 @@ def connect(uri: str) -> "MlflowClient":
         _reach(uri)
     elif uri.startswith(SQLITE):
         _writable(Path(uri.removeprefix(SQLITE)))
+        _whole(Path(uri.removeprefix(SQLITE)))
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the sender has a patience of its own
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a run ends with lines of its own
@@ -71,7 +79,7 @@ def patiently(attempt: Callable[[], str]) -> str:
             return attempt()
         except Exception as error:  # every back end raises its own kind
             if time.monotonic() - started > BUSY_SECONDS:
-                raise InputError(f"tracking.uri must name a store that takes runs, got: {line(error)}") from error
+                raise AwayError(f"tracking.uri must name a store that takes runs, got: {line(error)}") from error
             time.sleep(pause)
             pause = min(2 * pause, 5.0)
 
@@ -81,6 +89,22 @@ def away() -> tuple[type[Exception], ...]:
     from mlflow.exceptions import MlflowException
 
     return InputError, MlflowException, OSError
+
+
+@contextmanager
+def needing(uri: str) -> Iterator[None]:
+    """Say in one line that a store went away in the block, and what to do. Raises AwayError."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (AwayError, MlflowException) as error:
+        remedy = "make it whole" if uri.startswith(SQLITE) else "start the server"
+        raise AwayError(
+            f"tracking.uri must name a store that answers to the end, got {uri}, which went away: "
+            f"{line(error.__cause__ or error)}; {remedy} and type the same command again; nothing that is finished is "
+            "repeated"
+        ) from error
 
 
 def ui_command(uri: str) -> str:
@@ -95,7 +119,7 @@ def _reach(uri: str) -> None:
         with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=REACH_SECONDS):
             pass
     except (urllib.error.URLError, OSError, ValueError) as error:
-        raise InputError(
+        raise AwayError(
             f"tracking.uri must reach an MLflow server, got {uri}: {line(error)}; start the server or leave "
             "tracking.uri and MLFLOW_TRACKING_URI unset to use a local file"
         ) from error
@@ -118,6 +142,20 @@ def _writable(database: Path) -> None:
     place = database if database.is_file() else database.parent
     if not (database.is_file() or place.is_dir()) or not os.access(place, os.W_OK):
         raise InputError(f"tracking.uri must be a database that can be written, got {database}; choose another folder")
+
+
+def _whole(database: Path) -> None:
+    """Refuse a damaged database at once: MLflow would try again for minutes."""
+    try:
+        if database.is_file():
+            with closing(sqlite3.connect(database)) as connection:
+                connection.execute("select count(*) from sqlite_master")
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode in DAMAGED:
+            raise InputError(
+                f"tracking.uri must name an MLflow store, got {SQLITE}{database}: {line(error)}; move the file away, "
+                "then python -m bertlab.sync makes it anew from the folder of the runs"
+            ) from error
 
 
 def line(error: BaseException) -> str:

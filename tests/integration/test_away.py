@@ -1,12 +1,21 @@
-"""A server that is stopped in the middle of a run: no step waits for it, and every point arrives once."""
+"""A server that is stopped in the middle of a run or of a study: no step waits for it, and everything arrives once."""
 
 import subprocess
+import sys
 import time
+from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.core.global_hydra import GlobalHydra
 
+from bertlab import conduct, sync
+from bertlab.ledger.cell import cells_in
+from bertlab.run import main
+from bertlab.tracking import life
+from bertlab.tracking.life import RunLog
 from tests.integration.conftest import Server
 
 pytestmark = pytest.mark.integration
@@ -87,3 +96,84 @@ def test_what_a_sweep_could_not_send_at_its_end_is_brought_by_sync_twice_without
         assert status == "FINISHED"
         assert server.rows(PARENT, run=run) == [(sweep,)]
         assert len(list(server.folder.rglob(f"{sweep}/artifacts/report/report.md"))) == 1
+
+
+STUDY = (
+    *("study=padding", "data=oracle", "data.documents=80", "batch.size=3", "budget.tokens=735"),  # 7 steps
+    *("model.width=16", "model.heads=1", "model.inner=16", "trainer.points=2", "trainer.progress=false"),
+    *("evaluation.sequences=4", "evaluation.share=0.99", "evaluation.pseudo=0", "tracking.weights=false"),
+    *("~study.margin.tokens", "+study.margin.nats=0.1", "study.floor=0", "study.seeds=3", "study.looks=[3]"),
+    "study.controls.harmful=['budget.tokens=210']",
+)
+CELLS = 15  # four arms of three seeds, and three runs that explore
+STARTS = (
+    "select run_uuid, start_time from runs join experiments using (experiment_id) where experiments.name = :experiment"
+)
+
+
+def last_line(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str]:
+    """Run `python -m bertlab.run` in this process: (exit code, the last line of its messages)."""
+    code: Any = 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["run", *words])
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code
+        finally:
+            GlobalHydra.instance().clear()
+    error = capsys.readouterr().err
+    assert "Traceback" not in error
+    return code, error.splitlines()[-1]
+
+
+def test_a_study_whose_server_goes_away_at_its_end_goes_on_where_it_was(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Away before the last run's end, so that nothing can be judged, and then before the verdict is published."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setitem(life.PATIENCE, "FINISHED", 3.0)
+    words = (*STUDY, f"tracking.uri={server.uri}", "tracking.experiment=study")
+
+    def leave(when: Any, name: str, count: int = 1) -> tuple[Any, str]:
+        """Type the command while the server goes away before the `count`-th call of something."""
+        calls, work = iter(range(1, count + 1)), getattr(when, name)
+
+        def left(*given: Any, **named: Any) -> Any:
+            if next(calls, None) == count:
+                server.stop()
+            return work(*given, **named)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(when, name, left)
+            try:
+                return last_line(capsys, *words)
+            finally:
+                server.start()
+
+    def trained() -> int:
+        kinds = server.rows(RUN, experiment="study", kind="run")
+        assert {status for _, status in kinds} <= {"FINISHED", "RUNNING"}
+        return sum(status == "FINISHED" for _, status in kinds)
+
+    must = f"tracking.uri must name a store that answers to the end, got {server.uri}, which went away: "
+    again = "start the server and type the same command again; nothing that is finished is repeated"
+    code, line = leave(RunLog, "finish", CELLS)
+    assert (code, line.startswith(f"bertlab: {must}"), line.endswith(again)) == (2, True, True)
+    assert [cell.state()["status"] for cell in cells_in("outputs")] == ["FINISHED"] * CELLS
+    assert trained() == CELLS - 1
+    assert sync.sync({"from": "outputs", "uri": server.uri, "experiment": None}).startswith(f"{CELLS} runs")
+    assert trained() == CELLS
+    runs = server.rows(STARTS, experiment="study")
+
+    code, line = leave(conduct, "write_book")
+    assert (code, line.endswith("and the same command again for the rest")) == (0, True)
+    page = Path("outputs/reports/padding.md").read_bytes()
+    assert last_line(capsys, *words)[0] == 0
+    assert Path("outputs/reports/padding.md").read_bytes() == page
+    ((study, status),) = server.rows(RUN, experiment="study", kind="study")
+    assert status == "FINISHED"
+    assert [path.read_bytes() for path in server.folder.rglob(f"{study}/artifacts/report/padding.md")] == [page]
+    assert trained() == CELLS
+    assert Counter(runs) <= Counter(server.rows(STARTS, experiment="study"))

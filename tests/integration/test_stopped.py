@@ -48,7 +48,7 @@ def test_a_sweep_that_is_stopped_leaves_nobody_training(
     command = [sys.executable, "-m", "bertlab.run", "-m", *TINY, *LONG, *JOBLIB, f"tracking.uri={tracker.uri}"]
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"}
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as sweep:
-        started = until(lambda: len(list(outputs.glob("cells/*/metrics.jsonl"))) == 2, 120)
+        started = until(lambda: len(list(outputs.glob("cells/*/metrics.jsonl"))) == 2, 300)
         sweep.send_signal(stop)
     workers = [cell.state()["pid"] for cell in cells_in(outputs)]
     assert (started, sweep.returncode) == (True, code)
