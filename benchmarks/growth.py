@@ -18,7 +18,7 @@ from statistics import median
 
 import numpy as np
 from measure import Row, alternate, save, seconds
-from store import found_in
+from store import copy_run, found_in, make_store
 from training import Ours
 
 from bertlab.arguments import parse
@@ -103,8 +103,13 @@ def wide(width: int) -> tuple[str, ...]:
 
 
 def of_store(folder: Path, sizes: Sequence[int]) -> dict[int, float]:
-    """Return the seconds of a look for finished runs in stores of these sizes."""
-    return {size: median(found_in(folder / str(size), size, WANTED, LOOKS)) for size in sizes}
+    """Return the seconds of a look for finished runs in stores of these sizes, far from where the runs were made."""
+
+    def look(own: Path, size: int) -> float:
+        tracker, keys = make_store(own, points=20), copy_run(own, size)
+        return median(found_in(tracker, own / "elsewhere", keys[:: len(keys) // WANTED][:WANTED], LOOKS))
+
+    return {size: look(folder / str(size), size) for size in sizes}
 
 
 def medians(contestants: Mapping[int, Callable[[], float]], rounds: int) -> dict[int, float]:

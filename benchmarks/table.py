@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+ORDER = ("training", "data", "sweep", "tracking", "startup", "store", "memory", "growth", "breakdown")
 REACHED = {True: "yes", False: "**no**", None: ""}
 OPENING = """# Benchmarks
 
@@ -16,7 +17,8 @@ in which all contestants ran in alternation, so ratios hold where the machine wa
 
 def main() -> None:
     """Write the page."""
-    found = [json.loads(path.read_text()) for path in sorted((HERE / "results").glob("*.json"))]
+    paths = [HERE / "results" / f"{name}.json" for name in ORDER]
+    found = [json.loads(path.read_text()) for path in paths if path.exists()]
     (HERE / "README.md").write_text("\n".join(page(found)))
 
 
