@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bertlab.errors import InputError
-from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, Cell
+from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, SWEEP, Cell
 from bertlab.ledger.files import write_whole
 from bertlab.tracking.description import PARENT, TOKEN, Description
 from bertlab.tracking.life import Telling, closing, sync_command
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mlflow.entities import Run
-
-SWEEP = "sweep.json"  # what the folder of a sweep says of it, for python -m bertlab.sync
 
 
 class Book(Protocol):

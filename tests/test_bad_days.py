@@ -4,9 +4,7 @@ Damaged caches, checkpoints and databases, and losses that are not finite, have 
 """
 
 import json
-import logging
 import resource
-import signal
 import sys
 import threading
 import time
@@ -17,17 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 from mlflow.exceptions import MlflowException
 
 from bertlab import sync
 from bertlab.errors import InputError
 from bertlab.ledger.cell import MODEL
 from bertlab.objective.joint import Joint
-from bertlab.run import main
 from bertlab.tracking import life
 from bertlab.tracking.delivery import Delivery
 from bertlab.tracking.reach import needing
+from tests.command import exit_code
 
 TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700"),  # 5 steps
@@ -41,23 +38,10 @@ Command = Callable[..., tuple[Any, str]]
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run `python -m bertlab.run` offline in a folder of its own, in this process: (exit code, messages)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.delenv("BERTLAB_TRACEBACK", raising=False)
 
     def run(*words: str) -> tuple[Any, str]:
-        root, terminate, code = logging.getLogger(), signal.getsignal(signal.SIGTERM), 0
-        handlers, level = list(root.handlers), root.level
-        monkeypatch.setattr(sys, "argv", ["run", *TINY, *words])
-        try:
-            main()
-        except SystemExit as exit_:
-            code = exit_.code  # type: ignore[assignment]
-        finally:
-            GlobalHydra.instance().clear()
-            signal.signal(signal.SIGTERM, terminate)
-            for handler in set(root.handlers) - set(handlers):
-                handler.close()
-            root.handlers, root.level = handlers, level
+        code = exit_code(*TINY, *words)
         return code, capsys.readouterr().err
 
     return run

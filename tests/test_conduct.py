@@ -1,23 +1,19 @@
 """A registered study from its command line to its report: looks, reuse, failures, registrations."""
 
-import logging
-import signal
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from bertlab import job
-from bertlab.run import main
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import judge
 from bertlab.study.record import read_record
 from bertlab.tracking.description import KIND, PARENT
+from tests.command import exit_code
 
 TINY = (
     *("study=padding", "data=oracle", "data.documents=80", "batch.size=3", "budget.tokens=735"),  # 7 steps
@@ -38,23 +34,10 @@ Command = Callable[..., tuple[Any, str, str]]
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run `python -m bertlab.run` in a folder of its own, in this process: (exit code, output, messages)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
     def run(*words: str) -> tuple[Any, str, str]:
-        root, terminate, code = logging.getLogger(), signal.getsignal(signal.SIGTERM), 0
-        handlers, level = list(root.handlers), root.level
-        monkeypatch.setattr(sys, "argv", ["run", *words])
-        try:
-            main()
-        except SystemExit as exit_:
-            code = exit_.code  # type: ignore[assignment]
-        finally:
-            GlobalHydra.instance().clear()
-            signal.signal(signal.SIGTERM, terminate)
-            for handler in set(root.handlers) - set(handlers):
-                handler.close()
-            root.handlers, root.level = handlers, level
+        code = exit_code(*words)
         captured = capsys.readouterr()
         return code, captured.out, captured.err
 

@@ -1,7 +1,5 @@
 """A sweep from end to end: a tiny grid on two files of text, from a folder elsewhere, through the real command line."""
 
-import logging
-import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,6 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.utils import JobReturn, JobStatus
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
@@ -23,12 +20,12 @@ from bertlab.data.store import TokenStore
 from bertlab.errors import InputError
 from bertlab.outcome import Outcome
 from bertlab.report.__main__ import DEFAULTS, write
-from bertlab.run import main
 from bertlab.sweep import Grid, alike, run_grid
 from bertlab.tracking.identity import code_fingerprint, run_key
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reach import ui_command
 from bertlab.tracking.table import children, find_sweep
+from tests.command import exit_code
 
 TINY = (
     "data=text",
@@ -66,25 +63,10 @@ class Swept:
 
 def execute(capture: Any, folder: Path, *words: str) -> Ended:
     """Run `python -m bertlab.run` with some words in a folder, in this process; leave logging and signals alone."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    terminate = signal.getsignal(signal.SIGTERM)
-    code: Any = 0
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(sys, "argv", ["run", *words])
-        patch.setenv("HYDRA_FULL_ERROR", "1")
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        try:
-            main()
-        except SystemExit as exit_:
-            code = exit_.code
-        finally:
-            GlobalHydra.instance().clear()
-            signal.signal(signal.SIGTERM, terminate)
-            for handler in set(root.handlers) - set(handlers):
-                handler.close()
-            root.handlers, root.level = handlers, level
+        code = exit_code(*words)
     captured = capture.readouterr()
     return Ended(code, captured.out, captured.err)
 

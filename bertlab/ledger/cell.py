@@ -30,7 +30,7 @@ from bertlab.ledger.files import refusing, write_whole
 from bertlab.ledger.points import Mark, holds
 
 CELLS = "cells"
-SWEEP = "sweep.json"  # what the folder of a sweep that ran offline says of it
+SWEEP = "sweep.json"  # what the folder of a sweep says of it, for python -m bertlab.sync
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"  # as MLflow has them
 STATE, POINTS, RECORD, CONFIG, TRACEBACK, MODEL = (
     "run.json",

@@ -8,13 +8,11 @@ from typing import Any
 
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.cell import Cell
+from bertlab.ledger.cell import SWEEP, Cell
 from bertlab.tracking.delivery import find_token
 from bertlab.tracking.description import PARENT, TOKEN
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.table import adopt
-
-SWEEP = "sweep.json"
 
 
 @dataclass(frozen=True)

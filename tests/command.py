@@ -1,0 +1,31 @@
+"""The command line in this process: what a test runs instead of a new Python, which would import for seconds."""
+
+import logging
+import signal
+import sys
+from typing import Any
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+from bertlab.run import main
+
+
+def exit_code(*words: str) -> Any:
+    """Run `python -m bertlab.run` with these words; return how it exits, with signals and logging as they were."""
+    root, terminate = logging.getLogger(), signal.getsignal(signal.SIGTERM)
+    handlers, level = list(root.handlers), root.level
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["run", *words])
+        patch.setenv("HYDRA_FULL_ERROR", "1")
+        try:
+            main()
+        except SystemExit as exit_:
+            return exit_.code
+        finally:
+            GlobalHydra.instance().clear()
+            signal.signal(signal.SIGTERM, terminate)
+            for handler in set(root.handlers) - set(handlers):
+                handler.close()
+            root.handlers, root.level = handlers, level
+    return 0
