@@ -1,6 +1,6 @@
 """BERT: embedding, blocks and two heads (Devlin et al. 2018, arXiv:1810.04805), built from the parts it is given.
 
-Legend: B batch, L length, D width, H heads, V vocabulary, M predicted positions.
+Legend: B batch, L length, D width, H heads, V vocabulary, M predicted positions, N positions read.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from bertlab.model.attention import Mix, Mixer
 from bertlab.model.combination import check_layer, check_mixer, check_scoring, check_streams
 from bertlab.model.embedding import Embedding
 from bertlab.model.heads import MlmHead, PairHead
-from bertlab.model.norm import Norm
+from bertlab.model.norm import Norm, over_tokens
 from bertlab.model.pooling import Pooling
 from bertlab.model.position import Position
 from bertlab.model.scale import sqrt
@@ -69,6 +69,8 @@ class Bert(nn.Module):
         self.mlm_head = MlmHead(shape, parts["norm"])
         self.pair_head = PairHead(shape)
         self.decoder = None if shape.tie_output else nn.Embedding(shape.vocab_size, shape.width)
+        # Whether the heads read predicted positions and first tokens alone, and norms need no others.
+        self.reads_few = getattr(self.pooling, "reads_cls", False) and not over_tokens(self)
 
     def _block(self, parts: Parts, shape: Shape, *, last: bool) -> nn.Module:
         attention = parts["attention"](shape, partial(parts["score"], scale=self.scale))
@@ -86,6 +88,22 @@ class Bert(nn.Module):
 
     def encode(self, batch: Batch) -> Tensor:
         """Return the states of the last layer (B, L, D)."""
+        return self._states(batch, None)
+
+    def forward(self, batch: Batch) -> Output:
+        """Return the logits that the objectives need."""
+        if self.reads_few:
+            first_B = torch.arange(0, batch.ids_BL.numel(), batch.ids_BL.shape[1], device=batch.ids_BL.device)
+            x_ND = self._states(batch, torch.cat((batch.position_M, first_B)))
+            x_MD, pooled_BD = x_ND.tensor_split([len(batch.position_M)])
+        else:
+            x_BLD = self.encode(batch)
+            x_MD = x_BLD.flatten(0, 1).index_select(0, batch.position_M)
+            pooled_BD = self.pooling(x_BLD, self._real(batch))
+        return Output(self.mlm_head(x_MD, self.decoder_weight), self.pair_head(pooled_BD))
+
+    def _states(self, batch: Batch, read_N: Tensor | None) -> Tensor:
+        """Return the states of the last layer (B, L, D), or at the flat positions that are read (N, D)."""
         real_BL = self._real(batch)
         keys = None if real_BL is None else real_BL[:, None, None, :]
         sight = Sight(self.position, real_BL, both(keys, self.visibility.allowed(batch)), self._bias(batch))
@@ -94,17 +112,11 @@ class Bert(nn.Module):
         if asking_BL is not None:
             sight = replace(sight, source_BLD=x_BLD)
             x_BLD = self.embedding(asking_BL, batch.segments_BL, real_BL)
-        for block in self.blocks:
+        *inner, last = self.blocks
+        for block in inner:
             x_BLD = block(x_BLD, sight)
             sight = sight if self.visibility.isolated else replace(sight, source_BLD=None)
-        return x_BLD  # type: ignore[no-any-return]
-
-    def forward(self, batch: Batch) -> Output:
-        """Return the logits that the objectives need."""
-        x_BLD = self.encode(batch)
-        x_MD = x_BLD.flatten(0, 1).index_select(0, batch.position_M)
-        pooled_BD = self.pooling(x_BLD, self._real(batch))
-        return Output(self.mlm_head(x_MD, self.decoder_weight), self.pair_head(pooled_BD))
+        return last(x_BLD, replace(sight, read_N=read_N))  # type: ignore[no-any-return]
 
     def _real(self, batch: Batch) -> Tensor | None:
         return batch.real_BL if self.shape.padding_mask else None

@@ -1,6 +1,9 @@
 """Block: attention and feed-forward with skip connections; where the norm stands is the block's business.
 
-A part that is None is left out, with its norm and its skip connection.
+A part that is None is left out, with its norm and its skip connection. What follows attention looks at one token at a
+time, so it is left out where nobody reads the outcome (`Sight.read_N`).
+
+Legend: B batch, L length, D width, N tokens that are read: (B, L), or flat.
 """
 
 from torch import Tensor, nn
@@ -24,22 +27,24 @@ class Block(nn.Module):
         self.feed_forward, self.feed_forward_norm = feed_forward, norm(shape.width) if feed_forward else None
         self.dropout = Dropout(shape.dropout)
 
-    def join(self, x_BLD: Tensor, change_BLD: Tensor) -> Tensor:
+    def join(self, x_ND: Tensor, change_ND: Tensor) -> Tensor:
         """Add what a part made to what entered it, or drop what entered it where there are no skip connections."""
-        change_BLD = self.dropout(change_BLD)
-        return x_BLD + change_BLD if self.skip else change_BLD
+        change_ND = self.dropout(change_ND)
+        return x_ND + change_ND if self.skip else change_ND
 
 
 class PostNorm(Block):
     """x = norm(x + part(x)), for attention and then feed-forward (Vaswani et al. 2017; Devlin et al. 2018)."""
 
     def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
-        """Return (B, L, D)."""
+        """Return (N, D)."""
+        x_ND = sight.only_read(x_BLD)
         if self.attention and self.attention_norm:
-            x_BLD = self.attention_norm(self.join(x_BLD, self.attention(x_BLD, sight)), sight.real_BL)
+            mixed_ND = sight.only_read(self.attention(x_BLD, sight))
+            x_ND = self.attention_norm(self.join(x_ND, mixed_ND), sight.real_BL)
         if self.feed_forward and self.feed_forward_norm:
-            x_BLD = self.feed_forward_norm(self.join(x_BLD, self.feed_forward(x_BLD)), sight.real_BL)
-        return x_BLD
+            x_ND = self.feed_forward_norm(self.join(x_ND, self.feed_forward(x_ND)), sight.real_BL)
+        return x_ND
 
 
 class PreNorm(Block):
@@ -52,9 +57,11 @@ class PreNorm(Block):
         self.final_norm = norm(shape.width) if last else None
 
     def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
-        """Return (B, L, D)."""
+        """Return (N, D)."""
+        x_ND = sight.only_read(x_BLD)
         if self.attention and self.attention_norm:
-            x_BLD = self.join(x_BLD, self.attention(self.attention_norm(x_BLD, sight.real_BL), sight))
+            mixed_BLD = self.attention(self.attention_norm(x_BLD, sight.real_BL), sight)
+            x_ND = self.join(x_ND, sight.only_read(mixed_BLD))
         if self.feed_forward and self.feed_forward_norm:
-            x_BLD = self.join(x_BLD, self.feed_forward(self.feed_forward_norm(x_BLD, sight.real_BL)))
-        return self.final_norm(x_BLD, sight.real_BL) if self.final_norm else x_BLD
+            x_ND = self.join(x_ND, self.feed_forward(self.feed_forward_norm(x_ND, sight.real_BL)))
+        return self.final_norm(x_ND, sight.real_BL) if self.final_norm else x_ND

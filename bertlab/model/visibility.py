@@ -105,7 +105,10 @@ class Halves(nn.Module):
         self.left_to_right, self.right_to_left = left_to_right, right_to_left
 
     def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
-        """Return (B, L, D). Biases of even heads go left to right, so that both halves get steep and flat slopes."""
+        """Return (B, L, D), or (N, D) where few are read.
+
+        Biases of even heads go left to right, so that both halves get steep and flat slopes.
+        """
         first_BLD, second_BLD = x_BLD.chunk(2, dim=-1)
         before_LL = torch.ones(x_BLD.shape[1], x_BLD.shape[1], dtype=torch.bool, device=x_BLD.device).tril()
         bias_HLL = sight.bias_HLL
