@@ -19,6 +19,8 @@ class Document:
     id: str
     text: str
     split: str | None = None  # "train", "valid", "test", or None: bertlab holds some out by `lot`
+    source: str = ""  # where it was taken from, where that is known
+    licence: str = ""
 
 
 class Corpus(Protocol):

@@ -1,7 +1,7 @@
 """A user's own files as a corpus: text, JSON lines or Parquet, plain or compressed (.gz, .xz, .zst), read as streams.
 
 .txt      documents are separated by a blank line; a document is one paragraph, its lines are joined by spaces
-.jsonl    one object a line: `text` (paragraphs separated by a blank line), optional `split` and `id`
+.jsonl    one object a line: `text` (paragraphs separated by a blank line), optional `split`, `id`, `source`, `license`
 .parquet  the same as columns
 """
 
@@ -26,8 +26,9 @@ from bertlab.data.compressed import OPENERS, decompressed, file_errors
 from bertlab.data.documents import SPLITS, Document
 from bertlab.errors import InputError
 
-VERSION = "text-1"  # change it whenever the same files would give other documents
-FIELDS = ("text", "split", "id")
+VERSION = "text-2"  # change it whenever the same files would give other documents
+FIELDS = ("text", "split", "id", "source", "license")
+NAMED = 5  # of many files, sources or licences
 BATCH = 64  # rows of a Parquet file in memory at a time
 LONGEST = 32 << 20  # bytes of a line or a document, several of the longest books; more is text that nothing separates
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which JSON can express and UTF-8 cannot
@@ -68,14 +69,23 @@ class Text:
                 raise InputError(f"{path} must hold at least one document, got none; add text or leave the file out")
 
     def facts(self) -> dict[str, str]:
-        """Name the files, without their folders."""
+        """Name the files, without their folders, and what their documents say of where they are from."""
         names = [path.name for path in find(self.patterns)]
-        more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        documents = [(document.source, document.licence) for document in self.documents()]
+        sources, licences = (Counter(filter(None, values)) for values in zip(*documents, strict=True))
+        said = f", documents of {_counted(sources)}" if sources else ""
         return {
-            "source": f"the user's files: {', '.join(names[:5])}{more}",
-            "licence": "whatever the files' owner has set",
+            "source": f"the user's files: {', '.join(names[:NAMED])}{more}{said}",
+            "licence": _counted(licences) or "whatever the files' owner has set",
             "content": self.key(),
         }
+
+
+def _counted(named: Counter[str]) -> str:
+    """List names with the number of their documents, the most frequent first."""
+    most = [f"{name} ({count:,})" for name, count in named.most_common(NAMED)]
+    return ", ".join([*most, *([f"{len(named) - NAMED} more"] if len(named) > NAMED else [])])
 
 
 def find(patterns: Sequence[str]) -> list[Path]:
@@ -191,7 +201,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def as_document(record: Mapping[str, object], place: str, place_id: str) -> Document:
     """Check one record; `place` (for errors) says where it is, `place_id` is its id when it brings none."""
-    text, split, id_ = (record.get(field) for field in FIELDS)
+    text, split, id_, *about = (record.get(field) for field in FIELDS)
     if not isinstance(text, str):
         raise InputError(f"{place}: `text` must be a string, got {text!r}; add it or leave the record out")
     if len(text) > LONGEST:
@@ -202,7 +212,8 @@ def as_document(record: Mapping[str, object], place: str, place_id: str) -> Docu
         raise InputError(f"{place}: `split` must be {', '.join(SPLITS)} or absent, got {split!r}; rename it")
     if id_ is not None and not isinstance(id_, str | int):
         raise InputError(f"{place}: `id` must be a string or an integer, got {id_!r}; change it or leave it out")
-    return Document(place_id if id_ is None else str(id_), text.replace("\r\n", "\n"), split)
+    source, licence = (value if isinstance(value, str) else "" for value in about)
+    return Document(place_id if id_ is None else str(id_), text.replace("\r\n", "\n"), split, source, licence)
 
 
 def _too_long(what: str, remedy: str) -> InputError:

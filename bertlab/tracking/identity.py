@@ -17,6 +17,7 @@ from bertlab.data.store import TokenStore
 from bertlab.tracking.description import Dataset, Description
 
 NOT_SEMANTIC = (
+    "data.files",  # where a corpus lies; what it holds is in its fingerprint
     "output_dir",
     "report_dir",
     "study",
@@ -85,7 +86,7 @@ def describe(
     own = [key for key in said if not _is_under(key, (*NOT_SEMANTIC, "hydra")) and key != "trainer"]
     factors = config["tracking"]["factors"]
     params = {as_param(key): _value(key, config, chosen) for key in (*IDENTIFYING, *own, *factors)}
-    named = [as_param(key) for key in factors or own if key != "data.files"]
+    named = [as_param(key) for key in factors or own]
     fingerprint = store.fingerprint
     tags = {
         "bertlab.key": run_key(config, fingerprint),

@@ -123,6 +123,14 @@ def test_facts_name_the_files_without_their_folders(tmp_path: Path) -> None:
     assert str(tmp_path) not in str(facts)
 
 
+def test_facts_count_the_sources_and_licences_that_documents_name(tmp_path: Path) -> None:
+    about = [{"source": "wiki", "license": "CC BY-SA 3.0"}, {"source": "books", "license": "CC0"}, {"license": "CC0"}]
+    lines = "\n".join(json.dumps({"text": "One.", "license": 7, **one}) for one in [*about, {}])
+    facts = Text(str(write(tmp_path / "a.jsonl", lines.encode()))).facts()
+    assert facts["source"] == "the user's files: a.jsonl, documents of wiki (1), books (1)"
+    assert facts["licence"] == "CC0 (2), CC BY-SA 3.0 (1)"
+
+
 BAD_CONTENT = {
     "nothing": ("a.txt", b"", "must hold at least one document, got none"),
     "blank lines": ("a.txt", b"\n \n", "must hold at least one document, got none"),

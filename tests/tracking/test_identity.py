@@ -167,10 +167,11 @@ def test_in_a_sweep_the_factors_name_a_run_also_where_nothing_was_said(store: To
     assert description.params["budget.tokens"] == "5000"
 
 
-def test_files_are_a_parameter_but_not_a_name(store: TokenStore) -> None:
-    description = described(store, "data=text", "data.files=/some/where/corpus.txt", "seed=2")
-    assert description.name == "data=text seed=2"
-    assert description.params["data.files"] == "/some/where/corpus.txt"
+def test_the_folder_of_a_corpus_is_no_part_of_a_run(store: TokenStore) -> None:
+    here, there = (described(store, "data=text", f"data.files={path}/a.txt", "seed=2") for path in ("here", "there"))
+    assert here.name == there.name == "data=text seed=2"
+    assert here.params == there.params
+    assert here.tags["bertlab.key"] == there.tags["bertlab.key"]
 
 
 def test_tags_say_what_a_result_depends_on(store: TokenStore) -> None:
