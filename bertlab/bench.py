@@ -6,6 +6,7 @@ A finished run with the same key and code is never repeated, whichever study it 
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from hydra.plugins.launcher import Launcher
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from bertlab.ledger.archive import pack, unpack
 from bertlab.ledger.crashes import Crashes
 from bertlab.outcome import Outcome
 from bertlab.study.arms import Registration
@@ -20,7 +22,7 @@ from bertlab.study.record import EXPLORATION, Record, canonical
 from bertlab.sweep import launch
 from bertlab.tracking.identity import run_key
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import finished_runs
+from bertlab.tracking.reuse import finished_cell, finished_runs
 from bertlab.tracking.table import curves_frame, runs_frame
 
 Overrides = list[str]
@@ -48,7 +50,9 @@ class Bench:
     tracker: Tracker
     client: MlflowClient
     fingerprints: Mapping[str, str]  # arm -> fingerprint of its data
+    archive: Path  # what the study's finished runs are kept in beside its report
     outcomes: list[Outcome] = field(default_factory=list)  # of what was launched
+    wanted: set[str] = field(default_factory=set)  # keys of all cells so far
 
     @property
     def output_dir(self) -> str:
@@ -62,6 +66,7 @@ class Bench:
     def run(self, cells: Sequence[Cell]) -> list[tuple[Cell, Run]]:
         """Launch the cells that are not finished yet, and return those that are finished then."""
         wanted = {cell.key for cell in cells}
+        self.wanted |= wanted
         done = finished_runs(self.tracker, self.output_dir, wanted)
         missing = list({cell.key: cell for cell in cells if cell.key not in done}.values())
         say(f"{len(cells) - len(missing)} of {len(cells)} runs are there already")
@@ -70,7 +75,19 @@ class Bench:
             jobs = [cell.overrides for cell in missing]
             self.outcomes += launch(self.launcher, jobs, crashes, first=len(self.outcomes))
             done = finished_runs(self.tracker, self.output_dir, wanted)
+        self.keep()
         return [(cell, done[cell.key]) for cell in cells if cell.key in done]
+
+    def restore(self) -> None:
+        """Take the runs that an earlier machine kept in the archive."""
+        if self.archive.is_file() and (count := unpack(self.archive, self.output_dir)):
+            say(f"{count} runs are taken from {self.archive}")
+
+    def keep(self) -> None:
+        """Write all that is finished on this disk into the archive."""
+        found = [finished_cell(self.output_dir, key, self.tracker.reuse) for key in self.wanted]
+        if cells := [cell for cell in found if cell]:
+            pack(cells, self.archive)
 
     def _cell(self, arm: str, seed: int) -> Cell:
         study = self.registration.study

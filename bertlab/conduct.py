@@ -43,6 +43,7 @@ from bertlab.tracking.reuse import bury
 
 FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds that the margin is measured on; no confirming run uses one of them
 POINTS = 3  # evaluations that a slope needs
+ARCHIVE = "cells.tar.xz"  # of finished runs, beside the report
 NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least three evaluations stand there
 Runs = dict[tuple[str, int], tuple[Cell, Run]]  # by arm and seed
 
@@ -74,8 +75,10 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     _announce(study.id, name, parent.others if parent.is_new else None)
     fingerprints = {arm: job.store.fingerprint for arm, job in jobs.items()}
     fingerprints[EXPLORATION] = fingerprints[study.baseline]
-    bench = Bench(registration, grid.fixed, launcher, tracker, client, fingerprints)
+    archive = folder / study.id / ARCHIVE
+    bench = Bench(registration, grid.fixed, launcher, tracker, client, fingerprints, archive)
     bury(tracker, bench.output_dir)
+    bench.restore()
     again = f"{sync_command(bench.output_dir)} for its runs, and the same command again for the rest"
     led = Path(bench.output_dir) / "sweeps" / f"{study.id}-{os.getpid()}"
     end = closing(tracker.uri, tracker.parent, again)
@@ -87,6 +90,7 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
             findings = _confirm(bench, {**_facts(parent.run, name), **setting})
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
             bury(tracker, bench.output_dir)
+            bench.keep()
             raise
         report = write_study(findings, folder)
         write_book(folder)

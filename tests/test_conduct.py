@@ -1,5 +1,6 @@
 """A registered study from its command line to its report: looks, reuse, failures, registrations."""
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from bertlab import job
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import judge
 from bertlab.study.record import read_record
-from bertlab.tracking.description import KIND, PARENT
+from bertlab.tracking.description import KIND, PARENT, TOKEN
 from tests.command import exit_code
 
 TINY = (
@@ -52,7 +53,9 @@ def runs(kind: str, parent: str | None = None) -> list[Run]:
     return list(client.search_runs(ids, wanted))
 
 
-def test_a_study_runs_is_judged_reported_and_never_repeated(command: Command) -> None:
+def test_a_study_runs_is_judged_reported_and_never_repeated(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, out, err = command(*TINY, *LOOKS)
     assert code == 0, err
     assert out.startswith("The claim “Training and reading with padding in sight is materially worse”")
@@ -91,6 +94,18 @@ def test_a_study_runs_is_judged_reported_and_never_repeated(command: Command) ->
     assert "this is a new registration" in err
     assert len(runs("study")) == 2
     assert len(runs("run")) == len(children)  # the runs themselves are the same
+
+    shutil.copytree("outputs/reports", tmp_path / "elsewhere" / "outputs" / "reports")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    code, _, err = command(*TINY, *LOOKS)
+    assert code == 0
+    assert f"{len(children)} runs are taken from outputs/reports/padding/cells.tar.xz" in err
+    assert {run.data.tags[TOKEN] for run in runs("run")} == {run.data.tags[TOKEN] for run in children}
+    assert (
+        read_record(Path("outputs/reports/padding"))
+        .runs.drop(columns="run_id")
+        .equals(record.runs.drop(columns="run_id"))
+    )
 
 
 @pytest.mark.slow

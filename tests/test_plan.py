@@ -88,7 +88,8 @@ def test_runs_are_counted_until_each_look(planned: Runs) -> None:
 def test_the_runs_of_a_plan_are_those_that_the_study_makes(planned: Runs) -> None:
     fingerprints = {arm: cost.fingerprint for arm, cost in planned.costs.items()}
     tracker, fixed = SimpleNamespace(parent="p"), ["study=padding", *STUDY[1]]
-    bench = Bench(planned.registration, fixed, None, tracker, None, fingerprints)  # type: ignore[arg-type]
+    nowhere = Path("none")
+    bench = Bench(planned.registration, fixed, None, tracker, None, fingerprints, nowhere)  # type: ignore[arg-type]
     cells = bench.cells(["hidden", "seen", "same", "harmful"], range(8))
     cells += bench.cells([EXPLORATION], range(FIRST_EXPLORING, FIRST_EXPLORING + EXPLORING))
     assert {cell.key for cell in cells} == {planned.key(cell.arm, cell.seed) for cell in cells}

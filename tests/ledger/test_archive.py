@@ -1,0 +1,77 @@
+"""An archive brings finished cells to another disk, and only those."""
+
+from pathlib import Path
+
+import pytest
+
+from bertlab.errors import InputError
+from bertlab.ledger.archive import pack, unpack
+from bertlab.ledger.cell import CONFIG, FINISHED, POINTS, Cell, cell_of, cells_in
+from bertlab.ledger.points import Points, read_points
+
+
+def finished(output_dir: Path, key: str) -> Cell:
+    """Leave a finished run behind."""
+    cell = cell_of(output_dir, key, "code")
+    with cell.held():
+        cell.begin(description={"name": "a run"}, place="store", parent="sweep", run_id="7")
+        (cell.folder / CONFIG).write_text("seed: 0\n")
+        points = Points(cell.folder / POINTS)
+        points.add(1, {"eval/mlm_loss": 0.5})
+        (cell.folder / "model").mkdir()
+        (cell.folder / "model" / "model.safetensors").write_bytes(b"weights")
+        cell.finish(points.sync(), outcome="loss 0.5", diverged=False)
+        cell.end(FINISHED)
+    return cell
+
+
+def test_finished_cells_are_finished_elsewhere_without_their_weights(tmp_path: Path) -> None:
+    here = finished(tmp_path / "here", "a")
+    running = cell_of(tmp_path / "here", "b", "code")
+    with running.held():
+        running.begin(description={})
+    pack([here, running], tmp_path / "kept" / "cells.tar.xz")
+    assert unpack(tmp_path / "kept" / "cells.tar.xz", tmp_path / "there") == 1
+    (there,) = cells_in(tmp_path / "there")
+    assert there.record() == here.record() is not None
+    assert read_points(there.folder / POINTS) == read_points(here.folder / POINTS)
+    assert not (there.folder / "model").exists()
+    state = there.state()
+    assert (state["token"], state["status"]) == (here.state()["token"], FINISHED)
+    assert not any(state[name] for name in ("host", "pid", "place", "parent", "run_id")), "those were another machine's"
+
+
+def test_what_is_finished_already_is_left_alone(tmp_path: Path) -> None:
+    cell = finished(tmp_path, "a")
+    pack([cell], tmp_path / "cells.tar.xz")
+    assert unpack(tmp_path / "cells.tar.xz", tmp_path) == 0
+    assert cell.state()["run_id"] == "7"
+
+
+def test_equal_cells_make_equal_bytes_in_whatever_order(tmp_path: Path) -> None:
+    cells = [finished(tmp_path, key) for key in "ab"]
+    pack(cells, tmp_path / "one")
+    pack(cells[::-1], tmp_path / "other")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
+
+
+def test_a_cell_that_was_tampered_with_is_not_finished(tmp_path: Path) -> None:
+    cell = finished(tmp_path / "here", "a")
+    pack([cell], tmp_path / "cells.tar.xz")
+    unpack(tmp_path / "cells.tar.xz", tmp_path / "there")
+    (there,) = cells_in(tmp_path / "there")
+    (there.folder / POINTS).write_text("{}\n")
+    assert there.record() is None
+    assert unpack(tmp_path / "cells.tar.xz", tmp_path / "there") == 1, "the archive has it whole"
+    assert there.record()
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "other"])
+def test_a_damaged_archive_is_refused_in_one_line(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "cells.tar.xz"
+    pack([finished(tmp_path, "a")], path)
+    whole = path.read_bytes()
+    path.write_bytes({"cut": whole[: len(whole) // 2], "text": b"a,b\n", "other": b""}[damage])
+    with pytest.raises(InputError, match="must be an archive of finished runs"):
+        unpack(path, tmp_path / "there")
+    assert not (tmp_path / "there").exists()
