@@ -1,6 +1,6 @@
 """Self-attention: tokens look at each other.
 
-Legend: B batch, L length, D width, H heads, K head width.
+Legend: B batch, L length, D width, H heads, K head width, N tokens: (B, L), or flat where padding is left out.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,8 @@ class Mixer(nn.Module):
     heeds_sight = True  # whether a token can be kept from looking at another one
     has_heads = True
 
-    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
-        """Return (B, L, D); nothing allowed by `sight` leaves a token without input from others."""
+    def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
+        """Return (N, D); nothing allowed by `sight` leaves a token without input from others."""
         raise NotImplementedError
 
 
@@ -54,23 +54,23 @@ class SelfAttention(Mixer):
             setattr(self, name, nn.Linear(shape.width, shape.heads_width))
         self.output = nn.Linear(shape.heads_width, shape.width) if output else nn.Identity()
 
-    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
-        """Return (B, L, D); no weight goes to tokens that `sight` does not allow."""
-        source_BLD = x_BLD if sight.source_BLD is None else sight.source_BLD
+    def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
+        """Return (N, D); no weight goes to tokens that `sight` does not allow."""
+        source_ND = x_ND if sight.source_ND is None else sight.source_ND
         made: dict[tuple[str | None, int], Tensor] = {}  # what roles share is computed once
-        for name, states_BLD in zip(self.roles, (x_BLD, source_BLD, source_BLD), strict=True):
-            if (name, id(states_BLD)) not in made:
-                projected_BLD = states_BLD if name is None else getattr(self, name)(states_BLD)
-                made[name, id(states_BLD)] = split(projected_BLD, self.heads)
+        for name, states_ND in zip(self.roles, (x_ND, source_ND, source_ND), strict=True):
+            if (name, id(states_ND)) not in made:
+                projected_ND = states_ND if name is None else getattr(self, name)(states_ND)
+                made[name, id(states_ND)] = split(sight.rows(projected_ND), self.heads)
         query, key, value = self.roles
         mixed_BHLK = self.mix(
-            sight.position.rotate(made[query, id(x_BLD)]),
-            sight.position.rotate(made[key, id(source_BLD)]),
-            made[value, id(source_BLD)],
+            sight.position.rotate(made[query, id(x_ND)]),
+            sight.position.rotate(made[key, id(source_ND)]),
+            made[value, id(source_ND)],
             sight,
             dropout=self.dropout if self.training else 0.0,
         )
-        return self.output(mixed_BHLK.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.output(sight.tokens(mixed_BHLK.transpose(1, 2).flatten(2)))  # type: ignore[no-any-return]
 
 
 def split(x_BLD: Tensor, heads: int) -> Tensor:

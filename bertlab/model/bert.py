@@ -1,6 +1,6 @@
 """BERT: embedding, blocks and two heads (Devlin et al. 2018, arXiv:1810.04805), built from the parts it is given.
 
-Legend: B batch, L length, D width, H heads, V vocabulary, M predicted positions, N positions read.
+Legend: B batch, L length, D width, H heads, V vocabulary, M predicted positions, N tokens: (B, L), or flat.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from bertlab.model.combination import check_layer, check_mixer, check_scoring, c
 from bertlab.model.embedding import Embedding
 from bertlab.model.heads import MlmHead, PairHead
 from bertlab.model.norm import Norm, over_tokens
+from bertlab.model.packing import packing_of
 from bertlab.model.pooling import Pooling
 from bertlab.model.position import Position
 from bertlab.model.scale import sqrt
@@ -69,8 +70,8 @@ class Bert(nn.Module):
         self.mlm_head = MlmHead(shape, parts["norm"])
         self.pair_head = PairHead(shape)
         self.decoder = None if shape.tie_output else nn.Embedding(shape.vocab_size, shape.width)
-        # Whether the heads read predicted positions and first tokens alone, and norms need no others.
-        self.reads_few = getattr(self.pooling, "reads_cls", False) and not over_tokens(self)
+        self.by_token = not over_tokens(self)  # whether all but mixing looks at one token at a time
+        self.reads_few = self.by_token and getattr(self.pooling, "reads_cls", False)  # whether heads read few states
 
     def _block(self, parts: Parts, shape: Shape, *, last: bool) -> nn.Module:
         attention = parts["attention"](shape, partial(parts["score"], scale=self.scale))
@@ -106,17 +107,22 @@ class Bert(nn.Module):
         """Return the states of the last layer (B, L, D), or at the flat positions that are read (N, D)."""
         real_BL = self._real(batch)
         keys = None if real_BL is None else real_BL[:, None, None, :]
-        sight = Sight(self.position, real_BL, both(keys, self.visibility.allowed(batch)), self._bias(batch))
-        x_BLD = self.embedding(self.visibility.tokens(batch), batch.segments_BL, real_BL)
+        packing = None if real_BL is None or not self.by_token else packing_of(real_BL, read_N)
+        allowed = both(keys, self.visibility.allowed(batch))
+        sight = Sight(self.position, real_BL, allowed, self._bias(batch), packing=packing)
+        x_ND = sight.tokens(self.embedding(self.visibility.tokens(batch), batch.segments_BL, real_BL))
         asking_BL = self.visibility.queries(batch)
         if asking_BL is not None:
-            sight = replace(sight, source_BLD=x_BLD)
-            x_BLD = self.embedding(asking_BL, batch.segments_BL, real_BL)
+            sight = replace(sight, source_ND=x_ND)
+            x_ND = sight.tokens(self.embedding(asking_BL, batch.segments_BL, real_BL))
         *inner, last = self.blocks
         for block in inner:
-            x_BLD = block(x_BLD, sight)
-            sight = sight if self.visibility.isolated else replace(sight, source_BLD=None)
-        return last(x_BLD, replace(sight, read_N=read_N))  # type: ignore[no-any-return]
+            x_ND = block(x_ND, sight)
+            sight = sight if self.visibility.isolated else replace(sight, source_ND=None)
+        if read_N is None:
+            return sight.rows(last(x_ND, sight))
+        places_N = read_N if packing is None else packing.places(read_N)
+        return last(x_ND, replace(sight, read_N=places_N))  # type: ignore[no-any-return]
 
     def _real(self, batch: Batch) -> Tensor | None:
         return batch.real_BL if self.shape.padding_mask else None

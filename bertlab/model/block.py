@@ -3,7 +3,7 @@
 A part that is None is left out, with its norm and its skip connection. What follows attention looks at one token at a
 time, so it is left out where nobody reads the outcome (`Sight.read_N`).
 
-Legend: B batch, L length, D width, N tokens that are read: (B, L), or flat.
+Legend: D width, N tokens: (B, L), or flat where padding is left out or few are read.
 """
 
 from torch import Tensor, nn
@@ -36,15 +36,15 @@ class Block(nn.Module):
 class PostNorm(Block):
     """x = norm(x + part(x)), for attention and then feed-forward (Vaswani et al. 2017; Devlin et al. 2018)."""
 
-    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
+    def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
         """Return (N, D)."""
-        x_ND = sight.only_read(x_BLD)
+        read_ND = sight.only_read(x_ND)
         if self.attention and self.attention_norm:
-            mixed_ND = sight.only_read(self.attention(x_BLD, sight))
-            x_ND = self.attention_norm(self.join(x_ND, mixed_ND), sight.real_BL)
+            mixed_ND = sight.only_read(self.attention(x_ND, sight))
+            read_ND = self.attention_norm(self.join(read_ND, mixed_ND), sight.real_BL)
         if self.feed_forward and self.feed_forward_norm:
-            x_ND = self.feed_forward_norm(self.join(x_ND, self.feed_forward(x_ND)), sight.real_BL)
-        return x_ND
+            read_ND = self.feed_forward_norm(self.join(read_ND, self.feed_forward(read_ND)), sight.real_BL)
+        return read_ND
 
 
 class PreNorm(Block):
@@ -56,12 +56,12 @@ class PreNorm(Block):
         super().__init__(shape, attention, feed_forward, norm, last)
         self.final_norm = norm(shape.width) if last else None
 
-    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
+    def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
         """Return (N, D)."""
-        x_ND = sight.only_read(x_BLD)
+        read_ND = sight.only_read(x_ND)
         if self.attention and self.attention_norm:
-            mixed_BLD = self.attention(self.attention_norm(x_BLD, sight.real_BL), sight)
-            x_ND = self.join(x_ND, sight.only_read(mixed_BLD))
+            mixed_ND = self.attention(self.attention_norm(x_ND, sight.real_BL), sight)
+            read_ND = self.join(read_ND, sight.only_read(mixed_ND))
         if self.feed_forward and self.feed_forward_norm:
-            x_ND = self.join(x_ND, self.feed_forward(self.feed_forward_norm(x_ND, sight.real_BL)))
-        return self.final_norm(x_ND, sight.real_BL) if self.final_norm else x_ND
+            read_ND = self.join(read_ND, self.feed_forward(self.feed_forward_norm(read_ND, sight.real_BL)))
+        return self.final_norm(read_ND, sight.real_BL) if self.final_norm else read_ND

@@ -2,7 +2,7 @@
 
 All are made for sequences of at most `batch.length` tokens; how much padding follows does not matter.
 
-Legend: B batch, L length, N longest length, D width, H heads, K head width.
+Legend: B batch, L length, D width, H heads, K head width; N tokens, (B, L) or flat, or the longest length (HNN).
 """
 
 import math
@@ -28,13 +28,14 @@ class ByPosition(Mixer):
         mixing_HNN = self.value.weight.new_zeros(shape.heads, shape.length, shape.length)
         self.mixing = nn.Parameter(mixing_HNN, requires_grad=learned)
 
-    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
-        """Return (B, L, D)."""
-        length = fitting(x_BLD.shape[1], self.longest)
-        value_BHLK = split(self.value(x_BLD if sight.source_BLD is None else sight.source_BLD), self.heads)
+    def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
+        """Return (N, D)."""
+        value_BLD = sight.rows(self.value(x_ND if sight.source_ND is None else sight.source_ND))
+        length = fitting(value_BLD.shape[1], self.longest)
         weight_HLL = self.weights(self.mixing[:, :length, :length], sight.allowed)
         weight_HLL = dropout(weight_HLL, self.dropout, self.training)
-        return self.output((weight_HLL @ value_BHLK).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        mixed_BHLK = weight_HLL @ split(value_BLD, self.heads)
+        return self.output(sight.tokens(mixed_BHLK.transpose(1, 2).flatten(2)))  # type: ignore[no-any-return]
 
     def weights(self, mixing_HLL: Tensor, allowed: Tensor | None) -> Tensor:
         """Return the weights (H, L, L), or (B, H, L, L); they are 0 where looking is not allowed."""
@@ -93,13 +94,14 @@ class Fourier(Mixer):
             self.register_buffer(f"cos_{name}", angle.cos(), persistent=False)
             self.register_buffer(f"sin_{name}", angle.sin(), persistent=False)
 
-    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
-        """Return (B, L, D)."""
+    def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
+        """Return (N, D)."""
+        x_BLD = sight.rows(x_ND)
         length = fitting(x_BLD.shape[1], len(self.cos_NN))
         if sight.real_BL is not None:
             x_BLD = x_BLD.masked_fill(~sight.real_BL[..., None], 0)
         cos_LL, sin_LL = self.cos_NN[:length, :length], self.sin_NN[:length, :length]
-        return cos_LL @ (x_BLD @ self.cos_DD) - sin_LL @ (x_BLD @ self.sin_DD)
+        return sight.tokens(cos_LL @ (x_BLD @ self.cos_DD) - sin_LL @ (x_BLD @ self.sin_DD))
 
 
 def fitting(length: int, longest: int) -> int:

@@ -3,7 +3,7 @@
 A prediction is *clean* when no path leads to it from the token that stands in the input at its own place. Predicting
 every token from all others at once needs that; masked language modelling does not, because [MASK] stands there.
 
-Legend: B batch, L length, D width.
+Legend: B batch, L length, D width, N tokens: (B, L), or flat.
 """
 
 from collections.abc import Callable
@@ -104,13 +104,10 @@ class Halves(nn.Module):
         super().__init__()
         self.left_to_right, self.right_to_left = left_to_right, right_to_left
 
-    def forward(self, x_BLD: Tensor, sight: Sight) -> Tensor:
-        """Return (B, L, D), or (N, D) where few are read.
-
-        Biases of even heads go left to right, so that both halves get steep and flat slopes.
-        """
-        first_BLD, second_BLD = x_BLD.chunk(2, dim=-1)
-        before_LL = torch.ones(x_BLD.shape[1], x_BLD.shape[1], dtype=torch.bool, device=x_BLD.device).tril()
+    def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
+        """Return (N, D). Biases of even heads go left to right, so that both halves get steep and flat slopes."""
+        length = x_ND.shape[1] if sight.packing is None else sight.packing.length
+        before_LL = torch.ones(length, length, dtype=torch.bool, device=x_ND.device).tril()
         bias_HLL = sight.bias_HLL
         first, second = (
             replace(
@@ -120,7 +117,8 @@ class Halves(nn.Module):
             )
             for start, allowed_LL in enumerate((before_LL, before_LL.T))
         )
-        return torch.cat((self.left_to_right(first_BLD, first), self.right_to_left(second_BLD, second)), dim=-1)
+        first_ND, second_ND = x_ND.chunk(2, dim=-1)
+        return torch.cat((self.left_to_right(first_ND, first), self.right_to_left(second_ND, second)), dim=-1)
 
 
 class Diagonal(Everyone):

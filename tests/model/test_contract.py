@@ -15,6 +15,7 @@ from torch import Tensor
 from bertlab.batch import Batch
 from bertlab.compose import CONF
 from bertlab.errors import InputError
+from bertlab.model import packing
 from bertlab.model.attention import Mixer
 from bertlab.model.bert import Bert, Output
 from bertlab.model.flops import count_flops
@@ -121,6 +122,25 @@ def test_padding_content_never_changes_real_outputs(model: Bert, make_batch: Mak
 
 def test_padding_amount_never_changes_real_outputs(model: Bert, make_batch: MakeBatch) -> None:
     assert_same_on_real_tokens(model, make_batch(), make_batch(length=LONGER))
+
+
+def test_leaving_padding_out_changes_neither_outputs_nor_gradients(
+    model: Bert, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch, found = make_batch(), list[dict[str, Tensor]]()
+    for worth in (0.0, 2.0):  # of padding in a batch: always, never
+        monkeypatch.setattr(packing, "WORTH_IT", worth)
+        output = model(batch)
+        LOSS(output, batch)["loss"].backward()  # type: ignore[no-untyped-call]
+        gradients = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
+        found.append({"MLM logits": output.mlm_MV.detach(), "pair logits": output.pair_B2.detach(), **gradients})
+        model.zero_grad(set_to_none=True)
+    packed, plain = found
+    assert packed.keys() == plain.keys()
+    for name, expected in plain.items():
+        torch.testing.assert_close(
+            packed[name], expected, atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
+        )
 
 
 def test_real_tokens_do_change_outputs(model: Bert, make_batch: MakeBatch) -> None:

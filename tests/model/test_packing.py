@@ -1,0 +1,39 @@
+"""Packed states are those of real tokens, side by side, and find their places again."""
+
+import pytest
+import torch
+
+from bertlab.model import packing
+from bertlab.model.packing import Packing, packing_of
+
+REAL_BL = torch.tensor([[True, True, False, False], [True, False, False, False]])
+
+
+def test_what_is_unpacked_stands_where_it_stood_and_padding_is_zero() -> None:
+    x_BLD = torch.arange(1.0, 17.0).view(2, 4, 2)
+    packed = packing_of(REAL_BL)
+    assert packed is not None
+    assert packed.pack(x_BLD).tolist() == [[1, 2], [3, 4], [9, 10]]
+    assert torch.equal(packed.unpack(packed.pack(x_BLD)), x_BLD * REAL_BL[..., None])
+
+
+def test_positions_find_their_places_among_those_that_are_kept() -> None:
+    packed = packing_of(REAL_BL)
+    assert packed is not None
+    assert packed.places(torch.tensor([4, 0, 1])).tolist() == [2, 0, 1]
+
+
+def test_what_is_read_is_kept_even_where_it_is_padding() -> None:
+    packed = packing_of(torch.tensor([[True, False, False], [False, False, False]]), torch.tensor([3]))
+    assert packed is not None
+    assert packed.kept_N.tolist() == [0, 3]
+
+
+@pytest.mark.parametrize(("share", "worth"), [(0.5, True), (0.7, False)])
+def test_little_padding_is_not_worth_it(share: float, worth: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "WORTH_IT", share)
+    assert isinstance(packing_of(REAL_BL), Packing) == worth
+
+
+def test_other_devices_get_shapes_that_do_not_change() -> None:
+    assert packing_of(REAL_BL.to("meta")) is None
