@@ -1,7 +1,8 @@
 """Composing a run: where the configs are, and the parts that a config names. Imports nothing heavy by itself."""
 
+import copy
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -9,8 +10,12 @@ from typing import Any, get_args
 
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from bertlab.errors import InputError
 from bertlab.guard import check_targets, check_words
@@ -51,6 +56,48 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in container.items()}
 
 
+def composing(load: Callable[[list[str]], DictConfig]) -> Callable[[list[str]], DictConfig]:
+    """Return what composes as `load` does, but reads the files of options once for every choice of them.
+
+    The jobs of a sweep that choose the same options differ in values, and to set a value takes a moment. Whatever else
+    a word says is left to `load`, and so are errors.
+    """
+    parser, read = OverridesParser.create(), dict[tuple[str, ...], DictConfig]()
+
+    def composed(words: list[str]) -> DictConfig:
+        try:
+            overrides = parser.parse_overrides(words)
+            values = [override for override in overrides if _is_value(override)]
+            options = [str(override.input_line) for override in overrides if _is_option(override)]
+            if len(values) + len(options) < len(words):
+                return load(words)
+            config = read.get(tuple(options)) or read.setdefault(tuple(options), load(options))
+            config = copy.deepcopy(config)
+            for override in values:
+                OmegaConf.update(config, str(override.key_or_group), override.value(), merge=True)  # as Hydra does
+        except (HydraException, OmegaConfBaseException):
+            return load(words)
+        return config
+
+    return composed
+
+
+def _is_option(override: Override) -> bool:
+    """Tell whether an override chooses an option of a group."""
+    plain = override.type == OverrideType.CHANGE and not override.package
+    return plain and _is_group(override) and isinstance(override.value(), str)
+
+
+def _is_value(override: Override) -> bool:
+    """Tell whether an override sets a value of the run's own configuration."""
+    plain = override.type == OverrideType.CHANGE and not override.package
+    return plain and not _is_group(override) and not override.is_hydra_override()
+
+
+def _is_group(override: Override) -> bool:
+    return any((folder / override.key_or_group).is_dir() for folder in (CONF, project_folder("sweeps")))
+
+
 def choices(config: DictConfig | None = None) -> dict[str, str]:
     """Return the option chosen in each config group, of `config` or of the job that runs."""
     hydra = HydraConfig.get() if config is None else config.hydra
@@ -81,14 +128,31 @@ class Parts:
     tracking: Any
 
 
+LIGHT = ("data", "tokenizer", "pairs", "mask", "schedule", "tracking")  # parts that need neither torch nor MLflow
+
+
 def build_parts(config: Mapping[str, Any]) -> Parts:
     """Build all parts; each checks its own values. Raises InputError."""
-    chosen = {name: section(config, name) for name in Parts.__annotations__}
+    return Parts(**_built(config, Parts.__annotations__))
+
+
+def try_light(configs: Iterable[Mapping[str, Any]]) -> None:
+    """Build the parts that import nothing heavy, so that what is wrong with one is said at once. Raises InputError."""
+    tried = set()
+    for config in configs:
+        chosen = repr([config.get(name) for name in LIGHT])
+        if chosen not in tried:
+            _built(config, LIGHT)
+        tried.add(chosen)
+
+
+def _built(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    chosen = {name: section(config, name) for name in names}
     check_targets(config, CONF)
     parts = instantiate(chosen, _convert_="all")
     for name, part in parts.items():
         _check_keywords(part, name)
-    return Parts(**{name: _plain(part) for name, part in parts.items()})
+    return {name: _plain(part) for name, part in parts.items()}
 
 
 def section(config: Mapping[str, Any], key: str, *names: str) -> Mapping[str, Any]:

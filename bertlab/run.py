@@ -17,8 +17,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from bertlab.compose import CONF, check, choices, resolved, said
+from bertlab.compose import CONF, check, choices, resolved, said, try_light
 from bertlab.explain import explain, one_line_errors
+from bertlab.importing import import_heavy
 from bertlab.ledger.crashes import MOST, Crashes
 from bertlab.outcome import NOT_RUN, Outcome
 
@@ -31,12 +32,17 @@ WATCH_SECONDS = 1.0  # between two looks at whether the process that started thi
 @hydra.main(version_base="1.3", config_path=str(CONF), config_name="run")
 def job(config: DictConfig) -> Outcome:
     """Run one job. Alone, an error ends the program; in a sweep it is the job's outcome and the others go on."""
-    from bertlab.job import train  # only now: a composition error must come at once
+    alone = HydraConfig.get().mode == RunMode.RUN
+    if alone:
+        with one_line_errors():
+            try_light([resolved(config)])
+    import_heavy("bertlab.job")  # only now: an error in the configuration must come at once
+    from bertlab.job import train
 
     signal.signal(signal.SIGTERM, _terminate)
     _end_with_parent()
     overrides = said()
-    if HydraConfig.get().mode == RunMode.RUN:
+    if alone:
         with one_line_errors():
             print(train(resolved(config), choices(), overrides))  # noqa: T201
         return Outcome(tuple(overrides))

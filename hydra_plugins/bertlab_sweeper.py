@@ -29,7 +29,8 @@ class BertlabSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid through the configured launcher; one failing job neither stops nor hides the others."""
-        from bertlab.sweep import Grid, run_grid
+        from bertlab.compose import composing, resolved, try_light
+        from bertlab.importing import import_heavy
 
         assert self.config is not None
         assert self.hydra_context is not None
@@ -40,7 +41,11 @@ class BertlabSweeper(BasicSweeper):
         factors = [override.get_key_element() for override in overrides if override.is_sweep_override()]
         fixed = [str(override.input_line) for override in overrides if not override.is_sweep_override()]
         folder = Path(self.config.hydra.sweep.dir)  # read before any job is composed: all share its time stamp
-        compose = partial(loader.load_sweep_config, self.config)
+        compose = composing(partial(loader.load_sweep_config, self.config))
+        try_light(resolved(compose(job)) for job in jobs)
+        import_heavy("bertlab.sweep")  # only now: an error in the configuration must come at once
+        from bertlab.sweep import Grid, run_grid
+
         grid = Grid(jobs, factors, fixed)
         if self.config.get("study"):
             from bertlab.conduct import conduct  # needs MLflow, which a sweep that is offline does without

@@ -14,6 +14,7 @@ ORDER = (  # a new room or module takes its place here
     "arguments",
     "outcome",
     "guard",
+    "importing",
     "compose",
     "explain",
     "streams",

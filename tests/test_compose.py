@@ -1,6 +1,9 @@
 """Composing: what the command line says becomes plain values, and values become parts."""
 
 import os
+import re
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -8,10 +11,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 
 from bertlab import compose
-from bertlab.compose import CONF, PACKAGE, Parts, build_parts, choices, load, project_folder, resolved, section
+from bertlab.compose import (
+    CONF,
+    LIGHT,
+    PACKAGE,
+    Parts,
+    build_parts,
+    choices,
+    composing,
+    load,
+    project_folder,
+    resolved,
+    section,
+    try_light,
+)
 from bertlab.data.oracle import Oracle
 from bertlab.errors import InputError
 from bertlab.mask.token import TokenMask
@@ -57,6 +76,68 @@ def test_choices_are_the_options_of_the_groups() -> None:
     assert chosen["model/position"] == "learned"
     assert (chosen["pairs"], chosen["pairs@evaluation.pairs"]) == ("nsp", "none")
     assert not [group for group in chosen if group.startswith("hydra")]
+
+
+WORDS = (
+    ["model=nano", "mask.rate=0.3", "seed=1"],
+    ["seed=2", "model=nano", "mask.rate=0.2", "seed=3"],
+    ["mask=span", "pairs@evaluation.pairs=none"],
+    ["batch.length=${seed}", "seed=64"],
+    ["data=oracle", "batch={size: 7}"],
+    ["+trainer.extra=1", "seed=2"],
+    ["~regime", "seed=2"],
+    ["regime=bert", "optimizer.lr=3e-4"],
+    ["tracking.factors=['a.b',seed]", "tracking.parent=null"],
+)
+
+
+def test_what_is_composed_from_an_earlier_one_is_what_hydra_composes() -> None:
+    quick = composing(load)
+    for words in [*WORDS, *WORDS[::-1]]:
+        assert resolved(quick(words)) == resolved(load(words)), words
+        assert choices(quick(words)) == choices(load(words)), words
+
+
+def test_the_files_of_options_are_read_once_for_each_choice_of_them() -> None:
+    read: list[list[str]] = []
+
+    def counted(words: list[str]) -> DictConfig:
+        read.append(words)
+        return load(words)
+
+    quick = composing(counted)
+    lengths = [quick([f"mask={mask}", f"seed={seed}"]).seed for seed in range(5) for mask in ("token", "span")]
+    assert lengths == [seed for seed in range(5) for _ in range(2)]
+    assert read == [["mask=token"], ["mask=span"]]
+
+
+@pytest.mark.parametrize("words", [["mask.rat=1"], ["mask=tokens"], ["seed.a=1"], ["a=="], ["tracking=1"]])
+def test_an_error_of_composition_is_hydras_own(words: list[str]) -> None:
+    with pytest.raises(Exception) as expected:  # noqa: PT011
+        load(words)
+    with pytest.raises(expected.type, match=re.escape(str(expected.value))):
+        composing(load)(words)
+
+
+def test_light_parts_import_nothing_heavy() -> None:
+    targets = {
+        option["_target_"].rpartition(".")[0]
+        for group in LIGHT
+        for path in (CONF / group).glob("*.yaml")
+        if "_target_" in (option := yaml.safe_load(path.read_text()))
+    }
+    assert len(targets) > len(LIGHT)
+    heavy = "{'torch', 'pytorch_lightning', 'mlflow', 'scipy', 'pandas'} & sys.modules.keys()"
+    code = f"import sys, bertlab.compose, {', '.join(sorted(targets))}; sys.exit(', '.join({heavy}) or 0)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_wrong_with_a_light_part_is_said_wherever_it_stands() -> None:
+    configs = [resolved(load([f"seed={seed}", f"mask.rate={rate}"])) for seed, rate in enumerate((0.1, 0.1, 1.5))]
+    try_light(configs[:2])
+    with pytest.raises(InstantiationException) as error:
+        try_light(configs)
+    assert "mask.rate must lie in (0, 1), got 1.5" in str(error.value.__cause__)
 
 
 def test_every_part_is_built() -> None:

@@ -132,7 +132,6 @@ def test_a_run_has_its_parameters(swept: Swept) -> None:
     for rate in ("0.15", "0.3"):
         assert swept.runs[f"mask.rate={rate}"].data.params == {
             "data": "text",
-            "data.files": "corpus.txt",
             "model": "nano",
             "seed": "0",
             "budget.tokens": "1000",

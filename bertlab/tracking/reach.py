@@ -3,6 +3,7 @@
 import logging
 import os
 import shlex
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -16,8 +17,9 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from bertlab.cache import digest
+from bertlab.cache import cached, digest
 from bertlab.errors import InputError
+from bertlab.importing import import_heavy
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 REACH_SECONDS = 5.0  # a server that does not answer within this is taken to be absent
 BUSY_SECONDS = 30.0  # a store that is locked or restarting is tried again for so long at the start of a run
 SQLITE = "sqlite:///"
+TABLES = "tables.db"  # in the cache: a database with MLflow's tables
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -42,6 +45,7 @@ def connect(uri: str) -> "MlflowClient":
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the sender has a patience of its own
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a run ends with lines of its own
+    import_heavy("mlflow.tracking")
     from mlflow.tracking import MlflowClient
 
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces that it makes its tables
@@ -50,6 +54,8 @@ def connect(uri: str) -> "MlflowClient":
             _make_whole(Path(uri.removeprefix(SQLITE)))
         client = MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
+    except InputError:  # of the cache
+        raise
     except Exception as error:  # every back end raises its own kind
         raise InputError(f"tracking.uri must name an MLflow store, got {uri}: {line(error)}") from error
     return client
@@ -127,15 +133,24 @@ def _reach(uri: str) -> None:
 
 def _make_whole(database: Path) -> None:
     """Let a new database appear with all its tables: MLflow makes them one by one, without a lock of its own."""
-    from mlflow.tracking import MlflowClient
+    from mlflow.version import VERSION
 
     with FileLock(Path(tempfile.gettempdir()) / f"bertlab-{digest(str(database.resolve()))}.lock"):
         if database.exists() and database.stat().st_size:
             return
         with tempfile.TemporaryDirectory(dir=database.parent, prefix=".mlflow-") as folder:
             new = Path(folder) / database.name
-            MlflowClient(tracking_uri=f"{SQLITE}{new}").search_experiments(max_results=1)
+            shutil.copyfile(cached("mlflow", digest(VERSION), _make_tables) / TABLES, new)
             new.replace(database)
+
+
+def _make_tables(folder: Path) -> None:
+    """Make a database with MLflow's tables and nothing in them, to be copied: hundreds of statements bring it there."""
+    from mlflow.tracking import MlflowClient
+
+    MlflowClient(tracking_uri=f"{SQLITE}{folder / TABLES}").search_experiments(max_results=1)
+    with closing(sqlite3.connect(folder / TABLES)) as connection, connection:
+        connection.execute("delete from experiments")  # its first one names the working directory
 
 
 def _writable(database: Path) -> None:

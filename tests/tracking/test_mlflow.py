@@ -16,7 +16,7 @@ from bertlab.tracking import reach as room
 from bertlab.tracking.description import TEXT_LIMIT, Description
 from bertlab.tracking.life import RunLog
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reach import ui_command
+from bertlab.tracking.reach import _make_tables, ui_command
 
 
 def break_after_a_point(log: RunLog, error: BaseException) -> None:
@@ -127,6 +127,37 @@ def test_the_experiment_is_made_once_and_keeps_its_files_beside_the_database(
     assert first == again
     folder = Path(tracker.uri.removeprefix("sqlite:///")).parent
     assert client.get_experiment(first).artifact_location.startswith((folder / "mlartifacts").as_uri())
+
+
+def test_new_databases_are_copies_of_one_that_was_made_once_and_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BERTLAB_CACHE", str(tmp_path / "cache"))
+    made: list[Path] = []
+
+    def make(folder: Path) -> None:
+        made.append(folder)
+        _make_tables(folder)
+
+    monkeypatch.setattr(room, "_make_tables", make)
+    clients = []
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        clients.append(Tracker(uri=f"sqlite:///{tmp_path / name / 'mlflow.db'}", experiment="own").connect())
+    assert len(made) == 1
+    for name, client in zip(("one", "other"), clients, strict=True):
+        (first,) = client.search_experiments()
+        assert first.artifact_location == str(tmp_path / name / "mlruns" / "0")
+        assert client.search_runs([first.experiment_id]) == []
+
+
+def test_a_cache_that_cannot_hold_the_tables_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("BERTLAB_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.raises(InputError, match="the cache folder must be writable"):
+        Tracker(uri=f"sqlite:///{tmp_path / 'mlflow.db'}", experiment="own").connect()
+    assert not (tmp_path / "mlflow.db").exists()
 
 
 @pytest.mark.parametrize(
