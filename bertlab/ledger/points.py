@@ -95,10 +95,11 @@ class Points:
 def read_points(path: Path) -> tuple[list[Point], int]:
     """Return the points of a file up to the first line that is damaged, and the bytes they take."""
     points, size = list[Point](), 0
+    decode = json.JSONDecoder().decode  # json.loads would ask of every line how it is encoded
     lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
     for number, line in enumerate(lines, 1):
         try:
-            fields = json.loads(line if line.endswith(b"\n") else b"")
+            fields = decode(line.decode() if line.endswith(b"\n") else "")
             points.append(Point(int(fields["step"]), int(fields["time"]), dict(fields["numbers"])))
         except (ValueError, KeyError, TypeError):
             if number < len(lines):  # the last one is cut short by every kill in the middle of it

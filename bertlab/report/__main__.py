@@ -13,6 +13,7 @@ Without arguments: the latest sweep of the store in the working directory (`mlfl
   output_dir=DIR  where the runs left their files, outputs by default: what lies there is not asked of the store
 """
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -81,4 +82,5 @@ def rebuild_study(study: str, folder: Path, out: str | None) -> Path:
 
 
 if __name__ == "__main__":
+    gc.disable()  # a command that ends soon: to look for cycles among millions of values takes a tenth of it
     main()

@@ -17,6 +17,7 @@ from bertlab.errors import InputError
 
 RUN_COLUMNS = ("run_id", "name", "status", "params.seed")
 CURVE_COLUMNS = ("run_id", "metric", "step", "tokens", "value")
+COUNTS = CURVE_COLUMNS[2:4]
 FACTS = ("title", "command")
 FILES = ("runs.csv", "curves.csv", "facts.json")
 TRACKER_INFINITY = 1e300  # MLflow's SQL store keeps infinity as the largest double
@@ -88,22 +89,40 @@ def as_number(text: str) -> float:
 def read_table(folder: Path) -> RunTable:
     """Read the CSV twins and facts that a report left in `folder`; `write_report` of it gives the same bytes.
 
-    Everything is text still: `canonical` makes numbers of it. Raises InputError for a file that is missing.
+    All but counts is text still: `canonical` makes numbers of it. Raises InputError for a file that is missing.
     """
     for name in FILES:
         if not (folder / name).is_file():
             raise InputError(f"a report folder must hold {', '.join(FILES)}; {folder} has no {name}")
     # plain objects: one by one, pandas' own texts are slow to get at
-    runs, curves = (pd.read_csv(folder / name, dtype=object, keep_default_na=False) for name in FILES[:2])
-    facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    runs = pd.read_csv(folder / FILES[0], dtype=object, keep_default_na=False)
+    types = {**dict.fromkeys(CURVE_COLUMNS, object), **dict.fromkeys(COUNTS, float)}  # counts: no last bit to miss
+    absent = dict.fromkeys(COUNTS, "")
+    curves = pd.read_csv(folder / FILES[1], dtype=types, keep_default_na=False, na_values=absent)
+    facts = json.loads((folder / FILES[2]).read_text(encoding="utf-8"))
     return RunTable(runs, curves, facts)
 
 
 def table_files(table: RunTable) -> dict[str, bytes]:
     """Return the twins of a canonical table: file name -> bytes. Floats are written so that they read back exactly."""
     facts = json.dumps(table.facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    texts = [frame.to_csv(index=False, lineterminator="\n") for frame in (table.runs, table.curves)]
-    return {name: text.encode() for name, text in zip(FILES, [*texts, facts], strict=True)}
+    texts = (table.runs.to_csv(index=False, lineterminator="\n"), _curves_text(table.curves), facts)
+    return {name: text.encode() for name, text in zip(FILES, texts, strict=True)}
+
+
+def _curves_text(curves: pd.DataFrame) -> str:
+    """Return what `to_csv` would write, in half its time: a name is quoted once, not on every line."""
+    quoted = {text: _quoted(text) for name in CURVE_COLUMNS[:2] for text in curves[name].unique()}
+    rows = zip(*(curves[name].tolist() for name in CURVE_COLUMNS), strict=True)
+    lines = (
+        f"{quoted[run]},{quoted[metric]},{step},{tokens},{'' if math.isnan(value) else value}\n"
+        for run, metric, step, tokens, value in rows
+    )
+    return "".join([",".join(CURVE_COLUMNS) + "\n", *lines])
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\r\n') else text
 
 
 def _facts(facts: Mapping[str, str]) -> dict[str, str]:
@@ -131,7 +150,7 @@ def _curves(curves: pd.DataFrame, known: set[str]) -> pd.DataFrame:
     if strangers := sorted(set(texts["run_id"].categories) - known):
         raise InputError(f"curves must belong to the runs, got run_id {strangers[0]}; add that run or drop its curves")
     numbers = {name: _numbers(curves, name).to_numpy() for name in CURVE_COLUMNS[2:]}
-    for name in ("step", "tokens"):
+    for name in COUNTS:
         if not np.isfinite(numbers[name]).all():
             raise InputError(f"curves.{name} must be a whole number in every row, got an empty one; log it every point")
         numbers[name] = numbers[name].astype("int64")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def around(mean: float, sd: float, n: int, df: int, level: float) -> Interval:
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1), got {level}")
-    half = float(stats.t.ppf((1 + level) / 2, df)) * sd / math.sqrt(n) if df > 0 else math.nan
+    half = float(special.stdtrit(df, (1 + level) / 2)) * sd / math.sqrt(n) if df > 0 else math.nan
     return Interval(mean, mean - half, mean + half, n, sd, level, df)
 
 

@@ -61,6 +61,14 @@ def test_a_damaged_line_ends_what_can_be_trusted_and_is_said(path: Path, caplog:
     assert "is damaged from line 2 on" in caplog.text
 
 
+@pytest.mark.parametrize("line", [b"{}\n", b'{"step": 1} more\n', b"\xff\n", b"\n", b"7\n"])
+def test_a_line_that_is_no_point_is_damaged(path: Path, line: bytes) -> None:
+    written(path, 1).close()
+    whole = path.read_bytes()
+    path.write_bytes(whole + line)
+    assert read_points(path) == (Points(path).points, len(whole))
+
+
 def test_a_clock_that_goes_backwards_does_no_harm(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     points = written(path, 1)
     monkeypatch.setattr(time, "time_ns", lambda: 0)

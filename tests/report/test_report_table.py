@@ -55,6 +55,18 @@ def test_twins_read_back_exactly(make_table: Callable[..., RunTable], tmp_path: 
     assert read.facts == table.facts
 
 
+@pytest.mark.parametrize("rows", [5, 0])
+def test_curves_are_written_as_pandas_writes_them(make_table: Callable[..., RunTable], rows: int) -> None:
+    table = make_table({"mask.rate": ["0.1"]}, seeds=(0,))
+    names = ["train/loss", 'a, "b"', "two\nlines", '"', ""]
+    values = [8e-05, math.nan, -math.inf, 1e16, 0.1 + 0.2]
+    odd = pd.DataFrame({"run_id": "r00s0", "metric": names, "step": 10**15, "tokens": 7, "value": values})
+    curves = canonical(dataclasses.replace(table, curves=odd[:rows])).curves
+    files = table_files(dataclasses.replace(table, curves=curves))
+    assert files["curves.csv"].decode() == curves.to_csv(index=False, lineterminator="\n")
+    assert len(curves) == rows
+
+
 def test_the_largest_double_of_the_tracker_is_infinity(make_table: Callable[..., RunTable]) -> None:
     table = make_table({"mask.rate": ["0.1"]}, seeds=(0,))
     runs = table.runs.assign(**{"metrics.eval/mlm_loss": [-1.7976931348623157e308]})
@@ -107,6 +119,17 @@ def test_a_point_without_its_tokens_is_refused(make_table: Callable[..., RunTabl
     table = make_table({"mask.rate": ["0.1"]}, seeds=(0,))
     with pytest.raises(InputError, match=r"curves\.tokens must be a whole number"):
         canonical(dataclasses.replace(table, curves=table.curves.assign(tokens=math.nan)))
+
+
+def test_a_point_that_lost_its_tokens_in_the_twin_is_refused(
+    make_table: Callable[..., RunTable], tmp_path: Path
+) -> None:
+    save(make_table({"mask.rate": ["0.1"]}, seeds=(0,)), tmp_path)
+    lines = (tmp_path / "curves.csv").read_text().splitlines()
+    run, metric, step, _, value = lines[1].split(",")
+    (tmp_path / "curves.csv").write_text("\n".join([lines[0], f"{run},{metric},{step},,{value}", *lines[2:]]))
+    with pytest.raises(InputError, match=r"curves\.tokens must be a whole number in every row, got an empty one"):
+        canonical(read_table(tmp_path))
 
 
 def test_a_folder_without_its_twins_says_which_is_missing(tmp_path: Path) -> None:
