@@ -126,8 +126,8 @@ def token_ticks(low: float, high: float) -> list[tuple[float, str]]:
 
 
 def token_text(tokens: float) -> str:
-    """Write a token count short: 500, 20 k, 2.25 M, 1.3 B."""
-    for unit, name in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
+    """Write a count of tokens or FLOPs short: 500, 20 k, 2.25 M, 1.3 B, 1.76 T."""
+    for unit, name in ((1e12, " T"), (1e9, " B"), (1e6, " M"), (1e3, " k")):
         if tokens >= 0.9995 * unit:
             return f"{tokens / unit:.3g}{name}"
     return f"{tokens:.3g}"

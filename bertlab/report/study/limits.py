@@ -6,6 +6,9 @@ Enters: `Findings`. Leaves: markdown sections.
 import math
 import re
 
+import pandas as pd
+
+from bertlab.report.layout import token_text
 from bertlab.report.study.scale import outcome_scale
 from bertlab.report.study.verdict import UNJUDGED, is_or_are
 from bertlab.report.words import count, escape, grid, listing, plural
@@ -14,6 +17,7 @@ from bertlab.stats.power import MOST
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings
 from bertlab.study.record import EXPLORATION, FILES
+from bertlab.study.registration import is_within
 
 KNOWN_FROM = {  # how a published number is known
     "read": "read in the source",
@@ -28,6 +32,8 @@ AXES = {
     "flops": "FLOPs",
     "seconds": "seconds of training",
 }
+COUNTED = ("tokens", "predicted_tokens", "flops")  # budgets that do not depend on the machine
+ALIKE = 1.01  # times: medians of a budget that are closer are called equal
 NOT_RECORDED = "not recorded"
 
 
@@ -43,7 +49,7 @@ def published(findings: Findings) -> str:
 
 def limits(findings: Findings) -> str:
     """What the verdict rests on and what it is not about."""
-    lines = [_regime(findings), _replication(findings), _fair(findings), *_open(findings)]
+    lines = [_regime(findings), _replication(findings), _fair(findings), *_untuned(findings), *_open(findings)]
     return "\n".join(["## Limits", "", *(f"- {line}" for line in lines)])
 
 
@@ -125,18 +131,44 @@ def _skewed(findings: Findings) -> str:
 
 
 def _fair(findings: Findings) -> str:
-    study = findings.study
-    text = f"**Equal in one budget.** Arms are compared after equal {AXES[study.axis]}, and may differ in the others."
-    used = findings.record.runs.get(f"perf/{study.axis}")
-    if used is None:
-        return text
-    kept = findings.record.runs["arm"].isin(list(study.arms)) & ~findings.record.runs["diverged"]
-    used = used[kept].dropna()
-    if used.empty:
-        return text
-    if used.min() == used.max():
-        return f"{text} Every finished run of an arm used {count(used.max())} {AXES[study.axis]}."
-    return f"{text} The finished runs of the arms used {count(used.min())} to {count(used.max())} {AXES[study.axis]}."
+    """Say in what the arms are equal, and how far apart they are in what was not held equal."""
+    study, runs = findings.study, findings.record.runs
+    runs = runs[runs["arm"].isin(list(study.arms)) & ~runs["diverged"]]
+    used = _budgets(runs, study.axis)
+    text = f"**Equal in one budget.** Arms are compared after equal {AXES[study.axis]}"
+    if not used.empty:
+        text += f", {_span(used)} in every finished run"
+    return f"{text}.{_others(runs, study.axis)}"
+
+
+def _others(runs: pd.DataFrame, own: str) -> str:
+    """Say how far the arms are apart in the budgets that were counted and not held equal."""
+    counted = {axis: _budgets(runs, axis).groupby(runs["arm"]).median() for axis in COUNTED if axis != own}
+    known = {axis: by_arm for axis, by_arm in counted.items() if not by_arm.empty}
+    apart = [
+        f"{token_text(by_arm.min())} to {token_text(by_arm.max())} {AXES[axis]}"
+        for axis, by_arm in known.items()
+        if by_arm.max() > ALIKE * by_arm.min()
+    ]
+    if apart:
+        return f" In other budgets they differ: {listing(apart)} (medians of arms)."
+    return f" They are equal in {listing(AXES[axis] for axis in known)} too." if known else ""
+
+
+def _budgets(runs: pd.DataFrame, axis: str) -> pd.Series:
+    return runs.get(f"perf/{axis}", pd.Series(dtype=float)).dropna()
+
+
+def _span(used: pd.Series) -> str:
+    low, high = count(used.min()), count(used.max())
+    return low if low == high else f"{low} to {high}"
+
+
+def _untuned(findings: Findings) -> list[str]:
+    """Say so where no other learning rate was tried."""
+    if is_within("optimizer.lr", findings.study.factors):
+        return []
+    return ["**One learning rate.** All arms were trained at the same one; each might do better with one of its own."]
 
 
 def _open(findings: Findings) -> list[str]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from bertlab.report.study.trend import trend_of
 from bertlab.report.study.verdict import CAME_OUT, EXPECTED, READING
 from bertlab.stats.claim import Expectation, Finding
 from bertlab.stats.rule import Kind
-from bertlab.study.judge import Findings
+from bertlab.study.judge import Findings, judge
 
 MakeFindings = Callable[..., Findings]
 Mirror = Callable[[Findings], Findings]
@@ -289,3 +290,23 @@ def test_an_equivalence_near_the_margin_is_said_to_rest_on_symmetry(
 
 def test_nothing_is_said_of_symmetry_where_no_arm_is_equivalent(make_findings: MakeFindings) -> None:
     assert "hold only roughly.\n" in limits(alone(make_findings, {"effect": 0.25}))
+
+
+def test_budgets_that_were_not_held_equal_are_said(make_findings: MakeFindings) -> None:
+    record = alone(make_findings, {"effect": 0.01}).record
+    predicted = record.runs["arm"].map({"rate_15": 150_000.0}).fillna(300_000.0)
+    budgets = {"perf/tokens": 1e6, "perf/predicted_tokens": predicted, "perf/flops": 2e12}
+    text = limits(judge(replace(record, runs=record.runs.assign(**budgets))))
+    assert "equal training tokens, 1,000,000 in every finished run. In other budgets they differ: " in text
+    assert "differ: 150 k to 300 k predicted tokens (medians of arms)" in text
+    text = limits(judge(replace(record, runs=record.runs.assign(**{**budgets, "perf/predicted_tokens": 1.0}))))
+    assert "They are equal in predicted tokens and FLOPs too." in text
+
+
+@pytest.mark.parametrize(("factor", "said"), [("model", True), ("optimizer.lr", False), ("optimizer", False)])
+def test_arms_that_were_tried_at_one_learning_rate_are_said_to_be(
+    factor: str, said: bool, make_findings: MakeFindings
+) -> None:
+    record = alone(make_findings, {"effect": 0.01}).record
+    findings = judge(replace(record, node={**record.node, "factors": ["mask.rate", factor]}))
+    assert ("**One learning rate.**" in limits(findings)) == said

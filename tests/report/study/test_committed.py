@@ -1,0 +1,46 @@
+"""The reports in the repository follow from the numbers beside them."""
+
+from pathlib import Path
+
+import pytest
+
+from bertlab.compose import PACKAGE
+from bertlab.ledger.archive import unpack
+from bertlab.ledger.cell import cells_in
+from bertlab.report.study import write_study
+from bertlab.study.judge import judge
+from bertlab.study.record import FILES, read_record
+
+REPORTS = PACKAGE.parent / "reports"
+STUDIES = sorted(path.parent.name for path in REPORTS.glob(f"*/{FILES[0]}"))
+ARCHIVE = "cells.tar.xz"
+LARGEST = 2 << 20  # bytes of a study
+
+
+def files(folder: Path, study: str) -> dict[str, bytes]:
+    paths = [folder / f"{study}.md", *(path for path in (folder / study).rglob("*") if path.is_file())]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths if path.name != ARCHIVE}
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_report_is_rebuilt_byte_for_byte(study: str, tmp_path: Path) -> None:
+    """After a wanted change of reports: `python -m bertlab.report study=ID` for each, then `book=reports`."""
+    write_study(judge(read_record(REPORTS / study)), tmp_path)
+    assert files(REPORTS, study) == files(tmp_path, study)
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_the_runs_of_a_report_are_finished_wherever_its_archive_is_unpacked(study: str, tmp_path: Path) -> None:
+    runs = read_record(REPORTS / study).runs
+    assert unpack(REPORTS / study / ARCHIVE, tmp_path) == len(runs)
+    assert all(cell.record() for cell in cells_in(tmp_path))
+    assert {cell.code for cell in cells_in(tmp_path)} == set(runs["code"])
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_a_report_is_small_and_names_no_folder_of_a_machine(study: str, tmp_path: Path) -> None:
+    held = files(REPORTS, study)
+    assert sum(map(len, held.values())) + (REPORTS / study / ARCHIVE).stat().st_size < LARGEST
+    unpack(REPORTS / study / ARCHIVE, tmp_path)
+    held |= {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert [name for name, content in held.items() if b"files: /" in content or b"/home/" in content] == []
