@@ -4,6 +4,7 @@ Both train the same architecture on the same sequences, with dropout .1, batches
 own loop, recorder included, against BertForPreTraining with Trainer and DataCollatorForLanguageModeling. The second
 limit is the machine's: the step's matrix products alone, at the same shapes and precision.
   sizes=nano,tiny,mini
+  pairs=nsp,none   sentence pairs as in BERT, padded, and full sequences (bertlab skips padding on the CPU)
   trainer=cpu  or gpu: bf16 for all, compiled for bertlab
   batch=32 length=128 vocabulary=8192
   threads=1    of torch, for all contestants on the CPU
@@ -16,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -35,8 +37,8 @@ from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Plan, Recorder
 
 DEFAULTS = {
-    **{"sizes": "nano,tiny,mini", "trainer": "cpu", "batch": "32", "length": "128", "vocabulary": "8192"},
-    **{"threads": "1", "seconds": "6", "rounds": "5"},
+    **{"sizes": "nano,tiny,mini", "pairs": "nsp,none", "trainer": "cpu", "batch": "32", "length": "128"},
+    **{"vocabulary": "8192", "threads": "1", "seconds": "6", "rounds": "5"},
 }
 PUBLISHED = ("model/position=learned",)  # the only positions that BertForPreTraining has
 WARM = {"cpu": 3, "cuda": 10}  # steps before the clock starts
@@ -48,8 +50,9 @@ def main() -> None:
     arguments = parse(DEFAULTS, __doc__)
     torch.set_num_threads(int(arguments["threads"]))
     rows = []
-    for size in arguments["sizes"].split(","):
-        rows += compare(prepared(size, arguments), size, float(arguments["seconds"]), int(arguments["rounds"]))
+    for size, pairs in product(arguments["sizes"].split(","), arguments["pairs"].split(",")):
+        job = prepared(size, pairs, arguments)
+        rows += compare(job, size, float(arguments["seconds"]), int(arguments["rounds"]))
     save(rows)
 
 
@@ -69,11 +72,12 @@ def compare(job: Job, size: str, length: float, rounds: int) -> list[Row]:
     )
     speed = {name: job.form.tokens / statistics.median(paces) for name, paces in found.items()}
     faster, used = ratio(found["theirs"], found["ours"]), ratio(found["products"], found["ours"])
+    filled = f"{real_share(job):.0%} of the positions real"
     aim = PRODUCTS[size] if device_of(job) == "cpu" else ON_GPU
     parameters = sum(parameter.numel() for parameter in ours.module.model.parameters())
     return [
         Row(
-            f"training, {size} ({parameters:,} parameters)",
+            f"training, {size} ({parameters:,} parameters), {filled}",
             f"transformers, {theirs.model.num_parameters():,} parameters",
             f"{faster:.1f}x: {speed['ours']:,.0f} against {speed['theirs']:,.0f} tokens/s",
             f"{PEER:g}x",
@@ -81,7 +85,7 @@ def compare(job: Job, size: str, length: float, rounds: int) -> list[Row]:
             spread(found["theirs"], found["ours"]),
         ),
         Row(
-            f"FLOPs/s of the step, {size}",
+            f"FLOPs/s of the step, {size}, {filled}",
             f"its matrix products alone, {'float32' if device_of(job) == 'cpu' else 'bf16'}",
             f"{used:.2f}",
             f"{aim:g}",
@@ -91,12 +95,18 @@ def compare(job: Job, size: str, length: float, rounds: int) -> list[Row]:
     ]
 
 
-def prepared(size: str, arguments: Mapping[str, str] = DEFAULTS) -> Job:
+def prepared(size: str, pairs: str = "nsp", arguments: Mapping[str, str] = DEFAULTS) -> Job:
     """Return the job that both train."""
     own = [f"model={size}", f"trainer={arguments['trainer']}", f"tokenizer.vocab_size={arguments['vocabulary']}"]
     own += [f"batch.size={arguments['batch']}", f"batch.length={arguments['length']}", "model.dropout=0.1"]
-    words = [*own, *PUBLISHED, "data=docs", "trainer.progress=false", "tracking.offline=true"]
+    words = [*own, *PUBLISHED, "data=docs", f"pairs={pairs}", "trainer.progress=false", "tracking.offline=true"]
     return prepare_job(resolved(load([*words, f"output_dir={tempfile.gettempdir()}"])))
+
+
+def real_share(job: Job) -> float:
+    """Return the share of positions that hold a token, over a few batches."""
+    masks = [job.batches(step).real_BL for step in range(8)]
+    return statistics.mean(1.0 if mask is None else float(mask.float().mean()) for mask in masks)
 
 
 def device_of(job: Job) -> str:
@@ -241,10 +251,8 @@ def examples(job: Job, batches: int) -> Any:
         for ids_L, segments_L, pair in zip(
             ids_BL.tolist(), batch.segments_BL.tolist(), batch.pair_B.tolist(), strict=True
         ):
-            real = [int(token != PAD) for token in ids_L]
-            found.append(
-                {"input_ids": ids_L, "token_type_ids": segments_L, "attention_mask": real, "next_sentence_label": pair}
-            )
+            own = {"input_ids": ids_L, "token_type_ids": segments_L, "next_sentence_label": max(pair, 0)}
+            found.append({**own, "attention_mask": [int(token != PAD) for token in ids_L]})
     return found
 
 
