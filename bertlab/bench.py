@@ -14,7 +14,7 @@ from hydra.plugins.launcher import Launcher
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.archive import pack, unpack
+from bertlab.ledger.archive import keys_in, pack, unpack
 from bertlab.ledger.crashes import Crashes
 from bertlab.outcome import Outcome
 from bertlab.study.arms import Registration
@@ -52,7 +52,7 @@ class Bench:
     fingerprints: Mapping[str, str]  # arm -> fingerprint of its data
     archive: Path  # what the study's finished runs are kept in beside its report
     outcomes: list[Outcome] = field(default_factory=list)  # of what was launched
-    wanted: set[str] = field(default_factory=set)  # keys of all cells so far
+    wanted: set[str] = field(default_factory=set)  # keys of all cells so far, those of the archive included
 
     @property
     def output_dir(self) -> str:
@@ -80,7 +80,10 @@ class Bench:
 
     def restore(self) -> None:
         """Take the runs that an earlier machine kept in the archive."""
-        if self.archive.is_file() and (count := unpack(self.archive, self.output_dir)):
+        if not self.archive.is_file():
+            return
+        self.wanted |= keys_in(self.archive)  # so that a study that is stopped early writes none of them away
+        if count := unpack(self.archive, self.output_dir):
             say(f"{count} runs are taken from {self.archive}")
 
     def keep(self) -> None:

@@ -22,6 +22,7 @@ from bertlab.bench import Bench, Cell, Overrides, record_of, say
 from bertlab.compose import build_parts
 from bertlab.errors import InputError
 from bertlab.job import Job, prepare_job
+from bertlab.ledger.archive import ARCHIVE
 from bertlab.outcome import Outcome
 from bertlab.report.book import write_book
 from bertlab.report.study import headline, verdict_table, write_study
@@ -43,7 +44,6 @@ from bertlab.tracking.reuse import bury
 
 FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds that the margin is measured on; no confirming run uses one of them
 POINTS = 3  # evaluations that a slope needs
-ARCHIVE = "cells.tar.xz"  # of finished runs, beside the report
 NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least three evaluations stand there
 Runs = dict[tuple[str, int], tuple[Cell, Run]]  # by arm and seed
 

@@ -20,6 +20,9 @@ from bertlab.compose import load, resolved
 from bertlab.conduct import EXPLORING, FIRST_EXPLORING
 from bertlab.errors import InputError
 from bertlab.job import Job, prepare_job
+from bertlab.ledger.archive import keys_in, pack
+from bertlab.ledger.cell import CONFIG, POINTS, Cell, cell_of
+from bertlab.ledger.points import Points
 from bertlab.plan import speed
 from bertlab.plan.__main__ import main
 from bertlab.plan.outlook import PILOT_SLOPE, TRUTHS, TYPICAL, outlook, prospect
@@ -94,6 +97,31 @@ def test_the_runs_of_a_plan_are_those_that_the_study_makes(planned: Runs) -> Non
     cells += bench.cells([EXPLORATION], range(FIRST_EXPLORING, FIRST_EXPLORING + EXPLORING))
     assert {cell.key for cell in cells} == {planned.key(cell.arm, cell.seed) for cell in cells}
     assert len({cell.key for cell in cells}) == list(planned.until_each_look())[-1].runs
+
+
+def finished(output_dir: Path, key: str) -> Cell:
+    """Leave a finished run of this code."""
+    cell = cell_of(output_dir, key, code_fingerprint())
+    with cell.held():
+        cell.begin(description={})
+        (cell.folder / CONFIG).write_text("seed: 0\n")
+        points = Points(cell.folder / POINTS)
+        points.add(1, {"eval/mlm_loss": 0.5})
+        cell.finish(points.sync(), outcome="eval/mlm_loss 0.500", diverged=False)
+    return cell
+
+
+def test_a_study_that_is_stopped_early_keeps_what_its_archive_held(planned: Runs, tmp_path: Path) -> None:
+    kept, here = tmp_path / "cells.tar.xz", tmp_path / "here"
+    pack([finished(tmp_path / "there", "early"), finished(tmp_path / "there", "late")], kept)
+    arms = {name: {**config, "output_dir": str(here)} for name, config in planned.registration.arms.items()}
+    tracker = SimpleNamespace(parent="p", reuse="same")
+    bench = Bench(replace(planned.registration, arms=arms), [], None, tracker, None, {}, kept)  # type: ignore[arg-type]
+    bench.restore()
+    finished(here, "new")
+    bench.wanted.add("new")  # as its first runs are, when it is stopped
+    bench.keep()
+    assert keys_in(kept) == {"early", "late", "new"}
 
 
 def test_finished_runs_are_found_in_the_store(planned: Runs, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from bertlab.errors import InputError
 from bertlab.ledger.cell import CONFIG, POINTS, RECORD, STATE, Cell, cell_of
 from bertlab.ledger.files import refusing, whole
 
+ARCHIVE = "cells.tar.xz"  # its name, beside a report
 PARTS = (CONFIG, POINTS, RECORD)  # and STATE, without OWN
 OWN = {"pid": 0, "host": "", "place": "", "parent": None, "run_id": None}  # what holds for one machine and store only
 
@@ -43,16 +44,28 @@ def unpack(path: Path, output_dir: str | Path) -> int:
 
     Raises InputError for a file that is no archive of cells.
     """
+    files = _read(path)
+    return sum(_restore(files, name, output_dir) for name in _names(files))
+
+
+def keys_in(path: Path) -> set[str]:
+    """Return the keys of the cells of an archive. Raises InputError for a file that is none."""
+    return {name.partition("-")[0] for name in _names(_read(path))}
+
+
+def _read(path: Path) -> dict[str, bytes]:
     try:
         with tarfile.open(path, "r:xz") as archive:
             found = {member.name: archive.extractfile(member) for member in archive.getmembers()}
-            files = {name: file.read() for name, file in found.items() if file}
+            return {name: file.read() for name, file in found.items() if file}
     except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
         raise InputError(
             f"{path} must be an archive of finished runs, got {error}; fetch it again or delete it"
         ) from error
-    names = {name.partition("/")[0] for name in files}
-    return sum(_restore(files, name, output_dir) for name in sorted(names))
+
+
+def _names(files: dict[str, bytes]) -> list[str]:
+    return sorted({name.partition("/")[0] for name in files})
 
 
 def _restore(files: dict[str, bytes], name: str, output_dir: str | Path) -> bool:

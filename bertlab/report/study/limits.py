@@ -137,7 +137,7 @@ def _fair(findings: Findings) -> str:
     used = _budgets(runs, study.axis)
     text = f"**Equal in one budget.** Arms are compared after equal {AXES[study.axis]}"
     if not used.empty:
-        text += f", {_span(used)} in every finished run"
+        text += f", {_span(used)}"
     return f"{text}.{_others(runs, study.axis)}"
 
 
@@ -161,7 +161,7 @@ def _budgets(runs: pd.DataFrame, axis: str) -> pd.Series:
 
 def _span(used: pd.Series) -> str:
     low, high = count(used.min()), count(used.max())
-    return low if low == high else f"{low} to {high}"
+    return f"{low} in every finished run" if low == high else f"{low} to {high} in the finished runs"
 
 
 def _untuned(findings: Findings) -> list[str]:
