@@ -34,7 +34,7 @@ def test_a_module_that_is_there_already_freezes_nothing(module: Path) -> None:
     import_heavy(NAME)
     before = gc.get_freeze_count()
     import_heavy(NAME)
-    assert gc.get_freeze_count() == before
+    assert gc.get_freeze_count() <= before  # fewer where a frozen object's last reference went in between
 
 
 def test_the_collector_is_as_it_was_after_a_module_that_cannot_be_imported(module: Path) -> None:
