@@ -18,7 +18,7 @@ from bertlab.ledger.archive import keys_in, pack, unpack
 from bertlab.ledger.crashes import Crashes
 from bertlab.outcome import Outcome
 from bertlab.study.arms import Registration
-from bertlab.study.record import EXPLORATION, Record, canonical
+from bertlab.study.record import EXPLORATION, Record, canonical, read_remarks
 from bertlab.sweep import launch
 from bertlab.tracking.identity import run_key
 from bertlab.tracking.mlflow import Tracker
@@ -42,14 +42,14 @@ class Cell:
 
 @dataclass
 class Bench:
-    """Where a study's runs are made and found again."""
+    """Where a study's runs are made and found again. `registration` has the arms of the stage that the study is at."""
 
     registration: Registration
     fixed: Overrides  # what all runs share, the choice of the study included
     launcher: Launcher
     tracker: Tracker
     client: MlflowClient
-    fingerprints: Mapping[str, str]  # arm -> fingerprint of its data
+    fingerprint: str  # of the data, which all arms share
     archive: Path  # what the study's finished runs are kept in beside its report
     outcomes: list[Outcome] = field(default_factory=list)  # of what was launched
     wanted: set[str] = field(default_factory=set)  # keys of all cells so far, those of the archive included
@@ -99,7 +99,7 @@ class Bench:
         about = [f"tracking.study={study.id}", f"tracking.arm={arm}", f"tracking.parent={self.tracker.parent}"]
         factors = ",".join(f"'{factor}'" for factor in study.factors)
         overrides = [*self.fixed, *own, f"seed={seed}", f"tracking.factors=[{factors}]", *about]
-        return Cell(arm, seed, overrides, run_key(config, self.fingerprints[arm]))
+        return Cell(arm, seed, overrides, run_key(config, self.fingerprint))
 
     def _config(self, arm: str) -> Mapping[str, Any]:
         arms = {**self.registration.arms, **self.registration.controls}
@@ -127,4 +127,5 @@ def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str
         rows.append({**about, **metrics})
     curves = curves_frame(bench.client, unique, bench.output_dir)
     curves = curves[curves["metric"].isin(list(wanted))]
-    return canonical(Record(bench.registration.node, dict(facts), pd.DataFrame(rows), curves))
+    remarks = read_remarks(bench.archive.parent)
+    return canonical(Record(bench.registration.node, dict(facts), pd.DataFrame(rows), curves, remarks))

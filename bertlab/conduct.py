@@ -1,4 +1,4 @@
-"""Conducting a registered study: register -> explore -> run up to each look -> judge -> report.
+"""Conducting a registered study: register -> search -> explore -> run up to each look -> judge -> report.
 
 Enters: a study's configuration and a launcher: the study decides which runs, the launcher where. Typing the same
 command again goes on where it stopped.
@@ -7,7 +7,7 @@ command again goes on where it stopped.
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from omegaconf import DictConfig
 
 from bertlab import __version__
 from bertlab.bench import Bench, Cell, Overrides, record_of, say
-from bertlab.compose import build_parts
+from bertlab.compose import build_parts, resolved
 from bertlab.errors import InputError
 from bertlab.job import Job, prepare_job
 from bertlab.ledger.archive import ARCHIVE
@@ -28,11 +28,12 @@ from bertlab.report.book import write_book
 from bertlab.report.study import headline, verdict_table, write_study
 from bertlab.stats.margin import worth_of_tokens
 from bertlab.streams import Streams
-from bertlab.study.arms import Registration, register
+from bertlab.study.arms import Compose, Config, Registration, at_stage, register
+from bertlab.study.design import Study
 from bertlab.study.judge import Findings, judge
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION, Record
-from bertlab.study.registration import Study
+from bertlab.study.search import of_trials, trial
 from bertlab.sweep import Grid, say_failures
 from bertlab.tracking.identity import code_fingerprint, yardstick
 from bertlab.tracking.leading import leading
@@ -56,7 +57,11 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     """
     if grid.factors:
         raise InputError(f"a study runs its own arms, got several values of {', '.join(grid.factors)}; give one each")
-    registration = register(lambda own: compose([*grid.fixed, *own]))
+
+    def compose_own(own: Sequence[str]) -> DictConfig:
+        return compose([*grid.fixed, *own])
+
+    registration = register(compose_own)
     study = registration.study
     tracker: Tracker = build_parts(registration.arms[study.baseline]).tracking
     if tracker.offline:
@@ -66,17 +71,16 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
         )
     client = tracker.connect()
     jobs = {name: prepare_job(config) for name, config in {**registration.arms, **registration.controls}.items()}
-    for job in jobs.values():
+    for job in [*jobs.values(), *map(prepare_job, _searched(registration, compose_own))]:
         job.check()
     _check_curve(study, jobs[study.baseline])
     name = registered_as(registration, jobs[study.baseline])
     parent = register_run(tracker, client, study.id, name, _about(registration))
     tracker.parent = parent.run.info.run_id
     _announce(study.id, name, parent.others if parent.is_new else None)
-    fingerprints = {arm: job.store.fingerprint for arm, job in jobs.items()}
-    fingerprints[EXPLORATION] = fingerprints[study.baseline]
     archive = folder / study.id / ARCHIVE
-    bench = Bench(registration, grid.fixed, launcher, tracker, client, fingerprints, archive)
+    fingerprint = jobs[study.baseline].store.fingerprint
+    bench = Bench(registration, grid.fixed, launcher, tracker, client, fingerprint, archive)
     bury(tracker, bench.output_dir)
     bench.restore()
     again = f"{sync_command(bench.output_dir)} for its runs, and the same command again for the rest"
@@ -85,9 +89,10 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     with leading(tracker, led) as tags, end as telling, needing(tracker.uri):
         for tag, value in tags.items():
             client.set_tag(tracker.parent, tag, value)
-        setting = _setting(jobs[study.baseline], registration.arms[study.baseline])
         try:
-            findings = _confirm(bench, {**_facts(parent.run, name), **setting})
+            searched = _search(bench, compose_own)
+            setting = _setting(jobs[study.baseline], bench.registration.arms[study.baseline])
+            findings = _confirm(bench, searched, {**_facts(parent.run, name), **setting})
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
             bury(tracker, bench.output_dir)
             bench.keep()
@@ -116,9 +121,13 @@ def registered_as(registration: Registration, job: Job) -> str:
 
 
 def aggregates(record: Record) -> dict[str, dict[str, float]]:
-    """Return mean, standard deviation over seeds, number of seeds and of diverged ones for each arm's outcome."""
-    metric, found = record.study.outcome, {}
-    for arm in dict.fromkeys(record.runs["arm"]):
+    """Return mean, standard deviation over seeds, number of seeds and of diverged ones for each arm's outcome.
+
+    The trials of a search stand in the report alone.
+    """
+    study, found = record.study, {}
+    metric, known = study.outcome, [*study.arms, *study.controls, EXPLORATION]
+    for arm in [arm for arm in dict.fromkeys(record.runs["arm"]) if arm in known]:
         runs = record.arm(arm)
         values = runs.loc[~runs["diverged"], metric].dropna()
         found[arm] = {"n": float(len(values)), "diverged": float(runs["diverged"].sum())}
@@ -129,10 +138,34 @@ def aggregates(record: Record) -> dict[str, dict[str, float]]:
     return found
 
 
-def _confirm(bench: Bench, facts: Mapping[str, str]) -> Findings:
+def _searched(registration: Registration, compose: Compose) -> list[Config]:
+    """Return the baseline at each value of the search."""
+    study = registration.study
+    if study.search is None:
+        return []
+    trials = of_trials(study).arms
+    return [resolved(compose(trials[trial(study.baseline, value)])) for value in study.search.values]
+
+
+def _search(bench: Bench, compose: Compose) -> Runs:
+    """Try every arm at every value of the search, and move the bench on to the arms at the values that are best."""
+    registration = bench.registration
+    if registration.study.search is None:
+        return {}
+    bench.registration = at_stage(registration, of_trials(registration.study), compose)
+    trials = [*bench.registration.arms]
+    say(f"search of {registration.study.search.setting}: {', '.join(trials)}")
+    runs = _on_exploration_seeds(bench, trials, registration.study.search.seeds)
+    study = record_of(bench, list(runs.values()), {}).study
+    bench.registration = at_stage(registration, study, compose)
+    say("found: " + "; ".join(f"{arm} at {overrides[-1]}" for arm, overrides in study.arms.items()))
+    return runs
+
+
+def _confirm(bench: Bench, searched: Runs, facts: Mapping[str, str]) -> Findings:
     """Measure the margin, then run and judge look by look."""
     study = bench.registration.study
-    runs, margin = _explore(bench)
+    runs, margin = _explore(bench, searched)
     going = [*study.arms]
     for look in study.looks:
         arms = list(dict.fromkeys([study.baseline, *going, *study.controls]))
@@ -146,18 +179,18 @@ def _confirm(bench: Bench, facts: Mapping[str, str]) -> Findings:
     return findings
 
 
-def _explore(bench: Bench) -> tuple[Runs, dict[str, str]]:
+def _explore(bench: Bench, searched: Runs) -> tuple[Runs, dict[str, str]]:
     """Run the baseline on seeds of its own and measure what tokens are worth to it: this freezes the margin.
+
+    Returns the runs of the search too.
 
     Raises InputError where tokens are worth nothing that could be measured, and SystemExit when a run failed.
     """
     study = bench.registration.study
     stated = {"margin": repr(study.margin.value), "slope": "nan", "exploring": "0"}
     if not outcome_of(study.outcome).curve:
-        return {}, stated
-    runs = _by_cell(bench.run(bench.cells([EXPLORATION], range(FIRST_EXPLORING, FIRST_EXPLORING + EXPLORING))))
-    if len(runs) < EXPLORING:
-        say_failures(bench.outcomes)
+        return searched, stated
+    runs = searched | _on_exploration_seeds(bench, [EXPLORATION], EXPLORING)
     curve = record_of(bench, list(runs.values()), {}).curve(EXPLORATION, study.outcome)
     by_tokens = study.margin.unit == "tokens"
     share = study.margin.value if by_tokens else 0.05
@@ -169,6 +202,15 @@ def _explore(bench: Bench) -> tuple[Runs, dict[str, str]]:
         raise InputError(f"study.margin in tokens needs a slope of {study.outcome}: {error}") from error
     measured = {"slope": repr(worth.slope), "exploring": str(len(curve))}
     return runs, {**stated, **measured, **({"margin": repr(worth.delta)} if by_tokens else {})}
+
+
+def _on_exploration_seeds(bench: Bench, arms: Sequence[str], seeds: int) -> Runs:
+    """Run some arms on the seeds that no contrast uses. Raises SystemExit when a run failed."""
+    cells = bench.cells(arms, range(FIRST_EXPLORING, FIRST_EXPLORING + seeds))
+    runs = _by_cell(bench.run(cells))
+    if len(runs) < len(cells):
+        say_failures(bench.outcomes)
+    return runs
 
 
 def _check_curve(study: Study, job: Job) -> None:

@@ -109,6 +109,35 @@ def test_a_study_runs_is_judged_reported_and_never_repeated(
 
 
 @pytest.mark.slow
+def test_a_search_comes_first_and_its_best_values_are_confirmed(command: Command) -> None:
+    search = "+study.search={setting: optimizer.lr, values: [1e-4, 1e-3, 2e-3], seeds: 1}"
+    words = (*TINY, "study.seeds=3", "study.looks=[3]", search)
+    code, _, err = command(*words)
+    assert code == 0, err
+    folder = Path("outputs/reports")
+    record = read_record(folder / "padding")
+    trials = [f"{arm}@{value}" for arm in ("hidden", "seen") for value in ("0.0001", "0.001", "0.002")]
+    assert f"search of optimizer.lr: {', '.join(trials)}" in err
+    for trial in trials:
+        assert [*record.arm(trial).index] == [1000]
+    loss = record.runs.set_index("arm")["eval/mlm_loss"]
+    best = min((1e-4, 1e-3, 2e-3), key=lambda value: loss[f"hidden@{value:g}"])
+    assert f"found: hidden at optimizer.lr={best:g}; " in err
+    assert loss["exploration"].iloc[0] == loss[f"hidden@{best:g}"], "the margin is measured at the baseline's best"
+    page = (folder / "padding.md").read_text()
+    assert "## The search for optimizer.lr" in page
+    assert f"learning rate {best:g}" in page
+    own = {run.data.tags["arm"]: run.data.params["optimizer.lr"] for run in runs("run")}
+    assert float(own["same"]) == float(own["harmful"]) == float(own["hidden"]) == best
+    assert {run.data.tags["arm"] for run in runs("arm")} == {*record.study.arms, "same", "harmful", "exploration"}
+
+    made = len(runs("run"))
+    code, _, err = command(*words)
+    assert code == 0
+    assert len(runs("run")) == made, "typed again, it repeats no run"
+
+
+@pytest.mark.slow
 def test_a_failed_run_is_said_makes_the_study_invalid_and_is_made_up_for(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

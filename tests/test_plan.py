@@ -32,8 +32,9 @@ from bertlab.plan.tables import duration, of_chances
 from bertlab.stats.claim import Expectation, deciding
 from bertlab.stats.looks import interval_level
 from bertlab.stats.power import POWER, chance, chances
+from bertlab.study.design import Study
 from bertlab.study.record import EXPLORATION, Record, canonical, twins
-from bertlab.study.registration import Study, read_study
+from bertlab.study.registration import read_study
 from bertlab.tracking.description import KIND
 from bertlab.tracking.identity import code_fingerprint
 from bertlab.tracking.mlflow import Tracker
@@ -89,10 +90,10 @@ def test_runs_are_counted_until_each_look(planned: Runs) -> None:
 
 
 def test_the_runs_of_a_plan_are_those_that_the_study_makes(planned: Runs) -> None:
-    fingerprints = {arm: cost.fingerprint for arm, cost in planned.costs.items()}
+    (fingerprint,) = {cost.fingerprint for cost in planned.costs.values()}
     tracker, fixed = SimpleNamespace(parent="p"), ["study=padding", *STUDY[1]]
     nowhere = Path("none")
-    bench = Bench(planned.registration, fixed, None, tracker, None, fingerprints, nowhere)  # type: ignore[arg-type]
+    bench = Bench(planned.registration, fixed, None, tracker, None, fingerprint, nowhere)  # type: ignore[arg-type]
     cells = bench.cells(["hidden", "seen", "same", "harmful"], range(8))
     cells += bench.cells([EXPLORATION], range(FIRST_EXPLORING, FIRST_EXPLORING + EXPLORING))
     assert {cell.key for cell in cells} == {planned.key(cell.arm, cell.seed) for cell in cells}
@@ -116,7 +117,7 @@ def test_a_study_that_is_stopped_early_keeps_what_its_archive_held(planned: Runs
     pack([finished(tmp_path / "there", "early"), finished(tmp_path / "there", "late")], kept)
     arms = {name: {**config, "output_dir": str(here)} for name, config in planned.registration.arms.items()}
     tracker = SimpleNamespace(parent="p", reuse="same")
-    bench = Bench(replace(planned.registration, arms=arms), [], None, tracker, None, {}, kept)  # type: ignore[arg-type]
+    bench = Bench(replace(planned.registration, arms=arms), [], None, tracker, None, "data", kept)  # type: ignore[arg-type]
     bench.restore()
     finished(here, "new")
     bench.wanted.add("new")  # as its first runs are, when it is stopped

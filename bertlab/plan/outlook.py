@@ -17,10 +17,10 @@ from bertlab.stats.claim import Expectation, deciding
 from bertlab.stats.looks import interval_level
 from bertlab.stats.power import POWER, chance, chances, seeds_needed
 from bertlab.stats.rule import Kind
+from bertlab.study.design import Study
 from bertlab.study.judge import Findings, judge
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import FILES, read_record
-from bertlab.study.registration import Study
 
 TYPICAL = (0.03, 0.05, 0.1, 0.13)  # nats, of paired differences of nano over three seeds on 2.25 M tokens of docs
 UNKNOWN = (0.25, 0.5, 1.0, 2.0)  # margins, where nothing is typical

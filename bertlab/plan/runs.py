@@ -6,7 +6,7 @@ step times the ratio of their FLOPs, which is fair between models of one kind an
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -22,10 +22,11 @@ from bertlab.job import Job, prepare_job
 from bertlab.model.flops import count_flops
 from bertlab.pairs import NO_PAIR
 from bertlab.plan.speed import seconds_a_step
-from bertlab.study.arms import Config, Registration, from_file, register
+from bertlab.study.arms import Config, Registration, at_stage, from_file, register
+from bertlab.study.design import Study
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION
-from bertlab.study.registration import Study
+from bertlab.study.search import at_most, of_trials
 from bertlab.tracking.identity import code_fingerprint, run_key
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.registry import finished
@@ -66,6 +67,7 @@ class Runs:
     speed: float | None
     side_by_side: int
     reports: Path
+    trials: Mapping[str, Config] = field(default_factory=dict)  # of the search
 
     @property
     def study(self) -> Study:
@@ -86,9 +88,9 @@ class Runs:
 
     def until_each_look(self) -> Iterator[Sums]:
         """Yield the sums until each look, the exploration first."""
-        cells = [
-            (arm, FIRST_EXPLORING + seed) for arm in self.configs if arm == EXPLORATION for seed in range(EXPLORING)
-        ]
+        explored = dict.fromkeys(self.trials, self.study.search.seeds if self.study.search else 0)
+        explored |= {arm: EXPLORING for arm in self.configs if arm == EXPLORATION}
+        cells = [(arm, FIRST_EXPLORING + seed) for arm, seeds in explored.items() for seed in range(seeds)]
         if cells:
             yield self._sums(EXPLORATION, cells)
         for look in self.study.looks:
@@ -97,7 +99,8 @@ class Runs:
 
     def key(self, arm: str, seed: int) -> str:
         """Return the key of a run, by which a finished one is found again."""
-        return run_key({**self.configs[arm], "seed": seed}, self.costs[arm].fingerprint)
+        config = {**self.configs, **self.trials}[arm]
+        return run_key({**config, "seed": seed}, self.costs[arm].fingerprint)
 
     def _sums(self, until: str, cells: Sequence[Cell]) -> Sums:
         unique = {self.key(arm, seed): arm for arm, seed in cells}
@@ -122,9 +125,13 @@ def plan_runs(study: str, overrides: Sequence[str], seconds: float) -> Runs:
     """
     compose = from_file(study, *overrides)
     registration = register(compose)
+    trials: Mapping[str, Config] = {}
+    if registration.study.search:
+        trials = at_stage(registration, of_trials(registration.study), compose).arms
+        registration = at_stage(registration, at_most(registration.study), compose)
     composed = compose([])
     baseline = registration.study.baseline
-    jobs = {name: _job(config) for name, config in {**registration.arms, **registration.controls}.items()}
+    jobs = {name: _job(config) for name, config in {**registration.arms, **registration.controls, **trials}.items()}
     costs = {name: cost(job) for name, job in jobs.items()}
     job = jobs[baseline]
     flops = costs[baseline].flops / job.steps
@@ -135,6 +142,7 @@ def plan_runs(study: str, overrides: Sequence[str], seconds: float) -> Runs:
         speed=flops / seconds_a_step(job, seconds) if seconds else None,
         side_by_side=side_by_side(composed),
         reports=Path(composed.report_dir),
+        trials=trials,
     )
 
 

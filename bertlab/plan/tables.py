@@ -25,6 +25,11 @@ def of_runs(runs: Runs) -> Iterator[Shown]:
     yield f"{study.question}\nClaim: {study.claim}\n"
     yield arms(runs)
     yield looks(runs)
+    if study.search:
+        yield (
+            f"The search tries every arm at {listing(f'{value:g}' for value in study.search.values)} of "
+            f"{study.search.setting}. What it will find is not known: the looks count every arm at two values."
+        )
     yield f"Evaluation takes {100 * runs.costs[study.baseline].evaluation:.1f} % of what training the baseline takes."
     if runs.speed is not None:
         rest = plural(runs.side_by_side, "run") + " at a time" if runs.side_by_side > 1 else "one run after another"

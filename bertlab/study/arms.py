@@ -5,7 +5,7 @@ changes against the baseline is compared key by key with what it declares; anyth
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -14,7 +14,8 @@ from omegaconf import DictConfig
 from bertlab.compose import load, resolved
 from bertlab.errors import InputError
 from bertlab.explain import explain
-from bertlab.study.registration import Study, is_within, place, read_study, registration_hash
+from bertlab.study.design import Study
+from bertlab.study.registration import is_within, place, read_study, registration_hash
 from bertlab.tracking.identity import semantic
 
 Config = Mapping[str, Any]
@@ -41,16 +42,16 @@ def register(compose: Compose) -> Registration:
     """Read and check a study with all its arms. Raises InputError."""
     config = resolved(compose([]))
     study = read_study(config)
-    arms = compose_arms(study, compose)
-    baseline = study.arms[study.baseline]
-    controls = {
-        name: _composed(f"controls.{name}", [*baseline, *overrides], compose)
-        for name, overrides in study.controls.items()
-    }
+    arms, controls = compose_arms(study, compose), _controls(study, compose)
     for name, control in controls.items():
         if not changes(control, arms[study.baseline]):
             raise InputError(f"study.controls.{name} must change the baseline, got no change; write another one")
     return Registration(study, config["study"], arms, controls, registration_hash(config))
+
+
+def at_stage(registration: Registration, study: Study, compose: Compose) -> Registration:
+    """Return the registration with the arms that its study has at a stage of the search. Raises InputError."""
+    return replace(registration, study=study, arms=_arms(study, compose), controls=_controls(study, compose))
 
 
 def compose_arms(study: Study, compose: Compose) -> dict[str, Config]:
@@ -58,7 +59,7 @@ def compose_arms(study: Study, compose: Compose) -> dict[str, Config]:
 
     Raises InputError for an arm that cannot be composed, that changes more than it declares, or that equals another.
     """
-    arms = {name: _composed(f"arms.{name}", overrides, compose) for name, overrides in study.arms.items()}
+    arms = _arms(study, compose)
     for name, arm in arms.items():
         declared = [place(override) for override in (*study.arms[name], *study.arms[study.baseline])]
         more = sorted(key for key in changes(arm, arms[study.baseline]) if not is_within(key, declared))
@@ -77,6 +78,18 @@ def changes(one: Config, other: Config) -> set[str]:
     """Return the keys of all values in which two configurations differ, among those that can change a result."""
     first, second = (dict(_leaves(semantic(config), "")) for config in (one, other))
     return {key for key in first.keys() | second.keys() if first.get(key, ...) != second.get(key, ...)}
+
+
+def _arms(study: Study, compose: Compose) -> dict[str, Config]:
+    return {name: _composed(f"arms.{name}", overrides, compose) for name, overrides in study.arms.items()}
+
+
+def _controls(study: Study, compose: Compose) -> dict[str, Config]:
+    baseline = study.arms[study.baseline]
+    return {
+        name: _composed(f"controls.{name}", [*baseline, *overrides], compose)
+        for name, overrides in study.controls.items()
+    }
 
 
 def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:

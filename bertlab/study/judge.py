@@ -22,9 +22,9 @@ from bertlab.stats.multiple import holm
 from bertlab.stats.rule import Kind
 from bertlab.stats.verdict import Standing, Verdict, turned, vacuity
 from bertlab.stats.verdict import judge as judge_interval
+from bertlab.study.design import Study
 from bertlab.study.outcome import Outcome, outcome_of
 from bertlab.study.record import HARMFUL, SAME, Record
-from bertlab.study.registration import Study
 
 GAIN = "eval/context_gain"
 MUST_AGREE = {"code": "code", "corpus": "corpus", "evaluation": "evaluation"}  # column -> what it is called

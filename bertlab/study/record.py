@@ -1,13 +1,15 @@
 """The record of a study: what was registered and what was measured, as plain files that a verdict can be made of again.
 
 Enters: runs and curves in any order. Leaves: the same in one canonical order and precision, and its twins on disk:
-study.json (the registration), runs.csv (one row a run) and curves.csv (evaluations along the runs).
+study.json (the registration), runs.csv (one row a run), curves.csv (evaluations along the runs), and remarks.md where
+somebody wrote one.
 """
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,12 @@ import numpy as np
 import pandas as pd
 
 from bertlab.errors import InputError
-from bertlab.study.registration import Study, read_study
+from bertlab.study.design import Study
+from bertlab.study.registration import read_study
+from bertlab.study.search import best_values, of_trials, settled
 
 FILES = ("study.json", "runs.csv", "curves.csv")
+REMARKS = "remarks.md"
 EXPLORATION, SAME, HARMFUL = "exploration", "same", "harmful"  # arms that every study has beside its own
 ABOUT = ("arm", "seed", "run_id", "diverged", "code", "corpus", "evaluation")  # what a row says beside its metrics
 CURVE = ("run_id", "metric", "step", "tokens", "value")
@@ -35,11 +40,18 @@ class Record:
     facts: Mapping[str, str]
     runs: pd.DataFrame
     curves: pd.DataFrame
+    remarks: str = ""  # written after the results were seen; no verdict rests on them
 
-    @property
-    def study(self) -> Study:
-        """The study, checked."""
+    @cached_property
+    def registered(self) -> Study:
+        """The study as it was registered, checked."""
         return read_study({"study": self.node})
+
+    @cached_property
+    def study(self) -> Study:
+        """The study as it is confirmed: after a search, with its arms at the values that were found."""
+        study = self.registered
+        return settled(study, best_values(study, self.runs)) if study.search else study
 
     @property
     def metrics(self) -> list[str]:
@@ -64,13 +76,14 @@ class Record:
 
 def canonical(record: Record) -> Record:
     """Return the record in its one order and precision. Raises InputError for columns that are missing."""
-    study = record.study
-    order = [study.baseline, *(arm for arm in study.arms if arm != study.baseline), SAME, HARMFUL, EXPLORATION]
     runs = _columns(record.runs, ABOUT, "runs").copy()
-    if strangers := sorted(set(runs["arm"]) - set(order)):
-        raise InputError(f"runs.arm must be an arm of study {study.id}, got {strangers[0]}; choose one of {order}")
     runs["seed"] = runs["seed"].astype(int)
     runs["diverged"] = runs["diverged"].map(lambda value: str(value).lower() == "true")
+    order = _arms(replace(record, runs=runs))
+    if strangers := sorted(set(runs["arm"]) - set(order)):
+        raise InputError(
+            f"runs.arm must be an arm of study {record.registered.id}, got {strangers[0]}; choose one of {order}"
+        )
     runs = runs.iloc[np.lexsort((runs["seed"], runs["arm"].map(order.index)))]
     metrics = sorted(set(runs.columns) - set(ABOUT))
     numbers = pd.DataFrame({name: runs[name].map(_rounded) for name in metrics}, index=runs.index, dtype=float)
@@ -83,6 +96,7 @@ def canonical(record: Record) -> Record:
         {name: record.facts[name] for name in sorted(record.facts)},
         pd.concat([texts, numbers], axis="columns").reset_index(drop=True),
         curves.sort_values(list(CURVE[:4]), ignore_index=True),
+        record.remarks,
     )
 
 
@@ -91,7 +105,8 @@ def twins(record: Record) -> dict[str, bytes]:
     about = {"study": record.node, "facts": record.facts}
     texts = [json.dumps(about, indent=1, ensure_ascii=False) + "\n"]
     texts += [table.to_csv(index=False, lineterminator="\n") for table in (record.runs, record.curves)]
-    return {name: text.encode() for name, text in zip(FILES, texts, strict=True)}
+    files = dict(zip(FILES, texts, strict=True)) | ({REMARKS: record.remarks} if record.remarks else {})
+    return {name: text.encode() for name, text in files.items()}
 
 
 def read_record(folder: Path) -> Record:
@@ -101,7 +116,20 @@ def read_record(folder: Path) -> Record:
             raise InputError(f"a study's folder must hold {', '.join(FILES)}; {folder} has no {name}")
     about = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
     runs, curves = (pd.read_csv(folder / name, dtype=str, keep_default_na=False) for name in FILES[1:])
-    return canonical(Record(about["study"], about["facts"], runs, curves))
+    return canonical(Record(about["study"], about["facts"], runs, curves, read_remarks(folder)))
+
+
+def read_remarks(folder: Path) -> str:
+    """Return what somebody wrote beside a study's files; "" where nobody did."""
+    path = folder / REMARKS
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _arms(record: Record) -> list[str]:
+    """Return what a run may belong to, in the order of the rows."""
+    registered, study = record.registered, record.study
+    arms = [study.baseline, *(arm for arm in study.arms if arm != study.baseline), SAME, HARMFUL, EXPLORATION]
+    return [*arms, *of_trials(registered).arms] if registered.search else arms
 
 
 def _columns(table: pd.DataFrame, names: tuple[str, ...], what: str) -> pd.DataFrame:

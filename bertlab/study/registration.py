@@ -6,7 +6,7 @@ and the hash under which it is registered: a file that has changed is another re
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, fields
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +14,9 @@ from bertlab.cache import digest
 from bertlab.compose import check, section
 from bertlab.errors import InputError, closed_interval, open_interval, whole_number
 from bertlab.stats.claim import Expectation
+from bertlab.study.design import Margin, Search, Source, Study, Trend
 from bertlab.study.outcome import MARGINS, margin_units, outcome_of
+from bertlab.study.search import tuned
 from bertlab.tracking.identity import semantic
 
 AXES = ("tokens", "predicted_tokens", "steps", "flops", "seconds")
@@ -36,61 +38,6 @@ EXAMPLES = {
     "floor": "0.3",
     "controls": "{same: [redraw=order], harmful: [budget.tokens=1_150_000]}",
 }
-
-
-@dataclass(frozen=True)
-class Margin:
-    """The smallest effect that matters."""
-
-    unit: str  # tokens: worth this share more training tokens; nats; share: of right answers
-    value: float
-
-
-@dataclass(frozen=True)
-class Trend:
-    """An ordered factor, along which the outcome is followed."""
-
-    factor: str
-    scale: str  # linear or log
-    doses: Mapping[str, float]  # arm -> value of the factor, for the arms that change nothing else
-
-
-@dataclass(frozen=True)
-class Source:
-    """A published number, shown beside the study's own."""
-
-    source: str
-    says: str
-    status: str  # how it is known: read, abstract, notes or unverified
-
-
-@dataclass(frozen=True)
-class Study:
-    """A registered question. `arms` and `controls` hold overrides of the configuration that the file makes."""
-
-    id: str
-    question: str
-    claim: str
-    baseline: str
-    factors: tuple[str, ...]
-    arms: Mapping[str, tuple[str, ...]]
-    expects: Mapping[str, Expectation]  # the primary contrasts; other arms are exploratory
-    outcome: str
-    margin: Margin
-    family: str  # studies of a family share the correction for many contrasts
-    seeds: int  # at most
-    looks: tuple[int, ...]  # numbers of seeds at which results are looked at
-    axis: str  # the budget that arms are equal in
-    floor: float  # nats of context gain that the baseline must exceed
-    controls: Mapping[str, tuple[str, ...]]  # same: must come out equivalent; harmful: must come out worse
-    against: Mapping[str, str] = field(default_factory=dict)  # arm -> the arm it is compared with
-    secondary: tuple[str, ...] = ()  # metrics that are shown, without a verdict
-    trend: Trend | None = None
-    published: tuple[Source, ...] = ()
-
-    def reference(self, arm: str) -> str:
-        """Return the arm that one is compared with."""
-        return self.against.get(arm, self.baseline)
 
 
 def registration_hash(config: Mapping[str, Any]) -> str:
@@ -127,6 +74,7 @@ def read_study(config: Mapping[str, Any]) -> Study:
         against=_against(node, arms),
         secondary=secondary,
         trend=_trend(node["trend"], factors, arms) if node.get("trend") else None,
+        search=_search(node["search"], factors, arms) if node.get("search") else None,
         published=_published(node.get("published") or []),
     )
 
@@ -268,6 +216,26 @@ def _dose(override: str) -> float:
         return float(override.partition("=")[2])
     except ValueError:
         raise InputError(f"study.trend needs numbers, got {override}; choose another factor or leave it out") from None
+
+
+def _search(search: object, factors: Sequence[str], arms: Mapping[str, object]) -> Search:
+    if not isinstance(search, Mapping) or set(search) != {"setting", "values", "seeds"}:
+        raise InputError(
+            f"study.search must hold setting, values and seeds, got {search}; write {{setting: optimizer.lr, "
+            "values: [0.001, 0.002, 0.004], seeds: 2}"
+        )
+    setting, values = str(search["setting"]), search["values"]
+    if is_within(place(setting), ALIKE) or any(is_within(place(setting), [place(factor)]) for factor in factors):
+        raise InputError(
+            f"study.search.setting must be one that no arm sets and runs may differ in, got {setting}; choose for "
+            "example optimizer.lr"
+        )
+    numbers = [value for value in values if isinstance(value, int | float)] if isinstance(values, list) else []
+    if len(numbers) < FEWEST or numbers != values or any(one >= other for one, other in pairwise(numbers)):
+        raise InputError(f"study.search.values must be {FEWEST} ascending numbers at least, got {values}; correct them")
+    if taken := sorted(tuned(arm) for arm in arms if tuned(arm) in arms):
+        raise InputError(f"study.arms must leave the name {taken[0]} to the search, got it; rename that arm")
+    return Search(setting, tuple(map(float, numbers)), whole_number("study.search.seeds", search["seeds"], 1))
 
 
 def _published(entries: object) -> tuple[Source, ...]:

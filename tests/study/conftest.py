@@ -34,7 +34,10 @@ MakeRecord = Callable[..., Record]
 
 @pytest.fixture(scope="session")
 def make_record() -> MakeRecord:
-    """Make a record: `effect` in nats by arm, `sd` of the paired differences, `gain` of the baseline at its end."""
+    """Make a record: `effect` in nats by arm, `sd` of the paired differences, `gain` of the baseline at its end.
+
+    `tuned` and `trials` are arms that a search adds to those of the study.
+    """
 
     def make(
         effect: Mapping[str, float] = {},
@@ -45,11 +48,14 @@ def make_record() -> MakeRecord:
         node: Mapping[str, Any] = {},
         gone: Sequence[tuple[str, int]] = (),
         diverged: Sequence[tuple[str, int]] = (),
+        tuned: Sequence[str] = (),
+        trials: Sequence[str] = (),
     ) -> Record:
         rng, study = np.random.default_rng(7), {**NODE, **node}
         effects, rows, points = {**EFFECT, **effect}, [], []
-        arms = [*study["arms"], *study["controls"]]
+        arms = [*study["arms"], *tuned, *study["controls"]]
         cells = [(arm, seed) for arm in arms for seed in range(seeds)] + [("exploration", 1000 + k) for k in range(3)]
+        cells += [(name, 1000 + k) for name in trials for k in range(2)]
         of_seed = {seed: 0.05 * value for seed, value in enumerate(rng.standard_normal(seeds))}
         noise = {arm: _centred(rng.standard_normal(seeds)) for arm in arms}
         for arm, seed in cells:

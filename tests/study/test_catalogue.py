@@ -21,7 +21,8 @@ from bertlab.model.init import initialise
 from bertlab.streams import Streams
 from bertlab.study.arms import changes, compose_arms, from_file
 from bertlab.study.catalogue import CATALOGUE, question_of, study_files
-from bertlab.study.registration import Study, is_within, place, read_study
+from bertlab.study.design import Study
+from bertlab.study.registration import is_within, place, read_study
 from bertlab.tokenizer.words import Words
 from bertlab.tracking.identity import semantic
 

@@ -12,18 +12,9 @@ from bertlab.errors import InputError
 from bertlab.explain import explain
 from bertlab.stats.claim import Expectation
 from bertlab.study.arms import Compose, changes, compose_arms, from_file, register
+from bertlab.study.design import Margin, Source, Study, Trend
 from bertlab.study.outcome import MARGINS, OUTCOMES, margin_units, outcome_of
-from bertlab.study.registration import (
-    EXAMPLES,
-    Margin,
-    Source,
-    Study,
-    Trend,
-    is_within,
-    place,
-    read_study,
-    registration_hash,
-)
+from bertlab.study.registration import EXAMPLES, is_within, place, read_study, registration_hash
 
 NODE = {
     "id": "mask_rate",
@@ -92,7 +83,7 @@ def test_a_study_is_read_word_by_word() -> None:
 
 def test_what_may_be_left_out_is() -> None:
     study = read(secondary=None, trend=None, published=None)
-    assert (study.secondary, study.trend, study.published) == ((), None, ())
+    assert (study.secondary, study.trend, study.search, study.published) == ((), None, None, ())
 
 
 @pytest.mark.parametrize("key", sorted(NODE.keys() - {"secondary", "trend", "published"}))

@@ -10,12 +10,13 @@ import pandas as pd
 
 from bertlab.report.layout import token_text
 from bertlab.report.study.scale import outcome_scale
+from bertlab.report.study.seeds import finished
 from bertlab.report.study.verdict import UNJUDGED, is_or_are
-from bertlab.report.words import count, escape, grid, listing, plural
+from bertlab.report.words import count, escape, grid, listing, number, plural
 from bertlab.stats.claim import Finding
 from bertlab.stats.power import MOST
 from bertlab.stats.rule import Kind
-from bertlab.study.judge import Findings
+from bertlab.study.judge import GAIN, Findings
 from bertlab.study.record import EXPLORATION, FILES
 from bertlab.study.registration import is_within
 
@@ -49,7 +50,8 @@ def published(findings: Findings) -> str:
 
 def limits(findings: Findings) -> str:
     """What the verdict rests on and what it is not about."""
-    lines = [_regime(findings), _replication(findings), _fair(findings), *_untuned(findings), *_open(findings)]
+    lines = [_regime(findings), _replication(findings), _fair(findings)]
+    lines += [*_untuned(findings), *_plateau(findings), *_open(findings)]
     return "\n".join(["## Limits", "", *(f"- {line}" for line in lines)])
 
 
@@ -89,6 +91,11 @@ def runs(findings: Findings) -> str:
         for _, run in findings.record.runs.iterrows()
     ]
     about = f"Runs of the arm *{EXPLORATION}* measured the margin and enter no contrast."
+    if findings.record.registered.search:
+        about += (
+            " Those of *arm@value* are the trials of the search and enter none either; a run that is both "
+            "stands in two rows."
+        )
     table = grid(["arm", "seed", "run id", "ended", f"{escape(metric)} ({scale.unit})"], rows, left=4)
     return "\n\n".join(["## Runs", about, table])
 
@@ -165,10 +172,32 @@ def _span(used: pd.Series) -> str:
 
 
 def _untuned(findings: Findings) -> list[str]:
-    """Say so where no other learning rate was tried."""
+    """Say whether other learning rates were tried, and how many."""
+    search = findings.record.registered.search
+    if search and search.setting == "optimizer.lr":
+        return [
+            f"**{count(len(search.values))} learning rates.** Each arm had the best of the same few, found on few "
+            "seeds; between them and beyond them one may be better."
+        ]
     if is_within("optimizer.lr", findings.study.factors):
         return []
     return ["**One learning rate.** All arms were trained at the same one; each might do better with one of its own."]
+
+
+def _plateau(findings: Findings) -> list[str]:
+    """Say which arms have runs that had not begun to use context when training ended."""
+    floor, arms = findings.study.floor, []
+    for arm in findings.study.arms:
+        gain = finished(findings, arm, GAIN)
+        if late := int((gain <= floor).sum()):
+            arms.append(f"{escape(arm)} ({count(late)} of {count(len(gain))})")
+    if not arms:
+        return []
+    return [
+        f"**Still on the plateau.** Some runs gained no more than {number(floor, 2)} nats from context when training "
+        f"ended: {listing(arms)}. Until a run leaves the plateau of word frequencies it hardly improves, so these "
+        "differences are largely about when that happens. Longer training would tell whether they close."
+    ]
 
 
 def _open(findings: Findings) -> list[str]:

@@ -12,8 +12,8 @@ from bertlab.report.study.verdict import DETECTABLE, EXPECTED, READING, failures
 from bertlab.report.words import count, escape, grid, listing, number, percent, signed
 from bertlab.stats.claim import REFUTES, SUPPORTS, Expectation
 from bertlab.stats.rule import Kind
+from bertlab.study.design import Study
 from bertlab.study.judge import Findings
-from bertlab.study.registration import Study
 
 SHOWN = ", or INCONCLUSIVE with an interval that does not reach the margin on the better side"
 
@@ -73,6 +73,13 @@ def reading(findings: Findings) -> str:
     lines = [f"- **{kind.value}**: {READING[kind]}" for kind in Kind if kind in shown]
     detectable = any(judged.verdict.detectable for judged in [*findings.primary.values(), *findings.controls.values()])
     return "\n".join(["## How to read the verdicts", "", *lines, *([DETECTABLE] if detectable else [])])
+
+
+def remarks(findings: Findings) -> str:
+    """What somebody wrote beside the numbers, if anybody did."""
+    written = findings.record.remarks.strip()
+    about = "*Written after the results were seen; no verdict rests on it.*"
+    return f"## Remarks\n\n{about}\n\n{written}" if written else ""
 
 
 def _against(findings: Findings) -> str:

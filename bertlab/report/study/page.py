@@ -6,7 +6,8 @@ from bertlab.report.study.figures import figures
 from bertlab.report.study.functionals import functionals
 from bertlab.report.study.limits import fact, limits, published, repeat, runs
 from bertlab.report.study.measures import rates, secondary
-from bertlab.report.study.opening import claim, contrasts, opening, reading
+from bertlab.report.study.opening import claim, contrasts, opening, reading, remarks
+from bertlab.report.study.search import search
 from bertlab.report.study.seeds import differences, divergence, looks, pairing
 from bertlab.report.study.soundness import soundness
 from bertlab.report.study.trend import trend_of
@@ -17,11 +18,13 @@ SECTIONS: Sequence[Callable[[Findings], str]] = (
     claim,
     contrasts,
     reading,
+    remarks,
     figures,
     functionals,
     rates,
     secondary,
     trend_of,
+    search,
     soundness,
     pairing,
     differences,

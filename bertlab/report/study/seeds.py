@@ -16,7 +16,6 @@ from bertlab.stats.interval import Interval
 from bertlab.stats.noise import LARGE, Noise, from_chunks
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, Judged
-from bertlab.study.record import EXPLORATION
 
 
 def pairing(findings: Findings) -> str:
@@ -69,7 +68,7 @@ def divergence(findings: Findings) -> str:
         f"{escape(name)} {count(n)} of {count(len(findings.record.arm(name)))}" for name, n in counts.items() if n
     ]
     if not diverged:
-        return f"## Divergence\n\nNone of the {count(len(findings.record.runs))} runs diverged."
+        return f"## Divergence\n\nNone of the {count(findings.record.runs['run_id'].nunique())} runs diverged."
     return (
         f"## Divergence\n\nDiverged runs: {', '.join(diverged)}; none in any other arm. A diverged run has no outcome, "
         "so its pair is left out of the differences, which then describe the runs that survived."
@@ -167,4 +166,4 @@ def _diverged(findings: Findings, name: str) -> list[int]:
 
 
 def _arms(findings: Findings) -> list[str]:
-    return [*findings.study.arms, *findings.controls, EXPLORATION]
+    return list(dict.fromkeys(findings.record.runs["arm"]))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bertlab.report.study import headline, verdict_table
@@ -13,6 +14,7 @@ from bertlab.report.study.limits import limits, published
 from bertlab.report.study.measures import rates
 from bertlab.report.study.opening import SHOWN, claim, contrasts, reading
 from bertlab.report.study.page import page
+from bertlab.report.study.search import search
 from bertlab.report.study.seeds import differences, divergence, looks, pairing
 from bertlab.report.study.soundness import soundness
 from bertlab.report.study.trend import trend_of
@@ -20,6 +22,7 @@ from bertlab.report.study.verdict import CAME_OUT, EXPECTED, READING
 from bertlab.stats.claim import Expectation, Finding
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, judge
+from bertlab.study.record import canonical
 
 MakeFindings = Callable[..., Findings]
 Mirror = Callable[[Findings], Findings]
@@ -301,6 +304,55 @@ def test_budgets_that_were_not_held_equal_are_said(make_findings: MakeFindings) 
     assert "differ: 150 k to 300 k predicted tokens (medians of arms)" in text
     text = limits(judge(replace(record, runs=record.runs.assign(**{**budgets, "perf/predicted_tokens": 1.0}))))
     assert "They are equal in predicted tokens and FLOPs too." in text
+
+
+def test_runs_that_ended_on_the_plateau_are_counted(make_findings: MakeFindings) -> None:
+    record = make_findings().record
+    late = record.runs["arm"].eq("rate_05") & record.runs["seed"].isin([1, 3])
+    runs = record.runs.assign(**{"eval/context_gain": record.runs["eval/context_gain"].mask(late, 0.3)})
+    said = "gained no more than 0.30 nats from context when training ended: rate_05 (2 of 5). Until"
+    assert said in limits(judge(replace(record, runs=runs)))
+    assert "plateau" not in limits(judge(record))
+
+
+def searched(make_findings: MakeFindings, diverged: tuple[int, ...] = ()) -> Findings:
+    """Return what a study found that tried three learning rates on two seeds; rate_05 is best at another one."""
+    tried = {"setting": "optimizer.lr", "values": [0.001, 0.002, 0.004], "seeds": 2}
+    record = make_findings({"rate_05_tuned": {"effect": 0.1}}).record
+    trials = [
+        {**row, "arm": f"{arm}@{value:g}", "run_id": f"{arm}@{value:g}.{row['seed']}", "eval/mlm_loss": loss}
+        | {"diverged": value == 0.004 and arm == "rate_60" and row["seed"] in diverged}
+        for arm in record.study.arms
+        for value, loss in zip(
+            (0.001, 0.002, 0.004), (4.2, 4.3, 4.5) if arm == "rate_05" else (4.2, 4.1, 4.5), strict=True
+        )
+        for row in record.arm("exploration").reset_index().to_dict("records")[:2]
+    ]
+    tuned = record.runs[record.runs["arm"] == "rate_05"].assign(arm="rate_05_tuned")
+    tuned["run_id"] += ".tuned"
+    runs = pd.concat([record.runs, tuned, pd.DataFrame(trials)])
+    return judge(canonical(replace(record, node={**record.node, "search": tried}, runs=runs)))
+
+
+def test_a_search_shows_what_every_arm_reached_and_where_each_was_best(make_findings: MakeFindings) -> None:
+    findings = searched(make_findings, diverged=(1001,))
+    text = search(findings)
+    assert text.startswith("## The search for optimizer.lr (eval/mlm_loss, nats)\n")
+    assert "| rate_15 | 4.200 | **4.100** | 4.500 |" in text
+    assert "| rate_05 | **4.200** | 4.300 | 4.500 |" in text
+    assert "| rate_60 | 4.200 | **4.100** | diverged |" in text
+    assert "on 2 seeds that no contrast uses" in text
+    assert text.endswith(
+        "At an end of what was tried lies the best value of rate_05 (0.001): one beyond it may be better."
+    )
+    assert "| rate_05_tuned | mask.rate=0.05 optimizer.lr=0.001 |" in page(findings)
+    assert "**3 learning rates.** Each arm had the best of the same few" in limits(findings)
+    assert "rate_60@0.004 1 of 2" in page(findings)
+
+
+def test_a_study_without_a_search_says_nothing_of_one(make_findings: MakeFindings) -> None:
+    assert search(make_findings()) == ""
+    assert "search" not in page(make_findings())
 
 
 @pytest.mark.parametrize(("factor", "said"), [("model", True), ("optimizer.lr", False), ("optimizer", False)])

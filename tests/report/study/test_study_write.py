@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from bertlab.report.study import headline, write_study
 from bertlab.report.study.contrasts import verdict_files
 from bertlab.report.study.figures import FIGURES
 from bertlab.study.judge import Findings, judge
-from bertlab.study.record import read_record
+from bertlab.study.record import REMARKS, read_record
 
 MakeFindings = Callable[..., Findings]
 TWINS = ("study.json", "runs.csv", "curves.csv", "verdict.json", "verdicts.csv")
@@ -54,6 +55,20 @@ def test_the_page_begins_with_who_made_it_the_question_and_the_verdict(folder: P
 def test_a_report_from_its_twins_alone_is_the_same_to_the_byte(folder: Path, tmp_path: Path) -> None:
     write_study(judge(read_record(folder / "mask_rate")), tmp_path)
     assert contents(tmp_path) == contents(folder)
+
+
+def test_remarks_beside_the_numbers_stand_on_the_page_and_stay(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "mask_rate" / REMARKS).write_text("Low rates start *late*.\n", encoding="utf-8")
+    page = write_study(judge(read_record(tmp_path / "mask_rate")), tmp_path)
+    said = (
+        "## Remarks\n\n*Written after the results were seen; no verdict rests on it.*\n\nLow rates start *late*.\n\n##"
+    )
+    assert said in page.read_text(encoding="utf-8")
+    write_study(judge(read_record(tmp_path / "mask_rate")), tmp_path / "again")
+    assert contents(tmp_path / "again") == {
+        name: content for name, content in contents(tmp_path).items() if not name.startswith("again")
+    }
 
 
 def test_the_command_line_rebuilds_a_page_where_it_was_read(folder: Path) -> None:

@@ -1,0 +1,43 @@
+"""The search for the best value of a setting: what every arm reached at every value, and which one it was given.
+
+Enters: `Findings`. Leaves: a markdown section, "" for a study without a search.
+"""
+
+from bertlab.report.study.scale import outcome_scale
+from bertlab.report.words import count, escape, grid, listing, plural
+from bertlab.study.design import Search
+from bertlab.study.judge import Findings
+from bertlab.study.search import best_values, mean_outcome, trial, tuned
+
+
+def search(findings: Findings) -> str:
+    """Show the trials, the best value of each arm in bold."""
+    study = findings.record.registered
+    if study.search is None:
+        return ""
+    scale, runs = outcome_scale(findings), findings.record.runs
+    best, rows = best_values(study, runs), []
+    for arm in study.arms:
+        means = {value: mean_outcome(study, runs, trial(arm, value)) for value in study.search.values}
+        shown = {value: "diverged" if mean is None else scale.value(mean) for value, mean in means.items()}
+        rows.append([escape(arm), *(f"**{text}**" if value == best[arm] else text for value, text in shown.items())])
+    setting, common = escape(study.search.setting), best[study.baseline]
+    text = (
+        f"Every arm was tried at {count(len(study.search.values))} values of {setting} on "
+        f"{plural(study.search.seeds, 'seed')} "
+        f"that no contrast uses, and the one with the best mean is its own. The contrasts compare arms at {common:g}, "
+        f"the baseline's best; {escape(tuned('<arm>'))} is an arm at its own best, against the best of what it is "
+        f"compared with, and stands in the table of contrasts where that is another comparison."
+    )
+    header = ["arm", *(f"{value:g}" for value in study.search.values)]
+    title = f"## The search for {setting} ({escape(study.outcome)}, {scale.unit})"
+    return "\n\n".join(filter(None, [title, grid(header, rows), text, at_the_end(study.search, best)]))
+
+
+def at_the_end(tried: Search, best: dict[str, float]) -> str:
+    """Say which arms may have a better value beyond those that were tried."""
+    ends = {arm: value for arm, value in best.items() if value in (tried.values[0], tried.values[-1])}
+    if not ends:
+        return ""
+    arms = listing(f"{escape(arm)} ({value:g})" for arm, value in ends.items())
+    return f"At an end of what was tried lies the best value of {arms}: one beyond it may be better."

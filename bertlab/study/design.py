@@ -1,0 +1,74 @@
+"""The design of a study: what was asked, claimed and planned before any of its runs, as frozen values.
+
+`bertlab.study.registration` reads and checks one; what enters and leaves there are these.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bertlab.stats.claim import Expectation
+
+
+@dataclass(frozen=True)
+class Margin:
+    """The smallest effect that matters."""
+
+    unit: str  # tokens: worth this share more training tokens; nats; share: of right answers
+    value: float
+
+
+@dataclass(frozen=True)
+class Trend:
+    """An ordered factor, along which the outcome is followed."""
+
+    factor: str
+    scale: str  # linear or log
+    doses: Mapping[str, float]  # arm -> value of the factor, for the arms that change nothing else
+
+
+@dataclass(frozen=True)
+class Search:
+    """A setting, such as the learning rate, of which each arm gets the best of the same few values."""
+
+    setting: str  # optimizer.lr
+    values: tuple[float, ...]  # ascending
+    seeds: int  # of each arm at each value; no contrast uses them
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published number, shown beside the study's own."""
+
+    source: str
+    says: str
+    status: str  # how it is known: read, abstract, notes or unverified
+
+
+@dataclass(frozen=True)
+class Study:
+    """A registered question. `arms` and `controls` hold overrides of the configuration that the file makes."""
+
+    id: str
+    question: str
+    claim: str
+    baseline: str
+    factors: tuple[str, ...]
+    arms: Mapping[str, tuple[str, ...]]
+    expects: Mapping[str, Expectation]  # the primary contrasts; other arms are exploratory
+    outcome: str
+    margin: Margin
+    family: str  # studies of a family share the correction for many contrasts
+    seeds: int  # at most
+    looks: tuple[int, ...]  # numbers of seeds at which results are looked at
+    axis: str  # the budget that arms are equal in
+    floor: float  # nats of context gain that the baseline must exceed
+    controls: Mapping[str, tuple[str, ...]]  # same: must come out equivalent; harmful: must come out worse
+    against: Mapping[str, str] = field(default_factory=dict)  # arm -> the arm it is compared with
+    secondary: tuple[str, ...] = ()  # metrics that are shown, without a verdict
+    trend: Trend | None = None
+    search: Search | None = None
+    published: tuple[Source, ...] = ()
+
+    def reference(self, arm: str) -> str:
+        """Return the arm that one is compared with."""
+        return self.against.get(arm, self.baseline)
