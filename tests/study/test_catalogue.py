@@ -10,7 +10,7 @@ import yaml
 
 from bertlab.batch import Batch, Batches, Form
 from bertlab.cache import digest
-from bertlab.compose import Parts, build_parts
+from bertlab.compose import Parts, build_parts, resolved
 from bertlab.data.oracle import Oracle
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
@@ -23,6 +23,7 @@ from bertlab.study.arms import changes, compose_arms, from_file
 from bertlab.study.catalogue import CATALOGUE, question_of, study_files
 from bertlab.study.design import Study
 from bertlab.study.registration import is_within, place, read_study
+from bertlab.study.search import of_trials, trial
 from bertlab.tokenizer.words import Words
 from bertlab.tracking.identity import semantic
 
@@ -124,6 +125,17 @@ def test_an_arm_trains(name: str, arm: str, stores: Mapping[str, TokenStore]) ->
         optimizer.zero_grad()
     assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
     TRAINED.add(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in STUDIES if read(name).search])
+def test_every_trial_of_a_search_sets_what_is_searched(name: str) -> None:
+    study, compose = read(name), from_file(name)
+    assert study.search is not None
+    for value in study.search.values:
+        config = resolved(compose(of_trials(study).arms[trial(study.baseline, value)]))
+        assert config["optimizer"]["lr"] == value
+        build_parts(config)
 
 
 def test_matched_arms_have_equal_parameters_to_a_thousandth() -> None:
