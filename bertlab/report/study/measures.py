@@ -1,4 +1,4 @@
-"""What else was measured: the loss at other masking rates, and the secondary outcomes, without any verdict.
+"""What else was measured, without any verdict: shares of what can be learnt, other masking rates, secondary outcomes.
 
 Enters: `Findings`. Leaves: markdown sections, "" where nothing was measured.
 """
@@ -9,7 +9,7 @@ import re
 from bertlab.report.study.contrasts import in_order
 from bertlab.report.study.scale import scale_of
 from bertlab.report.study.seeds import finished, paired
-from bertlab.report.words import count, escape, grid, number
+from bertlab.report.words import DASH, count, escape, grid, number, percent, signed
 from bertlab.stats.interval import paired_t
 from bertlab.study.judge import Findings
 from bertlab.study.outcome import outcome_of
@@ -37,6 +37,31 @@ def rates(findings: Findings) -> str:
         "own way. Bold is the lowest mean of its column, which says nothing of chance."
     )
     return "\n\n".join(["## Loss at other masking rates", text, grid(header, rows)])
+
+
+def learnt(findings: Findings) -> str:
+    """The contrasts as shares of what can be learnt from context, on a corpus whose best possible loss is known."""
+    base, best, word = (
+        finished(findings, findings.study.baseline, f"eval/{name}").mean()
+        for name in ("mlm_loss", "bayes_loss", "unigram_loss")
+    )
+    learnable = word - best
+    if findings.study.outcome != "eval/mlm_loss" or not learnable > 0:
+        return ""
+    rows = [[escape(findings.study.baseline), percent((word - base) / learnable), "baseline", ""]]
+    for judged in in_order(findings):
+        captured = (word - finished(findings, judged.arm, "eval/mlm_loss").mean()) / learnable
+        low, high = (-end / learnable for end in (judged.interval.high, judged.interval.low))
+        ends = f"{signed(100 * low, 1)} to {signed(100 * high, 1)}" if math.isfinite(low) else DASH
+        rows.append([escape(judged.arm), percent(captured), signed(-100 * judged.contrast.mean / learnable, 1), ends])
+    text = (
+        f"The best possible loss on this text is known, {number(best)} nats, {number(learnable)} below that of word "
+        "frequencies: so much can be learnt from context. *Learnt*: the share of it that an arm has reached, mean over "
+        "its seeds. The differences and their intervals are those of the contrasts, as shares of it; a minus sign "
+        "means that less is learnt."
+    )
+    header = ["arm", "learnt (%)", "difference (percentage points)", "interval (percentage points)"]
+    return "\n\n".join(["## Share of what can be learnt", text, grid(header, rows)])
 
 
 def secondary(findings: Findings) -> str:

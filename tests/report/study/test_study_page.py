@@ -11,7 +11,7 @@ import pytest
 from bertlab.report.study import headline, verdict_table
 from bertlab.report.study.functionals import functionals
 from bertlab.report.study.limits import limits, published
-from bertlab.report.study.measures import rates
+from bertlab.report.study.measures import learnt, rates
 from bertlab.report.study.opening import SHOWN, claim, contrasts, reading
 from bertlab.report.study.page import page
 from bertlab.report.study.search import search
@@ -313,6 +313,19 @@ def test_runs_that_ended_on_the_plateau_are_counted(make_findings: MakeFindings)
     said = "gained no more than 0.30 nats from context when training ended: rate_05 (2 of 5). Until"
     assert said in limits(judge(replace(record, runs=runs)))
     assert "plateau" not in limits(judge(record))
+
+
+def test_where_the_best_loss_is_known_effects_are_shares_of_what_can_be_learnt(make_findings: MakeFindings) -> None:
+    record = alone(make_findings, {"effect": 0.11}).record
+    findings = judge(replace(record, runs=record.runs.assign(**{"eval/bayes_loss": 4.0})))  # 2.2 below the unigram loss
+    text = learnt(findings)
+    assert "is known, 4.000 nats, 2.200 below that of word frequencies" in text
+    judged = findings.arms["rate_30"]
+    low, high = (f"−{100 * end / 2.2:.1f}" for end in (judged.interval.high, judged.interval.low))
+    assert row(text, "rate_30")[2:] == ["−5.0", f"{low} to {high}"]
+    reached = float(row(text, "rate_15")[1])
+    assert float(row(text, "rate_30")[1]) == pytest.approx(reached - 5, abs=0.11)
+    assert learnt(alone(make_findings, {"effect": 0.11})) == ""
 
 
 def searched(make_findings: MakeFindings, diverged: tuple[int, ...] = ()) -> Findings:
