@@ -21,8 +21,7 @@ from bertlab.conduct import EXPLORING, FIRST_EXPLORING
 from bertlab.errors import InputError
 from bertlab.job import Job, prepare_job
 from bertlab.ledger.archive import keys_in, pack
-from bertlab.ledger.cell import CONFIG, POINTS, Cell, cell_of
-from bertlab.ledger.points import Points
+from bertlab.ledger.cell import cell_of
 from bertlab.plan import speed
 from bertlab.plan.__main__ import main
 from bertlab.plan.outlook import PILOT_SLOPE, TRUTHS, TYPICAL, outlook, prospect
@@ -38,6 +37,7 @@ from bertlab.study.registration import read_study
 from bertlab.tracking.description import KIND
 from bertlab.tracking.identity import code_fingerprint
 from bertlab.tracking.mlflow import Tracker
+from tests.cells import finished
 
 SMALL = ("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700")  # 5 steps
 STUDY = ("padding", [*SMALL, "evaluation.sequences=8", "model=tiny", "trainer.progress=false"])
@@ -100,26 +100,14 @@ def test_the_runs_of_a_plan_are_those_that_the_study_makes(planned: Runs) -> Non
     assert len({cell.key for cell in cells}) == list(planned.until_each_look())[-1].runs
 
 
-def finished(output_dir: Path, key: str) -> Cell:
-    """Leave a finished run of this code."""
-    cell = cell_of(output_dir, key, code_fingerprint())
-    with cell.held():
-        cell.begin(description={})
-        (cell.folder / CONFIG).write_text("seed: 0\n")
-        points = Points(cell.folder / POINTS)
-        points.add(1, {"eval/mlm_loss": 0.5})
-        cell.finish(points.sync(), outcome="eval/mlm_loss 0.500", diverged=False)
-    return cell
-
-
 def test_a_study_that_is_stopped_early_keeps_what_its_archive_held(planned: Runs, tmp_path: Path) -> None:
-    kept, here = tmp_path / "cells.tar.xz", tmp_path / "here"
-    pack([finished(tmp_path / "there", "early"), finished(tmp_path / "there", "late")], kept)
+    kept, here, there = tmp_path / "cells.tar.xz", tmp_path / "here", tmp_path / "there"
+    pack([finished(cell_of(there, key, code_fingerprint())) for key in ("early", "late")], kept)
     arms = {name: {**config, "output_dir": str(here)} for name, config in planned.registration.arms.items()}
     tracker = SimpleNamespace(parent="p", reuse="same")
     bench = Bench(replace(planned.registration, arms=arms), [], None, tracker, None, "data", kept)  # type: ignore[arg-type]
     bench.restore()
-    finished(here, "new")
+    finished(cell_of(here, "new", code_fingerprint()))
     bench.wanted.add("new")  # as its first runs are, when it is stopped
     bench.keep()
     assert keys_in(kept) == {"early", "late", "new"}

@@ -6,27 +6,13 @@ import pytest
 
 from bertlab.errors import InputError
 from bertlab.ledger.archive import pack, unpack
-from bertlab.ledger.cell import CONFIG, FINISHED, POINTS, Cell, cell_of, cells_in
-from bertlab.ledger.points import Points, read_points
-
-
-def finished(output_dir: Path, key: str) -> Cell:
-    """Leave a finished run behind."""
-    cell = cell_of(output_dir, key, "code")
-    with cell.held():
-        cell.begin(description={"name": "a run"}, place="store", parent="sweep", run_id="7")
-        (cell.folder / CONFIG).write_text("seed: 0\n")
-        points = Points(cell.folder / POINTS)
-        points.add(1, {"eval/mlm_loss": 0.5})
-        (cell.folder / "model").mkdir()
-        (cell.folder / "model" / "model.safetensors").write_bytes(b"weights")
-        cell.finish(points.sync(), outcome="loss 0.5", diverged=False)
-        cell.end(FINISHED)
-    return cell
+from bertlab.ledger.cell import FINISHED, POINTS, cell_of, cells_in
+from bertlab.ledger.points import read_points
+from tests.cells import finished
 
 
 def test_finished_cells_are_finished_elsewhere_without_their_weights(tmp_path: Path) -> None:
-    here = finished(tmp_path / "here", "a")
+    here = finished(cell_of(tmp_path / "here", "a", "code"))
     running = cell_of(tmp_path / "here", "b", "code")
     with running.held():
         running.begin(description={})
@@ -42,21 +28,21 @@ def test_finished_cells_are_finished_elsewhere_without_their_weights(tmp_path: P
 
 
 def test_what_is_finished_already_is_left_alone(tmp_path: Path) -> None:
-    cell = finished(tmp_path, "a")
+    cell = finished(cell_of(tmp_path, "a", "code"))
     pack([cell], tmp_path / "cells.tar.xz")
     assert unpack(tmp_path / "cells.tar.xz", tmp_path) == 0
     assert cell.state()["run_id"] == "7"
 
 
 def test_equal_cells_make_equal_bytes_in_whatever_order(tmp_path: Path) -> None:
-    cells = [finished(tmp_path, key) for key in "ab"]
+    cells = [finished(cell_of(tmp_path, key, "code")) for key in "ab"]
     pack(cells, tmp_path / "one")
     pack(cells[::-1], tmp_path / "other")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
 def test_a_cell_that_was_tampered_with_is_not_finished(tmp_path: Path) -> None:
-    cell = finished(tmp_path / "here", "a")
+    cell = finished(cell_of(tmp_path / "here", "a", "code"))
     pack([cell], tmp_path / "cells.tar.xz")
     unpack(tmp_path / "cells.tar.xz", tmp_path / "there")
     (there,) = cells_in(tmp_path / "there")
@@ -69,7 +55,7 @@ def test_a_cell_that_was_tampered_with_is_not_finished(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["cut", "text", "other"])
 def test_a_damaged_archive_is_refused_in_one_line(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "cells.tar.xz"
-    pack([finished(tmp_path, "a")], path)
+    pack([finished(cell_of(tmp_path, "a", "code"))], path)
     whole = path.read_bytes()
     path.write_bytes({"cut": whole[: len(whole) // 2], "text": b"a,b\n", "other": b""}[damage])
     with pytest.raises(InputError, match="must be an archive of finished runs"):

@@ -9,9 +9,9 @@ import pytest
 
 from bertlab.compose import PACKAGE
 from bertlab.errors import InputError
-from bertlab.ledger.cell import FINISHED, KILLED, POINTS, RUNNING, Cell, cell_of, cells_in
+from bertlab.ledger.cell import KILLED, RUNNING, Cell, cell_of, cells_in
 from bertlab.ledger.crashes import Crashes
-from bertlab.ledger.points import Points
+from tests.cells import finished
 
 HOLD = """
 import sys, time
@@ -28,18 +28,6 @@ with cell.held():
 @pytest.fixture
 def cell(tmp_path: Path) -> Cell:
     return cell_of(tmp_path, "key", "code")
-
-
-def finished(cell: Cell) -> Cell:
-    with cell.held():
-        cell.begin(description={})
-        points = Points(cell.folder / POINTS)
-        points.add(1, {"loss": 0.5})
-        (cell.folder / "model").mkdir()
-        (cell.folder / "model" / "model.safetensors").write_bytes(b"weights")
-        cell.finish(points.sync(), outcome="loss 0.5", diverged=False)
-        cell.end(FINISHED)
-    return Cell(cell.folder)
 
 
 def test_a_cell_is_found_by_its_key_and_its_code(cell: Cell, tmp_path: Path) -> None:
