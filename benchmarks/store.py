@@ -1,9 +1,9 @@
 """Reports and look-ups at the scale of large studies: `python benchmarks/store.py [report=200] [points=500]`.
 
 A real run is made, with so many points of training, and its rows in MLflow's SQLite store are copied under new ids,
-keys and seeds: parameters, tags, datasets and all its curves; and so are its files on disk. Reports are whole commands
-in fresh processes. Finished runs are looked for as a study does. Both are timed where the runs were made, and where
-nothing but the store is at hand.
+keys and seeds: parameters, tags, datasets and all its curves; and so are its files, artifacts included. Reports are
+whole commands in fresh processes. Finished runs are looked for as a study does. Both are timed where the runs were
+made, and where nothing but the store is at hand.
   report=200     runs of the reported sweep
   points=500     points of training of each run; the default of a run is 100
   runs=2000      runs of the store in which finished ones are looked for
@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median
 
 from measure import Row, save, seconds
+from mlflow.utils.file_utils import local_file_uri_to_path
 from startup import ended
 
 from bertlab.arguments import parse
@@ -159,10 +160,14 @@ def copy_rows(folder: Path, copies: list[Copy]) -> None:
     """Copy the run of a store, once for each of `copies`, which holds the tags and parameters of its own."""
     with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
         ((run_id,),) = database.execute("SELECT run_uuid FROM tags WHERE key = ? AND value = 'run'", (KIND,))
+        ((place,),) = database.execute("SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,))
         for number, own in enumerate(copies):
             new = f"{number:032x}"
             for table in OWNED:
                 _copy_rows(database, table, {"run_uuid": new}, ("run_uuid", run_id))
+            uri = place.replace(run_id, new)
+            database.execute("UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", (uri, new))
+            shutil.copytree(local_file_uri_to_path(place), local_file_uri_to_path(uri))
             _copy_rows(database, "inputs", {"input_uuid": new, "destination_id": new}, ("destination_id", run_id))
             for key, value in own.items():
                 for table in ("tags", "params"):

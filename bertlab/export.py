@@ -8,7 +8,6 @@ model.safetensors, tokenizer.json and tokenizer_config.json. Arms that BERT cann
 """
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -27,7 +26,6 @@ SPECIAL_KEYS = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"
 
 def main() -> None:
     """Enter from the command line."""
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # an error is to be the only line
     with one_line_errors():
         print(export(parse(DEFAULTS, __doc__)))  # noqa: T201
 

@@ -6,7 +6,6 @@ the keys that can change a result, the data, the code; and says whether the fini
   uri=URI  another MLflow store than mlflow.db in the working directory, or MLFLOW_TRACKING_URI
 """
 
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,6 @@ ABSENT = "-"
 
 def main() -> None:
     """Enter from the command line."""
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(__doc__)  # noqa: T201
         return

@@ -10,7 +10,7 @@ Without arguments: the latest sweep of the store in the working directory (`mlfl
   out=FOLDER      where to write; outputs/report by default, for a study where it was read
   uri=URI         another MLflow store
   experiment=NAME another experiment than bertlab
-  output_dir=DIR  where the runs left their files, outputs by default: what lies there is not asked of the store
+  output_dir=DIR  where the runs left their files, outputs by default; read where that is faster than to ask the store
 """
 
 import gc
@@ -84,3 +84,4 @@ def rebuild_study(study: str, folder: Path, out: str | None) -> Path:
 if __name__ == "__main__":
     gc.disable()  # a command that ends soon: to look for cycles among millions of values takes a tenth of it
     main()
+    gc.freeze()  # nor does Python look for them while it ends

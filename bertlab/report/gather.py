@@ -18,7 +18,7 @@ FROM_RUNS = {"corpus": "data", "licence": "licence", "evaluation": "evaluation",
 def report_sweep(client: "MlflowClient", sweep: "Run", folder: Path, output_dir: str | Path) -> Path:
     """Write the report of a sweep into `folder` and attach it to the sweep's run; return the path of report.md.
 
-    Curves of runs that lie in `output_dir` are read from there.
+    Curves of runs that lie in `output_dir` are read from there where that is faster than to ask the store.
     """
     facts = {"title": sweep.info.run_name, "command": sweep.data.tags["bertlab.command"]}
     facts["factors"] = sweep.data.tags["bertlab.factors"]

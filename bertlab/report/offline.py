@@ -11,8 +11,8 @@ from bertlab.ledger.points import Point, read_points
 from bertlab.report.gather import FROM_RUNS
 from bertlab.report.table import RunTable
 from bertlab.report.write import write_report
+from bertlab.tracking.curves import curves_of, joined
 from bertlab.tracking.description import Description
-from bertlab.tracking.table import points_frame
 
 
 def report_cells(cells: Sequence[tuple[Cell, Description]], sweep: Mapping[str, Any], folder: Path) -> Path:
@@ -23,7 +23,8 @@ def report_cells(cells: Sequence[tuple[Cell, Description]], sweep: Mapping[str, 
     stated = {name: " | ".join(sorted({own[f"bertlab.{tag}"] for own in tags})) for name, tag in FROM_RUNS.items()}
     points = {cell.state()["token"]: read_points(cell.folder / POINTS)[0] for cell, _ in cells}
     runs = pd.DataFrame([_row(cell, own, points[cell.state()["token"]]) for cell, own in cells])
-    return write_report(RunTable(runs, points_frame(points), {**stated, **facts}), folder)
+    curves = {token: curves_of(own) for token, own in points.items()}
+    return write_report(RunTable(runs, joined(curves), {**stated, **facts}), folder)
 
 
 def _row(cell: Cell, description: Description, points: Sequence[Point]) -> dict[str, object]:

@@ -110,7 +110,8 @@ def _seeds(points: pd.DataFrame, setting: Setting) -> pd.DataFrame:
 
 
 def _curve(name: str, ink: Ink, seeds: pd.DataFrame, broken: Sequence[Points]) -> Curve:
-    faint = [_pair(seeds[seed]) for seed in seeds.columns] if len(seeds.columns) > 1 else []
+    x: list[float] = seeds.index.tolist()
+    faint = [(x, y) for y in seeds.to_numpy().T.tolist()] if len(seeds.columns) > 1 else []
     return Curve(name, ink, _pair(seeds.mean(axis=1)), faint, broken)
 
 

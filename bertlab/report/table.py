@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,13 +112,14 @@ def table_files(table: RunTable) -> dict[str, bytes]:
 
 
 def _curves_text(curves: pd.DataFrame) -> str:
-    """Return what `to_csv` would write, in half its time: a name is quoted once, not on every line."""
-    quoted = {text: _quoted(text) for name in CURVE_COLUMNS[:2] for text in curves[name].unique()}
-    rows = zip(*(curves[name].tolist() for name in CURVE_COLUMNS), strict=True)
-    lines = (
-        f"{quoted[run]},{quoted[metric]},{step},{tokens},{'' if math.isnan(value) else value}\n"
-        for run, metric, step, tokens, value in rows
-    )
+    """Return what `to_csv` would write, in half its time: how a line begins is written once for each curve."""
+    runs, metrics = (curves[name].cat for name in CURVE_COLUMNS[:2])
+    metric_texts = [_quoted(metric) for metric in metrics.categories]
+    begins = [f"{_quoted(run)},{metric}," for run in runs.categories for metric in metric_texts]
+    places = len(metric_texts) * runs.codes.to_numpy(dtype=np.int64) + metrics.codes.to_numpy()
+    columns = [np.array(begins, dtype=object)[places].tolist(), *(curves[name].tolist() for name in COUNTS)]
+    values = ["" if math.isnan(value) else repr(value) for value in curves["value"].tolist()]
+    lines = [f"{begin}{step},{tokens},{value}\n" for begin, step, tokens, value in zip(*columns, values, strict=True)]
     return "".join([",".join(CURVE_COLUMNS) + "\n", *lines])
 
 
@@ -146,7 +148,7 @@ def _runs(runs: pd.DataFrame) -> pd.DataFrame:
 
 def _curves(curves: pd.DataFrame, known: set[str]) -> pd.DataFrame:
     _require(curves, CURVE_COLUMNS, "curves")
-    texts = {name: pd.Categorical(_texts(curves, name)) for name in CURVE_COLUMNS[:2]}
+    texts = {name: _repeated_texts(curves, name) for name in CURVE_COLUMNS[:2]}
     if strangers := sorted(set(texts["run_id"].categories) - known):
         raise InputError(f"curves must belong to the runs, got run_id {strangers[0]}; add that run or drop its curves")
     numbers = {name: _numbers(curves, name).to_numpy() for name in CURVE_COLUMNS[2:]}
@@ -156,8 +158,7 @@ def _curves(curves: pd.DataFrame, known: set[str]) -> pd.DataFrame:
         numbers[name] = numbers[name].astype("int64")
     codes = {name: text.codes for name, text in texts.items()}  # their order is that of the texts
     order = np.lexsort([*reversed((codes | numbers).values())])
-    sorted_texts = {name: np.asarray(text.categories, dtype=object)[text.codes[order]] for name, text in texts.items()}
-    return pd.DataFrame(sorted_texts | {name: values[order] for name, values in numbers.items()})
+    return pd.DataFrame({name: values[order] for name, values in (texts | numbers).items()})
 
 
 def _require(frame: pd.DataFrame, columns: tuple[str, ...], what: str) -> None:
@@ -174,6 +175,13 @@ def _is_metric(name: str) -> bool:
 def _texts(frame: pd.DataFrame, name: str) -> "pd.Series[str]":
     texts = ["" if value is None or value != value else str(value) for value in frame[name].tolist()]
     return pd.Series(texts, index=range(len(frame)), dtype=object)
+
+
+def _repeated_texts(frame: pd.DataFrame, name: str) -> "pd.Categorical[Any]":
+    """Return a column of few texts, each of them kept once."""
+    codes, found = pd.factorize(frame[name], use_na_sentinel=False)
+    texts = pd.Categorical(_texts(pd.DataFrame({name: found}), name))
+    return pd.Categorical.from_codes(texts.codes[codes], texts.categories)
 
 
 def _numbers(frame: pd.DataFrame, name: str) -> "pd.Series[float]":

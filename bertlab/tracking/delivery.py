@@ -1,14 +1,18 @@
 """Delivery: what a cell holds -> one run in an MLflow store. Twice is as good as once: what is there is left alone."""
 
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.cell import CONFIG, MODEL, POINTS, RUNNING, TRACEBACK, Cell
+from bertlab.ledger.cell import CONFIG, FINISHED, MODEL, POINTS, RUNNING, TRACEBACK, Cell
 from bertlab.ledger.points import Point, read_points
-from bertlab.tracking.description import KIND, OUTCOME, PARENT, TEXT_LIMIT, TOKEN
+from bertlab.tracking.curves import FILE, curves_of, packed
+from bertlab.tracking.description import KIND, LEFT, OUTCOME, PARENT, TEXT_LIMIT, TOKEN
 
 BATCH = 1000  # MLflow takes that many metrics at once
 
@@ -80,13 +84,23 @@ class Delivery:
     def close(self) -> None:
         """Send what a run leaves at its end, and its status last: then everything is there."""
         state = self.cell.state()
-        if tags := [RunTag(name, value[:TEXT_LIMIT]) for name, value in state.get("tags", {}).items()]:
+        own = {**state.get("tags", {}), **(self._leave_curves() if state["status"] == FINISHED else {})}
+        if tags := [RunTag(name, value[:TEXT_LIMIT]) for name, value in own.items()]:
             self.client.log_batch(self.run_id, tags=tags)
         self._artifact(MODEL)
         if (self.cell.folder / TRACEBACK).is_file():
             self._upload(TRACEBACK)
         if state["status"] != RUNNING:
             self.client.set_terminated(self.run_id, state["status"], end_time=state["ended"])
+
+    def _leave_curves(self) -> dict[str, str]:
+        """Leave all curves as one file, as reports read them, and return the tag that says so."""
+        content = packed(curves_of(read_points(self.cell.folder / POINTS)[0]))
+        with TemporaryDirectory() as folder:
+            path = Path(folder) / FILE
+            path.write_bytes(content)
+            self.client.log_artifact(self.run_id, str(path))
+        return {LEFT: sha256(content).hexdigest()}
 
 
 def find_token(client: MlflowClient, experiment_id: str, token: str) -> Run | None:

@@ -1,16 +1,19 @@
 """The run table: runs of an MLflow store and their curves, as data frames.
 
 Columns of `runs` are named as MLflow names them: run_id, name, status, `params.<key>`, `tags.<key>`, `metrics.<key>`.
-`curves` is long: run_id, metric, step, tokens, value. A store tells a curve in one call a metric, so the points of a
-run that finished on this disk are read from its cell, which holds the same.
+`curves` is long. A store tells a curve in one call a metric, row by row: the slowest of three places that hold the
+same. A run that finished left its curves in the store as one file, and where it finished on this disk, its cell has
+them; a served file travels, so there the cell is asked first.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import logging
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
-from math import nan
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -18,17 +21,20 @@ import pandas as pd
 from bertlab.errors import InputError
 from bertlab.ledger.cell import FINISHED, POINTS, cell_of
 from bertlab.ledger.points import Point, read_points
-from bertlab.tracking.description import KIND, PARENT, TEXT_LIMIT, TOKEN, Description
+from bertlab.tracking.curves import FILE, SHOWN, TOKENS, Curves, curves_of, joined, unpacked
+from bertlab.tracking.description import KIND, LEFT, PARENT, TEXT_LIMIT, TOKEN, Description
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
+log = logging.getLogger(__name__)
+
 NAME = "mlflow.runName"
-TOKENS, CURVES = "perf/tokens", ("train/", "eval/")
 CALLS = 8  # to a server at once; a file is read by one
 KEY, CODE = "bertlab.key", "bertlab.code"
 ALSO = "bertlab.also."  # and the id of a sweep that has the run too, though another one made it
+PLUMBING = (ALSO, TOKEN, LEFT)  # tags that say nothing to a reader
 
 
 def find_sweep(client: "MlflowClient", experiment: str, name: str | None) -> "Run":
@@ -91,43 +97,63 @@ def runs_frame(runs: "list[Run]") -> pd.DataFrame:
 def curves_frame(client: "MlflowClient", runs: "list[Run]", output_dir: str | Path | None = None) -> pd.DataFrame:
     """Return every logged point of the `train/` and `eval/` metrics, with the tokens seen at its step.
 
-    Runs that finished in `output_dir` are read from there, the others from the store.
+    Columns: run_id, metric, step, tokens, value.
     """
-    with ThreadPoolExecutor(CALLS if client.tracking_uri.startswith("http") else 1) as pool:
-        found = pool.map(lambda run: _on_disk(run, output_dir) or _in_store(client, run), runs)
-        return points_frame({run.info.run_id: points for run, points in zip(runs, found, strict=True)})
+    served = client.tracking_uri.startswith("http")
+
+    def read(run: "Run") -> Curves:
+        left, on_disk = partial(_left, client, run), partial(_on_disk, run, output_dir)
+        first, second = (on_disk, left) if served else (left, on_disk)
+        return first() or second() or _told(client, run)
+
+    with ThreadPoolExecutor(CALLS if served else 1) as pool:
+        return joined({run.info.run_id: curves for run, curves in zip(runs, pool.map(read, runs), strict=True)})
 
 
-def points_frame(runs: Mapping[str, Sequence[Point]]) -> pd.DataFrame:
-    """Return the points of some runs, by their ids, as `curves`."""
-    return pd.DataFrame(list(_curve_rows(runs)), columns=["run_id", "metric", "step", "tokens", "value"])
-
-
-def _curve_rows(runs: Mapping[str, Sequence[Point]]) -> Iterator[tuple[str, str, int, float, float]]:
-    curves = cache(lambda names: [name for name in names if name.startswith(CURVES)])  # most points have the same names
-    for run_id, points in runs.items():
-        tokens = {point.step: point.numbers[TOKENS] for point in points if TOKENS in point.numbers}
-        for point in points:
-            seen = tokens.get(point.step, nan)
-            for name in curves(tuple(point.numbers)):
-                yield run_id, name, point.step, seen, point.numbers[name]
-
-
-def _on_disk(run: "Run", output_dir: str | Path | None) -> list[Point]:
-    """Return the points of the cell that the run was recorded from; none where it is absent or not finished."""
+def _on_disk(run: "Run", output_dir: str | Path | None) -> Curves | None:
+    """Return the curves of the cell that the run was recorded from; none where it is absent or not finished."""
     tags = run.data.tags
     if output_dir is None or run.info.status != FINISHED or not tags.keys() >= {TOKEN, KEY, CODE}:
-        return []
+        return None
     cell = cell_of(output_dir, tags[KEY], tags[CODE])
     if cell.state().get("token") != tags[TOKEN] or not cell.record():
-        return []
-    return read_points(cell.folder / POINTS)[0]
+        return None
+    return curves_of(read_points(cell.folder / POINTS)[0])
 
 
-def _in_store(client: "MlflowClient", run: "Run") -> list[Point]:
-    names = [TOKENS, *(name for name in run.data.metrics if name.startswith(CURVES))]
+def _left(client: "MlflowClient", run: "Run") -> Curves | None:
+    """Return the curves that the run left in the store as one file; none where it left none, or a damaged one."""
+    if run.info.status != FINISHED or LEFT not in run.data.tags:
+        return None
+    try:
+        content = _fetched(client, f"{run.info.artifact_uri}/{FILE}")
+    except Exception as error:  # every place of artifacts has its own kinds
+        fault = " ".join(str(error).split())[:200]
+    else:
+        if sha256(content).hexdigest() == run.data.tags[LEFT]:
+            return unpacked(content)
+        fault = "it is not what the run left"
+    log.warning("%s of run %s cannot be read, its points are asked for instead: %s", FILE, run.info.run_id, fault)
+    return None
+
+
+def _fetched(client: "MlflowClient", uri: str) -> bytes:
+    from mlflow.artifacts import download_artifacts
+
+    fetch = partial(download_artifacts, uri, tracking_uri=client.tracking_uri)
+    if uri.startswith(("file:", "/")):
+        return Path(fetch()).read_bytes()  # where it lies: no copy is made
+    with TemporaryDirectory() as folder:
+        return Path(fetch(dst_path=folder)).read_bytes()
+
+
+def _told(client: "MlflowClient", run: "Run") -> Curves:
+    """Return the curves as the store tells them."""
+    names = [TOKENS, *(name for name in run.data.metrics if name.startswith(SHOWN))]
     histories = {name: client.get_metric_history(run.info.run_id, name) for name in names}
-    return [Point(one.step, one.timestamp, {name: one.value}) for name, has in histories.items() for one in has]
+    return curves_of(
+        [Point(one.step, one.timestamp, {name: one.value}) for name, has in histories.items() for one in has]
+    )
 
 
 def _row(run: "Run") -> dict[str, object]:
@@ -140,7 +166,7 @@ def _row(run: "Run") -> dict[str, object]:
     row |= {
         f"tags.{key}": value
         for key, value in run.data.tags.items()
-        if key.startswith("bertlab.") and not key.startswith((ALSO, TOKEN))
+        if key.startswith("bertlab.") and not key.startswith(PLUMBING)
     }
     return row | {f"metrics.{key}": value for key, value in run.data.metrics.items()}
 

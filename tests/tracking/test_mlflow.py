@@ -45,7 +45,7 @@ def test_a_run_that_ends_well_is_finished(
     assert run.data.metrics == {"train/loss": 2.5}
     assert (run.data.tags["bertlab.key"], run.data.tags["bertlab.kind"]) == ("abc", "run")
     assert artifact(client, run, "config.yaml", tmp_path) == "seed: 0\n"
-    assert [path.path for path in client.list_artifacts(run.info.run_id)] == ["config.yaml"]
+    assert [path.path for path in client.list_artifacts(run.info.run_id)] == ["config.yaml", "curves.feather"]
 
 
 def test_the_dataset_is_logged(tracker: Tracker, client: MlflowClient, description: Description) -> None:

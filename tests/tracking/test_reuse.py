@@ -196,7 +196,7 @@ def test_runs_that_were_offline_arrive_once_however_often_they_are_synced(
     assert run.inputs is not None
     assert len(run.inputs.dataset_inputs) == 1
     paths = {path.path for path in client.list_artifacts(run.info.run_id)}
-    assert paths == {"config.yaml", "model"}
+    assert paths == {"config.yaml", "curves.feather", "model"}
 
 
 def test_a_store_that_goes_away_during_a_run_gets_the_rest_by_sync(

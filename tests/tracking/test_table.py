@@ -12,7 +12,9 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.errors import InputError
 from bertlab.ledger.cell import POINTS, RECORD, STATE, cell_of
-from bertlab.tracking.description import KIND, Description
+from bertlab.tracking import table
+from bertlab.tracking.curves import FILE
+from bertlab.tracking.description import KIND, LEFT, Description
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.table import children, curves_frame, find_sweep, runs_frame, search
 
@@ -95,7 +97,7 @@ def test_runs_have_one_row_each_named_as_mlflow_names_it(
     assert frame["tags.bertlab.key"].tolist() == ["abc", "abc"]
     assert frame["metrics.eval/mlm_loss"].tolist() == [7.0, 8.0]
     assert frame["metrics.train/loss"].tolist() == [0.05, 1.05]
-    assert [column for column in map(str, frame) if column.startswith("tags.mlflow")] == []
+    assert {column for column in frame if column.startswith("tags.")} == {"tags.bertlab.key", "tags.bertlab.kind"}
 
 
 def test_curves_have_every_point_with_the_tokens_seen(
@@ -143,35 +145,79 @@ def finished(tracker: Tracker, client: MlflowClient, description: Description, t
     return run
 
 
+@pytest.fixture
+def older(client: MlflowClient, finished: Run) -> Run:
+    """The same run, as if it had been recorded before runs left files of their curves."""
+    client.delete_tag(finished.info.run_id, LEFT)
+    return client.get_run(finished.info.run_id)
+
+
 def sorted_curves(client: MlflowClient, run: Run, output_dir: Path | None) -> pd.DataFrame:
     frame = curves_frame(client, [run], output_dir).sort_values(["metric", "step"], ignore_index=True)
     frame.loc[frame["value"] > 1e300, "value"] = math.inf  # as a store keeps it
     return frame
 
 
-def test_a_finished_run_has_the_same_curves_on_disk_as_in_the_store(
-    client: MlflowClient, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def never(*_: object) -> None:
+    raise AssertionError("the store was asked")
+
+
+def test_a_finished_run_has_the_same_curves_in_its_file_in_its_cell_and_in_the_store(
+    client: MlflowClient, finished: Run, older: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = sorted_curves(client, finished, None)
+    stored = sorted_curves(client, older, None)
     assert len(stored) == 6
-
-    def never(*_: object) -> None:
-        raise AssertionError("the store was asked")
-
     monkeypatch.setattr(client, "get_metric_history", never)
-    pd.testing.assert_frame_equal(sorted_curves(client, finished, tmp_path), stored, check_exact=True)
+    pd.testing.assert_frame_equal(sorted_curves(client, finished, None), stored, check_exact=True)
+    pd.testing.assert_frame_equal(sorted_curves(client, older, tmp_path), stored, check_exact=True)
     with pytest.raises(AssertionError, match="the store was asked"):
-        curves_frame(client, [finished], tmp_path / "elsewhere")
+        curves_frame(client, [older], tmp_path / "elsewhere")
 
 
 @pytest.mark.parametrize("lost", [RECORD, STATE, POINTS])
 def test_a_cell_that_is_not_whole_is_not_trusted_with_curves(
-    client: MlflowClient, finished: Run, tmp_path: Path, lost: str
+    client: MlflowClient, older: Run, tmp_path: Path, lost: str
 ) -> None:
-    stored = sorted_curves(client, finished, None)
+    stored = sorted_curves(client, older, None)
     path = cell_of(tmp_path, "abc", "code").folder / lost
     path.write_text(path.read_text().replace("0", "1"))
-    pd.testing.assert_frame_equal(sorted_curves(client, finished, tmp_path), stored, check_exact=True)
+    pd.testing.assert_frame_equal(sorted_curves(client, older, tmp_path), stored, check_exact=True)
+
+
+@pytest.mark.parametrize(("content", "fault"), [(None, "No such artifact"), (b"ARROW", "it is not what the run left")])
+def test_a_file_of_curves_that_is_gone_or_damaged_is_named_and_the_store_asked(
+    client: MlflowClient, finished: Run, content: bytes | None, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = sorted_curves(client, finished, None)
+    assert caplog.text == ""
+    path = Path(finished.info.artifact_uri.removeprefix("file://")) / FILE
+    path.unlink() if content is None else path.write_bytes(content)
+    pd.testing.assert_frame_equal(sorted_curves(client, finished, None), whole, check_exact=True)
+    (said,) = caplog.messages
+    assert said.startswith(f"{FILE} of run {finished.info.run_id} cannot be read, its points are asked for instead: ")
+    assert fault in said
+
+
+def test_only_a_run_that_is_over_leaves_its_curves(
+    tracker: Tracker, client: MlflowClient, description: Description
+) -> None:
+    with pytest.raises(KeyboardInterrupt), tracker.run(description) as log:
+        log.log(10, {"perf/tokens": 1000.0, "train/loss": 0.5})
+        raise KeyboardInterrupt
+    (run,) = search(client, tracker.experiment, "")
+    assert LEFT not in run.data.tags
+    assert FILE not in {found.path for found in client.list_artifacts(run.info.run_id)}
+    assert curves_frame(client, [run])["value"].tolist() == [0.5]
+
+
+def test_a_file_that_is_served_is_not_fetched_where_the_cell_is(
+    client: MlflowClient, finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = sorted_curves(client, finished, None)
+    monkeypatch.setattr(MlflowClient, "tracking_uri", "http://server")
+    pd.testing.assert_frame_equal(sorted_curves(client, finished, None), here, check_exact=True)
+    monkeypatch.setattr(table, "_left", never)
+    pd.testing.assert_frame_equal(sorted_curves(client, finished, tmp_path), here, check_exact=True)
 
 
 def test_a_server_is_asked_for_several_runs_at_once_and_their_order_stays(
@@ -179,6 +225,8 @@ def test_a_server_is_asked_for_several_runs_at_once_and_their_order_stays(
 ) -> None:
     """Two runs wait for each other: asked one after the other, the first would wait in vain."""
     recorded_sweep(tracker, client, description, "mine", 2)
+    for run in search(client, tracker.experiment, "tags.`bertlab.kind` = 'run'"):
+        client.delete_tag(run.info.run_id, LEFT)  # as older runs have it: their curves are in the store alone
     runs = search(client, tracker.experiment, "tags.`bertlab.kind` = 'run'")
     alone = curves_frame(client, runs)
     meeting = Barrier(2)
