@@ -8,10 +8,10 @@ demo: .venv/demo.ready  ## three runs on English text, tracked and reported
 	$(BIN)/python -m bertlab.run -m mask.rate=0.1,0.15,0.3
 
 test: .venv/dev.ready  ## the test suite
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --durations=20
 
 integration: .venv/dev.ready  ## what takes long: crowds of processes, a real server with PostgreSQL where that is installed
-	$(BIN)/pytest -n 2 --dist loadfile -m 'integration or slow' -rs
+	$(BIN)/pytest -n 2 --dist loadfile --durations=20 -m 'integration or slow' -rs
 
 check: .venv/dev.ready  ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -10,10 +10,11 @@ from collections.abc import Callable
 import matplotlib as mpl
 import numpy as np
 import pytest
+from scipy.optimize import isotonic_regression
 
 from bertlab.report.draw import NAMED, Curve, colours, svg
 from bertlab.report.figures import Drawing, drawings
-from bertlab.report.layout import ROW, Ink, spread, token_text, token_ticks
+from bertlab.report.layout import ROW, Ink, isotonic, spread, token_text, token_ticks
 from bertlab.report.series import curves_of, differences_of, names, profiles_of, smooth
 from bertlab.report.settings import Sweep, sweep_of
 from bertlab.report.table import RunTable, canonical
@@ -176,6 +177,13 @@ def test_spread_moves_labels_as_little_as_possible() -> None:
     assert spread([0.5, 0.5], 0.2, 0.0, 1.0) == pytest.approx([0.4, 0.6])
     assert spread([0.0, 0.0, 0.0], 0.2, 0.0, 1.0) == pytest.approx([0.0, 0.2, 0.4])
     assert spread([1.0, 1.0], 0.2, 0.0, 1.0) == pytest.approx([0.8, 1.0])
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 11, 47])
+def test_isotonic_regression_is_that_of_scipy(n: int) -> None:
+    values = np.random.default_rng(n).normal(0.1 * np.arange(n), 1.0)
+    assert isotonic(values) == pytest.approx(isotonic_regression(values).x, rel=1e-12, abs=1e-12)
+    assert isotonic(np.sort(values)) == pytest.approx(np.sort(values), rel=1e-12, abs=1e-12)
 
 
 def test_spread_keeps_the_gap_and_the_order_for_any_heights() -> None:

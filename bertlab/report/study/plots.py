@@ -29,6 +29,7 @@ ZONE, EDGE = "#dcdcdc", "#9a9a9a"  # the margin's zone and its ends
 ABREAST, PANEL, GAP = 3, 118.0, 34.0  # panels in a row; their height and the room between rows, in points
 HEAD, NAME = 46.0, 118.0  # points above the panels; room for a name and a value above one of three
 REACH = 8.0  # margins: a contrast that lies further off would squeeze all others
+NEAREST = 3.0  # times the contrast that lies nearest to zero
 HEADROOM = 1.15
 BELOW = 0.3  # rows: the dots of seeds lie below the interval
 
@@ -131,9 +132,14 @@ def forest(contrasts: Sequence[Contrast], margin: float, *, title: str, sides: t
 
 
 def _reach(contrasts: Sequence[Contrast], margin: float) -> float:
-    """Return how far from zero the axis goes: to the furthest end, but not further than some margins."""
+    """Return how far from zero the axis goes: to the furthest end, but not much further than is needed.
+
+    Some margins are enough, and some times the contrast that lies nearest to zero, which shall be seen.
+    """
     ends = [abs(end) for contrast in contrasts for end in (contrast.low, contrast.high, contrast.mean, *contrast.dots)]
-    return min(max([1.5 * margin, *filter(math.isfinite, ends)]), REACH * margin)
+    nearest = min((abs(contrast.mean) for contrast in contrasts if math.isfinite(contrast.mean)), default=0.0)
+    enough = max(REACH * margin, NEAREST * nearest)
+    return min(max([1.5 * margin, *filter(math.isfinite, ends)]), enough)
 
 
 def _interval(axes: Axes, contrast: Contrast, row: int, reach: float) -> None:

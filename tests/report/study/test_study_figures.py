@@ -58,6 +58,13 @@ def test_what_lies_far_off_becomes_an_arrow_and_the_margin_stays_visible() -> No
     assert ">" in {line.get_marker() for line in axes.lines}
 
 
+def test_where_all_lies_far_off_the_nearest_contrast_is_seen() -> None:
+    far = [plots.Contrast("arm", mean, mean - 1, mean + 1, (), ("", ""), primary=True) for mean in (-65.0, 24.0)]
+    axes = plots.forest(far, 2.0, title="", sides=("worse", "better")).axes[0]
+    assert axes.get_xlim()[1] == pytest.approx(plots.HEADROOM * 66)
+    assert not {"<", ">"} & {line.get_marker() for line in axes.lines}
+
+
 def test_each_primary_arm_has_a_panel_with_the_margin(make_findings: MakeFindings) -> None:
     figure = drawn(make_findings())["difference"].draw()
     shown = [axes for axes in figure.axes if axes.get_visible()]
