@@ -1,4 +1,4 @@
-"""Conducting a registered study: register -> search -> explore -> run up to each look -> judge -> report.
+"""Conducting a registered study: register -> check -> confirm -> report.
 
 Enters: a study's configuration and a launcher: the study decides which runs, the launcher where. Typing the same
 command again goes on where it stopped.
@@ -7,10 +7,9 @@ command again goes on where it stopped.
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from hydra.plugins.launcher import Launcher
 from mlflow.entities import Run
@@ -18,35 +17,27 @@ from mlflow.tracking import MlflowClient
 from omegaconf import DictConfig
 
 from bertlab import __version__
-from bertlab.bench import Bench, Cell, Overrides, record_of, say
+from bertlab.bench import Bench, Overrides, say
 from bertlab.compose import build_parts, resolved
+from bertlab.confirm import check_curve, confirm
 from bertlab.errors import InputError
 from bertlab.job import Job, prepare_job
 from bertlab.ledger.archive import ARCHIVE
 from bertlab.outcome import Outcome
 from bertlab.report.book import write_book
 from bertlab.report.study import headline, verdict_table, write_study
-from bertlab.stats.margin import worth_of_tokens
-from bertlab.streams import Streams
-from bertlab.study.arms import Compose, Config, Registration, at_stage, register
-from bertlab.study.design import Study
-from bertlab.study.judge import Findings, judge
-from bertlab.study.outcome import outcome_of
+from bertlab.study.arms import Compose, Config, Registration, register
+from bertlab.study.judge import Findings
 from bertlab.study.record import EXPLORATION, Record
 from bertlab.study.search import of_trials, trial
 from bertlab.sweep import Grid, say_failures
-from bertlab.tracking.identity import code_fingerprint, yardstick
+from bertlab.tracking.identity import code_fingerprint
 from bertlab.tracking.leading import leading
 from bertlab.tracking.life import closing, sync_command
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reach import needing
 from bertlab.tracking.registry import REGISTERED, describe_study, register_run, summarise_arm
 from bertlab.tracking.reuse import bury
-
-FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds that the margin is measured on; no confirming run uses one of them
-POINTS = 3  # evaluations that a slope needs
-NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least three evaluations stand there
-Runs = dict[tuple[str, int], tuple[Cell, Run]]  # by arm and seed
 
 
 def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: Launcher, folder: Path) -> list[Outcome]:
@@ -62,25 +53,15 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
         return compose([*grid.fixed, *own])
 
     registration = register(compose_own)
-    study = registration.study
-    tracker: Tracker = build_parts(registration.arms[study.baseline]).tracking
-    if tracker.offline:
-        raise InputError(
-            "tracking.offline must be false for a study, got true: its looks are judged in a store; leave it and "
-            "tracking.uri unset to use a local file, which needs no network"
-        )
+    study, tracker = registration.study, _tracker(registration)
     client = tracker.connect()
-    jobs = {name: prepare_job(config) for name, config in {**registration.arms, **registration.controls}.items()}
-    for job in [*jobs.values(), *map(prepare_job, _searched(registration, compose_own))]:
-        job.check()
-    _check_curve(study, jobs[study.baseline])
-    name = registered_as(registration, jobs[study.baseline])
+    job = _checked(registration, compose_own)
+    name = registered_as(registration, job)
     parent = register_run(tracker, client, study.id, name, _about(registration))
     tracker.parent = parent.run.info.run_id
     _announce(study.id, name, parent.others if parent.is_new else None)
     archive = folder / study.id / ARCHIVE
-    fingerprint = jobs[study.baseline].store.fingerprint
-    bench = Bench(registration, grid.fixed, launcher, tracker, client, fingerprint, archive)
+    bench = Bench(registration, grid.fixed, launcher, tracker, client, job.store.fingerprint, archive)
     bury(tracker, bench.output_dir)
     bench.restore()
     again = f"{sync_command(bench.output_dir)} for its runs, and the same command again for the rest"
@@ -90,9 +71,7 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
         for tag, value in tags.items():
             client.set_tag(tracker.parent, tag, value)
         try:
-            searched = _search(bench, compose_own)
-            setting = _setting(jobs[study.baseline], bench.registration.arms[study.baseline])
-            findings = _confirm(bench, searched, {**_facts(parent.run, name), **setting})
+            findings = confirm(bench, compose_own, job, _facts(parent.run, name))
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
             bury(tracker, bench.output_dir)
             bench.keep()
@@ -103,6 +82,27 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     print(f"{headline(findings)}\nreport:    {report}\n{tracker.where(bench.output_dir)}")  # noqa: T201
     say_failures(bench.outcomes)
     return bench.outcomes
+
+
+def _tracker(registration: Registration) -> Tracker:
+    """Return where the study's runs are recorded. Raises InputError where they would not be at once."""
+    tracker: Tracker = build_parts(registration.arms[registration.study.baseline]).tracking
+    if tracker.offline:
+        raise InputError(
+            "tracking.offline must be false for a study, got true: its looks are judged in a store; leave it and "
+            "tracking.uri unset to use a local file, which needs no network"
+        )
+    return tracker
+
+
+def _checked(registration: Registration, compose: Compose) -> Job:
+    """Check a job of every arm and control, and of the baseline at every value of the search; return the baseline's."""
+    study = registration.study
+    jobs = {name: prepare_job(config) for name, config in {**registration.arms, **registration.controls}.items()}
+    for job in [*jobs.values(), *map(prepare_job, _searched(registration, compose))]:
+        job.check()
+    check_curve(study, jobs[study.baseline])
+    return jobs[study.baseline]
 
 
 def _publish(findings: Findings, report: Path, tracker: Tracker, client: MlflowClient) -> None:
@@ -147,87 +147,6 @@ def _searched(registration: Registration, compose: Compose) -> list[Config]:
     return [resolved(compose(trials[trial(study.baseline, value)])) for value in study.search.values]
 
 
-def _search(bench: Bench, compose: Compose) -> Runs:
-    """Try every arm at every value of the search, and move the bench on to the arms at the values that are best."""
-    registration = bench.registration
-    if registration.study.search is None:
-        return {}
-    bench.registration = at_stage(registration, of_trials(registration.study), compose)
-    trials = [*bench.registration.arms]
-    say(f"search of {registration.study.search.setting}: {', '.join(trials)}")
-    runs = _on_exploration_seeds(bench, trials, registration.study.search.seeds)
-    study = record_of(bench, list(runs.values()), {}).study
-    bench.registration = at_stage(registration, study, compose)
-    say("found: " + "; ".join(f"{arm} at {overrides[-1]}" for arm, overrides in study.arms.items()))
-    return runs
-
-
-def _confirm(bench: Bench, searched: Runs, facts: Mapping[str, str]) -> Findings:
-    """Measure the margin, then run and judge look by look."""
-    study = bench.registration.study
-    runs, margin = _explore(bench, searched)
-    going = [*study.arms]
-    for look in study.looks:
-        arms = list(dict.fromkeys([study.baseline, *going, *study.controls]))
-        say(f"look at {look} seeds: {', '.join(arms)}")
-        runs |= _by_cell(bench.run(bench.cells(arms, range(look))))
-        findings = judge(record_of(bench, list(runs.values()), {**facts, **margin}))
-        say(headline(findings))
-        going = findings.open_arms(Streams(look).generator(f"futility/{study.id}"))
-        if not going:
-            break
-    return findings
-
-
-def _explore(bench: Bench, searched: Runs) -> tuple[Runs, dict[str, str]]:
-    """Run the baseline on seeds of its own and measure what tokens are worth to it: this freezes the margin.
-
-    Returns the runs of the search too.
-
-    Raises InputError where tokens are worth nothing that could be measured, and SystemExit when a run failed.
-    """
-    study = bench.registration.study
-    stated = {"margin": repr(study.margin.value), "slope": "nan", "exploring": "0"}
-    if not outcome_of(study.outcome).curve:
-        return searched, stated
-    runs = searched | _on_exploration_seeds(bench, [EXPLORATION], EXPLORING)
-    curve = record_of(bench, list(runs.values()), {}).curve(EXPLORATION, study.outcome)
-    by_tokens = study.margin.unit == "tokens"
-    share = study.margin.value if by_tokens else 0.05
-    try:
-        worth = worth_of_tokens(list(curve.columns), curve.to_numpy(), share, NEAR_END)
-    except ValueError as error:
-        if not by_tokens:
-            return runs, stated
-        raise InputError(f"study.margin in tokens needs a slope of {study.outcome}: {error}") from error
-    measured = {"slope": repr(worth.slope), "exploring": str(len(curve))}
-    return runs, {**stated, **measured, **({"margin": repr(worth.delta)} if by_tokens else {})}
-
-
-def _on_exploration_seeds(bench: Bench, arms: Sequence[str], seeds: int) -> Runs:
-    """Run some arms on the seeds that no contrast uses. Raises SystemExit when a run failed."""
-    cells = bench.cells(arms, range(FIRST_EXPLORING, FIRST_EXPLORING + seeds))
-    runs = _by_cell(bench.run(cells))
-    if len(runs) < len(cells):
-        say_failures(bench.outcomes)
-    return runs
-
-
-def _check_curve(study: Study, job: Job) -> None:
-    """Raise InputError where the baseline's curve has too few points for a margin that is stated in tokens."""
-    steps = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, job.evaluation.last_passes)
-    there = sum(step >= job.steps * (1 - NEAR_END) for step in steps)
-    if study.margin.unit == "tokens" and there < POINTS:
-        raise InputError(
-            f"study.margin in tokens needs {POINTS} evaluations in the last {NEAR_END:.0%} of a run, got {there}; "
-            f"raise evaluation.share, now {job.parts.evaluation.share:g}, or budget.tokens, or state nats"
-        )
-
-
-def _by_cell(runs: list[tuple[Cell, Run]]) -> Runs:
-    return {(cell.arm, cell.seed): (cell, run) for cell, run in runs}
-
-
 def _about(registration: Registration) -> dict[str, str]:
     command = " ".join(["python -m bertlab.run", *map(shlex.quote, sys.argv[1:])])
     now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -243,20 +162,6 @@ def _facts(parent: Run, name: str) -> dict[str, str]:
         "command": tags["bertlab.command"],
         "code": tags["bertlab.code"],
         "version": __version__,
-    }
-
-
-def _setting(job: Job, config: Mapping[str, Any]) -> dict[str, str]:
-    """Say what the baseline is trained on and how: the regime that a verdict holds for."""
-    facts, model, batch, optimizer = job.store.facts, config["model"], config["batch"], config["optimizer"]
-    return {
-        "corpus": f"{facts['source']}; training {facts['train']}; held out {facts['valid']}",
-        "licence": facts.get("licence", "not stated"),
-        "evaluation": yardstick(config["evaluation"]),
-        "fingerprint": job.store.fingerprint,
-        "model": f"{model['layers']} layers, width {model['width']}, {model['heads']} heads",
-        "budget": f"{job.steps:,} steps of {batch['size']} sequences of {batch['length']} tokens",
-        "optimizer": f"{optimizer['_target_'].rpartition('.')[2]}, learning rate {optimizer['lr']:g}",
     }
 
 

@@ -46,6 +46,7 @@ ORDER = (  # a new room or module takes its place here
     "book",
     "sweep",
     "bench",
+    "confirm",
     "conduct",
     "plan",
     "run",
@@ -150,7 +151,7 @@ def test_only_the_lightning_room_knows_lightning_and_only_the_tracking_rooms_mlf
         }
 
     assert users("pytorch_lightning") == {"train"}
-    assert users("mlflow") <= {"tracking", "report", "book", "bench", "conduct"}
+    assert users("mlflow") <= {"tracking", "report", "book", "bench", "confirm", "conduct"}
     assert users("hydra") <= {"guard", "compose", "explain", "run", "sweep", "bench", "conduct"}
 
 

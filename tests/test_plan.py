@@ -17,7 +17,7 @@ import pytest
 from bertlab.batch import Batch
 from bertlab.bench import Bench
 from bertlab.compose import load, resolved
-from bertlab.conduct import EXPLORING, FIRST_EXPLORING
+from bertlab.confirm import EXPLORING, FIRST_EXPLORING
 from bertlab.errors import InputError
 from bertlab.job import Job, prepare_job
 from bertlab.ledger.archive import keys_in, pack

@@ -17,7 +17,7 @@ from joblib import cpu_count, effective_n_jobs
 from omegaconf import DictConfig
 from torch import nn
 
-from bertlab.conduct import EXPLORING, FIRST_EXPLORING
+from bertlab.confirm import EXPLORING, FIRST_EXPLORING
 from bertlab.job import Job, prepare_job
 from bertlab.model.flops import count_flops
 from bertlab.pairs import NO_PAIR
