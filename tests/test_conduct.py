@@ -53,9 +53,7 @@ def runs(kind: str, parent: str | None = None) -> list[Run]:
     return list(client.search_runs(ids, wanted))
 
 
-def test_a_study_runs_is_judged_reported_and_never_repeated(
-    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_study_runs_is_judged_reported_and_never_repeated(command: Command) -> None:
     code, out, err = command(*TINY, *LOOKS)
     assert code == 0, err
     assert out.startswith("The claim “Training and reading with padding in sight is materially worse”")
@@ -89,6 +87,13 @@ def test_a_study_runs_is_judged_reported_and_never_repeated(
     assert len(runs("run")) == len(children)
     assert {path: path.read_bytes() for path in page} == page
 
+
+@pytest.mark.slow
+def test_runs_are_shared_by_registrations_and_taken_to_another_machine(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command(*TINY, *LOOKS)[0] == 0
+    record, children = read_record(Path("outputs/reports/padding")), runs("run")
     code, _, err = command(*TINY, *LOOKS, "study.floor=0.01")
     assert code == 0
     assert "this is a new registration" in err

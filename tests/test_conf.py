@@ -28,6 +28,9 @@ OPTIONS = sorted(
 @cache
 def composed(option: str) -> Any:
     """Return the part of the configuration that an option of a group fills, its defaults included."""
+    own = yaml.safe_load((CONF / f"{option}.yaml").read_text())
+    if "defaults" not in own:
+        return own  # Hydra takes such a file as it is
     group, _, name = option.rpartition("/")
     return OmegaConf.to_container(OmegaConf.select(load([f"{group}={name}"]), group.replace("/", ".")))
 

@@ -5,9 +5,12 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from bertlab.compose import PACKAGE
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_three_times_goes_on_and_loses_nothing() -> None:
     ended = subprocess.run(
         [sys.executable, str(PACKAGE.parent / "benchmarks" / "soak.py"), "kills=3", "inputs=0"],

@@ -197,6 +197,7 @@ def test_flops_are_counted_and_leave_no_gradients(model: Bert) -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", list(pairs()), ids=label)
 def test_any_two_options_work_together_or_are_refused_in_one_line(
     parts: dict[str, str], make_model: MakeModel, make_batch: MakeBatch
