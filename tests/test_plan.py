@@ -89,6 +89,17 @@ def test_runs_are_counted_until_each_look(planned: Runs) -> None:
     assert sums[0].seconds is None, "nothing was timed"
 
 
+def test_a_search_is_counted_with_the_exploration_and_its_arms_at_two_values(tmp_path: Path) -> None:
+    name, overrides = STUDY
+    search = "+study.search={setting: optimizer.lr, values: [0.001, 0.002, 0.004], seeds: 2}"
+    own = [*overrides, search, f"tracking.uri=sqlite:///{tmp_path / 'mlflow.db'}"]
+    searching = plan_runs(name, own, 0.0)
+    assert set(searching.study.arms) == {"hidden", "seen", "seen_tuned"}
+    explored = 2 * 3 * 2 + 1  # two arms at three values on two seeds; the slope takes one seed more
+    runs = [each.runs for each in searching.until_each_look()]
+    assert runs == [explored, explored + 5 * 5, explored + 5 * 8]  # three arms and two controls
+
+
 def test_the_runs_of_a_plan_are_those_that_the_study_makes(planned: Runs) -> None:
     (fingerprint,) = {cost.fingerprint for cost in planned.costs.values()}
     tracker, fixed = SimpleNamespace(parent="p"), ["study=padding", *STUDY[1]]

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pandas as pd
 
 from bertlab.errors import InputError
-from bertlab.study.design import Study
+from bertlab.study.design import Search, Study
 from bertlab.study.outcome import outcome_of
 
 
@@ -27,8 +27,8 @@ def tuned(arm: str) -> str:
 
 def of_trials(study: Study) -> Study:
     """Return the study whose arms are the trials; it claims nothing."""
-    arms = {trial(arm, value): _at(study, arm, value) for arm in study.arms for value in _values(study)}
-    first = trial(study.baseline, _values(study)[0])
+    arms = {trial(arm, value): _at(study, arm, value) for arm in study.arms for value in _search(study).values}
+    first = trial(study.baseline, _search(study).values[0])
     return replace(study, arms=arms, baseline=first, factors=_factors(study), expects={}, against={}, trend=None)
 
 
@@ -40,7 +40,7 @@ def best_values(study: Study, runs: pd.DataFrame) -> dict[str, float]:
     """
     found = {}
     for arm in study.arms:
-        means = {value: mean_outcome(study, runs, trial(arm, value)) for value in _values(study)}
+        means = {value: mean_outcome(study, runs, trial(arm, value)) for value in _search(study).values}
         sign = 1 if outcome_of(study.outcome).lower_is_better else -1
         found[arm] = min(means, key=lambda value: (means[value] is None, sign * (means[value] or 0.0)))
     return found
@@ -75,20 +75,18 @@ def settled(study: Study, best: Mapping[str, float]) -> Study:
 
 def at_most(study: Study) -> Study:
     """Return the study with the most arms that its search can leave: as if all were best at another value."""
-    first, second = _values(study)[:2]
+    first, second = _search(study).values[:2]
     return settled(study, {arm: first if arm == study.baseline else second for arm in study.arms})
 
 
 def _at(study: Study, arm: str, value: float) -> tuple[str, ...]:
-    assert study.search is not None
-    return (*study.arms[arm], f"{study.search.setting}={value:g}")
-
-
-def _values(study: Study) -> tuple[float, ...]:
-    assert study.search is not None
-    return study.search.values
+    return (*study.arms[arm], f"{_search(study).setting}={value:g}")
 
 
 def _factors(study: Study) -> tuple[str, ...]:
-    assert study.search is not None
-    return (*study.factors, study.search.setting)
+    return (*study.factors, _search(study).setting)
+
+
+def _search(study: Study) -> Search:
+    assert study.search is not None, f"study {study.id} declares no search"
+    return study.search

@@ -33,19 +33,6 @@ NODE: dict[str, Any] = {
 TRIALS = [f"{arm}@{value:g}" for arm in ARMS for value in SEARCH["values"]]  # type: ignore[attr-defined]
 BEST = {"post": 0.002, "post_0": 0.001, "pre": 0.004, "pre_0": 0.002}
 FOUND = {f"{arm}@{value:g}": -0.1 for arm, value in BEST.items()}  # nats against the arm's other trials
-REST: dict[str, Any] = {
-    "id": "warmup",
-    "question": "Is warm-up needed?",
-    "claim": "It is.",
-    "outcome": "eval/mlm_loss",
-    "margin": {"nats": 0.1},
-    "family": "warmup",
-    "seeds": 8,
-    "looks": [5, 8],
-    "axis": "tokens",
-    "floor": 0.3,
-    "controls": {"same": ["redraw=order"], "harmful": ["budget.tokens=1_150_000"]},
-}
 TUNED = ["post_0_tuned", "pre_tuned", "pre_0_tuned"]
 
 
@@ -143,15 +130,16 @@ def test_an_arm_that_the_search_did_not_leave_is_refused(make_record: MakeRecord
         (SEARCH | {"seeds": 0}, ".seeds must be a whole number of at least 1, got 0; choose for example 1"),
     ],
 )
-def test_a_search_that_cannot_be_made_is_refused(search: dict[str, Any], words: str, study: Study) -> None:
-    assert study.search == Search("optimizer.lr", (0.001, 0.002, 0.004), 2)
-    arms = {arm: list(overrides) for arm, overrides in study.arms.items()}
+def test_a_search_that_cannot_be_made_is_refused(search: dict[str, Any], words: str, make_record: MakeRecord) -> None:
+    made = record(make_record)
+    assert made.registered.search == Search("optimizer.lr", (0.001, 0.002, 0.004), 2)
     with pytest.raises(InputError) as caught:
-        read_study({"study": {**REST, **NODE, "arms": arms, "search": search}})
+        read_study({"study": {**made.node, "search": search}})
     assert str(caught.value).startswith(f"study.search{'' if words.startswith('.') else ' '}{words}")
 
 
-def test_an_arm_may_not_have_a_name_that_the_search_gives(study: Study) -> None:
-    arms = {arm: list(overrides) for arm, overrides in study.arms.items()} | {"pre_tuned": ["schedule.warmup=1"]}
+def test_an_arm_may_not_have_a_name_that_the_search_gives(make_record: MakeRecord) -> None:
+    node = record(make_record).node
+    arms = {**node["arms"], "pre_tuned": ["schedule.warmup=1"]}
     with pytest.raises(InputError, match=r"study.arms must leave the name pre_tuned to the search"):
-        read_study({"study": {**REST, **NODE, "arms": arms}})
+        read_study({"study": {**node, "arms": arms}})
