@@ -3,9 +3,9 @@
 Hidden tokens become [MASK], all of them, at one rate that runs are judged by and at a small grid of others; they are
 nested across rates. They are hidden in single segments of one document, a form that every arm can read, however its own
 examples are cut; pairs are judged by themselves, on text without any mask. At the end of a run the same tokens are also
-corrupted as BERT's training corrupts them, a sample of tokens is hidden one at a time, and texts longer than those of
-training may be scored by position. Drawn once for a corpus and stored; neither the draw nor the store depends on a
-run's seed.
+corrupted as BERT's training corrupts them, a sample of tokens is hidden one at a time, the states of visible text are
+probed, and texts longer than those of training may be scored by position. Drawn once for a corpus and stored; neither
+the draw nor the store depends on a run's seed.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,8 @@ from bertlab.cache import cached, digest
 from bertlab.data.documents import Corpus
 from bertlab.data.store import Ints, TokenStore
 from bertlab.errors import InputError, closed_interval, open_interval, whole_number
-from bertlab.evaluation.floor import Oracle, follows, hidden_log_prob
+from bertlab.evaluation.features import draw_features
+from bertlab.evaluation.floor import Oracle, follows, hidden_log_prob, senses
 from bertlab.evaluation.score import Evaluation, read_evaluation
 from bertlab.mask.corrupt import Masked, maskable
 from bertlab.mask.token import TokenMask
@@ -28,7 +29,7 @@ from bertlab.streams import Streams
 from bertlab.tokenizer import PAD
 
 STREAMS = Streams(20181011)  # the day BERT appeared; evaluation never depends on a run's seed
-VERSION = "evaluation-3"  # change it whenever the same settings would give other sequences or masks
+VERSION = "evaluation-4"  # change it whenever the same settings would give other sequences or masks
 ONLY_MASKS, BERT_SPLIT = (1.0, 0.0, 0.0), (0.8, 0.1, 0.1)  # [MASK], random, kept; Devlin et al. 2018
 FEWEST = 16  # full texts of the longest length; fewer would say little about single positions
 
@@ -45,6 +46,8 @@ class Common:
         rate: float,
         grid: Sequence[float],
         pseudo: int,
+        probe: int,
+        prune: Sequence[float],
         longest: int | None,
         share: float,
     ) -> None:
@@ -53,6 +56,8 @@ class Common:
         self.rate = open_interval("evaluation.rate", rate, 0, 1)
         self.rates = sorted({rate, *(open_interval("evaluation.grid", other, 0, 1) for other in grid)})
         self.pseudo = whole_number("evaluation.pseudo", pseudo, 0)
+        self.probe = whole_number("evaluation.probe", probe, 0)
+        self.prune = [open_interval("evaluation.prune", part, 0, 1) for part in prune]
         self.longest = None if longest is None else whole_number("evaluation.longest", longest, 1)
         self.share = closed_interval("evaluation.share", share, 0, 1)
 
@@ -75,10 +80,10 @@ class Common:
                 f"choose for example {2 * length}"
             )
         makers = [(type(maker).__name__, vars(maker)) for maker in (self.text, self.pairs)]
-        settings = [makers, self.sequences, self.rate, self.rates, self.pseudo, self.longest, length]
+        settings = [makers, self.sequences, self.rate, self.rates, self.pseudo, self.probe, self.longest, length]
         key = digest(VERSION, corpus.key(), store.fingerprint, settings)
         folder = cached("evaluations", key, lambda folder: self._draw(folder, store, corpus, length))
-        return read_evaluation(folder, store, self.rate)
+        return read_evaluation(folder, store, self.rate, self.prune)
 
     def _draw(self, folder: Path, store: TokenStore, corpus: Corpus, length: int) -> None:
         ids_NL, segments_NL, _ = self._sequences(self.text, store, length)
@@ -94,6 +99,7 @@ class Common:
         arrays["split_M"] = split.ids_BL.reshape(-1)[split.position_M]
         tokens_M = np.flatnonzero(maskable(hideable_NL, store.vocabulary))
         arrays["pseudo_M"] = np.sort(STREAMS.generator("pseudo").permutation(tokens_M)[: self.pseudo])
+        arrays |= self._features(store, corpus, ids_NL[: self.probe], segments_NL[: self.probe])
         if self.longest is not None:
             arrays |= self._long(store, self.longest)
         ids_NL, segments_NL, label_N = self._sequences(self.pairs, store, length)
@@ -102,6 +108,12 @@ class Common:
             right_N = (follows(corpus, store, ids_NL, segments_NL) > 0.5) == (label_N == FOLLOWS)
             arrays["pair_floor"] = right_N.mean(keepdims=True)
         np.savez(folder / "evaluation.npz", **arrays)  # type: ignore[arg-type]
+
+    def _features(self, store: TokenStore, corpus: Corpus, ids_NL: Ints, segments_NL: Ints) -> dict[str, Ints]:
+        """Draw what the states are asked."""
+        word_M = np.flatnonzero(maskable(ids_NL, store.vocabulary))
+        sense_M = senses(corpus, store, ids_NL, segments_NL) if isinstance(corpus, Oracle) else None
+        return draw_features(ids_NL, segments_NL, word_M, sense_M, STREAMS.generator("moved"))
 
     def _hideable(self, ids_NL: Ints, segments_NL: Ints) -> Ints:
         """Return the ids with nothing to hide in segment A where B answers it, as in translation."""

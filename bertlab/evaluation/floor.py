@@ -29,6 +29,10 @@ class Oracle(Protocol):
         """Return log-probabilities (nats) of the words at hidden positions (M, W), by rows, and P(B follows A) (B,)."""
         ...
 
+    def senses(self, words_BL: Ints, segments_BL: Ints) -> Floats:
+        """Return the probability of each sense at each position (B, L, S)."""
+        ...
+
 
 def hidden_log_prob(oracle: Oracle, store: TokenStore, ids_NL: Ints, segments_NL: Ints, hidden_M: Ints) -> Floats:
     """Return the true log-probability (nats) of each hidden token (M,), given all that is visible."""
@@ -43,6 +47,14 @@ def follows(oracle: Oracle, store: TokenStore, ids_NL: Ints, segments_NL: Ints) 
     """Return the true probability (N,) that segment B follows A."""
     _, follows_N = oracle.posterior(*_compact(_words(oracle, store, ids_NL), segments_NL))
     return follows_N
+
+
+def senses(oracle: Oracle, store: TokenStore, ids_NL: Ints, segments_NL: Ints) -> Ints:
+    """Return the likeliest sense of each visible word (M,), by rows: what an ideal reader takes it for."""
+    words_NL, segments_NL = _compact(_words(oracle, store, ids_NL), segments_NL)
+    sense_NL = oracle.senses(words_NL, segments_NL).argmax(-1)
+    sense_M: Ints = sense_NL[words_NL != OUTSIDE]  # compacting kept their order
+    return sense_M
 
 
 def _words(oracle: Oracle, store: TokenStore, ids_NL: Ints) -> Ints:

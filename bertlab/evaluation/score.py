@@ -18,6 +18,17 @@ At the end of a run:
     mlm_loss.split_80_10_10         at the main rate, with 10 % of the hidden tokens random and 10 % kept in place
     visible_accuracy                at the places of the main rate with nothing hidden: is the token that is seen named?
     pseudo_loss, pseudo_accuracy    of a sample of tokens hidden one at a time (Salazar et al. 2020, arXiv:1910.14659)
+    moved_accuracy                  of words that stand where they were written and as many that were moved: are they
+                                    told apart by a linear probe of the frozen states?
+    sense_accuracy                  likewise: is the word's sense named, as an ideal reader takes it? where it is known
+    token_share                     of the variance of visible words' states: what the word alone explains
+    effective_rank                  dimensions that those states fill, as a share of the width; like the three before of
+                                    the last layer, and as `<name>.layer_<k>` of those below, the embedding being 0
+    attention_entropy               of softmax weights, over visible tokens, layers and heads: the share of the highest
+                                    entropy that weights over as many tokens can have
+    softmax_gradient                likewise: the sum of p (1 - p), all that passes back through softmax
+    pruning_cost.heads_<percent>    of a model without so many of its heads, the least useful of all first: the rise of
+                                    the loss, on one half of the text, the other having ranked the heads
     mlm_loss.batch_statistics       at the main rate, where norms take statistics over tokens: with those of the
                                     evaluated chunks (of 64 sequences) in place of the running ones
     mlm_loss.position_<from>_<to>   of longer texts than the run is trained on, by column, [CLS] being column 0; the
@@ -29,7 +40,7 @@ given nothing but plain text: they have no `split_80_10_10` and, as they name an
 Legend: M hidden positions, V vocabulary.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +53,10 @@ from torch.nn.functional import cross_entropy
 
 from bertlab.batch import Batch
 from bertlab.data.store import Ints, TokenStore
+from bertlab.evaluation.attention import pruning_cost
+from bertlab.evaluation.features import Features, read_features
 from bertlab.evaluation.sequences import BERT, NOWHERE, Reading, Sequences
+from bertlab.model.bert import Bert
 from bertlab.model.norm import batch_statistics, over_tokens
 from bertlab.pairs import NO_PAIR
 
@@ -63,6 +77,8 @@ class Evaluation:
     rate: float  # the one that runs are judged by
     split_M: Ints  # what stands at the hidden positions of that rate once 80-10-10 is drawn
     pseudo_M: Ints  # flat positions in `text` to hide one at a time
+    prune: tuple[float, ...]  # shares of the heads
+    features: Features | None  # what states of visible text are asked, or nothing
     long: Sequences | None  # longer texts, or none
     long_M: Ints  # flat positions hidden there, at the main rate
     reading: Reading = BERT
@@ -77,7 +93,8 @@ class Evaluation:
     def score_last(self, model: nn.Module) -> dict[str, float]:
         """Return what is measured once, at the end of a run; the model is left as it was."""
         with _evaluating(model):
-            measures = self.score_rates(model) | self._given(model) | self._pseudo(model) | self._by_position(model)
+            measures = self.score_rates(model) | self._given(model) | self._pseudo(model)
+            measures |= self._probes(model) | self._pruned(model) | self._by_position(model)
             if over_tokens(model):
                 with batch_statistics(model):
                     measures["mlm_loss.batch_statistics"] = self._mlm(model)[0]
@@ -85,11 +102,13 @@ class Evaluation:
 
     @property
     def last_passes(self) -> float:
-        """What `score_last` costs at most, in forward passes over the text by tokens.
+        """What `score_last` costs at most, in forward passes over the text by tokens; pruning is not counted.
 
         The same for every arm, so that the curves of all have their points at the same steps.
         """
-        tokens = len(self.pseudo_M) * self.text.ids_NL.shape[1] + (0 if self.long is None else self.long.ids_NL.size)
+        tokens = len(self.pseudo_M) * self.text.ids_NL.shape[1]
+        tokens += 0 if self.long is None else self.long.ids_NL.size
+        tokens += 0 if self.features is None else 2 * self.features.text.ids_NL.size  # as written, and changed
         return len(self.hidden) + 3 + float(tokens / self.text.ids_NL.size)  # 80-10-10, visible, batch statistics
 
     def _mlm(self, model: nn.Module, given_M: Ints | None = None) -> tuple[float, float]:
@@ -126,6 +145,22 @@ class Evaluation:
         loss_M, hit_M = _predict(model, copies.batches(hidden_M, reading=self.reading))
         return {"pseudo_loss": float(loss_M.mean()), "pseudo_accuracy": float(hit_M.mean())}
 
+    def _probes(self, model: nn.Module) -> dict[str, float]:
+        if self.features is None:
+            return {}
+        assert isinstance(model, Bert)
+        return self.features.score(model, self.reading, _device(model))
+
+    def _pruned(self, model: nn.Module) -> dict[str, float]:
+        hidden_M = self.hidden[self.rate]
+        judges_M = hidden_M // self.text.ids_NL.shape[1] % 2 == 1
+
+        def losses() -> tuple[float, float]:
+            loss_M, _ = _predict(model, self.text.batches(hidden_M, reading=self.reading))
+            return float(loss_M[~judges_M].mean()), float(loss_M[judges_M].mean())
+
+        return pruning_cost(model, self.prune, losses) if self.prune else {}
+
     def _by_position(self, model: nn.Module) -> dict[str, float]:
         if self.long is None:
             return {}
@@ -157,7 +192,7 @@ class Evaluation:
         return measures
 
 
-def read_evaluation(folder: Path, store: TokenStore, rate: float) -> Evaluation:
+def read_evaluation(folder: Path, store: TokenStore, rate: float, prune: Sequence[float]) -> Evaluation:
     """Load the stored yardstick."""
     with np.load(folder / "evaluation.npz") as stored:
         arrays = {name: stored[name] for name in stored}
@@ -173,6 +208,8 @@ def read_evaluation(folder: Path, store: TokenStore, rate: float) -> Evaluation:
         rate=rate,
         split_M=arrays["split_M"],
         pseudo_M=arrays["pseudo_M"],
+        prune=tuple(prune),
+        features=read_features(arrays),
         long=_single(arrays["long_ids_NL"], arrays["long_segments_NL"]) if "long_M" in arrays else None,
         long_M=arrays.get("long_M", NOWHERE),
     )

@@ -91,6 +91,15 @@ class Bert(nn.Module):
         """Return the states of the last layer (B, L, D)."""
         return self._states(batch, None)
 
+    def layers(self, batch: Batch) -> list[Tensor]:
+        """Return the states after the embedding and after each layer, (B, L, D) each."""
+        x_ND, sight = self._embedded(batch, None)
+        states = [sight.rows(x_ND)]
+        for block in self.blocks:
+            x_ND, sight = block(x_ND, sight), self._next(sight)
+            states.append(sight.rows(x_ND))
+        return states
+
     def forward(self, batch: Batch) -> Output:
         """Return the logits that the objectives need."""
         if self.reads_few:
@@ -105,6 +114,17 @@ class Bert(nn.Module):
 
     def _states(self, batch: Batch, read_N: Tensor | None) -> Tensor:
         """Return the states of the last layer (B, L, D), or at the flat positions that are read (N, D)."""
+        x_ND, sight = self._embedded(batch, read_N)
+        *inner, last = self.blocks
+        for block in inner:
+            x_ND, sight = block(x_ND, sight), self._next(sight)
+        if read_N is None:
+            return sight.rows(last(x_ND, sight))
+        places_N = read_N if sight.packing is None else sight.packing.places(read_N)
+        return last(x_ND, replace(sight, read_N=places_N))  # type: ignore[no-any-return]
+
+    def _embedded(self, batch: Batch, read_N: Tensor | None) -> tuple[Tensor, Sight]:
+        """Return the states that the first layer is given, packed where that pays, and what it is told beside them."""
         real_BL = self._real(batch)
         keys = None if real_BL is None else real_BL[:, None, None, :]
         packing = None if real_BL is None or not self.by_token else packing_of(real_BL, read_N)
@@ -112,17 +132,13 @@ class Bert(nn.Module):
         sight = Sight(self.position, real_BL, allowed, self._bias(batch), packing=packing)
         x_ND = sight.tokens(self.embedding(self.visibility.tokens(batch), batch.segments_BL, real_BL))
         asking_BL = self.visibility.queries(batch)
-        if asking_BL is not None:
-            sight = replace(sight, source_ND=x_ND)
-            x_ND = sight.tokens(self.embedding(asking_BL, batch.segments_BL, real_BL))
-        *inner, last = self.blocks
-        for block in inner:
-            x_ND = block(x_ND, sight)
-            sight = sight if self.visibility.isolated else replace(sight, source_ND=None)
-        if read_N is None:
-            return sight.rows(last(x_ND, sight))
-        places_N = read_N if packing is None else packing.places(read_N)
-        return last(x_ND, replace(sight, read_N=places_N))  # type: ignore[no-any-return]
+        if asking_BL is None:
+            return x_ND, sight
+        return sight.tokens(self.embedding(asking_BL, batch.segments_BL, real_BL)), replace(sight, source_ND=x_ND)
+
+    def _next(self, sight: Sight) -> Sight:
+        """Return what the next layer is told: keys and values come from its own states, unless they never do."""
+        return sight if self.visibility.isolated else replace(sight, source_ND=None)
 
     def _real(self, batch: Batch) -> Tensor | None:
         return batch.real_BL if self.shape.padding_mask else None

@@ -2,7 +2,7 @@
 
 Enters: which tokens are real. Leaves: a way from rows that are filled up to tokens side by side, and back. Matrices of
 projections and feed-forward layers then meet real tokens alone (Krell et al. 2021, arXiv:2107.02027, on the share of
-padding in BERT's batches; Portes et al. 2023, arXiv:2312.17482, sec. 3.1, unpadding).
+padding in BERT's batches; Portes et al. 2023, arXiv:2312.17482, unpadding).
 
 Legend: B batch, L length, D width, N tokens that are kept.
 """

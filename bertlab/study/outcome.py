@@ -20,6 +20,7 @@ class Outcome:
 
 
 NUMBER = r"\d+(\.\d+)?"
+LAYER = r"(\.layer_\d+)?"
 OUTCOMES = {  # a pattern of the metric's whole name
     "eval/mlm_loss": Outcome("nats", True, "loss on held-out tokens behind [MASK]", True),
     "eval/mlm_accuracy": Outcome("share", False, "held-out tokens behind [MASK] named at once", True),
@@ -35,6 +36,13 @@ OUTCOMES = {  # a pattern of the metric's whole name
     "eval/pseudo_loss": Outcome("nats", True, "loss on one hidden token at a time", False),
     "eval/pseudo_accuracy": Outcome("share", False, "tokens named, one hidden at a time", False),
     "eval/visible_accuracy": Outcome("share", False, "tokens named that stand in unmasked text", False),
+    rf"eval/moved_accuracy{LAYER}": Outcome("share", False, "moved words told from others by a probe of states", False),
+    rf"eval/sense_accuracy{LAYER}": Outcome("share", False, "senses of words named by a probe of states", False),
+    rf"eval/token_share{LAYER}": Outcome("share", True, "variance of states that the word alone explains", False),
+    rf"eval/effective_rank{LAYER}": Outcome("share", False, "share of the width that states fill", False),
+    "eval/attention_entropy": Outcome("share", False, "spread of attention, as a share of the highest", False),
+    "eval/softmax_gradient": Outcome("share", False, "what passes back through the softmax of attention", False),
+    rf"eval/pruning_cost\.heads_{NUMBER}": Outcome("nats", True, "loss gained by leaving heads out", False),
 }
 MARGINS = ("tokens", "nats", "share")  # units in which a margin may be stated
 

@@ -33,6 +33,8 @@ SETTINGS: dict[str, Any] = {
     "rate": 0.15,
     "grid": [0.05, 0.3],
     "pseudo": 11,
+    "probe": 0,
+    "prune": [],
     "longest": None,
     "share": 0.05,
 }

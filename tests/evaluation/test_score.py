@@ -72,6 +72,8 @@ def hand() -> Evaluation:
         rate=0.5,
         split_M=np.array([MASK, 9, 8]),
         pseudo_M=np.array([2, 5]),
+        prune=(),
+        features=None,
         long=Sequences(ids_NL, np.zeros((2, 10), np.int64), np.array([NO_PAIR, NO_PAIR])),
         long_M=np.array([1, 3, 5, 8, 14, 18]),  # columns 1, 3, 5, 8, 4, 8
     )
@@ -151,7 +153,9 @@ SIZES = ("model.width=12", "model.inner=11", "model.heads=2", "model.dropout=0.5
 @pytest.fixture(scope="module")
 def evaluation(store: TokenStore, tiny_corpus: Any) -> Evaluation:
     settings: dict[str, Any] = {"text": Single(shortest=5), "pairs": Packed(), "rate": 0.3, "grid": [], "share": 1}
-    return Common(**settings, sequences=70, pseudo=9, longest=2 * LENGTH).prepare(store, tiny_corpus, LENGTH)
+    return Common(**settings, sequences=70, pseudo=9, probe=0, prune=[], longest=2 * LENGTH).prepare(
+        store, tiny_corpus, LENGTH
+    )
 
 
 @pytest.fixture

@@ -108,6 +108,14 @@ def test_outputs_have_their_shapes(model: Bert, make_batch: MakeBatch) -> None:
     assert output.pair_B2.shape == (B, 2)
 
 
+def test_the_layers_end_in_what_the_model_reads(model: Bert, make_batch: MakeBatch) -> None:
+    batch = make_batch()
+    with torch.no_grad():
+        shown = model.layers(batch)
+    assert [states_BLD.shape for states_BLD in shown] == [(B, L, D)] * (len(model.blocks) + 1)
+    assert torch.equal(shown[-1], states(model, batch))
+
+
 def test_predicted_logits_are_those_of_the_whole_sequence(model: Bert, make_batch: MakeBatch) -> None:
     batch = make_batch()
     with torch.no_grad():

@@ -315,6 +315,9 @@ def test_a_place_is_within_itself_and_what_is_above_it() -> None:
         ("eval/mlm_loss.position_64_127", "nats", True),
         ("eval/mlm_loss.split_80_10_10", "nats", True),
         ("eval/visible_accuracy", "share", False),
+        ("eval/sense_accuracy", "share", False),
+        ("eval/token_share.layer_0", "share", True),
+        ("eval/pruning_cost.heads_12.5", "nats", True),
     ],
 )
 def test_a_measure_of_the_evaluation_may_be_an_outcome(metric: str, unit: str, lower: bool) -> None:
