@@ -1,10 +1,12 @@
-"""What else was measured, without any verdict: shares of what can be learnt, other masking rates, secondary outcomes.
+"""What else was measured, without any verdict: shares of what can be learnt, other rates, other outcomes, layers.
 
 Enters: `Findings`. Leaves: markdown sections, "" where nothing was measured.
 """
 
 import math
 import re
+from itertools import count as count_from
+from itertools import takewhile
 
 from bertlab.report.study.contrasts import in_order
 from bertlab.report.study.scale import scale_of
@@ -76,6 +78,31 @@ def secondary(findings: Findings) -> str:
         "the n pairs."
     )
     return "\n\n".join(["## Secondary outcomes", text, grid(header, rows, left=3)])
+
+
+def layers(findings: Findings) -> str:
+    """What the states of each layer hold, for the measures of the study that look into states."""
+    study, known = findings.study, set(findings.record.metrics)
+    looked = [metric for metric in (study.outcome, *study.secondary) if f"{metric}.layer_0" in known]
+    tables = [_by_layer(findings, metric) for metric in looked]
+    if not tables:
+        return ""
+    text = (
+        "Means over the seeds of an arm. Layer 0 is the embedding, before any token has looked at another; a row ends "
+        "with the arm's last layer, which the tables above show. For comparing layers: no verdict rests on this."
+    )
+    return "\n\n".join(["## Layer by layer", text, *tables])
+
+
+def _by_layer(findings: Findings, metric: str) -> str:
+    scale, rows = scale_of(metric), []
+    for arm in [findings.study.baseline, *(judged.arm for judged in in_order(findings))]:
+        names = takewhile(set(findings.record.metrics).__contains__, (f"{metric}.layer_{k}" for k in count_from(0)))
+        means = [float(finished(findings, arm, name).mean()) for name in (*names, metric)]
+        rows.append([escape(arm), *(scale.value(mean) for mean in means if math.isfinite(mean))])
+    deepest = max(map(len, rows))
+    header = [f"{escape(metric)} ({scale.unit})", *(f"layer {layer}" for layer in range(deepest - 1))]
+    return grid(header, [row + [""] * (deepest - len(row)) for row in rows])
 
 
 def _bold(mean: float, lowest: float) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from bertlab.report.study.figures import figures
 from bertlab.report.study.functionals import functionals
 from bertlab.report.study.limits import fact, limits, published, repeat, runs
-from bertlab.report.study.measures import learnt, rates, secondary
+from bertlab.report.study.measures import layers, learnt, rates, secondary
 from bertlab.report.study.opening import claim, contrasts, opening, reading, remarks
 from bertlab.report.study.search import search
 from bertlab.report.study.seeds import differences, divergence, looks, pairing
@@ -24,6 +24,7 @@ SECTIONS: Sequence[Callable[[Findings], str]] = (
     learnt,
     rates,
     secondary,
+    layers,
     trend_of,
     search,
     soundness,

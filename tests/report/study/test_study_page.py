@@ -11,7 +11,7 @@ import pytest
 from bertlab.report.study import headline, verdict_table
 from bertlab.report.study.functionals import functionals
 from bertlab.report.study.limits import limits, published
-from bertlab.report.study.measures import learnt, rates
+from bertlab.report.study.measures import layers, learnt, rates
 from bertlab.report.study.opening import SHOWN, claim, contrasts, reading
 from bertlab.report.study.page import page
 from bertlab.report.study.search import search
@@ -240,6 +240,22 @@ def test_a_trend_that_has_no_extreme_states_no_best_value(make_findings: MakeFin
 def test_the_lowest_loss_of_each_evaluation_rate_is_bold(make_findings: MakeFindings) -> None:
     text = rates(make_findings({"rate_05": {"effect": -0.3}}))
     assert re.findall(r"\| (\w+) \| \*\*[\d.]+\*\* \| \*\*[\d.]+\*\* \| \*\*[\d.]+\*\*", text) == ["rate_05"]
+
+
+def test_layers_stand_side_by_side_as_deep_as_each_arm_is(make_findings: MakeFindings) -> None:
+    """Two layers, and one in rate_05; rate_60 was not probed."""
+    record = make_findings(node={"secondary": ["eval/token_share", "eval/mlm_accuracy"]}).record
+    runs, probed = record.runs, record.runs["arm"] != "rate_60"
+    shallow = runs["arm"] == "rate_05"
+    runs.loc[probed, ["eval/token_share.layer_0", "eval/token_share.layer_1", "eval/token_share"]] = 1.0, 0.8, 0.6
+    runs.loc[shallow, ["eval/token_share.layer_1", "eval/token_share"]] = np.nan, 0.7
+    text = layers(judge(record))
+    assert "| eval/token_share (%) | layer 0 | layer 1 | layer 2 |" in text
+    assert row(text, "rate_15") == ["rate_15", "100.0", "80.0", "60.0"]
+    assert row(text, "rate_05") == ["rate_05", "100.0", "70.0"]
+    assert row(text, "rate_60") == ["rate_60"]
+    assert "mlm_accuracy" not in text
+    assert layers(make_findings()) == ""
 
 
 def test_a_look_has_its_level_and_an_arm_says_where_it_stopped(make_findings: MakeFindings) -> None:
