@@ -12,7 +12,7 @@ from bertlab.report.caveats import CAVEATS, below_floor, floor
 from bertlab.report.figures import drawings
 from bertlab.report.settings import LOSS, Setting, Sweep, difference, distinct, final, run_label
 from bertlab.report.table import as_number
-from bertlab.report.tables import cost, rates, results
+from bertlab.report.tables import cost, rates, results, states
 from bertlab.report.words import DASH, between, count, escape, grid, listing, number, plural
 from bertlab.stats.interval import mean_t
 
@@ -73,7 +73,7 @@ def repeat(sweep: Sweep) -> str:
     return "\n\n".join(["## How to repeat", command, "\n".join(origin), runs, twins])
 
 
-SECTIONS: Sequence[Callable[[Sweep], str]] = (question, result, results, cost, figures, rates, caveats, repeat)
+SECTIONS: Sequence[Callable[[Sweep], str]] = (question, result, results, cost, figures, rates, states, caveats, repeat)
 
 
 def _varied(sweep: Sweep) -> list[str]:

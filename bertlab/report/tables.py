@@ -1,4 +1,4 @@
-"""The tables of a report, one row per setting: what came out, what it cost, and the loss at other masking rates.
+"""The tables of a report, one row per setting: what came out, its cost, the loss at other rates, what states hold.
 
 Enters: a `Sweep`. Leaves: markdown sections. Numbers are means over the seeds that count; units stand in the header.
 """
@@ -15,6 +15,14 @@ Column = tuple[str, Callable[[Setting], str]]
 
 RATE = re.compile(r"metrics\.(eval/mlm_loss\.rate_([0-9.]+))")
 SHARES = {"eval/mlm_accuracy": "MLM accuracy", "eval/pair_accuracy": "pair accuracy", "eval/captured": "captured"}
+STATES = {
+    "eval/moved_accuracy": "moved words told (%)",
+    "eval/sense_accuracy": "senses named (%)",
+    "eval/visible_accuracy": "seen words named (%)",
+    "eval/token_share": "explained by the word alone (%)",
+    "eval/effective_rank": "rank filled (%)",
+    "eval/attention_entropy": "spread of attention (%)",
+}
 SCALES = ((1e18, "EFLOP"), (1e15, "PFLOP"), (1e12, "TFLOP"), (1e9, "GFLOP"))
 
 
@@ -58,6 +66,20 @@ def rates(sweep: Sweep) -> str:
     bold = "; bold is the lowest of its column" if len(sweep.settings) > 1 else ""
     text = f"Mean MLM loss in nats when the same held-out text is masked at another rate{bold}."
     return f"## Loss at other masking rates\n\n{text}\n\n{_table(sweep, columns)}"
+
+
+def states(sweep: Sweep) -> str:
+    """What the states of the last layer hold of text with nothing hidden."""
+    columns: list[Column] = [(name, _share(metric)) for metric, name in STATES.items() if logged(sweep, metric)]
+    if not any(logged(sweep, f"{metric}.layer_0") for metric in STATES):
+        return ""
+    text = (
+        "Of held-out text with nothing hidden, from the states of the last layer as they are: the words that a linear "
+        "probe rightly tells to be moved or in their place (chance is 50 %), whose sense it names where that is known, "
+        "and that the model itself names; the share of the states' variance that the word alone explains; the rank of "
+        "the states, of at most the width; and the entropy of attention in all layers, of at most that of even weights."
+    )
+    return f"## Visible text\n\n{text}\n\n{_table(sweep, columns)}"
 
 
 def _table(sweep: Sweep, columns: Sequence[Column], notes: int = 0) -> str:

@@ -205,6 +205,18 @@ def test_the_rate_matrix_marks_the_lowest_of_each_column(make_table: MakeTable) 
     assert re.search(r"\| 0\.4 \| 3\.100 \| .* \| \*\*3\.800\*\* \|", matrix)
 
 
+def test_what_states_hold_is_shown_where_they_were_probed(make_table: MakeTable) -> None:
+    table = make_table({"mask.rate": ["0.15", "0.4"]}, seeds=(0,))
+    assert "## Visible text" not in render(table)
+    table.runs["metrics.eval/moved_accuracy"] = [0.58, 0.5]
+    table.runs["metrics.eval/moved_accuracy.layer_0"] = 0.5
+    table.runs["metrics.eval/token_share"] = [0.9, math.nan]
+    matrix = render(table).partition("## Visible text")[2]
+    assert "| mask.rate | moved words told (%) | explained by the word alone (%) |" in matrix
+    assert "| 0.15 | 58.0 | 90.0 |" in matrix
+    assert "| 0.4 | 50.0 | – |" in matrix
+
+
 def test_thousands_are_separated_and_units_stand_in_the_header(make_table: MakeTable) -> None:
     report = render(make_table({"mask.rate": ["0.15"]}))
     assert "| setting | tokens | predicted tokens | compute (TFLOP) | minutes | tokens/s |" in report
