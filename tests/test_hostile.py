@@ -98,6 +98,7 @@ def entry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Entry]:
     entry.process.communicate()
 
 
+@pytest.mark.slow
 def test_the_watcher_sees_what_it_is_there_for(entry: Entry) -> None:
     """A harmless command passes, and a write outside is seen: the claims below can fail."""
     assert entry.try_words(ORACLE)["code"] == 0
@@ -335,6 +336,7 @@ CONTENTS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @FEW
 @given(
     content=CONTENTS,
