@@ -16,10 +16,10 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from bertlab.book import Book, open_book
 from bertlab.compose import build_parts, choices, resolved
 from bertlab.job import check
 from bertlab.ledger.crashes import Crashes
+from bertlab.logbook import Logbook, open_logbook
 from bertlab.outcome import Outcome
 from bertlab.tracking.description import KIND, Description
 from bertlab.tracking.identity import as_param, describe, semantic
@@ -61,19 +61,19 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     base = resolved(compose(grid.fixed))
     tracker: Tracker = build_parts(base).tracking
     output_dir = base["output_dir"]
-    book = open_book(tracker, output_dir, folder)  # a store that does not answer is an error before any work
+    logbook = open_logbook(tracker, output_dir, folder)  # a store that does not answer is an error before any work
     planned = [plan(job, grid.factors, compose, base) for job in grid.jobs]
     folder.mkdir(parents=True, exist_ok=True)
     bury(tracker, output_dir)
     with ExitStack() as stack:
         tags = {KIND: "sweep", **stack.enter_context(leading(tracker, folder)), **_about(grid.factors)}
-        parent = stack.enter_context(book.sweep(_title(grid.factors), tags))
+        parent = stack.enter_context(logbook.sweep(_title(grid.factors), tags))
         try:
-            outcomes = run_missing(planned, book, launcher, Crashes(output_dir, parent))
+            outcomes = run_missing(planned, logbook, launcher, Crashes(output_dir, parent))
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
             bury(tracker, output_dir)
             raise
-        report = book.report() if any(not outcome.error for outcome in outcomes) else "none, no run finished"
+        report = logbook.report() if any(not outcome.error for outcome in outcomes) else "none, no run finished"
     say_outcomes(outcomes, [_words(job, grid.factors) for job in grid.jobs])
     print(f"report:    {report}\n{tracker.where(output_dir)}")  # noqa: T201
     say_failures(outcomes)
@@ -93,16 +93,16 @@ def plan(
     return Planned(overrides, describe(told, choices(composed), job, check(config).store))
 
 
-def run_missing(planned: Sequence[Planned], book: Book, launcher: Launcher, crashes: Crashes) -> list[Outcome]:
+def run_missing(planned: Sequence[Planned], logbook: Logbook, launcher: Launcher, crashes: Crashes) -> list[Outcome]:
     """Launch what is not finished, each key once; return how every job ended."""
     by_key = {job.key: job for job in reversed(planned)}
-    done = book.finished(list(by_key))
-    book.adopt({key: by_key[key].description for key in done})
+    done = logbook.finished(list(by_key))
+    logbook.adopt({key: by_key[key].description for key in done})
     missing = [job for job in planned if job.key not in done and by_key[job.key] is job]
-    launched = launch(launcher, [[*job.overrides, f"tracking.parent={book.parent}"] for job in missing], crashes)
+    launched = launch(launcher, [[*job.overrides, f"tracking.parent={logbook.parent}"] for job in missing], crashes)
     ended = {job.key: outcome for job, outcome in zip(missing, launched, strict=True)}
-    late = book.finished([key for key, outcome in ended.items() if not outcome.error])
-    book.adopt({key: by_key[key].description for key in late})
+    late = logbook.finished([key for key, outcome in ended.items() if not outcome.error])
+    logbook.adopt({key: by_key[key].description for key in late})
     reused = {key: Outcome(tuple(by_key[key].overrides), reached=words) for key, words in done.items()}
     return [{**reused, **ended}[job.key] for job in planned]
 

@@ -43,7 +43,7 @@ ORDER = (  # a new room or module takes its place here
     "clean",
     "show",
     "why",
-    "book",
+    "logbook",
     "sweep",
     "bench",
     "confirm",
@@ -151,7 +151,7 @@ def test_only_the_lightning_room_knows_lightning_and_only_the_tracking_rooms_mlf
         }
 
     assert users("pytorch_lightning") == {"train"}
-    assert users("mlflow") <= {"tracking", "report", "book", "bench", "confirm", "conduct"}
+    assert users("mlflow") <= {"tracking", "report", "logbook", "bench", "confirm", "conduct"}
     assert users("hydra") <= {"guard", "compose", "explain", "run", "sweep", "bench", "conduct"}
 
 

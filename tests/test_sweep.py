@@ -14,10 +14,10 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from bertlab import job, sweep
-from bertlab.book import StoreBook
 from bertlab.compose import load, resolved
 from bertlab.data.store import TokenStore
 from bertlab.errors import InputError
+from bertlab.logbook import StoreLogbook
 from bertlab.outcome import Outcome
 from bertlab.report.__main__ import DEFAULTS, write
 from bertlab.sweep import Grid, alike, run_grid
@@ -320,7 +320,7 @@ class FakeLauncher:
 @pytest.fixture
 def bare_sweep(monkeypatch: pytest.MonkeyPatch, store: TokenStore) -> None:
     """Run a grid without training or a report."""
-    monkeypatch.setattr(StoreBook, "report", lambda book: book.folder / "report.md")
+    monkeypatch.setattr(StoreLogbook, "report", lambda book: book.folder / "report.md")
     monkeypatch.setattr(sweep, "check", lambda _: SimpleNamespace(store=store))
     monkeypatch.setattr(sys, "argv", ["run", "-m", "pairs@evaluation.pairs=none,nsp", "seed=1,2"])
 

@@ -1,4 +1,4 @@
-"""The book of a sweep: which of its runs are finished, and the report of all; in MLflow, or offline in the ledger."""
+"""The logbook of a sweep: which runs are finished, and the report of all; in MLflow, or offline in the ledger."""
 
 import json
 import time
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
-class Book(Protocol):
-    """What a sweep asks of its book."""
+class Logbook(Protocol):
+    """What a sweep asks of its logbook."""
 
     parent: str
 
@@ -42,12 +42,12 @@ class Book(Protocol):
         """Write the sweep's report and return its path."""
 
 
-def open_book(tracker: Tracker, output_dir: str, folder: Path) -> Book:
-    """Return the book of a sweep whose folder is given. Raises InputError for a store that does not answer."""
-    return LedgerBook(tracker, output_dir, folder) if tracker.offline else StoreBook(tracker, output_dir, folder)
+def open_logbook(tracker: Tracker, output_dir: str, folder: Path) -> Logbook:
+    """Return the logbook of a sweep whose folder is given. Raises InputError for a store that does not answer."""
+    return LedgerLogbook(tracker, output_dir, folder) if tracker.offline else StoreLogbook(tracker, output_dir, folder)
 
 
-class StoreBook:
+class StoreLogbook:
     """A sweep in an MLflow store, and in the ledger: where the store goes away, the ledger goes on."""
 
     def __init__(self, tracker: Tracker, output_dir: str, folder: Path) -> None:
@@ -55,7 +55,7 @@ class StoreBook:
         self.client = tracker.connect()
         self.parent = ""
         self._runs: dict[str, Run] = {}
-        self._ledger = LedgerBook(tracker, output_dir, folder)
+        self._ledger = LedgerLogbook(tracker, output_dir, folder)
         self._telling = Telling()
 
     @contextmanager
@@ -107,7 +107,7 @@ class StoreBook:
         return self._ledger.report()
 
 
-class LedgerBook:
+class LedgerLogbook:
     """A sweep without a store: its folder says what it was, for `python -m bertlab.sync`."""
 
     def __init__(self, tracker: Tracker, output_dir: str, folder: Path) -> None:
