@@ -146,7 +146,7 @@ def against(
     for one in series:
         for x, y in one.seeds:
             axes.plot(x, y, color=one.ink.colour, lw=0.5, alpha=0.45, marker="o", ms=3.2, mew=0)
-        axes.plot(*one.main, color=one.ink.colour, lw=1.8, marker="o", ms=5, mfc="white", mew=1.5)
+        axes.plot(*one.main, color=one.ink.colour, ls=one.ink.dash, lw=1.8, marker="o", ms=5, mfc="white", mew=1.5)
     axes.margins(x=0.05)
     axes.set_xscale("log" if log else "linear")
     set_ticks(axes, sorted(values.items()))

@@ -117,6 +117,7 @@ def isotonic(values: Floats) -> Floats:
 
 def set_ticks(axes: Axes, ticks: Iterable[tuple[float, str]]) -> None:
     """Put these ticks on the x axis, leaving out those whose text has no room beside the last one kept."""
+    axes.get_xlim()  # matplotlib fits an axis to its data when it is asked for; the transform would be that before
     to_axes = axes.transData + axes.transAxes.inverted()
     kept: list[tuple[float, str]] = []
     free = -math.inf

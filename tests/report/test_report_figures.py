@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.optimize import isotonic_regression
 
-from bertlab.report.draw import NAMED, Curve, colours, svg
+from bertlab.report.draw import NAMED, Curve, against, colours, svg
 from bertlab.report.figures import Drawing, drawings
 from bertlab.report.layout import ROW, Ink, isotonic, spread, token_text, token_ticks
 from bertlab.report.series import curves_of, differences_of, names, profiles_of, smooth
@@ -200,6 +200,15 @@ def test_token_ticks_are_round_numbers_and_the_end() -> None:
     assert [text for _, text in token_ticks(1e5, 2.25e6)] == ["100 k", "200 k", "500 k", "1 M", "2.25 M"]
     assert [text for _, text in token_ticks(1e3, 1e9)] == ["1 k", "10 k", "100 k", "1 M", "10 M", "100 M", "1 B"]
     assert [token_text(n) for n in (1, 999, 1000, 999_999, 1.3e9)] == ["1", "999", "1 k", "1 M", "1.3 B"]
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3, 1e3])
+def test_the_values_of_a_factor_are_its_ticks_however_small_they_are(scale: float) -> None:
+    doses = [scale, 2 * scale, 4 * scale, 8 * scale]
+    series = [Curve("only", Ink(NAMED[0]), (doses, [4.0, 3.0, 2.0, 1.0]))]
+    values = {dose: f"{dose:g}" for dose in doses}
+    (axes,) = against(series, [], title="", factor="", legend="", values=values, log=False).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(values.values())
 
 
 def test_long_names_stay_apart_when_they_are_cut() -> None:

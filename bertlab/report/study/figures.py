@@ -4,7 +4,7 @@ Enters: `Findings`. Leaves: `Drawing`s (see bertlab/report/figures.py). A figure
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import pandas as pd
@@ -18,14 +18,16 @@ from bertlab.report.study import plots
 from bertlab.report.study.contrasts import NOT_REGISTERED, in_order
 from bertlab.report.study.curves import LOSS, band_of, curve_metrics, curve_of, distance
 from bertlab.report.study.scale import Scale, outcome_scale, scale_of
+from bertlab.report.study.seeds import finished
 from bertlab.report.study.trend import dose_table
-from bertlab.report.words import escape, number, signed
+from bertlab.report.words import count, escape, number, signed
 from bertlab.stats.band import Band
 from bertlab.study.judge import Findings, Judged
+from bertlab.study.search import trial
 
 PAIRS = "eval/pair_accuracy"
 LEVELS = {LOSS: (UNIGRAM, BEST), PAIRS: (BEST_PAIRS,)}  # reference lines of a metric: metric, name, dash
-FIGURES = ("forest", "convergence", "mlm_convergence", "difference", "trend")
+FIGURES = ("forest", "convergence", "mlm_convergence", "difference", "trend", "search")
 
 
 def drawings(findings: Findings) -> list[Drawing]:
@@ -33,7 +35,7 @@ def drawings(findings: Findings) -> list[Drawing]:
     first, *others = [*curve_metrics(findings), ""]
     candidates = [forest(findings), convergence(findings, first, "convergence")]
     candidates += [convergence(findings, metric, "mlm_convergence") for metric in others]
-    candidates += [gaps(findings), doses(findings)]
+    candidates += [gaps(findings), doses(findings), trials(findings)]
     return [drawing for drawing in candidates if drawing is not None]
 
 
@@ -139,6 +141,37 @@ def doses(findings: Findings) -> Drawing | None:
     return Drawing("trend", f"{findings.study.outcome} against {trend.factor}", caption, plot)
 
 
+def trials(findings: Findings) -> Drawing | None:
+    """What every arm reached at every value of the search."""
+    study, scale = findings.record.registered, outcome_scale(findings)
+    if study.search is None:
+        return None
+    series = []
+    for arm, ink in _unlike([*study.arms], study.baseline).items():
+        found = {value: finished(findings, trial(arm, value), study.outcome) for value in study.search.values}
+        table = scale.factor * pd.DataFrame(found).dropna(axis="columns")  # without values at which a trial diverged
+        if not table.empty:
+            seeds = [_points(row) for _, row in table.iterrows()]
+            series.append(Curve(names([(each,) for each in study.arms])[(arm,)], ink, _points(table.mean()), seeds))
+    values = study.search.values
+    plot = partial(
+        draw.against,
+        series,
+        [],
+        title=f"{study.outcome} at the end of the trials ({scale.unit})",
+        factor=study.search.setting,
+        legend="arm",
+        values={value: f"{value:g}" for value in values},
+        log=min(values) > 0,
+    )
+    best = "lowest" if findings.outcome.lower_is_better else "highest"
+    caption = (
+        f"**Search.** Thick lines are means over the {count(study.search.seeds)} seeds of the search, dots single "
+        f"trials. An arm's own {escape(study.search.setting)} is where its thick line is {best}."
+    )
+    return Drawing("search", f"{study.outcome} of every trial against {study.search.setting}", caption, plot)
+
+
 def _row(findings: Findings, judged: Judged, name: str) -> plots.Contrast:
     scale, interval = outcome_scale(findings), judged.interval
     mean, low, high = (scale.factor * value for value in (interval.mean, interval.low, interval.high))
@@ -204,9 +237,19 @@ def _inks(findings: Findings) -> dict[str, Ink]:
     doses = study.trend.doses if study.trend else {}
     ordered = set(arms) == set(doses)
     arms = sorted(arms, key=lambda arm: doses[arm]) if ordered else arms
+    if not ordered:
+        return _unlike(arms, study.baseline)
     return {
-        arm: Ink(colour, "-" if ordered else DASHES[place // len(NAMED) % len(DASHES)], arm == study.baseline)
-        for place, (arm, colour) in enumerate(zip(arms, colours(len(arms), ordered=ordered), strict=True))
+        arm: Ink(colour, bold=arm == study.baseline)
+        for arm, colour in zip(arms, colours(len(arms), ordered=True), strict=True)
+    }
+
+
+def _unlike(arms: Sequence[str], baseline: str) -> dict[str, Ink]:
+    """Return a colour per arm, unlike each other; where they repeat, dashes tell them apart."""
+    return {
+        arm: Ink(colour, DASHES[place // len(NAMED) % len(DASHES)], arm == baseline)
+        for place, (arm, colour) in enumerate(zip(arms, colours(len(arms), ordered=False), strict=True))
     }
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from bertlab.report.study import headline, verdict_table
+from bertlab.report.study.figures import drawings
 from bertlab.report.study.functionals import functionals
 from bertlab.report.study.limits import limits, published
 from bertlab.report.study.measures import layers, learnt, rates
@@ -377,6 +378,16 @@ def test_a_search_shows_what_every_arm_reached_and_where_each_was_best(make_find
     assert "| rate_05_tuned | mask.rate=0.05 optimizer.lr=0.001 |" in page(findings)
     assert "**3 learning rates.** Each arm had the best of the same few" in limits(findings)
     assert "rate_60@0.004 1 of 2" in page(findings)
+
+
+def test_the_search_is_drawn_with_a_gap_where_a_trial_diverged(make_findings: MakeFindings) -> None:
+    (drawing,) = [each for each in drawings(searched(make_findings, diverged=(1001,))) if each.name == "search"]
+    assert "is where its thick line is lowest" in drawing.caption
+    (axes,) = drawing.draw().axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.001", "0.002", "0.004"]
+    thick = [list(line.get_xdata()) for line in axes.lines if line.get_linewidth() == 1.8]
+    assert sorted(map(len, thick)) == [2, 3, 3, 3]
+    assert "search" not in [each.name for each in drawings(make_findings())]
 
 
 def test_a_study_without_a_search_says_nothing_of_one(make_findings: MakeFindings) -> None:
