@@ -1,0 +1,35 @@
+"""Curves from a real server: the file that a run left there holds what its cell and the store's own history say."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from bertlab.tracking import table
+from bertlab.tracking.mlflow import Tracker
+from tests.integration.conftest import Server
+from tests.integration.test_sweeps import TINY, end
+
+pytestmark = pytest.mark.integration
+
+
+def test_the_file_at_the_server_is_the_cell_and_the_history(
+    server: Server, spawn: Callable[..., subprocess.Popen[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end(spawn(*TINY, "-m", "seed=0,1", f"tracking.uri={server.uri}", "tracking.experiment=curves"))
+    tracker = Tracker(uri=server.uri, experiment="curves")
+    client = tracker.connect()
+    found = client.search_runs([tracker.experiment_id(client)], "tags.`bertlab.kind` = 'run'")
+    runs = sorted(found, key=lambda run: str(run.info.run_name))
+    assert len(runs) == 2
+    there = table.curves_frame(client, runs, tmp_path / "outputs")
+    assert len(there)
+    with monkeypatch.context() as patch:
+        patch.setattr(table, "_told", lambda *_: pytest.fail("the file is not read"))
+        pd.testing.assert_frame_equal(table.curves_frame(client, runs), there)
+    monkeypatch.setattr(table, "_left", lambda *_: None)
+    history = table.curves_frame(client, runs).sort_values(["run_id", "metric", "step"], ignore_index=True)
+    expected = there.sort_values(["run_id", "metric", "step"], ignore_index=True)
+    pd.testing.assert_frame_equal(history, expected)
