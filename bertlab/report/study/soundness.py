@@ -9,11 +9,12 @@ from bertlab.report.study.contrasts import changed
 from bertlab.report.study.scale import level_text, outcome_scale
 from bertlab.report.study.verdict import failures
 from bertlab.report.words import DASH, count, escape, grid, number
+from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.record import HARMFUL, SAME
 
 MUST = {
-    SAME: "EQUIVALENT: the baseline against itself, one stream of chance drawn anew",
+    SAME: "EQUIVALENT, or too noisy to tell: the baseline against itself, one stream of chance drawn anew",
     HARMFUL: "WORSE: an arm known to do harm",
 }
 
@@ -46,9 +47,16 @@ def _cells(findings: Findings, judged: Judged) -> list[str]:
 
 def _conclusion(findings: Findings) -> str:
     if not findings.soundness:
-        return (
+        sound = (
             "**The study is sound**: it found the harm that was put in, no material difference where there was none to "
             "find, and a baseline that uses context."
+        )
+        kind = findings.controls[SAME].verdict.kind
+        if kind is Kind.EQUIVALENT:
+            return sound
+        return (
+            f"{sound} But it could not call the baseline equivalent to itself either ({kind.value}): with these seeds "
+            "it can show differences of this outcome and hardly their absence."
         )
     reasons = "; ".join(map(escape, findings.soundness))
     return f"**The study is not sound**, so no contrast is judged: {reasons}."

@@ -259,6 +259,13 @@ def test_layers_stand_side_by_side_as_deep_as_each_arm_is(make_findings: MakeFin
     assert layers(make_findings()) == ""
 
 
+def test_a_baseline_that_is_too_noisy_to_equal_itself_is_said_to_be(make_findings: MakeFindings) -> None:
+    assert "equivalent to itself" not in soundness(make_findings())
+    text = soundness(make_findings({"same": {"sd": 0.2}}))
+    assert "**The study is sound**" in text
+    assert "could not call the baseline equivalent to itself either (INCONCLUSIVE)" in text
+
+
 def test_a_look_has_its_level_and_an_arm_says_where_it_stopped(make_findings: MakeFindings) -> None:
     text = looks(make_findings({"rate_05": {"effect": 0.25, "seeds": 3}}))
     assert "after 3 and 5 seeds" in text
