@@ -6,6 +6,7 @@ some tokens have changed places with each other, so that no token by itself tell
 Legend: N sequences, L length, M places of words in them, R places that are judged, D width.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -98,5 +99,7 @@ def read_features(arrays: Mapping[str, Ints]) -> Features | None:
 
 
 def _by_layer(name: str, states: list[Tensor], measure: Callable[[Tensor], float]) -> dict[str, float]:
+    """Measure the states of each layer; what is not defined there is left out."""
     *below, last = [measure(state_MD) for state_MD in states]
-    return {name: last} | {f"{name}.layer_{layer}": value for layer, value in enumerate(below)}
+    measures = {name: last} | {f"{name}.layer_{layer}": value for layer, value in enumerate(below)}
+    return {name: value for name, value in measures.items() if math.isfinite(value)}

@@ -3,6 +3,8 @@
 Legend: N tokens, D width, C classes.
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -15,8 +17,11 @@ def probe_accuracy(state_ND: Tensor, label_N: Tensor, test_N: Tensor) -> float:
     """Return the share of the test tokens that a linear probe names right, as learnt from the others.
 
     Multinomial logistic regression with a ridge penalty, on states that are standardised by the others (Alain & Bengio
-    2016, arXiv:1610.01644). `label_N` counts the classes from 0, `test_N` is bool; both parts must hold tokens.
+    2016, arXiv:1610.01644). `label_N` counts the classes from 0; `test_N` is bool. NaN where there is but one class to
+    learn or nothing to test.
     """
+    if bool((label_N[~test_N] == label_N[~test_N][:1]).all()):
+        return math.nan
     learn_ND, mean_D = state_ND[~test_N].double(), state_ND[~test_N].double().mean(0)
     spread_D = learn_ND.std(0, correction=0).clamp_min(1e-12)
     classes = int(label_N.max()) + 1
@@ -40,7 +45,8 @@ def probe_accuracy(state_ND: Tensor, label_N: Tensor, test_N: Tensor) -> float:
 def effective_rank(state_ND: Tensor) -> float:
     """Return the dimensions that the centred states fill, as a share of the width: exp(entropy of the spectrum) / D.
 
-    The spectrum is that of the singular values, scaled to the sum 1 (Roy & Vetterli 2007, "The effective rank").
+    The spectrum is that of the singular values, scaled to the sum 1 (Roy & Vetterli 2007, "The effective rank"). NaN
+    for states that are all the same.
     """
     centred_ND = state_ND.double() - state_ND.double().mean(0)
     value_D = torch.linalg.eigvalsh(centred_ND.T @ centred_ND).clamp_min(0).sqrt()
@@ -52,7 +58,8 @@ def token_share(state_ND: Tensor, token_N: Tensor) -> float:
     """Return the share of the states' variance that the token alone explains: 1 for static vectors, 0 for chance.
 
     The adjusted share of a one-way analysis of variance, summed over dimensions, in the spirit of Ethayarajh 2019
-    (arXiv:1909.00512), who takes the first principal component of each word; tokens that come once are left out.
+    (arXiv:1909.00512), who takes the first principal component of each word; tokens that come once are left out. NaN
+    where no token comes twice or all states are the same.
     """
     count_N = token_N.bincount()[token_N]
     x_ND, token_N = state_ND[count_N > 1].double(), token_N[count_N > 1]

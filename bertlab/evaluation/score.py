@@ -159,7 +159,8 @@ class Evaluation:
             loss_M, _ = _predict(model, self.text.batches(hidden_M, reading=self.reading))
             return float(loss_M[~judges_M].mean()), float(loss_M[judges_M].mean())
 
-        return pruning_cost(model, self.prune, losses) if self.prune else {}
+        both = judges_M.any() and not judges_M.all()  # a text of one sequence has no second half
+        return pruning_cost(model, self.prune, losses) if self.prune and both else {}
 
     def _by_position(self, model: nn.Module) -> dict[str, float]:
         if self.long is None:

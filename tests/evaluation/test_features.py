@@ -1,6 +1,7 @@
 """What is drawn of visible text, and how models are probed that show known states."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -161,3 +162,10 @@ def test_a_text_that_knows_no_senses_is_asked_for_none(
     assert "sense_accuracy" not in measures
     assert {"token_share", *(f"token_share.layer_{layer}" for layer in range(3))} <= set(measures)
     assert measures["token_share.layer_0"] == pytest.approx(1), "position is rotary: the embedding is the token's own"
+
+
+def test_measures_that_are_not_defined_are_left_out(features: Features, words: TokenStore) -> None:
+    """A first layer of constant states has neither a rank nor a share; where nothing was moved nothing is told."""
+    same = replace(features, given_R=features.text.ids_NL.reshape(-1)[features.judged_R])
+    measures = same.score(Shown(lambda batch: torch.ones(*batch.ids_BL.shape, 3), static(words)), BERT, CPU)
+    assert set(measures) == {"effective_rank", "token_share", "sense_accuracy", "sense_accuracy.layer_0"}

@@ -1,5 +1,7 @@
 """What probes read out of states that are made by hand."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -73,3 +75,12 @@ def test_the_share_of_the_token_by_hand() -> None:
     """Means 1 and 5; within 4 / 2, total (9 + 1 + 1 + 9) / 3; the token that comes once says nothing."""
     states, token_N = torch.tensor([[0.0], [2.0], [4.0], [6.0], [100.0]]), torch.tensor([3, 3, 8, 8, 5])
     assert token_share(states, token_N) == pytest.approx(1 - 2 / (20 / 3))
+
+
+def test_what_is_not_defined_is_no_number(states: Tensor, tests: Tensor) -> None:
+    """One class to learn, nothing to test on, states that are all the same, no token that comes twice."""
+    assert math.isnan(probe_accuracy(states, tests.long(), tests))
+    assert math.isnan(probe_accuracy(states, torch.arange(N) % 2, torch.zeros(N, dtype=torch.bool)))
+    assert math.isnan(effective_rank(torch.ones(5, 3)))
+    assert math.isnan(token_share(torch.ones(4, 3), torch.tensor([1, 1, 2, 2])))
+    assert math.isnan(token_share(states, torch.arange(N)))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bertlab.batch import Batch
 from bertlab.data.store import TokenStore
+from bertlab.evaluation import score
 from bertlab.evaluation.common import Common
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import Reading, Sequences
@@ -144,6 +145,28 @@ def test_the_cost_of_the_end_is_counted_in_passes_over_the_text(hand: Evaluation
 def test_what_is_turned_off_is_not_measured(hand: Evaluation) -> None:
     measures = replace(hand, long=None, pseudo_M=np.array([], np.int64)).score_last(naming(0.5, 0.5))
     assert set(measures) == {"mlm_loss.rate_0.5", *PARTS, "mlm_loss.split_80_10_10", "visible_accuracy"}
+
+
+def test_one_half_of_the_text_ranks_the_heads_and_the_other_judges(
+    small: MakeSmall, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sequence by sequence in turn; a text of one sequence has no second half."""
+    given: list[Any] = []
+    monkeypatch.setattr(score, "pruning_cost", lambda _, shares, losses: given.append((shares, losses())) or {})
+    model, losses, hidden_M = small().eval(), [], evaluation.hidden[0.3]
+    evaluation.score_last(model)
+    assert given == [], "no share is asked for"
+    replace(evaluation, prune=(0.5,)).score_last(model)
+    for batch in evaluation.text.batches(hidden_M):
+        with torch.no_grad():
+            losses.append(nn.functional.cross_entropy(model(batch).mlm_MV, batch.target_M, reduction="none"))
+    second_M = torch.from_numpy(hidden_M // LENGTH % 2 == 1)
+    means = (float(torch.cat(losses)[half_M].mean()) for half_M in (~second_M, second_M))
+    assert given == [((0.5,), pytest.approx(tuple(means), abs=1e-6))]
+    first = hidden_M[hidden_M < LENGTH]
+    single = replace(evaluation, prune=(0.5,), hidden={0.3: first}, split_M=evaluation.split_M[: len(first)])
+    single.score_last(model)
+    assert len(given) == 1
 
 
 LENGTH = 13
