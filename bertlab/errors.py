@@ -18,6 +18,13 @@ def open_interval(key: str, value: object, low: float, high: float) -> float:
     raise InputError(f"{key} must lie in ({low:g}, {high:g}), got {value}; choose a number inside")
 
 
+def open_intervals(key: str, values: object, low: float, high: float) -> list[float]:
+    """Return `values` when they are a list of numbers in (low, high), or none. Raises InputError."""
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise InputError(f"{key} must be a list of numbers in ({low:g}, {high:g}), got {values}; write [] or [0.3,0.5]")
+    return [open_interval(key, value, low, high) for value in values]
+
+
 def closed_interval(key: str, value: object, low: float, high: float) -> float:
     """Return `value` when it is a number in [low, high]. Raises InputError."""
     if low <= (number := _real(value)) <= high:

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from bertlab.errors import InputError, closed_interval, open_interval, shares, whole_number
+from bertlab.errors import InputError, closed_interval, open_interval, open_intervals, shares, whole_number
 
 KINDS = ("mask", "random", "keep")
 
@@ -27,6 +27,20 @@ def test_what_lies_inside_an_open_interval_passes(value: float) -> None:
 def test_what_does_not_lie_inside_an_open_interval_is_named(value: object) -> None:
     line = message(open_interval, "mask.rate", value, 0, 1)
     assert line == f"mask.rate must lie in (0, 1), got {value}; choose a number inside"
+
+
+def test_a_list_of_numbers_holds_numbers_inside_and_may_be_empty() -> None:
+    assert open_intervals("evaluation.grid", [0.3, 0.5], 0, 1) == [0.3, 0.5]
+    assert open_intervals("evaluation.grid", (), 0, 1) == []
+    assert message(open_intervals, "evaluation.grid", [0.3, 1.5], 0, 1).startswith(
+        "evaluation.grid must lie in (0, 1), "
+    )
+
+
+@pytest.mark.parametrize("values", [0.3, None, "0.3", {"a": 0.3}])
+def test_what_is_no_list_is_said_to_have_to_be_one(values: object) -> None:
+    line = message(open_intervals, "evaluation.grid", values, 0, 1)
+    assert line == f"evaluation.grid must be a list of numbers in (0, 1), got {values}; write [] or [0.3,0.5]"
 
 
 def test_a_closed_interval_holds_its_ends() -> None:

@@ -18,7 +18,7 @@ from bertlab.batch import assemble
 from bertlab.cache import cached, digest
 from bertlab.data.documents import Corpus
 from bertlab.data.store import Ints, TokenStore
-from bertlab.errors import InputError, closed_interval, open_interval, whole_number
+from bertlab.errors import InputError, closed_interval, open_interval, open_intervals, whole_number
 from bertlab.evaluation.features import draw_features
 from bertlab.evaluation.floor import Oracle, follows, hidden_log_prob, senses
 from bertlab.evaluation.score import Evaluation, read_evaluation
@@ -54,10 +54,10 @@ class Common:
         self.text, self.pairs = text, pairs
         self.sequences = whole_number("evaluation.sequences", sequences, 1)
         self.rate = open_interval("evaluation.rate", rate, 0, 1)
-        self.rates = sorted({rate, *(open_interval("evaluation.grid", other, 0, 1) for other in grid)})
+        self.rates = sorted({rate, *open_intervals("evaluation.grid", grid, 0, 1)})
         self.pseudo = whole_number("evaluation.pseudo", pseudo, 0)
         self.probe = whole_number("evaluation.probe", probe, 0)
-        self.prune = [open_interval("evaluation.prune", part, 0, 1) for part in prune]
+        self.prune = open_intervals("evaluation.prune", prune, 0, 1)
         self.longest = None if longest is None else whole_number("evaluation.longest", longest, 1)
         self.share = closed_interval("evaluation.share", share, 0, 1)
 
