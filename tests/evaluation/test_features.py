@@ -40,6 +40,18 @@ class Shown(nn.Module):
         return [layer(batch).double() for layer in self._layers]
 
 
+def common(**change: Any) -> Common:
+    settings: dict[str, Any] = {
+        "text": Single(shortest=3),
+        "pairs": Packed(),
+        "sequences": 150,
+        "rate": 0.15,
+        "grid": [],
+    }
+    settings |= {"pseudo": 0, "probe": 101, "prune": [], "longest": None, "share": 1}
+    return Common(**settings | change)
+
+
 @pytest.fixture(scope="module")
 def words() -> TokenStore:
     return prepare(Oracle(documents=1000), Words(vocab_size=200))
@@ -47,16 +59,7 @@ def words() -> TokenStore:
 
 @pytest.fixture(scope="module")
 def evaluation(words: TokenStore) -> Evaluation:
-    settings: dict[str, Any] = {
-        "text": Single(shortest=3),
-        "pairs": Packed(),
-        "rate": 0.15,
-        "grid": [],
-        "share": 1,
-        "prune": [],
-    }
-    made = Common(**settings, sequences=150, pseudo=0, probe=101, longest=None)
-    return made.prepare(words, Oracle(documents=1000), LENGTH)
+    return common().prepare(words, Oracle(documents=1000), LENGTH)
 
 
 @pytest.fixture
@@ -123,16 +126,7 @@ def test_every_arm_is_asked_about_the_same_words(features: Features, words: Toke
 
 
 def test_what_is_probed_is_drawn_once_and_too_few_sequences_are_not_probed(words: TokenStore) -> None:
-    settings: dict[str, Any] = {
-        "text": Single(shortest=3),
-        "pairs": Packed(),
-        "rate": 0.15,
-        "grid": [],
-        "share": 1,
-        "prune": [],
-    }
-    few = Common(**settings, sequences=150, pseudo=0, probe=FEWEST - 1, longest=None)
-    evaluation = few.prepare(words, Oracle(documents=1000), LENGTH)
+    evaluation = common(probe=FEWEST - 1).prepare(words, Oracle(documents=1000), LENGTH)
     assert evaluation.features is None
     assert evaluation.last_passes == 4, "nothing of it is paid for"
 
@@ -144,15 +138,8 @@ def test_probes_are_part_of_what_the_end_costs(evaluation: Evaluation) -> None:
 def test_a_text_that_knows_no_senses_is_asked_for_none(
     store: TokenStore, tiny_corpus: Any, build_part: Callable[..., Any]
 ) -> None:
-    settings: dict[str, Any] = {
-        "text": Single(shortest=5),
-        "pairs": Packed(),
-        "rate": 0.3,
-        "grid": [],
-        "share": 1,
-        "prune": [],
-    }
-    evaluation = Common(**settings, sequences=40, pseudo=0, probe=40, longest=None).prepare(store, tiny_corpus, 13)
+    made = common(text=Single(shortest=5), sequences=40, probe=40)
+    evaluation = made.prepare(store, tiny_corpus, 13)
     model = build_part("model=nano", "model.layers=3", "model.dropout=0.5")(store.vocabulary.size, 13)
     initialise(model, Streams(0))
     model.train()
