@@ -22,6 +22,7 @@ from tests.integration.conftest import Server
 pytestmark = pytest.mark.integration
 
 POINTS, STEPS = 200, 2000
+LONGER = 4 * STEPS  # for a run that shall still train when its server has gone
 Spawn = Callable[..., subprocess.Popen[str]]
 WORDS = (
     *("-m", "bertlab.run", "data=oracle", "data.documents=60", "batch.size=2", f"budget.tokens={STEPS * 2 * 35}"),
@@ -48,18 +49,18 @@ def start(server: Server, spawn: Spawn, experiment: str, *words: str) -> subproc
     return process
 
 
-def arrived(server: Server, experiment: str) -> tuple[str, list[tuple[Any, ...]]]:
+def arrived(server: Server, experiment: str, steps: int = STEPS) -> tuple[str, list[tuple[Any, ...]]]:
     """Return the run, which is finished, and its points, each of which must be there once."""
     ((run, status),) = server.rows(RUN, experiment=experiment, kind="run")
     assert status == "FINISHED"
     assert server.rows(TWICE, run=run) == []
     losses = server.rows(LOSSES, run=run)
-    assert [step for step, _ in losses] == list(range(STEPS // POINTS, STEPS + 1, STEPS // POINTS))
+    assert [step for step, _ in losses] == list(range(steps // POINTS, steps + 1, steps // POINTS))
     return run, losses
 
 
 def test_a_server_that_is_away_for_a_while_costs_no_point_and_no_time(server: Server, spawn: Spawn) -> None:
-    process = start(server, spawn, "away")
+    process = start(server, spawn, "away", f"budget.tokens={LONGER * 2 * 35}")
     server.stop()
     left = time.time()
     try:
@@ -72,7 +73,7 @@ def test_a_server_that_is_away_for_a_while_costs_no_point_and_no_time(server: Se
     process.send_signal(signal.SIGCONT)
     _, error = process.communicate(timeout=240)
     assert process.returncode == 0, error
-    _, losses = arrived(server, "away")
+    _, losses = arrived(server, "away", LONGER)
     assert any(left < milliseconds / 1000 < back for _, milliseconds in losses), "training waited for the server"
 
 
