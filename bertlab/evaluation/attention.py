@@ -2,7 +2,7 @@
 
 For a while another function takes the place of the one that mixes values; the model is left as it was.
 
-Legend: B batch, H heads, L length, K head width.
+Legend: B batch, H heads, L length, N tokens that ask.
 """
 
 from collections.abc import Callable, Iterator, Sequence
