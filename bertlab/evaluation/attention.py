@@ -54,6 +54,15 @@ class Spread:
         self._distribution &= whole
 
 
+def spread(model: nn.Module, reads: Callable[[], None]) -> dict[str, float]:
+    """Return the measures of `Spread` while the model `reads`; without attention it need not."""
+    seen = Spread()
+    if _attentions(model):
+        with mixing(model, seen.watching):
+            reads()
+    return seen.measures()
+
+
 def pruning_cost(
     model: nn.Module, shares: Sequence[float], losses: Callable[[], tuple[float, float]]
 ) -> dict[str, float]:

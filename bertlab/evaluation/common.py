@@ -3,9 +3,9 @@
 Hidden tokens become [MASK], all of them, at one rate that runs are judged by and at a small grid of others; they are
 nested across rates. They are hidden in single segments of one document, a form that every arm can read, however its own
 examples are cut; pairs are judged by themselves, on text without any mask. At the end of a run the same tokens are also
-corrupted as BERT's training corrupts them, a sample of tokens is hidden one at a time, the states of visible text are
-probed, and texts longer than those of training may be scored by position. Drawn once for a corpus and stored; neither
-the draw nor the store depends on a run's seed.
+corrupted as BERT's training corrupts them, their context is put out of order and cut, a sample of tokens is hidden one
+at a time, the states of visible text are probed, and texts longer than those of training may be scored by position.
+Drawn once for a corpus and stored; neither the draw nor the store depends on a run's seed.
 """
 
 from collections.abc import Sequence
@@ -29,8 +29,9 @@ from bertlab.streams import Streams
 from bertlab.tokenizer import PAD
 
 STREAMS = Streams(20181011)  # the day BERT appeared; evaluation never depends on a run's seed
-VERSION = "evaluation-4"  # change it whenever the same settings would give other sequences or masks
+VERSION = "evaluation-5"  # change it whenever the same settings would give other sequences or masks
 ONLY_MASKS, BERT_SPLIT = (1.0, 0.0, 0.0), (0.8, 0.1, 0.1)  # [MASK], random, kept; Devlin et al. 2018
+POINT = 2.1  # passes over the text at a point of the curve: hidden tokens, pairs, and a look into attention
 FEWEST = 16  # full texts of the longest length; fewer would say little about single positions
 
 
@@ -69,7 +70,7 @@ class Common:
         """
         pass_cost = self.sequences * length / 3
         affordable = self.share * total * batch_tokens / pass_cost - last_passes
-        points = max(int(affordable / 2), 1)  # a point takes two passes: hidden tokens and pairs
+        points = max(int(affordable / POINT), 1)
         return sorted({round(step) for step in np.geomspace(total, max(0.05 * total, 1), points)})
 
     def prepare(self, store: TokenStore, corpus: Corpus, length: int) -> Evaluation:
@@ -95,6 +96,7 @@ class Common:
             if isinstance(corpus, Oracle):
                 log_prob_M = hidden_log_prob(corpus, store, ids_NL, segments_NL, hidden_M)
                 arrays[f"floor_{rate}"] = -log_prob_M.mean(keepdims=True)
+        arrays["shuffled_NL"] = self._shuffled(store, ids_NL, arrays[f"hidden_{self.rate}"])
         split = hide(hideable_NL, self.rate, store, BERT_SPLIT)
         arrays["split_M"] = split.ids_BL.reshape(-1)[split.position_M]
         tokens_M = np.flatnonzero(maskable(hideable_NL, store.vocabulary))
@@ -108,6 +110,15 @@ class Common:
             right_N = (follows(corpus, store, ids_NL, segments_NL) > 0.5) == (label_N == FOLLOWS)
             arrays["pair_floor"] = right_N.mean(keepdims=True)
         np.savez(folder / "evaluation.npz", **arrays)  # type: ignore[arg-type]
+
+    def _shuffled(self, store: TokenStore, ids_NL: Ints, hidden_M: Ints) -> Ints:
+        """Put the words of each sequence that are not hidden in random order, special tokens left in place."""
+        moves_NL, shuffled_NL = maskable(ids_NL, store.vocabulary), ids_NL.copy()
+        moves_NL.reshape(-1)[hidden_M] = False
+        generator = STREAMS.generator("shuffled")
+        for ids_L, moves_L in zip(shuffled_NL, moves_NL, strict=True):
+            ids_L[moves_L] = generator.permutation(ids_L[moves_L])
+        return shuffled_NL
 
     def _features(self, store: TokenStore, corpus: Corpus, ids_NL: Ints, segments_NL: Ints) -> dict[str, Ints]:
         """Draw what the states are asked."""

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from bertlab.data.store import Ints
-from bertlab.evaluation.attention import Spread, mixing
 from bertlab.evaluation.probe import effective_rank, probe_accuracy, token_share
 from bertlab.evaluation.sequences import Reading, Sequences
 from bertlab.model.bert import Bert
@@ -39,16 +38,13 @@ class Features:
     def score(self, model: Bert, reading: Reading, device: torch.device) -> dict[str, float]:
         """Return the measures of the last layer by their plain names, those of the layers below as `.layer_<k>`."""
         token_M, token_R = (self.text.ids_NL.reshape(-1)[places] for places in (self.word_M, self.judged_R))
-        layers, spread = partial(self._states, model, replace(reading, ahead=0), device), Spread()
-        with mixing(model, spread.watching):
-            states = layers(self.word_M, token_M)
-        changed = layers(self.judged_R, self.given_R)
+        layers = partial(self._states, model, replace(reading, ahead=0), device)
+        states, changed = layers(self.word_M, token_M), layers(self.judged_R, self.given_R)
         moved_R, test_R = torch.from_numpy((self.given_R != token_R).astype(np.int64)), self._tests(self.judged_R)
         measures = (
             _by_layer("effective_rank", states, effective_rank)
             | _by_layer("token_share", states, lambda x_MD: token_share(x_MD, torch.from_numpy(token_M)))
             | _by_layer("moved_accuracy", changed, lambda x_RD: probe_accuracy(x_RD, moved_R, test_R))
-            | spread.measures()
         )
         if self.sense_M is None:
             return measures

@@ -9,6 +9,9 @@ At every point of a curve, at the rate that runs are judged by:
                                     a share of what can be gained; of gaps only, not of arms that predict ahead
     pair_loss, pair_accuracy        of the pairs, on text without any mask, where there are pairs
     bayes_pair_accuracy             the highest that is possible, where the corpus knows it
+    attention_entropy               of softmax weights, over visible tokens, layers and heads: the share of the highest
+                                    entropy that weights over as many tokens can have
+    softmax_gradient                likewise: the sum of p (1 - p), all that passes back through softmax
 
 At the end of a run:
 
@@ -24,9 +27,9 @@ At the end of a run:
     token_share                     of the variance of visible words' states: what the word alone explains
     effective_rank                  dimensions that those states fill, as a share of the width; like the three before of
                                     the last layer, and as `<name>.layer_<k>` of those below, the embedding being 0
-    attention_entropy               of softmax weights, over visible tokens, layers and heads: the share of the highest
-                                    entropy that weights over as many tokens can have
-    softmax_gradient                likewise: the sum of p (1 - p), all that passes back through softmax
+    shuffling_cost                  at the main rate: the rise of the loss where all other words of a sequence stand in
+                                    random order
+    shortening_cost                 likewise, of the tokens in the first half of each sequence: where the second is gone
     pruning_cost.heads_<percent>    of a model without so many of its heads, the least useful of all first: the rise of
                                     the loss, on one half of the text, the other having ranked the heads
     mlm_loss.batch_statistics       at the main rate, where norms take statistics over tokens: with those of the
@@ -42,7 +45,7 @@ Legend: M hidden positions, V vocabulary.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -53,7 +56,7 @@ from torch.nn.functional import cross_entropy
 
 from bertlab.batch import Batch
 from bertlab.data.store import Ints, TokenStore
-from bertlab.evaluation.attention import pruning_cost
+from bertlab.evaluation.attention import pruning_cost, spread
 from bertlab.evaluation.features import Features, read_features
 from bertlab.evaluation.sequences import BERT, NOWHERE, Reading, Sequences
 from bertlab.model.bert import Bert
@@ -61,6 +64,7 @@ from bertlab.model.norm import batch_statistics, over_tokens
 from bertlab.pairs import NO_PAIR
 
 CHUNKS = 4  # parts of the text, to tell noise of the text from that of seeds
+WATCHED = 16  # attention is looked into in one sequence of so many
 Floats = npt.NDArray[np.float64]
 
 
@@ -69,6 +73,7 @@ class Evaluation:
     """The stored yardstick of one corpus, ready to score models of one arm."""
 
     text: Sequences
+    shuffled: Sequences  # the text with the words that are not hidden at the main rate in random order
     pairs: Sequences
     hidden: Mapping[float, Ints]  # rate -> flat positions in `text`, ascending
     unigram_loss: Mapping[float, float]  # rate -> nats
@@ -87,14 +92,15 @@ class Evaluation:
         """Return the measures at the main rate: losses in nats, accuracies as shares; pairs where there are any."""
         with _evaluating(model):
             loss, accuracy = self._mlm(model)
-            measures = {"mlm_loss": loss, "mlm_accuracy": accuracy} | self._against(loss)
+            measures = {"mlm_loss": loss, "mlm_accuracy": accuracy} | self._against(loss) | self._attention(model)
             return measures | (self._pairs(model) if (self.pairs.label_N != NO_PAIR).any() else {})
 
     def score_last(self, model: nn.Module) -> dict[str, float]:
         """Return what is measured once, at the end of a run; the model is left as it was."""
         with _evaluating(model):
-            measures = self.score_rates(model) | self._given(model) | self._pseudo(model)
-            measures |= self._probes(model) | self._pruned(model) | self._by_position(model)
+            losses = self.losses(model)
+            measures = self._rates(losses) | self._given(model) | self._pseudo(model) | self._probes(model)
+            measures |= self._disturbed(model, losses[self.rate]) | self._pruned(model) | self._by_position(model)
             if over_tokens(model):
                 with batch_statistics(model):
                     measures["mlm_loss.batch_statistics"] = self._mlm(model)[0]
@@ -109,24 +115,45 @@ class Evaluation:
         tokens = len(self.pseudo_M) * self.text.ids_NL.shape[1]
         tokens += 0 if self.long is None else self.long.ids_NL.size
         tokens += 0 if self.features is None else 2 * self.features.text.ids_NL.size  # as written, and changed
-        return len(self.hidden) + 3 + float(tokens / self.text.ids_NL.size)  # 80-10-10, visible, batch statistics
+        fixed = 4.5  # 80-10-10, visible, shuffled, half as long, batch statistics
+        return len(self.hidden) + fixed + float(tokens / self.text.ids_NL.size)
 
     def _mlm(self, model: nn.Module, given_M: Ints | None = None) -> tuple[float, float]:
         loss_M, hit_M = _predict(model, self.text.batches(self.hidden[self.rate], given_M, self.reading))
         return float(loss_M.mean()), float(hit_M.mean())
 
     @torch.no_grad()
-    def score_rates(self, model: nn.Module) -> dict[str, float]:
-        """Return the loss at every rate, and that at the main one in parts of the text as well."""
-        measures = {}
-        for rate, hidden_M in sorted(self.hidden.items()):
-            loss_M, _ = _predict(model, self.text.batches(hidden_M, reading=self.reading))
-            measures[f"mlm_loss.rate_{rate:g}"] = float(loss_M.mean())
-            if rate == self.rate:
-                part_M = hidden_M // self.text.ids_NL.shape[1] % CHUNKS
-                parts = {part: loss_M[part_M == part] for part in range(CHUNKS)}
-                measures |= {f"mlm_loss.chunk_{part}": float(loss.mean()) for part, loss in parts.items() if len(loss)}
-        return measures
+    def losses(self, model: nn.Module) -> dict[float, Floats]:
+        """Return the loss of each hidden token (M,), at every rate."""
+        return {rate: self._losses(model, self.text, hidden_M) for rate, hidden_M in sorted(self.hidden.items())}
+
+    def _losses(self, model: nn.Module, text: Sequences, hidden_M: Ints) -> Floats:
+        return _predict(model, text.batches(hidden_M, reading=self.reading))[0]
+
+    def _rates(self, losses: Mapping[float, Floats]) -> dict[str, float]:
+        """Name the loss at every rate, and that at the main one in parts of the text as well."""
+        part_M = self.hidden[self.rate] // self.text.ids_NL.shape[1] % CHUNKS
+        parts = {part: losses[self.rate][part_M == part] for part in range(CHUNKS)}
+        measures = {f"mlm_loss.rate_{rate:g}": float(loss_M.mean()) for rate, loss_M in losses.items()}
+        return measures | {f"mlm_loss.chunk_{part}": float(loss.mean()) for part, loss in parts.items() if len(loss)}
+
+    def _disturbed(self, model: nn.Module, loss_M: Floats) -> dict[str, float]:
+        """Measure what it costs the hidden tokens that their context is out of order, or shorter."""
+        hidden_M = self.hidden[self.rate]
+        first, kept_M, first_M = self.text.first_half(hidden_M)
+        costs = {"shuffling_cost": self._losses(model, self.shuffled, hidden_M) - loss_M}
+        if len(first_M):
+            costs["shortening_cost"] = self._losses(model, first, first_M) - loss_M[kept_M]
+        return {name: float(cost.mean()) for name, cost in costs.items()}
+
+    def _attention(self, model: nn.Module) -> dict[str, float]:
+        """Look into the attention that some of the sequences are read with, nothing hidden."""
+
+        def reads() -> None:
+            for batch in self.text.every(WATCHED).batches(NOWHERE, reading=self.reading):
+                model(batch.to(_device(model)))
+
+        return spread(model, reads)
 
     def _given(self, model: nn.Module) -> dict[str, float]:
         """Measure what becomes of the hidden tokens where something else than [MASK] stands there."""
@@ -156,7 +183,7 @@ class Evaluation:
         judges_M = hidden_M // self.text.ids_NL.shape[1] % 2 == 1
 
         def losses() -> tuple[float, float]:
-            loss_M, _ = _predict(model, self.text.batches(hidden_M, reading=self.reading))
+            loss_M = self._losses(model, self.text, hidden_M)
             return float(loss_M[~judges_M].mean()), float(loss_M[judges_M].mean())
 
         both = judges_M.any() and not judges_M.all()  # a text of one sequence has no second half
@@ -165,7 +192,7 @@ class Evaluation:
     def _by_position(self, model: nn.Module) -> dict[str, float]:
         if self.long is None:
             return {}
-        loss_M, _ = _predict(model, self.long.batches(self.long_M, reading=self.reading))
+        loss_M = self._losses(model, self.long, self.long_M)
         trained, longest = self.text.ids_NL.shape[1], self.long.ids_NL.shape[1]
         bucket_M = self.long_M % longest // trained
         return {
@@ -201,6 +228,7 @@ def read_evaluation(folder: Path, store: TokenStore, rate: float, prune: Sequenc
     targets = {rate: text.ids_NL.reshape(-1)[hidden_M] for rate, hidden_M in hidden.items()}
     return Evaluation(
         text=text,
+        shuffled=replace(text, ids_NL=arrays["shuffled_NL"]),
         pairs=Sequences(arrays["pair_ids_NL"], arrays["pair_segments_NL"], arrays["pair_N"]),
         hidden=hidden,
         unigram_loss={rate: -float(store.unigram[target_M].mean()) for rate, target_M in targets.items()},

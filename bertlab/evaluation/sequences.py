@@ -17,6 +17,7 @@ from bertlab.batch import Batch, corrupted, without_cls
 from bertlab.data.store import Ints
 from bertlab.errors import InputError
 from bertlab.mask import Masked
+from bertlab.mask.corrupt import Bools
 from bertlab.pairs import NO_PAIR
 from bertlab.tokenizer import MASK
 
@@ -69,6 +70,18 @@ class Sequences:
             masked = Masked(given_BL, position_M - reading.ahead, ids_BL.reshape(-1)[position_M])
             batch = corrupted(ids_BL, self.segments_NL[chunk], self.label_N[chunk], masked)
             yield batch if reading.cls else without_cls(batch)
+
+    def every(self, number: int) -> "Sequences":
+        """Return one sequence of so many, the first included."""
+        return Sequences(self.ids_NL[::number], self.segments_NL[::number], self.label_N[::number])
+
+    def first_half(self, hidden_M: Ints) -> tuple["Sequences", Bools, Ints]:
+        """Return the sequences cut after half of their length, which hidden tokens they still have, and where."""
+        half = self.ids_NL.shape[1] // 2
+        row_M, column_M = np.divmod(hidden_M, self.ids_NL.shape[1])
+        kept_M = column_M < half
+        first = Sequences(self.ids_NL[:, :half], self.segments_NL[:, :half], self.label_N)
+        return first, kept_M, (row_M * half + column_M)[kept_M]
 
     def one_at_a_time(self, hidden_M: Ints) -> tuple["Sequences", Ints]:
         """Return a copy of its sequence for each hidden token, and the flat position of that token among the copies."""

@@ -40,8 +40,10 @@ OUTCOMES = {  # a pattern of the metric's whole name
     rf"eval/sense_accuracy{LAYER}": Outcome("share", False, "senses of words named by a probe of states", False),
     rf"eval/token_share{LAYER}": Outcome("share", True, "variance of states that the word alone explains", False),
     rf"eval/effective_rank{LAYER}": Outcome("share", False, "share of the width that states fill", False),
-    "eval/attention_entropy": Outcome("share", False, "spread of attention, as a share of the highest", False),
-    "eval/softmax_gradient": Outcome("share", False, "what passes back through the softmax of attention", False),
+    "eval/attention_entropy": Outcome("share", False, "spread of attention, as a share of the highest", True),
+    "eval/softmax_gradient": Outcome("share", False, "what passes back through the softmax of attention", True),
+    "eval/shuffling_cost": Outcome("nats", True, "loss gained by putting the context out of order", False),
+    "eval/shortening_cost": Outcome("nats", True, "loss gained by cutting the text in half", False),
     rf"eval/pruning_cost\.heads_{NUMBER}": Outcome("nats", True, "loss gained by leaving heads out", False),
 }
 MARGINS = ("tokens", "nats", "share")  # units in which a margin may be stated

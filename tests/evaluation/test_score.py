@@ -26,6 +26,7 @@ from bertlab.tokenizer import CLS, MASK, SEP
 V = 10
 PARTS = ["mlm_loss.chunk_0", "mlm_loss.chunk_1"]  # of two sequences
 ENDS = ["mlm_loss.split_80_10_10", "visible_accuracy", "pseudo_loss", "pseudo_accuracy"]
+COSTS = ["shuffling_cost", "shortening_cost"]
 MakeSmall = Callable[..., Bert]
 AHEAD, NO_CLS = Reading(ahead=1), Reading(cls=False)
 
@@ -65,6 +66,7 @@ def hand() -> Evaluation:
     ids_NL = np.hstack([np.full((2, 1), CLS), words_NL, np.full((2, 1), SEP)])
     return Evaluation(
         text=text,
+        shuffled=replace(text, ids_NL=np.array([[CLS, 5, 6, SEP], [CLS, 9, 8, SEP]])),  # hidden: all but 9
         pairs=text,
         hidden={0.5: np.array([1, 2, 6])},
         unigram_loss={0.5: 2.0},
@@ -92,6 +94,7 @@ def test_the_measures_of_the_end_by_hand(hand: Evaluation) -> None:
         "mlm_loss.rate_0.5",
         *PARTS,
         *ENDS,
+        *COSTS,
         "mlm_loss.position_0_3",
         "mlm_loss.position_4_7",
         "mlm_loss.position_8_9",
@@ -130,21 +133,62 @@ def test_an_arm_that_predicts_ahead_scores_the_same_tokens_and_is_given_nothing_
 
 
 def test_the_cost_of_the_end_is_counted_in_passes_over_the_text(hand: Evaluation) -> None:
-    """Rate, 80-10-10, visible, 2 of 2 texts one token at a time, and 20 tokens of longer texts for 8 of the text.
+    """Rate, 80-10-10, visible, shuffled, half as long, 2 of 2 texts one token at a time, and 20 longer tokens for 8.
 
     One more is kept for batch statistics, which this model has not.
     """
     model = naming(0.5, 0.25)
     hand.score_last(model)
     positions = sum(batch.ids_BL.numel() for batch in model.given)
-    assert hand.last_passes == 1 + positions / 8 == 1 + 1 + 2 + 1 + 2.5
+    assert hand.last_passes == 1 + positions / 8 == 1 + 1 + 2 + 1 + 0.5 + 1 + 2.5
     assert replace(hand, reading=AHEAD).last_passes == hand.last_passes
-    assert replace(hand, long=None, pseudo_M=np.array([], np.int64)).last_passes == 4
+    assert replace(hand, long=None, pseudo_M=np.array([], np.int64)).last_passes == 5.5
 
 
 def test_what_is_turned_off_is_not_measured(hand: Evaluation) -> None:
     measures = replace(hand, long=None, pseudo_M=np.array([], np.int64)).score_last(naming(0.5, 0.5))
-    assert set(measures) == {"mlm_loss.rate_0.5", *PARTS, "mlm_loss.split_80_10_10", "visible_accuracy"}
+    assert set(measures) == {"mlm_loss.rate_0.5", *PARTS, "mlm_loss.split_80_10_10", "visible_accuracy", *COSTS}
+
+
+@pytest.mark.parametrize("reading", [Reading(), AHEAD, NO_CLS])
+def test_what_a_disturbed_context_costs_by_hand(hand: Evaluation, reading: Reading) -> None:
+    """The loss is the number of columns, four, and 3 more in a row that reads 9."""
+
+    def answer(batch: Batch) -> Tensor:
+        row_M = batch.position_M // batch.ids_BL.shape[1]
+        loss_M = batch.ids_BL.shape[1] + 3 * (batch.ids_BL == 9).any(1)[row_M].double()
+        share_M = torch.exp(-loss_M)
+        rest_MV = ((1 - share_M) / (V - 1))[:, None].expand(-1, V)
+        return rest_MV.scatter(1, batch.target_M[:, None], share_M[:, None]).log()
+
+    measures = replace(hand, reading=reading).score_last(Known(answer))
+    assert measures["shuffling_cost"] == pytest.approx(3 / 3, rel=1e-5), "one of three tokens stands in the second row"
+    assert measures["shortening_cost"] == pytest.approx(2 - 4, rel=1e-5), "of the one token in the first half"
+
+
+def test_a_text_with_nothing_hidden_in_its_first_half_is_not_shortened(hand: Evaluation) -> None:
+    late = replace(hand, hidden={0.5: np.array([2, 6])}, split_M=hand.split_M[1:])
+    assert "shortening_cost" not in late.score_last(naming(0.5, 0.5))
+
+
+def test_a_bag_of_words_loses_nothing_by_their_order(small: MakeSmall, evaluation: Evaluation) -> None:
+    bag, ordered = (evaluation.score_last(small(f"model/position={name}")) for name in ("none", "rotary"))
+    assert bag["shuffling_cost"] == pytest.approx(0, abs=1e-6)
+    assert abs(ordered["shuffling_cost"]) > 1e-4
+    assert bag["shortening_cost"] != 0 != ordered["shortening_cost"]
+
+
+def test_attention_is_looked_into_all_along_a_run(small: MakeSmall, evaluation: Evaluation) -> None:
+    """One sequence in 16, nothing hidden; of a model that mixes otherwise there is nothing to say."""
+    names = {"attention_entropy", "softmax_gradient"}
+    assert names <= set(evaluation.score(small()))
+    assert not names & set(evaluation.score(small("model/attention=fourier", "model/position=none")))
+    told = evaluation.score(small())
+    other = replace(evaluation.text, ids_NL=evaluation.text.ids_NL.copy())
+    other.ids_NL[1:16] = 7
+    assert replace(evaluation, text=other).score(small())["attention_entropy"] == told["attention_entropy"]
+    other.ids_NL[16, 1:5] = 7
+    assert replace(evaluation, text=other).score(small())["attention_entropy"] != told["attention_entropy"]
 
 
 def test_one_half_of_the_text_ranks_the_heads_and_the_other_judges(

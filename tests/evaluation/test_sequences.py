@@ -23,6 +23,21 @@ def read(reading: Reading, given: list[int] | None = None) -> Batch:
     return batch
 
 
+def test_the_first_half_has_the_hidden_tokens_that_stand_in_it() -> None:
+    first, kept_M, hidden_M = TEXT.first_half(HIDDEN)
+    assert first.ids_NL.tolist() == [[CLS, 11, 12], [CLS, 21, 22]]
+    assert kept_M.tolist() == [True, False, False]
+    assert hidden_M.tolist() == [1]
+    _, kept_M, hidden_M = TEXT.first_half(np.array([2, 3, 7, 8, 9]))
+    assert kept_M.tolist() == [True, False, True, True, False]
+    assert hidden_M.tolist() == [2, 4, 5]
+
+
+def test_one_sequence_of_so_many_starts_with_the_first() -> None:
+    assert TEXT.every(1).ids_NL.tolist() == TEXT.ids_NL.tolist()
+    assert TEXT.every(2).segments_NL.tolist() == [[0, 0, 0, 0, 0, 0]]
+
+
 def test_an_arm_that_fills_gaps_sees_masks_and_predicts_there() -> None:
     batch = read(Reading())
     assert batch.ids_BL.tolist() == [[CLS, MASK, 12, MASK, SEP, PAD], [CLS, 21, 22, MASK, 24, SEP]]

@@ -12,11 +12,13 @@ from bertlab.study.judge import Findings, aligned
 
 LEVEL = 0.90
 LOSS = "eval/mlm_loss"
+TOLD_BY_THE_LOSS = ("eval/mlm_accuracy", "eval/context_gain", "eval/captured")
 
 
 def curve_metrics(findings: Findings) -> list[str]:
-    """Return the metrics whose curves are shown: the outcome, where it has curves, and the loss behind [MASK]."""
-    wanted = dict.fromkeys([findings.study.outcome, LOSS])
+    """Return the metrics whose curves are shown: the outcome, the loss behind [MASK], others that say more."""
+    others = [metric for metric in findings.study.secondary if metric not in TOLD_BY_THE_LOSS]
+    wanted = dict.fromkeys([findings.study.outcome, LOSS, *others])
     return [metric for metric in wanted if curve_of(findings, findings.study.baseline, metric).shape[1] > 1]
 
 

@@ -23,18 +23,20 @@ from bertlab.report.study.trend import dose_table
 from bertlab.report.words import count, escape, number, signed
 from bertlab.stats.band import Band
 from bertlab.study.judge import Findings, Judged
+from bertlab.study.outcome import OUTCOMES
 from bertlab.study.search import trial
 
 PAIRS = "eval/pair_accuracy"
 LEVELS = {LOSS: (UNIGRAM, BEST), PAIRS: (BEST_PAIRS,)}  # reference lines of a metric: metric, name, dash
-FIGURES = ("forest", "convergence", "mlm_convergence", "difference", "trend", "search")
+MORE_CURVES = {name: f"{name.removeprefix('eval/')}_convergence" for name, known in OUTCOMES.items() if known.curve}
+FIGURES = ("forest", "convergence", *MORE_CURVES.values(), "difference", "trend", "search")
 
 
 def drawings(findings: Findings) -> list[Drawing]:
     """Return the figures for which the study has data, in reading order."""
     first, *others = [*curve_metrics(findings), ""]
     candidates = [forest(findings), convergence(findings, first, "convergence")]
-    candidates += [convergence(findings, metric, "mlm_convergence") for metric in others]
+    candidates += [convergence(findings, metric, MORE_CURVES[metric]) for metric in others if metric]
     candidates += [gaps(findings), doses(findings), trials(findings)]
     return [drawing for drawing in candidates if drawing is not None]
 

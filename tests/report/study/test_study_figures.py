@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from bertlab.report.draw import svg
@@ -11,7 +13,8 @@ from bertlab.report.figures import Drawing
 from bertlab.report.study import plots
 from bertlab.report.study.curves import band_of, curve_of, distance, whole_curve
 from bertlab.report.study.figures import drawings
-from bertlab.study.judge import Findings
+from bertlab.study.judge import Findings, judge
+from tests.report.study.conftest import make_record
 
 MakeFindings = Callable[..., Findings]
 PAIRS = {"outcome": "eval/pair_accuracy", "margin": {"share": 0.02}}
@@ -32,9 +35,21 @@ def test_a_study_shows_contrasts_convergence_distances_and_its_trend(make_findin
 
 def test_another_outcome_is_shown_beside_the_masked_loss(make_findings: MakeFindings) -> None:
     found = drawn(make_findings(PAIR_ARMS, {**PAIRS, "trend": None}, {"margin": "0.02", "slope": "0.05"}))
-    assert list(found) == ["forest", "convergence", "mlm_convergence", "difference"]
+    assert list(found) == ["forest", "convergence", "mlm_loss_convergence", "difference"]
     assert "guessing" in texts(found["convergence"])
-    assert "unigram" in texts(found["mlm_convergence"])
+    assert "unigram" in texts(found["mlm_loss_convergence"])
+
+
+def test_a_secondary_outcome_that_tells_another_thing_than_the_loss_is_shown_along_the_run() -> None:
+    entropy, record = (
+        "eval/attention_entropy",
+        make_record(node={"secondary": ["eval/mlm_accuracy", "eval/attention_entropy"]}),
+    )
+    share = record.curves.assign(metric=entropy, value=record.curves["value"] / 10)
+    runs = record.runs.assign(**{entropy: record.runs["eval/mlm_loss"] / 10})
+    found = drawn(judge(replace(record, runs=runs, curves=pd.concat([record.curves, share]))))
+    assert list(found) == ["forest", "convergence", "attention_entropy_convergence", "difference", "trend"]
+    assert "eval/attention_entropy on held-out text (%)" in texts(found["attention_entropy_convergence"])
 
 
 def test_the_forest_names_every_arm_its_difference_and_its_verdict(make_findings: MakeFindings) -> None:
