@@ -53,6 +53,13 @@ def whole_number(key: str, value: object, low: int) -> int:
     raise InputError(f"{key} must be a whole number of at least {low}, got {value}; choose for example {max(low, 1)}")
 
 
+def whole_numbers(key: str, values: object, low: int) -> list[int]:
+    """Return `values` when they are a list of whole numbers of at least `low`, or none. Raises InputError."""
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise InputError(f"{key} must be a list of whole numbers of at least {low}, got {values}; write [] or [{low}]")
+    return [whole_number(key, value, low) for value in values]
+
+
 def shares(key: str, values: object, names: Sequence[str]) -> tuple[float, ...]:
     """Return `values` when they are one share per name, none negative, that sum to 1. Raises InputError."""
     wanted = ", ".join(names)

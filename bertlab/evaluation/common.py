@@ -4,8 +4,9 @@ Hidden tokens become [MASK], all of them, at one rate that runs are judged by an
 nested across rates. They are hidden in single segments of one document, a form that every arm can read, however its own
 examples are cut; pairs are judged by themselves, on text without any mask. At the end of a run the same tokens are also
 corrupted as BERT's training corrupts them, their context is put out of order and cut, a sample of tokens is hidden one
-at a time, the states of visible text are probed, and texts longer than those of training may be scored by position.
-Drawn once for a corpus and stored; neither the draw nor the store depends on a run's seed.
+at a time, the states of visible text are probed, and texts longer than those of training may be scored by position, or
+the model fine-tuned for small tasks. Drawn once for a corpus and stored; neither the draw nor the store depends on a
+run's seed.
 """
 
 from collections.abc import Sequence
@@ -18,17 +19,17 @@ from bertlab.batch import assemble
 from bertlab.cache import cached, digest
 from bertlab.data.documents import Corpus
 from bertlab.data.store import Ints, TokenStore
-from bertlab.errors import InputError, closed_interval, open_interval, open_intervals, whole_number
+from bertlab.errors import InputError, closed_interval, open_interval, open_intervals, whole_number, whole_numbers
 from bertlab.evaluation.features import draw_features
 from bertlab.evaluation.floor import Oracle, follows, hidden_log_prob, senses
 from bertlab.evaluation.score import Evaluation, read_evaluation
+from bertlab.evaluation.sequences import STREAMS
+from bertlab.evaluation.tasks import draw_tasks
 from bertlab.mask.corrupt import Masked, maskable
 from bertlab.mask.token import TokenMask
 from bertlab.pairs import FOLLOWS, NO_PAIR, PairMaker
-from bertlab.streams import Streams
 from bertlab.tokenizer import PAD
 
-STREAMS = Streams(20181011)  # the day BERT appeared; evaluation never depends on a run's seed
 VERSION = "evaluation-5"  # change it whenever the same settings would give other sequences or masks
 ONLY_MASKS, BERT_SPLIT = (1.0, 0.0, 0.0), (0.8, 0.1, 0.1)  # [MASK], random, kept; Devlin et al. 2018
 POINT = 2.1  # passes over the text at a point of the curve: hidden tokens, pairs, and a look into attention
@@ -49,6 +50,7 @@ class Common:
         pseudo: int,
         probe: int,
         prune: Sequence[float],
+        finetune: Sequence[int],
         longest: int | None,
         share: float,
     ) -> None:
@@ -59,6 +61,7 @@ class Common:
         self.pseudo = whole_number("evaluation.pseudo", pseudo, 0)
         self.probe = whole_number("evaluation.probe", probe, 0)
         self.prune = open_intervals("evaluation.prune", prune, 0, 1)
+        self.finetune = whole_numbers("evaluation.finetune", finetune, 1)
         self.longest = None if longest is None else whole_number("evaluation.longest", longest, 1)
         self.share = closed_interval("evaluation.share", share, 0, 1)
 
@@ -81,10 +84,11 @@ class Common:
                 f"choose for example {2 * length}"
             )
         makers = [(type(maker).__name__, vars(maker)) for maker in (self.text, self.pairs)]
-        settings = [makers, self.sequences, self.rate, self.rates, self.pseudo, self.probe, self.longest, length]
+        teach = max(self.finetune, default=0)
+        settings = [makers, self.sequences, self.rate, self.rates, self.pseudo, self.probe, teach, self.longest, length]
         key = digest(VERSION, corpus.key(), store.fingerprint, settings)
         folder = cached("evaluations", key, lambda folder: self._draw(folder, store, corpus, length))
-        return read_evaluation(folder, store, self.rate, self.prune)
+        return read_evaluation(folder, store, self.rate, self.prune, self.finetune)
 
     def _draw(self, folder: Path, store: TokenStore, corpus: Corpus, length: int) -> None:
         ids_NL, segments_NL, _ = self._sequences(self.text, store, length)
@@ -102,6 +106,8 @@ class Common:
         tokens_M = np.flatnonzero(maskable(hideable_NL, store.vocabulary))
         arrays["pseudo_M"] = np.sort(STREAMS.generator("pseudo").permutation(tokens_M)[: self.pseudo])
         arrays |= self._features(store, corpus, ids_NL[: self.probe], segments_NL[: self.probe])
+        if self.finetune:
+            arrays |= draw_tasks(store.splits["valid"], length, max(self.finetune), STREAMS.generator("tasks"))
         if self.longest is not None:
             arrays |= self._long(store, self.longest)
         ids_NL, segments_NL, label_N = self._sequences(self.pairs, store, length)

@@ -32,6 +32,8 @@ At the end of a run:
     shortening_cost                 likewise, of the tokens in the first half of each sequence: where the second is gone
     pruning_cost.heads_<percent>    of a model without so many of its heads, the least useful of all first: the rise of
                                     the loss, on one half of the text, the other having ranked the heads
+    finetuned.<task>.examples_<n>   the share of right answers once the model is fine-tuned on n labelled examples of a
+                                    task (see `tasks.py`), by examples of other documents; without <task> the mean
     mlm_loss.batch_statistics       at the main rate, where norms take statistics over tokens: with those of the
                                     evaluated chunks (of 64 sequences) in place of the running ones
     mlm_loss.position_<from>_<to>   of longer texts than the run is trained on, by column, [CLS] being column 0; the
@@ -58,7 +60,9 @@ from bertlab.batch import Batch
 from bertlab.data.store import Ints, TokenStore
 from bertlab.evaluation.attention import pruning_cost, spread
 from bertlab.evaluation.features import Features, read_features
+from bertlab.evaluation.finetune import finetuned
 from bertlab.evaluation.sequences import BERT, NOWHERE, Reading, Sequences
+from bertlab.evaluation.tasks import Task, read_tasks
 from bertlab.model.bert import Bert
 from bertlab.model.norm import batch_statistics, over_tokens
 from bertlab.pairs import NO_PAIR
@@ -83,6 +87,8 @@ class Evaluation:
     split_M: Ints  # what stands at the hidden positions of that rate once 80-10-10 is drawn
     pseudo_M: Ints  # flat positions in `text` to hide one at a time
     prune: tuple[float, ...]  # shares of the heads
+    tasks: Mapping[str, Task]  # that a model is fine-tuned for, by name
+    finetune: tuple[int, ...]  # numbers of labelled examples
     features: Features | None  # what states of visible text are asked, or nothing
     long: Sequences | None  # longer texts, or none
     long_M: Ints  # flat positions hidden there, at the main rate
@@ -101,6 +107,7 @@ class Evaluation:
             losses = self.losses(model)
             measures = self._rates(losses) | self._given(model) | self._pseudo(model) | self._probes(model)
             measures |= self._disturbed(model, losses[self.rate]) | self._pruned(model) | self._by_position(model)
+            measures |= self._finetuned(model)
             if over_tokens(model):
                 with batch_statistics(model):
                     measures["mlm_loss.batch_statistics"] = self._mlm(model)[0]
@@ -108,7 +115,7 @@ class Evaluation:
 
     @property
     def last_passes(self) -> float:
-        """What `score_last` costs at most, in forward passes over the text by tokens; pruning is not counted.
+        """What `score_last` costs at most, in forward passes over the text; pruning and fine-tuning are not counted.
 
         The same for every arm, so that the curves of all have their points at the same steps.
         """
@@ -189,6 +196,12 @@ class Evaluation:
         both = judges_M.any() and not judges_M.all()  # a text of one sequence has no second half
         return pruning_cost(model, self.prune, losses) if self.prune and both else {}
 
+    def _finetuned(self, model: nn.Module) -> dict[str, float]:
+        if not self.finetune:
+            return {}
+        assert isinstance(model, Bert)
+        return finetuned(model, self.tasks, self.finetune, self.reading, _device(model))
+
     def _by_position(self, model: nn.Module) -> dict[str, float]:
         if self.long is None:
             return {}
@@ -220,7 +233,9 @@ class Evaluation:
         return measures
 
 
-def read_evaluation(folder: Path, store: TokenStore, rate: float, prune: Sequence[float]) -> Evaluation:
+def read_evaluation(
+    folder: Path, store: TokenStore, rate: float, prune: Sequence[float], finetune: Sequence[int]
+) -> Evaluation:
     """Load the stored yardstick."""
     with np.load(folder / "evaluation.npz") as stored:
         arrays = {name: stored[name] for name in stored}
@@ -238,6 +253,8 @@ def read_evaluation(folder: Path, store: TokenStore, rate: float, prune: Sequenc
         split_M=arrays["split_M"],
         pseudo_M=arrays["pseudo_M"],
         prune=tuple(prune),
+        tasks=read_tasks(arrays),
+        finetune=tuple(finetune),
         features=read_features(arrays),
         long=_single(arrays["long_ids_NL"], arrays["long_segments_NL"]) if "long_M" in arrays else None,
         long_M=arrays.get("long_M", NOWHERE),

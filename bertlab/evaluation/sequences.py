@@ -19,8 +19,10 @@ from bertlab.errors import InputError
 from bertlab.mask import Masked
 from bertlab.mask.corrupt import Bools
 from bertlab.pairs import NO_PAIR
+from bertlab.streams import Streams
 from bertlab.tokenizer import MASK
 
+STREAMS = Streams(20181011)  # the day BERT appeared; evaluation never depends on a run's seed
 CHUNK = 64  # sequences scored at once
 NOWHERE = np.empty(0, np.int64)
 

@@ -91,6 +91,10 @@ class Bert(nn.Module):
         """Return the states of the last layer (B, L, D)."""
         return self._states(batch, None)
 
+    def pooled(self, batch: Batch) -> Tensor:
+        """Return the pooled states behind a dense layer and tanh (B, D), which tasks read (Devlin et al. 2018)."""
+        return self.pair_head.pooled(self.pooling(self.encode(batch), self._real(batch)))
+
     def layers(self, batch: Batch) -> list[Tensor]:
         """Return the states after the embedding and after each layer, (B, L, D) each."""
         x_ND, sight = self._embedded(batch, None)

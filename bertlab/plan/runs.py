@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from bertlab.confirm import EXPLORING, FIRST_EXPLORING
+from bertlab.evaluation.finetune import tuning_tokens
 from bertlab.job import Job, prepare_job
 from bertlab.model.flops import count_flops
 from bertlab.pairs import NO_PAIR
@@ -172,7 +173,8 @@ def evaluation_share(job: Job) -> float:
     points = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, last)
     text, pairs = evaluation.text.ids_NL.size, evaluation.pairs.ids_NL.size
     point = text + (pairs if (evaluation.pairs.label_N != NO_PAIR).any() else 0)
-    return float(len(points) * point + last * text) / 3 / (job.steps * job.form.tokens)
+    tuning = tuning_tokens(evaluation.tasks, evaluation.finetune, job.form.length)
+    return (float(len(points) * point + last * text) / 3 + tuning) / (job.steps * job.form.tokens)
 
 
 def stored_bytes(model: nn.Module) -> int:

@@ -14,9 +14,10 @@ from bertlab.batch import Batch
 from bertlab.compose import CONF
 from bertlab.data.store import TokenStore
 from bertlab.errors import InputError
-from bertlab.evaluation import common, sequences
+from bertlab.evaluation import common, sequences, tasks
 from bertlab.evaluation.common import Common
 from bertlab.evaluation.score import Evaluation
+from bertlab.evaluation.tasks import TASKS
 from bertlab.model.bert import Output
 from bertlab.pairs import FOLLOWS, NO_PAIR, RANDOM
 from bertlab.pairs.none import Packed
@@ -35,6 +36,7 @@ SETTINGS: dict[str, Any] = {
     "pseudo": 11,
     "probe": 0,
     "prune": [],
+    "finetune": [],
     "longest": None,
     "share": 0.05,
 }
@@ -403,6 +405,15 @@ def test_points_are_as_many_as_the_share_pays_for_and_even_in_the_logarithm() ->
         ({"grid": [0.1, 2]}, "evaluation.grid must lie in (0, 1), got 2; choose a number inside"),
         ({"pseudo": -1}, "evaluation.pseudo must be a whole number of at least 0, got -1; choose for example 1"),
         ({"longest": 64.0}, "evaluation.longest must be a whole number of at least 1, got 64.0; choose for example 1"),
+        ({"prune": 0.5}, "evaluation.prune must be a list of numbers in (0, 1), got 0.5; write [] or [0.3,0.5]"),
+        (
+            {"finetune": 64},
+            "evaluation.finetune must be a list of whole numbers of at least 1, got 64; write [] or [1]",
+        ),
+        (
+            {"finetune": [64, 0]},
+            "evaluation.finetune must be a whole number of at least 1, got 0; choose for example 1",
+        ),
         ({"share": -1}, "evaluation.share must lie in [0, 1], got -1; choose a number inside"),
     ],
 )
@@ -410,6 +421,19 @@ def test_impossible_settings_are_refused(change: dict[str, Any], line: str) -> N
     with pytest.raises(InputError) as caught:
         Common(**SETTINGS | change)
     assert str(caught.value) == line
+
+
+def test_tasks_are_drawn_where_a_model_shall_be_fine_tuned(
+    store: TokenStore, tiny_corpus: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Common(**SETTINGS).prepare(store, tiny_corpus, LENGTH).tasks == {}
+    for name in ("CHOOSE", "JUDGE"):
+        monkeypatch.setattr(tasks, name, 9)
+    made = Common(**SETTINGS | {"finetune": [2, 8]}).prepare(store, tiny_corpus, LENGTH)
+    assert made.finetune == (2, 8)
+    assert {name: len(task.teach) for name, task in made.tasks.items()} == dict.fromkeys(TASKS, 8)
+    fewer = Common(**SETTINGS | {"finetune": [8]}).prepare(store, tiny_corpus, LENGTH)
+    np.testing.assert_array_equal(fewer.tasks["similarity"].teach.ids_NL, made.tasks["similarity"].teach.ids_NL)
 
 
 def test_a_rate_that_hides_nothing_is_refused_and_leaves_no_entry(

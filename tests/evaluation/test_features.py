@@ -48,7 +48,7 @@ def common(**change: Any) -> Common:
         "rate": 0.15,
         "grid": [],
     }
-    settings |= {"pseudo": 0, "probe": 101, "prune": [], "longest": None, "share": 1}
+    settings |= {"pseudo": 0, "probe": 101, "prune": [], "finetune": [], "longest": None, "share": 1}
     return Common(**settings | change)
 
 

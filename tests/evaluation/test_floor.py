@@ -50,7 +50,7 @@ def words(oracle: Oracle) -> TokenStore:
 
 def common(**change: Any) -> Common:
     settings: dict[str, Any] = {"sequences": 101, "rate": 0.15, "grid": [0.4], "share": 0.05}
-    settings |= {"pseudo": 0, "probe": 0, "prune": [], "longest": None}
+    settings |= {"pseudo": 0, "probe": 0, "prune": [], "finetune": [], "longest": None}
     settings |= {"text": Single(shortest=3), "pairs": NextSentence(random=0.5, short=0.1)}
     return Common(**settings | change)
 

@@ -76,6 +76,8 @@ def hand() -> Evaluation:
         split_M=np.array([MASK, 9, 8]),
         pseudo_M=np.array([2, 5]),
         prune=(),
+        tasks={},
+        finetune=(),
         features=None,
         long=Sequences(ids_NL, np.zeros((2, 10), np.int64), np.array([NO_PAIR, NO_PAIR])),
         long_M=np.array([1, 3, 5, 8, 14, 18]),  # columns 1, 3, 5, 8, 4, 8
@@ -220,7 +222,7 @@ SIZES = ("model.width=12", "model.inner=11", "model.heads=2", "model.dropout=0.5
 @pytest.fixture(scope="module")
 def evaluation(store: TokenStore, tiny_corpus: Any) -> Evaluation:
     settings: dict[str, Any] = {"text": Single(shortest=5), "pairs": Packed(), "rate": 0.3, "grid": [], "share": 1}
-    return Common(**settings, sequences=70, pseudo=9, probe=0, prune=[], longest=2 * LENGTH).prepare(
+    return Common(**settings, sequences=70, pseudo=9, probe=0, prune=[], finetune=[], longest=2 * LENGTH).prepare(
         store, tiny_corpus, LENGTH
     )
 
@@ -254,6 +256,17 @@ def test_batch_statistics_are_those_of_the_evaluated_chunks_without_dropout(
     assert measured["mlm_loss.batch_statistics"] == pytest.approx(float(torch.cat(losses).mean()), abs=1e-5)
     assert abs(measured["mlm_loss.batch_statistics"] - measured["mlm_loss.rate_0.3"]) > 1e-3, "running ones are fresh"
     assert evaluation.score_last(model) == measured, "the next evaluation has the running statistics again"
+
+
+def test_a_model_is_fine_tuned_where_that_is_asked_for(
+    small: MakeSmall, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, given = small(), list[Any]()
+    monkeypatch.setattr(score, "finetuned", lambda *arguments: given.append(arguments) or {"finetuned.examples_4": 0.5})
+    evaluation.score_last(model)
+    assert given == []
+    assert replace(evaluation, finetune=(4,)).score_last(model)["finetuned.examples_4"] == 0.5
+    assert given == [(model, evaluation.tasks, (4,), evaluation.reading, torch.device("cpu"))]
 
 
 @pytest.mark.parametrize("norm", ["layer", "rms", "none"])
