@@ -167,4 +167,5 @@ def test_randomness_comes_from_streams_and_never_from_a_global_generator() -> No
         and not ast.unparse(node.func).startswith("torch.random.fork_rng")
     }
     allowed = {"np.random.Generator", "np.random.Philox", "np.random.SeedSequence"}
-    assert {call for call in calls if call[1] not in allowed} == {("bertlab.train.module", "torch.manual_seed")}
+    from_streams = {(f"bertlab.{module}", "torch.manual_seed") for module in ("train.module", "evaluation.finetune")}
+    assert {call for call in calls if call[1] not in allowed} == from_streams

@@ -95,7 +95,7 @@ def _make(
 ) -> Iterator[tuple[str, Labelled]]:
     """Yield the examples of every task from some documents."""
     room = length - 2
-    pieces = _pieces(tokens, room, inside_D)
+    pieces = _pieces(tokens, room, inside_D, rng)
     rows = rng.permutation(len(pieces))[:wanted]
     _enough(len(rows), wanted, f"pieces of {room} tokens")
     yield "similarity", _similarity(tokens, length, inside_D, wanted, rng)
@@ -104,9 +104,9 @@ def _make(
     yield "continuation", _continuation(ids_NL, segments_NL, rng)
 
 
-def _pieces(tokens: Tokens, room: int, inside_D: Bools) -> Examples:
+def _pieces(tokens: Tokens, room: int, inside_D: Bools, rng: np.random.Generator) -> Examples:
     """Cut some documents into full pieces of `room` tokens, in order."""
-    pieces = Single(shortest=room)(tokens, room + 2, np.random.default_rng(0))  # which draws nothing
+    pieces = Single(shortest=room)(tokens, room + 2, rng)  # which draws nothing
     kept = inside_D[_document(tokens, pieces)]
     return Examples(*(getattr(pieces, field.name)[kept] for field in fields(Examples)))
 
@@ -119,7 +119,7 @@ def _document(tokens: Tokens, pieces: Examples) -> Ints:
 def _similarity(tokens: Tokens, length: int, inside_D: Bools, wanted: int, rng: np.random.Generator) -> Labelled:
     """Half of the pairs come from one document, the others from two; no piece is the first of two pairs."""
     room = (length - 3) // 2
-    pieces = _pieces(tokens, room, inside_D)
+    pieces = _pieces(tokens, room, inside_D, rng)
     document_P = _document(tokens, pieces)
     first, last = (np.searchsorted(document_P, document_P, side=side) for side in ("left", "right"))
     place_P = np.arange(len(pieces))
