@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,15 @@ from bertlab.bench import Bench
 from bertlab.compose import load, resolved
 from bertlab.confirm import EXPLORING, FIRST_EXPLORING
 from bertlab.errors import InputError
+from bertlab.evaluation.finetune import EPOCHS, RATES
+from bertlab.evaluation.tasks import Task
 from bertlab.job import Job, prepare_job
 from bertlab.ledger.archive import keys_in, pack
 from bertlab.ledger.cell import cell_of
 from bertlab.plan import speed
 from bertlab.plan.__main__ import main
 from bertlab.plan.outlook import PILOT_SLOPE, TRUTHS, TYPICAL, outlook, prospect
-from bertlab.plan.runs import Runs, finished_keys, plan_runs, side_by_side
+from bertlab.plan.runs import Runs, evaluation_share, finished_keys, plan_runs, side_by_side
 from bertlab.plan.speed import Stopwatch, seconds_a_step
 from bertlab.plan.tables import duration, of_chances
 from bertlab.stats.claim import Expectation, deciding
@@ -154,6 +156,13 @@ def test_a_study_of_a_measure_at_the_end_explores_nothing(planned: Runs) -> None
     runs = replace(planned, registration=replace(registration, study=last))
     assert EXPLORATION not in runs.configs
     assert [sums.runs for sums in runs.until_each_look()] == [4 * 5, 4 * 8]
+
+
+def test_fine_tuning_costs_what_it_trains_on(job: Job) -> None:
+    tasks = {name: cast(Task, None) for name in ("similarity", "continuation")}
+    tuned = replace(job, evaluation=replace(job.evaluation, tasks=tasks, finetune=(8, 32)))
+    trained = 2 * (8 + 32) * len(RATES) * EPOCHS * job.form.length
+    assert evaluation_share(tuned) - evaluation_share(job) == pytest.approx(trained / (job.steps * job.form.tokens))
 
 
 def test_joblib_divides_the_time() -> None:
