@@ -69,12 +69,12 @@ class Common:
         """Return the steps (counted from 1) to evaluate after: the last, and as many before as the share allows.
 
         A forward pass costs about a third of a training step; `last_passes` over the text are kept for the end. Points
-        are evenly spaced in log(tokens) from 5 % on.
+        are evenly spaced in log(tokens) from 10 % on.
         """
         pass_cost = self.sequences * length / 3
         affordable = self.share * total * batch_tokens / pass_cost - last_passes
         points = max(int(affordable / POINT), 1)
-        return sorted({round(step) for step in np.geomspace(total, max(0.05 * total, 1), points)})
+        return sorted({round(step) for step in np.geomspace(total, max(0.1 * total, 1), points)})
 
     def prepare(self, store: TokenStore, corpus: Corpus, length: int) -> Evaluation:
         """Return the evaluation of a corpus at a length, stored or drawn now. Raises InputError for too little text."""
