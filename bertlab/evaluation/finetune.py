@@ -1,21 +1,25 @@
-"""Fine-tuning: what a model makes of a few labelled examples when all of its weights go on learning.
+"""What a model makes of a few labelled examples: fine-tuned, when all of its weights go on learning, or frozen.
 
-As Devlin et al. 2018 do it: a new layer on the pooled state, Adam with a warm-up and a linear decay, and a learning
-rate that is chosen on examples of its own. The model is copied and left as it was.
+Fine-tuning is done as by Devlin et al. 2018: a new layer on the pooled state behind a dense layer and tanh, Adam with a
+warm-up and a linear decay, and a learning rate that is chosen on examples of its own. The model is copied and left as
+it was. Frozen, the pooled state itself is read by a linear probe, as sentence embeddings are.
 
-Legend: B batch, C questions, M tokens to name, V vocabulary.
+Legend: B batch, C questions, D width, M tokens to name, N examples, V vocabulary.
 """
 
 import copy
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, linear
 from torch.optim.lr_scheduler import LambdaLR
 
 from bertlab.batch import Batch
+from bertlab.evaluation.probe import probe_accuracy
 from bertlab.evaluation.sequences import STREAMS, Reading
 from bertlab.evaluation.tasks import Labelled, Task
 from bertlab.model.bert import Bert
@@ -29,17 +33,51 @@ def finetuned(
     model: Bert, tasks: Mapping[str, Task], numbers: Sequence[int], reading: Reading, device: torch.device
 ) -> dict[str, float]:
     """Return the share of right answers after as many examples, task by task and their mean."""
+    return _by_task("finetuned", tasks, numbers, lambda task, number: _tuned(model, task, number, reading, device))
+
+
+def frozen(
+    model: Bert, tasks: Mapping[str, Task], numbers: Sequence[int], reading: Reading, device: torch.device
+) -> dict[str, float]:
+    """Return likewise what a linear probe reads out of the frozen pooled states, of the tasks that ask questions.
+
+    Left out where all examples that teach have one answer.
+    """
+    asking = {name: task for name, task in tasks.items() if task.judge.questions}
+    measures = _by_task("frozen", asking, numbers, lambda task, number: _probed(model, task, number, reading, device))
+    return {name: share for name, share in measures.items() if math.isfinite(share)}
+
+
+def _by_task(
+    name: str, tasks: Mapping[str, Task], numbers: Sequence[int], share: Callable[[Task, int], float]
+) -> dict[str, float]:
     measures: dict[str, float] = {}
     for number in numbers:
-        shares = {name: _tuned(model, task, number, reading, device) for name, task in tasks.items()}
-        measures |= {f"finetuned.examples_{number}": sum(shares.values()) / len(shares)} if shares else {}
-        measures |= {f"finetuned.{name}.examples_{number}": share for name, share in shares.items()}
+        shares = {task_name: share(task, number) for task_name, task in tasks.items()}
+        measures |= {f"{name}.examples_{number}": sum(shares.values()) / len(shares)} if shares else {}
+        measures |= {f"{name}.{task_name}.examples_{number}": value for task_name, value in shares.items()}
     return measures
 
 
 def tuning_tokens(tasks: Mapping[str, Task], numbers: Sequence[int], length: int) -> int:
     """Return what `finetuned` trains on: tokens, padding included, over all tasks, numbers and learning rates."""
     return len(tasks) * len(RATES) * EPOCHS * sum(numbers) * length
+
+
+def _probed(model: Bert, task: Task, number: int, reading: Reading, device: torch.device) -> float:
+    """Learn every question from the pooled states by itself, and return the share of answers that are right."""
+    teach, judge = task.teach[:number], task.judge
+    state_ND = torch.cat([_pooled(model, examples, reading, device) for examples in (teach, judge)])
+    answer_NC = torch.from_numpy(np.concatenate((teach.answer_NC, judge.answer_NC)))
+    judges_N = torch.arange(len(state_ND)) >= len(teach)
+    return sum(probe_accuracy(state_ND, answer_N, judges_N) for answer_N in answer_NC.T) / judge.questions
+
+
+@torch.no_grad()
+def _pooled(model: Bert, examples: Labelled, reading: Reading, device: torch.device) -> Tensor:
+    """Return the pooled states (N, D)."""
+    batches = examples.text.batches(examples.hidden, reading=replace(reading, ahead=0))
+    return torch.cat([model.pooled(batch.to(device)).float().cpu() for batch in batches])
 
 
 def _tuned(model: Bert, task: Task, number: int, reading: Reading, device: torch.device) -> float:
@@ -62,13 +100,13 @@ class Answerer(nn.Module):
         """Return a logit for every question (B, C), or the scores of all tokens (M, V) where there are none."""
         if not len(self.bias_C):
             return self.model(batch).mlm_MV  # type: ignore[no-any-return]
-        return linear(self.model.pooled(batch), self.weight_CD, self.bias_C)
+        return linear(self.model.pair_head.transformed(self.model.pooled(batch)), self.weight_CD, self.bias_C)
 
 
 @torch.enable_grad()
 def _learnt(model: Bert, examples: Labelled, rate: float, reading: Reading, device: torch.device) -> Answerer:
     """Return a model that has learnt the examples; chance is the same for every arm and every seed."""
-    answerer = Answerer(model, examples.answer_NC.shape[1]).to(device).train()
+    answerer = Answerer(model, examples.questions).to(device).train()
     optimizer = adamw(answerer, lr=rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
     starts = range(0, len(examples), SIZE)
     total = EPOCHS * len(starts)
@@ -88,7 +126,7 @@ def _learnt(model: Bert, examples: Labelled, rate: float, reading: Reading, devi
 
 def _loss(answerer: Answerer, examples: Labelled, reading: Reading, device: torch.device) -> Tensor:
     logits, target = _answers(answerer, examples, reading, device)
-    if examples.answer_NC.shape[1]:
+    if examples.questions:
         return binary_cross_entropy_with_logits(logits, target.to(logits.dtype))
     return cross_entropy(logits, target)
 
@@ -99,17 +137,15 @@ def _share_right(answerer: Answerer, examples: Labelled, reading: Reading, devic
     right, asked = 0, 0
     for start in range(0, len(examples), SIZE):
         logits, target = _answers(answerer, examples[slice(start, start + SIZE)], reading, device)
-        guess = (logits > 0).long() if examples.answer_NC.shape[1] else logits.argmax(1)
+        guess = (logits > 0).long() if examples.questions else logits.argmax(1)
         right, asked = right + int((guess == target).sum()), asked + target.numel()
     return right / asked
 
 
 def _answers(answerer: Answerer, examples: Labelled, reading: Reading, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the logits and what is right: (B, C) both for questions, (M, V) and (M,) for tokens."""
-    plain = reading if not examples.answer_NC.shape[1] else replace(reading, ahead=0)
+    plain = replace(reading, ahead=0) if examples.questions else reading
     (batch,) = examples.text.batches(examples.hidden, reading=plain)
     there = batch.to(device)
-    logits = answerer(there).float()
-    if not examples.answer_NC.shape[1]:
-        return logits, there.target_M
-    return logits, torch.from_numpy(examples.answer_NC).to(device)
+    target = torch.from_numpy(examples.answer_NC).to(device) if examples.questions else there.target_M
+    return answerer(there).float(), target

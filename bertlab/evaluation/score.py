@@ -34,6 +34,7 @@ At the end of a run:
                                     the loss, on one half of the text, the other having ranked the heads
     finetuned.<task>.examples_<n>   the share of right answers once the model is fine-tuned on n labelled examples of a
                                     task (see `tasks.py`), by examples of other documents; without <task> the mean
+    frozen.<task>.examples_<n>      likewise, by a linear probe of the frozen pooled state; of tasks that ask questions
     mlm_loss.batch_statistics       at the main rate, where norms take statistics over tokens: with those of the
                                     evaluated chunks (of 64 sequences) in place of the running ones
     mlm_loss.position_<from>_<to>   of longer texts than the run is trained on, by column, [CLS] being column 0; the
@@ -60,7 +61,7 @@ from bertlab.batch import Batch
 from bertlab.data.store import Ints, TokenStore
 from bertlab.evaluation.attention import pruning_cost, spread
 from bertlab.evaluation.features import Features, read_features
-from bertlab.evaluation.finetune import finetuned
+from bertlab.evaluation.finetune import finetuned, frozen
 from bertlab.evaluation.sequences import BERT, NOWHERE, Reading, Sequences
 from bertlab.evaluation.tasks import Task, read_tasks
 from bertlab.model.bert import Bert
@@ -200,7 +201,8 @@ class Evaluation:
         if not self.finetune:
             return {}
         assert isinstance(model, Bert)
-        return finetuned(model, self.tasks, self.finetune, self.reading, _device(model))
+        given = (model, self.tasks, self.finetune, self.reading, _device(model))
+        return finetuned(*given) | frozen(*given)
 
     def _by_position(self, model: nn.Module) -> dict[str, float]:
         if self.long is None:

@@ -47,6 +47,11 @@ class Labelled:
         return Labelled(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @property
+    def questions(self) -> int:
+        """How many are asked of each example; none where a token is to be named."""
+        return int(self.answer_NC.shape[1])
+
+    @property
     def text(self) -> Sequences:
         """The examples as sequences."""
         return Sequences(self.ids_NL, self.segments_NL, np.full(len(self), NO_PAIR))

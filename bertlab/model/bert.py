@@ -92,8 +92,8 @@ class Bert(nn.Module):
         return self._states(batch, None)
 
     def pooled(self, batch: Batch) -> Tensor:
-        """Return the pooled states behind a dense layer and tanh (B, D), which tasks read (Devlin et al. 2018)."""
-        return self.pair_head.pooled(self.pooling(self.encode(batch), self._real(batch)))
+        """Return the states of the last layer, pooled: one for each sequence (B, D)."""
+        return self.pooling(self.encode(batch), self._real(batch))
 
     def layers(self, batch: Batch) -> list[Tensor]:
         """Return the states after the embedding and after each layer, (B, L, D) each."""

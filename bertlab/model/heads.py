@@ -38,8 +38,8 @@ class PairHead(nn.Module):
 
     def forward(self, pooled_BD: Tensor) -> Tensor:
         """Return logits (B, 2)."""
-        return self.classify(self.pooled(pooled_BD))  # type: ignore[no-any-return]
+        return self.classify(self.transformed(pooled_BD))  # type: ignore[no-any-return]
 
-    def pooled(self, pooled_BD: Tensor) -> Tensor:
+    def transformed(self, pooled_BD: Tensor) -> Tensor:
         """Return what is classified (B, D)."""
         return self.pool(pooled_BD).tanh()  # type: ignore[no-any-return]

@@ -45,6 +45,7 @@ OUTCOMES = {  # a pattern of the metric's whole name
     "eval/shuffling_cost": Outcome("nats", True, "loss gained by putting the context out of order", False),
     "eval/shortening_cost": Outcome("nats", True, "loss gained by cutting the text in half", False),
     r"eval/finetuned(\.[a-z]+)?\.examples_\d+": Outcome("share", False, "right answers after fine-tuning", False),
+    r"eval/frozen(\.[a-z]+)?\.examples_\d+": Outcome("share", False, "right answers by a probe of one state", False),
     rf"eval/pruning_cost\.heads_{NUMBER}": Outcome("nats", True, "loss gained by leaving heads out", False),
 }
 MARGINS = ("tokens", "nats", "share")  # units in which a margin may be stated

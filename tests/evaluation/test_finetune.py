@@ -10,7 +10,7 @@ from torch import nn
 
 from bertlab.batch import Batch
 from bertlab.evaluation import finetune
-from bertlab.evaluation.finetune import Answerer, finetuned, tuning_tokens
+from bertlab.evaluation.finetune import Answerer, finetuned, frozen, tuning_tokens
 from bertlab.evaluation.sequences import BERT, Reading
 from bertlab.evaluation.tasks import Labelled, Task
 from bertlab.model.bert import Bert, Output
@@ -87,6 +87,26 @@ def test_the_model_and_chance_are_left_as_they_were_and_the_answer_is_the_same_a
     assert finetuned(model, tasks, [64], BERT, CPU) == measured
 
 
+@pytest.mark.parametrize("reading", [BERT, Reading(cls=False), Reading(ahead=1)])
+def test_frozen_states_are_read_by_a_probe_of_the_pooled_state(small: MakeSmall, reading: Reading) -> None:
+    """The mean of the states of 8 words tells whether a word is among them, and two examples do not teach it."""
+    model = small("model/pooling=mean", "model.dropout=0.2").eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    tasks = {"questions": task(questions), "endings": task(endings)}
+    measures = frozen(model, tasks, [2, 512], reading, CPU)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert set(measures) >= {"frozen.examples_512", "frozen.questions.examples_512"}
+    assert not any("endings" in name for name in measures), "which asks no question"
+    assert measures["frozen.examples_512"] == measures["frozen.questions.examples_512"] > 0.85
+    assert measures.get("frozen.questions.examples_2", 0) < 0.75
+
+
+def test_a_question_with_one_answer_teaches_no_probe(small: MakeSmall) -> None:
+    made = task(questions, 8)
+    made.teach.answer_NC[:] = 1
+    assert frozen(small().eval(), {"questions": made}, [8], BERT, CPU) == {}
+
+
 def test_only_so_many_examples_teach(small: MakeSmall) -> None:
     long, short = task(questions, 200), task(questions, 200)
     short = Task(short.teach[:50], short.choose, short.judge)
@@ -113,7 +133,8 @@ def test_the_new_layer_starts_without_an_opinion_and_reads_the_pooled_state(smal
     (batch,) = labelled.text.batches(labelled.hidden)
     assert torch.equal(answerer(batch), torch.zeros(4, 2))
     nn.init.eye_(answerer.weight_CD)
-    expected = model.pair_head.pool(model.encode(batch)[:, 0]).tanh()[:, :2]
+    expected = model.pair_head.pool(model.pooled(batch)).tanh()[:, :2]
+    torch.testing.assert_close(model.pooled(batch), model.encode(batch)[:, 0])
     torch.testing.assert_close(answerer(batch), expected)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from bertlab.batch import Batch, Batches, Form
 from bertlab.cache import digest
 from bertlab.compose import Parts, build_parts, resolved
+from bertlab.confirm import check_curve
 from bertlab.data.oracle import Oracle
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
@@ -125,6 +127,22 @@ def test_an_arm_trains(name: str, arm: str, stores: Mapping[str, TokenStore]) ->
         optimizer.zero_grad()
     assert any(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
     TRAINED.add(run)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in STUDIES if read(name).margin.unit == "tokens"])
+def test_a_margin_in_tokens_can_be_measured_in_the_regime_that_the_study_names(name: str) -> None:
+    """On enough held-out text, generated in place of documents."""
+    study = read(name)
+    config = composed(name)[study.baseline]
+    parts, form = build_parts(config), Form(**config["batch"])
+    corpus = parts.data if isinstance(parts.data, Translation) else Oracle(documents=6000)
+    evaluation = parts.evaluation.prepare(prepare(corpus, Words(vocab_size=300)), corpus, form.length)
+    assert len(evaluation.text.ids_NL) == 256, "as many as it asks for, so that it costs what it does with more text"
+    job = SimpleNamespace(
+        parts=parts, form=form, steps=config["budget"]["tokens"] // form.tokens, evaluation=evaluation
+    )
+    check_curve(study, job)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
