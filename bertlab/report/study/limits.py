@@ -51,7 +51,7 @@ def published(findings: Findings) -> str:
 def limits(findings: Findings) -> str:
     """What the verdict rests on and what it is not about."""
     lines = [_regime(findings), _replication(findings), _fair(findings)]
-    lines += [*_untuned(findings), *_plateau(findings), *_open(findings)]
+    lines += [*_untuned(findings), *_plateau(findings), *_misled(findings), *_open(findings)]
     return "\n".join(["## Limits", "", *(f"- {line}" for line in lines)])
 
 
@@ -186,18 +186,36 @@ def _untuned(findings: Findings) -> list[str]:
 
 def _plateau(findings: Findings) -> list[str]:
     """Say which arms have runs that had not begun to use context when training ended."""
-    floor, arms = findings.study.floor, []
-    for arm in findings.study.arms:
-        gain = finished(findings, arm, GAIN)
-        if late := int((gain <= floor).sum()):
-            arms.append(f"{escape(arm)} ({count(late)} of {count(len(gain))})")
-    if not arms:
+    floor = findings.study.floor
+    if not (arms := _by_gain(findings, -floor, floor)):
         return []
     return [
         f"**Still on the plateau.** Some runs gained no more than {number(floor, 2)} nats from context when training "
-        f"ended: {listing(arms)}. Until a run leaves the plateau of word frequencies it hardly improves, so these "
+        f"ended: {arms}. Until a run leaves the plateau of word frequencies it hardly improves, so these "
         "differences are largely about when that happens. Longer training would tell whether they close."
     ]
+
+
+def _misled(findings: Findings) -> list[str]:
+    """Say which arms have runs that word frequencies alone would beat."""
+    floor = findings.study.floor
+    if not (arms := _by_gain(findings, -math.inf, -floor)):
+        return []
+    return [
+        f"**Worse than no context.** Some runs ended more than {number(floor, 2)} nats above the loss of word "
+        f"frequencies: {arms}. They are not late, they have learned something that fails them where they are judged; "
+        "longer training need not mend that."
+    ]
+
+
+def _by_gain(findings: Findings, above: float, up_to: float) -> str:
+    """Name the arms with runs whose last context gain lies in a range, and how many."""
+    arms = []
+    for arm in findings.study.arms:
+        gain = finished(findings, arm, GAIN)
+        if inside := int(((gain > above) & (gain <= up_to)).sum()):
+            arms.append(f"{escape(arm)} ({count(inside)} of {count(len(gain))})")
+    return listing(arms)
 
 
 def _open(findings: Findings) -> list[str]:

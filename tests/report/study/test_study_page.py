@@ -339,6 +339,16 @@ def test_runs_that_ended_on_the_plateau_are_counted(make_findings: MakeFindings)
     assert "plateau" not in limits(judge(record))
 
 
+def test_runs_that_word_frequencies_would_beat_are_not_called_late(make_findings: MakeFindings) -> None:
+    record = make_findings().record
+    misled = record.runs["arm"].eq("rate_05") & record.runs["seed"].isin([1, 3])
+    runs = record.runs.assign(**{"eval/context_gain": record.runs["eval/context_gain"].mask(misled, -0.31)})
+    text = limits(judge(replace(record, runs=runs)))
+    assert "more than 0.30 nats above the loss of word frequencies: rate_05 (2 of 5). They are not late" in text
+    assert "plateau" not in text
+    assert "Worse than no context" not in limits(judge(record))
+
+
 def test_where_the_best_loss_is_known_effects_are_shares_of_what_can_be_learnt(make_findings: MakeFindings) -> None:
     record = alone(make_findings, {"effect": 0.11}).record
     findings = judge(replace(record, runs=record.runs.assign(**{"eval/bayes_loss": 4.0})))  # 2.2 below the unigram loss
