@@ -33,6 +33,7 @@ STUDIES = study_files()
 ARMS = [(study, arm) for study, path in STUDIES.items() for arm in yaml.safe_load(path.read_text())["study"]["arms"]]
 FACTS = {"inputs", "count", "head_cost", "attention_steps"}
 STEPS = 50
+ENOUGH = Oracle(documents=6000)  # of which enough is held out
 TRAINED = set[str]()  # runs that have trained well: the baselines of many studies are the same one
 MATCHED = {  # an arm with the parameters of another one
     ("embeddings", "sum_matched"): "concat",
@@ -63,6 +64,11 @@ def composed(name: str) -> Mapping[str, Mapping[str, Any]]:
 def batches(parts: Parts, config: Mapping[str, Any], store: TokenStore) -> Batches:
     form = Form(**{**config["batch"], "size": 3})
     return Batches(store.splits["train"], store.vocabulary, parts.pairs, parts.mask, form, Streams(0), STEPS)
+
+
+@cache
+def prepared(corpus: Oracle | Translation) -> TokenStore:
+    return prepare(corpus, Words(vocab_size=300))
 
 
 def test_the_catalogue_has_34_questions_and_each_has_one_id() -> None:
@@ -136,8 +142,8 @@ def test_a_margin_in_tokens_can_be_measured_in_the_regime_that_the_study_names(n
     study = read(name)
     config = composed(name)[study.baseline]
     parts, form = build_parts(config), Form(**config["batch"])
-    corpus = parts.data if isinstance(parts.data, Translation) else Oracle(documents=6000)
-    evaluation = parts.evaluation.prepare(prepare(corpus, Words(vocab_size=300)), corpus, form.length)
+    corpus = parts.data if isinstance(parts.data, Translation) else ENOUGH
+    evaluation = parts.evaluation.prepare(prepared(corpus), parts.data, form.length)
     assert len(evaluation.text.ids_NL) == 256, "as many as it asks for, so that it costs what it does with more text"
     job = SimpleNamespace(
         parts=parts, form=form, steps=config["budget"]["tokens"] // form.tokens, evaluation=evaluation
