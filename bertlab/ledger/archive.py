@@ -1,7 +1,7 @@
 """An archive of finished cells: one file that goes with a report, so that no other machine repeats its runs.
 
 Enters: cells. Leaves: a tar file, equal for equal cells; and from it, the cells again. Weights stay behind, as do the
-names of the process, the machine and the store that a run was made on.
+names of the process, the machine and the store that a run was made on, and of the folders where its files lay there.
 """
 
 import io
@@ -10,6 +10,9 @@ import lzma
 import tarfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from bertlab.errors import InputError
 from bertlab.ledger.cell import CONFIG, POINTS, RECORD, STATE, Cell, cell_of
@@ -34,9 +37,24 @@ def pack(cells: Collection[Cell], path: Path) -> None:
 
 
 def _files(cell: Cell) -> Iterator[tuple[str, bytes]]:
-    yield STATE, (json.dumps({**cell.state(), **OWN}, indent=1) + "\n").encode()
-    for name in PARTS:
+    state = {**cell.state(), **OWN}
+    if data := state["description"].get("data"):
+        data = {**data, "source": json.dumps(_without_folders(json.loads(data["source"])))}
+        state["description"] = {**state["description"], "data": data}
+    config = _without_folders(yaml.safe_load((cell.folder / CONFIG).read_text(encoding="utf-8")))
+    yield STATE, (json.dumps(state, indent=1) + "\n").encode()
+    yield CONFIG, yaml.safe_dump(config, sort_keys=False).encode()
+    for name in (POINTS, RECORD):
         yield name, (cell.folder / name).read_bytes()
+
+
+def _without_folders(settings: Any) -> Any:
+    """Return settings in which a path from the root or from home is its last name: no other machine has its folder."""
+    if isinstance(settings, dict):
+        return {name: _without_folders(value) for name, value in settings.items()}
+    if isinstance(settings, list):
+        return [_without_folders(value) for value in settings]
+    return Path(settings).name if isinstance(settings, str) and settings.startswith(("/", "~")) else settings
 
 
 def unpack(path: Path, output_dir: str | Path) -> int:

@@ -1,12 +1,14 @@
 """An archive brings finished cells to another disk, and only those."""
 
+import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bertlab.errors import InputError
 from bertlab.ledger.archive import pack, unpack
-from bertlab.ledger.cell import FINISHED, POINTS, cell_of, cells_in
+from bertlab.ledger.cell import CONFIG, FINISHED, POINTS, cell_of, cells_in
 from bertlab.ledger.points import read_points
 from tests.cells import finished
 
@@ -25,6 +27,25 @@ def test_finished_cells_are_finished_elsewhere_without_their_weights(tmp_path: P
     state = there.state()
     assert (state["token"], state["status"]) == (here.state()["token"], FINISHED)
     assert not any(state[name] for name in ("host", "pid", "place", "parent", "run_id")), "those were another machine's"
+
+
+def test_an_archive_names_no_folder_of_the_machine_and_keeps_every_other_setting(tmp_path: Path) -> None:
+    data = {"files": ["/mine/a.txt", "~/b*.txt", "corpora/c.txt"], "format": None}
+    config = {"data": data, "output_dir": "/mine/outputs", "optimizer": {"lr": 0.002}}
+    cell = finished(cell_of(tmp_path / "here", "a", "code"))
+    source = json.dumps({"data": data})
+    cell.note(description={"name": "a run", "data": {"digest": "5", "source": source}})
+    (cell.folder / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
+    pack([cell], tmp_path / "cells.tar.xz")
+    unpack(tmp_path / "cells.tar.xz", tmp_path / "there")
+    (there,) = cells_in(tmp_path / "there")
+    named = {"files": ["a.txt", "b*.txt", "corpora/c.txt"], "format": None}
+    assert (there.folder / CONFIG).read_text() == yaml.safe_dump(
+        {"data": named, "output_dir": "outputs", "optimizer": {"lr": 0.002}}, sort_keys=False
+    )
+    described = there.state()["description"]["data"]
+    assert (described["digest"], json.loads(described["source"])) == ("5", {"data": named})
+    assert cell.state()["description"]["data"]["source"] == source, "the cell itself stays as it is"
 
 
 def test_what_is_finished_already_is_left_alone(tmp_path: Path) -> None:
