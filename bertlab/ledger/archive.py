@@ -19,7 +19,7 @@ from bertlab.ledger.cell import CONFIG, POINTS, RECORD, STATE, Cell, cell_of
 from bertlab.ledger.files import refusing, whole
 
 ARCHIVE = "cells.tar.xz"  # its name, beside a report
-PARTS = (CONFIG, POINTS, RECORD)  # and STATE, without OWN
+PARTS = (CONFIG, POINTS, RECORD)  # beside STATE; the record is written last
 OWN = {"pid": 0, "host": "", "place": "", "parent": None, "run_id": None}  # what holds for one machine and store only
 
 
@@ -37,10 +37,10 @@ def pack(cells: Collection[Cell], path: Path) -> None:
 
 
 def _files(cell: Cell) -> Iterator[tuple[str, bytes]]:
-    state = {**cell.state(), **OWN}
-    if data := state["description"].get("data"):
-        data = {**data, "source": json.dumps(_without_folders(json.loads(data["source"])))}
-        state["description"] = {**state["description"], "data": data}
+    description = dict(cell.state().get("description", {}))
+    if data := description.get("data"):
+        description["data"] = {**data, "source": json.dumps(_without_folders(json.loads(data["source"])))}
+    state = {**cell.state(), **OWN, "description": description}
     config = _without_folders(yaml.safe_load((cell.folder / CONFIG).read_text(encoding="utf-8")))
     yield STATE, (json.dumps(state, indent=1) + "\n").encode()
     yield CONFIG, yaml.safe_dump(config, sort_keys=False).encode()

@@ -82,3 +82,10 @@ def test_a_damaged_archive_is_refused_in_one_line(tmp_path: Path, damage: str) -
     with pytest.raises(InputError, match="must be an archive of finished runs"):
         unpack(path, tmp_path / "there")
     assert not (tmp_path / "there").exists()
+
+
+def test_a_finished_cell_whose_description_was_damaged_is_packed_all_the_same(tmp_path: Path) -> None:
+    cell = finished(cell_of(tmp_path / "here", "a", "code"))
+    (cell.folder / "run.json").write_text("{")
+    pack([cell], tmp_path / "cells.tar.xz")
+    assert unpack(tmp_path / "cells.tar.xz", tmp_path / "there") == 1
