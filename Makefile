@@ -25,7 +25,7 @@ format: .venv/dev.ready  ## put the code in order
 golden: .venv/dev.ready  ## write the golden losses and the golden report anew; say in the commit why they moved
 	BERTLAB_GOLDEN=1 $(BIN)/pytest tests -k golden
 
-BENCHMARKS := training data startup tracking sweep store memory growth breakdown
+BENCHMARKS := training saturated data startup tracking sweep store memory growth breakdown
 bench: .venv/dev.ready  ## what everything costs, on an idle machine: most of an hour; writes benchmarks/README.md
 	for name in $(BENCHMARKS); do OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py || exit 1; done
 	$(BIN)/python benchmarks/table.py

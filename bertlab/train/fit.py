@@ -78,7 +78,7 @@ class Hardware:
             module.compile_model()
         trainer = self._trainer(len(steps), [recorder, *bar])
         pinned = isinstance(trainer.accelerator, CUDAAccelerator)
-        with _without_advice(), _interruptible():
+        with _without_advice(), _interruptible(), _denormals_as_zero():
             trainer.fit(module, train_dataloaders=Steps(batches, steps, self.ahead, pinned=pinned))
 
     def _trainer(self, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
@@ -110,6 +110,16 @@ def _interruptible() -> Iterator[None]:
             raise
         signal.signal(signal.SIGINT, handler)
         raise KeyboardInterrupt from None
+
+
+@contextmanager
+def _denormals_as_zero() -> Iterator[None]:
+    """Have the processor take numbers below 1e-38 for 0: saturated attention is full of them, and they are slow."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:  # numpy and scipy warn where there are none
+        torch.set_flush_denormal(False)
 
 
 @contextmanager

@@ -146,6 +146,19 @@ def test_threads_are_set_where_they_are_given(fit: Fit, monkeypatch: pytest.Monk
     assert asked[1] == 3
 
 
+@pytest.mark.skipif(not torch.set_flush_denormal(False), reason="a processor that always computes with denormals")
+def test_denormals_are_0_in_training_and_numbers_again_after_it(fit: Fit) -> None:
+    seen: list[float] = []
+
+    def optimizer(model: nn.Module) -> torch.optim.Optimizer:
+        seen.append(torch.full((), 1e-39).mul(1).item())
+        return torch.optim.SGD(model.parameters(), lr=0.1)
+
+    fit(optimizer=optimizer)
+    assert seen == [0]
+    assert torch.full((), 1e-39).mul(1).item() > 0
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
