@@ -1,7 +1,7 @@
 """What denormals cost where attention is saturated: `python benchmarks/saturated.py [rounds=5 steps=20]`.
 
 Scores of great size leave attention weights, and gradients behind them, that are smaller than the smallest normal
-float32, 1e-38. Processors compute with such numbers in microcode. Training takes them for 0
+float32, 1e-38. Many processors are slow at such numbers. Training takes them for 0
 (`bertlab.train.fit`); here the same steps are timed with and without that, on a nano model as it starts and on one
 whose scores are not divided and whose matrices start `std` wide, with heads of 256 components.
   rounds=5    in alternation
