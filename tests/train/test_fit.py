@@ -1,6 +1,8 @@
 """Training is a function of its configuration: the same bits again, or a difference that was asked for."""
 
 import math
+import platform
+import resource
 import shutil
 from collections.abc import Callable
 from typing import Any
@@ -157,6 +159,18 @@ def test_denormals_are_0_in_training_and_numbers_again_after_it(fit: Fit) -> Non
     fit(optimizer=optimizer)
     assert seen == [0]
     assert torch.full((), 1e-39).mul(1).item() > 0
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other libraries of C manage memory in their own way")
+def test_memory_that_a_step_frees_is_there_for_the_next(fit: Fit) -> None:
+    def faults_of_40_mb() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(10_000_000)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    fit()
+    faults_of_40_mb()  # fetched
+    assert faults_of_40_mb() < 1000  # of 9,766 pages of 4 KiB
 
 
 @pytest.mark.parametrize(
