@@ -19,8 +19,9 @@ def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
         return functional.dropout(x, p)
     dropped = round(p * 2**BITS)
     draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
-    kept: Tensor = draws[: x.numel()].view(x.shape) >= dropped - 2 ** (BITS - 1)
-    kept_of_x: Tensor = x * kept.to(x.dtype).mul_(2**BITS / (2**BITS - dropped))
+    kept = torch.empty_like(x, requires_grad=False)
+    torch.ge(draws[: x.numel()].view(x.shape), dropped - 2 ** (BITS - 1), out=kept)
+    kept_of_x: Tensor = x * kept.mul_(2**BITS / (2**BITS - dropped))
     return kept_of_x
 
 

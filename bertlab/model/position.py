@@ -87,8 +87,8 @@ class Rotary(Position):
     """
 
     acts_on_scores = True
-    cos_LK: Tensor
-    sin_LK: Tensor
+    cos_HLK: Tensor
+    sin_HLK: Tensor
 
     def __init__(self, shape: Shape, *, base: float) -> None:
         super().__init__()
@@ -99,15 +99,18 @@ class Rotary(Position):
                 "change model.width or model.heads"
             )
         frequency = base ** -(torch.arange(0, shape.head_width, 2) / shape.head_width)
-        angle_LK = torch.outer(torch.arange(shape.length), frequency).repeat(1, 2)
-        self.register_buffer("cos_LK", angle_LK.cos(), persistent=False)
-        self.register_buffer("sin_LK", angle_LK.sin(), persistent=False)
+        angle = torch.outer(torch.arange(shape.length), frequency)
+        cos, sin = angle.cos(), angle.sin()
+        for name, table_LK in (("cos_HLK", torch.cat((cos, cos), dim=1)), ("sin_HLK", torch.cat((-sin, sin), dim=1))):
+            # for each head, and laid out as queries are in memory: products then run over whole rows of a batch
+            table_LHK = table_LK[:, None].repeat(1, shape.heads, 1)
+            self.register_buffer(name, table_LHK.transpose(0, 1), persistent=False)
 
     def rotate(self, x_BHLK: Tensor) -> Tensor:
         """Turn every vector by its position's angles."""
-        length = x_BHLK.shape[2]
-        first, second = x_BHLK.chunk(2, dim=-1)
-        return x_BHLK * self.cos_LK[:length] + torch.cat((-second, first), dim=-1) * self.sin_LK[:length]
+        _, heads, length, width = x_BHLK.shape
+        partner_BHLK = x_BHLK.roll(width // 2, dims=-1)  # of each component in its pair
+        return x_BHLK * self.cos_HLK[:heads, :length] + partner_BHLK * self.sin_HLK[:heads, :length]
 
 
 class Alibi(Position):
