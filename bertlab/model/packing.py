@@ -30,7 +30,7 @@ class Packing:
     def unpack(self, x_ND: Tensor) -> Tensor:
         """Return the states where they stand (B, L, D), and zeros elsewhere."""
         x_PD = x_ND.new_zeros(self.size * self.length, x_ND.shape[-1])
-        return x_PD.index_copy(0, self.kept_N, x_ND).view(self.size, self.length, -1)
+        return x_PD.index_copy_(0, self.kept_N, x_ND).view(self.size, self.length, -1)
 
     def places(self, position_M: Tensor) -> Tensor:
         """Return where flat positions, all of them kept, stand among the kept tokens (M)."""

@@ -39,7 +39,8 @@ def _softmax_dropping(
     added = query_BHLK.new_zeros(1, 1, 1, 1) if sight.bias_HLL is None else sight.bias_HLL[None].to(query_BHLK.dtype)
     if sight.allowed is not None:
         lowest = torch.finfo(added.dtype).min  # not -inf: the gradient of a token that may look at nobody is finite
-        added, blind = torch.where(sight.allowed, added, lowest), ~sight.allowed.any(-1, keepdim=True)
+        added, seeing = torch.where(sight.allowed, added, lowest), sight.allowed.any(-1, keepdim=True)
+        blind = None if seeing.all() else ~seeing
     query, key, value = (x_BHLK.flatten(0, 1) for x_BHLK in (query_BHLK, key_BHLK, value_BHLK))
     score = torch.baddbmm(added.expand(*query_BHLK.shape[:2], -1, -1).flatten(0, 1), query, key.mT, alpha=scale)
     mixed_BHLK = torch.bmm(drop(score.softmax(-1), dropout), value).view(query_BHLK.shape)
