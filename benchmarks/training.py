@@ -1,8 +1,9 @@
 """Training speed against transformers' Trainer: `python benchmarks/training.py [sizes=nano,tiny,mini]`.
 
 Both train the same architecture on the same sequences, with dropout .1, batches of 32 x 128 and 8,192 tokens: bertlab's
-own loop, recorder included, against BertForPreTraining with Trainer and DataCollatorForLanguageModeling. The second
-limit is the machine's: the step's matrix products alone, at the same shapes and precision.
+own loop, recorder included, against BertForPreTraining with Trainer and DataCollatorForLanguageModeling, which have a
+process of their own, since bertlab sets up the one that it trains in. The second limit is the machine's: the step's
+matrix products alone, at the same shapes and precision.
   sizes=nano,tiny,mini
   pairs=nsp,none   sentence pairs as in BERT, padded, and full sequences (bertlab skips padding on the CPU)
   trainer=cpu  or gpu: bf16 for all, compiled for bertlab
@@ -17,7 +18,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor
+from functools import cache
 from itertools import product
+from multiprocessing import get_context
 from typing import Any
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -51,21 +55,23 @@ def main() -> None:
     torch.set_num_threads(int(arguments["threads"]))
     rows = []
     for size, pairs in product(arguments["sizes"].split(","), arguments["pairs"].split(",")):
-        job = prepared(size, pairs, arguments)
-        rows += compare(job, size, float(arguments["seconds"]), int(arguments["rounds"]))
+        with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
+            rows += compare(size, pairs, arguments, elsewhere)
     save(rows)
 
 
-def compare(job: Job, size: str, length: float, rounds: int) -> list[Row]:
+def compare(size: str, pairs: str, arguments: Mapping[str, str], elsewhere: Executor) -> list[Row]:
     """Return the rows of one size."""
-    ours, theirs = Ours(job), Theirs(job)
+    job = prepared(size, pairs, arguments)
+    ours, length, rounds = Ours(job), float(arguments["seconds"]), int(arguments["rounds"])
+    which = size, pairs, tuple(arguments.items())
     steps = max(round(length / statistics.median(ours.pace(5) for _ in range(2))), 2)
     slower = max(steps // 3, 2)
     shapes = products(ours.module.model, job.batches(0))
     found = alternate(
         {
             "ours": lambda: ours.pace(steps),
-            "theirs": lambda: theirs.pace(slower),
+            "theirs": lambda: elsewhere.submit(pace_of_theirs, slower, *which).result(),
             "products": lambda: replay(shapes, max(steps // 2, 2), device_of(job)),
         },
         rounds,
@@ -78,7 +84,7 @@ def compare(job: Job, size: str, length: float, rounds: int) -> list[Row]:
     return [
         Row(
             f"training, {size} ({parameters:,} parameters), {filled}",
-            f"transformers, {theirs.model.num_parameters():,} parameters",
+            f"transformers, {elsewhere.submit(parameters_of_theirs, *which).result():,} parameters",
             f"{faster:.1f}x: {speed['ours']:,.0f} against {speed['theirs']:,.0f} tokens/s",
             f"{PEER:g}x",
             faster >= PEER,
@@ -239,6 +245,23 @@ class Theirs:
             )
             trainer.train()
         return clock.pace()
+
+
+@cache
+def theirs(size: str, pairs: str, arguments: tuple[tuple[str, str], ...]) -> Theirs:
+    """Return the one of this process."""
+    torch.set_num_threads(int(dict(arguments)["threads"]))
+    return Theirs(prepared(size, pairs, dict(arguments)))
+
+
+def pace_of_theirs(steps: int, *which: Any) -> float:
+    """Return the seconds of a step."""
+    return theirs(*which).pace(steps)
+
+
+def parameters_of_theirs(*which: Any) -> int:
+    """Return how many there are."""
+    return int(theirs(*which).model.num_parameters())
 
 
 def examples(job: Job, batches: int) -> Any:
