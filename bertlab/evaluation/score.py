@@ -158,8 +158,9 @@ class Evaluation:
         """Look into the attention that some of the sequences are read with, nothing hidden."""
 
         def reads() -> None:
+            assert isinstance(model, Bert)  # as all that have self-attention
             for batch in self.text.every(WATCHED).batches(NOWHERE, reading=self.reading):
-                model(batch.to(_device(model)))
+                model.encode(batch.to(_device(model)))
 
         return spread(model, reads)
 

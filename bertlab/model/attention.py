@@ -22,7 +22,7 @@ class Mixer(nn.Module):
     has_heads = True
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return (N, D); nothing allowed by `sight` leaves a token without input from others."""
+        """Return the states that are read (N, D); a token that may look at nobody gets nothing of others."""
         raise NotImplementedError
 
 
@@ -57,20 +57,24 @@ class SelfAttention(Mixer):
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
         """Return (N, D); no weight goes to tokens that `sight` does not allow."""
         source_ND = x_ND if sight.source_ND is None else sight.source_ND
+        asking = sight.of_asking()
+        asking_ND = x_ND if asking is sight else sight.only_read(x_ND)
+        rows = {id(source_ND): sight, id(asking_ND): asking}
         made: dict[tuple[str | None, int], Tensor] = {}  # what roles share is computed once
-        for name, states_ND in zip(self.roles, (x_ND, source_ND, source_ND), strict=True):
+        for name, states_ND in zip(self.roles, (asking_ND, source_ND, source_ND), strict=True):
             if (name, id(states_ND)) not in made:
                 projected_ND = states_ND if name is None else getattr(self, name)(states_ND)
-                made[name, id(states_ND)] = split(sight.rows(projected_ND), self.heads)
+                made[name, id(states_ND)] = split(rows[id(states_ND)].rows(projected_ND), self.heads)
         query, key, value = self.roles
         mixed_BHLK = self.mix(
-            sight.position.rotate(made[query, id(x_ND)]),
+            sight.position.rotate(made[query, id(asking_ND)], asking.column_BL),
             sight.position.rotate(made[key, id(source_ND)]),
             made[value, id(source_ND)],
-            sight,
+            asking,
             dropout=self.dropout if self.training else 0.0,
         )
-        return self.output(sight.tokens(mixed_BHLK.transpose(1, 2).flatten(2)))  # type: ignore[no-any-return]
+        mixed_ND = asking.tokens(mixed_BHLK.transpose(1, 2).flatten(2))
+        return self.output(asking.only_read(mixed_ND))  # type: ignore[no-any-return]
 
 
 def split(x_BLD: Tensor, heads: int) -> Tensor:

@@ -17,8 +17,8 @@ from bertlab.model.combination import check_layer, check_mixer, check_scoring, c
 from bertlab.model.embedding import Embedding
 from bertlab.model.heads import MlmHead, PairHead
 from bertlab.model.norm import Norm, over_tokens
-from bertlab.model.packing import packing_of
-from bertlab.model.pooling import Pooling
+from bertlab.model.packing import asking_of, packing_of
+from bertlab.model.pooling import Pooling, is_of_cls
 from bertlab.model.position import Position
 from bertlab.model.scale import sqrt
 from bertlab.model.score import softmax
@@ -71,7 +71,7 @@ class Bert(nn.Module):
         self.pair_head = PairHead(shape)
         self.decoder = None if shape.tie_output else nn.Embedding(shape.vocab_size, shape.width)
         self.by_token = not over_tokens(self)  # whether all but mixing looks at one token at a time
-        self.reads_few = self.by_token and getattr(self.pooling, "reads_cls", False)  # whether heads read few states
+        self.reads_few = self.by_token and is_of_cls(self.pooling)  # whether heads read few states
 
     def _block(self, parts: Parts, shape: Shape, *, last: bool) -> nn.Module:
         attention = parts["attention"](shape, partial(parts["score"], scale=self.scale))
@@ -125,7 +125,8 @@ class Bert(nn.Module):
         if read_N is None:
             return sight.rows(last(x_ND, sight))
         places_N = read_N if sight.packing is None else sight.packing.places(read_N)
-        return last(x_ND, replace(sight, read_N=places_N))  # type: ignore[no-any-return]
+        asking = asking_of(read_N, *batch.ids_BL.shape)
+        return last(x_ND, replace(sight, read_N=places_N, asking=asking))  # type: ignore[no-any-return]
 
     def _embedded(self, batch: Batch, read_N: Tensor | None) -> tuple[Tensor, Sight]:
         """Return the states that the first layer is given, packed where that pays, and what it is told beside them."""
@@ -148,13 +149,13 @@ class Bert(nn.Module):
         return batch.real_BL if self.shape.padding_mask else None
 
     def _bias(self, batch: Batch) -> Tensor | None:
-        """Return what is added to the scaled scores (H, L, L): by the position, by an embedding that correlates it."""
+        """Return what position, and an embedding that correlates it, add to the scaled scores (1, H, L, L)."""
         length = batch.ids_BL.shape[1]
         bias_HLL, correlation_HLL = self.position.bias(length), self.embedding.correlation(length)
-        if correlation_HLL is None:
-            return bias_HLL
-        correlation_HLL = self.scale * correlation_HLL
-        return correlation_HLL if bias_HLL is None else bias_HLL + correlation_HLL
+        if correlation_HLL is not None:
+            correlation_HLL = self.scale * correlation_HLL
+            bias_HLL = correlation_HLL if bias_HLL is None else bias_HLL + correlation_HLL
+        return None if bias_HLL is None else bias_HLL[None]
 
 
 def build(

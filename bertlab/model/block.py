@@ -1,7 +1,7 @@
 """Block: attention and feed-forward with skip connections; where the norm stands is the block's business.
 
-A part that is None is left out, with its norm and its skip connection. What follows attention looks at one token at a
-time, so it is left out where nobody reads the outcome (`Sight.read_N`).
+A part that is None is left out, with its norm and its skip connection. Attention returns the states that are read
+(`Sight.read_N`), and what follows it looks at one token at a time.
 
 Legend: D width, N tokens: (B, L), or flat where padding is left out or few are read.
 """
@@ -40,8 +40,7 @@ class PostNorm(Block):
         """Return (N, D)."""
         read_ND = sight.only_read(x_ND)
         if self.attention and self.attention_norm:
-            mixed_ND = sight.only_read(self.attention(x_ND, sight))
-            read_ND = self.attention_norm(self.join(read_ND, mixed_ND), sight.real_BL)
+            read_ND = self.attention_norm(self.join(read_ND, self.attention(x_ND, sight)), sight.real_BL)
         if self.feed_forward and self.feed_forward_norm:
             read_ND = self.feed_forward_norm(self.join(read_ND, self.feed_forward(read_ND)), sight.real_BL)
         return read_ND
@@ -60,8 +59,7 @@ class PreNorm(Block):
         """Return (N, D)."""
         read_ND = sight.only_read(x_ND)
         if self.attention and self.attention_norm:
-            mixed_ND = self.attention(self.attention_norm(x_ND, sight.real_BL), sight)
-            read_ND = self.join(read_ND, sight.only_read(mixed_ND))
+            read_ND = self.join(read_ND, self.attention(self.attention_norm(x_ND, sight.real_BL), sight))
         if self.feed_forward and self.feed_forward_norm:
             read_ND = self.join(read_ND, self.feed_forward(self.feed_forward_norm(read_ND, sight.real_BL)))
         return self.final_norm(read_ND, sight.real_BL) if self.final_norm else read_ND

@@ -11,7 +11,7 @@ from torch import nn
 from bertlab.errors import InputError
 from bertlab.model.attention import Mixer
 from bertlab.model.embedding import Embedding
-from bertlab.model.pooling import Pooling
+from bertlab.model.pooling import Pooling, is_of_cls
 from bertlab.model.shape import Shape
 from bertlab.model.visibility import Everyone
 
@@ -60,7 +60,7 @@ def check_cls(embedding: Embedding, pooling: Pooling) -> None:
     """Raise InputError where a part takes the first token of sequences without [CLS] for [CLS]."""
     pool = getattr(pooling, "func", pooling)  # the config chooses a function with its keywords
     readers = {
-        f"model/pooling ({getattr(pool, '__name__', pool)})": getattr(pool, "reads_cls", False),
+        f"model/pooling ({getattr(pool, '__name__', pool)})": is_of_cls(pooling),
         f"model/embedding ({type(embedding).__name__})": embedding.reads_cls,
     }
     for part in (part for part, reads in readers.items() if reads):

@@ -1,18 +1,22 @@
 """FLOPs of a training step, counted by torch on the model itself, so that every variant is counted as it is.
 
 A multiply-add is two FLOPs; matrix products count, element-wise work does not (torch.utils.flop_counter). Forward and
-backward pass of one sequence are counted with one and with two predicted positions; a step is linear in both.
+backward pass of one sequence are counted with one and with two predicted positions; a step is linear in both. Counted
+is the architecture: what a step leaves out, padding and states of the last layer that nobody reads, counts as well.
 """
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from bertlab.batch import Batch
+from bertlab.model.bert import Bert
 from bertlab.model.count import part_of
 
 CONTAINERS = ("", "embedding", "blocks")  # their modules are the parts
@@ -30,38 +34,31 @@ class Flops:
         return len(batch.ids_BL) * self.per_sequence + len(batch.target_M) * self.per_prediction
 
 
-def count_flops(model: nn.Module, length: int) -> Flops:
+def count_flops(model: Bert, length: int) -> Flops:
     """Count the FLOPs of training on sequences of `length` tokens; leaves the model as it was."""
     one, two = (_count(model, length, predictions) for predictions in (1, 2))
     return Flops(per_sequence=2 * one - two, per_prediction=two - one)
 
 
-def _count(model: nn.Module, length: int, predictions: int) -> int:
+def _count(model: Bert, length: int, predictions: int) -> int:
     device = next(model.parameters()).device
     zeros_1L = torch.zeros(1, length, dtype=torch.int64, device=device)
     zeros_M: Tensor = zeros_1L[0, :predictions]
     batch = Batch(zeros_1L, zeros_1L, None, zeros_M, zeros_M, zeros_1L[0, :1], has_pairs=True)
-    training = model.training
-    model.eval()  # so that running statistics stay as they are
-    # Fused attention kernels for the CPU are unknown to the counter; the plain formula has the same products.
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+    with _counting(model) as counter:
         output = model(batch)
         (output.mlm_MV.sum() + output.pair_B2.sum()).backward()
-    model.train(training)
     model.zero_grad(set_to_none=True)
     return int(counter.get_total_flops())
 
 
-def forward_flops(model: nn.Module, batch: Batch) -> dict[str, int]:
+def forward_flops(model: Bert, batch: Batch) -> dict[str, int]:
     """Count the FLOPs of one forward pass by part; leaves the model as it was.
 
     Products that stand in no part's own code, such as scores of positions with each other, are `between parts`.
     """
-    training = model.training
-    model.eval()
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+    with _counting(model) as counter:
         model(batch)
-    model.train(training)
     found = Counter[str]()
     for path, flops in counter.get_flop_counts().items():
         inside = path.partition(".")[2]  # without the name of the model
@@ -71,3 +68,18 @@ def forward_flops(model: nn.Module, batch: Batch) -> dict[str, int]:
     if between := counter.get_total_flops() - found.total():
         found["between parts"] = between
     return dict(found)
+
+
+@contextmanager
+def _counting(model: Bert) -> Iterator[FlopCounterMode]:
+    """Count while the model computes all states and leaves running statistics as they are."""
+    training, reads_few = model.training, model.reads_few
+    model.eval()
+    model.reads_few = False
+    try:
+        # Fused attention kernels for the CPU are unknown to the counter; the plain formula has the same products.
+        with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+            yield counter
+    finally:
+        model.train(training)
+        model.reads_few = reads_few

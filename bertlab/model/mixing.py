@@ -35,7 +35,8 @@ class ByPosition(Mixer):
         weight_HLL = self.weights(self.mixing[:, :length, :length], sight.allowed)
         weight_HLL = dropout(weight_HLL, self.dropout, self.training)
         mixed_BHLK = weight_HLL @ split(value_BLD, self.heads)
-        return self.output(sight.tokens(mixed_BHLK.transpose(1, 2).flatten(2)))  # type: ignore[no-any-return]
+        mixed_ND = sight.tokens(mixed_BHLK.transpose(1, 2).flatten(2))
+        return self.output(sight.only_read(mixed_ND))  # type: ignore[no-any-return]
 
     def weights(self, mixing_HLL: Tensor, allowed: Tensor | None) -> Tensor:
         """Return the weights (H, L, L), or (B, H, L, L); they are 0 where looking is not allowed."""
@@ -101,7 +102,7 @@ class Fourier(Mixer):
         if sight.real_BL is not None:
             x_BLD = x_BLD.masked_fill(~sight.real_BL[..., None], 0)
         cos_LL, sin_LL = self.cos_NN[:length, :length], self.sin_NN[:length, :length]
-        return sight.tokens(cos_LL @ (x_BLD @ self.cos_DD) - sin_LL @ (x_BLD @ self.sin_DD))
+        return sight.only_read(sight.tokens(cos_LL @ (x_BLD @ self.cos_DD) - sin_LL @ (x_BLD @ self.sin_DD)))
 
 
 def fitting(length: int, longest: int) -> int:

@@ -17,6 +17,11 @@ def reads_cls(pooling: Pooling) -> Pooling:
     return pooling
 
 
+def is_of_cls(pooling: Pooling) -> bool:
+    """Tell whether a pooling, as it is or with keywords as the config chooses it, takes the first token for [CLS]."""
+    return getattr(getattr(pooling, "func", pooling), "reads_cls", False)
+
+
 @reads_cls
 def cls(x_BLD: Tensor, real_BL: Tensor | None) -> Tensor:
     """Return the state of [CLS], the first token (Devlin et al. 2018, sec. 3)."""

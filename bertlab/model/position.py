@@ -21,8 +21,8 @@ class Position(nn.Module):
         """Return a vector for each position (L, D), for the embedding to use; None where there are none."""
         return None
 
-    def rotate(self, x_BHLK: Tensor) -> Tensor:
-        """Turn queries or keys by their position."""
+    def rotate(self, x_BHLK: Tensor, column_BL: Tensor | None = None) -> Tensor:
+        """Turn queries or keys by their positions: `column_BL`, or 0, 1, 2 and so on."""
         return x_BHLK
 
     def bias(self, length: int) -> Tensor | None:
@@ -106,11 +106,14 @@ class Rotary(Position):
             table_LHK = table_LK[:, None].repeat(1, shape.heads, 1)
             self.register_buffer(name, table_LHK.transpose(0, 1), persistent=False)
 
-    def rotate(self, x_BHLK: Tensor) -> Tensor:
+    def rotate(self, x_BHLK: Tensor, column_BL: Tensor | None = None) -> Tensor:
         """Turn every vector by its position's angles."""
         _, heads, length, width = x_BHLK.shape
         partner_BHLK = x_BHLK.roll(width // 2, dims=-1)  # of each component in its pair
-        return x_BHLK * self.cos_HLK[:heads, :length] + partner_BHLK * self.sin_HLK[:heads, :length]
+        if column_BL is None:
+            return x_BHLK * self.cos_HLK[:heads, :length] + partner_BHLK * self.sin_HLK[:heads, :length]
+        cos_B1LK, sin_B1LK = (table_HLK[0][column_BL][:, None] for table_HLK in (self.cos_HLK, self.sin_HLK))
+        return x_BHLK * cos_B1LK + partner_BHLK * sin_B1LK
 
 
 class Alibi(Position):

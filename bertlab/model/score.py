@@ -23,8 +23,8 @@ def softmax(
     if dropout and query_BHLK.device.type == "cpu":  # torch's fused kernel there cannot drop weights
         return _softmax_dropping(query_BHLK, key_BHLK, value_BHLK, sight, scale, dropout)
     mask = sight.allowed
-    if sight.bias_HLL is not None:
-        mask = sight.bias_HLL[None].to(query_BHLK.dtype)
+    if sight.bias is not None:
+        mask = sight.bias.to(query_BHLK.dtype)
         mask = mask if sight.allowed is None else mask.masked_fill(~sight.allowed, -math.inf)
     return functional.scaled_dot_product_attention(
         query_BHLK, key_BHLK, value_BHLK, attn_mask=mask, dropout_p=dropout, scale=scale
@@ -36,7 +36,7 @@ def _softmax_dropping(
 ) -> Tensor:
     """Return what `softmax` does with some of the weights dropped, from plain products."""
     blind = None
-    added = query_BHLK.new_zeros(1, 1, 1, 1) if sight.bias_HLL is None else sight.bias_HLL[None].to(query_BHLK.dtype)
+    added = query_BHLK.new_zeros(1, 1, 1, 1) if sight.bias is None else sight.bias.to(query_BHLK.dtype)
     if sight.allowed is not None:
         lowest = torch.finfo(added.dtype).min  # not -inf: the gradient of a token that may look at nobody is finite
         added, seeing = torch.where(sight.allowed, added, lowest), sight.allowed.any(-1, keepdim=True)
@@ -57,8 +57,8 @@ def linear(
     feature map.
     """
     weight_BHLL = scale * query_BHLK @ key_BHLK.mT
-    if sight.bias_HLL is not None:
-        weight_BHLL = weight_BHLL + sight.bias_HLL
+    if sight.bias is not None:
+        weight_BHLL = weight_BHLL + sight.bias
     if sight.allowed is None:
         weight_BHLL = weight_BHLL / key_BHLK.shape[2]
     else:

@@ -108,12 +108,12 @@ class Halves(nn.Module):
         """Return (N, D). Biases of even heads go left to right, so that both halves get steep and flat slopes."""
         length = x_ND.shape[1] if sight.packing is None else sight.packing.length
         before_LL = torch.ones(length, length, dtype=torch.bool, device=x_ND.device).tril()
-        bias_HLL = sight.bias_HLL
+        bias = sight.bias
         first, second = (
             replace(
                 sight,
                 allowed=both(sight.allowed, allowed_LL),
-                bias_HLL=None if bias_HLL is None else bias_HLL[start::2],
+                bias=None if bias is None else bias[:, start::2],
             )
             for start, allowed_LL in enumerate((before_LL, before_LL.T))
         )

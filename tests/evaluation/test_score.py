@@ -186,6 +186,8 @@ def test_attention_is_looked_into_all_along_a_run(small: MakeSmall, evaluation: 
     assert names <= set(evaluation.score(small()))
     assert not names & set(evaluation.score(small("model/attention=fourier", "model/position=none")))
     told = evaluation.score(small())
+    of_all = evaluation.score(small("model/pooling=mean"))  # all of whose states are read
+    assert told["attention_entropy"] == pytest.approx(of_all["attention_entropy"])
     other = replace(evaluation.text, ids_NL=evaluation.text.ids_NL.copy())
     other.ids_NL[1:16] = 7
     assert replace(evaluation, text=other).score(small())["attention_entropy"] == told["attention_entropy"]

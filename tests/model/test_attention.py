@@ -83,8 +83,8 @@ def parts_of_attention() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Sigh
     query, key, value = random(3, B, H, L, K)
     alibi = Alibi(Shape(61, 11, 1, H * K, H, 7, 0.0, 2, 0.02, 0.02))
     allowed = torch.ones(B, 1, L, L, dtype=torch.bool).tril()
-    bias = alibi.bias(L)
-    return query, key, value, Sight(alibi, allowed=allowed, bias_HLL=bias), allowed, bias
+    bias = alibi.bias(L)[None]
+    return query, key, value, Sight(alibi, allowed=allowed, bias=bias), allowed, bias
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 0.25])

@@ -6,6 +6,8 @@ import torch
 
 from bertlab.batch import Batch
 from bertlab.errors import InputError
+from bertlab.evaluation.attention import mixing
+from bertlab.model.attention import Mix
 from bertlab.model.bert import Bert
 from bertlab.model.init import initialise
 from bertlab.model.position import Position
@@ -15,7 +17,7 @@ from bertlab.streams import Streams
 
 MakeModel = Callable[..., Bert]
 MakeBatch = Callable[..., Batch]
-V, D, UNSEEN = 61, 48, 60
+V, D, L, UNSEEN = 61, 48, 13, 60
 
 
 def test_the_decoder_is_the_token_embedding(make_model: MakeModel, make_batch: MakeBatch) -> None:
@@ -77,6 +79,19 @@ def test_the_pair_head_reads_the_first_token_only(make_model: MakeModel, make_ba
         pool, classify = model.pair_head.pool, model.pair_head.classify
         expected_B2 = torch.tanh(cls_BD @ pool.weight.T + pool.bias) @ classify.weight.T + classify.bias
         torch.testing.assert_close(model(batch).pair_B2, expected_B2)
+
+
+def test_in_the_last_layer_only_those_ask_whose_answer_is_read(make_model: MakeModel, make_batch: MakeBatch) -> None:
+    model, batch, asked = make_model(), make_batch(), list[int]()
+
+    def watching(_: int, mix: Mix) -> Mix:
+        return lambda query, *rest, **more: asked.append(query.shape[2]) or mix(query, *rest, **more)  # type: ignore[func-returns-value]
+
+    with mixing(model, watching):
+        model(batch)
+        model.encode(batch)
+    most = max(torch.bincount(batch.position_M // L).tolist())
+    assert asked == [L, L, most + 1, L, L, L]
 
 
 def test_segments_enter_the_states(make_model: MakeModel, make_batch: MakeBatch) -> None:

@@ -132,23 +132,26 @@ def test_padding_amount_never_changes_real_outputs(model: Bert, make_batch: Make
     assert_same_on_real_tokens(model, make_batch(), make_batch(length=LONGER))
 
 
-def test_leaving_padding_out_changes_neither_outputs_nor_gradients(
+def test_leaving_out_what_nobody_needs_changes_neither_outputs_nor_gradients(
     model: Bert, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch, found = make_batch(), list[dict[str, Tensor]]()
-    for worth in (0.0, 2.0):  # of padding in a batch: always, never
+    always, never = 0.0, 2.0  # is it worth it to leave out padding, and tokens whose answer nobody reads
+    for worth, reads_few in ((never, False), (never, model.reads_few), (always, model.reads_few)):
         monkeypatch.setattr(packing, "WORTH_IT", worth)
+        monkeypatch.setattr(model, "reads_few", reads_few)
         output = model(batch)
         LOSS(output, batch)["loss"].backward()  # type: ignore[no-untyped-call]
         gradients = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
         found.append({"MLM logits": output.mlm_MV.detach(), "pair logits": output.pair_B2.detach(), **gradients})
         model.zero_grad(set_to_none=True)
-    packed, plain = found
-    assert packed.keys() == plain.keys()
-    for name, expected in plain.items():
-        torch.testing.assert_close(
-            packed[name], expected, atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
-        )
+    plain, *others = found
+    for other in others:
+        assert other.keys() == plain.keys()
+        for name, expected in plain.items():
+            torch.testing.assert_close(
+                other[name], expected, atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
+            )
 
 
 def test_real_tokens_do_change_outputs(model: Bert, make_batch: MakeBatch) -> None:

@@ -1,12 +1,13 @@
-"""Packed states are those of real tokens, side by side, and find their places again."""
+"""Packed states are those of tokens that somebody needs, side by side, and find their places again."""
 
 import pytest
 import torch
 
 from bertlab.model import packing
-from bertlab.model.packing import Packing, packing_of
+from bertlab.model.packing import Packing, asking_of, packing_of
 
 REAL_BL = torch.tensor([[True, True, False, False], [True, False, False, False]])
+READ_M = torch.tensor([1, 6, 3, 0, 4])  # columns 1, 3 and 0 of the first row, 2 and 0 of the second
 
 
 def test_what_is_unpacked_stands_where_it_stood_and_padding_is_zero() -> None:
@@ -37,3 +38,29 @@ def test_little_padding_is_not_worth_it(share: float, worth: bool, monkeypatch: 
 
 def test_other_devices_get_shapes_that_do_not_change() -> None:
     assert packing_of(REAL_BL.to("meta")) is None
+    assert asking_of(READ_M.to("meta"), 2, 4) is None
+
+
+def test_what_is_read_asks_in_rows_of_its_own() -> None:
+    asking = asking_of(READ_M, 2, 4)
+    assert asking is not None
+    assert asking.column_BR.tolist() == [[0, 1, 3], [0, 2, 0]]
+    assert asking.packing.filled().tolist() == [[True, True, True], [True, True, False]]
+    x_MD = torch.arange(1.0, 11.0).view(5, 2)
+    rows_BRD = asking.packing.unpack(x_MD)
+    assert rows_BRD[..., 0].tolist() == [[7, 1, 5], [9, 3, 0]]
+    assert torch.equal(asking.packing.pack(rows_BRD), x_MD)
+
+
+def test_a_row_that_nobody_reads_is_empty() -> None:
+    asking = asking_of(torch.tensor([9, 8]), 4, 4)
+    assert asking is not None
+    assert asking.packing.filled().tolist() == [[False] * 2, [False] * 2, [True] * 2, [False] * 2]
+
+
+@pytest.mark.parametrize(("share", "worth"), [(0.25, True), (0.3, False)])
+def test_rows_little_shorter_than_sequences_are_not_worth_it(
+    share: float, worth: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(packing, "WORTH_IT", share)
+    assert (asking_of(READ_M, 2, 4) is not None) == worth

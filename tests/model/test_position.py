@@ -91,6 +91,14 @@ def test_rotation_of_a_short_sequence_is_the_front_of_a_long_one() -> None:
     torch.testing.assert_close(rotary().rotate(x_BHLK[:, :, :4]), rotary().rotate(x_BHLK)[:, :, :4])
 
 
+def test_rotation_of_some_tokens_is_that_of_their_places() -> None:
+    x_BHLK, column_BR = random(2, 7, L, K), torch.tensor([[3, 0], [1, 1]])
+    turned_BHLK = rotary().rotate(x_BHLK)
+    for row, columns in enumerate(column_BR.tolist()):
+        some_BHRK = rotary().rotate(x_BHLK[:, :, columns], column_BR)
+        torch.testing.assert_close(some_BHRK[row], turned_BHLK[row][:, columns])
+
+
 def test_rotary_has_nothing_to_learn_and_nothing_to_store() -> None:
     assert list(rotary().parameters()) == []
     assert rotary().state_dict() == {}
