@@ -35,16 +35,16 @@ def _softmax_dropping(
     query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, sight: Sight, scale: float, dropout: float
 ) -> Tensor:
     """Return what `softmax` does with some of the weights dropped, from plain products."""
-    blind = None
-    added = query_BHLK.new_zeros(1, 1, 1, 1) if sight.bias is None else sight.bias.to(query_BHLK.dtype)
-    if sight.allowed is not None:
-        lowest = torch.finfo(added.dtype).min  # not -inf: the gradient of a token that may look at nobody is finite
-        added, seeing = torch.where(sight.allowed, added, lowest), sight.allowed.any(-1, keepdim=True)
-        blind = None if seeing.all() else ~seeing
-    query, key, value = (x_BHLK.flatten(0, 1) for x_BHLK in (query_BHLK, key_BHLK, value_BHLK))
-    score = torch.baddbmm(added.expand(*query_BHLK.shape[:2], -1, -1).flatten(0, 1), query, key.mT, alpha=scale)
-    mixed_BHLK = torch.bmm(drop(score.softmax(-1), dropout), value).view(query_BHLK.shape)
-    return mixed_BHLK if blind is None else mixed_BHLK.masked_fill(blind, 0)
+    score_BHLL = scale * query_BHLK @ key_BHLK.mT
+    if sight.bias is not None:
+        score_BHLL += sight.bias
+    if sight.allowed is None:
+        return drop(score_BHLL.softmax(-1), dropout) @ value_BHLK
+    lowest = torch.finfo(score_BHLL.dtype).min  # not -inf: the gradient of a token that may look at nobody is finite
+    score_BHLL += torch.where(sight.allowed, 0.0, lowest)
+    mixed_BHLK = drop(score_BHLL.softmax(-1), dropout) @ value_BHLK
+    seeing = sight.allowed.any(-1, keepdim=True)
+    return mixed_BHLK if seeing.all() else mixed_BHLK.masked_fill(~seeing, 0)
 
 
 def linear(
