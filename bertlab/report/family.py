@@ -25,7 +25,8 @@ def families(studies: Mapping[str, Findings]) -> dict[str, Standing]:
     """Return the standing of every study among those given, the claims of which share one error probability a family.
 
     Holm's rule over all claims' p gives each its level, over the looks of its own study; its verdict is read anew from
-    the interval of that level. The more claims, the wider the intervals: a finding can be lost, none is gained.
+    the interval of that level. The more claims, the wider the intervals: a finding can be lost, none is gained. Lost is
+    also one that a wider interval would turn, as where a harm below the margin is no longer surely below it.
     """
     claims = [(name, arm, judged) for name, each in studies.items() for arm, judged in each.primary.items()]
     found: dict[str, list[Finding]] = {name: [] for name in studies}
@@ -34,7 +35,8 @@ def families(studies: Mapping[str, Findings]) -> dict[str, Standing]:
         own = [(name, judged) for name, _, judged in claims if studies[name].study.family == family]
         sizes[family] = len(own)
         for (name, judged), alpha in zip(own, holm([judged.p for _, judged in own]).alphas, strict=True):
-            found[name].append(read_at(studies[name], judged, alpha))
+            held = read_at(studies[name], judged, alpha) is judged.finding
+            found[name].append(judged.finding if held and judged.finding else Finding.UNDECIDED)
     return {name: Standing(sizes[each.study.family], study_finding(found[name])) for name, each in studies.items()}
 
 

@@ -182,6 +182,14 @@ def test_a_finding_can_be_lost_among_the_claims_of_its_family(tmp_path: Path) ->
     assert row_of(tmp_path, "heads")[3] == lost
 
 
+def test_a_finding_is_never_turned_among_the_claims_of_its_family(tmp_path: Path) -> None:
+    put_study(tmp_path, "heads", {"one": 0.07}, sd=0.03)  # +0.041 to +0.099 at 90 %, +0.033 to +0.107 at 95 %
+    assert row_of(tmp_path, "heads")[3] == f"**REFUTED**: EQUIVALENT, detectable{HOLDS}"
+    put_study(tmp_path, "scale", {"one": 0.0}, sd=0.3)
+    lost = "**REFUTED**: EQUIVALENT, detectable; but UNDECIDED once corrected for 2 claims of the family attention"
+    assert row_of(tmp_path, "heads")[3] == lost
+
+
 def test_a_sure_finding_of_the_family_costs_the_others_nothing(tmp_path: Path) -> None:
     put_study(tmp_path, "heads", {"one": 0.103}, sd=0.1)
     put_study(tmp_path, "scale", {"one": 0.6})
