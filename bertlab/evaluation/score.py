@@ -136,7 +136,8 @@ class Evaluation:
         return {rate: self._losses(model, self.text, hidden_M) for rate, hidden_M in sorted(self.hidden.items())}
 
     def _losses(self, model: nn.Module, text: Sequences, hidden_M: Ints) -> Floats:
-        return _predict(model, text.batches(hidden_M, reading=self.reading))[0]
+        said = _said(model, text.batches(hidden_M, reading=self.reading))
+        return torch.cat([_nats(*each) for each in said]).numpy()
 
     def _rates(self, losses: Mapping[float, Floats]) -> dict[str, float]:
         """Name the loss at every rate, and that at the main one in parts of the text as well."""
@@ -275,12 +276,21 @@ def _by_rate(arrays: Mapping[str, Ints], prefix: str) -> dict[float, Ints]:
 def _predict(model: nn.Module, batches: Iterable[Batch]) -> tuple[Floats, Floats]:
     """Return the loss in nats of each hidden token (M,), and 1 where the first guess is right, else 0 (M,)."""
     losses, hits = [], []
+    for logits_MV, target_M in _said(model, batches):
+        losses.append(_nats(logits_MV, target_M))
+        hits.append((logits_MV.max(1).indices == target_M).double().cpu())  # what argmax finds, in half the time
+    return torch.cat(losses).numpy(), torch.cat(hits).numpy()
+
+
+def _said(model: nn.Module, batches: Iterable[Batch]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the logits of the hidden tokens of each batch (M, V), and which tokens they are (M,)."""
     for batch in batches:
         there = batch.to(_device(model))
-        logits_MV = model(there).mlm_MV.float()
-        losses.append(cross_entropy(logits_MV, there.target_M, reduction="none").double().cpu())
-        hits.append((logits_MV.argmax(1) == there.target_M).double().cpu())
-    return torch.cat(losses).numpy(), torch.cat(hits).numpy()
+        yield model(there).mlm_MV.float(), there.target_M
+
+
+def _nats(logits_MV: Tensor, target_M: Tensor) -> Tensor:
+    return cross_entropy(logits_MV, target_M, reduction="none").double().cpu()
 
 
 def _totals(logits: Tensor, target: Tensor) -> Tensor:
