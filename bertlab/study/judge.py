@@ -124,6 +124,18 @@ def judge(record: Record) -> Findings:
     return Findings(record, study, outcome, margin, slope, gain, soundness, controls, arms)
 
 
+def not_sound_before(findings: Findings) -> dict[int, tuple[str, ...]]:
+    """Return the looks before the last one at which the study was not sound, and why: there it judged nothing."""
+    record, study = findings.record, findings.study
+    compared = record.runs["arm"].isin([*study.arms, *study.controls])
+    found = {}
+    for look in study.looks:
+        if look < findings.seeds:
+            early = replace(record, runs=record.runs[~compared | (record.runs["seed"] < look)])
+            found[look] = judge(early).soundness
+    return {look: reasons for look, reasons in found.items() if reasons}
+
+
 @dataclass(frozen=True)
 class _Judging:
     record: Record

@@ -15,7 +15,7 @@ from bertlab.stats.contrast import ALIKE
 from bertlab.stats.interval import Interval
 from bertlab.stats.noise import LARGE, Noise, from_chunks
 from bertlab.stats.rule import Kind
-from bertlab.study.judge import Findings, Judged
+from bertlab.study.judge import Findings, Judged, not_sound_before
 
 
 def pairing(findings: Findings) -> str:
@@ -94,7 +94,12 @@ def looks(findings: Findings) -> str:
         for judged in findings.primary.values()
     ]
     table = grid(["arm", "paired seeds", "level of the interval", "each side, at each look", "outcome"], rows)
-    return "\n\n".join(["## Looks", f"{registered} {rule if len(study.looks) > 1 else ''}".strip(), table])
+    early = [
+        f"After {count(look)} seeds the study was not sound, so nothing was judged there: "
+        f"{'; '.join(map(escape, reasons))}."
+        for look, reasons in not_sound_before(findings).items()
+    ]
+    return "\n\n".join(["## Looks", f"{registered} {rule if len(study.looks) > 1 else ''}".strip(), table, *early])
 
 
 def paired(findings: Findings, arm: str, metric: str) -> "pd.Series[float]":

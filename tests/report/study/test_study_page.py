@@ -24,6 +24,7 @@ from bertlab.stats.claim import Expectation, Finding
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, judge
 from bertlab.study.record import canonical
+from tests.report.study.conftest import make_record
 
 MakeFindings = Callable[..., Findings]
 Mirror = Callable[[Findings], Findings]
@@ -270,6 +271,17 @@ def test_a_look_has_its_level_and_an_arm_says_where_it_stopped(make_findings: Ma
     text = looks(make_findings({"rate_05": {"effect": 0.25, "seeds": 3}}))
     assert "after 3 and 5 seeds" in text
     assert row(text, "rate_05") == ["rate_05", "3 of 5", "97.26 %", "1.37 %", "decided at 3 paired seeds"]
+
+
+def test_an_early_look_at_which_a_control_failed_is_told() -> None:
+    assert "not sound" not in looks(judge(make_record()))
+    record = make_record({"same": {"sd": 0.002}})
+    runs = record.runs.copy()
+    runs.loc[(runs["arm"] == "same") & (runs["seed"] < 3), "eval/mlm_loss"] += 0.3
+    runs.loc[(runs["arm"] == "same") & (runs["seed"] >= 3), "eval/mlm_loss"] -= 0.45
+    findings = judge(replace(record, runs=runs))
+    assert not findings.soundness
+    assert "After 3 seeds the study was not sound, so nothing was judged there: " in looks(findings)
 
 
 @pytest.mark.parametrize(
