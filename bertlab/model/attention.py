@@ -55,7 +55,7 @@ class SelfAttention(Mixer):
         self.output = nn.Linear(shape.heads_width, shape.width) if output else nn.Identity()
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return (N, D); no weight goes to tokens that `sight` does not allow."""
+        """Return the states that are read (N, D); no weight goes to tokens that `sight` does not allow."""
         source_ND = x_ND if sight.source_ND is None else sight.source_ND
         asking = sight.of_asking()
         asking_ND = x_ND if asking is sight else sight.only_read(x_ND)

@@ -37,7 +37,7 @@ class PostNorm(Block):
     """x = norm(x + part(x)), for attention and then feed-forward (Vaswani et al. 2017; Devlin et al. 2018)."""
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return (N, D)."""
+        """Return the states that are read (N, D)."""
         read_ND = sight.only_read(x_ND)
         if self.attention and self.attention_norm:
             read_ND = self.attention_norm(self.join(read_ND, self.attention(x_ND, sight)), sight.real_BL)
@@ -56,7 +56,7 @@ class PreNorm(Block):
         self.final_norm = norm(shape.width) if last else None
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return (N, D)."""
+        """Return the states that are read (N, D)."""
         read_ND = sight.only_read(x_ND)
         if self.attention and self.attention_norm:
             read_ND = self.join(read_ND, self.attention(self.attention_norm(x_ND, sight.real_BL), sight))

@@ -29,7 +29,7 @@ class ByPosition(Mixer):
         self.mixing = nn.Parameter(mixing_HNN, requires_grad=learned)
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return (N, D)."""
+        """Return the states that are read (N, D)."""
         value_BLD = sight.rows(self.value(x_ND if sight.source_ND is None else sight.source_ND))
         length = fitting(value_BLD.shape[1], self.longest)
         weight_HLL = self.weights(self.mixing[:, :length, :length], sight.allowed)
@@ -96,7 +96,7 @@ class Fourier(Mixer):
             self.register_buffer(f"sin_{name}", angle.sin(), persistent=False)
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return (N, D)."""
+        """Return the states that are read (N, D)."""
         x_BLD = sight.rows(x_ND)
         length = fitting(x_BLD.shape[1], len(self.cos_NN))
         if sight.real_BL is not None:
