@@ -43,7 +43,7 @@ DEFAULTS = {"model": "nano", "steps": "200", "profiled": "20", "out": str(Path(_
 FORWARD, BACKWARD, ELSE = "forward", "backward", "not in the model"
 RANGE = "part: "  # how the profiler's ranges are told from its operations
 NODE = "autograd::engine::evaluate_function: "
-REST = "skip connections, glue"
+REST, LOSS = "skip connections, glue", "loss, with the logits"
 BIG = {"attention": "attention: scores and mixing", "feed_forward": "feed-forward"}
 Parts = Mapping[str, Mapping[str, float]]  # part -> forward, backward or else -> seconds of a step
 
@@ -169,7 +169,7 @@ def shares_of(module: Pretraining, job: Job, steps: int) -> dict[tuple[str, str]
         batch = job.batches(number)
         with record_function(f"{RANGE}{REST}"):
             output = model(batch)
-        with record_function(f"{RANGE}loss"):
+        with record_function(f"{RANGE}{LOSS}"):
             loss = module.objective(output, batch, number, job.steps)["loss"]
         loss.backward()
         model.zero_grad(set_to_none=True)
@@ -234,7 +234,7 @@ def attributed(events: list[FunctionEvent]) -> Counter[tuple[str, str]]:
         if part := innermost(event):
             found[part, FORWARD] += event.self_cpu_time_total
             part_of[event.sequence_nr] = part
-    last = "loss"
+    last = LOSS
     for event in events:
         if event.name.startswith(NODE):
             last = part_of.get(event.sequence_nr, last) if event.sequence_nr >= 0 else last

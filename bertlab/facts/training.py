@@ -25,7 +25,7 @@ def loss() -> Fact:
     with torch.no_grad():
         output = model(batch)
         losses = {name: float(value) for name, value in Joint(mlm_weight=1, pair_weight=1)(output, batch).items()}
-    mlm = surprise(output.mlm_MV.numpy(), batch.target_M.numpy())
+    mlm = surprise(output.mlm_MV.detach().numpy(), batch.target_M.numpy())
     pair = surprise(output.pair_B2.numpy(), batch.pair_B.numpy())
     rows = {"masked tokens": (mlm, math.log(PUBLISHED)), "pairs": (pair, math.log(2))}
     rows["sum, which is minimised"] = (mlm + pair, math.log(PUBLISHED) + math.log(2))

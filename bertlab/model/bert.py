@@ -10,6 +10,7 @@ from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from bertlab.batch import Batch
 from bertlab.model.attention import Mix, Mixer
@@ -45,10 +46,17 @@ class Parts(TypedDict):
 
 @dataclass(frozen=True)
 class Output:
-    """What a model says of a batch."""
+    """What a model says of a batch. Logits of the vocabulary are made where they are asked for: they are large."""
 
-    mlm_MV: Tensor  # logits at the predicted positions only
+    state_MD: Tensor  # of the predicted positions only, transformed by the MLM head
+    token_VD: Tensor  # a vector for each token of the vocabulary, which scores it
+    bias_V: Tensor
     pair_B2: Tensor  # logits of `follows` and `random`
+
+    @property
+    def mlm_MV(self) -> Tensor:  # noqa: N802
+        """The logits of the vocabulary at the predicted positions, computed anew each time."""
+        return linear(self.state_MD, self.token_VD, self.bias_V)
 
 
 class Bert(nn.Module):
@@ -105,7 +113,7 @@ class Bert(nn.Module):
         return states
 
     def forward(self, batch: Batch) -> Output:
-        """Return the logits that the objectives need."""
+        """Return what the objectives need."""
         if self.reads_few:
             first_B = torch.arange(0, batch.ids_BL.numel(), batch.ids_BL.shape[1], device=batch.ids_BL.device)
             x_ND = self._states(batch, torch.cat((batch.position_M, first_B)))
@@ -114,7 +122,7 @@ class Bert(nn.Module):
             x_BLD = self.encode(batch)
             x_MD = x_BLD.flatten(0, 1).index_select(0, batch.position_M)
             pooled_BD = self.pooling(x_BLD, self._real(batch))
-        return Output(self.mlm_head(x_MD, self.decoder_weight), self.pair_head(pooled_BD))
+        return Output(self.mlm_head(x_MD), self.decoder_weight, self.mlm_head.bias, self.pair_head(pooled_BD))
 
     def _states(self, batch: Batch, read_N: Tensor | None) -> Tensor:
         """Return the states of the last layer (B, L, D), or at the flat positions that are read (N, D)."""

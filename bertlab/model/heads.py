@@ -1,17 +1,16 @@
 """Heads: what is read off the encoder's states.
 
-Legend: B batch, D width, V vocabulary, M predicted positions.
+Legend: B batch, D width, M predicted positions.
 """
 
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from bertlab.model.norm import Norm
 from bertlab.model.shape import Shape
 
 
 class MlmHead(nn.Module):
-    """Transform, then score each token of the vocabulary with a vector of its own (Devlin et al. 2018).
+    """What makes the states of predicted positions ready to be scored, and a bias for each token (Devlin et al. 2018).
 
     Its activation is GELU and its norm the model's, whatever the feed-forward layers and blocks have.
     """
@@ -23,9 +22,9 @@ class MlmHead(nn.Module):
         self.norm = norm(shape.width)
         self.bias = nn.Parameter(nn.init.zeros_(self.transform.weight.new_empty(shape.vocab_size)))
 
-    def forward(self, x_MD: Tensor, token_VD: Tensor) -> Tensor:
-        """Return logits (M, V) for the states of the predicted positions only."""
-        return linear(self.norm(self.activation(self.transform(x_MD))), token_VD, self.bias)
+    def forward(self, x_MD: Tensor) -> Tensor:
+        """Return the states of the predicted positions, transformed (M, D)."""
+        return self.norm(self.activation(self.transform(x_MD)))  # type: ignore[no-any-return]
 
 
 class PairHead(nn.Module):

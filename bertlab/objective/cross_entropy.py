@@ -1,6 +1,6 @@
-"""Cross-entropy over a vocabulary in fewer passes than torch takes: logits are the largest thing of a step.
+"""Cross-entropy over a vocabulary, together with the product that scores it: logits are the largest thing of a step.
 
-Legend: V vocabulary, M predicted positions.
+Legend: D width, V vocabulary, M predicted positions, R those of them that are scored at once.
 """
 
 from typing import Any
@@ -10,32 +10,48 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+ROWS = 128  # of logits that there are at once: few enough to stay in a processor's cache, enough for fast products
 
-def summed(logit_MV: Tensor, target_M: Tensor) -> Tensor:
-    """Return the sum over rows of -ln softmax(logits)[target], a number in nats.
 
-    On the CPU in single precision a backward pass takes the memory of the forward one, so there can be one only.
+def linear_cross_entropy(state_MD: Tensor, token_VD: Tensor, bias_V: Tensor, target_M: Tensor) -> Tensor:
+    """Return the sum over positions of -ln softmax(state @ token^T + bias)[target], a number in nats.
+
+    On the CPU in single precision logits exist for `ROWS` positions at a time, and their gradient is made while they
+    do (Wijmans et al. 2024, arXiv:2411.09009, on GPUs). torch's own way to do so, new in 2.13, costs small models more
+    than it saves. The backward pass takes the memory of the forward one, so there can be one only.
     """
-    if logit_MV.device.type not in ("cpu", "meta") or logit_MV.dtype != torch.float32:  # meta: to count what is kept
-        return functional.cross_entropy(logit_MV, target_M, reduction="sum")
-    loss: Tensor = _Summed.apply(logit_MV, target_M)  # type: ignore[no-untyped-call]
+    single = state_MD.dtype == token_VD.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    if state_MD.device.type not in ("cpu", "meta") or not single:  # meta: to count what is kept
+        return functional.cross_entropy(functional.linear(state_MD, token_VD, bias_V), target_M, reduction="sum")
+    loss: Tensor = _Summed.apply(state_MD, token_VD, bias_V, target_M)  # type: ignore[no-untyped-call]
     return loss
 
 
 class _Summed(torch.autograd.Function):
-    """Keeps exp(logit - highest) of the forward pass and makes the gradient of it where it lies."""
+    """Keeps the gradients alone, which need no logits any more."""
 
     @staticmethod
-    def forward(ctx: Any, logit_MV: Tensor, target_M: Tensor) -> Tensor:
-        highest_M1 = logit_MV.amax(1, keepdim=True)
-        weight_MV = (logit_MV - highest_M1).exp_()
-        total_M1 = weight_MV.sum(1, keepdim=True)
-        ctx.save_for_backward(weight_MV, total_M1, target_M)
-        return (total_M1.log() + highest_M1 - logit_MV.gather(1, target_M[:, None])).sum()
+    def forward(ctx: Any, state_MD: Tensor, token_VD: Tensor, bias_V: Tensor, target_M: Tensor) -> Tensor:
+        loss = state_MD.new_zeros(())
+        of_state_MD, of_token_VD, of_bias_V = map(torch.zeros_like, (state_MD, token_VD, bias_V))
+        some = (torch.split(each, ROWS) for each in (state_MD, target_M, of_state_MD))
+        for state_RD, target_R, of_state_RD in zip(*some, strict=True):
+            logit_RV = torch.mm(state_RD, token_VD.T).add_(bias_V)  # faster than at once
+            target_R1, highest_R1 = target_R[:, None], logit_RV.amax(1, keepdim=True)
+            said_R1 = logit_RV.gather(1, target_R1)
+            weight_RV = logit_RV.sub_(highest_R1).exp_()
+            total_R1 = weight_RV.sum(1, keepdim=True)
+            loss += (total_R1.log() + highest_R1 - said_R1).sum()
+            of_logit_RV = weight_RV.div_(total_R1).scatter_add_(
+                1, target_R1, said_R1.new_full((), -1).expand_as(said_R1)
+            )
+            torch.mm(of_logit_RV, token_VD, out=of_state_RD)
+            of_token_VD.addmm_(of_logit_RV.T, state_RD)
+            of_bias_V += of_logit_RV.sum(0)
+        ctx.save_for_backward(of_state_MD, of_token_VD, of_bias_V)
+        return loss
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        weight_MV, total_M1, target_M = ctx.saved_tensors
-        softmax_MV = weight_MV.mul_(gradient / total_M1)
-        return softmax_MV.scatter_add_(1, target_M[:, None], -gradient.expand(len(target_M), 1)), None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        return (*(each.mul_(gradient) for each in ctx.saved_tensors), None)

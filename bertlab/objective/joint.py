@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from bertlab.batch import Batch
 from bertlab.errors import InputError, closed_interval
 from bertlab.model.bert import Output
-from bertlab.objective.cross_entropy import summed
+from bertlab.objective.cross_entropy import linear_cross_entropy
 from bertlab.pairs import NO_PAIR
 
 
@@ -35,7 +35,8 @@ class Joint:
 
 def weighted(output: Output, batch: Batch, mlm_weight: float, pair_weight: float) -> dict[str, Tensor]:
     """Return `loss`, the weighted sum, and its terms, not weighted; a batch without pairs has no `pair_loss`."""
-    losses = {"mlm_loss": _mean(summed(output.mlm_MV, batch.target_M), batch.target_M)}
+    mlm_loss = linear_cross_entropy(output.state_MD, output.token_VD, output.bias_V, batch.target_M)
+    losses = {"mlm_loss": _mean(mlm_loss, batch.target_M)}
     loss = mlm_weight * losses["mlm_loss"]
     if batch.has_pairs:
         losses["pair_loss"] = cross_entropy(output.pair_B2, batch.pair_B, ignore_index=NO_PAIR)

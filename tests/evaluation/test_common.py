@@ -24,6 +24,7 @@ from bertlab.pairs.none import Packed
 from bertlab.pairs.nsp import NextSentence
 from bertlab.pairs.single import Single
 from bertlab.tokenizer import CLS, MASK, PAD, SEP
+from tests.outputs import of_logits
 
 NAMES = sorted(path.stem for path in (CONF / "evaluation").glob("*.yaml"))
 LENGTH = 13
@@ -66,7 +67,7 @@ class Stub(nn.Module):
         assert self.training is self.dropout.training is False
         assert not torch.is_grad_enabled()
         self.given.append(batch)
-        return Output(self._mlm(batch) * self.weight, self._pair(batch) * self.weight)
+        return of_logits(self._mlm(batch) * self.weight, self._pair(batch) * self.weight)
 
 
 def unigram(store: TokenStore) -> Stub:

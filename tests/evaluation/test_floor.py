@@ -24,6 +24,7 @@ from bertlab.pairs.single import Single
 from bertlab.tokenizer import MASK
 from bertlab.tokenizer.wordpiece import WordPiece
 from bertlab.tokenizer.words import Words
+from tests.outputs import of_logits
 
 LENGTH = 19  # 16 words = 4 sentences, and 3 special tokens: no pair is ever cut
 SIZES: dict[str, Any] = {
@@ -82,7 +83,7 @@ class Exact(nn.Module):
         log_prob_MW, follows_B = self.oracle.posterior(words, segments)
         logit_MV = torch.full((len(log_prob_MW), self.size), -torch.inf, dtype=torch.float64)
         logit_MV[:, self.id_of] = torch.from_numpy(log_prob_MW)
-        return Output(logit_MV, torch.from_numpy(np.stack([follows_B, 1 - follows_B], 1)).log())
+        return of_logits(logit_MV, torch.from_numpy(np.stack([follows_B, 1 - follows_B], 1)).log())
 
 
 def test_the_exact_posterior_reaches_the_floor(oracle: Oracle, words: TokenStore, evaluation: Evaluation) -> None:
@@ -111,7 +112,7 @@ def test_an_arm_that_predicts_ahead_has_no_floor_of_gaps(words: TokenStore, eval
             self.weight = nn.Parameter(torch.zeros(words.vocabulary.size))
 
         def forward(self, batch: Batch) -> Output:
-            return Output(self.weight.expand(len(batch.target_M), -1), torch.zeros(len(batch.ids_BL), 2))
+            return of_logits(self.weight.expand(len(batch.target_M), -1), torch.zeros(len(batch.ids_BL), 2))
 
     arm, uniform = replace(evaluation, reading=Reading(ahead=1)), Uniform()
     assert {"bayes_loss", "captured"} <= set(evaluation.score(uniform))
@@ -125,7 +126,7 @@ def test_the_unigram_captures_nothing(words: TokenStore, evaluation: Evaluation)
             self.weight = nn.Parameter(torch.from_numpy(np.nan_to_num(words.unigram, nan=-1e4)))
 
         def forward(self, batch: Batch) -> Output:
-            return Output(self.weight.expand(len(batch.target_M), -1), torch.zeros(len(batch.ids_BL), 2))
+            return of_logits(self.weight.expand(len(batch.target_M), -1), torch.zeros(len(batch.ids_BL), 2))
 
     assert evaluation.score(Unigram())["captured"] == pytest.approx(0, abs=1e-6)
 

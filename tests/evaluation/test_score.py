@@ -22,6 +22,7 @@ from bertlab.pairs.none import Packed
 from bertlab.pairs.single import Single
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS, MASK, SEP
+from tests.outputs import of_logits
 
 V = 10
 PARTS = ["mlm_loss.chunk_0", "mlm_loss.chunk_1"]  # of two sequences
@@ -40,7 +41,7 @@ class Known(nn.Module):
 
     def forward(self, batch: Batch) -> Output:
         self.given.append(batch)
-        return Output(self.answer(batch), torch.zeros(len(batch.ids_BL), 2))
+        return of_logits(self.answer(batch), torch.zeros(len(batch.ids_BL), 2))
 
 
 def naming(seen: float, unseen: float) -> Known:

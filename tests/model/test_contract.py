@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 from torch import Tensor
+from torch.nn.functional import linear
 
 from bertlab.batch import Batch
 from bertlab.compose import CONF
@@ -119,7 +120,7 @@ def test_the_layers_end_in_what_the_model_reads(model: Bert, make_batch: MakeBat
 def test_predicted_logits_are_those_of_the_whole_sequence(model: Bert, make_batch: MakeBatch) -> None:
     batch = make_batch()
     with torch.no_grad():
-        every_BLV = model.mlm_head(states(model, batch), model.decoder_weight)
+        every_BLV = linear(model.mlm_head(states(model, batch)), model.decoder_weight, model.mlm_head.bias)
         expected_MV = torch.stack([every_BLV[place // L, place % L] for place in batch.position_M.tolist()])
         torch.testing.assert_close(model(batch).mlm_MV, expected_MV, atol=1e-5, rtol=0)
 
@@ -228,7 +229,7 @@ def test_a_model_trains_in_half_precision(model: Bert, make_batch: MakeBatch) ->
     batch = make_batch()
     with torch.autocast("cpu", torch.bfloat16):
         output = model(batch)
-    half = Output(output.mlm_MV.float(), output.pair_B2.float())
+    half = Output(output.state_MD.float(), output.token_VD, output.bias_V, output.pair_B2.float())
     assert assert_finite_gradients(model, half, batch) == []
 
 

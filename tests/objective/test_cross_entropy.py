@@ -1,55 +1,86 @@
-"""The summed cross-entropy says what torch's says, value and gradient."""
+"""The linear cross-entropy says what torch's two steps say, value and gradients, whatever is scored at once."""
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from torch import Tensor
+from torch.nn.functional import cross_entropy, linear
 
-from bertlab.objective.cross_entropy import summed
+from bertlab.objective import cross_entropy as module
+from bertlab.objective.cross_entropy import linear_cross_entropy
 
-M, V = 13, 29
-
-
-def logits(spread: float, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    drawn = spread * torch.randn(M, V, generator=torch.Generator().manual_seed(0))
-    return drawn.to(dtype).requires_grad_()
+M, D, V = 13, 7, 29
+TARGET_M = torch.arange(M) * 2
 
 
-@pytest.mark.parametrize("spread", [0, 1, 300])  # even guesses, usual ones, and sure ones, of which most are wrong
+def given(spread: float, dtype: torch.dtype = torch.float32) -> tuple[Tensor, ...]:
+    """States, tokens and biases whose logits spread so."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = ((M, D), (V, D), (V,))
+    drawn = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]
+    return tuple((spread**0.5 * each).to(dtype).requires_grad_() for each in drawn)
+
+
+def plain(state_MD: Tensor, token_VD: Tensor, bias_V: Tensor, target_M: Tensor) -> Tensor:
+    return cross_entropy(linear(state_MD, token_VD, bias_V), target_M, reduction="sum")
+
+
+@pytest.fixture(params=[1, 5, M, 128], autouse=True)
+def rows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ROWS", request.param)
+
+
+@pytest.mark.parametrize("spread", [0, 1, 100])  # even guesses, usual ones, and sure ones, of which most are wrong
 @pytest.mark.parametrize("weight", [1.0, 0.25, 0.0])
-def test_value_and_gradient_are_those_of_torch(spread: float, weight: float) -> None:
-    target_M = torch.arange(M) * 2
-    ours_MV, theirs_MV = logits(spread), logits(spread)
-    ours, theirs = summed(ours_MV, target_M), cross_entropy(theirs_MV, target_M, reduction="sum")
-    torch.testing.assert_close(ours, theirs)
-    (weight * ours).backward()  # type: ignore[no-untyped-call]
-    (weight * theirs).backward()  # type: ignore[no-untyped-call]
-    torch.testing.assert_close(ours_MV.grad, theirs_MV.grad, atol=1e-6, rtol=0)
+def test_value_and_gradients_are_those_of_torch(spread: float, weight: float) -> None:
+    ours, theirs = given(spread), given(spread, torch.float64)
+    found, expected = linear_cross_entropy(*ours, TARGET_M), plain(*theirs, TARGET_M)
+    torch.testing.assert_close(found.double(), expected, rtol=1e-6, atol=0)
+    (weight * found).backward()  # type: ignore[no-untyped-call]
+    (weight * expected).backward()  # type: ignore[no-untyped-call]
+    for own, other in zip(ours, theirs, strict=True):
+        assert own.grad is not None
+        assert other.grad is not None
+        torch.testing.assert_close(own.grad.double(), other.grad, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_other_precisions_are_left_to_torch(dtype: torch.dtype) -> None:
-    target_M = torch.arange(M)
-    ours = summed(logits(1, dtype), target_M)
-    assert torch.equal(ours, cross_entropy(logits(1, dtype), target_M, reduction="sum"))
+    assert torch.equal(linear_cross_entropy(*given(1, dtype), TARGET_M), plain(*given(1, dtype), TARGET_M))
 
 
-def test_the_logits_stay_as_they_are() -> None:
-    logit_MV = logits(1)
-    before_MV = logit_MV.detach().clone()
-    summed(logit_MV, torch.arange(M)).backward()  # type: ignore[no-untyped-call]
-    assert torch.equal(logit_MV.detach(), before_MV)
+def test_autocast_is_left_to_torch() -> None:
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(linear_cross_entropy(*given(1), TARGET_M), plain(*given(1), TARGET_M))
+
+
+def test_nothing_predicted_is_a_loss_of_0_without_a_gradient() -> None:
+    state_MD, token_VD, bias_V = given(1)
+    none_MD = state_MD.detach()[:0].requires_grad_()
+    loss = linear_cross_entropy(none_MD, token_VD, bias_V, TARGET_M[:0])
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss.item() == 0
+    assert none_MD.grad is not None
+    assert none_MD.grad.shape == (0, D)
+    assert token_VD.grad is not None
+    assert not token_VD.grad.any()
+
+
+def test_what_is_given_stays_as_it_is() -> None:
+    before, after = given(1), given(1)
+    linear_cross_entropy(*after, TARGET_M).backward()  # type: ignore[no-untyped-call]
+    assert all(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
 def test_a_second_backward_pass_is_refused_rather_than_wrong() -> None:
-    loss = summed(logits(1), torch.arange(M))
+    loss = linear_cross_entropy(*given(1), TARGET_M)
     loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()  # type: ignore[no-untyped-call]
 
 
-def test_logits_that_are_not_finite_do_not_pass_for_a_loss() -> None:
-    logit_MV = logits(1).detach()
-    logit_MV[3, 5] = float("nan")
-    assert summed(logit_MV, torch.arange(M)).isnan()
-    logit_MV[3, 5] = float("inf")
-    assert not summed(logit_MV, torch.arange(M)).isfinite()
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_logits_that_are_not_finite_do_not_pass_for_a_loss(value: float) -> None:
+    state_MD, token_VD, bias_V = given(1)
+    with torch.no_grad():
+        bias_V[5] = value
+    assert not linear_cross_entropy(state_MD, token_VD, bias_V, TARGET_M).isfinite()

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from bertlab.batch import Batch
 from bertlab.errors import InputError
-from bertlab.model.bert import Output
 from bertlab.objective import Joint
+from tests.outputs import of_logits
 
 # softmax of log-weights: token probabilities 1/10, 2/10, 3/10, 4/10, and pair probabilities 1/4, 3/4
 MLM_MV = torch.tensor([[1.0, 2.0, 3.0, 4.0], [4.0, 3.0, 2.0, 1.0]]).log()
@@ -30,13 +30,13 @@ def values(losses: dict[str, Tensor]) -> dict[str, float]:
 
 
 def test_losses_are_means_in_nats() -> None:
-    losses = values(Joint(mlm_weight=1, pair_weight=1)(Output(MLM_MV, PAIR_B2), batch()))
+    losses = values(Joint(mlm_weight=1, pair_weight=1)(of_logits(MLM_MV, PAIR_B2), batch()))
     assert losses == pytest.approx({"loss": MLM_LOSS + PAIR_LOSS, "mlm_loss": MLM_LOSS, "pair_loss": PAIR_LOSS})
 
 
 @pytest.mark.parametrize(("mlm_weight", "pair_weight"), [(2, 0.5), (0, 3), (3, 0), (0, 0)])
 def test_weights_scale_the_sum_and_not_the_terms(mlm_weight: float, pair_weight: float) -> None:
-    losses = values(Joint(mlm_weight=mlm_weight, pair_weight=pair_weight)(Output(MLM_MV, PAIR_B2), batch()))
+    losses = values(Joint(mlm_weight=mlm_weight, pair_weight=pair_weight)(of_logits(MLM_MV, PAIR_B2), batch()))
     assert losses == pytest.approx(
         {"loss": mlm_weight * MLM_LOSS + pair_weight * PAIR_LOSS, "mlm_loss": MLM_LOSS, "pair_loss": PAIR_LOSS}
     )
@@ -44,20 +44,20 @@ def test_weights_scale_the_sum_and_not_the_terms(mlm_weight: float, pair_weight:
 
 def test_without_pairs_there_is_no_pair_loss() -> None:
     single = batch(pair_B=torch.full((3,), -100), has_pairs=False)
-    losses = values(Joint(mlm_weight=2, pair_weight=1)(Output(MLM_MV, PAIR_B2), single))
+    losses = values(Joint(mlm_weight=2, pair_weight=1)(of_logits(MLM_MV, PAIR_B2), single))
     assert losses == pytest.approx({"loss": 2 * MLM_LOSS, "mlm_loss": MLM_LOSS})
 
 
 def test_rows_without_a_pair_label_are_left_out_of_the_mean() -> None:
     mixed = batch(pair_B=torch.tensor([1, -100, 0]))
-    losses = values(Joint(mlm_weight=1, pair_weight=1)(Output(MLM_MV, PAIR_B2), mixed))
+    losses = values(Joint(mlm_weight=1, pair_weight=1)(of_logits(MLM_MV, PAIR_B2), mixed))
     assert losses["pair_loss"] == pytest.approx(-(log(0.75) + log(0.5)) / 2)
 
 
 def test_a_batch_without_predictions_has_loss_0_and_finite_gradients() -> None:
     mlm_MV = torch.empty(0, 4, requires_grad=True)
     losses = Joint(mlm_weight=1, pair_weight=1)(
-        Output(mlm_MV, PAIR_B2), batch(target_M=torch.empty(0, dtype=torch.int64))
+        of_logits(mlm_MV, PAIR_B2), batch(target_M=torch.empty(0, dtype=torch.int64))
     )
     assert values(losses) == pytest.approx({"loss": PAIR_LOSS, "mlm_loss": 0.0, "pair_loss": PAIR_LOSS})
     losses["loss"].backward()  # type: ignore[no-untyped-call]

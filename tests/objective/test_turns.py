@@ -12,6 +12,7 @@ from bertlab.errors import InputError
 from bertlab.model.bert import Output
 from bertlab.objective.joint import Joint
 from bertlab.objective.turns import Alternating, Sequential, Turns
+from tests.outputs import of_logits
 
 NAMES = sorted(path.stem for path in (CONF / "objective").glob("*.yaml"))
 MLM, PAIR = ["mlm", "pair"], ["pair", "mlm"]
@@ -23,7 +24,7 @@ SINGLE = Batch(IDS, IDS, None, torch.arange(3), torch.tensor([1, 0, 3]), torch.t
 
 def output() -> Output:
     mlm_MV, pair_B2 = torch.arange(12.0).view(3, 4).sin(), torch.arange(4.0).view(2, 2).cos()
-    return Output(mlm_MV.requires_grad_(), pair_B2.requires_grad_())
+    return of_logits(mlm_MV.requires_grad_(), pair_B2.requires_grad_())
 
 
 def learned(objective: Turns, total: int) -> str:
@@ -32,7 +33,7 @@ def learned(objective: Turns, total: int) -> str:
     for step in range(total):
         given = output()
         objective(given, BATCH, step, total)["loss"].backward()  # type: ignore[no-untyped-call]
-        gradients = {"m": given.mlm_MV.grad, "p": given.pair_B2.grad}
+        gradients = {"m": given.state_MD.grad, "p": given.pair_B2.grad}
         letters += "".join(letter for letter, grad in gradients.items() if grad is not None and grad.any())
     return letters
 
