@@ -14,7 +14,7 @@ class Stated(Output):
 
     @property
     def mlm_MV(self) -> Tensor:  # noqa: N802
-        return self.state_MD
+        return self.state_MD.clone()
 
 
 def of_logits(mlm_MV: Tensor, pair_B2: Tensor) -> Output:

@@ -10,7 +10,6 @@ from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 
 from bertlab.batch import Batch
 from bertlab.model.attention import Mix, Mixer
@@ -56,7 +55,7 @@ class Output:
     @property
     def mlm_MV(self) -> Tensor:  # noqa: N802
         """The logits of the vocabulary at the predicted positions, computed anew each time."""
-        return linear(self.state_MD, self.token_VD, self.bias_V)
+        return (self.state_MD @ self.token_VD.T).add_(self.bias_V)  # on CPUs faster than at once
 
 
 class Bert(nn.Module):
