@@ -17,7 +17,7 @@ def linear_cross_entropy(state_MD: Tensor, token_VD: Tensor, bias_V: Tensor, tar
     """Return the sum over positions of -ln softmax(state @ token^T + bias)[target], a number in nats.
 
     On the CPU in single precision logits exist for `ROWS` positions at a time, and their gradient is made while they
-    do (Wijmans et al. 2024, arXiv:2411.09009, on GPUs). torch's own way to do so, new in 2.13, makes a step of the
+    do (Wijmans et al. 2024, arXiv:2411.09009, on GPUs). torch's own way to do so (measured in 2.13) makes a step of the
     default run slower. The backward pass takes the memory of the forward one, so there can be one only.
     """
     single = state_MD.dtype == token_VD.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
