@@ -59,17 +59,18 @@ class SelfAttention(Mixer):
         source_ND = x_ND if sight.source_ND is None else sight.source_ND
         asking = sight.of_asking()
         asking_ND = x_ND if asking is sight else sight.only_read(x_ND)
-        rows = {id(source_ND): sight, id(asking_ND): asking}
-        made: dict[tuple[str | None, int], Tensor] = {}  # what roles share is computed once
-        for name, states_ND in zip(self.roles, (asking_ND, source_ND, source_ND), strict=True):
-            if (name, id(states_ND)) not in made:
+        apart = asking is not sight or sight.source_ND is not None  # whether what asks is not what answers
+        made: dict[tuple[str | None, bool], Tensor] = {}  # what roles share is computed once
+        for name, asks in zip(self.roles, (True, False, False), strict=True):
+            if (name, asks and apart) not in made:
+                states_ND, there = (asking_ND, asking) if asks else (source_ND, sight)
                 projected_ND = states_ND if name is None else getattr(self, name)(states_ND)
-                made[name, id(states_ND)] = split(rows[id(states_ND)].rows(projected_ND), self.heads)
+                made[name, asks and apart] = split(there.rows(projected_ND), self.heads)
         query, key, value = self.roles
         mixed_BHLK = self.mix(
-            sight.position.rotate(made[query, id(asking_ND)], asking.column_BL),
-            sight.position.rotate(made[key, id(source_ND)]),
-            made[value, id(source_ND)],
+            sight.position.rotate(made[query, apart], asking.column_BL),
+            sight.position.rotate(made[key, False]),
+            made[value, False],
             asking,
             dropout=self.dropout if self.training else 0.0,
         )
