@@ -23,6 +23,8 @@ from bertlab.pairs import NO_PAIR, Examples, PairMaker
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS, PAD, SEP, Vocabulary
 
+NO_TARGET = -100  # what torch's losses leave out
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -32,9 +34,17 @@ class Batch:
     segments_BL: Tensor  # int64: 0 up to the first [SEP], 1 after it
     real_BL: Tensor | None  # bool, False at padding; None when nothing is padded
     position_M: Tensor  # int64, flat positions to predict: row * L + column
-    target_M: Tensor  # int64, token ids there
+    target_M: Tensor  # int64, token ids there; NO_TARGET where room is filled
     pair_B: Tensor  # int64: 0 follows, 1 random, -100 no pair
     has_pairs: bool  # whether any pair is labelled
+
+    def with_room(self, predictions: int) -> "Batch":
+        """Fill what is to be predicted up to so many, which is nothing new: the last one, but losses leave it out."""
+        more = predictions - len(self.target_M)
+        if not len(self.target_M) or more <= 0:
+            return self
+        position_M = torch.cat((self.position_M, self.position_M[-1:].expand(more)))
+        return replace(self, position_M=position_M, target_M=pad(self.target_M, (0, more), value=NO_TARGET))
 
     def to(self, device: torch.device | str) -> "Batch":
         """Move every tensor to `device`."""

@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import islice
 from typing import Any
 
@@ -267,6 +267,18 @@ def test_moving_a_batch_keeps_its_values(store: TokenStore) -> None:
         batch = batches(store, maker)(0)
         assert equal(batch.to("cpu"), batch)
     assert batches(store)(0).to("meta").ids_BL.is_meta
+
+
+def test_room_for_predictions_is_filled_with_the_last_one_and_without_a_target(store: TokenStore) -> None:
+    batch = batches(store)(0)
+    count = len(batch.target_M)
+    wide = batch.with_room(count + 2)
+    assert wide.position_M.tolist() == [*batch.position_M.tolist(), *[int(batch.position_M[-1])] * 2]
+    assert wide.target_M.tolist() == [*batch.target_M.tolist(), -100, -100]
+    assert wide.ids_BL is batch.ids_BL
+    assert batch.with_room(count) is batch
+    empty = replace(batch, position_M=batch.position_M[:0], target_M=batch.target_M[:0])
+    assert empty.with_room(5) is empty, "no place may be taken for one to predict"
 
 
 def test_a_batch_larger_than_the_corpus_is_refused(distinct: tuple[Tokens, Vocabulary]) -> None:

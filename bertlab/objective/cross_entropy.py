@@ -10,19 +10,23 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from bertlab.batch import NO_TARGET
+
 ROWS = 128  # of logits that there are at once: few enough to stay in a processor's cache, enough for fast products
 
 
 def linear_cross_entropy(state_MD: Tensor, token_VD: Tensor, bias_V: Tensor, target_M: Tensor) -> Tensor:
-    """Return the sum over positions of -ln softmax(state @ token^T + bias)[target], a number in nats.
+    """Return the sum over positions of -ln softmax(state @ token^T + bias)[target], in nats, but for NO_TARGET.
 
     On the CPU in single precision logits exist for `ROWS` positions at a time, and their gradient is made while they
     do (Wijmans et al. 2024, arXiv:2411.09009, on GPUs). torch's own way to do so (measured in 2.13) makes a step of the
     default run slower. The backward pass takes the memory of the forward one, so there can be one only.
     """
     single = state_MD.dtype == token_VD.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    if state_MD.device.type not in ("cpu", "meta") or not single:  # meta: to count what is kept
-        return functional.cross_entropy(functional.linear(state_MD, token_VD, bias_V), target_M, reduction="sum")
+    here = state_MD.device.type in ("cpu", "meta") and not torch.compiler.is_compiling()  # meta: to count what is kept
+    if not (here and single):
+        logit_MV = functional.linear(state_MD, token_VD, bias_V)
+        return functional.cross_entropy(logit_MV, target_M, reduction="sum", ignore_index=NO_TARGET)
     loss: Tensor = _Summed.apply(state_MD, token_VD, bias_V, target_M)  # type: ignore[no-untyped-call]
     return loss
 

@@ -6,7 +6,7 @@ Legend: B batch, V vocabulary, M predicted positions.
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from bertlab.batch import Batch
+from bertlab.batch import NO_TARGET, Batch
 from bertlab.errors import InputError, closed_interval
 from bertlab.model.bert import Output
 from bertlab.objective.cross_entropy import linear_cross_entropy
@@ -46,4 +46,4 @@ def weighted(output: Output, batch: Batch, mlm_weight: float, pair_weight: float
 
 def _mean(total: Tensor, target_M: Tensor) -> Tensor:
     """Mean over predictions; a batch in which no token was chosen has loss 0 instead of 0/0."""
-    return total / max(len(target_M), 1)
+    return total / (target_M != NO_TARGET).sum().clamp(min=1)

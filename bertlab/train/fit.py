@@ -26,6 +26,7 @@ PRECISIONS = (
     "32-true",
     "bf16-mixed",
 )  # as Lightning names them; float16 would need its gradients unscaled to clip them
+MODES = ("reduce-overhead", "max-autotune")  # of torch.compile, beside its default; both make CUDA graphs
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h: bytes from which freed memory goes back to the system
 
 
@@ -42,16 +43,17 @@ class Hardware:
         points: int,
         checkpoint_seconds: float,
         progress: bool,
-        compile: bool,
+        compile: bool | str,
         ahead: int,
     ) -> None:
         if precision not in PRECISIONS:
             raise InputError(
                 f"trainer.precision must be {' or '.join(PRECISIONS)}, got {precision}; choose one of them"
             )
-        for key, value in {"progress": progress, "compile": compile}.items():
-            if not isinstance(value, bool):
-                raise InputError(f"trainer.{key} must be true or false, got {value}; choose one")
+        if not isinstance(progress, bool):
+            raise InputError(f"trainer.progress must be true or false, got {progress}; choose one")
+        if not isinstance(compile, bool) and compile not in MODES:
+            raise InputError(f"trainer.compile must be true, false or {' or '.join(MODES)}, got {compile}; choose one")
         self.accelerator, self.precision = accelerator, precision
         self.progress, self.compile, self.ahead = progress, compile, whole_number("trainer.ahead", ahead, 0)
         self.threads = None if threads is None else whole_number("trainer.threads", threads, 1)
@@ -70,20 +72,22 @@ class Hardware:
             ) from error
 
     def fit(self, module: Pretraining, batches: Callable[[int], Batch], recorder: Recorder) -> None:
-        """Train for the planned steps, or those that are left of them."""
+        """Train for the planned steps, or those that are left of them; the model stays on the device afterwards."""
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         bar: list[pl.Callback] = [SpeedBar(recorder)] if self.progress else []
         steps = range(module.first, recorder.plan.total)
-        if not steps:
-            return
-        if self.compile:
-            module.compile_model()
-        _keep_freed_memory()
         trainer = self._trainer(len(steps), [recorder, *bar])
-        pinned = isinstance(trainer.accelerator, CUDAAccelerator)
-        with _without_advice(), _interruptible(), _denormals_as_zero():
-            trainer.fit(module, train_dataloaders=Steps(batches, steps, self.ahead, pinned=pinned))
+        on_cuda = isinstance(trainer.accelerator, CUDAAccelerator)
+        tf32 = on_cuda and self.precision != "32-true"  # for what is not bf16, such as evaluation
+        torch.set_float32_matmul_precision("high" if tf32 else "highest")
+        if steps:
+            if self.compile:
+                module.compile_pass("default" if self.compile is True else str(self.compile))
+            _keep_freed_memory()
+            with _without_advice(), _interruptible(), _denormals_as_zero():
+                trainer.fit(module, train_dataloaders=Steps(batches, steps, self.ahead, pinned=on_cuda))
+        module.to(trainer.strategy.root_device)  # Lightning leaves it on the CPU
 
     def _trainer(self, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

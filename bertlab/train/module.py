@@ -14,11 +14,15 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from bertlab.batch import Batch
 from bertlab.model.bert import Output
+from bertlab.model.norm import over_tokens
 from bertlab.streams import Streams
 from bertlab.train.state import restore_model, restore_optimizer
 
-Objective = Callable[[Output, Batch, int, int], dict[str, Tensor]]  # (output, batch, step, steps of the run)
+Losses = dict[str, Tensor]
+Objective = Callable[[Output, Batch, int, int], Losses]  # (output, batch, step, steps of the run)
 Schedule = Callable[[int, int], float]
+
+SLACK, MULTIPLE = 0.125, 64  # of the room for predictions: beyond what the first batch needs, and for aligned matrices
 
 
 class Pretraining(pl.LightningModule):
@@ -39,11 +43,17 @@ class Pretraining(pl.LightningModule):
         self.losses: dict[str, Tensor] = {}
         self.first = 0  # the step that training starts with
         self._saved: Mapping[str, Tensor] = {}
-        self._compiled: Callable[[Batch], Output] | None = None
+        self._compiled: Callable[[Batch, int], Losses] | None = None
+        self._room = 0  # for predictions, in a batch for the compiled pass
 
-    def compile_model(self) -> None:
-        """Let torch.compile fuse the model's passes; evaluation goes on without."""
-        self._compiled = torch.compile(self.model.forward)
+    def compile_pass(self, mode: str) -> None:
+        """Let torch.compile fuse the passes of a step, from the ids to the losses; evaluation goes on without.
+
+        There are no CUDA graphs for norms over tokens, whose batches are not of one shape: each would need its own.
+        """
+        if self._compiled is None:
+            torch.compiler.reset()  # else runs of a process count as forms of one, of which only a few are compiled
+            self._compiled = torch.compile(self._losses, mode="default" if over_tokens(self.model) else mode)
 
     def resume(self, step: int, tensors: Mapping[str, Tensor]) -> None:
         """Go on after `step` steps with the model and the optimiser as `snapshot` found them then."""
@@ -62,10 +72,23 @@ class Pretraining(pl.LightningModule):
             torch.default_generator.manual_seed(seed)  # alone: `torch.manual_seed` visits every kind of device
         else:
             torch.manual_seed(seed)
-        output = (self._compiled or self.model)(batch)
-        losses = self.objective(output, batch, self.step, self._total_steps)
-        self.losses = {name: loss.detach() for name, loss in losses.items()}
+        if self._compiled is None:
+            losses = self._losses(batch, self.step)
+        else:
+            losses = self._compiled(self._of_one_shape(batch), self.step)
+        self.losses = {name: loss.detach().clone() for name, loss in losses.items()}  # CUDA graphs use memory again
         return losses["loss"]
+
+    def _losses(self, batch: Batch, step: int) -> Losses:
+        return self.objective(self.model(batch), batch, step, self._total_steps)
+
+    def _of_one_shape(self, batch: Batch) -> Batch:
+        """Return the batch with as much room for predictions as all had so far, so that it is compiled for once."""
+        if over_tokens(self.model):  # their statistics would count what fills the room
+            return batch
+        if len(batch.target_M) > self._room:
+            self._room = -(-round((1 + SLACK) * len(batch.target_M)) // MULTIPLE) * MULTIPLE
+        return batch.with_room(self._room)
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser and a schedule that moves with every step."""

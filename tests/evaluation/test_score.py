@@ -22,6 +22,7 @@ from bertlab.pairs.none import Packed
 from bertlab.pairs.single import Single
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS, MASK, SEP
+from tests.hardware import needs_gpu
 from tests.outputs import of_logits
 
 V = 10
@@ -294,3 +295,15 @@ def test_without_cls_every_measure_is_of_the_same_tokens(store: TokenStore, eval
     bert, headless = (replace(evaluation, reading=reading) for reading in (Reading(), NO_CLS))
     assert headless.score(model) == pytest.approx(bert.score(model))
     assert headless.score_last(model) == pytest.approx(bert.score_last(model))
+
+
+@needs_gpu
+@pytest.mark.parametrize("norm", ["layer", "batch"])
+def test_a_gpu_measures_the_same(store: TokenStore, tiny_corpus: Any, small: MakeSmall, norm: str) -> None:
+    settings: dict[str, Any] = {"text": Single(shortest=5), "pairs": Packed(), "rate": 0.3, "grid": [0.5], "share": 1}
+    ends: dict[str, Any] = {"pseudo": 9, "probe": 20, "prune": [0.5], "finetune": [], "longest": 2 * LENGTH}
+    evaluation = Common(**settings, **ends, sequences=70).prepare(store, tiny_corpus, LENGTH)
+    model = small(f"model/norm={norm}")
+    here, model = (evaluation.score(model) | evaluation.score_last(model)), model.cuda()
+    there = evaluation.score(model) | evaluation.score_last(model)
+    assert there == pytest.approx(here, abs=2e-3)

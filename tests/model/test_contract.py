@@ -21,6 +21,7 @@ from bertlab.model.attention import Mixer
 from bertlab.model.bert import Bert, Output
 from bertlab.model.flops import count_flops
 from bertlab.objective.joint import Joint
+from tests.hardware import needs_gpu
 
 B, L, V, D, LONGER = 5, 13, 61, 48, 17
 BASE = yaml.safe_load((CONF / "model" / "base.yaml").read_text())
@@ -153,6 +154,50 @@ def test_leaving_out_what_nobody_needs_changes_neither_outputs_nor_gradients(
             torch.testing.assert_close(
                 other[name], expected, atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
             )
+
+
+def outcome(compute: Callable[[Batch], dict[str, Tensor]], model: Bert, batch: Batch) -> dict[str, Tensor]:
+    """Return the losses and gradients of a step by name, on the CPU."""
+    losses = compute(batch)
+    losses["loss"].backward()  # type: ignore[no-untyped-call]
+    gradients = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}
+    model.zero_grad(set_to_none=True)
+    return {name: each.detach().cpu() for name, each in {**losses, **gradients}.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+def test_a_step_is_traced_as_one_graph_and_does_the_same(model: Bert, make_batch: MakeBatch) -> None:
+    """Traced for torch.compile, but computed by the same kernels; room for more predictions changes nothing."""
+    batch = make_batch()
+
+    def step(batch: Batch) -> dict[str, Tensor]:
+        return LOSS(model(batch), batch)
+
+    torch.compiler.reset()  # else it counts all models as forms of one, and there are too many
+    traced = torch.compile(step, backend="aot_eager", fullgraph=True)
+    plain, ours = outcome(step, model, batch), outcome(traced, model, batch.with_room(len(batch.target_M) + 7))
+    assert ours.keys() == plain.keys()
+    for name, expected in plain.items():
+        torch.testing.assert_close(
+            ours[name], expected, atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+@needs_gpu
+def test_a_gpu_does_the_same(model: Bert, make_batch: MakeBatch) -> None:
+    batch = make_batch()
+
+    def step(batch: Batch) -> dict[str, Tensor]:
+        return LOSS(model(batch), batch)
+
+    plain = outcome(step, model, batch)
+    ours = outcome(step, model.cuda(), batch.to("cuda"))
+    model.cpu()
+    for name, expected in plain.items():
+        torch.testing.assert_close(
+            ours[name], expected, atol=1e-4, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}"
+        )
 
 
 def test_real_tokens_do_change_outputs(model: Bert, make_batch: MakeBatch) -> None:

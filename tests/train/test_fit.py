@@ -4,7 +4,7 @@ import math
 import platform
 import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -18,6 +18,8 @@ from bertlab.model.bert import Output
 from bertlab.model.dropout import Dropout
 from bertlab.objective import Joint
 from bertlab.train.fit import Hardware, Steps
+from bertlab.train.recorder import Saver
+from tests.hardware import needs_gpu
 
 Fit = Callable[..., Any]
 HARDWARE: dict[str, Any] = {
@@ -183,7 +185,11 @@ def test_memory_that_a_step_frees_is_there_for_the_next(fit: Fit) -> None:
         ({"clip": -1}, r"trainer\.clip must lie in \[0, 1e\+09\], got -1"),
         ({"points": 0}, r"trainer\.points .* got 0"),
         ({"ahead": -1}, r"trainer\.ahead .* got -1"),
-        ({"compile": 1}, r"trainer\.compile must be true or false, got 1"),
+        ({"compile": 1}, r"trainer\.compile must be true, false or reduce-overhead or max-autotune, got 1"),
+        (
+            {"compile": "default"},
+            r"trainer\.compile must be true, false or reduce-overhead or max-autotune, got default",
+        ),
     ],
 )
 def test_settings_that_cannot_train_are_refused_by_name(bad: dict[str, Any], message: str) -> None:
@@ -243,9 +249,40 @@ def test_a_compiled_run_learns_the_same(fit: Fit) -> None:
     assert compiled.curve("eval/mlm_loss") == pytest.approx(plain.curve("eval/mlm_loss"), abs=1e-3)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("words", [("trainer.compile=false", "trainer.precision=32-true"), ("trainer.compile=true",)])
+@needs_gpu
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("trainer.compile=false", "trainer.precision=32-true"),
+        ("trainer.compile=false",),
+        ("trainer.compile=true",),
+        ("trainer.compile=reduce-overhead", "pairs=none"),
+        ("trainer.compile=reduce-overhead", "objective=alternating", "mask=scheduled"),
+        ("trainer.compile=true", "model/norm=batch", "trainer.precision=32-true"),
+    ],
+    ids=" ".join,
+)
 def test_a_run_on_a_gpu_learns_the_same(fit: Fit, words: tuple[str, ...]) -> None:
-    plain, gpu = fit("model.dropout=0"), fit("model.dropout=0", "trainer=gpu", "trainer.progress=false", *words)
+    own = [word for word in words if not word.startswith("trainer.")]
+    plain = fit("model.dropout=0", *own)
+    gpu = fit("model.dropout=0", "trainer=gpu", "trainer.progress=false", *words)
     assert gpu.curve("train/loss") == pytest.approx(plain.curve("train/loss"), abs=0.03)  # bf16 has 8 bits
     assert gpu.curve("eval/mlm_loss") == pytest.approx(plain.curve("eval/mlm_loss"), abs=0.03)
+    assert next(gpu.model.parameters()).is_cuda, "where it is evaluated for the last time"
+
+
+@needs_gpu
+def test_a_run_on_a_gpu_goes_on_where_it_was(fit: Fit) -> None:
+    kept = list[Any]()
+    words = ("trainer=gpu", "trainer.progress=false", "trainer.compile=false", "trainer.precision=32-true")
+    whole = fit(
+        *words, saver=Saver(0, lambda step, tensors, counters: kept.append((step, on_cpu(tensors), dict(counters))))
+    )
+    again = fit(*words, saved=kept[3])
+    assert again.curve("train/loss") == pytest.approx(whole.curve("train/loss")[4:], abs=1e-4)
+    assert again.curve("eval/mlm_loss") == pytest.approx(whole.curve("eval/mlm_loss")[4:], abs=1e-4)
+
+
+def on_cpu(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Copy tensors as a checkpoint does."""
+    return {name: tensor.to("cpu", copy=True) for name, tensor in tensors.items()}
