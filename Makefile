@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test integration check format golden bench lock audit clean
+.PHONY: demo test integration check format golden bench bench-gpu lock audit clean
 
 demo: .venv/demo.ready  ## three runs on English text, tracked and reported
 	$(BIN)/python -m bertlab.run -m mask.rate=0.1,0.15,0.3
@@ -28,6 +28,12 @@ golden: .venv/dev.ready  ## write the golden losses and the golden report anew; 
 BENCHMARKS := training saturated data startup tracking sweep store memory growth breakdown
 bench: .venv/dev.ready  ## what everything costs, on an idle machine: most of an hour; writes benchmarks/README.md
 	for name in $(BENCHMARKS); do OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py || exit 1; done
+	$(BIN)/python benchmarks/table.py
+
+GPU_BENCH := $(BIN)/python benchmarks/training.py trainer=gpu rounds=3 seconds=3
+bench-gpu: .venv/dev.ready  ## what training costs on a GPU, some ten minutes; writes benchmarks/README.md
+	$(GPU_BENCH) kept=_gpu_nano cases=nano/none/32x128,nano/nsp/32x128
+	$(GPU_BENCH) kept=_gpu_base vocabulary=30522 cases=base/none/256x128,base/nsp/256x128,base/none/64x512
 	$(BIN)/python benchmarks/table.py
 
 lock: .venv/dev.ready  ## resolve constraints.txt anew

@@ -20,7 +20,7 @@ from unittest.mock import patch
 from measure import Row, alternate, ratio, save, seconds, spread
 from tokenizers import Tokenizer
 from training import DEFAULTS as TRAINING
-from training import Ours, Theirs, prepared
+from training import Case, Ours, Theirs, prepared
 
 from bertlab.arguments import parse
 from bertlab.batch import Batches
@@ -46,7 +46,7 @@ print(time.perf_counter() - start)
 def main() -> None:
     """Measure and keep."""
     arguments = parse(DEFAULTS, __doc__)
-    rounds, job = int(arguments["rounds"]), prepared("nano")
+    rounds, job = int(arguments["rounds"]), prepared(Case("nano", "nsp", 32, 128))
     rows = [*batches(job, rounds), arrays(job, float(arguments["share"]), rounds), cached_start(rounds)]
     save(rows, notes=f"{TRAINING['threads']} thread of torch and of tokenizers")
 

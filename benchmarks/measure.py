@@ -59,27 +59,30 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def save(rows: Sequence[Row], **about: str) -> None:
-    """Print the rows, and keep them beside their command and machine for benchmarks/README.md (benchmarks/table.py)."""
+def save(rows: Sequence[Row], ending: str = "", **about: str) -> None:
+    """Print the rows, and keep them beside their command and machine for benchmarks/README.md (benchmarks/table.py).
+
+    The name of the file that keeps them is that of the benchmark, with an `ending` where it is one of several.
+    """
     name = Path(sys.argv[0]).stem
     command = " ".join(["python", f"benchmarks/{name}.py", *sys.argv[1:]])
     kept = {"command": command, "measured": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), **about}
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps({**kept, "rows": [asdict(row) for row in rows]}, indent=1)
-    (RESULTS / f"{name}.json").write_text(text + "\n")
+    (RESULTS / f"{name}{ending}.json").write_text(text + "\n")
     for row in rows:
         print(f"{row.what} | {row.against} | {row.measured} | {row.target} | {row.detail}")  # noqa: T201
 
 
 def machine() -> str:
-    """Return processor, cores that this process may use, memory and versions."""
+    """Return GPU, processor, cores that this process may use, memory and versions."""
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    return (
-        f"{_processor()}, {cores} cores, {gib:.0f} GiB; Python {platform.python_version()}, torch {torch.__version__}"
-    )
+    card = f"{torch.cuda.get_device_name()}; " if torch.cuda.is_available() else ""
+    versions = f"Python {platform.python_version()}, torch {torch.__version__}"
+    return f"{card}{_processor()}, {cores} cores, {gib:.0f} GiB; {versions}"
 
 
 def _processor() -> str:

@@ -17,8 +17,8 @@ in which all contestants ran in alternation, so ratios hold where the machine wa
 
 def main() -> None:
     """Write the page."""
-    paths = [HERE / "results" / f"{name}.json" for name in ORDER]
-    found = [json.loads(path.read_text()) for path in paths if path.exists()]
+    paths = [path for name in ORDER for path in sorted((HERE / "results").glob(f"{name}*.json"))]
+    found = [json.loads(path.read_text()) for path in paths]
     (HERE / "README.md").write_text("\n".join(page(found)))
 
 

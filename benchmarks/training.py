@@ -1,13 +1,15 @@
-"""Training speed against transformers' Trainer: `python benchmarks/training.py [sizes=nano,tiny,mini]`.
+"""Training speed against transformers' Trainer: `python benchmarks/training.py [cases=nano/nsp/32x128,...]`.
 
-Both train the same architecture on the same sequences, with dropout .1, batches of 32 x 128 and 8,192 tokens: bertlab's
-own loop, recorder included, against BertForPreTraining with Trainer and DataCollatorForLanguageModeling, which have a
-process of their own, since bertlab sets up the one that it trains in. The second limit is the machine's: the step's
-matrix products alone, at the same shapes and precision.
-  sizes=nano,tiny,mini
-  pairs=nsp,none   sentence pairs as in BERT, padded, and full sequences (bertlab skips padding on the CPU)
-  trainer=cpu  or gpu: bf16 for all, compiled for bertlab
-  batch=32 length=128 vocabulary=8192
+Both train the same architecture on the same sequences, with dropout .1: bertlab's own loop, recorder included, against
+BertForPreTraining with Trainer and DataCollatorForLanguageModeling, which have a process of their own, since bertlab
+sets up the one that it trains in. The second limit is the machine's: the step's matrix products alone, at the same
+shapes and precision, and on a GPU the rate of a large product as well.
+  cases=       size/pairs/sequences x tokens; pairs are nsp, sentence pairs as in BERT, padded, or none, full sequences
+               (bertlab skips padding on the CPU); else three sizes with both
+  trainer=cpu  or gpu: bf16 for all, compiled for bertlab, four processes that collate for transformers
+  files=       of data=text, to train on; else docs
+  kept=        ending of the name under which the results are kept
+  vocabulary=8192
   threads=1    of torch, for all contestants on the CPU
   seconds=6    that a contestant runs in a round, roughly
   rounds=5
@@ -17,20 +19,21 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import cache
-from itertools import product
 from multiprocessing import get_context
-from typing import Any
+from typing import Any, NamedTuple
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 from measure import Row, alternate, ratio, save, spread
-from products import products, replay
+from products import Shapes, products, replay
 
 from bertlab.arguments import parse
+from bertlab.batch import Batch
 from bertlab.compose import load, resolved
 from bertlab.explain import one_line_errors
 from bertlab.job import Job, prepare_job
@@ -40,13 +43,31 @@ from bertlab.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Plan, Recorder
 
+CASES = ",".join(f"{size}/{pairs}/32x128" for size in ("nano", "tiny", "mini") for pairs in ("nsp", "none"))
 DEFAULTS = {
-    **{"sizes": "nano,tiny,mini", "pairs": "nsp,none", "trainer": "cpu", "batch": "32", "length": "128"},
-    **{"vocabulary": "8192", "threads": "1", "seconds": "6", "rounds": "5"},
+    **{"cases": CASES, "trainer": "cpu", "files": "", "kept": "", "vocabulary": "8192", "threads": "1"},
+    **{"seconds": "6", "rounds": "5"},
 }
 PUBLISHED = ("model/position=learned",)  # the only positions that BertForPreTraining has
 WARM = {"cpu": 3, "cuda": 10}  # steps before the clock starts
 PEER, PRODUCTS, ON_GPU = 3.0, {"nano": 0.45, "tiny": 0.45, "mini": 0.6, "small": 0.6, "base": 0.6}, 0.45  # to reach
+LARGE = 8192  # rows and columns of the product whose rate is the card's
+
+
+class Case(NamedTuple):
+    """What is trained."""
+
+    size: str
+    pairs: str
+    batch: int
+    length: int
+
+    @classmethod
+    def read(cls, text: str) -> "Case":
+        """Return the case that is written as size/pairs/sequences x tokens."""
+        size, pairs, shape = text.split("/")
+        batch, length = shape.split("x")
+        return cls(size, pairs, int(batch), int(length))
 
 
 def main() -> None:
@@ -54,36 +75,38 @@ def main() -> None:
     arguments = parse(DEFAULTS, __doc__)
     torch.set_num_threads(int(arguments["threads"]))
     rows = []
-    for size, pairs in product(arguments["sizes"].split(","), arguments["pairs"].split(",")):
+    for case in map(Case.read, arguments["cases"].split(",")):
         with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
-            rows += compare(size, pairs, arguments, elsewhere)
-    save(rows)
+            rows += compare(case, arguments, elsewhere)
+    save(rows, arguments["kept"])
 
 
-def compare(size: str, pairs: str, arguments: Mapping[str, str], elsewhere: Executor) -> list[Row]:
-    """Return the rows of one size."""
-    job = prepared(size, pairs, arguments)
+def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> list[Row]:
+    """Return the rows of one case."""
+    job = prepared(case, arguments)
     ours, length, rounds = Ours(job), float(arguments["seconds"]), int(arguments["rounds"])
-    which = size, pairs, tuple(arguments.items())
+    which, device = (case, tuple(arguments.items())), device_of(job)
     steps = max(round(length / statistics.median(ours.pace(5) for _ in range(2))), 2)
     slower = max(steps // 3, 2)
-    shapes = products(ours.module.model, job.batches(0))
-    found = alternate(
-        {
-            "ours": lambda: ours.pace(steps),
-            "theirs": lambda: elsewhere.submit(pace_of_theirs, slower, *which).result(),
-            "products": lambda: replay(shapes, max(steps // 2, 2), device_of(job)),
-        },
-        rounds,
-    )
+    shapes = shapes_of(job)
+    contestants = {
+        "ours": lambda: ours.pace(steps),
+        "theirs": lambda: elsewhere.submit(pace_of_theirs, slower, *which).result(),
+        "products": lambda: replay(shapes, max(steps // 2, 2), device),
+    }
+    if device == "cuda":
+        first = job.batches(0)
+        contestants["one batch"] = lambda: ours.pace(steps, lambda step: first)
+        contestants["large"] = lambda: replay(Counter({((LARGE, LARGE), (LARGE, LARGE)): 1}), 50, device)
+    found = alternate(contestants, rounds)
     speed = {name: job.form.tokens / statistics.median(paces) for name, paces in found.items()}
     faster, used = ratio(found["theirs"], found["ours"]), ratio(found["products"], found["ours"])
-    filled = f"{real_share(job):.0%} of the positions real"
-    aim = PRODUCTS[size] if device_of(job) == "cpu" else ON_GPU
+    filled = f"{case.batch} x {case.length}, {real_share(job):.0%} of the positions real"
+    aim = PRODUCTS[case.size] if device == "cpu" else None
     parameters = sum(parameter.numel() for parameter in ours.module.model.parameters())
-    return [
+    rows = [
         Row(
-            f"training, {size} ({parameters:,} parameters), {filled}",
+            f"training, {case.size} ({parameters:,} parameters), {filled}",
             f"transformers, {elsewhere.submit(parameters_of_theirs, *which).result():,} parameters",
             f"{faster:.1f}x: {speed['ours']:,.0f} against {speed['theirs']:,.0f} tokens/s",
             f"{PEER:g}x",
@@ -91,22 +114,59 @@ def compare(size: str, pairs: str, arguments: Mapping[str, str], elsewhere: Exec
             spread(found["theirs"], found["ours"]),
         ),
         Row(
-            f"FLOPs/s of the step, {size}, {filled}",
-            f"its matrix products alone, {'float32' if device_of(job) == 'cpu' else 'bf16'}",
+            f"FLOPs/s of the step, {case.size}, {filled}",
+            f"its matrix products alone, {'float32' if device == 'cpu' else 'bf16'}",
             f"{used:.2f}",
-            f"{aim:g}",
-            used >= aim,
+            f"{aim:g}" if aim else "",
+            used >= aim if aim else None,
             spread(found["products"], found["ours"]),
         ),
     ]
+    if device == "cuda":
+        made = ratio(found["one batch"], found["ours"])
+        rows.append(
+            Row(
+                f"training, {case.size}, {filled}",
+                "the same batch again and again: the most that masks made on the device could give",
+                f"{made:.2f}x",
+                "",
+                None,
+                spread(found["one batch"], found["ours"]),
+            )
+        )
+        step, large = ours.flops.of_step(job.batches(0)), 2 * LARGE**3
+        shares = [step / own / (large / best) for own, best in zip(found["ours"], found["large"], strict=True)]
+        share = statistics.median(shares)
+        rows.append(
+            Row(
+                f"model FLOPs/s of the step, {case.size}, {filled}",
+                f"products of {LARGE} x {LARGE} in bf16, {large / statistics.median(found['large']):.3g} FLOP/s",
+                f"{share:.2f}: {step / statistics.median(found['ours']):.3g} FLOP/s",
+                f"{ON_GPU:g}" if case.size == "base" else "",
+                share >= ON_GPU if case.size == "base" else None,
+                f"{min(shares):.2f} to {max(shares):.2f} over {rounds} rounds",
+            )
+        )
+    return rows
 
 
-def prepared(size: str, pairs: str = "nsp", arguments: Mapping[str, str] = DEFAULTS) -> Job:
+def prepared(case: Case, arguments: Mapping[str, str] = DEFAULTS) -> Job:
     """Return the job that both train."""
-    own = [f"model={size}", f"trainer={arguments['trainer']}", f"tokenizer.vocab_size={arguments['vocabulary']}"]
-    own += [f"batch.size={arguments['batch']}", f"batch.length={arguments['length']}", "model.dropout=0.1"]
-    words = [*own, *PUBLISHED, "data=docs", f"pairs={pairs}", "trainer.progress=false", "tracking.offline=true"]
+    data = ["data=text", f"data.files={arguments['files']}"] if arguments["files"] else ["data=docs"]
+    own = [f"model={case.size}", f"trainer={arguments['trainer']}", f"tokenizer.vocab_size={arguments['vocabulary']}"]
+    own += [f"batch.size={case.batch}", f"batch.length={case.length}", "model.dropout=0.1"]
+    if arguments["trainer"] == "gpu":  # it waits where a point is logged: every fiftieth step, as in a long run
+        own.append(f"budget.tokens={5000 * case.batch * case.length}")
+    words = [*own, *PUBLISHED, *data, f"pairs={case.pairs}", "trainer.progress=false", "tracking.offline=true"]
     return prepare_job(resolved(load([*words, f"output_dir={tempfile.gettempdir()}"])))
+
+
+def shapes_of(job: Job) -> Counter[Shapes]:
+    """Return the products of a step; on a GPU of all positions, padding included, as it is trained there."""
+    if device_of(job) == "cpu":
+        return products(job.build_model(), job.batches(0))
+    with torch.device("meta"):  # no packing there either
+        return products(job.build_model(), job.batches(0).to("meta"))
 
 
 def real_share(job: Job) -> float:
@@ -153,14 +213,14 @@ class Ours:
         self.module = Pretraining(model, parts.objective, parts.optimizer, parts.schedule, job.steps, job.streams)
         self.flops = count_flops(model, job.form.length)
 
-    def pace(self, steps: int) -> float:
+    def pace(self, steps: int, batches: Callable[[int], Batch] | None = None) -> float:
         """Return the seconds of a step, points logged as often as in a run of a hundred of them."""
         clock = Clock(device_of(self.job))
         total = steps + WARM[clock.device]
         every = frozenset(range(0, total + 1, max(self.job.steps // 100, 1)))
         recorder = Ticking(clock, Plan(total, every, frozenset()), self.flops)
         self.module.first = 0
-        self.job.parts.trainer.fit(self.module, self.job.batches, recorder)
+        self.job.parts.trainer.fit(self.module, batches or self.job.batches, recorder)
         return clock.pace()
 
 
@@ -235,6 +295,7 @@ class Theirs:
                 disable_tqdm=True,
                 use_cpu=clock.device == "cpu",
                 bf16=clock.device != "cpu",
+                dataloader_num_workers=0 if clock.device == "cpu" else 4,
             )
             trainer = Trainer(
                 model=self.model,
@@ -248,10 +309,10 @@ class Theirs:
 
 
 @cache
-def theirs(size: str, pairs: str, arguments: tuple[tuple[str, str], ...]) -> Theirs:
+def theirs(case: Case, arguments: tuple[tuple[str, str], ...]) -> Theirs:
     """Return the one of this process."""
     torch.set_num_threads(int(dict(arguments)["threads"]))
-    return Theirs(prepared(size, pairs, dict(arguments)))
+    return Theirs(prepared(case, dict(arguments)))
 
 
 def pace_of_theirs(steps: int, *which: Any) -> float:
