@@ -136,6 +136,11 @@ def build_parts(config: Mapping[str, Any]) -> Parts:
     return Parts(**_built(config, Parts.__annotations__))
 
 
+def build_part(config: Mapping[str, Any], name: str) -> Any:
+    """Build one part, which checks its own values. Raises InputError."""
+    return _built(config, (name,))[name]
+
+
 def try_light(configs: Iterable[Mapping[str, Any]]) -> None:
     """Build the parts that import nothing heavy, so that what is wrong with one is said at once. Raises InputError."""
     tried = set()

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from bertlab.batch import Batch, Batches, Form
-from bertlab.compose import Parts, build_parts, section
+from bertlab.compose import Parts, build_part, build_parts, section
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
 from bertlab.errors import InputError, whole_number
@@ -113,7 +113,7 @@ def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[
     Returns what came of it, in words. `chosen` holds the option of each config group and `overrides` what was said on
     the command line; both name the run. A run that was stopped goes on where it was.
     """
-    tracking: Tracker = build_parts(config).tracking
+    tracking: Tracker = build_part(config, "tracking")
     if not tracking.offline:
         tracking.connect()  # an unreachable store is an error before any work
     job = check(config)

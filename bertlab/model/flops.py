@@ -1,17 +1,16 @@
 """FLOPs of a training step, counted by torch on the model itself, so that every variant is counted as it is.
 
-A multiply-add is two FLOPs; matrix products count, element-wise work does not (torch.utils.flop_counter). Forward and
-backward pass of one sequence are counted with one and with two predicted positions; a step is linear in both. Counted
-is the architecture: what a step leaves out, padding and states of the last layer that nobody reads, counts as well.
+A multiply-add is two FLOPs; matrix products count, element-wise work does not (torch.utils.flop_counter). A forward and
+a backward pass are counted of one sequence and of one predicted position; a step is linear in both. Counted is the
+architecture: what a step leaves out, padding and states of the last layer that nobody reads, counts as well.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -36,20 +35,19 @@ class Flops:
 
 def count_flops(model: Bert, length: int) -> Flops:
     """Count the FLOPs of training on sequences of `length` tokens; leaves the model as it was."""
-    one, two = (_count(model, length, predictions) for predictions in (1, 2))
-    return Flops(per_sequence=2 * one - two, per_prediction=two - one)
-
-
-def _count(model: Bert, length: int, predictions: int) -> int:
-    device = next(model.parameters()).device
-    zeros_1L = torch.zeros(1, length, dtype=torch.int64, device=device)
-    zeros_M: Tensor = zeros_1L[0, :predictions]
-    batch = Batch(zeros_1L, zeros_1L, None, zeros_M, zeros_M, zeros_1L[0, :1], has_pairs=True)
+    weight = model.decoder_weight
+    zeros_1L = torch.zeros(1, length, dtype=torch.int64, device=weight.device)
+    first_1 = zeros_1L[0, :1]
     with _counting(model) as counter:
-        output = model(batch)
+        output = model(Batch(zeros_1L, zeros_1L, None, first_1, first_1, first_1, has_pairs=True))
         (output.mlm_MV.sum() + output.pair_B2.sum()).backward()
+    whole = counter.get_total_flops()
+    with _counting(model) as counter:
+        state_1D = model.mlm_head(weight.new_zeros(1, weight.shape[1]).requires_grad_())
+        replace(output, state_MD=state_1D).mlm_MV.sum().backward()
+    prediction = counter.get_total_flops()
     model.zero_grad(set_to_none=True)
-    return int(counter.get_total_flops())
+    return Flops(per_sequence=int(whole - prediction), per_prediction=int(prediction))
 
 
 def forward_flops(model: Bert, batch: Batch) -> dict[str, int]:
