@@ -148,10 +148,8 @@ def fit(job: Job, run: RunLog) -> str:
     trainer.fit(module, job.batches, recorder)
     if recorder.diverged:
         run.tag("bertlab.diverged", "true")
-    else:
-        run.log(job.steps, {f"eval/{name}": value for name, value in job.evaluation.score_last(model).items()})
-        if job.parts.tracking.weights:
-            keep(run, model, job.store.folder / TOKENIZER, length=model.shape.length)
+    elif job.parts.tracking.weights:
+        keep(run, model, job.store.folder / TOKENIZER, length=model.shape.length)
     run.finish(recorder.outcome, diverged=recorder.diverged)
     return recorder.outcome
 

@@ -95,28 +95,36 @@ class Evaluation:
     long_M: Ints  # flat positions hidden there, at the main rate
     reading: Reading = BERT
 
-    def score(self, model: nn.Module) -> dict[str, float]:
-        """Return the measures at the main rate: losses in nats, accuracies as shares; pairs where there are any."""
-        with _evaluating(model):
-            loss, accuracy = self._mlm(model)
-            measures = {"mlm_loss": loss, "mlm_accuracy": accuracy} | self._against(loss) | self._attention(model)
-            return measures | (self._pairs(model) if (self.pairs.label_N != NO_PAIR).any() else {})
+    def score(self, model: nn.Module, *, last: bool = False) -> dict[str, float]:
+        """Return the measures at the main rate: losses in nats, accuracies as shares; pairs where there are any.
 
-    def score_last(self, model: nn.Module) -> dict[str, float]:
-        """Return what is measured once, at the end of a run; the model is left as it was."""
+        The `last` time also what is measured once, at the end of a run. The model is left as it was.
+        """
         with _evaluating(model):
-            losses = self.losses(model)
-            measures = self._rates(losses) | self._given(model) | self._pseudo(model) | self._probes(model)
-            measures |= self._disturbed(model, losses[self.rate]) | self._pruned(model) | self._by_position(model)
-            measures |= self._finetuned(model)
-            if over_tokens(model):
-                with batch_statistics(model):
-                    measures["mlm_loss.batch_statistics"] = self._mlm(model)[0]
-            return measures
+            loss_M, hit_M = _predict(model, self.text.batches(self.hidden[self.rate], reading=self.reading))
+            loss = float(loss_M.mean())
+            measures = {"mlm_loss": loss, "mlm_accuracy": float(hit_M.mean())} | self._against(loss)
+            measures |= self._attention(model)
+            measures |= self._pairs(model) if (self.pairs.label_N != NO_PAIR).any() else {}
+            return measures | (self._last(model, loss_M) if last else {})
+
+    def _last(self, model: nn.Module, loss_M: Floats) -> dict[str, float]:
+        """Return what is measured once; `loss_M` is of the tokens that are hidden at the main rate."""
+        losses = {
+            rate: loss_M if rate == self.rate else self._losses(model, self.text, hidden_M)
+            for rate, hidden_M in sorted(self.hidden.items())
+        }
+        measures = self._rates(losses) | self._given(model) | self._pseudo(model) | self._probes(model)
+        measures |= self._disturbed(model, loss_M) | self._pruned(model) | self._by_position(model)
+        measures |= self._finetuned(model)
+        if over_tokens(model):
+            with batch_statistics(model):
+                measures["mlm_loss.batch_statistics"] = self._mlm(model)[0]
+        return measures
 
     @property
     def last_passes(self) -> float:
-        """What `score_last` costs at most, in forward passes over the text; pruning and fine-tuning are not counted.
+        """What the last measures cost at most, in passes over the text; pruning and fine-tuning are not counted.
 
         The same for every arm, so that the curves of all have their points at the same steps.
         """
@@ -129,11 +137,6 @@ class Evaluation:
     def _mlm(self, model: nn.Module, given_M: Ints | None = None) -> tuple[float, float]:
         loss_M, hit_M = _predict(model, self.text.batches(self.hidden[self.rate], given_M, self.reading))
         return float(loss_M.mean()), float(hit_M.mean())
-
-    @torch.no_grad()
-    def losses(self, model: nn.Module) -> dict[float, Floats]:
-        """Return the loss of each hidden token (M,), at every rate."""
-        return {rate: self._losses(model, self.text, hidden_M) for rate, hidden_M in sorted(self.hidden.items())}
 
     def _losses(self, model: nn.Module, text: Sequences, hidden_M: Ints) -> Floats:
         said = _said(model, text.batches(hidden_M, reading=self.reading))

@@ -72,22 +72,22 @@ class Hardware:
             ) from error
 
     def fit(self, module: Pretraining, batches: Callable[[int], Batch], recorder: Recorder) -> None:
-        """Train for the planned steps, or those that are left of them; the model stays on the device afterwards."""
+        """Train for the planned steps, or those that are left of them."""
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         bar: list[pl.Callback] = [SpeedBar(recorder)] if self.progress else []
         steps = range(module.first, recorder.plan.total)
+        if not steps:
+            return
+        if self.compile:
+            module.compile_pass("default" if self.compile is True else str(self.compile))
+        _keep_freed_memory()
         trainer = self._trainer(len(steps), [recorder, *bar])
         on_cuda = isinstance(trainer.accelerator, CUDAAccelerator)
         tf32 = on_cuda and self.precision != "32-true"  # for what is not bf16, such as evaluation
         torch.set_float32_matmul_precision("high" if tf32 else "highest")
-        if steps:
-            if self.compile:
-                module.compile_pass("default" if self.compile is True else str(self.compile))
-            _keep_freed_memory()
-            with _without_advice(), _interruptible(), _denormals_as_zero():
-                trainer.fit(module, train_dataloaders=Steps(batches, steps, self.ahead, pinned=on_cuda))
-        module.to(trainer.strategy.root_device)  # Lightning leaves it on the CPU
+        with _without_advice(), _interruptible(), _denormals_as_zero():
+            trainer.fit(module, train_dataloaders=Steps(batches, steps, self.ahead, pinned=on_cuda))
 
     def _trainer(self, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

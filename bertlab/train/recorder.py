@@ -93,11 +93,11 @@ class Recorder(pl.Callback):
             point |= {f"train/{name}": value for name, value in self._window.means().items()}
             point["train/lr"] = trainer.optimizers[0].param_groups[0]["lr"]
         if step in self.plan.evaluate and all(map(math.isfinite, point.values())):
-            scores = self.evaluation.score(module.model)
+            scores = self.evaluation.score(module.model, last=step == self.plan.total)
             point |= {f"eval/{name}": value for name, value in scores.items()}
             self.outcome = ", ".join(f"eval/{name} {scores[name]:.3f}" for name in SUMMARY if name in scores)
         finite = {name: value for name, value in point.items() if math.isfinite(value)}
-        self.diverged = trainer.should_stop = len(finite) < len(point)
+        self.diverged = trainer.should_stop = any(name.endswith("loss") for name in point.keys() - finite.keys())
         if self.diverged:
             self.outcome = f"diverged: a loss was not finite at step {step:,}"
         self._record(step, finite)

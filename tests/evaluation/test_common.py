@@ -325,15 +325,15 @@ def test_measures_are_means_over_all_tokens_however_they_are_scored(
         lambda batch: table[batch.ids_BL.roll(1, 1).view(-1)[batch.position_M]],
         lambda batch: table[batch.ids_BL[:, 1]][:, :2],
     )
-    at_once = evaluation.score(stub) | evaluation.score_last(stub)
+    at_once = evaluation.score(stub, last=True)
     monkeypatch.setattr(sequences, "CHUNK", 3)
-    assert evaluation.score(stub) | evaluation.score_last(stub) == pytest.approx(at_once, abs=1e-5)
+    assert evaluation.score(stub, last=True) == pytest.approx(at_once, abs=1e-5)
 
 
 def test_the_measures_have_these_names(store: TokenStore, evaluation: Evaluation) -> None:
     text = {"mlm_loss", "mlm_accuracy", "unigram_loss", "context_gain"}
     assert set(evaluation.score(unigram(store))) == text | {"pair_loss", "pair_accuracy"}
-    grid = evaluation.score_last(unigram(store))
+    grid = evaluation.score(unigram(store), last=True)
     rates = [name for name in grid if name.startswith("mlm_loss.rate_")]
     assert rates == ["mlm_loss.rate_0.05", "mlm_loss.rate_0.15", "mlm_loss.rate_0.3"]
     for rate, hidden in evaluation.hidden.items():
@@ -344,7 +344,7 @@ def test_the_measures_have_these_names(store: TokenStore, evaluation: Evaluation
 def test_the_loss_by_parts_of_the_text_is_that_of_every_fourth_sequence(
     store: TokenStore, evaluation: Evaluation
 ) -> None:
-    measures, hidden_M = evaluation.score_last(unigram(store)), evaluation.hidden[evaluation.rate]
+    measures, hidden_M = evaluation.score(unigram(store), last=True), evaluation.hidden[evaluation.rate]
     row_M = hidden_M // LENGTH
     for part in range(4):
         targets = evaluation.text.ids_NL.reshape(-1)[hidden_M[row_M % 4 == part]]
@@ -354,8 +354,8 @@ def test_the_loss_by_parts_of_the_text_is_that_of_every_fourth_sequence(
 @pytest.mark.parametrize("training", [True, False])
 def test_scoring_leaves_the_model_as_it_was(store: TokenStore, evaluation: Evaluation, training: bool) -> None:
     stub = unigram(store).train(training)
-    for measure in (evaluation.score, evaluation.score_last):
-        measure(stub)
+    for last in (False, True):
+        evaluation.score(stub, last=last)
         assert stub.training is stub.dropout.training is training
         assert torch.is_grad_enabled()
         assert stub.weight.grad is None

@@ -27,6 +27,7 @@ from tests.outputs import of_logits
 
 V = 10
 PARTS = ["mlm_loss.chunk_0", "mlm_loss.chunk_1"]  # of two sequences
+MAIN = ["mlm_loss", "mlm_accuracy", "unigram_loss", "context_gain"]
 ENDS = ["mlm_loss.split_80_10_10", "visible_accuracy", "pseudo_loss", "pseudo_accuracy"]
 COSTS = ["shuffling_cost", "shortening_cost"]
 MakeSmall = Callable[..., Bert]
@@ -88,13 +89,14 @@ def hand() -> Evaluation:
 
 def test_the_measures_of_the_end_by_hand(hand: Evaluation) -> None:
     """With 80-10-10 the three tokens have 0.25, 0.5 / 9 (it believes the random one) and 0.5."""
-    measures = hand.score_last(naming(seen=0.5, unseen=0.25))
+    measures = hand.score(naming(seen=0.5, unseen=0.25), last=True)
     assert measures["mlm_loss.rate_0.5"] == pytest.approx(-np.log(0.25))
     assert measures["mlm_loss.split_80_10_10"] == pytest.approx(-np.log([0.25, 0.5 / 9, 0.5]).mean())
     assert measures["visible_accuracy"] == 1
     assert measures["pseudo_loss"] == pytest.approx(-np.log(0.25))
     assert measures["pseudo_accuracy"] == 1
     assert list(measures) == [
+        *MAIN,
         "mlm_loss.rate_0.5",
         *PARTS,
         *ENDS,
@@ -106,8 +108,8 @@ def test_the_measures_of_the_end_by_hand(hand: Evaluation) -> None:
 
 
 def test_a_model_that_does_not_name_what_it_sees_has_no_visible_accuracy(hand: Evaluation) -> None:
-    assert hand.score_last(naming(seen=0.05, unseen=0.9))["visible_accuracy"] == 0
-    assert hand.score_last(naming(seen=0.05, unseen=0.05))["pseudo_accuracy"] == 0
+    assert hand.score(naming(seen=0.05, unseen=0.9), last=True)["visible_accuracy"] == 0
+    assert hand.score(naming(seen=0.05, unseen=0.05), last=True)["pseudo_accuracy"] == 0
 
 
 @pytest.mark.parametrize("reading", [Reading(), AHEAD, NO_CLS])
@@ -119,7 +121,7 @@ def test_the_loss_by_position_is_the_mean_over_a_buckets_tokens(hand: Evaluation
         rest_MV = ((1 - share_M) / (V - 1))[:, None].expand(-1, V)
         return rest_MV.scatter(1, batch.target_M[:, None], share_M[:, None]).log()
 
-    measures = replace(hand, reading=reading).score_last(Known(minus_id))
+    measures = replace(hand, reading=reading).score(Known(minus_id), last=True)
     assert measures["mlm_loss.position_0_3"] == pytest.approx((5 + 7) / 2, rel=1e-5)
     assert measures["mlm_loss.position_4_7"] == pytest.approx((9 + 6) / 2, rel=1e-5)
     assert measures["mlm_loss.position_8_9"] == pytest.approx((7 + 5) / 2, rel=1e-5)
@@ -127,8 +129,8 @@ def test_the_loss_by_position_is_the_mean_over_a_buckets_tokens(hand: Evaluation
 
 def test_an_arm_that_predicts_ahead_scores_the_same_tokens_and_is_given_nothing_but_text(hand: Evaluation) -> None:
     gaps, ahead = naming(0.5, 0.25), naming(0.5, 0.25)
-    hand.score_last(gaps)
-    measures = replace(hand, reading=AHEAD).score_last(ahead)
+    hand.score(gaps, last=True)
+    measures = replace(hand, reading=AHEAD).score(ahead, last=True)
     assert not {"mlm_loss.split_80_10_10", "visible_accuracy"} & set(measures)
     assert {"mlm_loss.rate_0.5", "pseudo_loss", "mlm_loss.position_4_7"} <= set(measures)
     assert all((batch.ids_BL != MASK).all() for batch in ahead.given)
@@ -142,7 +144,7 @@ def test_the_cost_of_the_end_is_counted_in_passes_over_the_text(hand: Evaluation
     One more is kept for batch statistics, which this model has not.
     """
     model = naming(0.5, 0.25)
-    hand.score_last(model)
+    hand.score(model, last=True)
     positions = sum(batch.ids_BL.numel() for batch in model.given)
     assert hand.last_passes == 1 + positions / 8 == 1 + 1 + 2 + 1 + 0.5 + 1 + 2.5
     assert replace(hand, reading=AHEAD).last_passes == hand.last_passes
@@ -150,8 +152,8 @@ def test_the_cost_of_the_end_is_counted_in_passes_over_the_text(hand: Evaluation
 
 
 def test_what_is_turned_off_is_not_measured(hand: Evaluation) -> None:
-    measures = replace(hand, long=None, pseudo_M=np.array([], np.int64)).score_last(naming(0.5, 0.5))
-    assert set(measures) == {"mlm_loss.rate_0.5", *PARTS, "mlm_loss.split_80_10_10", "visible_accuracy", *COSTS}
+    measures = replace(hand, long=None, pseudo_M=np.array([], np.int64)).score(naming(0.5, 0.5), last=True)
+    assert set(measures) == {*MAIN, "mlm_loss.rate_0.5", *PARTS, "mlm_loss.split_80_10_10", "visible_accuracy", *COSTS}
 
 
 @pytest.mark.parametrize("reading", [Reading(), AHEAD, NO_CLS])
@@ -165,18 +167,18 @@ def test_what_a_disturbed_context_costs_by_hand(hand: Evaluation, reading: Readi
         rest_MV = ((1 - share_M) / (V - 1))[:, None].expand(-1, V)
         return rest_MV.scatter(1, batch.target_M[:, None], share_M[:, None]).log()
 
-    measures = replace(hand, reading=reading).score_last(Known(answer))
+    measures = replace(hand, reading=reading).score(Known(answer), last=True)
     assert measures["shuffling_cost"] == pytest.approx(3 / 3, rel=1e-5), "one of three tokens stands in the second row"
     assert measures["shortening_cost"] == pytest.approx(2 - 4, rel=1e-5), "of the one token in the first half"
 
 
 def test_a_text_with_nothing_hidden_in_its_first_half_is_not_shortened(hand: Evaluation) -> None:
     late = replace(hand, hidden={0.5: np.array([2, 6])}, split_M=hand.split_M[1:])
-    assert "shortening_cost" not in late.score_last(naming(0.5, 0.5))
+    assert "shortening_cost" not in late.score(naming(0.5, 0.5), last=True)
 
 
 def test_a_bag_of_words_loses_nothing_by_their_order(small: MakeSmall, evaluation: Evaluation) -> None:
-    bag, ordered = (evaluation.score_last(small(f"model/position={name}")) for name in ("none", "rotary"))
+    bag, ordered = (evaluation.score(small(f"model/position={name}"), last=True) for name in ("none", "rotary"))
     assert bag["shuffling_cost"] == pytest.approx(0, abs=1e-6)
     assert abs(ordered["shuffling_cost"]) > 1e-4
     assert bag["shortening_cost"] != 0 != ordered["shortening_cost"]
@@ -204,9 +206,9 @@ def test_one_half_of_the_text_ranks_the_heads_and_the_other_judges(
     given: list[Any] = []
     monkeypatch.setattr(score, "pruning_cost", lambda _, shares, losses: given.append((shares, losses())) or {})
     model, losses, hidden_M = small().eval(), [], evaluation.hidden[0.3]
-    evaluation.score_last(model)
+    evaluation.score(model, last=True)
     assert given == [], "no share is asked for"
-    replace(evaluation, prune=(0.5,)).score_last(model)
+    replace(evaluation, prune=(0.5,)).score(model, last=True)
     for batch in evaluation.text.batches(hidden_M):
         with torch.no_grad():
             losses.append(nn.functional.cross_entropy(model(batch).mlm_MV, batch.target_M, reduction="none"))
@@ -215,7 +217,7 @@ def test_one_half_of_the_text_ranks_the_heads_and_the_other_judges(
     assert given == [((0.5,), pytest.approx(tuple(means), abs=1e-6))]
     first = hidden_M[hidden_M < LENGTH]
     single = replace(evaluation, prune=(0.5,), hidden={0.3: first}, split_M=evaluation.split_M[: len(first)])
-    single.score_last(model)
+    single.score(model, last=True)
     assert len(given) == 1
 
 
@@ -249,7 +251,7 @@ def test_batch_statistics_are_those_of_the_evaluated_chunks_without_dropout(
     """What they should be: a model in training mode without dropout, on the two chunks of 64 and 6 sequences."""
     model = small("model/norm=batch")
     state = {name: value.clone() for name, value in model.state_dict().items()}
-    measured = evaluation.score_last(model)
+    measured = evaluation.score(model, last=True)
     assert all(torch.equal(value, state[name]) for name, value in model.state_dict().items()), "nothing has moved"
     twin = small("model/norm=batch", "model.dropout=0").train()
     losses = []
@@ -259,7 +261,7 @@ def test_batch_statistics_are_those_of_the_evaluated_chunks_without_dropout(
     assert len(losses) == 2
     assert measured["mlm_loss.batch_statistics"] == pytest.approx(float(torch.cat(losses).mean()), abs=1e-5)
     assert abs(measured["mlm_loss.batch_statistics"] - measured["mlm_loss.rate_0.3"]) > 1e-3, "running ones are fresh"
-    assert evaluation.score_last(model) == measured, "the next evaluation has the running statistics again"
+    assert evaluation.score(model, last=True) == measured, "the next evaluation has the running statistics again"
 
 
 def test_a_model_is_fine_tuned_where_that_is_asked_for(
@@ -267,22 +269,22 @@ def test_a_model_is_fine_tuned_where_that_is_asked_for(
 ) -> None:
     model, given = small(), list[Any]()
     monkeypatch.setattr(score, "finetuned", lambda *arguments: given.append(arguments) or {"finetuned.examples_4": 0.5})
-    evaluation.score_last(model)
+    evaluation.score(model, last=True)
     assert given == []
-    assert replace(evaluation, finetune=(4,)).score_last(model)["finetuned.examples_4"] == 0.5
+    assert replace(evaluation, finetune=(4,)).score(model, last=True)["finetuned.examples_4"] == 0.5
     assert given == [(model, evaluation.tasks, (4,), evaluation.reading, torch.device("cpu"))]
 
 
 @pytest.mark.parametrize("norm", ["layer", "rms", "none"])
 def test_only_norms_over_tokens_have_batch_statistics(small: MakeSmall, evaluation: Evaluation, norm: str) -> None:
-    assert "mlm_loss.batch_statistics" not in evaluation.score_last(small(f"model/norm={norm}"))
+    assert "mlm_loss.batch_statistics" not in evaluation.score(small(f"model/norm={norm}"), last=True)
 
 
 @pytest.mark.parametrize("position", ["learned", "rotary", "sinusoidal", "alibi", "none"])
 def test_a_model_that_is_built_for_it_reads_beyond_the_trained_length(
     small: MakeSmall, evaluation: Evaluation, position: str
 ) -> None:
-    measures = evaluation.score_last(small(f"model/position={position}"))
+    measures = evaluation.score(small(f"model/position={position}"), last=True)
     buckets = [name for name in measures if ".position_" in name]
     assert buckets == ["mlm_loss.position_0_12", "mlm_loss.position_13_25"]
     assert all(np.isfinite(measures[name]) for name in buckets)
@@ -294,7 +296,7 @@ def test_without_cls_every_measure_is_of_the_same_tokens(store: TokenStore, eval
     model = Known(lambda batch: table[batch.target_M])
     bert, headless = (replace(evaluation, reading=reading) for reading in (Reading(), NO_CLS))
     assert headless.score(model) == pytest.approx(bert.score(model))
-    assert headless.score_last(model) == pytest.approx(bert.score_last(model))
+    assert headless.score(model, last=True) == pytest.approx(bert.score(model, last=True))
 
 
 @needs_gpu
@@ -304,6 +306,6 @@ def test_a_gpu_measures_the_same(store: TokenStore, tiny_corpus: Any, small: Mak
     ends: dict[str, Any] = {"pseudo": 9, "probe": 20, "prune": [0.5], "finetune": [], "longest": 2 * LENGTH}
     evaluation = Common(**settings, **ends, sequences=70).prepare(store, tiny_corpus, LENGTH)
     model = small(f"model/norm={norm}")
-    here, model = (evaluation.score(model) | evaluation.score_last(model)), model.cuda()
-    there = evaluation.score(model) | evaluation.score_last(model)
+    here, model = evaluation.score(model, last=True), model.cuda()
+    there = evaluation.score(model, last=True)
     assert there == pytest.approx(here, abs=2e-3)

@@ -156,7 +156,7 @@ def test_a_model_is_built_for_the_longest_text_and_trained_on_the_usual_one(
     assert job.build_model().shape.length == 40
     assert job.batches(0).ids_BL.shape[1] == 19
     fitted = fit(*overrides)
-    measures = job.evaluation.score_last(fitted.model)
+    measures = job.evaluation.score(fitted.model, last=True)
     buckets = ["mlm_loss.position_0_18", "mlm_loss.position_19_37", "mlm_loss.position_38_39"]
     found = [name for name in measures if ".position_" in name]
     assert found in (buckets, buckets[:2]), "nothing may be hidden in the last two columns"
@@ -174,7 +174,7 @@ def test_parts_that_are_bound_to_a_length_are_built_for_the_longest(
         "evaluation.sequences=3",
     )
     job.check()
-    assert math.isfinite(job.evaluation.score_last(job.build_model())["mlm_loss.position_19_37"])
+    assert math.isfinite(job.evaluation.score(job.build_model(), last=True)["mlm_loss.position_19_37"])
 
 
 def test_learned_positions_with_too_few_rows_are_refused(prepared: Callable[..., Job]) -> None:

@@ -36,7 +36,7 @@ class SlowEvaluation:
     def __init__(self, clock: Clock) -> None:
         self.clock, self.calls = clock, 0
 
-    def score(self, _: nn.Module) -> dict[str, float]:
+    def score(self, _: nn.Module, *, last: bool) -> dict[str, float]:
         self.calls += 1
         self.clock.now += 50
         return {"mlm_loss": 1.0}
