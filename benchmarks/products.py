@@ -6,6 +6,7 @@ share of the machine's matrix rate that the step reaches. The product that score
 shape, although the loss cuts it into tiles that stay in the cache, where it is faster.
 """
 
+import math
 import time
 from collections import Counter
 from typing import Any
@@ -41,6 +42,11 @@ def products(model: nn.Module, batch: Batch) -> Counter[Shapes]:
         (output.mlm_MV.sum() + output.pair_B2.sum()).backward()
     model.zero_grad(set_to_none=True)
     return recording.found
+
+
+def flops_of(shapes: Counter[Shapes]) -> int:
+    """Return the FLOPs of the products, two for a multiply-add."""
+    return sum(2 * math.prod(left) * right[-1] * count for (left, right), count in shapes.items())
 
 
 def replay(shapes: Counter[Shapes], times: int, device: str = "cpu") -> float:

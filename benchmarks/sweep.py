@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -52,7 +53,9 @@ def main() -> None:
     alone, beside = sweep(words), sweep((*words, *workers))
     what = f"a sweep of {given['runs']} nano runs of {given['tokens']:,} tokens"
     rows = [*overhead(alone, what), speedup(alone, beside, what, given["workers"]), evaluation(alone, what)]
-    save(rows, notes="1 thread of torch; corpus and token arrays in the cache")
+    there = "there" if find_spec("transformers") else "not there, as the README installs"
+    notes = f"1 thread of torch; corpus and token arrays in the cache; transformers, which Lightning imports, {there}"
+    save(rows, notes=notes)
 
 
 def sweep(words: Sequence[str]) -> Swept:

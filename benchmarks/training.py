@@ -2,8 +2,9 @@
 
 Both train the same architecture on the same sequences, with dropout .1: bertlab's own loop, recorder included, against
 BertForPreTraining with Trainer and DataCollatorForLanguageModeling, which have a process of their own, since bertlab
-sets up the one that it trains in. The second limit is the machine's: the step's matrix products alone, at the same
-shapes and precision, and on a GPU the rate of a large product as well.
+sets up the one that it trains in. The second limit is the machine's: the rate of the step's matrix products alone, at
+the same shapes and precision, and on a GPU the rate of a large product as well. Model FLOPs are those of all positions,
+as is usual; a step that leaves out padding and states that nobody reads computes fewer.
   cases=       size/pairs/sequences x tokens; pairs are nsp, sentence pairs as in BERT, padded, or none, full sequences
                (bertlab skips padding on the CPU); else three sizes with both
   trainer=cpu  or gpu: bf16 for all, compiled for bertlab, four processes that collate for transformers
@@ -30,7 +31,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 from measure import Row, alternate, ratio, save, spread
-from products import Shapes, products, replay
+from products import Shapes, flops_of, products, replay
 
 from bertlab.arguments import parse
 from bertlab.batch import Batch
@@ -102,6 +103,10 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
     speed = {name: job.form.tokens / statistics.median(paces) for name, paces in found.items()}
     faster, used = ratio(found["theirs"], found["ours"]), ratio(found["products"], found["ours"])
     filled = f"{case.batch} x {case.length}, {real_share(job):.0%} of the positions real"
+    model_flops = ours.flops.of_step(
+        job.batches(0)
+    )  # of all positions, as is usual, those that are left out among them
+    counted = model_flops / flops_of(shapes)
     aim = PRODUCTS[case.size] if device == "cpu" else None
     parameters = sum(parameter.numel() for parameter in ours.module.model.parameters())
     rows = [
@@ -114,12 +119,13 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
             spread(found["theirs"], found["ours"]),
         ),
         Row(
-            f"FLOPs/s of the step, {case.size}, {filled}",
+            f"model FLOPs/s of the step, {case.size}, {filled}",
             f"its matrix products alone, {'float32' if device == 'cpu' else 'bf16'}",
-            f"{used:.2f}",
+            f"{used * counted:.2f}",
             f"{aim:g}" if aim else "",
-            used >= aim if aim else None,
-            spread(found["products"], found["ours"]),
+            used * counted >= aim if aim else None,
+            f"{used:.2f} of what it computes, {1 / counted:.0%} of the model FLOPs: "
+            + spread(found["products"], found["ours"]),
         ),
     ]
     if device == "cuda":
@@ -134,14 +140,14 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
                 spread(found["one batch"], found["ours"]),
             )
         )
-        step, large = ours.flops.of_step(job.batches(0)), 2 * LARGE**3
-        shares = [step / own / (large / best) for own, best in zip(found["ours"], found["large"], strict=True)]
+        large = 2 * LARGE**3
+        shares = [model_flops / own / (large / best) for own, best in zip(found["ours"], found["large"], strict=True)]
         share = statistics.median(shares)
         rows.append(
             Row(
                 f"model FLOPs/s of the step, {case.size}, {filled}",
                 f"products of {LARGE} x {LARGE} in bf16, {large / statistics.median(found['large']):.3g} FLOP/s",
-                f"{share:.2f}: {step / statistics.median(found['ours']):.3g} FLOP/s",
+                f"{share:.2f}: {model_flops / statistics.median(found['ours']):.3g} FLOP/s",
                 f"{ON_GPU:g}" if case.size == "base" else "",
                 share >= ON_GPU if case.size == "base" else None,
                 f"{min(shares):.2f} to {max(shares):.2f} over {rounds} rounds",
