@@ -34,12 +34,12 @@ class SlowEvaluation:
     """An evaluation that takes 50 s and does not look at the model."""
 
     def __init__(self, clock: Clock) -> None:
-        self.clock, self.calls = clock, 0
+        self.clock, self.asked = clock, list[bool]()  # whether each was the last one
 
     def score(self, _: nn.Module, *, last: bool) -> dict[str, float]:
-        self.calls += 1
+        self.asked.append(last)
         self.clock.now += 50
-        return {"mlm_loss": 1.0}
+        return {"mlm_loss": 1.0} | ({"effective_rank": math.nan} if last else {})
 
 
 @pytest.fixture
@@ -98,7 +98,9 @@ def test_evaluation_is_not_in_the_seconds(fit: Fit, clock: Clock) -> None:
 
     evaluation = SlowEvaluation(clock)
     fitted = fit(objective=slow, evaluation=evaluation, plan=Plan(7, frozenset({3, 7}), frozenset({1, 3, 4, 7})))
-    assert evaluation.calls == 4
+    assert evaluation.asked == [False, False, False, True], "what is measured once comes with the last point"
+    assert "eval/effective_rank" not in fitted.points[-1][1]
+    assert not fitted.recorder.diverged, "it is no loss"
     assert [(step, numbers["perf/seconds"]) for step, numbers in fitted.points] == [(1, 2), (3, 6), (4, 8), (7, 14)]
     assert fitted.points[-1][1]["perf/tokens_per_second"] == 7 * 3 * 35 / 14
 
