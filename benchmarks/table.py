@@ -12,6 +12,9 @@ OPENING = """# Benchmarks
 
 Written by `python benchmarks/table.py` from `benchmarks/results`, one file a benchmark. Numbers are medians over rounds
 in which all contestants ran in alternation, so ratios hold where the machine was busy; times do so less.
+
+Model FLOPs are those of all positions, padding included, as is usual: beside the rate of the step's products stands
+what share of that rate the step reaches in the products that it does compute.
 """
 
 

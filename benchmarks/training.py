@@ -4,7 +4,8 @@ Both train the same architecture on the same sequences, with dropout .1: bertlab
 BertForPreTraining with Trainer and DataCollatorForLanguageModeling, which have a process of their own, since bertlab
 sets up the one that it trains in. The second limit is the machine's: the rate of the step's matrix products alone, at
 the same shapes and precision, and on a GPU the rate of a large product as well. Model FLOPs are those of all positions,
-as is usual; a step that leaves out padding and states that nobody reads computes fewer.
+as is usual; a step that leaves out padding and states that nobody reads computes fewer. Where there is padding, so that
+most of them need not be computed, the rate is shown and there is none to reach.
   cases=       size/pairs/sequences x tokens; pairs are nsp, sentence pairs as in BERT, padded, or none, full sequences
                (bertlab skips padding on the CPU); else three sizes with both
   trainer=cpu  or gpu: bf16 for all, compiled for bertlab, four processes that collate for transformers
@@ -107,7 +108,7 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
         job.batches(0)
     )  # of all positions, as is usual, those that are left out among them
     counted = model_flops / flops_of(shapes)
-    aim = PRODUCTS[case.size] if device == "cpu" else None
+    aim = PRODUCTS[case.size] if device == "cpu" and real_share(job) == 1 else None
     parameters = sum(parameter.numel() for parameter in ours.module.model.parameters())
     rows = [
         Row(
