@@ -18,11 +18,12 @@ most of them need not be computed, the rate is shown and there is none to reach.
 """
 
 import os
+import re
 import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context
@@ -37,6 +38,7 @@ from products import Shapes, flops_of, products, replay
 from bertlab.arguments import parse
 from bertlab.batch import Batch
 from bertlab.compose import load, resolved
+from bertlab.errors import InputError
 from bertlab.explain import one_line_errors
 from bertlab.job import Job, prepare_job
 from bertlab.model.flops import Flops, count_flops
@@ -66,10 +68,14 @@ class Case(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> "Case":
-        """Return the case that is written as size/pairs/sequences x tokens."""
-        size, pairs, shape = text.split("/")
-        batch, length = shape.split("x")
-        return cls(size, pairs, int(batch), int(length))
+        """Return the case that is written as size/pairs/sequences x tokens. Raises InputError."""
+        found = re.fullmatch(r"(\w+)/(nsp|none)/(\d+)x(\d+)", text)
+        if found is None or found[1] not in PRODUCTS:
+            raise InputError(
+                f"cases must be size/pairs/sequences x tokens, size of {', '.join(PRODUCTS)}, pairs nsp or none, "
+                f"got {text}; choose for example nano/nsp/32x128"
+            )
+        return cls(found[1], found[2], int(found[3]), int(found[4]))
 
 
 def main() -> None:
@@ -77,7 +83,7 @@ def main() -> None:
     arguments = parse(DEFAULTS, __doc__)
     torch.set_num_threads(int(arguments["threads"]))
     rows = []
-    for case in map(Case.read, arguments["cases"].split(",")):
+    for case in [Case.read(text) for text in arguments["cases"].split(",")]:
         with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
             rows += compare(case, arguments, elsewhere)
     save(rows, arguments["kept"])
@@ -103,16 +109,15 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
     found = alternate(contestants, rounds)
     speed = {name: job.form.tokens / statistics.median(paces) for name, paces in found.items()}
     faster, used = ratio(found["theirs"], found["ours"]), ratio(found["products"], found["ours"])
-    filled = f"{case.batch} x {case.length}, {real_share(job):.0%} of the positions real"
-    model_flops = ours.flops.of_step(
-        job.batches(0)
-    )  # of all positions, as is usual, those that are left out among them
+    share = real_share(job)
+    what = f"{case.size}, {case.batch} x {case.length}, {share:.0%} of the positions real"
+    model_flops = ours.flops.of_step(job.batches(0))
     counted = model_flops / flops_of(shapes)
-    aim = PRODUCTS[case.size] if device == "cpu" and real_share(job) == 1 else None
+    aim = PRODUCTS[case.size] if device == "cpu" and share == 1 else None
     parameters = sum(parameter.numel() for parameter in ours.module.model.parameters())
     rows = [
         Row(
-            f"training, {case.size} ({parameters:,} parameters), {filled}",
+            f"training, {what} ({parameters:,} parameters)",
             f"transformers, {elsewhere.submit(parameters_of_theirs, *which).result():,} parameters",
             f"{faster:.1f}x: {speed['ours']:,.0f} against {speed['theirs']:,.0f} tokens/s",
             f"{PEER:g}x",
@@ -120,7 +125,7 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
             spread(found["theirs"], found["ours"]),
         ),
         Row(
-            f"model FLOPs/s of the step, {case.size}, {filled}",
+            f"model FLOPs/s of the step, {what}",
             f"its matrix products alone, {'float32' if device == 'cpu' else 'bf16'}",
             f"{used * counted:.2f}",
             f"{aim:g}" if aim else "",
@@ -129,32 +134,30 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
             + spread(found["products"], found["ours"]),
         ),
     ]
-    if device == "cuda":
-        made = ratio(found["one batch"], found["ours"])
-        rows.append(
-            Row(
-                f"training, {case.size}, {filled}",
-                "the same batch again and again: the most that masks made on the device could give",
-                f"{made:.2f}x",
-                "",
-                None,
-                spread(found["one batch"], found["ours"]),
-            )
-        )
-        large = 2 * LARGE**3
-        shares = [model_flops / own / (large / best) for own, best in zip(found["ours"], found["large"], strict=True)]
-        share = statistics.median(shares)
-        rows.append(
-            Row(
-                f"model FLOPs/s of the step, {case.size}, {filled}",
-                f"products of {LARGE} x {LARGE} in bf16, {large / statistics.median(found['large']):.3g} FLOP/s",
-                f"{share:.2f}: {model_flops / statistics.median(found['ours']):.3g} FLOP/s",
-                f"{ON_GPU:g}" if case.size == "base" else "",
-                share >= ON_GPU if case.size == "base" else None,
-                f"{min(shares):.2f} to {max(shares):.2f} over {rounds} rounds",
-            )
-        )
-    return rows
+    return rows if device == "cpu" else [*rows, *of_card(case, what, model_flops, found)]
+
+
+def of_card(case: Case, what: str, model_flops: int, found: Mapping[str, list[float]]) -> Iterator[Row]:
+    """Yield the rows that there are on a GPU alone; `found` are seconds, by contestant and round."""
+    yield Row(
+        f"training, {what}",
+        "the same batch again and again: the most that masks made on the device could give",
+        f"{ratio(found['one batch'], found['ours']):.2f}x",
+        "",
+        None,
+        spread(found["one batch"], found["ours"]),
+    )
+    large = 2 * LARGE**3
+    shares = [model_flops / own / (large / best) for own, best in zip(found["ours"], found["large"], strict=True)]
+    share, is_aim = statistics.median(shares), case.size == "base"
+    yield Row(
+        f"model FLOPs/s of the step, {what}",
+        f"products of {LARGE} x {LARGE} in bf16, {large / statistics.median(found['large']):.3g} FLOP/s",
+        f"{share:.2f}: {model_flops / statistics.median(found['ours']):.3g} FLOP/s",
+        f"{ON_GPU:g}" if is_aim else "",
+        share >= ON_GPU if is_aim else None,
+        f"{min(shares):.2f} to {max(shares):.2f} over {len(shares)} rounds",
+    )
 
 
 def prepared(case: Case, arguments: Mapping[str, str] = DEFAULTS) -> Job:

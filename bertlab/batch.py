@@ -39,7 +39,7 @@ class Batch:
     has_pairs: bool  # whether any pair is labelled
 
     def with_room(self, predictions: int) -> "Batch":
-        """Fill what is to be predicted up to so many, which is nothing new: the last one, but losses leave it out."""
+        """Repeat the last prediction until there are so many, with targets that losses leave out."""
         more = predictions - len(self.target_M)
         if not len(self.target_M) or more <= 0:
             return self

@@ -16,11 +16,12 @@ ROWS = 128  # of logits that there are at once: few enough to stay in a processo
 
 
 def linear_cross_entropy(state_MD: Tensor, token_VD: Tensor, bias_V: Tensor, target_M: Tensor) -> Tensor:
-    """Return the sum over positions of -ln softmax(state @ token^T + bias)[target], in nats, but for NO_TARGET.
+    """Return the sum over positions of -ln softmax(state @ token^T + bias)[target], a number in nats.
 
     On the CPU in single precision logits exist for `ROWS` positions at a time, and their gradient is made while they
     do (Wijmans et al. 2024, arXiv:2411.09009, on GPUs). torch's own way to do so (measured in 2.13) makes a step of the
-    default run slower. The backward pass takes the memory of the forward one, so there can be one only.
+    default run slower. The backward pass takes the memory of the forward one, so there can be one only. Every target
+    must be a token there; elsewhere, as in a compiled step, NO_TARGET is left out of the sum.
     """
     single = state_MD.dtype == token_VD.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     here = state_MD.device.type in ("cpu", "meta") and not torch.compiler.is_compiling()  # meta: to count what is kept

@@ -3,7 +3,7 @@
 Every option is tested by itself on the base model, and every two options of different groups together.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
 
@@ -150,10 +150,21 @@ def test_leaving_out_what_nobody_needs_changes_neither_outputs_nor_gradients(
     plain, *others = found
     for other in others:
         assert other.keys() == plain.keys()
-        for name, expected in plain.items():
-            torch.testing.assert_close(
-                other[name], expected, atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
-            )
+        assert_same_by_name(other, plain, atol=1e-5, rtol=1e-4)
+
+
+def assert_same_by_name(
+    found: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, atol: float, rtol: float
+) -> None:
+    for name, tensor in expected.items():
+        torch.testing.assert_close(
+            found[name], tensor, atol=atol, rtol=rtol, msg=lambda text, name=name: f"{name}: {text}"
+        )
+
+
+def step_of(model: Bert) -> Callable[[Batch], dict[str, Tensor]]:
+    """Return what computes the losses of a batch."""
+    return lambda batch: LOSS(model(batch), batch)
 
 
 def outcome(compute: Callable[[Batch], dict[str, Tensor]], model: Bert, batch: Batch) -> dict[str, Tensor]:
@@ -173,34 +184,21 @@ def test_a_step_is_traced_as_one_graph_and_does_the_same(
 ) -> None:
     """Traced for torch.compile, but computed as without it; room for more predictions changes nothing."""
     model, batch = make_model(parts, layers=2), make_batch()
-
-    def step(batch: Batch) -> dict[str, Tensor]:
-        return LOSS(model(batch), batch)
-
+    step = step_of(model)
     torch.compiler.reset()  # else it counts all models as forms of one, and there are too many
     traced = torch.compile(step, backend="eager", fullgraph=True)
     plain, ours = outcome(step, model, batch), outcome(traced, model, batch.with_room(len(batch.target_M) + 7))
     assert ours.keys() == plain.keys()
-    for name, expected in plain.items():
-        torch.testing.assert_close(
-            ours[name], expected, atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
-        )
+    assert_same_by_name(ours, plain, atol=1e-5, rtol=1e-4)
 
 
 @needs_gpu
 def test_a_gpu_does_the_same(model: Bert, make_batch: MakeBatch) -> None:
-    batch = make_batch()
-
-    def step(batch: Batch) -> dict[str, Tensor]:
-        return LOSS(model(batch), batch)
-
+    batch, step = make_batch(), step_of(model)
     plain = outcome(step, model, batch)
     ours = outcome(step, model.cuda(), batch.to("cuda"))
     model.cpu()
-    for name, expected in plain.items():
-        torch.testing.assert_close(
-            ours[name], expected, atol=1e-4, rtol=1e-3, msg=lambda text, name=name: f"{name}: {text}"
-        )
+    assert_same_by_name(ours, plain, atol=1e-4, rtol=1e-3)
 
 
 def test_real_tokens_do_change_outputs(model: Bert, make_batch: MakeBatch) -> None:
