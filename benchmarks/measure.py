@@ -60,7 +60,19 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def save(rows: Sequence[Row], ending: str = "", **about: str) -> None:
-    """Print the rows, and keep them beside their command and machine for benchmarks/README.md (benchmarks/table.py).
+    """Print the rows and keep them."""
+    keep(rows, ending, **about)
+    show(rows)
+
+
+def show(rows: Sequence[Row]) -> None:
+    """Print the rows."""
+    for row in rows:
+        print(f"{row.what} | {row.against} | {row.measured} | {row.target} | {row.detail}", flush=True)  # noqa: T201
+
+
+def keep(rows: Sequence[Row], ending: str = "", **about: str) -> None:
+    """Keep the rows beside their command and machine for benchmarks/README.md (benchmarks/table.py).
 
     The name of the file that keeps them is that of the benchmark, with an `ending` where it is one of several.
     """
@@ -70,8 +82,6 @@ def save(rows: Sequence[Row], ending: str = "", **about: str) -> None:
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps({**kept, "rows": [asdict(row) for row in rows]}, indent=1)
     (RESULTS / f"{name}{ending}.json").write_text(text + "\n")
-    for row in rows:
-        print(f"{row.what} | {row.against} | {row.measured} | {row.target} | {row.detail}")  # noqa: T201
 
 
 def machine() -> str:

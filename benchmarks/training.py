@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
-from measure import Row, alternate, ratio, save, spread
+from measure import Row, alternate, keep, ratio, show, spread
 from products import Shapes, flops_of, products, replay
 
 from bertlab.arguments import parse
@@ -82,11 +82,13 @@ def main() -> None:
     """Measure and keep."""
     arguments = parse(DEFAULTS, __doc__)
     torch.set_num_threads(int(arguments["threads"]))
-    rows = []
+    rows: list[Row] = []
     for case in [Case.read(text) for text in arguments["cases"].split(",")]:
         with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
-            rows += compare(case, arguments, elsewhere)
-    save(rows, arguments["kept"])
+            found = compare(case, arguments, elsewhere)
+        rows += found
+        keep(rows, arguments["kept"])  # after every case: a benchmark that is cut loses one
+        show(found)
 
 
 def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> list[Row]:
@@ -191,22 +193,28 @@ def device_of(job: Job) -> str:
 
 
 class Clock:
-    """Seconds per step, the first ones left out; waits for a GPU at the start and the end of the time it takes."""
+    """Seconds per step over some steps, after first ones that are left out, as is what a trainer does once it is done.
 
-    def __init__(self, device: str) -> None:
-        self.device, self.steps, self.start = device, 0, 0.0
+    It waits for a GPU at the start and at the end of the time it takes.
+    """
+
+    def __init__(self, device: str, steps: int) -> None:
+        self.device, self.steps, self.total = device, steps, steps + WARM[device]
+        self._done, self._start, self._end = 0, 0.0, 0.0
 
     def tick(self) -> None:
         """Note the end of a step."""
-        self.steps += 1
-        if self.steps == WARM[self.device]:
-            self.start = self.now()
+        self._done += 1
+        if self._done == WARM[self.device]:
+            self._start = self._now()
+        if self._done == self.total:
+            self._end = self._now()
 
     def pace(self) -> float:
         """Return seconds per step."""
-        return (self.now() - self.start) / (self.steps - WARM[self.device])
+        return (self._end - self._start) / self.steps
 
-    def now(self) -> float:
+    def _now(self) -> float:
         """Return the time at which all work is done."""
         if self.device == "cuda":
             torch.cuda.synchronize()
@@ -225,10 +233,9 @@ class Ours:
 
     def pace(self, steps: int, batches: Callable[[int], Batch] | None = None) -> float:
         """Return the seconds of a step, points logged as often as in a run of a hundred of them."""
-        clock = Clock(device_of(self.job))
-        total = steps + WARM[clock.device]
-        every = frozenset(range(0, total + 1, max(self.job.steps // 100, 1)))
-        recorder = Ticking(clock, Plan(total, every, frozenset()), self.flops)
+        clock = Clock(device_of(self.job), steps)
+        every = frozenset(range(0, clock.total + 1, max(self.job.steps // 100, 1)))
+        recorder = Ticking(clock, Plan(clock.total, every, frozenset()), self.flops)
         self.module.first = 0
         self.job.parts.trainer.fit(self.module, batches or self.job.batches, recorder)
         return clock.pace()
@@ -287,7 +294,7 @@ class Theirs:
         """Return the seconds of a step."""
         from transformers import Trainer, TrainerCallback, TrainingArguments
 
-        clock = Clock(device_of(self.job))
+        clock = Clock(device_of(self.job), steps)
 
         class Ticks(TrainerCallback):
             def on_step_end(self, *_: Any, **__: Any) -> None:
@@ -297,7 +304,7 @@ class Theirs:
             settings = TrainingArguments(
                 output_dir=folder,
                 per_device_train_batch_size=self.job.form.size,
-                max_steps=steps + WARM[clock.device],
+                max_steps=clock.total,
                 learning_rate=1e-3,
                 logging_steps=100,
                 save_strategy="no",
