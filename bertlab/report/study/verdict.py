@@ -22,8 +22,8 @@ CAME_OUT = {  # said of one arm or several, against the baseline
     Kind.WORSE_MATERIAL: "materially worse than {baseline}",
     Kind.BETTER_MATERIAL: "materially better than {baseline}",
     Kind.EQUIVALENT: "equivalent to {baseline} within the margin",
-    Kind.WORSE_UNRESOLVED: "worse than {baseline}, by an amount that may or may not matter",
-    Kind.BETTER_UNRESOLVED: "better than {baseline}, by an amount that may or may not matter",
+    Kind.WORSE_UNRESOLVED: "worse than {baseline}, but not shown to be materially so",
+    Kind.BETTER_UNRESOLVED: "better than {baseline}, but not shown to be materially so",
     Kind.NON_INFERIOR: "not materially worse than {baseline}, and possibly better",
     Kind.INCONCLUSIVE: "neither shown to differ from {baseline} nor shown to be as good",
 }
