@@ -32,8 +32,8 @@ bench: .venv/dev.ready  ## what everything costs, on an idle machine: most of an
 
 GPU_BENCH := $(BIN)/python benchmarks/training.py trainer=gpu rounds=3 seconds=3
 bench-gpu: .venv/dev.ready  ## what training costs on a GPU; writes benchmarks/README.md
-	$(GPU_BENCH) kept=_gpu_nano cases=nano/none/32x128,nano/nsp/32x128
-	$(GPU_BENCH) kept=_gpu_base vocabulary=30522 cases=base/none/256x128,base/nsp/256x128,base/none/64x512
+	$(GPU_BENCH) kept=_gpu_base vocabulary=30522 cases=base/none/256x128,base/none/64x512
+	$(GPU_BENCH) kept=_gpu_nano cases=nano/none/32x128
 	$(BIN)/python benchmarks/table.py
 
 lock: .venv/dev.ready  ## resolve constraints.txt anew
