@@ -117,8 +117,12 @@ def outcomes(findings: Findings, group: Iterable[Judged]) -> str:
 
 def came_out(judged: Judged) -> str:
     """Return the words for a verdict, or for the one thing that an INCONCLUSIVE interval may still show."""
-    shown = judged.verdict.kind is Kind.INCONCLUSIVE and judged.finding is Finding.SUPPORTED
-    return NOT_BETTER if shown else CAME_OUT[judged.verdict.kind]
+    return NOT_BETTER if shows_only_not_better(judged) else CAME_OUT[judged.verdict.kind]
+
+
+def shows_only_not_better(judged: Judged) -> bool:
+    """Tell whether an INCONCLUSIVE interval supports a claim, as it ends short of the margin on the better side."""
+    return judged.verdict.kind is Kind.INCONCLUSIVE and judged.finding is Finding.SUPPORTED
 
 
 def is_or_are(items: Sequence[object]) -> str:
