@@ -56,22 +56,31 @@ class Learned(Position):
 
 
 class Sinusoidal(Position):
-    """Sines and cosines of l * base^(-2k/D) (Vaswani et al. 2017, sec. 3.5), times one learned number.
+    """Sines and cosines of l * base^(-2k/D), over sqrt(D) (Vaswani et al. 2017, sec. 3.4 and 3.5).
 
-    The number starts at 1/sqrt(D), so that positions do not drown small embeddings (Hua et al. 2022, arXiv:2202.10447;
-    Geiping & Goldstein 2022, arXiv:2212.14034). Sines stand before cosines, which only reorders components.
+    Vaswani et al. multiply embeddings by sqrt(D) instead: the same, but for a factor that the norm of the sum takes
+    out. With `learn_scale` 1/sqrt(D) is where one learned number starts (Hua et al. 2022, arXiv:2202.10447; Geiping &
+    Goldstein 2022, arXiv:2212.14034); it can shrink to 0 and stay there before any layer makes use of positions. Sines
+    stand before cosines, which only reorders components.
     """
 
     table_ND: Tensor
+    scale: Tensor
 
-    def __init__(self, shape: Shape, *, base: float) -> None:
+    def __init__(self, shape: Shape, *, base: float, learn_scale: bool) -> None:
         super().__init__()
         open_interval("model.position.base", base, 1, 1e9)
+        if not isinstance(learn_scale, bool):
+            raise InputError(f"model.position.learn_scale must be true or false, got {learn_scale}; choose one")
         frequency = base ** -(torch.arange(0, shape.width, 2) / shape.width)
         angle = torch.outer(torch.arange(shape.length), frequency)
         table_ND = torch.cat((angle.sin(), angle.cos()), dim=1)[:, : shape.width]
         self.register_buffer("table_ND", table_ND, persistent=False)
-        self.scale = nn.Parameter(table_ND.new_tensor(1 / math.sqrt(shape.width)))
+        scale = table_ND.new_tensor(1 / math.sqrt(shape.width))
+        if learn_scale:
+            self.scale = nn.Parameter(scale)
+        else:
+            self.register_buffer("scale", scale, persistent=False)
 
     def vectors(self, length: int) -> Tensor:
         """Return the scaled table."""

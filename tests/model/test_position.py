@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.nn.functional import layer_norm
 
 from bertlab.batch import Batch
 from bertlab.errors import InputError
 from bertlab.model.bert import Bert
-from bertlab.model.position import Learned, Position, Rotary
+from bertlab.model.position import Learned, Position, Rotary, Sinusoidal
 from bertlab.model.shape import Shape
 
 MakeModel = Callable[..., Bert]
@@ -48,6 +49,28 @@ def test_a_sequence_longer_than_the_learned_table_is_refused() -> None:
     Learned(shape(length=19), positions=19)
     with pytest.raises(InputError, match=r"batch\.length must be at most model\.position\.positions 19, got 20; raise"):
         Learned(shape(length=20), positions=19)
+
+
+def test_fixed_sinusoids_are_those_of_the_transformer() -> None:
+    """Vaswani et al. multiply embeddings by sqrt(D): behind the norm that is the same."""
+    fixed, tokens_LD = Sinusoidal(shape(), base=10_000, learn_scale=False), random(L, 42)
+    angle_LK = torch.arange(L)[:, None] / 10_000 ** (torch.arange(0, 42, 2) / 42)
+    theirs_LD = torch.cat((angle_LK.sin(), angle_LK.cos()), dim=1)
+    ours, other = (layer_norm(x, (42,), eps=0) for x in (tokens_LD + fixed.vectors(L), 42**0.5 * tokens_LD + theirs_LD))
+    assert torch.allclose(ours, other, atol=1e-6)
+    assert not list(fixed.parameters())
+    assert not fixed.state_dict()
+
+
+def test_the_scale_of_sinusoids_can_be_learned_from_the_same_start() -> None:
+    learned = Sinusoidal(shape(), base=10_000, learn_scale=True)
+    assert [name for name, _ in learned.named_parameters()] == ["scale"]
+    assert torch.equal(learned.vectors(L), Sinusoidal(shape(), base=10_000, learn_scale=False).vectors(L))
+
+
+def test_the_scale_of_sinusoids_is_learned_or_not() -> None:
+    with pytest.raises(InputError, match=r"model\.position\.learn_scale must be true or false, got 1; choose one"):
+        Sinusoidal(shape(), base=10_000, learn_scale=1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("positions", [0, 1.5, True])
