@@ -3,13 +3,15 @@
 Legend: B batch, L length, D width.
 """
 
+from dataclasses import replace
 from functools import partial
 
 import torch
 from torch.nn.attention import sdpa_kernel
+from torch.nn.functional import cross_entropy
 
 from bertlab.errors import InputError
-from bertlab.facts.built import base, batch_of
+from bertlab.facts.built import LONGEST, base, batch_of, largest, small, tokens
 from bertlab.facts.fact import Fact
 from bertlab.facts.measure import HEADS, KERNELS, SIGHT, Measured, attention, states
 from bertlab.model.bert import Bert
@@ -79,15 +81,16 @@ def kept(heads: int, length: int) -> dict[str, int]:
 def length() -> Fact:
     """Count what length costs, and find its linear and quadratic part."""
     numbers: dict[str, float] = {}
-    for tokens in LENGTHS:
-        parts = flops_of(base("model/position=none", length=tokens, layers=1), tokens)
-        numbers[f"{tokens}: FLOPs"] = parts["attention"] + parts["feed-forward"]
+    for n in LENGTHS:
+        parts = flops_of(base("model/position=none", length=n, layers=1), n)
+        numbers[f"{n}: FLOPs"] = parts["attention"] + parts["feed-forward"]
     one, two = (numbers[f"{tokens}: FLOPs"] / tokens for tokens in LENGTHS[:2])  # linear + quadratic * length
     quadratic = (two - one) / (LENGTHS[1] - LENGTHS[0])
     linear = one - quadratic * LENGTHS[0]
     numbers |= {"linear": linear, "quadratic": quadratic, "equal at": linear / quadratic}
     numbers |= {f"{n}: {kernel} bytes": size for n in KEPT_LENGTHS for kernel, size in kept(12, n).items()}
     numbers["513 tokens are refused"] = float(_refuses(513))
+    numbers |= {f"segment {row}: gradient": size for row, size in enumerate(segment_gradients(rows=3))}
     rows = [
         (f"{n:,}", f"{flops / 1e9:.2f}", f"{100 * quadratic * n**2 / flops:.1f}", *_kept(numbers, n))
         for n in sorted({*LENGTHS, *KEPT_LENGTHS})
@@ -95,11 +98,13 @@ def length() -> Fact:
     ]
     return Fact(
         claim="length",
-        question="Why does BERT take at most 512 tokens?",
+        question="Why does BERT take at most 512 tokens and two sentences?",
         answer="Because it has a learned vector for each of 512 positions: 513 tokens are refused. Cost is the reason "
         f"not to have more: a layer costs {linear:,.0f} × L + {quadratic:,.0f} × L² FLOPs. At 512 tokens the quadratic "
         f"part is still small; it equals the linear one at {numbers['equal at']:,.0f} tokens. Memory turns quadratic "
-        "much earlier, unless a fused kernel leaves the weights out.",
+        "much earlier, unless a fused kernel leaves the weights out. Two sentences, because its training pairs two: "
+        "there is a learned vector for each. A third vector is easily had, but in training on pairs nothing uses it: "
+        "its gradient is exactly 0, and but for weight decay it stays as it was drawn.",
         header=("tokens", "GFLOPs of a layer", "quadratic, %", "kept, plain", "kept, fused"),
         rows=rows,
         how="Forward FLOPs of one layer of BERT-base on one sequence; linear and quadratic part follow from the first "
@@ -108,6 +113,17 @@ def length() -> Fact:
         test="test_cost_is_linear_plus_quadratic_in_length",
         numbers=numbers,
     )
+
+
+def segment_gradients(rows: int) -> list[float]:
+    """Return the largest gradient in each row of a table of segments, of the MLM loss of sequences of two."""
+    model, ids_BL = small(segment_types=rows), tokens(2, LONGEST)
+    first_of_two_BL = (torch.arange(LONGEST) < LONGEST // 2).expand_as(ids_BL)
+    batch = replace(batch_of(ids_BL), segments_BL=(~first_of_two_BL).long())
+    assert model.embedding.segment is not None
+    table = model.embedding.segment.weight
+    (gradient_SD,) = torch.autograd.grad(cross_entropy(model(batch).mlm_MV, batch.target_M), table)
+    return [largest(gradient_D) for gradient_D in gradient_SD]
 
 
 def _kept(numbers: dict[str, float], tokens: int) -> list[str]:

@@ -84,6 +84,8 @@ def test_cost_is_linear_plus_quadratic_in_length(facts: dict[str, Fact]) -> None
     assert numbers["1024: plain bytes"] - 2 * numbers["512: plain bytes"] == 12 * 4 * (1024**2 - 2 * 512**2)
     assert numbers["1024: fused bytes"] == 2 * numbers["512: fused bytes"]
     assert numbers["513 tokens are refused"]
+    assert min(numbers["segment 0: gradient"], numbers["segment 1: gradient"]) > 1e-4
+    assert numbers["segment 2: gradient"] == 0
 
 
 def test_a_layer_norm_has_a_scale_and_a_shift_for_each_component(facts: dict[str, Fact]) -> None:
