@@ -36,6 +36,8 @@ AXES = {
 COUNTED = ("tokens", "predicted_tokens", "flops")  # budgets that do not depend on the machine
 ALIKE = 1.01  # times: medians of a budget that are closer are called equal
 NOT_RECORDED = "not recorded"
+ORDER = "eval/shuffling_cost"
+ORDERLESS = 0.01  # of the baseline's cost of random order: at most so much is no use of order
 
 
 def published(findings: Findings) -> str:
@@ -51,7 +53,7 @@ def published(findings: Findings) -> str:
 def limits(findings: Findings) -> str:
     """What the verdict rests on and what it is not about."""
     lines = [_regime(findings), _replication(findings), _fair(findings)]
-    lines += [*_untuned(findings), *_plateau(findings), *_misled(findings), *_open(findings)]
+    lines += [*_untuned(findings), *_plateau(findings), *_misled(findings), *_orderless(findings), *_open(findings)]
     return "\n".join(["## Limits", "", *(f"- {line}" for line in lines)])
 
 
@@ -205,6 +207,23 @@ def _misled(findings: Findings) -> list[str]:
         f"**Worse than no context.** Some runs ended more than {number(floor, 2)} nats above the loss of word "
         f"frequencies: {arms}. They are not late, they have learned something that fails them where they are judged; "
         "longer training need not mend that."
+    ]
+
+
+def _orderless(findings: Findings) -> list[str]:
+    """Say which arms read a text as a bag of words, where the baseline does not."""
+    cost = {arm: finished(findings, arm, ORDER) for arm in findings.study.arms}
+    baseline = float(cost[findings.study.baseline].mean())
+    if not baseline > findings.study.floor:
+        return []
+    blind = [arm for arm, costs in cost.items() if costs.size and costs.abs().max() < ORDERLESS * baseline]
+    if not blind:
+        return []
+    return [
+        "**Blind to order.** Putting all other words of a sequence in random order costs no run of "
+        f"{listing(map(escape, blind))} as much as {count(100 * ORDERLESS)} % of what it costs "
+        f"{escape(findings.study.baseline)} ({number(baseline, 2)} nats): in naming hidden words nothing is made of "
+        "their order there, whatever was given of it."
     ]
 
 

@@ -361,6 +361,17 @@ def test_runs_that_word_frequencies_would_beat_are_not_called_late(make_findings
     assert "Worse than no context" not in limits(judge(record))
 
 
+def test_arms_that_make_nothing_of_order_are_named_where_the_baseline_does(make_findings: MakeFindings) -> None:
+    record = make_findings().record
+    assert "Blind to order" not in limits(judge(record))  # not measured
+    blind, once = record.runs["arm"].eq("rate_30"), record.runs["arm"].eq("rate_05") & record.runs["seed"].gt(0)
+    cost = pd.Series(2.0, record.runs.index).mask(blind | once, -0.01)
+    text = limits(judge(replace(record, runs=record.runs.assign(**{"eval/shuffling_cost": cost}))))
+    assert "costs no run of rate_30 as much as 1 % of what it costs rate_15 (2.00 nats)" in text
+    nobody = record.runs.assign(**{"eval/shuffling_cost": 0.01 * cost})
+    assert "Blind to order" not in limits(judge(replace(record, runs=nobody)))
+
+
 def test_where_the_best_loss_is_known_effects_are_shares_of_what_can_be_learnt(make_findings: MakeFindings) -> None:
     record = alone(make_findings, {"effect": 0.11}).record
     findings = judge(replace(record, runs=record.runs.assign(**{"eval/bayes_loss": 4.0})))  # 2.2 below the unigram loss
