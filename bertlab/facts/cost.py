@@ -84,7 +84,7 @@ def length() -> Fact:
     for n in LENGTHS:
         parts = flops_of(base("model/position=none", length=n, layers=1), n)
         numbers[f"{n}: FLOPs"] = parts["attention"] + parts["feed-forward"]
-    one, two = (numbers[f"{tokens}: FLOPs"] / tokens for tokens in LENGTHS[:2])  # linear + quadratic * length
+    one, two = (numbers[f"{n}: FLOPs"] / n for n in LENGTHS[:2])  # linear + quadratic * length
     quadratic = (two - one) / (LENGTHS[1] - LENGTHS[0])
     linear = one - quadratic * LENGTHS[0]
     numbers |= {"linear": linear, "quadratic": quadratic, "equal at": linear / quadratic}
@@ -109,7 +109,8 @@ def length() -> Fact:
         rows=rows,
         how="Forward FLOPs of one layer of BERT-base on one sequence; linear and quadratic part follow from the first "
         "two of the counted lengths and give the others exactly. Kept is what one self-attention of 12 heads holds for "
-        "the backward pass. How quality falls beyond the trained length is a study.",
+        "the backward pass. The gradient of the third vector is that of the MLM loss of two random pairs in a small "
+        "model. How quality falls beyond the trained length is a study.",
         test="test_cost_is_linear_plus_quadratic_in_length",
         numbers=numbers,
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bertlab.errors import InputError
 from bertlab.report.family import Standing, families
+from bertlab.report.study.limits import NOT_RECORDED
 from bertlab.report.study.scale import level_text, outcome_scale
 from bertlab.report.study.verdict import READING, reasons_against, shows_only_not_better
 from bertlab.report.words import DASH, count, escape, grid, listing, number, plural
@@ -40,7 +41,9 @@ same hidden tokens of held-out text, and each is compared with the baseline arm,
 
 How to read a study's row:
 
-- **Claim**: what was written down before the runs, and is judged; *materially* means by more than the margin.
+- **Claim**: what was written down before the runs, and is judged; *materially* means by more than the margin. By the
+  rule that was fixed with it, that an arm is worse or better is supported as soon as the sign of the difference is
+  sure: where the status says *size unresolved*, that it is materially so is not shown.
 - **Status**: what became of the claim: SUPPORTED, REFUTED or UNDECIDED, or that it could not be judged and why. Behind
   it stands the verdict on the comparison that this hangs on: the least sure one of a claim that is supported, since all
   its comparisons must support it; else the largest of those that refute it or leave it undecided.
@@ -201,7 +204,7 @@ def regime(findings: Findings) -> str:
     tokens = baseline[TOKENS].median() if TOKENS in baseline else float("nan")
     known = [facts.get("model", ""), facts.get("corpus", "").partition(";")[0]]
     known += [f"{number(tokens / 1e6, 2)} M tokens"] if tokens > 0 else []
-    return "; ".join(escape(each) for each in known if each) or "not recorded"
+    return "; ".join(escape(each) for each in known if each) or NOT_RECORDED
 
 
 def _beyond(page: Page) -> str:

@@ -36,7 +36,7 @@ AXES = {
 COUNTED = ("tokens", "predicted_tokens", "flops")  # budgets that do not depend on the machine
 ALIKE = 1.01  # times: medians of a budget that are closer are called equal
 NOT_RECORDED = "not recorded"
-ORDER = "eval/shuffling_cost"
+SHUFFLING_COST = "eval/shuffling_cost"
 ORDERLESS = 0.01  # of the baseline's cost of random order: at most so much is no use of order
 
 
@@ -211,8 +211,8 @@ def _misled(findings: Findings) -> list[str]:
 
 
 def _orderless(findings: Findings) -> list[str]:
-    """Say which arms read a text as a bag of words, where the baseline does not."""
-    cost = {arm: finished(findings, arm, ORDER) for arm in findings.study.arms}
+    """Say which arms name hidden words as from a bag of the others, where the baseline does not."""
+    cost = {arm: finished(findings, arm, SHUFFLING_COST) for arm in findings.study.arms}
     baseline = float(cost[findings.study.baseline].mean())
     if not baseline > findings.study.floor:
         return []
