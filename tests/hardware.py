@@ -1,6 +1,15 @@
 """What only some machines have."""
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+Test = Callable[..., Any]
+
+
+def needs_gpu(test: Test) -> Test:
+    """Skip a test where there is no GPU; warnings are no errors in it: compilers of kernels give their own."""
+    skip = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+    return skip(pytest.mark.filterwarnings("default")(test))

@@ -4,6 +4,7 @@ Names are `model.<name in the model>` and `optimizer.<number of the parameter>.<
 are no state: the schedule gives them from the step; nor is randomness: streams do.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
@@ -31,13 +32,15 @@ def restore_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give the state to a new optimiser of the same kind, each tensor with its own type."""
-    parameters = list(_parameters(optimizer))
+    """Give copies of the state to a new optimiser of the same kind, on the device where it wants them."""
+    state = defaultdict[int, dict[str, Tensor]](dict)
     for path, tensor in tensors.items():
         kind, _, rest = path.partition(".")
         if kind == "optimizer":
             number, _, name = rest.partition(".")
-            optimizer.state[parameters[int(number)]][name] = tensor.clone()
+            state[int(number)][name] = tensor.clone()
+    if state:
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def _stored(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
