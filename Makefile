@@ -30,9 +30,10 @@ bench: .venv/dev.ready  ## what everything costs, on an idle machine: most of an
 	for name in $(BENCHMARKS); do OMP_NUM_THREADS=1 $(BIN)/python benchmarks/$$name.py || exit 1; done
 	$(BIN)/python benchmarks/table.py
 
-GPU_BENCH := $(BIN)/python benchmarks/training.py trainer=gpu rounds=3 seconds=3
+GPU_BENCH := $(BIN)/python benchmarks/training.py trainer=gpu rounds=3 seconds=2
 bench-gpu: .venv/dev.ready  ## what training costs on a GPU; writes benchmarks/README.md
-	$(GPU_BENCH) kept=_gpu_base vocabulary=30522 cases=base/none/256x128,base/none/64x512
+	$(GPU_BENCH) kept=_gpu_base_128 vocabulary=30522 cases=base/none/256x128
+	$(GPU_BENCH) kept=_gpu_base_512 vocabulary=30522 cases=base/none/64x512
 	$(GPU_BENCH) kept=_gpu_nano cases=nano/none/32x128
 	$(BIN)/python benchmarks/table.py
 

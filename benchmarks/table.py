@@ -28,13 +28,14 @@ def main() -> None:
 def page(found: list[Mapping[str, Any]]) -> Iterator[str]:
     """Yield the lines of the page."""
     yield OPENING
-    yield "| what | against | measured | to reach | reached |"
-    yield "|---|---|---|---|---|"
+    yield "| what | against | measured | to reach | reached | where, when |"
+    yield "|---|---|---|---|---|---|"
     for result in found:
         for row in result["rows"]:
             detail = f" ({row['detail']})" if row["detail"] else ""
+            where = f"{device(result['machine'])}, {result['measured']}"
             cells = (row["what"], row["against"], row["measured"] + detail, row["target"], REACHED[row["reached"]])
-            yield f"| {' | '.join(cells)} |"
+            yield f"| {' | '.join(cells)} | {where} |"
     yield "\n## Commands and machines\n"
     for result in found:
         yield f"- `{result['command']}`, {result['measured']}: {result['machine']}"
@@ -43,6 +44,12 @@ def page(found: list[Mapping[str, Any]]) -> Iterator[str]:
     for figure in figures:
         yield f"\n![{figure.stem}]({figure.name})"
     yield ""
+
+
+def device(machine: str) -> str:
+    """Return the GPU of a machine, else its processor and cores."""
+    *card, processor, _ = machine.split("; ")
+    return card[0] if card else ", ".join(processor.split(", ")[:2])
 
 
 if __name__ == "__main__":
