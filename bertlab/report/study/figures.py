@@ -15,7 +15,7 @@ from bertlab.report.figures import BEST, BEST_PAIRS, HEADROOM, LATE, LOG_SPAN, M
 from bertlab.report.layout import Ink
 from bertlab.report.series import names
 from bertlab.report.study import plots
-from bertlab.report.study.contrasts import NOT_REGISTERED, in_order
+from bertlab.report.study.contrasts import NOT_REGISTERED, compared, in_order
 from bertlab.report.study.curves import LOSS, band_of, curve_metrics, curve_of, distance
 from bertlab.report.study.scale import Scale, outcome_scale, scale_of
 from bertlab.report.study.seeds import finished
@@ -50,7 +50,7 @@ def figures(findings: Findings) -> str:
 
 def forest(findings: Findings) -> Drawing | None:
     """Every contrast with its decision interval, against the margin."""
-    named, scale = _names(findings), outcome_scale(findings)
+    named, scale = _compared(findings), outcome_scale(findings)
     rows = [_row(findings, judged, named[judged.arm]) for judged in in_order(findings) if judged.contrast.n]
     if not rows:
         return None
@@ -96,7 +96,7 @@ def convergence(findings: Findings, metric: str, name: str) -> Drawing | None:
 
 def gaps(findings: Findings) -> Drawing | None:
     """Paired difference at the same number of tokens for every primary arm, with its simultaneous band."""
-    metric, scale, named = findings.study.outcome, outcome_scale(findings), _names(findings)
+    metric, scale, named = findings.study.outcome, outcome_scale(findings), _compared(findings)
     apart = {arm: distance(findings, arm, metric) for arm in findings.primary}
     apart = {arm: scale.factor * table for arm, table in apart.items() if table.shape[1] > 1 and len(table)}
     if not apart:
@@ -231,6 +231,11 @@ def _names(findings: Findings) -> dict[str, str]:
     arms = _arms(findings)
     short = names([(arm,) for arm in arms])
     return {arm: short[(arm,)] + (" (baseline)" if arm == findings.study.baseline else "") for arm in arms}
+
+
+def _compared(findings: Findings) -> dict[str, str]:
+    """Return the arms as figures of differences name them: with what they are compared with, if not the baseline."""
+    return {arm: name + compared(findings, arm) for arm, name in _names(findings).items()}
 
 
 def _inks(findings: Findings) -> dict[str, Ink]:

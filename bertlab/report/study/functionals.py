@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bertlab.report.layout import token_text
-from bertlab.report.study.contrasts import in_order
+from bertlab.report.study.contrasts import compared, in_order
 from bertlab.report.study.curves import LEVEL, curve_of, whole_curve
 from bertlab.report.study.scale import Scale, outcome_scale
 from bertlab.report.words import DASH, count, escape, grid, number
@@ -44,7 +44,9 @@ def functionals(findings: Findings) -> str:
     numbers = {arm: found for arm in arms if (found := _of(findings, arm, sign, target))}
     scale = outcome_scale(findings)
     against = {arm: numbers.get(findings.study.reference(arm)) for arm in numbers if arm != findings.study.baseline}
-    rows = [[escape(arm), *_cells(scale, own, against.get(arm))] for arm, own in numbers.items()]
+    rows = [
+        [escape(arm + compared(findings, arm)), *_cells(scale, own, against.get(arm))] for arm, own in numbers.items()
+    ]
     header = [
         "arm",
         f"final ({scale.unit})",

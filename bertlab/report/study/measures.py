@@ -8,7 +8,7 @@ import re
 from itertools import count as count_from
 from itertools import takewhile
 
-from bertlab.report.study.contrasts import in_order
+from bertlab.report.study.contrasts import compared, in_order
 from bertlab.report.study.scale import scale_of
 from bertlab.report.study.seeds import finished, paired
 from bertlab.report.words import DASH, count, escape, grid, number, percent, signed
@@ -55,7 +55,8 @@ def learnt(findings: Findings) -> str:
         captured = (word - finished(findings, judged.arm, "eval/mlm_loss").mean()) / learnable
         low, high = (-end / learnable for end in (judged.interval.high, judged.interval.low))
         ends = f"{signed(100 * low, 1)} to {signed(100 * high, 1)}" if math.isfinite(low) else DASH
-        rows.append([escape(judged.arm), percent(captured), signed(-100 * judged.contrast.mean / learnable, 1), ends])
+        arm = escape(judged.arm + compared(findings, judged.arm))
+        rows.append([arm, percent(captured), signed(-100 * judged.contrast.mean / learnable, 1), ends])
     text = (
         f"The best possible loss on this text is known, {number(best)} nats, {number(learnable)} below that of word "
         "frequencies: so much can be learnt from context. *Learnt*: the share of it that an arm has reached, mean over "
@@ -120,5 +121,6 @@ def _rows(findings: Findings, metric: str) -> list[list[str]]:
         apart = paired_t(paired(findings, judged.arm, metric), LEVEL)
         mean = scale.value(float(finished(findings, judged.arm, metric).mean()))
         ends = scale.between(apart.low, apart.high)
-        rows.append([name, better, escape(judged.arm), count(apart.n), mean, scale.signed(apart.mean), ends])
+        arm = escape(judged.arm + compared(findings, judged.arm))
+        rows.append([name, better, arm, count(apart.n), mean, scale.signed(apart.mean), ends])
     return rows

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 
 from bertlab.report.study import headline, verdict_table
 from bertlab.report.study.figures import drawings
 from bertlab.report.study.functionals import functionals
 from bertlab.report.study.limits import limits, published
-from bertlab.report.study.measures import layers, learnt, rates
+from bertlab.report.study.measures import layers, learnt, rates, secondary
 from bertlab.report.study.opening import SHOWN, claim, contrasts, reading
 from bertlab.report.study.page import page
 from bertlab.report.study.search import search
@@ -402,6 +403,26 @@ def searched(make_findings: MakeFindings, diverged: tuple[int, ...] = ()) -> Fin
     tuned["run_id"] += ".tuned"
     runs = pd.concat([record.runs, tuned, pd.DataFrame(trials)])
     return judge(canonical(replace(record, node={**record.node, "search": tried}, runs=runs)))
+
+
+@pytest.mark.parametrize("shows", [contrasts, secondary, functionals, learnt])
+def test_a_difference_says_what_it_is_to_where_that_is_not_the_baseline(
+    make_findings: MakeFindings, shows: Callable[[Findings], str]
+) -> None:
+    record = make_findings(node={"against": {"rate_30": "rate_05"}}).record
+    text = shows(judge(replace(record, runs=record.runs.assign(**{"eval/bayes_loss": 4.0}))))
+    assert re.search(r"rate_30.*\(against rate_05\)", text)
+    assert len(re.findall("against rate_", text)) == 1
+
+
+def test_figures_of_differences_say_what_they_are_to(make_findings: MakeFindings) -> None:
+    named = {
+        drawing.name
+        for drawing in drawings(make_findings(node={"against": {"rate_30": "rate_05"}}))
+        for text in drawing.draw().findobj(Text)
+        if "(against rate_05)" in text.get_text()
+    }
+    assert named == {"forest", "difference"}
 
 
 def test_a_search_shows_what_every_arm_reached_and_where_each_was_best(make_findings: MakeFindings) -> None:
