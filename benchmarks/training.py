@@ -96,10 +96,10 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
     job = prepared(case, arguments)
     length, rounds = float(arguments["seconds"]), int(arguments["rounds"])
     which, device = (case, tuple(arguments.items())), device_of(job)
-    counted_there = elsewhere.submit(parameters_of_theirs, *which)  # sets up there what is set up here meanwhile
+    their_parameters = elsewhere.submit(parameters_of_theirs, *which)  # sets up there what is set up here meanwhile
     ours = Ours(job)
-    ours.pace(2)
-    parameters_of_peer = counted_there.result()
+    ours.pace(2)  # the first compiles
+    their_number = their_parameters.result()
     steps = max(round(length / ours.pace(5)), 2)
     slower = max(steps // 3, 2)
     shapes = shapes_of(job)
@@ -124,7 +124,7 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
     rows = [
         Row(
             f"training, {what} ({parameters:,} parameters)",
-            f"transformers, {parameters_of_peer:,} parameters",
+            f"transformers, {their_number:,} parameters",
             f"{faster:.1f}x: {speed['ours']:,.0f} against {speed['theirs']:,.0f} tokens/s",
             f"{PEER:g}x" if device == "cpu" else "",
             faster >= PEER if device == "cpu" else None,

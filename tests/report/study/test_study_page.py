@@ -386,25 +386,6 @@ def test_where_the_best_loss_is_known_effects_are_shares_of_what_can_be_learnt(m
     assert learnt(alone(make_findings, {"effect": 0.11})) == ""
 
 
-def searched(make_findings: MakeFindings, diverged: tuple[int, ...] = ()) -> Findings:
-    """Return what a study found that tried three learning rates on two seeds; rate_05 is best at another one."""
-    tried = {"setting": "optimizer.lr", "values": [0.001, 0.002, 0.004], "seeds": 2}
-    record = make_findings({"rate_05_tuned": {"effect": 0.1}}).record
-    trials = [
-        {**row, "arm": f"{arm}@{value:g}", "run_id": f"{arm}@{value:g}.{row['seed']}", "eval/mlm_loss": loss}
-        | {"diverged": value == 0.004 and arm == "rate_60" and row["seed"] in diverged}
-        for arm in record.study.arms
-        for value, loss in zip(
-            (0.001, 0.002, 0.004), (4.2, 4.3, 4.5) if arm == "rate_05" else (4.2, 4.1, 4.5), strict=True
-        )
-        for row in record.arm("exploration").reset_index().to_dict("records")[:2]
-    ]
-    tuned = record.runs[record.runs["arm"] == "rate_05"].assign(arm="rate_05_tuned")
-    tuned["run_id"] += ".tuned"
-    runs = pd.concat([record.runs, tuned, pd.DataFrame(trials)])
-    return judge(canonical(replace(record, node={**record.node, "search": tried}, runs=runs)))
-
-
 @pytest.mark.parametrize("shows", [contrasts, secondary, functionals, learnt])
 def test_a_difference_says_what_it_is_to_where_that_is_not_the_baseline(
     make_findings: MakeFindings, shows: Callable[[Findings], str]
@@ -423,6 +404,25 @@ def test_figures_of_differences_say_what_they_are_to(make_findings: MakeFindings
         if "(against rate_05)" in text.get_text()
     }
     assert named == {"forest", "difference"}
+
+
+def searched(make_findings: MakeFindings, diverged: tuple[int, ...] = ()) -> Findings:
+    """Return what a study found that tried three learning rates on two seeds; rate_05 is best at another one."""
+    tried = {"setting": "optimizer.lr", "values": [0.001, 0.002, 0.004], "seeds": 2}
+    record = make_findings({"rate_05_tuned": {"effect": 0.1}}).record
+    trials = [
+        {**row, "arm": f"{arm}@{value:g}", "run_id": f"{arm}@{value:g}.{row['seed']}", "eval/mlm_loss": loss}
+        | {"diverged": value == 0.004 and arm == "rate_60" and row["seed"] in diverged}
+        for arm in record.study.arms
+        for value, loss in zip(
+            (0.001, 0.002, 0.004), (4.2, 4.3, 4.5) if arm == "rate_05" else (4.2, 4.1, 4.5), strict=True
+        )
+        for row in record.arm("exploration").reset_index().to_dict("records")[:2]
+    ]
+    tuned = record.runs[record.runs["arm"] == "rate_05"].assign(arm="rate_05_tuned")
+    tuned["run_id"] += ".tuned"
+    runs = pd.concat([record.runs, tuned, pd.DataFrame(trials)])
+    return judge(canonical(replace(record, node={**record.node, "search": tried}, runs=runs)))
 
 
 def test_a_search_shows_what_every_arm_reached_and_where_each_was_best(make_findings: MakeFindings) -> None:
