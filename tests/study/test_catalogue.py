@@ -37,7 +37,6 @@ ENOUGH = Oracle(documents=6000)  # of which enough is held out
 TRAINED = set[str]()  # runs that have trained well: the baselines of many studies are the same one
 MATCHED = {  # an arm with the parameters of another one
     ("embeddings", "sum_matched"): "concat",
-    ("embeddings_position", "sum_matched"): "concat",
     ("head_dim", "full_matched"): "divided",
     ("key_value", "shared_kv_matched"): "separate",
     ("sharing", "share_all_matched"): "tied",
