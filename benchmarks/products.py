@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bertlab.batch import Batch
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
+Kinds = tuple[torch.dtype, torch.dtype]  # of products of two matrices, and of batches of matrices
 OPERANDS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # where the two factors start among the arguments
 
 
@@ -49,13 +50,14 @@ def flops_of(shapes: Counter[Shapes]) -> int:
     return sum(2 * math.prod(left) * right[-1] * count for (left, right), count in shapes.items())
 
 
-def replay(shapes: Counter[Shapes], times: int, device: str = "cpu") -> float:
-    """Return the seconds of the products of one step, over `times` of them: float32 on the CPU, bf16 on a GPU."""
-    kind = torch.float32 if device == "cpu" else torch.bfloat16
-    work = [
-        (torch.randn(left, device=device, dtype=kind), torch.randn(right, device=device, dtype=kind), count)
-        for (left, right), count in shapes.items()
-    ]
+def replay(shapes: Counter[Shapes], times: int, device: str, kinds: Kinds) -> float:
+    """Return the seconds of the products of one step, over `times` of them."""
+    of_matrices, of_batches = kinds
+    work = []
+    for (left, right), count in shapes.items():
+        kind = of_matrices if len(left) == 2 else of_batches
+        factors = [torch.randn(shape, device=device, dtype=kind) for shape in (left, right)]
+        work.append((*factors, count))
     _once(work)
     start = _now(device)
     for _ in range(times):

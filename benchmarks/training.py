@@ -9,6 +9,7 @@ most of them need not be computed, the rate is shown and there is none to reach.
   cases=       size/pairs/sequences x tokens; pairs are nsp, sentence pairs as in BERT, padded, or none, full sequences
                (bertlab skips padding on the CPU); else three sizes with both
   trainer=cpu  or gpu: bf16 for all, compiled for bertlab, four processes that collate for transformers
+  precision=32-true  or bf16-mixed: for all contestants on the CPU
   files=       of data=text, to train on; else docs
   kept=        ending of the name under which the results are kept
   vocabulary=8192
@@ -33,7 +34,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 from measure import Row, alternate, keep, ratio, show, spread
-from products import Shapes, flops_of, products, replay
+from products import Kinds, Shapes, flops_of, products, replay
 
 from bertlab.arguments import parse
 from bertlab.batch import Batch
@@ -49,8 +50,8 @@ from bertlab.train.recorder import Plan, Recorder
 
 CASES = ",".join(f"{size}/{pairs}/32x128" for size in ("nano", "tiny", "mini") for pairs in ("nsp", "none"))
 DEFAULTS = {
-    **{"cases": CASES, "trainer": "cpu", "files": "", "kept": "", "vocabulary": "8192", "threads": "1"},
-    **{"seconds": "6", "rounds": "5"},
+    **{"cases": CASES, "trainer": "cpu", "precision": "32-true", "files": "", "kept": ""},
+    **{"vocabulary": "8192", "threads": "1", "seconds": "6", "rounds": "5"},
 }
 PUBLISHED = ("model/position=learned",)  # the only positions that BertForPreTraining has
 WARM = {"cpu": 3, "cuda": 10}  # steps before the clock starts
@@ -106,20 +107,22 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
     contestants = {
         "ours": lambda: ours.pace(steps),
         "theirs": lambda: elsewhere.submit(pace_of_theirs, slower, *which).result(),
-        "products": lambda: replay(shapes, max(steps // 2, 2), device),
+        "products": lambda: replay(shapes, max(steps // 2, 2), device, kinds_of(job)),
     }
     if device == "cuda":
         first = job.batches(0)
         contestants["one batch"] = lambda: ours.pace(steps, lambda step: first)
-        contestants["large"] = lambda: replay(Counter({((LARGE, LARGE), (LARGE, LARGE)): 1}), 50, device)
+        contestants["large"] = lambda: replay(Counter({((LARGE, LARGE), (LARGE, LARGE)): 1}), 50, device, kinds_of(job))
     found = alternate(contestants, rounds)
+    in_bf16 = job.parts.trainer.precision == "bf16-mixed"
     speed = {name: job.form.tokens / statistics.median(paces) for name, paces in found.items()}
     faster, used = ratio(found["theirs"], found["ours"]), ratio(found["products"], found["ours"])
     share = real_share(job)
     what = f"{case.size}, {case.batch} x {case.length}, {share:.0%} of the positions real"
+    what += ", bf16" if in_bf16 and device == "cpu" else ""
     model_flops = ours.flops.of_step(job.batches(0))
     counted = model_flops / flops_of(shapes)
-    aim = PRODUCTS[case.size] if device == "cpu" and share == 1 else None
+    aim = PRODUCTS[case.size] if device == "cpu" and share == 1 and not in_bf16 else None
     parameters = sum(parameter.numel() for parameter in ours.module.model.parameters())
     rows = [
         Row(
@@ -132,7 +135,7 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
         ),
         Row(
             f"model FLOPs/s of the step, {what}",
-            f"its matrix products alone, {'float32' if device == 'cpu' else 'bf16'}",
+            f"its matrix products alone, {'bf16' if in_bf16 else 'float32'}",
             f"{used * counted:.2f}",
             f"{aim:g}" if aim else "",
             used * counted >= aim if aim else None,
@@ -171,6 +174,7 @@ def prepared(case: Case, arguments: Mapping[str, str] = DEFAULTS) -> Job:
     data = ["data=text", f"data.files={arguments['files']}"] if arguments["files"] else ["data=docs"]
     own = [f"model={case.size}", f"trainer={arguments['trainer']}", f"tokenizer.vocab_size={arguments['vocabulary']}"]
     own += [f"batch.size={case.batch}", f"batch.length={case.length}", "model.dropout=0.1"]
+    own += [f"trainer.precision={arguments['precision']}"] if arguments["trainer"] == "cpu" else []
     if arguments["trainer"] == "gpu":  # it waits where a point is logged: every fiftieth step, as in a long run
         own.append(f"budget.tokens={5000 * case.batch * case.length}")
     words = [*own, *PUBLISHED, *data, f"pairs={case.pairs}", "trainer.progress=false", "tracking.offline=true"]
@@ -189,6 +193,12 @@ def real_share(job: Job) -> float:
     """Return the share of positions that hold a token, over a few batches."""
     masks = [job.batches(step).real_BL for step in range(8)]
     return statistics.mean(1.0 if mask is None else float(mask.float().mean()) for mask in masks)
+
+
+def kinds_of(job: Job) -> Kinds:
+    """Return the precision of products of matrices and of those in attention, which on the CPU is always single."""
+    of_matrices = torch.bfloat16 if job.parts.trainer.precision == "bf16-mixed" else torch.float32
+    return of_matrices, torch.float32 if device_of(job) == "cpu" else of_matrices
 
 
 def device_of(job: Job) -> str:
@@ -316,7 +326,7 @@ class Theirs:
                 report_to=[],
                 disable_tqdm=True,
                 use_cpu=clock.device == "cpu",
-                bf16=clock.device != "cpu",
+                bf16=self.job.parts.trainer.precision == "bf16-mixed",
                 dataloader_num_workers=0 if clock.device == "cpu" else 4,
             )
             trainer = Trainer(

@@ -11,6 +11,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 from bertlab.batch import NO_TARGET
+from bertlab.model.rounding import kind_of_factors
 
 ROWS = 128  # of logits that there are at once: few enough to stay in a processor's cache, enough for fast products
 
@@ -21,7 +22,8 @@ def linear_cross_entropy(state_MD: Tensor, token_VD: Tensor, bias_V: Tensor, tar
     On the CPU in single precision logits exist for `ROWS` positions at a time, and their gradient is made while they
     do (Wijmans et al. 2024, arXiv:2411.09009, on GPUs). torch's own way to do so (measured in 2.13) makes a step of the
     default run slower. The backward pass takes the memory of the forward one, so there can be one only. Every target
-    must be a token there; elsewhere, as in a compiled step, NO_TARGET is left out of the sum.
+    must be a token there; elsewhere, as in a compiled step, NO_TARGET is left out of the sum. Within `rounding` the
+    factors of the products are rounded, and sums over positions are not.
     """
     single = state_MD.dtype == token_VD.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     here = state_MD.device.type in ("cpu", "meta") and not torch.compiler.is_compiling()  # meta: to count what is kept
@@ -39,9 +41,11 @@ class _Summed(torch.autograd.Function):
     def forward(ctx: Any, state_MD: Tensor, token_VD: Tensor, bias_V: Tensor, target_M: Tensor) -> Tensor:
         loss = state_MD.new_zeros(())
         of_state_MD, of_token_VD, of_bias_V = map(torch.zeros_like, (state_MD, token_VD, bias_V))
+        factor = kind_of_factors()
+        state_MD, token_VD = state_MD.to(factor), token_VD.to(factor)
         some = (torch.split(each, ROWS) for each in (state_MD, target_M, of_state_MD))
         for state_RD, target_R, of_state_RD in zip(*some, strict=True):
-            logit_RV = torch.mm(state_RD, token_VD.T).add_(bias_V)  # faster than at once
+            logit_RV = torch.mm(state_RD, token_VD.T).float().add_(bias_V)  # faster than at once
             target_R1, highest_R1 = target_R[:, None], logit_RV.amax(1, keepdim=True)
             said_R1 = logit_RV.gather(1, target_R1)
             weight_RV = logit_RV.sub_(highest_R1).exp_()
@@ -50,9 +54,13 @@ class _Summed(torch.autograd.Function):
             of_logit_RV = weight_RV.div_(total_R1).scatter_add_(
                 1, target_R1, said_R1.new_full((), -1).expand_as(said_R1)
             )
-            torch.mm(of_logit_RV, token_VD, out=of_state_RD)
-            of_token_VD.addmm_(of_logit_RV.T, state_RD)
             of_bias_V += of_logit_RV.sum(0)
+            of_logit_RV = of_logit_RV.to(factor)
+            of_state_RD.copy_(of_logit_RV @ token_VD)
+            if factor == torch.float32:
+                of_token_VD.addmm_(of_logit_RV.T, state_RD)
+            else:  # there is no such product into single precision
+                of_token_VD += of_logit_RV.T @ state_RD
         ctx.save_for_backward(of_state_MD, of_token_VD, of_bias_V)
         return loss
 

@@ -14,12 +14,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.accelerators import CUDAAccelerator
+from pytorch_lightning.accelerators import CPUAccelerator, CUDAAccelerator
 from pytorch_lightning.callbacks import TQDMProgressBar
 
 from bertlab.batch import Batch
 from bertlab.errors import InputError, closed_interval, whole_number
 from bertlab.train.module import Pretraining
+from bertlab.train.precision import RoundedProducts
 from bertlab.train.recorder import Recorder
 
 PRECISIONS = (
@@ -92,7 +93,7 @@ class Hardware:
     def _trainer(self, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
         with _without_advice():
-            return pl.Trainer(
+            trainer = pl.Trainer(
                 accelerator=self.accelerator,
                 devices=1,
                 precision=self.precision,  # type: ignore[arg-type]
@@ -105,6 +106,9 @@ class Hardware:
                 enable_model_summary=False,
                 enable_progress_bar=self.progress,
             )
+        if self.precision == "bf16-mixed" and isinstance(trainer.accelerator, CPUAccelerator):
+            trainer.strategy.precision_plugin = RoundedProducts()
+        return trainer
 
 
 @contextmanager
