@@ -92,8 +92,8 @@ def book(folder: Path) -> str:
 def summary(page: Page) -> str:
     """Say how much is answered."""
     facts = [_is_stated(page, question) for question in CATALOGUE if _has_fact(page, question)]
-    run = [findings for name, findings in page.studies.items() if question_of(name)]
-    known = {*study_files(), *(findings.study.id for findings in run)}
+    run = page.studies.values()
+    known = {*study_files(), *page.studies}
     judged = [findings.finding for findings in run if not reasons_against(findings)]
     found = [f"{count(judged.count(each))} {each.value}" for each in Finding]
     found.append(f"{count(len(run) - len(judged))} that could not be judged")
@@ -199,11 +199,12 @@ def effect(findings: Findings) -> str:
 
 
 def regime(findings: Findings) -> str:
-    """Write model, corpus and tokens; what the record does not say is left out."""
+    """Write model, corpus, tokens and batches; what the record does not say is left out."""
     facts, baseline = findings.record.facts, findings.record.arm(findings.study.baseline)
     tokens = baseline[TOKENS].median() if TOKENS in baseline else float("nan")
     known = [facts.get("model", ""), facts.get("corpus", "").partition(";")[0]]
     known += [f"{number(tokens / 1e6, 2)} M tokens"] if tokens > 0 else []
+    known.append(facts.get("budget", ""))
     return "; ".join(escape(each) for each in known if each) or NOT_RECORDED
 
 

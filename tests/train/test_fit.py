@@ -241,10 +241,10 @@ def test_a_batch_that_cannot_be_made_stops_the_run_that_waits_for_it() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # its compiler uses what it deprecates
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
-def test_a_compiled_run_learns_the_same(fit: Fit) -> None:
-    plain, compiled = (
-        fit("model.dropout=0", "model.layers=1", f"trainer.compile={word}") for word in ("false", "true")
-    )
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_compiled_run_learns_the_same(fit: Fit, precision: str) -> None:
+    words = ("model.dropout=0", "model.layers=1", f"trainer.precision={precision}")
+    plain, compiled = (fit(*words, f"trainer.compile={word}") for word in ("false", "true"))
     assert compiled.curve("train/loss") == pytest.approx(plain.curve("train/loss"), abs=1e-3)
     assert compiled.curve("eval/mlm_loss") == pytest.approx(plain.curve("eval/mlm_loss"), abs=1e-3)
 

@@ -18,7 +18,7 @@ from bertlab.stats.power import MOST
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import GAIN, Findings
 from bertlab.study.record import EXPLORATION, FILES
-from bertlab.study.registration import is_within
+from bertlab.study.registration import is_within, place
 
 KNOWN_FROM = {  # how a published number is known
     "read": "read in the source",
@@ -143,6 +143,8 @@ def _fair(findings: Findings) -> str:
     """Say in what the arms are equal, and how far apart they are in what was not held equal."""
     study, runs = findings.study, findings.record.runs
     runs = runs[runs["arm"].isin(list(study.arms)) & ~runs["diverged"]]
+    if any(is_within(place(factor), ["budget"]) for factor in study.factors):
+        return f"**Unequal in budget.** How long arms were trained is what this study varies.{_others(runs)}"
     used = _budgets(runs, study.axis)
     text = f"**Equal in one budget.** Arms are compared after equal {AXES[study.axis]}"
     if not used.empty:
@@ -150,7 +152,7 @@ def _fair(findings: Findings) -> str:
     return f"{text}.{_others(runs, study.axis)}"
 
 
-def _others(runs: pd.DataFrame, own: str) -> str:
+def _others(runs: pd.DataFrame, own: str = "") -> str:
     """Say how far the arms are apart in the budgets that were counted and not held equal."""
     counted = {axis: _budgets(runs, axis).groupby(runs["arm"]).median() for axis in COUNTED if axis != own}
     known = {axis: by_arm for axis, by_arm in counted.items() if not by_arm.empty}
@@ -160,7 +162,7 @@ def _others(runs: pd.DataFrame, own: str) -> str:
         if by_arm.max() > ALIKE * by_arm.min()
     ]
     if apart:
-        return f" In other budgets they differ: {listing(apart)} (medians of arms)."
+        return f" {'In other budgets they' if own else 'They'} differ: {listing(apart)} (medians of arms)."
     return f" They are equal in {listing(AXES[axis] for axis in known)} too." if known else ""
 
 
@@ -205,8 +207,8 @@ def _misled(findings: Findings) -> list[str]:
         return []
     return [
         f"**Worse than no context.** Some runs ended more than {number(floor, 2)} nats above the loss of word "
-        f"frequencies: {arms}. They are not late, they have learned something that fails them where they are judged; "
-        "longer training need not mend that."
+        f"frequencies: {arms}. They have hardly been trained to name hidden words, or have learned something that "
+        "fails them where they are judged; more of the same need not mend that."
     ]
 
 

@@ -5,10 +5,10 @@ Enters: `Findings`. Leaves: a markdown section.
 
 import math
 
-from bertlab.report.study.contrasts import changed
+from bertlab.report.study.contrasts import changed, is_pooled
 from bertlab.report.study.scale import level_text, outcome_scale
-from bertlab.report.study.verdict import failures
-from bertlab.report.words import DASH, count, escape, grid, number
+from bertlab.report.study.verdict import failures, is_or_are
+from bertlab.report.words import DASH, count, escape, grid, listing, number
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.record import HARMFUL, SAME
@@ -55,11 +55,18 @@ def _conclusion(findings: Findings) -> str:
         if kind is Kind.EQUIVALENT:
             return sound
         return (
-            f"{sound} But it could not call the baseline equivalent to itself either ({kind.value}): with these seeds "
-            "it can show differences of this outcome and hardly their absence."
+            f"{sound} But it could not call the baseline equivalent to itself ({kind.value}): by its own pairs alone "
+            f"this control shows no absence of a difference.{_pooled(findings)}"
         )
     reasons = "; ".join(map(escape, findings.soundness))
     return f"**The study is not sound**, so no contrast is judged: {reasons}."
+
+
+def _pooled(findings: Findings) -> str:
+    """Say what an EQUIVALENT rests on where the control is too noisy to be one."""
+    same = [each for each in findings.primary.values() if each.verdict.kind is Kind.EQUIVALENT and is_pooled(each)]
+    arms = [escape(each.arm) for each in same]
+    return f" That {listing(arms)} {is_or_are(arms)} EQUIVALENT rests on a spread pooled over arms." if arms else ""
 
 
 def _gain(findings: Findings) -> str:
