@@ -9,7 +9,7 @@ most of them need not be computed, the rate is shown and there is none to reach.
   cases=       size/pairs/sequences x tokens; pairs are nsp, sentence pairs as in BERT, padded, or none, full sequences
                (bertlab skips padding on the CPU); else three sizes with both
   trainer=cpu  or gpu: bf16 for all, compiled for bertlab, four processes that collate for transformers
-  precision=32-true  or bf16-mixed: for all contestants on the CPU
+  precision=32-true  or bf16-products on the CPU, with transformers' bf16=True beside it
   files=       of data=text, to train on; else docs
   kept=        ending of the name under which the results are kept
   vocabulary=8192
@@ -114,7 +114,7 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
         contestants["one batch"] = lambda: ours.pace(steps, lambda step: first)
         contestants["large"] = lambda: replay(Counter({((LARGE, LARGE), (LARGE, LARGE)): 1}), 50, device, kinds_of(job))
     found = alternate(contestants, rounds)
-    in_bf16 = job.parts.trainer.precision == "bf16-mixed"
+    in_bf16 = job.parts.trainer.precision != "32-true"
     speed = {name: job.form.tokens / statistics.median(paces) for name, paces in found.items()}
     faster, used = ratio(found["theirs"], found["ours"]), ratio(found["products"], found["ours"])
     share = real_share(job)
@@ -197,7 +197,7 @@ def real_share(job: Job) -> float:
 
 def kinds_of(job: Job) -> Kinds:
     """Return the precision of products of matrices and of those in attention, which on the CPU is always single."""
-    of_matrices = torch.bfloat16 if job.parts.trainer.precision == "bf16-mixed" else torch.float32
+    of_matrices = torch.float32 if job.parts.trainer.precision == "32-true" else torch.bfloat16
     return of_matrices, torch.float32 if device_of(job) == "cpu" else of_matrices
 
 
@@ -326,7 +326,7 @@ class Theirs:
                 report_to=[],
                 disable_tqdm=True,
                 use_cpu=clock.device == "cpu",
-                bf16=self.job.parts.trainer.precision == "bf16-mixed",
+                bf16=self.job.parts.trainer.precision != "32-true",
                 dataloader_num_workers=0 if clock.device == "cpu" else 4,
             )
             trainer = Trainer(

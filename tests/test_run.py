@@ -121,7 +121,10 @@ def assert_refused(ended: Ended, message: str) -> None:
             "batch.length must be at most model.position.positions 512",
         ),
         ("optimizer.lr=-1", "optimizer.lr must lie in (0, 1000), got -1; choose a number inside"),
-        ("trainer.precision=99", "trainer.precision must be 32-true or bf16-mixed, got 99; choose one of them"),
+        (
+            "trainer.precision=99",
+            "trainer.precision must be 32-true, bf16-mixed or bf16-products, got 99; choose one of them",
+        ),
         ("trainer.accelerator=abacus", "trainer.accelerator must be one that works here, got abacus: "),
         ("data._target_=os.system", "data._target_ must name a part of bertlab, got os.system; choose an option of"),
         ("+mask.extra=3", "mask.extra is not a key of this part; "),

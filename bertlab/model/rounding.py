@@ -1,7 +1,8 @@
-"""Products with weights in bfloat16 and all else in single precision: mixed precision for a processor.
+"""Linear layers in bfloat16 and all else in single precision: mixed precision for a processor.
 
 torch's autocast would also take norms, activations and attention in bfloat16, which makes a step on a processor slower
-than it is in single precision, though products there are twice as fast where it has instructions for them.
+than it is in single precision, though products there are twice as fast where it has instructions for them. What it
+means is the same on every device.
 
 Legend: D width in, K width out, N tokens, of any shape.
 """
@@ -21,7 +22,7 @@ _kind = ContextVar("kind of the factors of products", default=torch.float32)
 
 
 def kind_of_factors() -> torch.dtype:
-    """Return what the factors of a product with weights are rounded to: bfloat16 within `rounding`, else float32."""
+    """Return what the factors of a linear layer are rounded to: bfloat16 within `rounding`, else float32."""
     return _kind.get()
 
 
@@ -29,7 +30,7 @@ def kind_of_factors() -> torch.dtype:
 def rounding() -> Iterator[None]:
     """Have linear layers round to bfloat16 what they multiply and what they return, forward and backward.
 
-    Sums are made in single precision; weights, states and gradients stay in it.
+    Weights, states and gradients stay in single precision.
     """
     before = _kind.set(torch.bfloat16)
     try:

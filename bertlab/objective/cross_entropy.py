@@ -23,7 +23,7 @@ def linear_cross_entropy(state_MD: Tensor, token_VD: Tensor, bias_V: Tensor, tar
     do (Wijmans et al. 2024, arXiv:2411.09009, on GPUs). torch's own way to do so (measured in 2.13) makes a step of the
     default run slower. The backward pass takes the memory of the forward one, so there can be one only. Every target
     must be a token there; elsewhere, as in a compiled step, NO_TARGET is left out of the sum. Within `rounding` the
-    factors of the products are rounded, and sums over positions are not.
+    products are rounded as those of linear layers are, over `ROWS` positions at a time.
     """
     single = state_MD.dtype == token_VD.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     here = state_MD.device.type in ("cpu", "meta") and not torch.compiler.is_compiling()  # meta: to count what is kept

@@ -14,7 +14,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.accelerators import CPUAccelerator, CUDAAccelerator
+from pytorch_lightning.accelerators import CUDAAccelerator
 from pytorch_lightning.callbacks import TQDMProgressBar
 
 from bertlab.batch import Batch
@@ -23,10 +23,7 @@ from bertlab.train.module import Pretraining
 from bertlab.train.precision import RoundedProducts
 from bertlab.train.recorder import Recorder
 
-PRECISIONS = (
-    "32-true",
-    "bf16-mixed",
-)  # as Lightning names them; float16 would need its gradients unscaled to clip them
+PRECISIONS = ("32-true", "bf16-mixed", RoundedProducts.precision)  # float16 would need its gradients unscaled to clip
 MODES = ("reduce-overhead", "max-autotune")  # of torch.compile, beside its default; both make CUDA graphs
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h: bytes from which freed memory goes back to the system
 
@@ -49,8 +46,11 @@ class Hardware:
     ) -> None:
         if precision not in PRECISIONS:
             raise InputError(
-                f"trainer.precision must be {' or '.join(PRECISIONS)}, got {precision}; choose one of them"
+                f"trainer.precision must be {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}, got {precision}; "
+                "choose one of them"
             )
+        if not isinstance(accelerator, str):
+            raise InputError(f"trainer.accelerator must be a word, got {accelerator}; choose for example cpu")
         if not isinstance(progress, bool):
             raise InputError(f"trainer.progress must be true or false, got {progress}; choose one")
         if not isinstance(compile, bool) and compile not in MODES:
@@ -92,11 +92,13 @@ class Hardware:
 
     def _trainer(self, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+        rounds = self.precision == RoundedProducts.precision
         with _without_advice():
-            trainer = pl.Trainer(
+            return pl.Trainer(
                 accelerator=self.accelerator,
                 devices=1,
-                precision=self.precision,  # type: ignore[arg-type]
+                precision=None if rounds else self.precision,  # type: ignore[arg-type]
+                plugins=[RoundedProducts()] if rounds else None,
                 max_steps=steps,
                 max_epochs=1,
                 gradient_clip_val=self.clip or None,
@@ -106,9 +108,6 @@ class Hardware:
                 enable_model_summary=False,
                 enable_progress_bar=self.progress,
             )
-        if self.precision == "bf16-mixed" and isinstance(trainer.accelerator, CPUAccelerator):
-            trainer.strategy.precision_plugin = RoundedProducts()
-        return trainer
 
 
 @contextmanager

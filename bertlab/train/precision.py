@@ -1,4 +1,4 @@
-"""Lightning's bf16-mixed on the CPU, in place of torch's autocast."""
+"""bf16-products: a precision of training beside those that Lightning has."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from bertlab.model.rounding import rounding
 class RoundedProducts(Precision):
     """Rounds the products of a training step; evaluation, which is no step of the trainer, rounds nothing."""
 
-    precision = "bf16-mixed"
+    precision = "bf16-products"  # type: ignore[assignment]  # a name of our own
 
     @contextmanager
     def train_step_context(self) -> Iterator[None]:

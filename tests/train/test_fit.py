@@ -125,10 +125,11 @@ def gradient_norms(fit: Fit, *overrides: str) -> list[float]:
     return norms
 
 
-def test_bf16_mixed_trains_and_differs_a_little(fit: Fit, fitted: Any) -> None:
-    mixed = fit("trainer.precision=bf16-mixed").curve("train/loss")
-    assert mixed != fitted.curve("train/loss")
-    assert mixed == pytest.approx(fitted.curve("train/loss"), rel=0.02)
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-products"])
+def test_bf16_trains_and_differs_a_little(fit: Fit, fitted: Any, precision: str) -> None:
+    rounded = fit(f"trainer.precision={precision}").curve("train/loss")
+    assert rounded != fitted.curve("train/loss")
+    assert rounded == pytest.approx(fitted.curve("train/loss"), rel=0.02)
 
 
 def test_a_silent_run_says_nothing(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:
@@ -178,7 +179,8 @@ def test_memory_that_a_step_frees_is_there_for_the_next(fit: Fit) -> None:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"precision": "99"}, r"trainer\.precision must be 32-true or bf16-mixed, got 99; choose"),
+        ({"accelerator": ["cpu"]}, r"trainer\.accelerator must be a word, got \['cpu'\]; choose for example cpu"),
+        ({"precision": "99"}, r"trainer\.precision must be 32-true, bf16-mixed or bf16-products, got 99; choose"),
         ({"precision": "16-mixed"}, r"trainer\.precision .* got 16-mixed"),
         ({"precision": 32}, r"trainer\.precision .* got 32;"),
         ({"threads": 0}, r"trainer\.threads .* got 0"),
@@ -241,7 +243,7 @@ def test_a_batch_that_cannot_be_made_stops_the_run_that_waits_for_it() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # its compiler uses what it deprecates
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
-@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-products"])
 def test_a_compiled_run_learns_the_same(fit: Fit, precision: str) -> None:
     words = ("model.dropout=0", "model.layers=1", f"trainer.precision={precision}")
     plain, compiled = (fit(*words, f"trainer.compile={word}") for word in ("false", "true"))

@@ -1,4 +1,4 @@
-"""bf16-mixed on the CPU: training rounds its products, evaluation does not."""
+"""bf16-products on the CPU: training rounds its products, evaluation does not."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,7 +22,7 @@ def test_evaluation_is_in_single_precision(fit: Fit, monkeypatch: pytest.MonkeyP
         return out_NK
 
     monkeypatch.setattr(nn.Linear, "forward", watched)
-    fit("trainer.precision=bf16-mixed")
+    fit("trainer.precision=bf16-products")
     assert seen[True]
     assert seen[False]
     assert all(seen[True])

@@ -33,6 +33,7 @@ class Kept:
         ("optimizer=sgd", "optimizer.momentum=0.9"),
         ("optimizer=sgd", "optimizer.momentum=0"),
         ("trainer.precision=bf16-mixed", "model/norm=batch", "objective=sequential"),
+        ("trainer.precision=bf16-products",),
         (
             "mask=scheduled",
             "model/sharing=all",
