@@ -30,7 +30,7 @@ from bertlab.plan.outlook import PILOT_SLOPE, TRUTHS, TYPICAL, outlook, prospect
 from bertlab.plan.runs import Runs, evaluation_share, finished_keys, plan_runs, side_by_side
 from bertlab.plan.speed import Stopwatch, seconds_a_step
 from bertlab.plan.tables import duration, of_chances
-from bertlab.stats.claim import Expectation, deciding
+from bertlab.stats.claim import Expectation, decides
 from bertlab.stats.looks import interval_level
 from bertlab.stats.power import POWER, chance, chances
 from bertlab.study.design import Study
@@ -206,7 +206,7 @@ def test_chances_are_those_of_the_rule_at_the_last_look(tmp_path: Path) -> None:
     for each in shown:
         assert each.by_kind == chances(8, 0.07, each.effect, 0.1, level)
         assert each.decided == pytest.approx(
-            chance(8, 0.07, each.effect, 0.1, level, deciding(Expectation.WORSE)), abs=1e-12
+            chance(8, 0.07, each.effect, 0.1, level, decides(Expectation.WORSE)), abs=1e-12
         )
 
 
@@ -273,7 +273,7 @@ def test_what_a_decision_takes_is_enough_and_not_too_much(expects: Expectation) 
 
     def least(n: int, margin: float) -> float:
         truths = (0.0, far / 0.1 * margin)
-        return min(chance(n, 0.1, truth, margin, 0.94, deciding(expects)) for truth in truths)
+        return min(chance(n, 0.1, truth, margin, 0.94, decides(expects)) for truth in truths)
 
     assert min(found.at_zero, found.far) == pytest.approx(least(8, 0.1))
     assert not found.likely

@@ -13,7 +13,7 @@ from pathlib import Path
 from scipy import optimize
 
 from bertlab.errors import InputError
-from bertlab.stats.claim import Expectation, deciding
+from bertlab.stats.claim import Expectation, decides
 from bertlab.stats.looks import interval_level
 from bertlab.stats.power import POWER, chance, chances, seeds_needed
 from bertlab.stats.rule import Kind
@@ -155,16 +155,16 @@ def _spreads(study: Study, found: Findings | None, sd: float | None, margin: flo
 
 def prospect(n: int, sd: float, margin: float, level: float, expects: Expectation) -> Prospect:
     """Return the chances of a decision on a claim, and what would make it likely."""
-    kinds, far = deciding(expects), _side(expects) * FAR
-    needed = [seeds_needed(sd, truth * margin, margin, level, kinds) for truth in (0.0, far)]
+    aims, far = decides(expects), _side(expects) * FAR
+    needed = [seeds_needed(sd, truth * margin, margin, level, aims) for truth in (0.0, far)]
 
     def short_of_power(ratio: float) -> float:  # margin / sd
-        return POWER - min(chance(n, 1.0, truth * ratio, ratio, level, kinds) for truth in (0.0, far))
+        return POWER - min(chance(n, 1.0, truth * ratio, ratio, level, aims) for truth in (0.0, far))
 
     return Prospect(
         sd=sd,
-        at_zero=chance(n, sd, 0.0, margin, level, kinds),
-        far=chance(n, sd, far * margin, margin, level, kinds),
+        at_zero=chance(n, sd, 0.0, margin, level, aims),
+        far=chance(n, sd, far * margin, margin, level, aims),
         seeds=None if None in needed else max(seeds for seeds in needed if seeds is not None),
         margin=sd * float(optimize.brentq(short_of_power, 0.01, 100.0)),
     )
@@ -172,7 +172,7 @@ def prospect(n: int, sd: float, margin: float, level: float, expects: Expectatio
 
 def _chances(n: int, sd: float, effect: float, margin: float, level: float, expects: Expectation) -> Chances:
     by_kind = chances(n, sd, effect, margin, level)
-    return Chances(sd, effect, by_kind, sum(by_kind[kind] for kind in deciding(expects) if kind in by_kind))
+    return Chances(sd, effect, by_kind, chance(n, sd, effect, margin, level, decides(expects)))
 
 
 def _side(expects: Expectation) -> int:

@@ -9,10 +9,11 @@ import math
 from collections.abc import Iterable
 from enum import Enum
 
+import numpy as np
 from scipy import special
 
 from bertlab.stats.interval import Interval
-from bertlab.stats.rule import Kind
+from bertlab.stats.rule import Decides, Kind, one_of
 
 
 class Expectation(Enum):
@@ -79,9 +80,15 @@ def study_finding(findings: Iterable[Finding]) -> Finding:
     return Finding.SUPPORTED if found == {Finding.SUPPORTED} else Finding.UNDECIDED
 
 
-def deciding(expectation: Expectation) -> frozenset[Kind]:
-    """Return the verdicts that decide the claim either way: where a study may stop, and what power is for."""
-    return SUPPORTS[expectation] | REFUTES[expectation]
+def decides(expectation: Expectation) -> Decides:
+    """Return what tells where intervals decide the claim either way: where a study may stop, and what power is for.
+
+    These are the intervals of which `finding` does not say UNDECIDED.
+    """
+    by_kind = one_of(SUPPORTS[expectation] | REFUTES[expectation])
+    if expectation is not Expectation.NOT_BETTER:
+        return by_kind
+    return lambda low, high, margin: by_kind(low, high, margin) | (np.asarray(low) > -margin)
 
 
 def claim_p(expectation: Expectation, interval: Interval, margin: float) -> float:

@@ -9,13 +9,20 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
-MOST = 16  # 65,536 patterns; a study has 3 to 10 seeds
+MOST = 16  # seeds whose 65,536 patterns are enumerated; a study has 3 to 10
 
 
 def signs(n: int) -> Floats:
-    """Return all sign vectors [2^n, n]; the first leaves the data as they are. Raises ValueError above 16 seeds."""
-    if not 1 <= n <= MOST:
-        raise ValueError(f"sign flips are enumerated for 1 to {MOST} seeds, got {n}")
+    """Return all sign vectors [2^n, n]; the first leaves the data as they are.
+
+    Above 16 seeds they are 2^16 drawn ones, the same for every call, and that first one: with it among them the p that
+    they give is valid (Phipson & Smyth 2010). Raises ValueError for no seed.
+    """
+    if n < 1:
+        raise ValueError(f"sign flips need at least one seed, got {n}")
+    if n > MOST:
+        drawn = np.random.default_rng(0).choice((-1.0, 1.0), (2**MOST, n))
+        return np.vstack([np.ones(n), drawn])
     bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
     return np.asarray(1 - 2 * bits, dtype=np.float64)
 
@@ -33,7 +40,7 @@ def alignment(differences_AS: Floats) -> Floats:
 
 
 def sign_flip_p(differences: ArrayLike) -> float:
-    """Return the two-sided exact p: the share of the 2^n sign patterns whose |mean| is at least the observed one.
+    """Return the two-sided p, exact to 16 seeds: the share of sign patterns whose |mean| is at least the observed one.
 
     The smallest value is 2 / 2^n: .25 for three seeds. Raises ValueError for values that are not finite.
     """

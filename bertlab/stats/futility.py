@@ -4,13 +4,11 @@ Enters: the paired differences so far and the last look. Leaves: the chance of a
 regardless inflates no error, since stopping without a decision claims nothing.
 """
 
-from collections.abc import Collection
-
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from bertlab.stats.rule import BY_INTERVAL, SETTLED, Kind, codes
+from bertlab.stats.rule import Decides, settled
 
 HOPELESS = 0.10  # below this chance of a decision at the last look a study may stop
 DRAWS = 20_000
@@ -22,7 +20,7 @@ def decision_chance(
     margin: float,
     level: float,
     rng: np.random.Generator,
-    decisions: Collection[Kind] = SETTLED,
+    decides: Decides = settled,
 ) -> float:
     """Return the predictive probability of a decision once `last` seeds are in.
 
@@ -43,5 +41,4 @@ def decision_chance(
     total_D = squares + later_squares_D + n * more / last * (mean - later_D) ** 2
     mean_D = (n * mean + more * later_D) / last
     half_D = stats.t.ppf((1 + level) / 2, last - 1) * np.sqrt(total_D / (last - 1) / last)
-    counts = np.bincount(codes(mean_D - half_D, mean_D + half_D, margin), minlength=len(BY_INTERVAL)) / DRAWS
-    return float(sum(share for kind, share in zip(BY_INTERVAL, counts, strict=True) if kind in decisions))
+    return float(decides(mean_D - half_D, mean_D + half_D, margin).mean())

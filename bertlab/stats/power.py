@@ -6,7 +6,6 @@ of the standard deviation (as Owen 1965 does for two one-sided tests): given the
 """
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,7 +13,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from bertlab.stats.flips import Floats
-from bertlab.stats.rule import BY_INTERVAL, SETTLED, Kind, codes, kind
+from bertlab.stats.rule import BY_INTERVAL, Decides, Kind, codes, one_of, settled
 
 POWER = 0.80  # chance of a decision that a study is planned for
 FEWEST = 3  # seeds that a verdict needs
@@ -36,14 +35,24 @@ class Precision:
 def chances(n: int, sd: float, effect: float, margin: float, level: float = 0.90) -> dict[Kind, float]:
     """Return the probability of each verdict that an interval decides, over studies of `n` seeds.
 
-    d_s ~ Normal(effect, sd^2), positive = worse. For each possible half-width h the bounds +-margin +- h and +-h cut
-    the axis of the mean into pieces with one verdict each; their normal probabilities are averaged over h.
+    d_s ~ Normal(effect, sd^2), positive = worse.
     Raises ValueError for fewer than two seeds, a negative spread or a margin that is not positive.
+    """
+    low_P, high_P, share_P = _pieces(n, sd, effect, margin, level)
+    totals = np.bincount(codes(low_P, high_P, margin), share_P, minlength=len(BY_INTERVAL))
+    return dict(zip(BY_INTERVAL, map(float, totals), strict=True))
+
+
+def _pieces(n: int, sd: float, effect: float, margin: float, level: float) -> tuple[Floats, Floats, Floats]:
+    """Return intervals and the probability of each, so many that each stands for those that fall beside it.
+
+    For each possible half-width h the bounds +-margin +- h and +-h cut the axis of the mean into pieces with one
+    verdict each; each piece is an interval about its centre, and normal probabilities are averaged over h.
     """
     if n < 2 or sd < 0 or not margin > 0:
         raise ValueError(f"n >= 2, sd >= 0 and margin > 0 are needed, got n={n}, sd={sd}, margin={margin}")
     if sd == 0:
-        return {each: float(each is kind(effect, effect, margin)) for each in BY_INTERVAL}
+        return np.array([effect]), np.array([effect]), np.ones(1)
     spread_K, weight_K = _spreads(n - 1)
     se = sd / math.sqrt(n)
     half_K = float(stats.t.ppf((1 + level) / 2, n - 1)) * se * spread_K
@@ -52,10 +61,9 @@ def chances(n: int, sd: float, effect: float, margin: float, level: float = 0.90
     far = np.full((NODES, 1), abs(effect) + 40 * se + margin + half_K.max())
     edge_KB = np.hstack([-far, bound_KB, far])
     centre_KP = (edge_KB[:, 1:] + edge_KB[:, :-1]) / 2
-    code_KP = codes(centre_KP - half_K[:, None], centre_KP + half_K[:, None], margin)
     share_KP = weight_K[:, None] * np.diff(special.ndtr((edge_KB - effect) / se), axis=1)
-    totals = np.bincount(code_KP.ravel(), share_KP.ravel(), minlength=len(BY_INTERVAL))
-    return dict(zip(BY_INTERVAL, map(float, totals), strict=True))
+    low_KP, high_KP = centre_KP - half_K[:, None], centre_KP + half_K[:, None]
+    return low_KP.ravel(), high_KP.ravel(), share_KP.ravel()
 
 
 def chance(
@@ -64,11 +72,11 @@ def chance(
     effect: float,
     margin: float,
     level: float = 0.90,
-    decisions: Collection[Kind] = SETTLED,
+    decides: Decides = settled,
 ) -> float:
-    """Return the probability that the verdict is one of `decisions`; the rest as in `chances`."""
-    by_kind = chances(n, sd, effect, margin, level)
-    return sum(by_kind.get(each, 0.0) for each in decisions)
+    """Return the probability of an interval that decides; the rest as in `chances`."""
+    low_P, high_P, share_P = _pieces(n, sd, effect, margin, level)
+    return float(share_P[decides(low_P, high_P, margin)].sum())
 
 
 def seeds_needed(
@@ -76,7 +84,7 @@ def seeds_needed(
     effect: float,
     margin: float,
     level: float = 0.90,
-    decisions: Collection[Kind] = SETTLED,
+    decides: Decides = settled,
     fewest: int = FEWEST,
 ) -> int | None:
     """Return the fewest seeds, from `fewest` on, with an 80 % chance of a decision; None when 100 are too few.
@@ -84,7 +92,7 @@ def seeds_needed(
     A true effect as large as the margin is decided by no number of seeds.
     """
     sizes = range(max(fewest, FEWEST), MOST + 1)
-    return next((n for n in sizes if chance(n, sd, effect, margin, level, decisions) >= POWER), None)
+    return next((n for n in sizes if chance(n, sd, effect, margin, level, decides) >= POWER), None)
 
 
 def precision(n: int) -> Precision:
@@ -99,7 +107,7 @@ def precision(n: int) -> Precision:
         return POWER - float(weight_K @ above_K)
 
     def undecided(margin: float) -> float:
-        return POWER - chance(n, 1.0, 0.0, margin, decisions={Kind.EQUIVALENT})
+        return POWER - chance(n, 1.0, 0.0, margin, decides=one_of({Kind.EQUIVALENT}))
 
     return Precision(
         n=n,

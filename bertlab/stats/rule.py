@@ -6,10 +6,13 @@ Schuirmann 1987; Lakens 2017), so EQUIVALENT at a true difference of delta, and 
 probability a at most.
 """
 
+from collections.abc import Callable, Collection
 from enum import Enum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+Decides = Callable[[ArrayLike, ArrayLike, float], NDArray[np.bool_]]  # (low, high, margin), intervals of any shape
 
 
 class Kind(Enum):
@@ -44,6 +47,15 @@ def codes(low: ArrayLike, high: ArrayLike, margin: ArrayLike) -> NDArray[np.intp
         high < margin,
     ]
     return np.asarray(np.select(rules, list(range(len(rules))), default=len(rules)), dtype=np.intp)
+
+
+def one_of(kinds: Collection[Kind]) -> Decides:
+    """Return what tells where the verdict on an interval is one of `kinds`."""
+    positions = [BY_INTERVAL.index(each) for each in kinds if each in BY_INTERVAL]
+    return lambda low, high, margin: np.isin(codes(low, high, margin), positions)
+
+
+settled = one_of(SETTLED)
 
 
 def kind(low: float, high: float, margin: float) -> Kind:

@@ -6,12 +6,11 @@ must be shown, or INCONCLUSIVE (Altman & Bland 1995).
 """
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from bertlab.stats.interval import Interval
 from bertlab.stats.power import FEWEST, seeds_needed
-from bertlab.stats.rule import SETTLED, Kind, kind
+from bertlab.stats.rule import Decides, Kind, kind, settled
 
 DIVERGED = 2  # more diverged seeds than the baseline: the arm is unstable
 CENTRAL = 0.5  # of the margin
@@ -74,13 +73,13 @@ def judge(
     standing: Standing = SOUND,
     *,
     lower_is_better: bool = True,
-    decisions: Collection[Kind] = SETTLED,
+    decides: Decides = settled,
 ) -> Verdict:
     """Return the verdict on arm - baseline.
 
     The order: INVALID, VACUOUS, UNSTABLE (at least two more diverged seeds than the baseline; a single one stays in
     `standing` for the report), UNTESTABLE (fewer than three pairs), then the rule on the interval
-    (bertlab/stats/rule.py). Where higher is better the interval is turned around first. `decisions` are the kinds that
+    (bertlab/stats/rule.py). Where higher is better the interval is turned around first. `decides` tells what
     `needed` counts. Raises ValueError for a margin that is not positive and finite.
     """
     if not 0 < margin < math.inf:
@@ -93,7 +92,7 @@ def judge(
     if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
         raise ValueError(f"an interval over {interval.n} seeds must be finite, got {interval}")
     found = kind(oriented.low, oriented.high, margin)
-    needed = None if found in decisions else _needed(oriented, margin, decisions)
+    needed = None if decides(oriented.low, oriented.high, margin) else _needed(oriented, margin, decides)
     detectable = found is Kind.EQUIVALENT and oriented.excludes_zero
     return replace(verdict, kind=found, detectable=detectable, needed=needed)
 
@@ -133,7 +132,5 @@ def _stopped(standing: Standing, n: int) -> tuple[Kind, tuple[str, ...]] | None:
     return None
 
 
-def _needed(interval: Interval, margin: float, decisions: Collection[Kind]) -> int | None:
-    return seeds_needed(
-        interval.sd, interval.mean, margin, level=interval.level, decisions=decisions, fewest=interval.n + 1
-    )
+def _needed(interval: Interval, margin: float, decides: Decides) -> int | None:
+    return seeds_needed(interval.sd, interval.mean, margin, interval.level, decides, fewest=interval.n + 1)

@@ -13,13 +13,13 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from bertlab.stats.claim import Expectation, Finding, claim_p, deciding, finding, study_finding
+from bertlab.stats.claim import Expectation, Finding, claim_p, decides, finding, study_finding
 from bertlab.stats.contrast import Contrast, Pool, contrast, pool
 from bertlab.stats.futility import HOPELESS, decision_chance
 from bertlab.stats.interval import Interval
 from bertlab.stats.looks import interval_level, overall_p
 from bertlab.stats.multiple import holm
-from bertlab.stats.rule import Kind
+from bertlab.stats.rule import Kind, settled
 from bertlab.stats.verdict import Standing, Verdict, turned, vacuity
 from bertlab.stats.verdict import judge as judge_interval
 from bertlab.study.design import Study
@@ -108,7 +108,7 @@ class Findings:
         sign = 1 if self.outcome.lower_is_better else -1
         differences = sign * np.array(judged.contrast.differences)
         level = judged.interval.level
-        return decision_chance(differences, last, self.margin, level, rng, deciding(judged.expects)) >= HOPELESS
+        return decision_chance(differences, last, self.margin, level, rng, decides(judged.expects)) >= HOPELESS
 
 
 def judge(record: Record) -> Findings:
@@ -166,9 +166,8 @@ class _Judging:
     def _judge(self, name: str, paired: Contrast, level: float, standing: Standing) -> Judged:
         interval = paired.decision(level)
         better = self.outcome.lower_is_better
-        decisions = deciding(self.study.expects[name]) if name in self.study.expects else None
-        aims = {} if decisions is None else {"decisions": decisions}
-        verdict = judge_interval(interval, self.margin, standing, lower_is_better=better, **aims)
+        aims = decides(self.study.expects[name]) if name in self.study.expects else settled
+        verdict = judge_interval(interval, self.margin, standing, lower_is_better=better, decides=aims)
         gained = -paired.mean if better else paired.mean
         # exp ends at about 700: a flat baseline needs no more tokens than that says
         worth = math.expm1(min(gained / abs(self.slope), 700.0)) if self.slope else math.nan

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from bertlab.stats.claim import Expectation, Finding, claim_p, deciding, finding, study_finding
+from bertlab.stats.claim import Expectation, Finding, claim_p, decides, finding, study_finding
 from bertlab.stats.contrast import contrasts
 from bertlab.stats.interval import Interval, mean_t
 from bertlab.stats.looks import interval_level, overall_p
@@ -38,8 +38,13 @@ def test_what_cannot_be_judged_leaves_every_claim_undecided(each: Kind) -> None:
 
 
 @pytest.mark.parametrize("expectation", Expectation)
-def test_deciding_verdicts_are_those_that_do_not_leave_the_claim_undecided(expectation: Expectation) -> None:
-    assert deciding(expectation) == {each for each in Kind if finding(expectation, each) is not U}
+def test_an_interval_decides_exactly_where_it_does_not_leave_the_claim_undecided(expectation: Expectation) -> None:
+    ends = np.linspace(-3, 3, 25) + 0.01
+    low, high = (each.ravel() for each in np.meshgrid(ends, ends))
+    low, high = low[low <= high], high[low <= high]
+    found = [finding(expectation, kind(a, b, 1.0), a, 1.0) for a, b in zip(low, high, strict=True)]
+    assert {S, R, U} == set(found)
+    assert decides(expectation)(low, high, 1.0).tolist() == [each is not U for each in found]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +112,7 @@ def test_a_study_from_outcomes_to_its_finding() -> None:
     p = [overall_p(claim_p(expects[arm], found[arm].decision(), margin), looks) for arm in expects]
     levels = [interval_level(looks, alpha) for alpha in holm(p).alphas]
     verdicts = {
-        arm: judge(found[arm].decision(level), margin, decisions=deciding(expects[arm]))
+        arm: judge(found[arm].decision(level), margin, decides=decides(expects[arm]))
         for arm, level in zip(expects, levels, strict=True)
     }
     findings = [finding(expects[arm], verdict.kind) for arm, verdict in verdicts.items()]

@@ -41,8 +41,16 @@ def test_turning_the_differences_around_changes_no_p() -> None:
     assert sign_flip_p(d) == sign_flip_p(-d) == sign_flip_p(1000 * d)
 
 
-def test_what_cannot_be_enumerated_or_is_not_finite_is_refused() -> None:
-    with pytest.raises(ValueError, match="1 to 16 seeds, got 17"):
-        sign_flip_p(np.ones(17))
+def test_many_seeds_are_judged_by_patterns_that_are_drawn() -> None:
+    d = np.random.default_rng(3).normal(0.3, 1, 25)
+    by_scipy = permutation_test((d,), np.mean, permutation_type="samples", n_resamples=100_000, rng=1)
+    assert sign_flip_p(d) == pytest.approx(by_scipy.pvalue, abs=0.005)
+    assert sign_flip_p(d) == sign_flip_p(d)
+    assert sign_flip_p(np.ones(40)) == 1 / 65_537  # no drawn pattern turns all or none
+
+
+def test_what_is_not_finite_or_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one seed"):
+        sign_flip_p([])
     with pytest.raises(ValueError, match="finite"):
         sign_flip_p([1.0, np.nan])

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bertlab.stats.claim import Expectation, deciding
+from bertlab.stats.claim import Expectation, decides
 from bertlab.stats.futility import HOPELESS, decision_chance
-from bertlab.stats.rule import BY_INTERVAL, SETTLED, codes
+from bertlab.stats.rule import settled
 
 
 def test_a_clear_study_will_decide_and_a_hopeless_one_will_not() -> None:
@@ -28,19 +28,26 @@ def test_the_chance_is_that_of_drawing_the_seeds_one_by_one(d: list[float], last
     truth = rng.normal(np.mean(d), np.sqrt(variance / n))
     study = np.hstack([np.tile(d, (20_000, 1)), rng.normal(truth, np.sqrt(variance), (20_000, last - n))])
     half = stats.t.ppf(0.95, last - 1) * study.std(1, ddof=1) / np.sqrt(last)
-    settled = [BY_INTERVAL.index(each) for each in SETTLED]
-    decided = np.isin(codes(study.mean(1) - half, study.mean(1) + half, 1.0), settled)
-    assert decision_chance(d, last, 1.0, 0.9, rng) == pytest.approx(decided.mean(), abs=0.015)
+    for rule in (settled, *map(decides, Expectation)):
+        decided = rule(study.mean(1) - half, study.mean(1) + half, 1.0)
+        assert decision_chance(d, last, 1.0, 0.9, rng, rule) == pytest.approx(decided.mean(), abs=0.015)
 
 
 def test_what_counts_as_a_decision_depends_on_the_claim() -> None:
     d = [0.9, 1.3, 0.6, 1.1]
-    worse, settled = (
-        decision_chance(d, 8, 1.0, 0.9, np.random.default_rng(1), decisions)
-        for decisions in (deciding(Expectation.WORSE), SETTLED)
+    worse, both = (
+        decision_chance(d, 8, 1.0, 0.9, np.random.default_rng(1), rule)
+        for rule in (decides(Expectation.WORSE), settled)
     )
     assert worse > 0.95
-    assert settled < 0.4
+    assert both < 0.4
+
+
+def test_an_arm_that_is_not_better_need_not_be_shown_to_be_as_good() -> None:
+    """Its interval will hold zero and reach the margin on the worse side, and yet show what was claimed."""
+    d = [0.9, -0.4, 1.4, 0.1, 0.6]
+    chance = decision_chance(d, 8, 1.0, 0.9, np.random.default_rng(1), decides(Expectation.NOT_BETTER))
+    assert chance > 0.9
 
 
 def test_one_seed_to_come_is_enough() -> None:

@@ -7,9 +7,9 @@ import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from bertlab.stats.claim import Expectation, deciding
+from bertlab.stats.claim import Expectation, decides
 from bertlab.stats.power import chance, chances, precision, seeds_needed
-from bertlab.stats.rule import BY_INTERVAL, SETTLED, Kind, codes
+from bertlab.stats.rule import BY_INTERVAL, SETTLED, Kind, codes, one_of
 
 TABLE = {  # n: smallest sign-flip p, 90 % half-width / sd, detectable / sd, margin / sd for 80 % EQUIVALENT
     3: (0.250, 1.69, 3.26, 2.66),
@@ -81,7 +81,7 @@ def test_the_seeds_needed_are_the_fewest_with_80_per_cent() -> None:
 
 def test_a_question_beyond_100_seeds_needs_no_number() -> None:
     assert seeds_needed(1.0, 1.0, 1.0) is None
-    assert seeds_needed(1.0, 1.0, 1.0, decisions=deciding(Expectation.WORSE)) is not None
+    assert seeds_needed(1.0, 1.0, 1.0, decides=decides(Expectation.WORSE)) is not None
 
 
 def test_the_search_starts_where_it_is_told_and_never_below_three() -> None:
@@ -90,8 +90,8 @@ def test_the_search_starts_where_it_is_told_and_never_below_three() -> None:
 
 
 def test_a_verdict_that_no_interval_decides_has_no_chance() -> None:
-    assert chance(5, 0.5, 0.0, 1.0, decisions={Kind.INVALID}) == 0
-    assert chance(5, 0.5, 0.0, 1.0, decisions=SETTLED | {Kind.VACUOUS}) == chance(5, 0.5, 0.0, 1.0)
+    assert chance(5, 0.5, 0.0, 1.0, decides=one_of({Kind.INVALID})) == 0
+    assert chance(5, 0.5, 0.0, 1.0, decides=one_of(SETTLED | {Kind.VACUOUS})) == chance(5, 0.5, 0.0, 1.0)
 
 
 @pytest.mark.parametrize(("n", "sd", "margin"), [(1, 1.0, 1.0), (5, -1.0, 1.0), (5, 1.0, 0.0)])

@@ -12,7 +12,7 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from bertlab.stats.interval import Interval, mean_t
 from bertlab.stats.power import seeds_needed
-from bertlab.stats.rule import BY_INTERVAL, SETTLED, Kind, codes, kind
+from bertlab.stats.rule import BY_INTERVAL, SETTLED, Kind, codes, kind, one_of
 from bertlab.stats.verdict import SOUND, Standing, judge, turned, vacuity
 
 
@@ -96,15 +96,15 @@ def test_a_decision_needs_no_more_seeds() -> None:
 def test_an_effect_as_large_as_the_margin_is_settled_by_no_number_of_seeds() -> None:
     verdict = judge(interval(0.5, 1.5), 1.0)
     assert (verdict.kind, verdict.needed) == (Kind.WORSE_UNRESOLVED, None)
-    both = judge(interval(-0.1, 2.1), 1.0, decisions={Kind.WORSE_UNRESOLVED, *SETTLED})
+    both = judge(interval(-0.1, 2.1), 1.0, decides=one_of({Kind.WORSE_UNRESOLVED, *SETTLED}))
     assert both.kind is Kind.INCONCLUSIVE
     assert both.needed is not None
 
 
 def test_the_seeds_needed_are_more_than_there_are() -> None:
-    likely_with_few = {Kind.INCONCLUSIVE, Kind.NON_INFERIOR}
-    assert seeds_needed(0.6, 0.3, 0.2, decisions=likely_with_few) == 3
-    assert judge(Interval(0.3, 0.1, 0.5, 27, 0.6, 0.9, 26), 0.2, decisions=likely_with_few).needed is None
+    likely_with_few = one_of({Kind.INCONCLUSIVE, Kind.NON_INFERIOR})
+    assert seeds_needed(0.6, 0.3, 0.2, decides=likely_with_few) == 3
+    assert judge(Interval(0.3, 0.1, 0.5, 27, 0.6, 0.9, 26), 0.2, decides=likely_with_few).needed is None
 
 
 @pytest.mark.parametrize(("low", "words"), [(0.1, "EQUIVALENT, detectable"), (-0.1, "EQUIVALENT")])
@@ -131,8 +131,8 @@ MIRROR = {
 
 @given(st.lists(st.floats(-3, 3), min_size=3, max_size=10), st.floats(0.01, 3))
 def test_flipping_the_sign_of_the_data_mirrors_the_verdict(differences: list[float], margin: float) -> None:
-    there = judge(mean_t(differences, 0.9), margin, decisions=set(Kind))
-    back = judge(mean_t([-d for d in differences], 0.9), margin, decisions=set(Kind))
+    there = judge(mean_t(differences, 0.9), margin, decides=one_of(Kind))
+    back = judge(mean_t([-d for d in differences], 0.9), margin, decides=one_of(Kind))
     assert back.kind in MIRROR[there.kind]
     assert back.detectable == there.detectable
 
