@@ -14,7 +14,8 @@ from hydra.plugins.launcher import Launcher
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.archive import keys_in, pack, unpack
+from bertlab.ledger.archive import cells_in, pack, unpack
+from bertlab.ledger.cell import Cell as LedgerCell
 from bertlab.ledger.crashes import Crashes
 from bertlab.outcome import Outcome
 from bertlab.study.arms import Registration
@@ -53,6 +54,7 @@ class Bench:
     archive: Path  # what the study's finished runs are kept in beside its report
     outcomes: list[Outcome] = field(default_factory=list)  # of what was launched
     wanted: set[str] = field(default_factory=set)  # keys of all cells so far, those of the archive included
+    earlier: dict[str, LedgerCell] = field(default_factory=dict)  # those of the archive, of whatever code, by key
 
     @property
     def output_dir(self) -> str:
@@ -82,13 +84,19 @@ class Bench:
         """Take the runs that an earlier machine kept in the archive."""
         if not self.archive.is_file():
             return
-        self.wanted |= keys_in(self.archive)  # so that a study that is stopped early writes none of them away
         if count := unpack(self.archive, self.output_dir):
             say(f"{count} runs are taken from {self.archive}")
+        self.earlier = cells_in(self.archive, self.output_dir)
+        self.wanted |= self.earlier.keys()  # so that a study that is stopped early writes none of them away
 
     def keep(self) -> None:
-        """Write all that is finished on this disk into the archive."""
-        found = [finished_cell(self.output_dir, key, self.tracker.reuse) for key in self.wanted]
+        """Write all that is finished on this disk into the archive.
+
+        A run of other code stays until one of this code is there, or the report that rests on it is written anew.
+        """
+        found = [
+            finished_cell(self.output_dir, key, self.tracker.reuse) or self.earlier.get(key) for key in self.wanted
+        ]
         if cells := [cell for cell in found if cell]:
             pack(cells, self.archive)
 

@@ -18,7 +18,7 @@ from bertlab.study.arms import Compose, at_stage
 from bertlab.study.design import Study
 from bertlab.study.judge import Findings, judge
 from bertlab.study.outcome import outcome_of
-from bertlab.study.record import EXPLORATION
+from bertlab.study.record import EXPLORATION, PLANNED, planned_text
 from bertlab.study.search import of_trials
 from bertlab.sweep import say_failures
 from bertlab.tracking.identity import yardstick
@@ -38,12 +38,14 @@ def confirm(bench: Bench, compose: Compose, baseline: Job, facts: Mapping[str, s
     study = bench.registration.study
     setting = _setting(baseline, bench.registration.arms[study.baseline])
     runs, margin = _explore(bench, searched)
-    going = [*study.arms]
+    going, planned = [*study.arms], dict[str, int]()
     for look in study.looks:
         arms = list(dict.fromkeys([study.baseline, *going, *study.controls]))
+        planned |= dict.fromkeys(arms, look)
         say(f"look at {look} seeds: {', '.join(arms)}")
         runs |= _by_cell(bench.run(bench.cells(arms, range(look))))
-        findings = judge(record_of(bench, list(runs.values()), {**facts, **setting, **margin}))
+        known = {**facts, **setting, **margin, PLANNED: planned_text(planned)}
+        findings = judge(record_of(bench, list(runs.values()), known))
         say(headline(findings))
         going = findings.open_arms(Streams(look).generator(f"futility/{study.id}"))
         if not going:

@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bertlab.compose import CONF, check, choices, resolved, said, try_light
+from bertlab.errors import InputError
 from bertlab.explain import explain, one_line_errors
 from bertlab.importing import import_heavy
 from bertlab.ledger.crashes import MOST, Crashes
@@ -35,6 +36,8 @@ def job(config: DictConfig) -> Outcome:
     alone = HydraConfig.get().mode == RunMode.RUN
     if alone:
         with one_line_errors():
+            if config.get("study"):
+                raise InputError("hydra.mode must be MULTIRUN for a study, got RUN; leave it as the study has it")
             try_light([resolved(config)])
     import_heavy("bertlab.job")  # only now: an error in the configuration must come at once
     from bertlab.job import train

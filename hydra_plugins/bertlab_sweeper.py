@@ -30,6 +30,7 @@ class BertlabSweeper(BasicSweeper):
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid through the configured launcher; one failing job neither stops nor hides the others."""
         from bertlab.compose import composing, resolved, try_light
+        from bertlab.errors import InputError
         from bertlab.importing import import_heavy
 
         assert self.config is not None
@@ -37,9 +38,11 @@ class BertlabSweeper(BasicSweeper):
         assert self.launcher is not None
         loader = self.hydra_context.config_loader
         overrides = OverridesParser.create(config_loader=loader).parse_overrides([*self._parse_config(), *arguments])
-        jobs = self.split_arguments(overrides, None)[0]
         factors = [override.get_key_element() for override in overrides if override.is_sweep_override()]
         fixed = [str(override.input_line) for override in overrides if not override.is_sweep_override()]
+        if "study" in factors:
+            raise InputError("study must name one study, got several; give each a command of its own")
+        jobs = self.split_arguments(overrides, None)[0]
         folder = Path(self.config.hydra.sweep.dir)  # read before any job is composed: all share its time stamp
         compose = composing(partial(loader.load_sweep_config, self.config))
         try_light(resolved(compose(job)) for job in jobs)

@@ -173,6 +173,7 @@ def test_a_failed_run_is_said_makes_the_study_invalid_and_is_made_up_for(
     ("words", "line"),
     [
         (("seed=0,1",), "a study runs its own arms, got several values of seed; give one each"),
+        (("hydra.mode=RUN",), "hydra.mode must be MULTIRUN for a study, got RUN; leave it as the study has it"),
         (("study.looks=[3]",), "study.looks must ascend and end with study.seeds 4, got [3]; correct one of them"),
         (("study.outcome=train/loss",), "study.outcome must be a measure of the common evaluation, got train/loss"),
         (

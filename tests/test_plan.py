@@ -22,7 +22,7 @@ from bertlab.errors import InputError
 from bertlab.evaluation.finetune import EPOCHS, RATES
 from bertlab.evaluation.tasks import Task
 from bertlab.job import Job, prepare_job
-from bertlab.ledger.archive import keys_in, pack
+from bertlab.ledger.archive import cells_in, pack
 from bertlab.ledger.cell import cell_of
 from bertlab.plan import speed
 from bertlab.plan.__main__ import main
@@ -113,9 +113,10 @@ def test_the_runs_of_a_plan_are_those_that_the_study_makes(planned: Runs) -> Non
     assert len({cell.key for cell in cells}) == list(planned.until_each_look())[-1].runs
 
 
-def test_a_study_that_is_stopped_early_keeps_what_its_archive_held(planned: Runs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("code", [code_fingerprint(), "0ther"])
+def test_a_study_that_is_stopped_early_keeps_what_its_archive_held(planned: Runs, tmp_path: Path, code: str) -> None:
     kept, here, there = tmp_path / "cells.tar.xz", tmp_path / "here", tmp_path / "there"
-    pack([finished(cell_of(there, key, code_fingerprint())) for key in ("early", "late")], kept)
+    pack([finished(cell_of(there, key, code)) for key in ("early", "late")], kept)
     arms = {name: {**config, "output_dir": str(here)} for name, config in planned.registration.arms.items()}
     tracker = SimpleNamespace(parent="p", reuse="same")
     bench = Bench(replace(planned.registration, arms=arms), [], None, tracker, None, "data", kept)  # type: ignore[arg-type]
@@ -123,7 +124,26 @@ def test_a_study_that_is_stopped_early_keeps_what_its_archive_held(planned: Runs
     finished(cell_of(here, "new", code_fingerprint()))
     bench.wanted.add("new")  # as its first runs are, when it is stopped
     bench.keep()
-    assert keys_in(kept) == {"early", "late", "new"}
+    assert cells_in(kept, here).keys() == {"early", "late", "new"}
+    assert all(cell.record() for cell in cells_in(kept, here).values())
+
+
+def test_runs_of_other_code_leave_the_archive_once_this_code_has_its_own_or_a_new_report(
+    planned: Runs, tmp_path: Path
+) -> None:
+    kept, here = tmp_path / "cells.tar.xz", tmp_path / "here"
+    pack([finished(cell_of(tmp_path / "there", key, "0ther")) for key in ("again", "gone")], kept)
+    arms = {name: {**config, "output_dir": str(here)} for name, config in planned.registration.arms.items()}
+    tracker = SimpleNamespace(parent="p", reuse="same")
+    bench = Bench(replace(planned.registration, arms=arms), [], None, tracker, None, "data", kept)  # type: ignore[arg-type]
+    bench.restore()
+    finished(cell_of(here, "again", code_fingerprint()))
+    bench.keep()
+    folders = {key: cell.folder.name for key, cell in cells_in(kept, here).items()}
+    assert folders == {"again": f"again-{code_fingerprint()}", "gone": "gone-0ther"}
+    bench.earlier.clear()
+    bench.keep()
+    assert cells_in(kept, here).keys() == {"again"}
 
 
 def test_finished_runs_are_found_in_the_store(planned: Runs, tmp_path: Path) -> None:

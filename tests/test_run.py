@@ -107,6 +107,7 @@ def assert_refused(ended: Ended, message: str) -> None:
         ("hydra/launcher=moon", "hydra/launcher=moon is not an option; choose one of basic"),
         ("mask.rate=1.5", "mask.rate must lie in (0, 1), got 1.5; choose a number inside"),
         ("mask.rate=often", "mask.rate must lie in (0, 1), got often; choose a number inside"),
+        ("-m study=mask_rate,warmup", "study must name one study, got several; give each a command of its own"),
         ("mask.rate=0.1,0.2", "Ambiguous value for argument 'mask.rate=0.1,0.2'"),
         ("mask.split=[0.8,0.1,0.2]", "mask.split (mask, random, keep) must sum to 1, got [0.8, 0.1, 0.2], sum 1.1"),
         ("batch.size=many", "batch.size must be a whole number of at least 1, got many; choose for example 1"),

@@ -66,9 +66,10 @@ def unpack(path: Path, output_dir: str | Path) -> int:
     return sum(_restore(files, name, output_dir) for name in _names(files))
 
 
-def keys_in(path: Path) -> set[str]:
-    """Return the keys of the cells of an archive. Raises InputError for a file that is none."""
-    return {name.partition("-")[0] for name in _names(_read(path))}
+def cells_in(path: Path, output_dir: str | Path) -> dict[str, Cell]:
+    """Return where the cells of an archive lie once they are unpacked, by key. Raises InputError for another file."""
+    named = (name.partition("-") for name in _names(_read(path)))
+    return {key: cell_of(output_dir, key, code) for key, _, code in named}
 
 
 def _read(path: Path) -> dict[str, bytes]:

@@ -24,7 +24,7 @@ from bertlab.stats.verdict import Standing, Verdict, turned, vacuity
 from bertlab.stats.verdict import judge as judge_interval
 from bertlab.study.design import Study
 from bertlab.study.outcome import Outcome, outcome_of
-from bertlab.study.record import HARMFUL, SAME, Record
+from bertlab.study.record import HARMFUL, PLANNED, SAME, Record
 
 GAIN = "eval/context_gain"
 MUST_AGREE = {"code": "code", "corpus": "corpus", "evaluation": "evaluation"}  # column -> what it is called
@@ -131,7 +131,8 @@ def not_sound_before(findings: Findings) -> dict[int, tuple[str, ...]]:
     found = {}
     for look in study.looks:
         if look < findings.seeds:
-            early = replace(record, runs=record.runs[~compared | (record.runs["seed"] < look)])
+            runs = record.runs[~compared | (record.runs["seed"] < look)]
+            early = replace(record, runs=runs, facts={**record.facts, PLANNED: ""})
             found[look] = judge(early).soundness
     return {look: reasons for look, reasons in found.items() if reasons}
 
@@ -213,9 +214,14 @@ class _Judging:
         )
 
     def _missing(self, name: str, runs: pd.DataFrame) -> tuple[str, ...]:
-        """Say which planned runs are not there; an arm was planned up to the look that its last seed belongs to."""
+        """Say which planned runs are not there.
+
+        Where the record does not say how many there were to be, an arm was planned to the look of its last seed.
+        """
         last = max(runs.index, default=0)
-        planned = next((look for look in self.study.looks if look > last), last + 1)
+        planned = max(last + 1, self.record.planned.get(name, 0))
+        if name not in self.record.planned:
+            planned = next((look for look in self.study.looks if look > last), last + 1)
         outcome = runs.get(self.study.outcome, pd.Series(math.nan, runs.index))
         unmeasured = set(runs.index[outcome.isna() & ~runs["diverged"]])
         gone = sorted({*range(planned)} - set(runs.index) | unmeasured)

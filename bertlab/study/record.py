@@ -24,6 +24,7 @@ from bertlab.study.search import best_values, of_trials, settled
 FILES = ("study.json", "runs.csv", "curves.csv")
 REMARKS = "remarks.md"
 EXPLORATION, SAME, HARMFUL = "exploration", "same", "harmful"  # arms that every study has beside its own
+PLANNED = "planned"  # the fact that says how many seeds of each arm were to run
 ABOUT = ("arm", "seed", "run_id", "diverged", "code", "corpus", "evaluation")  # what a row says beside its metrics
 CURVE = ("run_id", "metric", "step", "tokens", "value")
 DIGITS = 7  # significant ones, as many as single precision has
@@ -62,6 +63,12 @@ class Record:
         """Return the runs of an arm, by seed."""
         return self.runs[self.runs["arm"] == name].set_index("seed")
 
+    @cached_property
+    def planned(self) -> dict[str, int]:
+        """How many seeds of each arm were to run; empty where the record does not say, as earlier ones do not."""
+        pairs = (each.split() for each in self.facts.get(PLANNED, "").split(",") if each)
+        return {arm: int(seeds) for arm, seeds in pairs}
+
     def curve(self, name: str, metric: str) -> pd.DataFrame:
         """Return a metric along the runs of an arm: one row a seed, one column a number of tokens.
 
@@ -72,6 +79,11 @@ class Record:
         points = self.curves[(self.curves["metric"] == metric) & self.curves["run_id"].isin(list(seed_of))]
         points = points.assign(seed=points["run_id"].map(seed_of))
         return points.pivot_table(index="seed", columns="tokens", values="value").dropna(axis="columns")
+
+
+def planned_text(planned: Mapping[str, int]) -> str:
+    """Return the fact that `Record.planned` reads."""
+    return ", ".join(f"{arm} {seeds}" for arm, seeds in planned.items())
 
 
 def canonical(record: Record) -> Record:

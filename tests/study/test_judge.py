@@ -1,6 +1,7 @@
 """From a record to verdicts: every verdict there is, the controls, the looks, and what is left to run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from bertlab.stats.claim import Finding
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import judge
-from bertlab.study.record import Record, canonical, read_record, twins
+from bertlab.study.record import Record, canonical, planned_text, read_record, twins
 
 MakeRecord = Callable[..., Record]
 
@@ -35,6 +36,18 @@ MakeRecord = Callable[..., Record]
 )
 def test_every_verdict_can_be_reached(make_record: MakeRecord, made: dict[str, Any], kind: Kind) -> None:
     assert judge(make_record(**made)).arms["one"].verdict.kind is kind
+
+
+def test_an_arm_whose_runs_of_a_look_all_failed_is_invalid(make_record: MakeRecord) -> None:
+    """Its runs themselves do not tell: it might have been stopped at the look before."""
+    record = make_record(gone=[("one", seed) for seed in (5, 6, 7)])
+    assert judge(record).arms["one"].verdict.kind is Kind.WORSE_MATERIAL
+    planned = {"baseline": 8} | dict.fromkeys(record.study.arms, 8) | {"same": 8, "harmful": 8}
+    known = canonical(replace(record, facts={**record.facts, "planned": planned_text(planned)}))
+    assert judge(known).arms["one"].verdict.failed == ("one has no result for seed 5, 6, 7",)
+    assert judge(known).soundness == ()
+    stopped = canonical(replace(record, facts={**record.facts, "planned": planned_text({**planned, "one": 5})}))
+    assert judge(stopped).arms["one"].verdict.kind is Kind.WORSE_MATERIAL
 
 
 def test_a_difference_is_that_of_the_pairs(make_record: MakeRecord) -> None:
