@@ -152,14 +152,24 @@ class Batches:
 
     def __call__(self, step: int) -> Batch:
         """Return batch `step`, counted from 0."""
-        epoch, place = divmod(step, self._per_epoch)
-        examples, order = self._epoch(epoch)
-        rows = order[np.arange(place * self._form.size, (place + 1) * self._form.size) % len(order)]
+        epoch, examples, rows = self._examples(step)
         ids_BL, segments_BL = assemble(self._tokens, examples, rows, self._form.length)
         moment = Moment(self._streams, step, min(step / max(self._steps - 1, 1), 1), epoch, rows)
         masked = self._mask(ids_BL, self._vocabulary, moment)
         batch = corrupted(ids_BL, segments_BL, examples.label[rows], masked)
         return batch if self._form.cls else without_cls(batch)
+
+    def original(self, step: int) -> Tensor:
+        """Return the ids of batch `step` (B, L), int64, as they are before they are masked."""
+        _, examples, rows = self._examples(step)
+        ids_BL = torch.from_numpy(assemble(self._tokens, examples, rows, self._form.length)[0])
+        return ids_BL if self._form.cls else pad(ids_BL[:, 1:], (0, 1), value=PAD)
+
+    def _examples(self, step: int) -> tuple[int, Examples, Ints]:
+        """Return the epoch of a step, its examples, and which of them the step takes."""
+        epoch, place = divmod(step, self._per_epoch)
+        examples, order = self._epoch(epoch)
+        return epoch, examples, order[np.arange(place * self._form.size, (place + 1) * self._form.size) % len(order)]
 
     def _make_epoch(self, epoch: int) -> tuple[Examples, Ints]:
         copy = epoch % self._mask.copies if isinstance(self._mask, Copied) else epoch

@@ -6,21 +6,23 @@ positions it must predict, and which segment each token belongs to.
 
 import sys
 
+import torch
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from bertlab.batch import Batch
+from bertlab.batch import NO_TARGET, Batch
 from bertlab.compose import load, resolved
 from bertlab.explain import one_line_errors
 from bertlab.job import Job, prepare_job
 from bertlab.pairs import FOLLOWS, RANDOM
-from bertlab.tokenizer import MASK, PAD, Vocabulary
+from bertlab.tokenizer import MASK, PAD, SPECIALS, Vocabulary
 
 SEQUENCES = 3  # shown of the batch
 PAIRS = {FOLLOWS: "B follows A", RANDOM: "B does not follow A"}  # from elsewhere, or the two swapped
 SEGMENT_STYLES = ("", "italic bright_blue")
+MASKED, REPLACED, KEPT, OTHER, UNPREDICTED = "bold red", "bold yellow", "bold green", "bold cyan", "magenta"
 
 
 def main() -> None:
@@ -32,7 +34,7 @@ def main() -> None:
         job = prepare_job(resolved(load(sys.argv[1:])))
         console = Console()
         console.print(facts(job))
-        for sequence in sequences(job.batches(0), job.store.vocabulary):
+        for sequence in sequences(job.batches.original(0), job.batches(0), job.store.vocabulary):
             console.print(sequence)
         console.print(legend())
 
@@ -48,13 +50,11 @@ def facts(job: Job) -> Table:
     return table
 
 
-def sequences(batch: Batch, vocabulary: Vocabulary) -> list[Text]:
+def sequences(original_BL: Tensor, batch: Batch, vocabulary: Vocabulary) -> list[Text]:
     """Return the first sequences of a batch as coloured text, each under the label of its pair."""
-    original_BL = batch.ids_BL.clone()
-    original_BL.view(-1)[batch.position_M] = batch.target_M
-    predicted_BL = batch.ids_BL.new_zeros(batch.ids_BL.shape)
-    predicted_BL.view(-1)[batch.position_M] = 1
-    rows = zip(original_BL, batch.ids_BL, predicted_BL, batch.segments_BL, batch.pair_B.tolist(), strict=True)
+    target_BL = torch.full_like(batch.ids_BL, NO_TARGET)
+    target_BL.view(-1)[batch.position_M] = batch.target_M
+    rows = zip(original_BL, batch.ids_BL, target_BL, batch.segments_BL, batch.pair_B.tolist(), strict=True)
     return [_sequence(number, *row, vocabulary) for number, row in enumerate(rows, 1) if number <= SEQUENCES]
 
 
@@ -62,37 +62,41 @@ def _sequence(
     number: int,
     original_L: Tensor,
     given_L: Tensor,
-    predicted_L: Tensor,
+    target_L: Tensor,
     segment_L: Tensor,
     pair: int,
     vocabulary: Vocabulary,
 ) -> Text:
     text = Text(f"\n{number}. {PAIRS.get(pair, 'one segment')}\n", style="bold")
-    for original, given, predicted, segment in zip(
-        original_L.tolist(), given_L.tolist(), predicted_L.tolist(), segment_L.tolist(), strict=True
-    ):
+    columns = (each.tolist() for each in (original_L, given_L, target_L, segment_L))
+    for original, given, target, segment in zip(*columns, strict=True):
         if original == PAD:
             break
-        text.append_text(_token(vocabulary.tokens[original], vocabulary.tokens[given], predicted, given, segment))
+        text.append(f"{_words(original, given, target, vocabulary)} ", _style(original, given, target, segment))
     return text
 
 
-def _token(original: str, given: str, predicted: int, given_id: int, segment: int) -> Text:
-    """Return one token; a predicted one shows what stood there and what the model is given instead."""
-    style = SEGMENT_STYLES[segment]
-    if not predicted:
-        return Text(original + " ", style=f"{style} dim" if original.startswith("[") else style)
-    if given_id == MASK:
-        return Text(f"{original}→[MASK] ", style="bold red")
-    return (
-        Text(f"{original} ", style="bold green") if given == original else Text(f"{original}→{given} ", "bold yellow")
-    )
+def _words(original: int, given: int, target: int, vocabulary: Vocabulary) -> str:
+    """Return the token of a position, what the model is given in its place, and what it predicts if not the token."""
+    token = vocabulary.tokens
+    words = token[original] if given == original else f"{token[original]}→{token[given]}"
+    return words if target in (NO_TARGET, original) else f"{words}⇒{token[target]}"
+
+
+def _style(original: int, given: int, target: int, segment: int) -> str:
+    if target == NO_TARGET:
+        special = "dim" if original < len(SPECIALS) else ""
+        return UNPREDICTED if given != original else f"{SEGMENT_STYLES[segment]} {special}".strip()
+    if target != original:
+        return OTHER
+    return KEPT if given == original else MASKED if given == MASK else REPLACED
 
 
 def legend() -> Text:
     """Return what the colours mean."""
-    predicted = ("token→[MASK] ", "bold red"), ("token→random ", "bold yellow"), ("token kept", "bold green")
-    return Text.assemble("\npredicted: ", *predicted, "; segment A plain, ", ("segment B", SEGMENT_STYLES[1]))
+    predicted = ("token→[MASK] ", MASKED), ("token→random ", REPLACED), ("token kept ", KEPT), ("place⇒token", OTHER)
+    others = ("token→given", UNPREDICTED), ("; segment A plain, ", ""), ("segment B", SEGMENT_STYLES[1])
+    return Text.assemble("\npredicted: ", *predicted, "; not predicted: ", *others)
 
 
 if __name__ == "__main__":

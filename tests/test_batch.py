@@ -243,6 +243,13 @@ def test_without_cls_a_batch_is_the_same_but_for_that_token(store: TokenStore, m
         assert torch.equal(other.pair_B, one.pair_B)
 
 
+@pytest.mark.parametrize("cls", [True, False])
+def test_the_original_of_a_batch_is_the_text_before_it_is_masked(store: TokenStore, cls: bool) -> None:
+    made = batches(store, form=Form(7, 29, cls=cls))
+    for step in (0, 5, 299):
+        assert torch.equal(made.original(step), original(made(step)))
+
+
 def test_without_cls_by_hand() -> None:
     batch = Batch(
         ids_BL=torch.tensor([[CLS, MASK, 12, SEP], [CLS, 21, MASK, SEP]]),

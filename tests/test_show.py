@@ -2,6 +2,7 @@ import sys
 
 import pytest
 import torch
+from rich.text import Text
 
 from bertlab import show
 from bertlab.batch import Batch
@@ -14,25 +15,38 @@ ORACLE = ["data=oracle", "data.documents=60", "trainer.progress=false"]
 
 def batch_of(store: TokenStore, given: list[int], position: list[int], target: list[int], pair: int) -> Batch:
     ids_BL = torch.tensor([given])
-    return Batch(
-        ids_BL, torch.zeros_like(ids_BL), None, torch.tensor(position), torch.tensor(target), torch.tensor([pair]), True
-    )
+    places, targets = (torch.tensor(each, dtype=torch.long) for each in (position, target))
+    return Batch(ids_BL, torch.zeros_like(ids_BL), None, places, targets, torch.tensor([pair]), True)
 
 
 def test_a_sequence_shows_what_stood_there_and_what_is_given_instead(store: TokenStore) -> None:
     batch = batch_of(store, [CLS, MASK, 8, 9, 10, SEP, PAD, PAD], [1, 2, 3], [6, 7, 9], RANDOM)
     token = store.vocabulary.tokens
-    (shown,) = show.sequences(batch, store.vocabulary)
+    original_BL = torch.tensor([[CLS, 6, 7, 9, 10, SEP, PAD, PAD]])
+    (shown,) = show.sequences(original_BL, batch, store.vocabulary)
     told = f"[CLS] {token[6]}→[MASK] {token[7]}→{token[8]} {token[9]} {token[10]} [SEP]"
     assert shown.plain.split() == f"1. B does not follow A {told}".split()
 
 
 def test_predicted_tokens_differ_in_colour_from_those_left_alone(store: TokenStore) -> None:
     batch = batch_of(store, [CLS, 9, 10, SEP], [1], [9], NO_PAIR)
-    (shown,) = show.sequences(batch, store.vocabulary)
-    styles = {shown.plain[span.start : span.end].strip(): str(span.style) for span in shown.spans}
-    assert "green" in styles[store.vocabulary.tokens[9]]
-    assert "green" not in styles.get(store.vocabulary.tokens[10], "")
+    (shown,) = show.sequences(batch.ids_BL, batch, store.vocabulary)
+    assert "green" in styles_of(shown)[store.vocabulary.tokens[9]]
+    assert "green" not in styles_of(shown).get(store.vocabulary.tokens[10], "")
+
+
+def test_noise_and_targets_of_other_places_show_as_what_they_are(store: TokenStore) -> None:
+    token = store.vocabulary.tokens
+    noisy = batch_of(store, [CLS, 9, 11, SEP], [], [], NO_PAIR)
+    (shown,) = show.sequences(torch.tensor([[CLS, 9, 10, SEP]]), noisy, store.vocabulary)
+    assert styles_of(shown)[f"{token[10]}→{token[11]}"] == show.UNPREDICTED
+    ahead = batch_of(store, [CLS, 9, 10, SEP], [0, 1], [9, 10], NO_PAIR)
+    (shown,) = show.sequences(ahead.ids_BL, ahead, store.vocabulary)
+    assert shown.plain.split()[3:] == f"[CLS]⇒{token[9]} {token[9]}⇒{token[10]} {token[10]} [SEP]".split()
+
+
+def styles_of(shown: Text) -> dict[str, str]:
+    return {shown.plain[span.start : span.end].strip(): str(span.style) for span in shown.spans}
 
 
 def test_the_command_prints_facts_and_a_batch(
