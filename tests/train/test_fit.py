@@ -257,6 +257,7 @@ def test_a_compiled_run_learns_the_same(fit: Fit, precision: str) -> None:
     [
         ("trainer.compile=false", "trainer.precision=32-true"),
         ("trainer.compile=false",),
+        ("trainer.compile=false", "trainer.precision=bf16-products"),
         ("trainer.compile=true",),
         ("trainer.compile=reduce-overhead", "pairs=none"),
         ("trainer.compile=reduce-overhead", "objective=alternating", "mask=scheduled"),
