@@ -21,8 +21,8 @@ def signs(n: int) -> Floats:
     if n < 1:
         raise ValueError(f"sign flips need at least one seed, got {n}")
     if n > MOST:
-        drawn = np.random.default_rng(0).choice((-1.0, 1.0), (2**MOST, n))
-        return np.vstack([np.ones(n), drawn])
+        generator = np.random.Generator(np.random.Philox(0))
+        return np.vstack([np.ones(n), generator.choice((-1.0, 1.0), (2**MOST, n))])
     bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
     return np.asarray(1 - 2 * bits, dtype=np.float64)
 

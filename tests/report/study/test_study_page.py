@@ -263,9 +263,21 @@ def test_layers_stand_side_by_side_as_deep_as_each_arm_is(make_findings: MakeFin
 
 def test_a_baseline_that_is_too_noisy_to_equal_itself_is_said_to_be(make_findings: MakeFindings) -> None:
     assert "equivalent to itself" not in soundness(make_findings())
-    text = soundness(make_findings({"same": {"sd": 0.2}}))
+    worse = {name: {"effect": 0.5} for name in ("rate_05", "rate_30", "rate_60")}
+    text = soundness(make_findings({"same": {"sd": 0.2}, **worse}))
     assert "**The study is sound**" in text
-    assert "could not call the baseline equivalent to itself either (INCONCLUSIVE)" in text
+    assert "could not call the baseline equivalent to itself (INCONCLUSIVE): by its own pairs" in text
+    assert "pooled" not in text
+    text = soundness(make_findings({"same": {"sd": 0.2}, **worse, "rate_30": {"effect": 0.0}}))
+    assert text.count("That rate_30 is EQUIVALENT rests on a spread pooled over arms.") == 1
+
+
+def test_arms_that_are_trained_for_different_lengths_are_not_said_to_be_equal(make_findings: MakeFindings) -> None:
+    findings = make_findings()
+    assert "**Equal in one budget.**" in limits(findings)
+    longer = replace(findings, study=replace(findings.study, factors=("budget.tokens",)))
+    assert "**Unequal in budget.** How long arms were trained is what this study varies." in limits(longer)
+    assert "Equal in one" not in limits(longer)
 
 
 def test_a_look_has_its_level_and_an_arm_says_where_it_stopped(make_findings: MakeFindings) -> None:
