@@ -9,7 +9,7 @@ most of them need not be computed, the rate is shown and there is none to reach.
   cases=       size/pairs/sequences x tokens; pairs are nsp, sentence pairs as in BERT, padded, or none, full sequences
                (bertlab skips padding on the CPU); else three sizes with both
   trainer=cpu  or gpu: bf16 for all, compiled for bertlab, four processes that collate for transformers
-  precision=32-true  or bf16-products on the CPU, with transformers' bf16=True beside it
+  precision=   of trainer; else its own. Beside any but 32-true transformers has bf16=True
   files=       of data=text, to train on; else docs
   kept=        ending of the name under which the results are kept
   vocabulary=8192
@@ -50,7 +50,7 @@ from bertlab.train.recorder import Plan, Recorder
 
 CASES = ",".join(f"{size}/{pairs}/32x128" for size in ("nano", "tiny", "mini") for pairs in ("nsp", "none"))
 DEFAULTS = {
-    **{"cases": CASES, "trainer": "cpu", "precision": "32-true", "files": "", "kept": ""},
+    **{"cases": CASES, "trainer": "cpu", "precision": "", "files": "", "kept": ""},
     **{"vocabulary": "8192", "threads": "1", "seconds": "6", "rounds": "5"},
 }
 PUBLISHED = ("model/position=learned",)  # the only positions that BertForPreTraining has
@@ -174,7 +174,7 @@ def prepared(case: Case, arguments: Mapping[str, str] = DEFAULTS) -> Job:
     data = ["data=text", f"data.files={arguments['files']}"] if arguments["files"] else ["data=docs"]
     own = [f"model={case.size}", f"trainer={arguments['trainer']}", f"tokenizer.vocab_size={arguments['vocabulary']}"]
     own += [f"batch.size={case.batch}", f"batch.length={case.length}", "model.dropout=0.1"]
-    own += [f"trainer.precision={arguments['precision']}"] if arguments["trainer"] == "cpu" else []
+    own += [f"trainer.precision={arguments['precision']}"] if arguments["precision"] else []
     if arguments["trainer"] == "gpu":  # it waits where a point is logged: every fiftieth step, as in a long run
         own.append(f"budget.tokens={5000 * case.batch * case.length}")
     words = [*own, *PUBLISHED, *data, f"pairs={case.pairs}", "trainer.progress=false", "tracking.offline=true"]
@@ -196,9 +196,10 @@ def real_share(job: Job) -> float:
 
 
 def kinds_of(job: Job) -> Kinds:
-    """Return the precision of products of matrices and of those in attention, which on the CPU is always single."""
-    of_matrices = torch.float32 if job.parts.trainer.precision == "32-true" else torch.bfloat16
-    return of_matrices, torch.float32 if device_of(job) == "cpu" else of_matrices
+    """Return the types of products of two matrices and of those of batches of matrices, which are attention's."""
+    precision = job.parts.trainer.precision
+    of_matrices = torch.float32 if precision == "32-true" else torch.bfloat16
+    return of_matrices, torch.bfloat16 if precision == "bf16-mixed" else torch.float32
 
 
 def device_of(job: Job) -> str:

@@ -100,6 +100,12 @@ class Bench:
         if cells := [cell for cell in found if cell]:
             pack(cells, self.archive)
 
+    def drop_earlier(self) -> None:
+        """Leave runs of other code out of the archive, once no report rests on them any more."""
+        if self.earlier:
+            self.earlier = {}
+            self.keep()
+
     def _cell(self, arm: str, seed: int) -> Cell:
         study = self.registration.study
         own = study.arms[arm] if arm in study.arms else (*study.arms[study.baseline], *study.controls.get(arm, ()))

@@ -77,8 +77,7 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
             bench.keep()
             raise
         report = write_study(findings, folder)
-        bench.earlier.clear()
-        bench.keep()
+        bench.drop_earlier()
         write_book(folder)
         telling(lambda: _publish(findings, report, tracker, client))
     print(f"{headline(findings)}\nreport:    {report}\n{tracker.where(bench.output_dir)}")  # noqa: T201

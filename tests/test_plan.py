@@ -141,8 +141,7 @@ def test_runs_of_other_code_leave_the_archive_once_this_code_has_its_own_or_a_ne
     bench.keep()
     folders = {key: cell.folder.name for key, cell in cells_in(kept, here).items()}
     assert folders == {"again": f"again-{code_fingerprint()}", "gone": "gone-0ther"}
-    bench.earlier.clear()
-    bench.keep()
+    bench.drop_earlier()
     assert cells_in(kept, here).keys() == {"again"}
 
 

@@ -1,8 +1,8 @@
 """Linear layers in bfloat16 and all else in single precision: mixed precision for a processor.
 
 torch's autocast would also take norms, activations and attention in bfloat16, which makes a step on a processor slower
-than it is in single precision, though products there are twice as fast where it has instructions for them. What it
-means is the same on every device.
+than it is in single precision, though products there are twice as fast where it has instructions for them. The
+same layers round on every device.
 
 Legend: D width in, K width out, N tokens, of any shape.
 """

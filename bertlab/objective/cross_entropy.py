@@ -23,7 +23,7 @@ def linear_cross_entropy(state_MD: Tensor, token_VD: Tensor, bias_V: Tensor, tar
     do (Wijmans et al. 2024, arXiv:2411.09009, on GPUs). torch's own way to do so (measured in 2.13) makes a step of the
     default run slower. The backward pass takes the memory of the forward one, so there can be one only. Every target
     must be a token there; elsewhere, as in a compiled step, NO_TARGET is left out of the sum. Within `rounding` the
-    products are rounded as those of linear layers are, over `ROWS` positions at a time.
+    products are rounded as those of linear layers are, `ROWS` positions at a time and, here, without the biases.
     """
     single = state_MD.dtype == token_VD.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     here = state_MD.device.type in ("cpu", "meta") and not torch.compiler.is_compiling()  # meta: to count what is kept
@@ -56,10 +56,11 @@ class _Summed(torch.autograd.Function):
             )
             of_bias_V += of_logit_RV.sum(0)
             of_logit_RV = of_logit_RV.to(factor)
-            of_state_RD.copy_(of_logit_RV @ token_VD)
             if factor == torch.float32:
+                torch.mm(of_logit_RV, token_VD, out=of_state_RD)
                 of_token_VD.addmm_(of_logit_RV.T, state_RD)
-            else:  # there is no such product into single precision
+            else:  # torch has no products of rounded factors into single precision
+                of_state_RD.copy_(of_logit_RV @ token_VD)
                 of_token_VD += of_logit_RV.T @ state_RD
         ctx.save_for_backward(of_state_MD, of_token_VD, of_bias_V)
         return loss

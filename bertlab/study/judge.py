@@ -219,9 +219,8 @@ class _Judging:
         Where the record does not say how many there were to be, an arm was planned to the look of its last seed.
         """
         last = max(runs.index, default=0)
-        planned = max(last + 1, self.record.planned.get(name, 0))
-        if name not in self.record.planned:
-            planned = next((look for look in self.study.looks if look > last), last + 1)
+        looked = next((look for look in self.study.looks if look > last), last + 1)
+        planned = self.record.planned.get(name, looked)
         outcome = runs.get(self.study.outcome, pd.Series(math.nan, runs.index))
         unmeasured = set(runs.index[outcome.isna() & ~runs["diverged"]])
         gone = sorted({*range(planned)} - set(runs.index) | unmeasured)

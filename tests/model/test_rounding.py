@@ -42,12 +42,15 @@ def test_a_linear_layer_is_that_of_rounded_factors(shape: tuple[int, ...], biase
         torch.testing.assert_close(layer.bias.grad, pull_NK.detach().reshape(-1, 7).sum(0))
 
 
-def test_what_needs_no_gradient_gets_none() -> None:
-    x_ND, weight_KD = drawn(3, 5).detach(), drawn(7, 5)
+@pytest.mark.parametrize("frozen", [0, 1])
+def test_a_frozen_factor_leaves_the_gradient_of_the_other_as_it_is(frozen: int) -> None:
+    both, some = ([drawn(3, 5), drawn(7, 5)] for _ in range(2))
+    some[frozen].requires_grad_(False)
     with rounding():
-        functional.linear(x_ND, weight_KD).sum().backward()
-    assert x_ND.grad is None
-    assert weight_KD.grad is not None
+        for factors in (both, some):
+            functional.linear(*factors).sum().backward()
+    assert some[frozen].grad is None
+    assert torch.equal(some[1 - frozen].grad, both[1 - frozen].grad)  # type: ignore[arg-type]
 
 
 def test_double_precision_stays_as_it_is() -> None:

@@ -12,6 +12,7 @@ from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.words import DASH, count, escape, grid, listing, number, percent, plural
 from bertlab.stats.claim import Finding
 from bertlab.stats.contrast import ALIKE
+from bertlab.stats.flips import MOST as ENUMERATED
 from bertlab.stats.interval import Interval
 from bertlab.stats.noise import LARGE, Noise, from_chunks
 from bertlab.stats.rule import Kind
@@ -34,10 +35,12 @@ def pairing(findings: Findings) -> str:
         ]
         for judged in in_order(findings)
     ]
+    enumerated = "exact" if findings.seeds <= ENUMERATED else f"exact to {ENUMERATED} seeds, else from drawn signs,"
     meaning = (
         "Arm and baseline share their seeds: weights, data order and masks are drawn alike. Rho is the correlation of "
         "their outcomes over seeds, and *seeds saved* is 1 / (1 − rho): how many times as many seeds an unpaired "
-        "comparison would need for the same precision. The sign-flip p is exact and two-sided; it decides nothing here."
+        f"comparison would need for the same precision. The sign-flip p is {enumerated} and two-sided; it decides "
+        "nothing here."
     )
     text = f"{meaning} {_spread(findings)} {_noise(findings)}".strip()
     return "\n\n".join(["## Pairing and precision", grid(header, rows), text])
