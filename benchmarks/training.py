@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from functools import cache
 from multiprocessing import get_context, set_start_method
+from pathlib import Path
 from typing import Any, NamedTuple
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -252,7 +253,8 @@ class Ours:
         every = frozenset(range(0, clock.total + 1, max(self.job.steps // 100, 1)))
         recorder = Ticking(clock, Plan(clock.total, every, frozenset()), self.flops)
         self.module.first = 0
-        self.job.parts.trainer.fit(self.module, batches or self.job.batches, recorder)
+        with tempfile.TemporaryDirectory() as folder:
+            self.job.parts.trainer.fit(self.module, batches or self.job.batches, recorder, Path(folder))
         return clock.pace()
 
 

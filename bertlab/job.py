@@ -145,7 +145,7 @@ def fit(job: Job, run: RunLog) -> str:
         module.resume(saved.step, saved.tensors)
         recorder.resume(saved.about["counters"])
         log.info("%s: goes on after step %s", run.name, f"{saved.step:,}")
-    trainer.fit(module, job.batches, recorder)
+    trainer.fit(module, job.batches, recorder, run.cell.folder)
     if recorder.diverged:
         run.tag("bertlab.diverged", "true")
     elif job.parts.tracking.weights:

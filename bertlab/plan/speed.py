@@ -1,6 +1,8 @@
 """How fast this machine trains: a job's own model on its own batches, for some seconds, with nothing recorded."""
 
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bertlab.batch import Batch
@@ -38,5 +40,6 @@ def seconds_a_step(job: Job, seconds: float) -> float:
     parts = job.parts
     module = Pretraining(model, parts.objective, parts.optimizer, parts.schedule, max(job.steps, 2), job.streams)
     watch = Stopwatch(job, seconds)
-    parts.trainer.fit(module, job.batches, watch)
+    with TemporaryDirectory() as folder:
+        parts.trainer.fit(module, job.batches, watch, Path(folder))
     return watch.seconds_a_step

@@ -136,13 +136,21 @@ def _make_whole(database: Path) -> None:
     """Let a new database appear with all its tables: MLflow makes them one by one, without a lock of its own."""
     from mlflow.version import VERSION
 
-    with FileLock(Path(tempfile.gettempdir()) / f"bertlab-{digest(str(database.resolve()))}.lock"):
-        if database.exists() and database.stat().st_size:
+    if _is_made(database):
+        return
+    lock = FileLock(database.with_name(f".{database.name}.lock"))
+    with lock:
+        if _is_made(database):
             return
         with tempfile.TemporaryDirectory(dir=database.parent, prefix=".mlflow-") as folder:
             new = Path(folder) / database.name
             shutil.copyfile(cached("mlflow", digest(VERSION), _make_tables) / TABLES, new)
             new.replace(database)
+        Path(lock.lock_file).unlink(missing_ok=True)  # who waits for it, or makes another one, finds the database
+
+
+def _is_made(database: Path) -> bool:
+    return database.exists() and database.stat().st_size > 0
 
 
 def _make_tables(folder: Path) -> None:

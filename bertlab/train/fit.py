@@ -2,6 +2,8 @@
 
 import ctypes
 import logging
+import os
+import re
 import signal
 import sys
 import warnings
@@ -9,10 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.accelerators import CUDAAccelerator
 from pytorch_lightning.callbacks import TQDMProgressBar
@@ -25,6 +29,10 @@ from bertlab.train.recorder import Recorder
 
 PRECISIONS = ("32-true", "bf16-mixed", RoundedProducts.precision)  # float16 would need its gradients unscaled to clip
 MODES = ("reduce-overhead", "max-autotune")  # of torch.compile, beside its default; both make CUDA graphs
+CLUSTER = re.compile(  # variables by which Lightning guesses a cluster, a rank or arguments of its trainer
+    r"PL_\w+|SLURM_\w+|TORCHELASTIC_\w+|KUBERNETES_\w+|LSB_\w+|JSM_\w+|OMPI_\w+|MASTER_(ADDR|PORT)|STANDALONE_PORT|"
+    r"(WORLD_SIZE|(LOCAL_|GROUP_|NODE_)?RANK)"
+)
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h: bytes from which freed memory goes back to the system
 
 
@@ -65,15 +73,19 @@ class Hardware:
     def check(self) -> None:
         """Raise InputError for hardware that this machine lacks."""
         try:
-            self._trainer(1, [])
+            with _alone():
+                self._trainer(1, [], Path())
         except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
             raise InputError(
                 f"trainer.accelerator must be one that works here, got {self.accelerator}: {error}; "
                 "choose for example cpu"
             ) from error
 
-    def fit(self, module: Pretraining, batches: Callable[[int], Batch], recorder: Recorder) -> None:
-        """Train for the planned steps, or those that are left of them."""
+    def fit(self, module: Pretraining, batches: Callable[[int], Batch], recorder: Recorder, folder: Path) -> None:
+        """Train for the planned steps, or those that are left of them.
+
+        `folder` is the run's own: Lightning looks there, and nowhere else, for a checkpoint that a cluster left.
+        """
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         bar: list[pl.Callback] = [SpeedBar(recorder)] if self.progress else []
@@ -83,31 +95,31 @@ class Hardware:
         if self.compile:
             module.compile_pass("default" if self.compile is True else str(self.compile))
         _keep_freed_memory()
-        trainer = self._trainer(len(steps), [recorder, *bar])
-        on_cuda = isinstance(trainer.accelerator, CUDAAccelerator)
-        tf32 = on_cuda and self.precision != "32-true"  # for what is not bf16, such as evaluation
-        torch.set_float32_matmul_precision("high" if tf32 else "highest")
-        with _without_advice(), _interruptible(), _denormals_as_zero():
+        with _alone(), _interruptible(), _denormals_as_zero():
+            trainer = self._trainer(len(steps), [recorder, *bar], folder)
+            on_cuda = isinstance(trainer.accelerator, CUDAAccelerator)
+            tf32 = on_cuda and self.precision != "32-true"  # for what is not bf16, such as evaluation
+            torch.set_float32_matmul_precision("high" if tf32 else "highest")
             trainer.fit(module, train_dataloaders=Steps(batches, steps, self.ahead, pinned=on_cuda))
 
-    def _trainer(self, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
+    def _trainer(self, steps: int, callbacks: list[pl.Callback], folder: Path) -> pl.Trainer:
         logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
         rounds = self.precision == RoundedProducts.precision
-        with _without_advice():
-            return pl.Trainer(
-                accelerator=self.accelerator,
-                devices=1,
-                precision=None if rounds else self.precision,  # type: ignore[arg-type]
-                plugins=[RoundedProducts()] if rounds else None,
-                max_steps=steps,
-                max_epochs=1,
-                gradient_clip_val=self.clip or None,
-                callbacks=callbacks,
-                logger=False,
-                enable_checkpointing=False,
-                enable_model_summary=False,
-                enable_progress_bar=self.progress,
-            )
+        return pl.Trainer(
+            accelerator=self.accelerator,
+            devices=1,
+            precision=None if rounds else self.precision,  # type: ignore[arg-type]
+            plugins=[LightningEnvironment(), *([RoundedProducts()] if rounds else [])],
+            default_root_dir=folder,
+            max_steps=steps,
+            max_epochs=1,
+            gradient_clip_val=self.clip or None,
+            callbacks=callbacks,
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=self.progress,
+        )
 
 
 @contextmanager
@@ -142,11 +154,20 @@ def _keep_freed_memory() -> None:
 
 
 @contextmanager
-def _without_advice() -> Iterator[None]:
-    """Silence Lightning's warnings: they advise on data loaders and devices, which are chosen here on purpose."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="pytorch_lightning")
-        yield
+def _alone() -> Iterator[None]:
+    """Let Lightning train in this process alone, whatever cluster started it, and without its advice.
+
+    The launcher spreads runs over a cluster. Lightning would take the variables of one for an order to spread a single
+    run, or for arguments of its trainer, which change a result that is known by the same key. Its warnings advise on
+    data loaders, devices and `srun`, which are chosen on purpose.
+    """
+    hidden = {name: os.environ.pop(name) for name in [*os.environ] if CLUSTER.fullmatch(name)}
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning|lightning_fabric")
+            yield
+    finally:
+        os.environ.update(hidden)
 
 
 class Steps:

@@ -1,5 +1,6 @@
 """A run's life in MLflow: it ends with its true status, and with every number once."""
 
+import shutil
 import socket
 import sys
 import time
@@ -150,6 +151,26 @@ def test_new_databases_are_copies_of_one_that_was_made_once_and_holds_nothing(
         (first,) = client.search_experiments()
         assert first.artifact_location == str(tmp_path / name / "mlruns" / "0")
         assert client.search_runs([first.experiment_id]) == []
+
+
+def test_a_database_is_made_under_a_lock_beside_it_of_which_nothing_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    seen: list[set[str]] = []
+    copy = shutil.copyfile
+
+    def copied(source: Path, target: Path) -> None:
+        seen.append({path.name for path in tmp_path.glob(".*.lock")})
+        copy(source, target)
+
+    monkeypatch.setattr(room.shutil, "copyfile", copied)
+    for _ in range(2):
+        Tracker(uri=f"sqlite:///{tmp_path / 'mlflow.db'}", experiment="own").connect()
+    assert seen == [{".mlflow.db.lock"}]
+    assert {path.name for path in tmp_path.iterdir()} == {"mlflow.db", "temporary"}
+    assert not [*(tmp_path / "temporary").glob("bertlab*")]
 
 
 def test_a_cache_that_cannot_hold_the_tables_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

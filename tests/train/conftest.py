@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -89,7 +91,8 @@ def fit(prepared: Callable[..., Job]) -> Callable[..., Fitted]:
             step, tensors, counters = saved
             module.resume(step, tensors)
             recorder.resume(counters)
-        job.parts.trainer.fit(module, job.batches, recorder)
+        with TemporaryDirectory() as folder:
+            job.parts.trainer.fit(module, job.batches, recorder, Path(folder))
         torch.set_num_threads(threads)
         return Fitted(model, recorder, flops, points)
 
