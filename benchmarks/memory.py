@@ -2,28 +2,38 @@
 
 The peak of a whole process that trains a nano run, tracked in SQLite, its token arrays in the cache; and what opening
 token arrays adds to a process, which has them mapped: nothing when they are opened, and pages of the file, which the
-system shares among processes and may drop, when they are read.
+system shares among processes and may drop, when they are read. And how many pages a training step has to fetch, with
+what earlier steps freed kept for it (`keep_freed_memory`) and without.
   tokens=300000   of the run
+  steps=200       whose page faults are counted, on full sequences
   mib=256         of each of two token stores
 """
 
 import json
 import os
+import resource
+import statistics
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
+import torch
 from measure import Row, save
 from startup import MIB, RUN, ended
+from training import Case, Clock, Ours, prepared
 
 from bertlab.arguments import parse
 from bertlab.data.store import read_store
 from bertlab.errors import InputError
 from bertlab.explain import one_line_errors
+from bertlab.train import fit
 
-DEFAULTS = {"tokens": "300000", "mib": "256"}
-PEAK, GROWTH = 1200.0, 0.05  # MB (10^6 bytes) and share of the stores, to be reached
+DEFAULTS = {"tokens": "300000", "mib": "256", "steps": "200"}
+PEAK, GROWTH, FETCHED = 1200.0, 0.05, 0.1  # MB (10^6 bytes), share of the stores, share of faults, to be reached
 STATM = Path("/proc/self/statm")
 
 
@@ -33,7 +43,8 @@ def main() -> None:
     if not STATM.exists():
         raise InputError(f"this benchmark must find {STATM}, got {sys.platform}; run it on Linux")
     with tempfile.TemporaryDirectory() as folder:
-        save([*opened(Path(folder), int(arguments["mib"])), trained(folder, int(arguments["tokens"]))])
+        rows = [*opened(Path(folder), int(arguments["mib"])), trained(folder, int(arguments["tokens"]))]
+    save([*rows, fetched(int(arguments["steps"]))])
 
 
 def trained(folder: str, tokens: int) -> Row:
@@ -76,6 +87,41 @@ def opened(folder: Path, mib: int) -> list[Row]:
         )
         for name, grown in own.items()
     ]
+
+
+def fetched(steps: int) -> Row:
+    """Compare the page faults of a step where the process keeps what is freed and where it does not."""
+    kept, anew = (statistics.median(faults(steps, keep)) for keep in (True, False))
+    return Row(
+        "page faults of a training step of nano, 32 x 128, all positions real",
+        f"what a step frees goes back to the system, {anew:,.0f}",
+        f"{kept:,.0f}",
+        f"at most {FETCHED:.0%}",
+        kept <= FETCHED * anew,
+        f"medians over {steps} steps",
+    )
+
+
+def faults(steps: int, keep: bool) -> list[int]:
+    """Return the minor page faults of each step, counted in a process of its own: the choice holds to its end."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
+        return elsewhere.submit(_faults, steps, keep).result()
+
+
+def _faults(steps: int, keep: bool) -> list[int]:
+    torch.set_num_threads(1)
+    if not keep:
+        fit.keep_freed_memory = lambda: None
+    ours, seen = Ours(prepared(Case.read("nano/none/32x128"))), list[int]()
+    tick = Clock.tick
+
+    def count(self: Clock) -> None:
+        seen.append(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+        tick(self)
+
+    Clock.tick = count  # type: ignore[method-assign]
+    ours.pace(steps)
+    return [after - before for before, after in pairwise(seen)]
 
 
 def write_store(folder: Path, mib: int) -> None:

@@ -94,7 +94,7 @@ class Hardware:
             return
         if self.compile:
             module.compile_pass("default" if self.compile is True else str(self.compile))
-        _keep_freed_memory()
+        keep_freed_memory()
         with _alone(), _interruptible(), _denormals_as_zero():
             trainer = self._trainer(len(steps), [recorder, *bar], folder)
             on_cuda = isinstance(trainer.accelerator, CUDAAccelerator)
@@ -145,8 +145,11 @@ def _denormals_as_zero() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def _keep_freed_memory() -> None:
-    """Have the process keep what a step frees for the next step: to fetch tens of MB anew may cost a tenth of it."""
+def keep_freed_memory() -> None:
+    """Have the process keep what a step frees for the next step: to fetch tens of MB anew may cost a tenth of it.
+
+    How much of it is found again is up to the C library (`benchmarks/memory.py` counts the page faults of a step).
+    """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None  # glibc has it
     if mallopt:
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
