@@ -81,7 +81,7 @@ def keep(rows: Sequence[Row], ending: str = "", **about: str) -> None:
     kept = {"command": command, "measured": f"{datetime.now(UTC):%Y-%m-%d}", "machine": machine(), **about}
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps({**kept, "rows": [asdict(row) for row in rows]}, indent=1)
-    (RESULTS / f"{name}{ending}.json").write_text(text + "\n")
+    (RESULTS / f"{name}{ending}.json").write_text(text + "\n", "utf-8")
 
 
 def machine() -> str:
@@ -97,7 +97,7 @@ def machine() -> str:
 
 def _processor() -> str:
     try:
-        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        found = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
     except OSError:
         found = None
     return found[1] if found else platform.machine()

@@ -136,12 +136,12 @@ def write_store(folder: Path, mib: int) -> None:
     np.array([0, 1], "<i8").tofile(folder / "train.documents")
     np.zeros(8192, "<i8").tofile(folder / "counts")
     about = {"dtype": "<u2", "splits": ["train"], "facts": {}, "fingerprint": folder.name}
-    (folder / "store.json").write_text(json.dumps(about))
+    (folder / "store.json").write_text(json.dumps(about), "utf-8")
 
 
 def resident() -> tuple[float, float]:
     """Return the resident memory of this process: its own, and pages of files; MiB."""
-    _, whole, shared, *_ = map(int, STATM.read_text().split())
+    _, whole, shared, *_ = map(int, STATM.read_text("utf-8").split())
     page = os.sysconf("SC_PAGE_SIZE") / MIB
     return (whole - shared) * page, shared * page
 

@@ -55,7 +55,7 @@ def try_kills(kills: int, folder: Path, draw: np.random.Generator) -> Iterator[t
         fell.append(_hurt(rough, len(fell), next(lives)[:left], draw))
         _finish(alone)
     yield from ((place, sum(each[place] for each in fell)) for place in places)
-    yield "starts that went on", (rough / "messages").read_text().count("goes on after step") if fell else 0
+    yield "starts that went on", (rough / "messages").read_text("utf-8").count("goes on after step") if fell else 0
     yield from compare(calm, rough, [each.total() for each in fell])
 
 

@@ -66,7 +66,7 @@ def sweep(words: Sequence[str]) -> Swept:
         command += [f"tracking.uri={store}", f"output_dir={folder}/outputs"]
         took = seconds(lambda: subprocess.run(command, check=True, capture_output=True, cwd=folder))
         runs = runs_of(store)
-        evaluated = json.loads((Path(folder) / TIMINGS).read_text())
+        evaluated = json.loads((Path(folder) / TIMINGS).read_text("utf-8"))
     running = max(run.info.end_time for run in runs) - min(run.info.start_time for run in runs)
     return Swept(took, [run.data.metrics["perf/seconds"] for run in runs], evaluated, running / 1000)
 
@@ -88,7 +88,7 @@ def entry(timings: str) -> None:
         try:
             run()
         finally:
-            Path(timings).write_text(json.dumps(sum(took)))
+            Path(timings).write_text(json.dumps(sum(took)), "utf-8")
 
 
 @contextmanager

@@ -21,8 +21,8 @@ what share of that rate the step reaches in the products that it does compute.
 def main() -> None:
     """Write the page."""
     paths = [path for name in ORDER for path in sorted((HERE / "results").glob(f"{name}*.json"))]
-    found = [json.loads(path.read_text()) for path in paths]
-    (HERE / "README.md").write_text("\n".join(page(found)))
+    found = [json.loads(path.read_text("utf-8")) for path in paths]
+    (HERE / "README.md").write_text("\n".join(page(found)), "utf-8")
 
 
 def page(found: list[Mapping[str, Any]]) -> Iterator[str]:

@@ -68,7 +68,7 @@ def damage(entry: Path) -> str | None:
         signature = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in _files(entry))
         if (entry, signature) in _intact:
             return None
-        written = dict(json.loads((entry / CHECKSUMS).read_text()))
+        written = dict(json.loads((entry / CHECKSUMS).read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return f"its {CHECKSUMS} cannot be read"
     there = checksums(entry)
@@ -102,7 +102,7 @@ def _build(entry: Path, build: Callable[[Path], None]) -> Path:
     temporary = Path(tempfile.mkdtemp(prefix=f".{entry.name}-", dir=entry.parent))
     try:
         build(temporary)
-        (temporary / CHECKSUMS).write_text(json.dumps(checksums(temporary)))
+        (temporary / CHECKSUMS).write_text(json.dumps(checksums(temporary)), "utf-8")
         temporary.chmod(0o755)
         temporary.rename(entry)
     except BaseException:

@@ -101,7 +101,7 @@ def save_tokenizer(folder: Path, tokenizer: Any, length: int) -> None:
         "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
         **dict(zip(SPECIAL_KEYS, SPECIALS, strict=True)),
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
 
 
 def told(to: Path, run_id: str) -> str:

@@ -163,7 +163,7 @@ def _parts(
 @cache
 def _keys(conf: Path) -> frozenset[str]:
     """Return the keys that a configuration may have: those of run.yaml and of the groups that it names."""
-    run = yaml.safe_load((conf / "run.yaml").read_text())
+    run = yaml.safe_load((conf / "run.yaml").read_text("utf-8"))
     groups = {group for entry in run["defaults"] if isinstance(entry, dict) for group in entry}
     return frozenset(run.keys() | groups)
 
@@ -174,7 +174,7 @@ def _options(conf: Path) -> tuple[Mapping[str, set[Specials]], Mapping[str, str]
     known: dict[str, set[Specials]] = defaultdict(set)
     nested: dict[str, str] = {}
     for path in sorted(conf.rglob("*.yaml")):
-        text, group = path.read_text(), path.parent.relative_to(conf).as_posix()
+        text, group = path.read_text("utf-8"), path.parent.relative_to(conf).as_posix()
         option = yaml.safe_load(text) or {}
         part = option.get(group, {}) if "@package _global_" in text else option
         if "_target_" in part:

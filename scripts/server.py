@@ -101,7 +101,7 @@ def wait_for(process: subprocess.Popen[bytes], log: Path, answers: Callable[[], 
     start = time.monotonic()
     while not answers():
         if process.poll() is not None or time.monotonic() - start > START_SECONDS:
-            raise RuntimeError(f"{log.stem} does not answer; the end of {log}:\n{log.read_text()[-2000:]}")
+            raise RuntimeError(f"{log.stem} does not answer; the end of {log}:\n{log.read_text('utf-8')[-2000:]}")
         time.sleep(0.2)
 
 

@@ -110,7 +110,7 @@ def attempt(words: Sequence[str]) -> None:
 
 def size() -> int:
     """Return the address space of this process in bytes."""
-    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    return int(Path("/proc/self/statm").read_text("utf-8").split()[0]) * resource.getpagesize()
 
 
 def case(words: Sequence[str]) -> dict[str, Any]:

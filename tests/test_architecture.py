@@ -73,12 +73,12 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 @cache
 def imported(path: Path) -> frozenset[str]:
-    return frozenset(imports(ast.parse(path.read_text())))
+    return frozenset(imports(ast.parse(path.read_text("utf-8"))))
 
 
 def imported_at_once(path: Path) -> set[str]:
     """Return what importing the file imports: what stands in functions is left out."""
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text("utf-8"))
     deferred = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     tree.body = [node for node in tree.body if not isinstance(node, deferred)]
     for node in ast.walk(tree):
@@ -161,7 +161,7 @@ def test_randomness_comes_from_streams_and_never_from_a_global_generator() -> No
     calls = {
         (module, ast.unparse(node.func))
         for module, path in MODULES.items()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Call)
         and ast.unparse(node.func).startswith(("np.random.", "torch.manual_seed", "torch.rand"))
         and not ast.unparse(node.func).startswith("torch.random.fork_rng")
@@ -169,3 +169,22 @@ def test_randomness_comes_from_streams_and_never_from_a_global_generator() -> No
     allowed = {"np.random.Generator", "np.random.Philox", "np.random.SeedSequence"}
     from_streams = {(f"bertlab.{module}", "torch.manual_seed") for module in ("train.module", "evaluation.finetune")}
     assert {call for call in calls if call[1] not in allowed} == from_streams
+
+
+FILES = sorted(
+    path
+    for room in ("bertlab", "hydra_plugins", "scripts", "benchmarks")
+    for path in (PACKAGE.parent / room).rglob("*.py")
+)
+TEXT = {"read_text": 1, "write_text": 2}  # the encoding's place among the arguments of a path's methods
+
+
+def test_text_files_are_utf_8_whatever_the_system_prefers() -> None:
+    calls = [
+        (path.name, node.lineno, node.func.attr, len(node.args) + len(node.keywords))
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TEXT
+    ]
+    assert len(calls) > 20
+    assert [call for call in calls if call[3] < TEXT[call[2]]] == []

@@ -49,7 +49,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 def cells() -> dict[str, Mapping[str, Any]]:
     """Return what every cell says of itself, by the name of its folder."""
-    return {path.parent.name: json.loads(path.read_text()) for path in Path("outputs/cells").glob("*/run.json")}
+    return {path.parent.name: json.loads(path.read_text("utf-8")) for path in Path("outputs/cells").glob("*/run.json")}
 
 
 def content() -> dict[Path, bytes]:
@@ -166,10 +166,10 @@ def test_a_store_that_goes_away_while_a_study_needs_it_is_one_line(uri: str, rem
 def test_an_output_folder_that_cannot_be_written_is_one_line(command: Command, place: str) -> None:
     """A file stands where a folder must be: that stops the superuser too, whom no permission does."""
     Path(place).parent.mkdir(exist_ok=True)
-    Path(place).write_text("in the way")
+    Path(place).write_text("in the way", "utf-8")
     code, err = command()
     (line,) = err.splitlines()
-    assert (code, Path(place).read_text()) == (2, "in the way")
+    assert (code, Path(place).read_text("utf-8")) == (2, "in the way")
     assert line.startswith("bertlab: ")
     assert "output_dir" in line
     assert place in line
@@ -181,7 +181,7 @@ def test_a_clock_that_goes_backwards_leaves_times_in_order(command: Command, mon
     monkeypatch.setattr(time, "time", lambda: now / 1e9 - next(second))
     assert command()[0] == 0
     ((name, state),) = cells().items()
-    points = [json.loads(line) for line in Path("outputs/cells", name, "metrics.jsonl").read_text().splitlines()]
+    points = [json.loads(line) for line in Path("outputs/cells", name, "metrics.jsonl").read_text("utf-8").splitlines()]
     assert state["status"] == "FINISHED"
     assert state["ended"] >= state["started"]
     assert len(points) > 1

@@ -44,7 +44,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def writes(text: str) -> Callable[[Path], None]:
     def build(folder: Path) -> None:
-        (folder / "file").write_text(text)
+        (folder / "file").write_text(text, "utf-8")
 
     return build
 
@@ -61,18 +61,18 @@ def test_an_entry_is_built_once_and_then_found(root: Path) -> None:
     folder = cached("things", "key", writes("first"))
     assert folder == root / "things" / "key"
     assert cached("things", "key", no_build) == folder
-    assert (folder / "file").read_text() == "first"
+    assert (folder / "file").read_text("utf-8") == "first"
     assert entries(root) == ["things", "things/key", "things/key/file"]
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
-    "truncated": lambda entry: (entry / "file").write_text("fir"),
-    "changed": lambda entry: (entry / "file").write_text("fIrst"),
+    "truncated": lambda entry: (entry / "file").write_text("fir", "utf-8"),
+    "changed": lambda entry: (entry / "file").write_text("fIrst", "utf-8"),
     "gone": lambda entry: (entry / "file").unlink(),
     "added": lambda entry: (entry / "other").touch(),
     "without checksums": lambda entry: (entry / ".checksums.json").unlink(),
-    "checksums cut short": lambda entry: (entry / ".checksums.json").write_text('{"fi'),
-    "checksums of another kind": lambda entry: (entry / ".checksums.json").write_text("3"),
+    "checksums cut short": lambda entry: (entry / ".checksums.json").write_text('{"fi', "utf-8"),
+    "checksums of another kind": lambda entry: (entry / ".checksums.json").write_text("3", "utf-8"),
 }
 
 
@@ -80,7 +80,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 def test_a_damaged_entry_is_said_and_made_anew(root: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
     entry = cached("things", "key", writes("first"))
     DAMAGE[kind](entry)
-    assert (cached("things", "key", writes("second")) / "file").read_text() == "second"
+    assert (cached("things", "key", writes("second")) / "file").read_text("utf-8") == "second"
     (record,) = caplog.records
     assert f"the cache entry {entry} is damaged (" in record.getMessage()
     assert record.getMessage().endswith("; it is made anew")
@@ -108,8 +108,8 @@ def test_a_file_that_is_mapped_outlives_its_damaged_entry() -> None:
 def test_kinds_and_keys_do_not_mix(root: Path) -> None:
     for kind, key in (("things", "a"), ("things", "b"), ("others", "a")):
         cached(kind, key, writes(kind + key))
-    assert (root / "things" / "b" / "file").read_text() == "thingsb"
-    assert (root / "others" / "a" / "file").read_text() == "othersa"
+    assert (root / "things" / "b" / "file").read_text("utf-8") == "thingsb"
+    assert (root / "others" / "a" / "file").read_text("utf-8") == "othersa"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt(), PermissionError(13, "not the cache")])
@@ -122,7 +122,7 @@ def test_a_builder_that_raises_leaves_nothing_and_its_error_passes(root: Path, e
         cached("things", "key", build)
     assert caught.value is error
     assert entries(root) == ["things"]
-    assert (cached("things", "key", writes("second")) / "file").read_text() == "second"
+    assert (cached("things", "key", writes("second")) / "file").read_text("utf-8") == "second"
 
 
 def test_the_builder_never_sees_the_final_folder(root: Path) -> None:
@@ -166,14 +166,14 @@ def let_go(here: Path, processes: list[subprocess.Popen[bytes]]) -> list[int]:
 @pytest.mark.usefixtures("root")
 def test_processes_that_ask_together_build_once(tmp_path: Path) -> None:
     assert let_go(tmp_path, [start(tmp_path, "lives") for _ in range(3)]) == [0, 0, 0]
-    assert len((tmp_path / "built").read_text().splitlines()) == 1
+    assert len((tmp_path / "built").read_text("utf-8").splitlines()) == 1
 
 
 @pytest.mark.usefixtures("root")
 def test_a_process_that_dies_while_building_leaves_no_entry(root: Path, tmp_path: Path) -> None:
     assert let_go(tmp_path, [start(tmp_path, "dies")]) == [3]
     assert not (root / "things" / "key").exists()
-    assert (cached("things", "key", writes("second")) / "file").read_text() == "second"
+    assert (cached("things", "key", writes("second")) / "file").read_text("utf-8") == "second"
 
 
 def refusal() -> str:

@@ -125,7 +125,7 @@ def test_light_parts_import_nothing_heavy() -> None:
         option["_target_"].rpartition(".")[0]
         for group in LIGHT
         for path in (CONF / group).glob("*.yaml")
-        if "_target_" in (option := yaml.safe_load(path.read_text()))
+        if "_target_" in (option := yaml.safe_load(path.read_text("utf-8")))
     }
     assert len(targets) > len(LIGHT)
     heavy = "{'torch', 'pytorch_lightning', 'mlflow', 'scipy', 'pandas'} & sys.modules.keys()"
@@ -199,7 +199,7 @@ def test_a_foreign_target_is_found_at_any_depth(extra: Any) -> None:
 
 def test_a_foreign_target_is_neither_imported_nor_called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "trap.py").write_text(
-        f"import pathlib\npathlib.Path({str(tmp_path / 'sprung')!r}).touch()\ndef part(): 0\n"
+        f"import pathlib\npathlib.Path({str(tmp_path / 'sprung')!r}).touch()\ndef part(): 0\n", "utf-8"
     )
     monkeypatch.syspath_prepend(tmp_path)
     called: list[object] = []

@@ -65,8 +65,8 @@ def test_a_study_runs_is_judged_reported_and_never_repeated(command: Command) ->
         [*record.arm("seen").index] == [*record.arm("same").index] == [*record.arm("harmful").index] == [*range(looked)]
     )
     assert [*record.arm("exploration").index] == [1000, 1001, 1002]
-    assert Path("outputs/reports/padding.md").read_text().count("<!-- Generated") == 1
-    assert "outputs" not in Path("outputs/reports/README.md").read_text()
+    assert Path("outputs/reports/padding.md").read_text("utf-8").count("<!-- Generated") == 1
+    assert "outputs" not in Path("outputs/reports/README.md").read_text("utf-8")
 
     (parent,) = runs("study")
     children = runs("run", parent.info.run_id)
@@ -129,7 +129,7 @@ def test_a_search_comes_first_and_its_best_values_are_confirmed(command: Command
     best = min((1e-4, 1e-3, 2e-3), key=lambda value: loss[f"hidden@{value:g}"])
     assert f"found: hidden at optimizer.lr={best:g}; " in err
     assert loss["exploration"].iloc[0] == loss[f"hidden@{best:g}"], "the margin is measured at the baseline's best"
-    page = (folder / "padding.md").read_text()
+    page = (folder / "padding.md").read_text("utf-8")
     assert "## The search for optimizer.lr" in page
     assert f"learning rate {best:g}" in page
     own = {run.data.tags["arm"]: run.data.params["optimizer.lr"] for run in runs("run")}

@@ -28,7 +28,7 @@ OPTIONS = sorted(
 @cache
 def composed(option: str) -> Any:
     """Return the part of the configuration that an option of a group fills, its defaults included."""
-    own = yaml.safe_load((CONF / f"{option}.yaml").read_text())
+    own = yaml.safe_load((CONF / f"{option}.yaml").read_text("utf-8"))
     if "defaults" not in own:
         return own  # Hydra takes such a file as it is
     group, _, name = option.rpartition("/")
@@ -50,7 +50,7 @@ def target(part: Mapping[str, Any]) -> Any:
 
 
 def test_the_groups_of_the_map_are_the_folders_of_conf() -> None:
-    defaults = yaml.safe_load((CONF / "run.yaml").read_text())["defaults"]
+    defaults = yaml.safe_load((CONF / "run.yaml").read_text("utf-8"))["defaults"]
     groups = {key for entry in defaults if isinstance(entry, dict) for key in entry if not key.startswith("override")}
     folders = {folder.name for folder in CONF.iterdir() if folder.is_dir()} - {"hydra"}
     assert groups == folders | {"study"}, "studies stand in sweeps/"
@@ -60,7 +60,7 @@ def test_the_groups_of_the_map_are_the_folders_of_conf() -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_part_lives_in_the_room_of_its_family(option: str) -> None:
     family = option.partition("/")[0]
-    own = yaml.safe_load((CONF / f"{option}.yaml").read_text())
+    own = yaml.safe_load((CONF / f"{option}.yaml").read_text("utf-8"))
     stated = [part["_target_"] for part in parts(own)]
     assert all(name.startswith(ROOM.get(family, f"bertlab.{family}") + ".") for name in stated), stated
     assert list(parts(composed(option))), "an option of a part's group chooses a part"
@@ -96,7 +96,7 @@ def named(part: Mapping[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_part_has_15_lines_at_most(option: str) -> None:
-    assert len((CONF / f"{option}.yaml").read_text().splitlines()) <= LONGER.get(option, 15)
+    assert len((CONF / f"{option}.yaml").read_text("utf-8").splitlines()) <= LONGER.get(option, 15)
 
 
 @pytest.mark.parametrize("regime", sorted(path.stem for path in (CONF / "regime").glob("*.yaml")))
@@ -128,4 +128,4 @@ def keys(value: Any, prefix: str = "") -> set[str]:
 
 def test_no_path_of_a_machine_stands_in_conf() -> None:
     for path in CONF.rglob("*.yaml"):
-        assert str(Path.home()) not in path.read_text()
+        assert str(Path.home()) not in path.read_text("utf-8")

@@ -37,7 +37,7 @@ class Store:
     def __init__(self, folder: Path, documents: list[Document]) -> None:
         self.folder, self.uri = folder, f"sqlite:///{folder / 'mlflow.db'}"
         lines = [{"text": document.text, "split": document.split} for document in documents]
-        (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, lines)))
+        (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, lines)), "utf-8")
         self.jobs: dict[str, Job] = {}
 
     def train(self, *words: str) -> str:

@@ -48,7 +48,7 @@ class Entry:
         for folder in (self.work, self.outside, root / "cache", root / "tmp", root / "modules"):
             folder.mkdir()
         self.sprung = root / "outside" / "sprung"
-        (root / "modules" / "trap.py").write_text(TRAP.format(str(self.sprung)))
+        (root / "modules" / "trap.py").write_text(TRAP.format(str(self.sprung)), "utf-8")
         here = {"BERTLAB_CACHE": "cache", "TMPDIR": "tmp", "MPLCONFIGDIR": "tmp", "HOME": "tmp"}
         environment = {**os.environ, **{name: str(root / folder) for name, folder in here.items()}}
         paths = [str(PACKAGE.parent), str(root / "modules"), os.environ.get("PYTHONPATH", "")]
@@ -122,7 +122,7 @@ KNOWN = sorted(
 )
 KNOWN.remove("output_dir")  # the user's own choice
 KNOWN.remove("report_dir")
-STUDY = [f"study.{key}" for key in keys(yaml.safe_load(study_files()["mask_rate"].read_text())["study"])]
+STUDY = [f"study.{key}" for key in keys(yaml.safe_load(study_files()["mask_rate"].read_text("utf-8"))["study"])]
 WITHOUT = {"docs", "hub", "base", "small", "mini"}  # a corpus of its own, the network, and what takes long
 
 
@@ -130,7 +130,7 @@ def of_options() -> Iterator[tuple[str, str]]:
     """Yield every option that a run may choose, with each key of its own."""
     for path in sorted(set(CONF.rglob("*.yaml")) - set(CONF.glob("*.yaml")) - set(CONF.glob("hydra/**/*.yaml"))):
         group = path.parent.relative_to(CONF).as_posix()
-        own = yaml.safe_load(path.read_text())
+        own = yaml.safe_load(path.read_text("utf-8"))
         if group != "regime" and path.stem not in WITHOUT:
             for key in keys({name: value for name, value in own.items() if name != "defaults"}):
                 yield f"{group}={path.stem}", f"{group.replace('/', '.')}.{key}"
@@ -286,7 +286,9 @@ def test_no_configuration_is_read_from_elsewhere_and_no_pickle(entry: Entry, fla
 
 @pytest.mark.parametrize("group", ["study", "mask", "model/norm", "pairs@evaluation.pairs", "hydra/launcher"])
 def test_the_name_of_an_option_is_no_path(entry: Entry, group: str) -> None:
-    (entry.work / "evil.yaml").write_text("# @package _global_\nhydra: {callbacks: {x: {_target_: trap.part}}}\n")
+    (entry.work / "evil.yaml").write_text(
+        "# @package _global_\nhydra: {callbacks: {x: {_target_: trap.part}}}\n", "utf-8"
+    )
     for name in (f"../../../../../../../..{entry.work}/evil", f"{entry.work}/evil", "../../conf/run"):
         entry.refused(*ORACLE, f"{group}={name}")
 
@@ -388,7 +390,7 @@ def test_no_pickle_and_no_unsafe_yaml_is_ever_loaded() -> None:
     found = set()
     roots = [PACKAGE, PACKAGE.parent / "hydra_plugins", PACKAGE.parent / "benchmarks"]
     for path in sorted(path for root in roots for path in root.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
                 found |= {(path.name, name) for name in names & {"pickle", "cloudpickle", "dill", "marshal", "shelve"}}

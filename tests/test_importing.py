@@ -21,7 +21,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_nothing_is_collected_while_a_heavy_module_comes_and_what_came_is_never_looked_at_again(module: Path) -> None:
-    module.write_text("import gc\ncollects = gc.isenabled()\nkept = [[] for _ in range(1000)]\n")
+    module.write_text("import gc\ncollects = gc.isenabled()\nkept = [[] for _ in range(1000)]\n", "utf-8")
     before = gc.get_freeze_count()
     import_heavy(NAME)
     assert not sys.modules[NAME].collects
@@ -30,7 +30,7 @@ def test_nothing_is_collected_while_a_heavy_module_comes_and_what_came_is_never_
 
 
 def test_a_module_that_is_there_already_freezes_nothing(module: Path) -> None:
-    module.write_text("")
+    module.write_text("", "utf-8")
     import_heavy(NAME)
     before = gc.get_freeze_count()
     import_heavy(NAME)
@@ -38,7 +38,7 @@ def test_a_module_that_is_there_already_freezes_nothing(module: Path) -> None:
 
 
 def test_the_collector_is_as_it_was_after_a_module_that_cannot_be_imported(module: Path) -> None:
-    module.write_text("raise OSError('away')\n")
+    module.write_text("raise OSError('away')\n", "utf-8")
     with pytest.raises(OSError, match="away"):
         import_heavy(NAME)
     assert gc.isenabled()

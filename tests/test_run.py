@@ -137,7 +137,7 @@ def assert_refused(ended: Ended, message: str) -> None:
 def test_bad_input_is_one_line_and_leaves_no_run(
     command: Command, runs: Callable[[], list[Run]], tmp_path: Path, words: str, message: str
 ) -> None:
-    (tmp_path / "letter").write_text("a file, not a folder")
+    (tmp_path / "letter").write_text("a file, not a folder", "utf-8")
     assert_refused(command(*TINY, *words.split()), message)
     assert runs() == []
 
@@ -155,9 +155,9 @@ def test_bad_input_is_one_line_and_leaves_no_run(
 def test_a_corpus_that_cannot_be_used_is_one_line_and_leaves_no_run(
     command: Command, runs: Callable[[], list[Run]], tmp_path: Path, words: str, message: str
 ) -> None:
-    (tmp_path / "letter").write_text("A letter.")
-    (tmp_path / "empty.txt").write_text("")
-    (tmp_path / "one.txt").write_text("One document only. It has two sentences.\n")
+    (tmp_path / "letter").write_text("A letter.", "utf-8")
+    (tmp_path / "empty.txt").write_text("", "utf-8")
+    (tmp_path / "one.txt").write_text("One document only. It has two sentences.\n", "utf-8")
     assert_refused(command("data=text", *SMALL, *words.split()), message)
     assert runs() == []
 
@@ -188,7 +188,7 @@ def test_a_gpu_that_is_not_there_is_one_line(command: Command, runs: Callable[[]
 def test_one_bad_cell_stops_a_sweep_before_anything_runs(
     command: Command, runs: Callable[[], list[Run]], tmp_path: Path, words: str, message: str
 ) -> None:
-    (tmp_path / "letter").write_text("a file, not a folder")
+    (tmp_path / "letter").write_text("a file, not a folder", "utf-8")
     assert_refused(command("-m", *TINY, *words.split()), message)
     assert runs() == []
     assert [path.name for path in tmp_path.iterdir()] == ["letter"], "nothing is half-written"
@@ -209,7 +209,7 @@ def test_one_run_leaves_its_record(command: Command, runs: Callable[[], list[Run
     assert [line for line in ended.err.splitlines() if "Lightning" in line or "Warning" in line] == []
     (folder,) = (tmp_path / "outputs" / "runs").iterdir()
     assert (folder / ".hydra" / "config.yaml").is_file()
-    assert "parameters, 5 steps" in (folder / "run.log").read_text()
+    assert "parameters, 5 steps" in (folder / "run.log").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

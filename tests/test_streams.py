@@ -105,7 +105,7 @@ def test_what_can_be_redrawn_is_what_the_code_draws() -> None:
         *(path for room in ("mask", "model", "train") for path in (PACKAGE / room).glob("*.py")),
     ]
     names = re.compile(r"""(?:generator\(|integer\(|draw\(|streams, )f?"([a-z.]+)""")
-    drawn = {name for path in rooms for name in names.findall(path.read_text())}
+    drawn = {name for path in rooms for name in names.findall(path.read_text("utf-8"))}
     assert drawn == set(KNOWN) - {"mask"}
 
 

@@ -83,7 +83,7 @@ def corpus() -> str:
 def swept(tmp_path_factory: pytest.TempPathFactory, corpus: str) -> Swept:
     """Run the sweep once; its output is captured by hand, as pytest's fixtures for that live shorter."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    (folder / "corpus.txt").write_text(corpus)
+    (folder / "corpus.txt").write_text(corpus, "utf-8")
     from _pytest.capture import MultiCapture, SysCapture
 
     capture: MultiCapture[str] = MultiCapture(in_=None, out=SysCapture(1), err=SysCapture(2))
@@ -188,7 +188,7 @@ def test_arms_see_the_same_text_and_differ_in_what_is_hidden(swept: Swept) -> No
 def test_the_configuration_and_the_dataset_are_recorded(swept: Swept, tmp_path: Path) -> None:
     run = swept.runs["mask.rate=0.3"]
     config = yaml.safe_load(
-        Path(swept.client.download_artifacts(run.info.run_id, "config.yaml", str(tmp_path))).read_text()
+        Path(swept.client.download_artifacts(run.info.run_id, "config.yaml", str(tmp_path))).read_text("utf-8")
     )
     assert config["mask"]["rate"] == 0.3
     assert config["tracking"]["parent"] == swept.parent.info.run_id
@@ -203,7 +203,7 @@ def test_the_report_is_on_disk_and_on_the_parent_run(swept: Swept, tmp_path: Pat
     names = sorted(path.relative_to(report.parent) for path in report.parent.rglob("*") if path.is_file())
     assert names == sorted(path.relative_to(downloaded) for path in downloaded.rglob("*") if path.is_file())
     assert (downloaded / "report.md").read_bytes() == report.read_bytes()
-    assert "mask.rate" in report.read_text()
+    assert "mask.rate" in report.read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -286,8 +286,8 @@ def test_a_job_that_fails_neither_stops_nor_hides_the_others(
         / next(line for line in ended.out.splitlines() if "report:" in line).removeprefix("report:").strip()
     )
     assert report.is_file()
-    assert "the run failed" in (report.parents[1] / "0" / "run.log").read_text()
-    assert "the run failed" not in (report.parents[1] / "1" / "run.log").read_text()
+    assert "the run failed" in (report.parents[1] / "0" / "run.log").read_text("utf-8")
+    assert "the run failed" not in (report.parents[1] / "1" / "run.log").read_text("utf-8")
 
 
 def test_an_interrupted_sweep_is_killed(

@@ -70,7 +70,7 @@ def build(folder: Path, corpus: Corpus, tokenizer: TrainableTokenizer) -> None:
     facts |= {name: writer.summary() for name, writer in writers.items() if writer.documents}
     names = [name for name, writer in writers.items() if writer.documents]
     about = {"dtype": dtype, "splits": names, "facts": facts, "fingerprint": _fingerprint(folder)}
-    (folder / "store.json").write_text(json.dumps(about, indent=1))
+    (folder / "store.json").write_text(json.dumps(about, indent=1), "utf-8")
 
 
 def choose_split(corpus: Corpus) -> Split:

@@ -62,7 +62,7 @@ class TokenStore:
 
 def read_store(folder: Path) -> TokenStore:
     """Map the store in `folder` into memory."""
-    about = json.loads((folder / "store.json").read_text())
+    about = json.loads((folder / "store.json").read_text("utf-8"))
     splits = {
         name: Tokens(
             ids=_array(folder / f"{name}.ids", about["dtype"]),

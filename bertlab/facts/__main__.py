@@ -29,7 +29,7 @@ def write(folder: Path, *, again: bool) -> Path:
     if again:
         path, text = folder / measure.FILE, measure.text(measure.measure())
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        path.write_text(text, "utf-8")
     return page.write(folder, measure.read(folder))
 
 

@@ -97,7 +97,7 @@ def read(folder: Path) -> Measured:
     """Read measured times below `folder`. Raises InputError where there are none."""
     path = folder / FILE
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text())))
+        rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8"))))
     except OSError as error:
         raise InputError(f"out must hold {FILE}, got {folder}; measure it with measure=true") from error
     seconds = {(int(row["heads"]), row["kernel"]): float(row["seconds"]) for row in rows}

@@ -62,5 +62,5 @@ def write(folder: Path, measured: Measured) -> Path:
     page = folder / "facts.md"
     text = render(gather(measured))
     folder.mkdir(parents=True, exist_ok=True)
-    page.write_text(text)
+    page.write_text(text, "utf-8")
     return page

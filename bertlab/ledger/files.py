@@ -1,5 +1,6 @@
 """Files that are whole or absent, whenever the process dies or the disk fills up."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,9 +19,9 @@ def whole(path: Path) -> Iterator[Path]:
     try:
         with refusing(path):
             yield temporary
-            _sync(temporary)
+            _sync(temporary, os.O_RDWR)
             temporary.replace(path)
-            _sync(path.parent)
+            _sync_folder(path.parent)
     finally:
         with refusing(path):
             temporary.unlink(missing_ok=True)
@@ -45,8 +46,19 @@ def refusing(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _sync_folder(path: Path) -> None:
+    """Make a folder's list of files durable where the system can: Windows opens no folder, some shares sync none."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return
+    try:
+        _sync(path, os.O_RDONLY)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+
+
+def _sync(path: Path, how: int) -> None:
+    descriptor = os.open(path, how)
     try:
         os.fsync(descriptor)
     finally:

@@ -240,7 +240,7 @@ def build_published(config: Mapping[str, Any]) -> Bert:
 
 def save_reference(folder: Path, config: Mapping[str, Any], weights: Weights) -> None:
     """Write the two files that `BertForPreTraining.from_pretrained(folder)` reads."""
-    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+    (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
 
 
@@ -256,6 +256,6 @@ def load_reference(folder: Path) -> Bert:
                 "with save_pretrained (pickled weights are never opened)"
             )
     try:
-        return from_reference(json.loads((folder / CONFIG).read_text()), load_file(folder / WEIGHTS))
+        return from_reference(json.loads((folder / CONFIG).read_text("utf-8")), load_file(folder / WEIGHTS))
     except (json.JSONDecodeError, SafetensorError) as error:
         raise InputError(f"{folder} must hold whole files, got {error}; save the model again") from error

@@ -34,7 +34,7 @@ def origin_of(client: MlflowClient, run: str) -> Origin:
     run_id, tags = found.info.run_id, found.data.tags
     with TemporaryDirectory() as folder:
         try:
-            config = yaml.safe_load(Path(client.download_artifacts(run_id, CONFIG, folder)).read_text())
+            config = yaml.safe_load(Path(client.download_artifacts(run_id, CONFIG, folder)).read_text("utf-8"))
         except (MlflowException, OSError, ValueError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(f"run={run} must have kept its configuration, got {run_id}: {reason}") from error

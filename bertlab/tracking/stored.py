@@ -56,7 +56,7 @@ class Stored:
     @property
     def config(self) -> Mapping[str, Any]:
         """The run's configuration."""
-        config: Mapping[str, Any] = yaml.safe_load((self.folder / CONFIG).read_text())
+        config: Mapping[str, Any] = yaml.safe_load((self.folder / CONFIG).read_text("utf-8"))
         return config
 
     @property

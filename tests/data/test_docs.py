@@ -91,11 +91,11 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         about = site / f"{name}-{version}.dist-info"
         about.mkdir()
         lines = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
-        (about / "METADATA").write_text("\n".join(lines + [f"Requires-Dist: {text}" for text in requirements]))
-        (about / "RECORD").write_text("".join(f"{path},,\n" for path in files or {}))
+        (about / "METADATA").write_text("\n".join(lines + [f"Requires-Dist: {text}" for text in requirements]), "utf-8")
+        (about / "RECORD").write_text("".join(f"{path},,\n" for path in files or {}), "utf-8")
         for path, source in (files or {}).items():
             (site / path).parent.mkdir(parents=True, exist_ok=True)
-            (site / path).write_text(cleandoc(source))
+            (site / path).write_text(cleandoc(source), "utf-8")
 
     yield make
     versions.cache_clear()

@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Folder:
         path.mkdir()
         for split, texts in splits.items():
             rows = (json.dumps({"n": number, "text": text}) for number, text in enumerate(texts))
-            (path / f"{split}.jsonl").write_text("\n".join(rows) + "\n")
+            (path / f"{split}.jsonl").write_text("\n".join(rows) + "\n", "utf-8")
         return path
 
     return make
@@ -114,7 +114,7 @@ def test_a_hub_out_of_reach_is_one_clear_line(use: Callable[[Hub], Any]) -> None
 
 def test_a_dataset_that_cannot_be_read_is_one_clear_line(folder: Folder, tmp_path: Path) -> None:
     broken = folder("broken", train=["One."])
-    (broken / "train.jsonl").write_text("not JSON\n")
+    (broken / "train.jsonl").write_text("not JSON\n", "utf-8")
     for path, name, message in (
         (tmp_path / "none", None, "Couldn't find any data file"),
         (folder("empty"), None, "doesn't contain any data files"),

@@ -27,7 +27,7 @@ def facts() -> dict[str, Fact]:
 
 
 def test_the_committed_page_is_what_the_code_says(facts: dict[str, Fact]) -> None:
-    assert (REPORTS / "facts.md").read_text() == page.render(list(facts.values()))
+    assert (REPORTS / "facts.md").read_text("utf-8") == page.render(list(facts.values()))
 
 
 def test_every_fact_names_a_test_of_this_file(facts: dict[str, Fact]) -> None:
@@ -200,7 +200,7 @@ def test_measured_times_come_back_from_their_file(tmp_path: Path) -> None:
     measured = measure.read(REPORTS)
     path = tmp_path / measure.FILE
     path.parent.mkdir()
-    path.write_text(measure.text(measured))
+    path.write_text(measure.text(measured), "utf-8")
     assert measure.read(tmp_path) == measured
 
 

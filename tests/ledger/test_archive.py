@@ -35,12 +35,12 @@ def test_an_archive_names_no_folder_of_the_machine_and_keeps_every_other_setting
     cell = finished(cell_of(tmp_path / "here", "a", "code"))
     source = json.dumps({"data": data})
     cell.note(description={"name": "a run", "data": {"digest": "5", "source": source}})
-    (cell.folder / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
+    (cell.folder / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
     pack([cell], tmp_path / "cells.tar.xz")
     unpack(tmp_path / "cells.tar.xz", tmp_path / "there")
     (there,) = cells_in(tmp_path / "there")
     named = {"files": ["a.txt", "b*.txt", "corpora/c.txt"], "format": None}
-    assert (there.folder / CONFIG).read_text() == yaml.safe_dump(
+    assert (there.folder / CONFIG).read_text("utf-8") == yaml.safe_dump(
         {"data": named, "output_dir": "outputs", "optimizer": {"lr": 0.002}}, sort_keys=False
     )
     described = there.state()["description"]["data"]
@@ -67,7 +67,7 @@ def test_a_cell_that_was_tampered_with_is_not_finished(tmp_path: Path) -> None:
     pack([cell], tmp_path / "cells.tar.xz")
     unpack(tmp_path / "cells.tar.xz", tmp_path / "there")
     (there,) = cells_in(tmp_path / "there")
-    (there.folder / POINTS).write_text("{}\n")
+    (there.folder / POINTS).write_text("{}\n", "utf-8")
     assert there.record() is None
     assert unpack(tmp_path / "cells.tar.xz", tmp_path / "there") == 1, "the archive has it whole"
     assert there.record()
@@ -86,6 +86,6 @@ def test_a_damaged_archive_is_refused_in_one_line(tmp_path: Path, damage: str) -
 
 def test_a_finished_cell_whose_description_was_damaged_is_packed_all_the_same(tmp_path: Path) -> None:
     cell = finished(cell_of(tmp_path / "here", "a", "code"))
-    (cell.folder / "run.json").write_text("{")
+    (cell.folder / "run.json").write_text("{", "utf-8")
     pack([cell], tmp_path / "cells.tar.xz")
     assert unpack(tmp_path / "cells.tar.xz", tmp_path / "there") == 1

@@ -71,7 +71,7 @@ def test_a_run_that_goes_on_keeps_its_token_and_its_start(cell: Cell) -> None:
 
 def test_what_a_killed_process_was_writing_is_removed_at_the_next_start(cell: Cell) -> None:
     with cell.held():
-        (cell.folder / ".record.json").write_text("{")
+        (cell.folder / ".record.json").write_text("{", "utf-8")
         cell.begin()
     assert sorted(path.name for path in cell.folder.iterdir()) == ["lock", "run.json"]
 
@@ -99,7 +99,7 @@ def test_a_record_that_is_damaged_or_describes_other_files_is_none(cell: Cell, n
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "letter").write_text("a file")
+    (tmp_path / "letter").write_text("a file", "utf-8")
     with (
         pytest.raises(InputError, match=r"^output_dir must be a folder with room that can be written, got .*letter"),
         cell_of(tmp_path / "letter", "key", "code").held(),

@@ -19,7 +19,9 @@ from bertlab.streams import Streams
 from bertlab.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 
 NAMES = sorted(
-    path.stem for path in (CONF / "mask").glob("*.yaml") if {"rate", "split"} <= yaml.safe_load(path.read_text()).keys()
+    path.stem
+    for path in (CONF / "mask").glob("*.yaml")
+    if {"rate", "split"} <= yaml.safe_load(path.read_text("utf-8")).keys()
 )
 PIECES, WORDS = 101, 197  # pieces that continue a word, words
 VOCABULARY = Vocabulary([*SPECIALS, *(f"##{n}" for n in range(PIECES)), *(f"w{n}" for n in range(WORDS))])

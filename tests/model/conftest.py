@@ -20,7 +20,7 @@ from bertlab.tokenizer import CLS, PAD, SEP
 
 B, L, V, LONGEST = 5, 13, 61, 19
 UNSEEN = 60  # the one token that no batch holds
-BASE = yaml.safe_load((CONF / "model" / "base.yaml").read_text())
+BASE = yaml.safe_load((CONF / "model" / "base.yaml").read_text("utf-8"))
 PARTS = {group: name for default in BASE["defaults"] for group, name in default.items()}
 SIZES = {
     **{key: value for key, value in BASE.items() if key != "defaults" and not key.startswith("_")},

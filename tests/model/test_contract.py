@@ -24,7 +24,7 @@ from bertlab.objective.joint import Joint
 from tests.hardware import needs_gpu
 
 B, L, V, D, LONGER = 5, 13, 61, 48, 17
-BASE = yaml.safe_load((CONF / "model" / "base.yaml").read_text())
+BASE = yaml.safe_load((CONF / "model" / "base.yaml").read_text("utf-8"))
 LOSS = Joint(mlm_weight=1.0, pair_weight=1.0)
 GROUPS = {
     folder.name: sorted(path.stem for path in folder.glob("*.yaml"))

@@ -150,8 +150,8 @@ def test_coming_here_and_going_back_changes_no_bit(ours: Bert, theirs: Any, tmp_
     before, after = load_file(tmp_path / "theirs" / "model.safetensors"), load_file(tmp_path / "model.safetensors")
     assert before.keys() == after.keys()
     assert [name for name in before if not torch.equal(before[name], after[name])] == []
-    written = json.loads((tmp_path / "config.json").read_text())
-    own = json.loads((tmp_path / "theirs" / "config.json").read_text())
+    written = json.loads((tmp_path / "config.json").read_text("utf-8"))
+    own = json.loads((tmp_path / "theirs" / "config.json").read_text("utf-8"))
     assert {key: (value, own[key]) for key, value in written.items() if value != own[key]} == {}
 
 
@@ -300,7 +300,7 @@ def test_a_pair_that_follows_is_class_0_in_both(theirs: Any, ours: Bert, batch: 
 def damaged(theirs: Any, folder: Path) -> Iterator[tuple[str, str]]:
     """Yield what may be wrong with a folder, one thing at a time."""
     theirs.save_pretrained(folder)
-    weights, config = load_file(folder / "model.safetensors"), json.loads((folder / "config.json").read_text())
+    weights, config = load_file(folder / "model.safetensors"), json.loads((folder / "config.json").read_text("utf-8"))
     lost = {name: value for name, value in weights.items() if name != "bert.pooler.dense.bias"}
     save_reference(folder, config, lost)
     yield "missing", r"got bert\.pooler\.dense\.bias missing"
@@ -317,10 +317,10 @@ def damaged(theirs: Any, folder: Path) -> Iterator[tuple[str, str]]:
     }.items():
         save_reference(folder, {**config, key: value}, weights)
         yield key, rf"config\.json: {key} must be .*, got {value}; choose a model that is BERT"
-    (folder / "config.json").write_text("{")
+    (folder / "config.json").write_text("{", "utf-8")
     yield "half a configuration", "must hold whole files"
     (folder / "model.safetensors").write_bytes(b"half")
-    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
     yield "half the weights", "must hold whole files"
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     yield "pickled", r"got no model\.safetensors; .*pickled weights are never opened"
@@ -336,7 +336,7 @@ def test_a_folder_that_does_not_hold_bert_is_refused_in_one_line(theirs: Any, tm
 
 
 def test_base_is_the_published_configuration() -> None:
-    published, base = transformers.BertConfig(), yaml.safe_load((CONF / "model" / "base.yaml").read_text())
+    published, base = transformers.BertConfig(), yaml.safe_load((CONF / "model" / "base.yaml").read_text("utf-8"))
     own = [base[key] for key in ("layers", "width", "heads", "inner", "dropout", "segment_types", "dense_std")]
     assert own == [
         published.num_hidden_layers,

@@ -118,7 +118,7 @@ def test_an_empty_folder_claims_nothing(tmp_path: Path) -> None:
 
 
 def test_a_fact_is_linked_once_its_section_stands_on_the_page(tmp_path: Path) -> None:
-    (tmp_path / "facts.md").write_text('# Facts\n\n<a id="count"></a>\n## How many?\n')
+    (tmp_path / "facts.md").write_text('# Facts\n\n<a id="count"></a>\n## How many?\n', "utf-8")
     link = "[facts](facts.md#count)"
     assert row_of(tmp_path, "count")[2:] == ["fact", DASH, "asserted by a test", DASH, DASH, link]
     assert row_of(tmp_path, "inputs")[4] == "not yet stated"
@@ -174,7 +174,7 @@ def test_a_row_shows_the_effect_with_its_interval_and_the_regime(tmp_path: Path)
     expected = "one against two: +0.300 nats (90 % interval +0.281 to +0.319); margin 0.100"
     assert row_of(tmp_path, "heads")[5:] == [expected, "R1, 5 seeds", "[heads](heads/)"]
     assert "- **R1**: 2 layers, width 64; docs of Python; 2.30 M tokens\n" in book(tmp_path)
-    (tmp_path / "heads.md").write_text("the report")
+    (tmp_path / "heads.md").write_text("the report", "utf-8")
     assert row_of(tmp_path, "heads")[7] == "[heads](heads.md)"
 
 

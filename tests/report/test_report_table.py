@@ -125,9 +125,9 @@ def test_a_point_that_lost_its_tokens_in_the_twin_is_refused(
     make_table: Callable[..., RunTable], tmp_path: Path
 ) -> None:
     save(make_table({"mask.rate": ["0.1"]}, seeds=(0,)), tmp_path)
-    lines = (tmp_path / "curves.csv").read_text().splitlines()
+    lines = (tmp_path / "curves.csv").read_text("utf-8").splitlines()
     run, metric, step, _, value = lines[1].split(",")
-    (tmp_path / "curves.csv").write_text("\n".join([lines[0], f"{run},{metric},{step},,{value}", *lines[2:]]))
+    (tmp_path / "curves.csv").write_text("\n".join([lines[0], f"{run},{metric},{step},,{value}", *lines[2:]]), "utf-8")
     with pytest.raises(InputError, match=r"curves\.tokens must be a whole number in every row, got an empty one"):
         canonical(read_table(tmp_path))
 

@@ -55,7 +55,7 @@ def test_rows_in_any_order_give_the_same_bytes(make_table: MakeTable, tmp_path: 
 
 def test_a_second_report_replaces_the_first_and_leaves_other_files(make_table: MakeTable, tmp_path: Path) -> None:
     write_report(make_table(RATES), tmp_path)
-    (tmp_path / "figures" / "mine.svg").write_text("kept")
+    (tmp_path / "figures" / "mine.svg").write_text("kept", "utf-8")
     write_report(make_table(RATES, pairs=False), tmp_path)
     assert "figures/pair_convergence.svg" not in contents(tmp_path)
     assert contents(tmp_path)["figures/mine.svg"] == b"kept"
@@ -70,11 +70,11 @@ def test_a_table_that_cannot_be_used_leaves_nothing(make_table: MakeTable, tmp_p
 
 
 def test_a_file_in_the_place_of_the_folder_is_one_line(make_table: MakeTable, tmp_path: Path) -> None:
-    (tmp_path / "report").write_text("in the way")
+    (tmp_path / "report").write_text("in the way", "utf-8")
     with pytest.raises(InputError, match="the report folder must be writable") as caught:
         write_report(make_table({"mask.rate": ["0.15"]}, seeds=(0,)), tmp_path / "report")
     assert "\n" not in str(caught.value)
-    assert (tmp_path / "report").read_text() == "in the way"
+    assert (tmp_path / "report").read_text("utf-8") == "in the way"
 
 
 def test_eight_settings_with_three_seeds_and_a_failure_make_a_report(make_table: MakeTable, tmp_path: Path) -> None:

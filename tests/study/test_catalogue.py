@@ -30,7 +30,9 @@ from bertlab.tokenizer.words import Words
 from bertlab.tracking.identity import semantic
 
 STUDIES = study_files()
-ARMS = [(study, arm) for study, path in STUDIES.items() for arm in yaml.safe_load(path.read_text())["study"]["arms"]]
+ARMS = [
+    (study, arm) for study, path in STUDIES.items() for arm in yaml.safe_load(path.read_text("utf-8"))["study"]["arms"]
+]
 FACTS = {"inputs", "count", "head_cost", "attention_steps"}
 STEPS = 50
 ENOUGH = Oracle(documents=6000)  # of which enough is held out
@@ -52,7 +54,7 @@ def stores(store: TokenStore) -> Mapping[str, TokenStore]:
 
 
 def read(name: str) -> Study:
-    return read_study(yaml.safe_load(STUDIES[name].read_text()))
+    return read_study(yaml.safe_load(STUDIES[name].read_text("utf-8")))
 
 
 @cache
@@ -93,8 +95,8 @@ def test_every_study_belongs_to_a_question() -> None:
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_is_read_and_bears_the_name_of_its_file(name: str) -> None:
     assert read(name).id == name
-    assert len(STUDIES[name].read_text().splitlines()) <= 40
-    assert STUDIES[name].read_text().startswith("# @package _global_\n")
+    assert len(STUDIES[name].read_text("utf-8").splitlines()) <= 40
+    assert STUDIES[name].read_text("utf-8").startswith("# @package _global_\n")
 
 
 @pytest.mark.slow

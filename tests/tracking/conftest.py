@@ -52,5 +52,5 @@ def chosen() -> dict[str, str]:
 @pytest.fixture
 def below_a_file(tmp_path: Path) -> Path:
     """A path that cannot be made, whoever tries: its parent is a file."""
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", "utf-8")
     return tmp_path / "file" / "mlflow.db"

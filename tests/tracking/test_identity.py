@@ -128,7 +128,7 @@ def test_the_code_fingerprint_notices_a_new_and_a_renamed_module(tmp_path: Path)
     package = copied_package(tmp_path)
     (package / "mask" / "token.py").rename(package / "mask" / "tokens.py")
     renamed = code_fingerprint(package)
-    (package / "mask" / "another.py").write_text("")
+    (package / "mask" / "another.py").write_text("", "utf-8")
     assert len({code_fingerprint(), renamed, code_fingerprint(package)}) == 3
 
 

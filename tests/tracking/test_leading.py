@@ -41,7 +41,7 @@ def client(tracker: Tracker) -> MlflowClient:
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "sweeps" / "now"
     folder.mkdir(parents=True)
-    (folder / "sweep.json").write_text('{"status": "RUNNING"}')
+    (folder / "sweep.json").write_text('{"status": "RUNNING"}', "utf-8")
     return folder
 
 
@@ -77,7 +77,7 @@ def test_a_sweep_is_marked_once_its_process_is_gone(
         assert client.get_run(run_id).info.status == "RUNNING", "a command with another store leaves this one alone"
     bury_sweeps(tracker, tmp_path)
     assert client.get_run(run_id).info.status == "KILLED"
-    assert json.loads((folder / "sweep.json").read_text())["status"] == "KILLED"
+    assert json.loads((folder / "sweep.json").read_text("utf-8"))["status"] == "KILLED"
     assert [path.name for path in folder.iterdir()] == ["sweep.json"]
 
 
@@ -88,7 +88,7 @@ def test_a_sweep_without_a_store_is_marked_in_its_folder(
     leader.kill()
     leader.wait()
     bury_sweeps(tracker, tmp_path)
-    about = json.loads((folder / "sweep.json").read_text())
+    about = json.loads((folder / "sweep.json").read_text("utf-8"))
     assert about["status"] == "KILLED"
     assert about["ended"] > 0
     assert [path.name for path in folder.iterdir()] == ["sweep.json"]
@@ -97,6 +97,6 @@ def test_a_sweep_without_a_store_is_marked_in_its_folder(
 def test_who_leads_does_not_bury_itself_and_leaves_nothing(tracker: Tracker, folder: Path, tmp_path: Path) -> None:
     with leading(tracker, folder):
         bury_sweeps(tracker, tmp_path)
-        assert json.loads((folder / "sweep.json").read_text())["status"] == "RUNNING"
+        assert json.loads((folder / "sweep.json").read_text("utf-8"))["status"] == "RUNNING"
         assert {path.name for path in folder.iterdir()} == {"leading", "sweep.json"}
     assert [path.name for path in folder.iterdir()] == ["sweep.json"]

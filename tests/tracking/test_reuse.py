@@ -127,7 +127,7 @@ def test_of_several_runs_of_a_key_this_code_comes_first_and_then_the_oldest(
 def test_a_record_that_was_tampered_with_is_not_reused(tracker: Tracker, make: Make) -> None:
     cell = make(offline(tracker))
     assert reused(offline(tracker), cell.folder.parents[1], "abc")
-    (cell.folder / RECORD).write_text((cell.folder / RECORD).read_text().replace("abc", "abd"))
+    (cell.folder / RECORD).write_text((cell.folder / RECORD).read_text("utf-8").replace("abc", "abd"), "utf-8")
     assert reused(offline(tracker), cell.folder.parents[1], "abc") is None
 
 

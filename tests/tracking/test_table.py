@@ -180,7 +180,7 @@ def test_a_cell_that_is_not_whole_is_not_trusted_with_curves(
 ) -> None:
     stored = sorted_curves(client, older, None)
     path = cell_of(tmp_path, "abc", "code").folder / lost
-    path.write_text(path.read_text().replace("0", "1"))
+    path.write_text(path.read_text("utf-8").replace("0", "1"), "utf-8")
     pd.testing.assert_frame_equal(sorted_curves(client, older, tmp_path), stored, check_exact=True)
 
 

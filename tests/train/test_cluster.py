@@ -82,7 +82,7 @@ def test_nothing_is_said_where_there_is_srun(
     fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder, capfd: Any
 ) -> None:
     srun = tmp_path / "srun"
-    srun.write_text("#!/bin/sh\n")
+    srun.write_text("#!/bin/sh\n", "utf-8")
     srun.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     Hardware(**HARDWARE).check()

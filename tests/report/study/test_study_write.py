@@ -122,7 +122,7 @@ def test_what_is_not_a_number_is_null(make_findings: MakeFindings) -> None:
 
 def test_a_second_report_replaces_the_first_and_leaves_other_files(make_findings: MakeFindings, tmp_path: Path) -> None:
     write_study(make_findings(), tmp_path)
-    (tmp_path / "mask_rate/figures/mine.svg").write_text("kept")
+    (tmp_path / "mask_rate/figures/mine.svg").write_text("kept", "utf-8")
     write_study(make_findings(node={"trend": None}), tmp_path)
     assert "mask_rate/figures/trend.svg" not in contents(tmp_path)
     assert contents(tmp_path)["mask_rate/figures/mine.svg"] == b"kept"
@@ -130,6 +130,6 @@ def test_a_second_report_replaces_the_first_and_leaves_other_files(make_findings
 
 
 def test_a_file_in_the_place_of_the_folder_is_one_line(make_findings: MakeFindings, tmp_path: Path) -> None:
-    (tmp_path / "reports").write_text("in the way")
+    (tmp_path / "reports").write_text("in the way", "utf-8")
     with pytest.raises(InputError, match="the report folder must be writable"):
         write_study(make_findings(), tmp_path / "reports")
