@@ -44,7 +44,6 @@ from bertlab.errors import InputError
 from bertlab.explain import one_line_errors
 from bertlab.job import Job, prepare_job
 from bertlab.model.flops import Flops, count_flops
-from bertlab.model.init import initialise
 from bertlab.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Plan, Recorder
@@ -241,8 +240,7 @@ class Ours:
     """bertlab's loop."""
 
     def __init__(self, job: Job) -> None:
-        self.job, model = job, job.build_model()
-        initialise(model, job.streams)
+        self.job, model = job, job.initial_model()
         parts = job.parts
         self.module = Pretraining(model, parts.objective, parts.optimizer, parts.schedule, job.steps, job.streams)
         self.flops = count_flops(model, job.form.length)

@@ -22,7 +22,7 @@ from bertlab.mask import Ahead
 from bertlab.model.bert import Bert
 from bertlab.model.combination import check_cls
 from bertlab.model.flops import count_flops
-from bertlab.model.init import initialise
+from bertlab.model.init import initialise, start_at_unigram
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS
 from bertlab.tracking.identity import PACKAGE, describe, result_modules
@@ -57,6 +57,13 @@ class Job:
         """Return the model, its weights not yet set; it reads the longest text that is trained or evaluated on."""
         longest = self.parts.evaluation.longest or self.form.length
         model: Bert = self.parts.model(self.store.vocabulary.size, longest)
+        return model
+
+    def initial_model(self) -> Bert:
+        """Return the model with the weights that training starts from."""
+        model = self.build_model()
+        initialise(model, self.streams)
+        start_at_unigram(model, self.store.unigram)
         return model
 
     def check(self) -> None:
@@ -133,8 +140,7 @@ def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[
 
 def fit(job: Job, run: RunLog) -> str:
     """Train and evaluate a run from its start or its newest checkpoint; return what it reached, in words."""
-    model = job.build_model()
-    initialise(model, job.streams)
+    model = job.initial_model()
     module = Pretraining(model, job.parts.objective, job.parts.optimizer, job.parts.schedule, job.steps, job.streams)
     evaluate_at = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, job.evaluation.last_passes)
     trainer: Hardware = job.parts.trainer

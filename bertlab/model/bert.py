@@ -181,6 +181,8 @@ def build(
     skip: bool,
     padding_mask: bool,
     tie_output: bool,
+    dense_gain: float | None,
+    unigram_bias: bool,
     **parts: Unpack[Parts],
 ) -> Bert:
     """Assemble a model from its sizes and the factories of its parts.
@@ -188,6 +190,7 @@ def build(
     Raises InputError for sizes that do not fit and for parts that make no sense together.
     """
     sizes = (vocab_size, length, layers, width, heads, inner, dropout, segment_types, embedding_std, dense_std)
-    shape = Shape(*sizes, head_width, skip=skip, padding_mask=padding_mask, tie_output=tie_output)
+    start = (dense_gain, unigram_bias)
+    shape = Shape(*sizes, head_width, *start, skip=skip, padding_mask=padding_mask, tie_output=tie_output)
     with torch.random.fork_rng(devices=[]):  # torch draws throw-away initial values from its global generator
         return Bert(shape, parts)

@@ -1,7 +1,12 @@
-"""Initial weights, keyed by parameter name: models that share a name and a seed start from the same values there."""
+"""Initial weights, keyed by parameter name: models that share a name and a seed start from the same values there.
+
+Legend: V vocabulary.
+"""
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -13,15 +18,30 @@ from bertlab.streams import Streams
 def initialise(model: Bert, streams: Streams) -> None:
     """Draw embeddings and matrices from a normal cut at two deviations, set biases to 0; scales of norms keep their 1.
 
-    Deviations before the cut: the model's `embedding_std` and `dense_std`; Devlin et al. 2018 have 0.02 for both.
+    Deviations before the cut: the model's `embedding_std` and `dense_std`; Devlin et al. 2018 have 0.02 for both. With
+    `dense_gain` a matrix has gain / sqrt(fan-in) instead, so that what it makes of states of variance 1 has the same
+    variance whatever its width (LeCun et al. 1998, "Efficient BackProp", sec. 4.6).
     """
     for place, module in model.named_modules():
-        std = model.shape.embedding_std if isinstance(module, nn.Embedding) else model.shape.dense_std
         for own, parameter in module.named_parameters(prefix=place, recurse=False):
             if own.endswith("bias"):
                 parameter.zero_()
             elif parameter.ndim >= 2:
+                is_table = isinstance(module, nn.Embedding)
+                std = model.shape.embedding_std if is_table else model.shape.matrix_std(parameter.shape[-1])
                 parameter.copy_(std * _truncated_normal(parameter.shape, streams, f"init/{own}"))
+
+
+@torch.no_grad()
+def start_at_unigram(model: Bert, unigram_V: npt.NDArray[np.float64]) -> None:
+    """Set the output bias to log-probabilities of tokens, where the model asks for it (`unigram_bias`).
+
+    With states near 0 the model then starts at the unigram loss and need not learn frequencies first (Meister et al.
+    2023, arXiv:2212.09686). Special tokens, nan in `unigram_V`, are never predicted and get the lowest bias.
+    """
+    if model.shape.unigram_bias:
+        lowest = float(np.nanmin(unigram_V))
+        model.mlm_head.bias.copy_(torch.from_numpy(np.nan_to_num(unigram_V, nan=lowest)))
 
 
 def _truncated_normal(shape: torch.Size, streams: Streams, name: str) -> torch.Tensor:

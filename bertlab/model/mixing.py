@@ -61,8 +61,8 @@ class FixedRandom(ByPosition):
     """
 
     def __init__(self, shape: Shape, mix: Mix, *, std: float) -> None:
-        super().__init__(shape, learned=False)
-        self.gain = open_interval("model.attention.std", std, 0, 100) / shape.dense_std  # R is drawn as other matrices
+        super().__init__(shape, learned=False)  # R is drawn as other matrices
+        self.gain = open_interval("model.attention.std", std, 0, 100) / shape.matrix_std(shape.length)
 
     def weights(self, mixing_HLL: Tensor, allowed: Tensor | None) -> Tensor:
         """Return softmax(R) over whom looking is allowed at."""

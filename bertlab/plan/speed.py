@@ -8,7 +8,6 @@ from typing import Any
 from bertlab.batch import Batch
 from bertlab.job import Job
 from bertlab.model.flops import Flops
-from bertlab.model.init import initialise
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Plan, Recorder
 
@@ -35,8 +34,7 @@ class Stopwatch(Recorder):
 
 def seconds_a_step(job: Job, seconds: float) -> float:
     """Train for about `seconds`, two steps at least, and return what a step takes."""
-    model = job.build_model()
-    initialise(model, job.streams)
+    model = job.initial_model()
     parts = job.parts
     module = Pretraining(model, parts.objective, parts.optimizer, parts.schedule, max(job.steps, 2), job.streams)
     watch = Stopwatch(job, seconds)

@@ -30,22 +30,30 @@ NOT_SEMANTIC = (
     "trainer.compile",
     "trainer.ahead",
 )
+BEFORE = {  # what runs did before a setting existed; one that says so leaves keys as they were
+    "model.dense_gain": None,
+    "model.unigram_bias": False,
+}
 IDENTIFYING = ("data", "model", "seed", "budget.tokens")  # parameters of every run
 RESULT_ROOMS = ("data", "tokenizer", "pairs", "mask", "model", "objective", "evaluation", "train")
 RESULT_MODULES = ("streams.py", "batch.py", "optimizer.py", "schedule.py", "job.py", "ledger/checkpoint.py")
 PACKAGE = Path(__file__).parents[1]
+_NOTHING = object()  # what no setting is
 
 
 def semantic(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of the configuration without what cannot change a result: paths, threads, progress, tracking."""
-    return _without(config, frozenset(NOT_SEMANTIC), "")
+    """Return a copy of the configuration without what cannot change a result: paths, threads, progress, tracking.
+
+    Settings that came later are left out where they say what runs did before.
+    """
+    return _without(config, "")
 
 
-def _without(config: Mapping[str, Any], dropped: frozenset[str], prefix: str) -> dict[str, Any]:
+def _without(config: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {
-        name: _without(value, dropped, f"{prefix}{name}.") if isinstance(value, Mapping) else value
+        name: _without(value, f"{prefix}{name}.") if isinstance(value, Mapping) else value
         for name, value in config.items()
-        if f"{prefix}{name}" not in dropped
+        if f"{prefix}{name}" not in NOT_SEMANTIC and BEFORE.get(f"{prefix}{name}", _NOTHING) != value
     }
 
 

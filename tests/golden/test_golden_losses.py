@@ -9,7 +9,6 @@ import pytest
 from bertlab.compose import load, resolved
 from bertlab.job import prepare_job
 from bertlab.model.flops import Flops
-from bertlab.model.init import initialise
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Plan, Recorder
 
@@ -37,8 +36,7 @@ it is not one: find what changed.
 def losses() -> dict[str, list[float]]:
     """Train five steps and return the losses of each."""
     job = prepare_job(resolved(load(RUN)))
-    model = job.build_model()
-    initialise(model, job.streams)
+    model = job.initial_model()
     every = frozenset(range(1, STEPS + 1))
     points: list[dict[str, float]] = []
     recorder = Recorder(

@@ -1,9 +1,12 @@
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 
+from bertlab.errors import InputError
 from bertlab.model.bert import Bert
+from bertlab.model.init import start_at_unigram
 
 MakeModel = Callable[..., Bert]
 STD = 0.02  # that of `make_model`
@@ -53,3 +56,52 @@ def test_embeddings_and_matrices_have_their_own_deviation(make_model: MakeModel)
     for name, value in published.items():
         scale = 4 if value.ndim >= 2 and not name.startswith(("embedding.", "position.")) else 1
         torch.testing.assert_close(other[name], scale * value)
+
+
+def test_a_gain_gives_each_matrix_the_deviation_of_its_fan_in(make_model: MakeModel) -> None:
+    """Parts of base at width 48 and inner 53: a matrix (out, in) is the published one times gain / sqrt(in) / std."""
+    published, other = (dict(make_model(dense_gain=gain).named_parameters()) for gain in (None, 0.5))
+    matrices = [name for name, value in published.items() if value.ndim >= 2]
+    for name in matrices:
+        fan_in = published[name].shape[1]
+        scale = 1 if name.startswith(("embedding.", "position.")) else 0.5 / fan_in**0.5 / STD
+        torch.testing.assert_close(other[name], scale * published[name])
+    assert {published[name].shape[1] for name in matrices} == {48, 53}
+
+
+def test_a_state_of_variance_1_leaves_every_matrix_with_the_square_of_the_gain(make_model: MakeModel) -> None:
+    """Cut at two deviations a normal has .8796 of its deviation."""
+    model = make_model(dense_gain=0.48, width=768, inner=3072, layers=1)
+    x_ND = torch.randn(400, 768, generator=torch.Generator().manual_seed(1))
+    inner_NI = torch.randn(400, 3072, generator=torch.Generator().manual_seed(2))
+    feed_forward = model.get_submodule("blocks.0.feed_forward")
+    for module, states in ((feed_forward.expand, x_ND), (feed_forward.contract, inner_NI)):
+        assert module(states).std().item() == pytest.approx(0.8796 * 0.48, rel=0.02)
+
+
+@pytest.mark.parametrize("length", [7, 19])
+def test_a_fixed_random_mix_is_of_its_own_deviation_whatever_the_gain(make_model: MakeModel, length: int) -> None:
+    parts = {"attention": "fixed_random"}
+    usual, other = (make_model(parts, dense_gain=gain).blocks[0].attention for gain in (None, 3.0))
+    torch.testing.assert_close(
+        usual.gain * usual.mixing[:, :length, :length], other.gain * other.mixing[:, :length, :length]
+    )
+
+
+@pytest.mark.parametrize("gain", [0, -1, 100, "wide", True])
+def test_an_impossible_gain_is_refused(make_model: MakeModel, gain: object) -> None:
+    with pytest.raises(InputError, match=r"model\.dense_gain must lie in \(0, 100\), got "):
+        make_model(dense_gain=gain)
+
+
+def test_an_output_bias_of_frequencies_predicts_them_before_any_training(make_model: MakeModel) -> None:
+    """Where states are 0 the prediction is the unigram distribution, with at most a count of 1 for special tokens."""
+    counts_V = np.arange(61.0)
+    counts_V[:5] = np.nan
+    unigram_V = np.log(counts_V / np.nansum(counts_V))
+    for asked in (True, False):
+        model = make_model(unigram_bias=asked)
+        start_at_unigram(model, unigram_V)
+        predicted_V = model.mlm_head.bias.softmax(0)
+        expected_V = torch.from_numpy(counts_V).nan_to_num(5.0) if asked else torch.ones(61)
+        torch.testing.assert_close(predicted_V, (expected_V / expected_V.sum()).float())

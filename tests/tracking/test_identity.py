@@ -14,7 +14,7 @@ from bertlab.cache import digest
 from bertlab.compose import PACKAGE, choices, load, resolved
 from bertlab.data.store import TokenStore
 from bertlab.tracking.description import Description
-from bertlab.tracking.identity import code_fingerprint, describe, run_key, semantic
+from bertlab.tracking.identity import BEFORE, code_fingerprint, describe, run_key, semantic
 
 NOT_SEMANTIC = {
     "output_dir",
@@ -77,6 +77,17 @@ def test_the_default_config_has_the_leaves_that_this_test_names() -> None:
 def test_the_key_changes_if_and_only_if_the_setting_can_change_a_result(config: dict[str, Any], key: str) -> None:
     differs = run_key(changed(config, key), "data") != run_key(config, "data")
     assert differs == (key not in NOT_SEMANTIC)
+
+
+@pytest.mark.parametrize("key", BEFORE)
+def test_a_setting_that_came_later_leaves_the_keys_of_runs_before_it(config: dict[str, Any], key: str) -> None:
+    earlier, place = copy.deepcopy(config), changed(config, key)
+    *path, last = key.split(".")
+    inner = earlier
+    for part in path:
+        inner = inner[part]
+    assert inner.pop(last) == BEFORE[key], "the default is what runs did before"
+    assert run_key(earlier, "data") == run_key(config, "data") != run_key(place, "data")
 
 
 def test_the_key_depends_on_the_data_and_not_on_the_order_of_settings(config: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ from bertlab.compose import load, resolved
 from bertlab.job import Job, prepare_job
 from bertlab.model.bert import Bert
 from bertlab.model.flops import Flops, count_flops
-from bertlab.model.init import initialise
 from bertlab.train.module import Objective, Pretraining
 from bertlab.train.recorder import Plan, Recorder
 
@@ -72,8 +71,7 @@ def fit(prepared: Callable[..., Job]) -> Callable[..., Fitted]:
         saved: Any = None,
     ) -> Fitted:
         job = prepared(*overrides)
-        model = job.build_model()
-        initialise(model, job.streams)
+        model = job.initial_model()
         flops = count_flops(model, job.form.length)
         every = frozenset(range(1, job.steps + 1))
         points: list[tuple[int, Mapping[str, float]]] = []

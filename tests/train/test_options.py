@@ -203,3 +203,14 @@ def test_a_scheduled_rate_predicts_less_and_less(prepared: Callable[..., Job]) -
     for first, progress in ((0, 49.5 / 735), (636, 685.5 / 735)):
         share = sum(len(batches(step).target_M) for step in range(first, first + 100)) / 9600
         assert share == pytest.approx(0.3 - 0.15 * progress, abs=0.019)
+
+
+def test_training_starts_at_the_unigram_loss_where_the_output_bias_is_that_of_frequencies(
+    prepared: Callable[..., Job],
+) -> None:
+    """Small initial weights, so that the bias decides; without it all tokens are equally likely at first."""
+    for asked in (True, False):
+        job = prepared(f"model.unigram_bias={asked}", "model.dense_std=1e-4", "model.embedding_std=1e-4")
+        measured = job.evaluation.score(job.initial_model())
+        expected = measured["unigram_loss"] if asked else math.log(job.store.vocabulary.size)
+        assert measured["mlm_loss"] == pytest.approx(expected, abs=0.01)
