@@ -67,15 +67,20 @@ class SelfAttention(Mixer):
                 projected_ND = states_ND if name is None else getattr(self, name)(states_ND)
                 made[name, asks and apart] = split(there.rows(projected_ND), self.heads)
         query, key, value = self.roles
+        query_BHLK, key_BHLK = self.compared(made[query, apart], made[key, False])
         mixed_BHLK = self.mix(
-            sight.position.rotate(made[query, apart], asking.column_BL),
-            sight.position.rotate(made[key, False]),
+            sight.position.rotate(query_BHLK, asking.column_BL),
+            sight.position.rotate(key_BHLK),
             made[value, False],
             asking,
             dropout=self.dropout if self.training else 0.0,
         )
         mixed_ND = asking.tokens(mixed_BHLK.transpose(1, 2).flatten(2))
         return self.output(asking.only_read(mixed_ND))  # type: ignore[no-any-return]
+
+    def compared(self, query_BHLK: Tensor, key_BHLK: Tensor) -> tuple[Tensor, Tensor]:
+        """Return queries and keys as they are compared, before positions turn them: as they are."""
+        return query_BHLK, key_BHLK
 
 
 def split(x_BLD: Tensor, heads: int) -> Tensor:

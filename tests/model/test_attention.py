@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from bertlab.errors import InputError
-from bertlab.model.attention import SelfAttention
+from bertlab.model.attention import SelfAttention, split
 from bertlab.model.bert import Bert
 from bertlab.model.flops import count_flops
-from bertlab.model.position import Alibi
+from bertlab.model.position import Alibi, NoPosition
+from bertlab.model.qk_norm import QkNorm
 from bertlab.model.scale import inverse, one, sqrt
 from bertlab.model.score import linear, softmax
 from bertlab.model.shape import Shape
@@ -59,6 +60,37 @@ def test_equal_queries_and_keys_make_symmetric_scores() -> None:
         attention = SelfAttention(shape, watch, query="query", key="query", value="value", output=True)
     attention(random(B, L, H * K), Sight(Alibi(shape)))
     torch.testing.assert_close(seen[0], seen[0].mT)
+
+
+@pytest.mark.parametrize("longer", [1.0, 7.0])
+def test_normed_queries_and_keys_are_scored_by_their_cosine_however_long_they_are(longer: float) -> None:
+    shape = Shape(61, L, 1, H * K, H, 7, 0.0, 2, 0.02, 0.02)
+    seen: list[torch.Tensor] = []
+
+    def watch(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+        seen.append(sqrt(K) * query @ key.mT)
+        return value
+
+    roles = {"query": "query", "key": "key", "value": "value", "output": True}
+    with torch.random.fork_rng():
+        attention = QkNorm(shape, watch, start=3.0, **roles)
+    x_BLD = random(B, L, H * K)
+    query, key = (split(module(x_BLD), H).detach() for module in (attention.query, attention.key))
+    with torch.no_grad():
+        for parameter in (*attention.query.parameters(), *attention.key.parameters()):
+            parameter *= longer
+    attention(x_BLD, Sight(NoPosition(shape)))
+    cosine = torch.cosine_similarity(query[:, :, :, None], key[:, :, None], dim=-1)
+    torch.testing.assert_close(seen[0], 3 * cosine)
+
+
+def test_the_factor_of_cosines_is_learned_in_each_layer_and_starts_where_it_is_told(make_model: MakeModel) -> None:
+    model = make_model({"attention": "qk_norm"})
+    gains = [block.attention.gain for block in model.blocks]
+    assert len({id(gain) for gain in gains}) == len(gains) == 3
+    assert [gain.item() for gain in gains] == [12.0] * 3
+    with pytest.raises(InputError, match=r"model\.attention\.start must lie in \(0, 1000\), got 0"):
+        QkNorm(model.shape, softmax, start=0, query="query", key="key", value="value", output=True)
 
 
 def test_a_role_cannot_name_another_projection() -> None:
