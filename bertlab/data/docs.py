@@ -25,6 +25,7 @@ from joblib import Parallel, cpu_count, delayed
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from bertlab import DISTRIBUTION
 from bertlab.cache import cached, digest
 from bertlab.data.docstrings import count_sentences, prose
 from bertlab.data.documents import Document
@@ -52,7 +53,7 @@ class Docs:
 
     name = "docs"
 
-    def __init__(self, root: str = "bertlab") -> None:
+    def __init__(self, root: str = DISTRIBUTION) -> None:
         self.root = root
 
     def key(self) -> str:

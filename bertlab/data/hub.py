@@ -1,4 +1,4 @@
-"""A dataset of the Hugging Face hub, or a local one, as a corpus, through the library `datasets` (bertlab[hub]).
+"""A dataset of the Hugging Face hub, or a local one, as a corpus, through the library `datasets` (the extra `hub`).
 
 The library runs no code of a dataset (it dropped loading scripts with version 4) and keeps what it downloads in its own
 cache. A row is a document.
@@ -114,9 +114,7 @@ def load(path: str, config: str | None, revision: str | None) -> dict[str, Any]:
     try:
         import datasets
     except ImportError as error:
-        raise InputError(
-            f"data=hub needs the library datasets, got: {error}; run: pip install 'bertlab[hub]'"
-        ) from error
+        raise InputError(f"data=hub needs the library datasets, got: {error}; run: pip install datasets") from error
     local = Path(path).expanduser()
     try:
         if any((local / marker).is_file() for marker in SAVED):

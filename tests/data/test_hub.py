@@ -154,7 +154,7 @@ def test_columns_and_splits_that_are_not_there_are_named(folder: Folder) -> None
 
 def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(InputError, match=r"needs the library datasets, got: .*; run: pip install 'bertlab\[hub\]'"):
+    with pytest.raises(InputError, match=r"needs the library datasets, got: .*; run: pip install datasets"):
         Hub("nobody/nothing").key()
 
 
