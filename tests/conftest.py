@@ -1,5 +1,9 @@
-"""What the tests share: a small corpus of made-up prose, its token store, and a cache of the session's own."""
+"""What the tests share: a small corpus of made-up prose, its token store, and a cache of the session's own.
 
+Tests know nothing of the terminal, the store or the cluster of whoever runs them.
+"""
+
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache as cache_calls
 from itertools import accumulate, chain
@@ -17,6 +21,11 @@ from bertlab.data.documents import Document
 from bertlab.data.prepare import prepare
 from bertlab.data.store import Tokens, TokenStore
 from bertlab.tokenizer.wordpiece import WordPiece
+
+STEERING = ("MLFLOW_", "SLURM_", "HYDRA_", "FORCE_COLOR", "NO_COLOR", "COLUMNS", "LINES")
+for _name in [name for name in os.environ if name.startswith(STEERING)]:
+    del os.environ[_name]
+os.environ |= {"COLUMNS": "80", "LINES": "25"}  # else rich asks the terminal, where there is one
 
 TOPICS = {  # the words of a document come from one topic, so its sentences tell what the next one may hold
     "sea": ["ship", "harbour", "sailor", "anchor", "wave", "storm", "captain", "island", "current", "lantern"],

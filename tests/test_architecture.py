@@ -100,7 +100,7 @@ ARROWS = {
     for module, path in MODULES.items()
     if module != "bertlab"
     for name in ours(imported(path))
-    if not name.startswith("bertlab.__")
+    if room(name) in ORDER
 }
 
 
