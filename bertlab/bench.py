@@ -14,19 +14,17 @@ from hydra.plugins.launcher import Launcher
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from bertlab.launch import Job, Launches, Overrides
 from bertlab.ledger.archive import cells_in, pack, unpack
 from bertlab.ledger.cell import Cell as LedgerCell
-from bertlab.ledger.crashes import Crashes
 from bertlab.outcome import Outcome
 from bertlab.study.arms import Registration
 from bertlab.study.record import EXPLORATION, Record, canonical, read_remarks
-from bertlab.sweep import launch
 from bertlab.tracking.identity import run_key
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import finished_cell, finished_runs
 from bertlab.tracking.table import curves_frame, runs_frame
 
-Overrides = list[str]
 KEPT = ("metrics.eval/", "metrics.perf/")  # of a run, in a study's record
 ALWAYS = ("eval/mlm_loss", "eval/context_gain")  # curves that every study keeps
 
@@ -53,6 +51,7 @@ class Bench:
     fingerprint: str  # of the data, which all arms share
     archive: Path  # what the study's finished runs are kept in beside its report
     outcomes: list[Outcome] = field(default_factory=list)  # of what was launched
+    launched: int = 0  # jobs, those that were launched again included
     wanted: set[str] = field(default_factory=set)  # keys of all cells so far, those of the archive included
     earlier: dict[str, LedgerCell] = field(default_factory=dict)  # those of the archive, of whatever code, by key
 
@@ -73,9 +72,9 @@ class Bench:
         missing = list({cell.key: cell for cell in cells if cell.key not in done}.values())
         say(f"{len(cells) - len(missing)} of {len(cells)} runs are there already")
         if missing:
-            crashes = Crashes(self.output_dir, str(self.tracker.parent))
-            jobs = [cell.overrides for cell in missing]
-            self.outcomes += launch(self.launcher, jobs, crashes, first=len(self.outcomes))
+            launches = Launches(self.launcher, self.tracker, self.output_dir, str(self.tracker.parent), self.launched)
+            self.outcomes += launches.run([Job(cell.key, cell.overrides) for cell in missing])
+            self.launched = launches.count
             done = finished_runs(self.tracker, self.output_dir, wanted)
         self.keep()
         return [(cell, done[cell.key]) for cell in cells if cell.key in done]

@@ -17,11 +17,12 @@ from mlflow.tracking import MlflowClient
 from omegaconf import DictConfig
 
 from bertlab import __version__
-from bertlab.bench import Bench, Overrides, say
+from bertlab.bench import Bench, say
 from bertlab.compose import build_parts, resolved
 from bertlab.confirm import check_curve, confirm
 from bertlab.errors import InputError
 from bertlab.job import Job, prepare_job
+from bertlab.launch import Overrides
 from bertlab.ledger.archive import ARCHIVE
 from bertlab.outcome import Outcome
 from bertlab.report.book import write_book

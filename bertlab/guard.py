@@ -25,6 +25,7 @@ TAKES: dict[str, tuple[str, ...]] = {"-c": SHOWN, "--cfg": SHOWN, "-p": (), "--p
 TAKES["--info"] = INFORMED  # each takes a word that says what to show
 FLAGS |= set(TAKES)
 OF_HYDRA = re.compile(r"hydra/launcher|hydra\.launcher\.[a-z]\w*(\.[a-z]\w*)*|hydra\.verbose|hydra\.mode")
+MOST_WORKERS = 1024  # processes on one machine
 NO_NAME = re.compile(r"\.\.|[\[{:]|^['\"]?/")  # in the value of a group: a path, a list, a mapping, an interpolation
 FOLDERS = frozenset({"output_dir", "report_dir"})  # Hydra makes the first one before anything here has looked at it
 NESTED = re.compile(r"/(\w+)@(\w+)")  # in a defaults list: the options of which group stand under which key
@@ -108,6 +109,26 @@ def _check_flag(word: str) -> None:
 def _check_characters(word: str) -> None:
     if bad := next((char for char in word if ord(char) < 32 or "\ud800" <= char <= "\udfff"), None):
         raise InputError(f"arguments must hold no control character, got {bad!a} in {word!a}; remove it")
+
+
+def check_launcher(launcher: object) -> None:
+    """Refuse settings that joblib would refuse once all is planned, by giving it nothing to do. Raises InputError."""
+    settings = dict(getattr(launcher, "joblib", {}))  # of Hydra's launcher by this name
+    if not settings:
+        return
+    from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg  # type: ignore[import-untyped]
+    from joblib import Parallel
+
+    if settings.get("n_jobs", -1) > MOST_WORKERS:
+        raise InputError(f"hydra.launcher.n_jobs must be at most {MOST_WORKERS}, got {settings['n_jobs']}; lower it")
+    process_joblib_cfg(settings)
+    try:
+        Parallel(**{**settings, "backend": "loky", "verbose": 0})(())
+    except (ValueError, TypeError, OSError) as error:
+        raise InputError(
+            f"hydra.launcher must hold settings that joblib takes, got {' '.join(str(error).split())}; write for "
+            "example hydra.launcher.n_jobs=2, or -1 for all cores"
+        ) from error
 
 
 def check_targets(config: Mapping[str, Any], conf: Path) -> None:

@@ -5,6 +5,10 @@ from dataclasses import dataclass
 NOT_RUN = "not run: "
 
 
+class TerminatedError(Exception):
+    """The process of one job was told to end, and not the sweep."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The job's overrides, None or the line that says why it did not finish, and what it reached, in words."""

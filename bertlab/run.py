@@ -21,8 +21,8 @@ from bertlab.compose import CONF, check, choices, resolved, said, try_light
 from bertlab.errors import InputError
 from bertlab.explain import explain, one_line_errors
 from bertlab.importing import import_heavy
-from bertlab.ledger.crashes import MOST, Crashes
-from bertlab.outcome import NOT_RUN, Outcome
+from bertlab.ledger.diary import MOST, Diary
+from bertlab.outcome import NOT_RUN, Outcome, TerminatedError
 
 log = logging.getLogger(__name__)
 
@@ -40,30 +40,44 @@ def job(config: DictConfig) -> Outcome:
                 raise InputError("hydra.mode must be MULTIRUN for a study, got RUN; leave it as the study has it")
             try_light([resolved(config)])
     import_heavy("bertlab.job")  # only now: an error in the configuration must come at once
-    from bertlab.job import train
-
     signal.signal(signal.SIGTERM, _terminate)
     _end_with_parent()
     overrides = said()
     if alone:
+        from bertlab.job import train
+
         with one_line_errors():
             print(train(resolved(config), choices(), overrides))  # noqa: T201
         return Outcome(tuple(overrides))
-    crashes = Crashes(config.output_dir, str(config.tracking.parent))
-    if words := crashes.repeated():
+    diary, number = Diary(config.output_dir, str(config.tracking.parent)), int(HydraConfig.get().job.num)
+    if words := diary.repeated():
         return Outcome(tuple(overrides), f"{NOT_RUN}{MOST} runs in a row ended with {words}")
+    diary.begin(number)
+    outcome = _outcome(config, overrides)
+    diary.end(number, outcome)
+    return outcome
+
+
+def _outcome(config: DictConfig, overrides: list[str]) -> Outcome:
+    """Train a job of a sweep; its error is its outcome. Raises TerminatedError where its own process was told to end.
+
+    The sweep goes on then; where the sweep itself is told to end, the request passes through.
+    """
+    from bertlab.job import train
+
     try:
         reached = train(resolved(config), choices(), overrides)
     except Exception as error:
         explained = explain(error)
         log.error("the run failed: %s", explained or "see below", exc_info=None if explained else error)
-        words = explained or f"{type(error).__name__}: {error}"
-        crashes.note(words)
-        return Outcome(tuple(overrides), words)
+        return Outcome(tuple(overrides), explained or f"{type(error).__name__}: {error}")
+    except SystemExit as error:
+        if multiprocessing.parent_process() is None or _is_orphan():
+            raise
+        raise TerminatedError(f"its process was told to end (exit code {error.code})") from None
     finally:
         if _is_orphan():
             os._exit(128 + signal.SIGTERM)  # a pool's worker would take the next job
-    crashes.note(None)
     return Outcome(tuple(overrides), reached=reached.partition("\n")[0])
 
 

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from bertlab.compose import build_parts, choices, resolved
 from bertlab.job import check
-from bertlab.ledger.crashes import Crashes
+from bertlab.launch import Job, Launches, Overrides
 from bertlab.logbook import Logbook, open_logbook
 from bertlab.outcome import Outcome
 from bertlab.tracking.description import KIND, Description
@@ -26,8 +25,6 @@ from bertlab.tracking.identity import as_param, describe, semantic
 from bertlab.tracking.leading import leading
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury
-
-Overrides = list[str]
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,7 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
         tags = {KIND: "sweep", **stack.enter_context(leading(tracker, folder)), **_about(grid.factors)}
         parent = stack.enter_context(logbook.sweep(_title(grid.factors), tags))
         try:
-            outcomes = run_missing(planned, logbook, launcher, Crashes(output_dir, parent))
+            outcomes = run_missing(planned, logbook, Launches(launcher, tracker, output_dir, parent))
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
             bury(tracker, output_dir)
             raise
@@ -93,13 +90,13 @@ def plan(
     return Planned(overrides, describe(told, choices(composed), job, check(config).store))
 
 
-def run_missing(planned: Sequence[Planned], logbook: Logbook, launcher: Launcher, crashes: Crashes) -> list[Outcome]:
+def run_missing(planned: Sequence[Planned], logbook: Logbook, launches: Launches) -> list[Outcome]:
     """Launch what is not finished, each key once; return how every job ended."""
     by_key = {job.key: job for job in reversed(planned)}
     done = logbook.finished(list(by_key))
     logbook.adopt({key: by_key[key].description for key in done})
     missing = [job for job in planned if job.key not in done and by_key[job.key] is job]
-    launched = launch(launcher, [[*job.overrides, f"tracking.parent={logbook.parent}"] for job in missing], crashes)
+    launched = launches.run([Job(job.key, [*job.overrides, f"tracking.parent={logbook.parent}"]) for job in missing])
     ended = {job.key: outcome for job, outcome in zip(missing, launched, strict=True)}
     late = logbook.finished([key for key, outcome in ended.items() if not outcome.error])
     logbook.adopt({key: by_key[key].description for key in late})
@@ -107,29 +104,9 @@ def run_missing(planned: Sequence[Planned], logbook: Logbook, launcher: Launcher
     return [{**reused, **ended}[job.key] for job in planned]
 
 
-def launch(launcher: Launcher, jobs: Sequence[Overrides], crashes: Crashes, first: int = 0) -> list[Outcome]:
-    """Launch jobs, whose numbers begin at `first`, and return how they ended."""
-    if not jobs:
-        return []
-    crashes.forget()
-    returned = launcher.launch(jobs, initial_job_idx=first)
-    crashes.forget()
-    return [outcome_of_job(each) for each in returned]
-
-
 def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Tell whether two configurations are the same run apart from the seed."""
     return {**semantic(one), "seed": None} == {**semantic(other), "seed": None}
-
-
-def outcome_of_job(returned: JobReturn) -> Outcome:
-    """Read a job's outcome; a launcher that lost the job has an exception in its place."""
-    try:
-        outcome = returned.return_value
-    except Exception as error:
-        return Outcome(tuple(returned.overrides or ()), f"{type(error).__name__}: {error}")
-    assert isinstance(outcome, Outcome)
-    return outcome
 
 
 def _words(job: Overrides, factors: Sequence[str]) -> str:

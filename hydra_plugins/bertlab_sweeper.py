@@ -31,6 +31,7 @@ class BertlabSweeper(BasicSweeper):
         """Run the grid through the configured launcher; one failing job neither stops nor hides the others."""
         from bertlab.compose import composing, resolved, try_light
         from bertlab.errors import InputError
+        from bertlab.guard import check_launcher
         from bertlab.importing import import_heavy
 
         assert self.config is not None
@@ -45,6 +46,7 @@ class BertlabSweeper(BasicSweeper):
         jobs = self.split_arguments(overrides, None)[0]
         folder = Path(self.config.hydra.sweep.dir)  # read before any job is composed: all share its time stamp
         compose = composing(partial(loader.load_sweep_config, self.config))
+        check_launcher(self.launcher)
         try_light(resolved(compose(job)) for job in jobs)
         import_heavy("bertlab.sweep")  # only now: an error in the configuration must come at once
         from bertlab.sweep import Grid, run_grid

@@ -44,6 +44,7 @@ ORDER = (  # a new room or module takes its place here
     "show",
     "why",
     "logbook",
+    "launch",
     "sweep",
     "bench",
     "confirm",
@@ -152,7 +153,7 @@ def test_only_the_lightning_room_knows_lightning_and_only_the_tracking_rooms_mlf
 
     assert users("pytorch_lightning") == {"train"}
     assert users("mlflow") <= {"tracking", "report", "logbook", "bench", "confirm", "conduct"}
-    assert users("hydra") <= {"guard", "compose", "explain", "run", "sweep", "bench", "conduct"}
+    assert users("hydra") <= {"guard", "compose", "explain", "run", "launch", "sweep", "bench", "conduct"}
 
 
 def test_randomness_comes_from_streams_and_never_from_a_global_generator() -> None:

@@ -306,15 +306,15 @@ def test_an_interrupted_sweep_is_killed(
 
 
 class FakeLauncher:
-    """A launcher that loses one job and finishes the other, and remembers what it was given."""
+    """A launcher that loses one job and finishes the others, and remembers what it was given."""
 
     def __init__(self) -> None:
         self.given: list[list[str]] = []
 
     def launch(self, jobs: list[list[str]], initial_job_idx: int) -> list[JobReturn]:
-        self.given = jobs
+        self.given += jobs
         lost = JobReturn(overrides=jobs[0], status=JobStatus.FAILED, _return_value=ConnectionError("node 3 went away"))
-        return [lost, JobReturn(status=JobStatus.COMPLETED, _return_value=Outcome(tuple(jobs[1])))]
+        return [lost, *(JobReturn(status=JobStatus.COMPLETED, _return_value=Outcome(tuple(job))) for job in jobs[1:])]
 
 
 @pytest.fixture

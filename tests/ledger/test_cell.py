@@ -10,7 +10,6 @@ import pytest
 from bertlab.compose import PACKAGE
 from bertlab.errors import InputError
 from bertlab.ledger.cell import KILLED, RUNNING, Cell, cell_of, cells_in
-from bertlab.ledger.crashes import Crashes
 from tests.cells import finished
 
 HOLD = """
@@ -105,18 +104,3 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
         cell_of(tmp_path / "letter", "key", "code").held(),
     ):
         pass
-
-
-def test_three_crashes_in_a_row_with_the_same_words_are_noticed(tmp_path: Path) -> None:
-    crashes = Crashes(tmp_path, "sweep")
-    for error in ("a", "a", None, "b", "a", "a"):
-        crashes.note(error)
-        assert crashes.repeated() is None
-    crashes.note("a")
-    assert crashes.repeated() == "a"
-    crashes.forget()
-    assert crashes.repeated() is None
-    assert list(tmp_path.iterdir()) == []
-    for _ in range(3):
-        crashes.note(None)
-    assert crashes.repeated() is None

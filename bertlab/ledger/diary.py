@@ -1,0 +1,64 @@
+"""The diary of a sweep: which of its jobs began, and how they ended, in the order in which they did.
+
+A file, because the jobs may be processes on several machines, and because what a launcher was told may not reach the
+process that leads the sweep. A crash that repeats itself stops what is left.
+"""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from bertlab.ledger.files import refusing
+from bertlab.outcome import Outcome
+
+MOST = 3  # jobs in a row that may end with the same words
+
+
+class Diary:
+    """One sweep's notes."""
+
+    def __init__(self, output_dir: str | Path, sweep: str) -> None:
+        self._path = Path(output_dir) / "crashes" / f"{sweep}.jsonl"
+
+    def begin(self, job: int) -> None:
+        """Note that a job begins. Raises InputError for a full disk, as `end` does."""
+        self._add({"job": job})
+
+    def end(self, job: int, outcome: Outcome) -> None:
+        """Note how a job ended."""
+        self._add({"job": job, "error": outcome.error, "reached": outcome.reached, "overrides": outcome.overrides})
+
+    def outcomes(self) -> dict[int, Outcome | None]:
+        """Return the jobs that began and how they ended, None for one that has not said so."""
+        found: dict[int, Outcome | None] = {}
+        for note in self._notes():
+            ended = "error" in note
+            own = Outcome(tuple(note["overrides"]), note["error"], note["reached"]) if ended else None
+            found[note["job"]] = own or found.get(note["job"])
+        return found
+
+    def repeated(self) -> str | None:
+        """Return the words with which the last jobs all ended, if they are the same."""
+        last = [note["error"] for note in self._notes() if "error" in note][-MOST:]
+        return last[0] if len(last) == MOST and len(set(last)) == 1 else None
+
+    def forget(self) -> None:
+        """Remove the notes."""
+        self._path.unlink(missing_ok=True)
+        with suppress(OSError):  # another sweep's notes are there
+            self._path.parent.rmdir()
+
+    def _add(self, note: dict[str, object]) -> None:
+        with refusing(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"\n{json.dumps(note)}\n")  # a job that was killed may have left half a line
+
+    def _notes(self) -> list[dict[str, Any]]:
+        """Return the notes that are whole."""
+        found = []
+        for line in self._path.read_text(encoding="utf-8").splitlines() if self._path.is_file() else []:
+            with suppress(ValueError):
+                found.append(dict(json.loads(line)))
+        return found

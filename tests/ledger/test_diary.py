@@ -1,0 +1,45 @@
+"""The diary of a sweep: what its jobs noted, in order, whoever dies in the middle of a line."""
+
+from pathlib import Path
+
+from bertlab.ledger.diary import Diary
+from bertlab.outcome import Outcome
+
+
+def ended(error: str | None) -> Outcome:
+    return Outcome(("seed=1", "mask.rate=0.3"), error, "" if error else "loss 1")
+
+
+def test_three_crashes_in_a_row_with_the_same_words_are_noticed(tmp_path: Path) -> None:
+    diary = Diary(tmp_path, "sweep")
+    for number, error in enumerate(("a", "a", None, "b", "a", "a")):
+        diary.begin(number)
+        diary.end(number, ended(error))
+        assert diary.repeated() is None
+    diary.begin(6)
+    diary.end(6, ended("a"))
+    diary.begin(7)
+    assert diary.repeated() == "a"
+    diary.forget()
+    assert diary.repeated() is None
+    assert list(tmp_path.iterdir()) == []
+    for number in range(3):
+        diary.end(number, ended(None))
+    assert diary.repeated() is None
+
+
+def test_a_job_that_began_and_never_ended_is_told_from_those_that_did(tmp_path: Path) -> None:
+    diary = Diary(tmp_path, "sweep")
+    for number in (4, 2, 7):
+        diary.begin(number)
+    diary.end(7, ended("a"))
+    diary.end(4, ended(None))
+    assert diary.outcomes() == {4: ended(None), 2: None, 7: ended("a")}
+
+
+def test_half_a_line_is_no_note(tmp_path: Path) -> None:
+    diary = Diary(tmp_path, "sweep")
+    diary.begin(4)
+    with (tmp_path / "crashes" / "sweep.jsonl").open("a") as file:
+        file.write('{"job": 4, "err')
+    assert diary.outcomes() == {4: None}

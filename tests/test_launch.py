@@ -1,0 +1,222 @@
+"""Launching: whatever a launcher does, each of its jobs has an outcome that is true."""
+
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.utils import JobReturn, JobStatus
+
+from bertlab.errors import InputError
+from bertlab.guard import check_launcher
+from bertlab.launch import Job, Launches
+from bertlab.ledger.cell import KILLED, Cell, cell_of
+from bertlab.ledger.diary import Diary
+from bertlab.outcome import Outcome, TerminatedError
+from bertlab.tracking.identity import code_fingerprint
+from bertlab.tracking.mlflow import Tracker
+from tests.cells import finished
+
+JOBS = [Job(f"key{seed}", [f"seed={seed}", "hydra.launcher.n_jobs=2"]) for seed in range(3)]
+KILLER = BrokenProcessPool("A worker was killed. The exit codes of the workers are {SIGKILL(-9)}")
+
+
+class Fake:
+    """A launcher that does with each launch what a list says, and well when the list is over."""
+
+    def __init__(self, folder: Path, *acts: Callable[..., Any]) -> None:
+        self.folder, self.acts = folder, list(acts)
+        self.given: list[list[str]] = []  # the seeds of each launch
+        self.diary = Diary(folder, "sweep")
+
+    def launch(self, jobs: Sequence[Sequence[str]], initial_job_idx: int) -> Any:
+        """Do what comes next."""
+        self.given.append([job[0].removeprefix("seed=") for job in jobs])
+        act = self.acts.pop(0) if self.acts else all_well
+        return act(self, jobs, initial_job_idx)
+
+    def cell(self, seed: str) -> Cell:
+        """The cell of a job."""
+        return cell_of(self.folder, f"key{seed}", code_fingerprint())
+
+    def begin(self, job: Sequence[str], number: int) -> Cell:
+        """Begin a run and leave it."""
+        self.diary.begin(number)
+        cell = self.cell(job[0].removeprefix("seed="))
+        with cell.held():
+            cell.begin(place="", parent="sweep", description={"name": job[0]})
+        return cell
+
+
+def reached(job: Sequence[str]) -> Outcome:
+    return Outcome((job[0],), reached="loss 1")
+
+
+def well(job: Sequence[str]) -> JobReturn:
+    return JobReturn(overrides=[job[0]], status=JobStatus.COMPLETED, _return_value=reached(job))
+
+
+def all_well(_: Fake, jobs: Sequence[Sequence[str]], __: int) -> list[JobReturn]:
+    return [well(job) for job in jobs]
+
+
+def raises(error: BaseException, *begun: int) -> Callable[..., Any]:
+    """Begin the runs of some places, then raise."""
+
+    def act(fake: Fake, jobs: Sequence[Sequence[str]], first: int) -> None:
+        for place in begun:
+            fake.begin(jobs[place], first + place)
+        raise error
+
+    return act
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[..., tuple[list[Outcome], Fake]]:
+    """Launch the three jobs, and return how they ended, and the launcher."""
+
+    def launched(*acts: Callable[..., Any]) -> tuple[list[Outcome], Fake]:
+        fake: Any = Fake(tmp_path, *acts)
+        tracker = Tracker(uri=None, experiment="bertlab", offline=True)
+        outcomes = Launches(fake, tracker, str(tmp_path), "sweep").run(JOBS)
+        assert not (tmp_path / "crashes").exists()
+        return outcomes, fake
+
+    return launched
+
+
+Run = Callable[..., tuple[list[Outcome], Fake]]
+
+
+def test_a_launcher_that_works_is_asked_once(run: Run) -> None:
+    outcomes, fake = run()
+    assert outcomes == [reached(job.overrides) for job in JOBS]
+    assert fake.given == [["0", "1", "2"]]
+
+
+@pytest.mark.parametrize("answers", [[0], [2, 0], [], [0, 1, 2, 0]], ids=str)
+def test_an_answer_that_is_missing_is_asked_for_again(run: Run, answers: list[int]) -> None:
+    outcomes, fake = run(lambda _, jobs, __: [well(jobs[place]) for place in answers])
+    assert outcomes == [reached(job.overrides) for job in JOBS]
+    left = [str(seed) for seed in range(3) if seed not in answers]
+    assert fake.given == [["0", "1", "2"], *([left] if left else [])]
+
+
+@pytest.mark.parametrize("nothing", [None, 17, "lost"])
+def test_what_is_no_answer_counts_as_none(run: Run, nothing: object) -> None:
+    outcomes, fake = run(lambda _, jobs, __: [nothing, well(jobs[1]), well(jobs[2])])
+    assert outcomes == [reached(job.overrides) for job in JOBS]
+    assert fake.given == [["0", "1", "2"], ["0"]]
+
+
+def test_a_launcher_that_starts_nothing_is_asked_twice(run: Run) -> None:
+    outcomes, fake = run(*[raises(OSError("no sbatch here"))] * 3)
+    assert len(fake.given) == 2
+    assert {outcome.status for outcome in outcomes} == {"not run"}
+    assert outcomes[0].error == "not run: the launcher failed before the run began: OSError: no sbatch here"
+
+
+def test_what_a_job_noted_or_its_cell_holds_is_its_outcome_where_the_launcher_raised(run: Run) -> None:
+    def act(fake: Fake, jobs: Sequence[Sequence[str]], first: int) -> None:
+        fake.diary.begin(first)
+        fake.diary.end(first, Outcome((jobs[0][0],), "no room"))
+        fake.diary.begin(first + 1)
+        finished(fake.cell("1"))
+        raise RuntimeError("node 3 went away")
+
+    outcomes, fake = run(act)
+    assert [outcome.error for outcome in outcomes] == ["no room", None, None]
+    assert outcomes[1].reached == "loss 0.5"
+    assert fake.given == [["0", "1", "2"], ["2"]]
+
+
+def test_a_killed_worker_costs_only_its_run_and_memory_is_named(run: Run) -> None:
+    """The pool takes the neighbour with it: what did not begin goes on first, then each suspect goes alone."""
+    outcomes, fake = run(raises(KILLER, 0, 1), all_well, raises(KILLER, 0))
+    assert fake.given == [["0", "1", "2"], ["2"], ["0"], ["1"]]
+    assert [outcome.status for outcome in outcomes] == ["failed", "finished", "finished"]
+    assert outcomes[0].error is not None
+    assert "BrokenProcessPool: {SIGKILL(-9)}" in outcomes[0].error
+    assert "memory ran out; lower batch.size or hydra.launcher.n_jobs" in outcomes[0].error
+    assert fake.cell("0").state()["status"] == KILLED
+
+
+def test_a_pool_that_breaks_again_convicts_no_neighbour(run: Run) -> None:
+    outcomes, fake = run(raises(KILLER, 0, 1), raises(KILLER, 0))
+    assert fake.given == [["0", "1", "2"], ["2"], ["0"], ["1"], ["2"]]
+    assert [outcome.status for outcome in outcomes] == ["finished"] * 3
+
+
+def test_jobs_of_a_launcher_without_a_pool_go_on_side_by_side(run: Run) -> None:
+    outcomes, fake = run(raises(RuntimeError("job 17 was cancelled"), 0, 1))
+    assert fake.given == [["0", "1", "2"], ["0", "1", "2"]]
+    assert [outcome.status for outcome in outcomes] == ["finished"] * 3
+
+
+def test_a_cancelled_job_is_given_up_with_the_launchers_words(run: Run) -> None:
+    cancelled = raises(RuntimeError("Job 17 failed during processing: OUT_OF_MEMORY"), 0)
+    outcomes, _ = run(cancelled, cancelled)
+    assert outcomes[0].error is not None
+    assert "OUT_OF_MEMORY" in outcomes[0].error
+    assert "memory ran out" in outcomes[0].error
+    assert [outcome.status for outcome in outcomes[1:]] == ["finished"] * 2
+
+
+@pytest.mark.parametrize("error", [TerminatedError("told to end"), ConnectionError("node 3 went away")], ids=repr)
+def test_an_exception_in_place_of_an_outcome_is_the_jobs_own(run: Run, error: Exception) -> None:
+    def act(_: Fake, jobs: Sequence[Sequence[str]], __: int) -> list[Any]:
+        return [JobReturn(overrides=[jobs[0][0]], status=JobStatus.FAILED, _return_value=error), *map(well, jobs[1:])]
+
+    once, fake = run(act)
+    assert fake.given == [["0", "1", "2"], ["0"]]
+    assert once[0] == reached(JOBS[0].overrides)
+    twice, fake = run(act, act)
+    assert fake.given == [["0", "1", "2"], ["0"]]
+    assert twice[0].error == f"{type(error).__name__}: {error}"
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)], ids=repr)
+def test_a_request_to_stop_passes_through(run: Run, stop: BaseException) -> None:
+    with pytest.raises(type(stop)):
+        run(raises(stop, 0))
+
+
+def test_a_sweep_says_that_it_launches_again(run: Run, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        run(raises(KILLER, 0))
+    assert (
+        "runs left without an outcome: 3 (BrokenProcessPool: {SIGKILL(-9)}); they are launched again" in caplog.messages
+    )
+
+
+class Joblib:
+    """Hydra's launcher of this name, as far as its settings go."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.joblib = settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"n_jobs": 0}, "n_jobs == 0"),
+        ({"n_jobs": 5_000_000}, "n_jobs must be at most 1024"),
+        ({"n_jobs": 2, "pre_dispatch": "foo"}, "'foo'"),
+        ({"n_jobs": 2, "batch_size": "0"}, "batch_size"),
+        ({"n_jobs": 2, "prefer": "magic"}, "magic"),
+        ({"n_jobs": 2, "max_nbytes": "much"}, "much"),
+    ],
+)
+def test_settings_that_joblib_does_not_take_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(InputError, match=r"hydra\.launcher") as refused:
+        check_launcher(Joblib(**settings))
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("jobs", [-10_000, -1, 1, 2])
+def test_settings_that_joblib_takes_pass(jobs: int) -> None:
+    check_launcher(Joblib(n_jobs=jobs, verbose=0, pre_dispatch="2*n_jobs", batch_size="auto"))
+    check_launcher(object())
