@@ -23,7 +23,7 @@ from bertlab.study.record import EXPLORATION, Record, canonical, read_remarks
 from bertlab.tracking.identity import run_key
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import finished_cell, finished_runs
-from bertlab.tracking.table import curves_frame, runs_frame
+from bertlab.tracking.truth import truth_of
 
 KEPT = ("metrics.eval/", "metrics.perf/")  # of a run, in a study's record
 ALWAYS = ("eval/mlm_loss", "eval/context_gain")  # curves that every study keeps
@@ -125,10 +125,11 @@ def say(line: str) -> None:
 
 
 def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str, str]) -> Record:
-    """Return the record of some finished runs, its numbers read from the store."""
+    """Return the record of some finished runs, its numbers read from their files where those lie here."""
     study = bench.registration.study
     unique = list({run.info.run_id: run for _, run in runs}.values())
-    stored = runs_frame(unique).set_index("run_id")
+    truth = truth_of(bench.client, unique, bench.output_dir)
+    stored = truth.runs.set_index("run_id")
     wanted = dict.fromkeys([study.outcome, *study.secondary, *ALWAYS])
     rows = []
     for cell, run in runs:
@@ -138,7 +139,7 @@ def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str
         about["diverged"] = own.get("tags.bertlab.diverged", "false")
         metrics = {name.removeprefix("metrics."): own[name] for name in own.index if name.startswith(KEPT)}
         rows.append({**about, **metrics})
-    curves = curves_frame(bench.client, unique, bench.output_dir)
+    curves = truth.curves
     curves = curves[curves["metric"].isin(list(wanted))]
     remarks = read_remarks(bench.archive.parent)
     return canonical(Record(bench.registration.node, dict(facts), pd.DataFrame(rows), curves, remarks))

@@ -126,12 +126,13 @@ def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[
     job = check(config)
     description = describe(config, chosen, overrides, job.store)
     key, output_dir = description.tags["bertlab.key"], config["output_dir"]
-    bury(tracking, output_dir)
+    if tracking.parent is None:  # whoever leads a sweep or a study has looked for the dead
+        bury(tracking, output_dir)
     cell = cell_of(output_dir, key, description.tags["bertlab.code"])
     with in_turn(cell):
-        if cell.distrust():
-            log.warning("%s was changed after its run had finished; the run is made anew", cell.folder)
-        told = reused(tracking, output_dir, key)
+        if broken := cell.distrust():
+            log.warning("%s is not what its run left, %s is damaged; the run is made anew", cell.folder, broken)
+        told = None if broken else reused(tracking, output_dir, key)
         if told is None:
             with tracking.run(description, cell) as run:
                 told = fit(job, run)

@@ -1,6 +1,5 @@
 """The logbook of a sweep: which runs are finished, and the report of all; in MLflow, or offline in the ledger."""
 
-import json
 import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from bertlab.errors import InputError
 from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, SWEEP, Cell
 from bertlab.ledger.files import write_whole
+from bertlab.ledger.seal import sealed
 from bertlab.tracking.description import PARENT, TOKEN, Description
 from bertlab.tracking.life import Telling, closing, sync_command
 from bertlab.tracking.mlflow import Tracker
@@ -74,10 +74,12 @@ class StoreLogbook:
         if found is None:
             return self._ledger.finished(keys)
         self._runs |= found
-        return {
-            key: told(run.info.run_id, outcome_in_words(run), run.data.tags["bertlab.code"])
-            for key, run in found.items()
-        }
+        return {key: self._told(key, run) for key, run in found.items()}
+
+    def _told(self, key: str, run: "Run") -> str:
+        cell = finished_cell(self.output_dir, key, self.tracker.reuse)
+        outcome = outcome_on_disk(cell) if cell else outcome_in_words(run)
+        return told(run.info.run_id, outcome, run.data.tags["bertlab.code"])
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
         """Tag the runs that another sweep made."""
@@ -155,4 +157,4 @@ class LedgerLogbook:
 
     def _note(self, **fields: object) -> None:
         self._about |= fields
-        write_whole(self.folder / SWEEP, json.dumps(self._about, indent=1) + "\n")
+        write_whole(self.folder / SWEEP, sealed(self._about))

@@ -1,51 +1,95 @@
 """An archive of finished cells: one file that goes with a report, so that no other machine repeats its runs.
 
 Enters: cells. Leaves: a tar file, equal for equal cells; and from it, the cells again. Weights stay behind, as do the
-names of the process, the machine and the store that a run was made on, and of the folders where its files lay there.
+names of the process, the machine and the store that a run was made on, and of the folders where its files lay there; a
+cell is sealed as it is packed, and looked at when it is unpacked.
+
+The file is a row of xz streams, as `cat` would put them together: one for all cells that were new at a time, and the
+two empty blocks that end a tar file. So cells are added without a look at those that are there.
 """
 
 import io
 import json
+import logging
 import lzma
+import re
 import tarfile
 from collections.abc import Collection, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from bertlab.errors import InputError
-from bertlab.ledger.cell import CONFIG, POINTS, RECORD, STATE, Cell, cell_of
+from bertlab.ledger.cell import CELLS, CONFIG, POINTS, RECORD, SEALED, STATE, Cell, lasting_hash
 from bertlab.ledger.files import refusing, whole
+from bertlab.ledger.seal import DAMAGE, sealed
+
+log = logging.getLogger(__name__)
 
 ARCHIVE = "cells.tar.xz"  # its name, beside a report
-PARTS = (CONFIG, POINTS, RECORD)  # beside STATE; the record is written last
+PARTS = (STATE, CONFIG, POINTS, RECORD)  # the record is written last
 OWN = {"pid": 0, "host": "", "place": "", "parent": None, "run_id": None}  # what holds for one machine and store only
+NAME = re.compile(r"[0-9A-Za-z]+-[0-9A-Za-z]+")  # of a cell
+EMPTY = bytes(2 * tarfile.BLOCKSIZE)
+END = lzma.compress(EMPTY)
+Files = dict[str, bytes]  # by cell/part
 
 
 def pack(cells: Collection[Cell], path: Path) -> None:
-    """Write the finished ones among some cells. Raises InputError where there is no room or no right to."""
+    """Make an archive hold the finished ones among some cells and no others; what it has of them is not packed again.
+
+    Raises InputError where there is no room or no right to, or for a file that is no archive.
+    """
+    held, before = _held(path), path.read_bytes() if path.is_file() else b""
+    tokens = {cell.folder.name: cell.state().get("token", "") for cell in cells}
+    new = [cell for cell in cells if held.get(cell.folder.name) != tokens[cell.folder.name] and cell.record()]
+    kept = bool(held) and held.items() <= tokens.items()
+    if kept and not new:
+        return
+    if not (kept and before.endswith(END)):
+        before, new = b"", [cell for cell in cells if cell.record()]
     with refusing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as temporary, tarfile.open(temporary, "w:xz") as archive:
-        for cell in sorted(cells, key=lambda cell: cell.folder.name):
-            if cell.record():
-                for name, content in _files(cell):
-                    member = tarfile.TarInfo(f"{cell.folder.name}/{name}")
-                    member.size = len(content)
-                    archive.addfile(member, io.BytesIO(content))
+    with whole(path) as temporary:
+        temporary.write_bytes(before.removesuffix(END) + (lzma.compress(_tar(new)) if new else b"") + END)
 
 
-def _files(cell: Cell) -> Iterator[tuple[str, bytes]]:
-    description = dict(cell.state().get("description", {}))
-    if data := description.get("data"):
-        description["data"] = {**data, "source": json.dumps(_without_folders(json.loads(data["source"])))}
-    state = {**cell.state(), **OWN, "description": description}
+def _tar(cells: Collection[Cell]) -> bytes:
+    """Return the members of some cells, without the blocks that end a file."""
+    content = io.BytesIO()
+    archive = tarfile.open(fileobj=content, mode="w:")  # noqa: SIM115  # to close it would write those blocks
+    for cell in sorted(cells, key=lambda cell: cell.folder.name):
+        try:
+            parts = parts_of(cell)
+        except (*DAMAGE, yaml.YAMLError) as error:  # of before there were seals
+            log.warning("%s is left out of the archive, its files are damaged: %s", cell.folder, type(error).__name__)
+            continue
+        for name, part in parts.items():
+            member = tarfile.TarInfo(f"{cell.folder.name}/{name}")
+            member.size = len(part)
+            archive.addfile(member, io.BytesIO(part))
+    return content.getvalue()
+
+
+def parts_of(cell: Cell) -> Files:
+    """Return the files of a cell as others may see them, sealed again where the cell was."""
+    record = cell.record() or {}
+    about = {**cell.state(), **OWN}
+    if data := about.get("description", {}).get("data"):
+        source = json.dumps(_without_folders(json.loads(data["source"])))
+        about["description"] = {**about["description"], "data": {**data, "source": source}}
     config = _without_folders(yaml.safe_load((cell.folder / CONFIG).read_text(encoding="utf-8")))
-    yield STATE, (json.dumps(state, indent=1) + "\n").encode()
-    yield CONFIG, yaml.safe_dump(config, sort_keys=False).encode()
-    for name in (POINTS, RECORD):
-        yield name, (cell.folder / name).read_bytes()
+    parts = {
+        CONFIG: yaml.safe_dump(config, sort_keys=False).encode(),
+        POINTS: (cell.folder / POINTS).read_bytes(),
+    }
+    parts[STATE] = sealed(about).encode()
+    if "files" not in record:
+        return {**parts, RECORD: (cell.folder / RECORD).read_bytes()}
+    files = record["files"] | {name: sha256(parts[name]).hexdigest() for name in SEALED}
+    return {**parts, RECORD: sealed({**record, "run": lasting_hash(about), "files": files}).encode()}
 
 
 def _without_folders(settings: Any) -> Any:
@@ -63,40 +107,81 @@ def unpack(path: Path, output_dir: str | Path) -> int:
     Raises InputError for a file that is no archive of cells.
     """
     files = _read(path)
-    return sum(_restore(files, name, output_dir) for name in _names(files))
+    names = _names(files)
+    for name in names:
+        if not (NAME.fullmatch(name) and all(f"{name}/{part}" in files for part in PARTS)):
+            raise InputError(f"an archive of finished runs must hold {', '.join(PARTS)} of each, not so {name}")
+    restored = [cell for name in names if (cell := _restore(files, name, output_dir))]
+    whole = [record for cell in restored if (record := cell.record())]
+    if len(whole) < len(restored):
+        log.warning("%s of %s runs in %s are damaged and left out", len(restored) - len(whole), len(names), path)
+    if old := sum("files" not in record for record in whole):
+        log.warning("%s runs of %s are older than seals: of each only points and weights are checked", old, path)
+    return len(whole)
 
 
 def cells_in(path: Path, output_dir: str | Path) -> dict[str, Cell]:
     """Return where the cells of an archive lie once they are unpacked, by key. Raises InputError for another file."""
-    named = (name.partition("-") for name in _names(_read(path)))
-    return {key: cell_of(output_dir, key, code) for key, _, code in named}
+    cells = (Cell(Path(output_dir) / CELLS / name) for name in _held(path))
+    return {cell.key: cell for cell in cells}
 
 
-def _read(path: Path) -> dict[str, bytes]:
+def _restore(files: Files, name: str, output_dir: str | Path) -> Cell | None:
+    """Write the cell of that name, unless a finished one is there; one that is not what its record says is removed."""
+    cell = Cell(Path(output_dir) / CELLS / name)
+    with cell.held():
+        if cell.record():
+            return None
+        cell.forget()
+        for part in PARTS:
+            with whole(cell.folder / part) as temporary:
+                temporary.write_bytes(files[f"{name}/{part}"])
+        if not cell.record():
+            cell.forget()
+        return cell
+
+
+def _held(path: Path) -> dict[str, str]:
+    """Return the names of the cells in an archive, and the tokens of their runs; none where there is no archive."""
+    if not path.is_file():
+        return {}
+    files = _read(path)
+    found = {}
+    for name in _names(files):
+        try:
+            found[name] = str(json.loads(files[f"{name}/{STATE}"])["token"])
+        except DAMAGE:
+            found[name] = ""
+    return found
+
+
+def _read(path: Path) -> Files:
     try:
-        with tarfile.open(path, "r:xz") as archive:
-            found = {member.name: archive.extractfile(member) for member in archive.getmembers()}
-            return {name: file.read() for name, file in found.items() if file}
-    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
+        streams = list(_streams(path.read_bytes()))
+        if not streams[-1].endswith(EMPTY):
+            raise EOFError("a file that was cut short")
+        return {name: part for stream in streams for name, part in _members(stream)}
+    except (tarfile.TarError, lzma.LZMAError, EOFError, OSError, IndexError) as error:
         raise InputError(
             f"{path} must be an archive of finished runs, got {error}; fetch it again or delete it"
         ) from error
 
 
-def _names(files: dict[str, bytes]) -> list[str]:
+def _streams(rest: bytes) -> Iterator[bytes]:
+    while rest:
+        decompressor = lzma.LZMADecompressor()
+        yield decompressor.decompress(rest)
+        if not decompressor.eof:
+            raise EOFError("a file that was cut short")
+        rest = decompressor.unused_data
+
+
+def _members(stream: bytes) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(fileobj=io.BytesIO(stream), mode="r:") as archive:
+        for member in archive:
+            if file := archive.extractfile(member):
+                yield member.name, file.read()
+
+
+def _names(files: Files) -> list[str]:
     return sorted({name.partition("/")[0] for name in files})
-
-
-def _restore(files: dict[str, bytes], name: str, output_dir: str | Path) -> bool:
-    key, _, code = name.partition("-")
-    cell = cell_of(output_dir, key, code)
-    if not (key.isalnum() and code.isalnum() and all(f"{name}/{part}" in files for part in (STATE, *PARTS))):
-        raise InputError(f"an archive of finished runs must hold {STATE} and {', '.join(PARTS)} of each, not so {name}")
-    with cell.held():
-        if cell.record():
-            return False
-        cell.forget()
-        for part in (STATE, *PARTS):  # the record last: with it the cell is finished
-            with whole(cell.folder / part) as temporary:
-                temporary.write_bytes(files[f"{name}/{part}"])
-        return True

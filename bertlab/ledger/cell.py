@@ -8,11 +8,14 @@
         checkpoint-<step>...        the newest two
         model/, traceback.txt       what a run that ended leaves
         record.json                 written last: a run is finished when this is there and true
+    <output_dir>/running/<key>-<code>   there while the run trains, so that the dead are found without a look at all
+
+The record seals the cell: it holds the SHA-256 of every other file, and of run.json what may not change later. It and
+run.json hold a hash of themselves too. Cells of before there were seals have a record of points and weights alone.
 
 Imports nothing heavy.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,6 +24,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +32,9 @@ from filelock import FileLock, Timeout
 
 from bertlab.ledger.files import refusing, write_whole
 from bertlab.ledger.points import Mark, holds
+from bertlab.ledger.seal import DAMAGE, file_hash, is_plain, is_there, read_sealed, read_unsealed, sealed
 
-CELLS = "cells"
+CELLS, MARKERS = "cells", "running"
 SWEEP = "sweep.json"  # what the folder of a sweep says of it, for python -m bertlab.sync
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"  # as MLflow has them
 STATE, POINTS, RECORD, CONFIG, TRACEBACK, MODEL = (
@@ -40,6 +45,10 @@ STATE, POINTS, RECORD, CONFIG, TRACEBACK, MODEL = (
     "traceback.txt",
     "model",
 )
+LOCK, WEIGHTS = "lock", f"{MODEL}/model.safetensors"
+SEALED = (CONFIG, POINTS)  # and all of the model
+LATER = ("status", "pid", "host", "ended", "place", "parent", "run_id")  # fields of run.json that change after the end
+OLD = {"key", "code", "points", "weights", "outcome", "diverged"}  # fields of a record of before there were seals
 
 
 class Cell:
@@ -67,7 +76,7 @@ class Cell:
         """
         with refusing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / "lock", is_singleton=True)  # this process may hold it twice
+            lock = FileLock(self.folder / LOCK, is_singleton=True)  # this process may hold it twice
             with suppress(Timeout):
                 lock.acquire(timeout=seconds)
         try:
@@ -77,72 +86,123 @@ class Cell:
 
     def state(self) -> dict[str, Any]:
         """Return what run.json says; nothing where it is absent or damaged."""
-        return _read(self.folder / STATE) if self._state is None else self._state
+        return self._read_state() if self._state is None else self._state
+
+    def _read_state(self) -> dict[str, Any]:
+        old = read_unsealed(self.folder / STATE)
+        return read_sealed(self.folder / STATE) or (old if old.keys() >= {"token", "status"} else {})
 
     def note(self, **fields: Any) -> dict[str, Any]:
         """Change some fields of run.json and return all."""
         self._state = {**self.state(), **fields}
-        write_whole(self.folder / STATE, json.dumps(self._state, indent=1) + "\n")
+        if runs := self._state.get("status") == RUNNING:
+            mark(self.folder)
+        write_whole(self.folder / STATE, sealed(self._state))
+        if not runs:
+            unmark(self.folder)
         return self._state
 
     def begin(self, **fields: Any) -> dict[str, Any]:
         """Note that this process trains the cell from now on; a run that goes on keeps its token and its start."""
-        for half in self.folder.glob(".*"):  # of a process that was killed while it wrote
-            with refusing(half):
-                half.unlink()
+        with refusing(self.folder):
+            for left in (*self.folder.glob(".*"), self.folder / TRACEBACK):  # of a process that was killed, or failed
+                left.unlink(missing_ok=True)
         now = time.time_ns() // 1_000_000
         before = {"token": uuid.uuid4().hex, "started": now, **self.state()}
         own = {"status": RUNNING, "pid": os.getpid(), "host": socket.gethostname(), "ended": None}
         return self.note(**{**before, **own, **fields})
 
     def end(self, status: str) -> None:
-        """Note how the run ended."""
-        self.note(status=status, ended=max(time.time_ns() // 1_000_000, int(self.state().get("started", 0))))
+        """Note how the run ended: well, once it has its record."""
+        now = max(time.time_ns() // 1_000_000, int(self.state().get("started", 0)))
+        self.note(status=FINISHED if is_there(self.folder / RECORD) else status, ended=now)
 
     def forget(self) -> None:
         """Remove everything but the lock."""
         self._state = None
         with refusing(self.folder):
             for path in self.folder.iterdir():
-                if path.is_dir():
+                if path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path)
-                elif path.name != "lock":
+                elif path.name != LOCK:
                     path.unlink()
 
-    def distrust(self) -> bool:
-        """Begin anew where the record does not describe the files beside it; tell whether that was so."""
-        if not (self.folder / RECORD).is_file() or self.record():
-            return False
-        self.forget()
-        return True
+    def distrust(self) -> str | None:
+        """Begin anew where a file is not what the run left, and return that file's name."""
+        if (broken := self.broken()) is not None:
+            self.forget()
+        return broken
 
     def finish(self, points: Mark, **fields: Any) -> None:
-        """Write the record. It names the state of the other files, so that a later change of them is noticed."""
-        own = {"key": self.key, "code": self.code, "points": vars(points), "weights": self._weights()}
-        write_whole(self.folder / RECORD, json.dumps({**own, **fields}, indent=1) + "\n")
+        """Write the record, which seals all other files: from here on the run is finished."""
+        files = {name: file_hash(self.folder / name) for name in self._to_seal()} | {POINTS: points.sha256}
+        own = {"key": self.key, "code": self.code, "run": lasting_hash(self.state()), "files": files}
+        write_whole(self.folder / RECORD, sealed({**own, **fields}))
 
     def record(self) -> dict[str, Any] | None:
         """Return the record of a finished run, or None for one that is not there or does not describe these files."""
-        record = _read(self.folder / RECORD)
-        try:
-            same = (record["key"], record["code"]) == (self.key, self.code)
-            whole = holds(self.folder / POINTS, Mark(**record["points"])) and "outcome" in record
-        except (KeyError, TypeError):
-            return None
-        there = self._weights()
-        return record if same and whole and there in (None, record.get("weights")) else None
+        record = read_sealed(self.folder / RECORD)
+        if record is None:
+            return self._old_record()
+        return None if self._unlike(record) else record
+
+    def broken(self) -> str | None:
+        """Return the name of a file that is not what the run left, None where all are, be it finished or not."""
+        own = [self.folder / name for name in (STATE, RECORD, CONFIG, POINTS, TRACEBACK)]
+        for path in (*own, *self.folder.glob("checkpoint-*")):
+            if is_there(path) and not is_plain(path):
+                return path.name
+        if is_there(self.folder / MODEL) and not (self.folder / MODEL).is_dir():
+            return MODEL
+        if is_there(self.folder / STATE) and not self._read_state():
+            return STATE
+        if not is_there(self.folder / RECORD):
+            return RECORD if self.state().get("status") == FINISHED else None
+        record = read_sealed(self.folder / RECORD)
+        return self._unlike(record) if record else None if self._old_record() else RECORD
 
     def vanished(self) -> bool:
         """Tell whether the cell is noted as running though nobody holds its lock. Ask while holding it."""
         return self.state().get("status") == RUNNING
 
+    def _to_seal(self) -> list[str]:
+        return [*SEALED, *sorted(f"{MODEL}/{path.name}" for path in (self.folder / MODEL).glob("[!.]*"))]
+
+    def _unlike(self, record: Mapping[str, Any]) -> str | None:
+        """Return the name of a file that is not as its record says. What the store has of the model may be absent."""
+        files = record.get("files", {})
+        if (record.get("key"), record.get("code")) != (self.key, self.code) or not files.keys() >= set(SEALED):
+            return RECORD
+        if lasting_hash(self._read_state()) != record.get("run"):
+            return STATE
+        return next((name for name in self._to_seal() if not self._is_sealed(name, files)), None)
+
+    def _is_sealed(self, name: str, files: Mapping[str, str]) -> bool:
+        path = self.folder / name
+        return is_plain(path) and file_hash(path) == files.get(name)
+
+    def _old_record(self) -> dict[str, Any] | None:
+        """Return a record of before there were seals: it knows the points and the weights, and no more."""
+        record = read_unsealed(self.folder / RECORD)
+        try:
+            own = {"key": self.key, "code": self.code, "weights": self._weights() or record["weights"]}
+            same = record.keys() == OLD and own.items() <= record.items()
+            mark = Mark(**record["points"])
+            whole = holds(self.folder / POINTS, mark) and (self.folder / POINTS).stat().st_size == mark.size
+        except DAMAGE:
+            return None
+        return record if same and whole else None
+
     def _weights(self) -> str | None:
         """Return the SHA-256 of the weights that lie here, None where none do."""
-        path = self.folder / MODEL / "model.safetensors"
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        path = self.folder / WEIGHTS
+        return file_hash(path) if path.is_file() else None
+
+
+def lasting_hash(state: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what run.json says for good."""
+    lasting = {name: value for name, value in state.items() if name not in LATER}
+    return sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()
 
 
 def cell_of(output_dir: str | Path, key: str, code: str) -> Cell:
@@ -156,14 +216,31 @@ def cells_in(output_dir: str | Path) -> list[Cell]:
     return [Cell(folder) for folder in sorted(found, key=lambda folder: (folder.stat().st_ctime_ns, folder.name))]
 
 
+def running_in(output_dir: str | Path) -> list[Cell]:
+    """Return the cells that were noted as running and not yet as ended."""
+    markers, cells = Path(output_dir) / MARKERS, Path(output_dir) / CELLS
+    return [Cell(cells / path.name) for path in sorted(markers.iterdir())] if markers.is_dir() else []
+
+
+def mark(folder: Path) -> None:
+    """Leave a marker that a cell trains; only cells have one."""
+    if folder.parent.name == CELLS:
+        with refusing(marker := _marker(folder)):
+            marker.parent.mkdir(parents=True, exist_ok=True)
+            marker.touch()
+
+
+def unmark(folder: Path) -> None:
+    """Remove the marker of a cell, if there is one."""
+    if folder.parent.name == CELLS:
+        with refusing(marker := _marker(folder)):
+            marker.unlink(missing_ok=True)
+
+
+def _marker(folder: Path) -> Path:
+    return folder.parent.with_name(MARKERS) / folder.name
+
+
 def checkpoints(folder: Path) -> list[Path]:
     """Return the checkpoints of a cell, oldest first."""
     return sorted(folder.glob("checkpoint-*.safetensors"))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        read: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return dict(read)
-    except (OSError, ValueError, TypeError):
-        return {}

@@ -100,8 +100,9 @@ def read_points(path: Path) -> tuple[list[Point], int]:
     for number, line in enumerate(lines, 1):
         try:
             fields = decode(line.decode() if line.endswith(b"\n") else "")
-            points.append(Point(int(fields["step"]), int(fields["time"]), dict(fields["numbers"])))
-        except (ValueError, KeyError, TypeError):
+            numbers = {name: float(value) for name, value in fields["numbers"].items()}
+            points.append(Point(int(fields["step"]), int(fields["time"]), numbers))
+        except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
             if number < len(lines):  # the last one is cut short by every kill in the middle of it
                 log.warning("%s is damaged from line %s on; that part is measured again", path, number)
             break

@@ -10,7 +10,7 @@ Without arguments: the latest sweep of the store in the working directory (`mlfl
   out=FOLDER      where to write; outputs/report by default, for a study where it was read
   uri=URI         another MLflow store
   experiment=NAME another experiment than bertlab
-  output_dir=DIR  where the runs left their files, outputs by default; read where that is faster than to ask the store
+  output_dir=DIR  where the runs left their files, outputs by default; a report believes those, not the store
 """
 
 import gc

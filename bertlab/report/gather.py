@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from bertlab.report.table import RunTable
 from bertlab.report.write import write_report
-from bertlab.tracking.table import children, curves_frame, runs_frame
+from bertlab.tracking.table import children
+from bertlab.tracking.truth import truth_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -18,7 +19,7 @@ FROM_RUNS = {"corpus": "data", "licence": "licence", "evaluation": "evaluation",
 def report_sweep(client: "MlflowClient", sweep: "Run", folder: Path, output_dir: str | Path) -> Path:
     """Write the report of a sweep into `folder` and attach it to the sweep's run; return the path of report.md.
 
-    Curves of runs that lie in `output_dir` are read from there where that is faster than to ask the store.
+    What runs reached whose files lie in `output_dir` is read from those.
     """
     facts = {"title": sweep.info.run_name, "command": sweep.data.tags["bertlab.command"]}
     facts["factors"] = sweep.data.tags["bertlab.factors"]
@@ -31,8 +32,8 @@ def gather(client: "MlflowClient", runs: "Sequence[Run]", facts: dict[str, str],
     """Return the table of some runs; `facts` holds at least title and command, the rest comes from the runs."""
     stated = {name: _joined(runs, f"bertlab.{tag}") for name, tag in FROM_RUNS.items()}
     known = {name: text for name, text in stated.items() if text}
-    curves = curves_frame(client, list(runs), output_dir)
-    return RunTable(runs_frame(list(runs)), curves, {**known, **facts})
+    truth = truth_of(client, runs, output_dir)
+    return RunTable(truth.runs, truth.curves, {**known, **facts})
 
 
 def _joined(runs: "Sequence[Run]", tag: str) -> str:

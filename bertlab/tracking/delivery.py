@@ -1,5 +1,6 @@
 """Delivery: what a cell holds -> one run in an MLflow store. Twice is as good as once: what is there is left alone."""
 
+import json
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -11,8 +12,11 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.ledger.cell import CONFIG, FINISHED, MODEL, POINTS, RUNNING, TRACEBACK, Cell
 from bertlab.ledger.points import Point, read_points
+from bertlab.ledger.seal import file_hash
+from bertlab.tracking.artifacts import fetched, unlike
 from bertlab.tracking.curves import FILE, curves_of, packed
-from bertlab.tracking.description import KIND, LEFT, OUTCOME, PARENT, TEXT_LIMIT, TOKEN
+from bertlab.tracking.description import FILES, KIND, LEFT, OUTCOME, PARENT, TEXT_LIMIT, TOKEN
+from bertlab.tracking.truth import same
 
 BATCH = 1000  # MLflow takes that many metrics at once
 
@@ -49,12 +53,8 @@ class Delivery:
         )
 
     def _artifact(self, name: str) -> None:
-        """Upload what is not there whole: a disk that fills up or a server that goes away leaves a part of a file."""
-        path = self.cell.folder / name
-        files = [path] if path.is_file() else [*path.glob("*")]
-        sizes = {str(file.relative_to(self.cell.folder)): file.stat().st_size for file in files}
-        there = self.client.list_artifacts(self.run_id, name if path.is_dir() else None) if files else []
-        if not sizes.items() <= {found.path: found.file_size for found in there}.items():
+        """Upload what is not there as it is here: a disk that fills up or a server that goes away leaves a part."""
+        if not self._has(name):
             self._upload(name)
 
     def _upload(self, name: str) -> None:
@@ -64,15 +64,38 @@ class Delivery:
         else:
             self.client.log_artifact(self.run_id, str(path))
 
+    def _has(self, name: str) -> bool:
+        """Tell whether the store has a file or folder of the cell to the byte; only what it seems to have is read."""
+        path = self.cell.folder / name
+        files = [path] if path.is_file() else [*path.glob("*")]
+        if not files:  # what the store has of the model may be gone here
+            return True
+        sizes = {str(file.relative_to(self.cell.folder)): file.stat().st_size for file in files}
+        there = self.client.list_artifacts(self.run_id, name if path.is_dir() else None)
+        if not sizes.items() <= {found.path: found.file_size for found in there}.items():
+            return False
+        own = {file.name: file_hash(file) for file in files}
+        with fetched(self.client, f"{self.client.get_run(self.run_id).info.artifact_uri}/{name}") as found:
+            return unlike(found if found.is_dir() else found.parent, own) is None
+
     def missing(self, points: Sequence[Point]) -> list[Point]:
-        """Return the part of the points that the run does not have."""
-        names = {name for point in points for name in point.numbers}
-        there = {(name, has.step) for name in names for has in self.client.get_metric_history(self.run_id, name)}
-        wanted = (
-            Point(p.step, p.time, {name: value for name, value in p.numbers.items() if (name, p.step) not in there})
-            for p in points
-        )
-        return [point for point in wanted if point.numbers]
+        """Return the part of the points that the run does not have, or has otherwise.
+
+        A value cannot be taken out of a run. A later one of the same step stands in its place.
+        """
+        last: dict[tuple[str, int], Metric] = {}
+        for name in {name for point in points for name in point.numbers}:
+            for has in sorted(self.client.get_metric_history(self.run_id, name), key=lambda has: has.timestamp):
+                last[name, has.step] = has
+        wanted = list[Point]()
+        for p in points:
+            new = {name: value for name, value in p.numbers.items() if (name, p.step) not in last}
+            wanted += [Point(p.step, p.time, new)] if new else []
+            for name, value in p.numbers.items():
+                there = last.get((name, p.step))
+                if there and not same(there.value, value):
+                    wanted.append(Point(p.step, max(p.time, there.timestamp + 1), {name: value}))
+        return wanted
 
     def send(self, points: Iterable[Point]) -> None:
         """Send points, the outcome first."""
@@ -82,25 +105,31 @@ class Delivery:
             self.client.log_batch(self.run_id, metrics=metrics[start : start + BATCH])
 
     def close(self) -> None:
-        """Send what a run leaves at its end, and its status last: then everything is there."""
+        """Send what a run leaves at its end, and its status last: then everything is there, to the byte.
+
+        Raises OSError where the store has other weights than it was given: those that lie here must stay.
+        """
         state = self.cell.state()
-        own = {**state.get("tags", {}), **(self._leave_curves() if state["status"] == FINISHED else {})}
+        own = {**state.get("tags", {}), **(self._leave() if state["status"] == FINISHED else {})}
         if tags := [RunTag(name, value[:TEXT_LIMIT]) for name, value in own.items()]:
             self.client.log_batch(self.run_id, tags=tags)
         self._artifact(MODEL)
-        if (self.cell.folder / TRACEBACK).is_file():
+        if not self._has(MODEL):
+            raise OSError(f"the store has other weights of run {self.run_id} than it was given")
+        if state["status"] != FINISHED and (self.cell.folder / TRACEBACK).is_file():
             self._upload(TRACEBACK)
         if state["status"] != RUNNING:
             self.client.set_terminated(self.run_id, state["status"], end_time=state["ended"])
 
-    def _leave_curves(self) -> dict[str, str]:
-        """Leave all curves as one file, as reports read them, and return the tag that says so."""
+    def _leave(self) -> dict[str, str]:
+        """Leave all curves as one file, as reports read them, and return the tags that say so, and what files are."""
         content = packed(curves_of(read_points(self.cell.folder / POINTS)[0]))
         with TemporaryDirectory() as folder:
             path = Path(folder) / FILE
             path.write_bytes(content)
             self.client.log_artifact(self.run_id, str(path))
-        return {LEFT: sha256(content).hexdigest()}
+        files = (self.cell.record() or {}).get("files")
+        return {LEFT: sha256(content).hexdigest(), **({FILES: json.dumps(files)} if files else {})}
 
 
 def find_token(client: MlflowClient, experiment_id: str, token: str) -> Run | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 PARENT, KIND = "mlflow.parentRunId", "bertlab.kind"
 TOKEN = "bertlab.cell"  # the run's token, the same one wherever it is recorded
+FILES = "bertlab.files"  # JSON: the SHA-256 of each file that a finished run left, as its record has them
 LEFT = "bertlab.curves"  # SHA-256 of the file of its curves that a finished run left in the store
 OUTCOME = "eval/mlm_loss"  # MLflow compares runs by the metric that they sent first, until told otherwise
 TEXT_LIMIT = 5000  # characters of a tag or parameter

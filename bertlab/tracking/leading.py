@@ -5,7 +5,6 @@
 Imports nothing heavy.
 """
 
-import json
 import logging
 import os
 import shutil
@@ -14,8 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bertlab.ledger.cell import KILLED, RUNNING, SWEEP, Cell
+from bertlab.ledger.cell import KILLED, RUNNING, STATE, SWEEP, Cell
 from bertlab.ledger.files import write_whole
+from bertlab.ledger.seal import is_there, read_json, sealed
 from bertlab.tracking.mlflow import Tracker, patiently
 
 log = logging.getLogger(__name__)
@@ -40,12 +40,15 @@ def bury_sweeps(tracker: Tracker, output_dir: str | Path) -> None:
     for cell in map(Cell, sorted(Path(output_dir).glob(f"sweeps/*/{FOLDER}"))):
         with cell.held(0) as held:
             state = cell.state()
-            if not held or not state or state["pid"] == os.getpid():  # a lock keeps out other processes only
+            if (
+                not held or not is_there(cell.folder / STATE) or state.get("pid") == os.getpid()
+            ):  # a lock keeps out other processes only
                 continue
             _mark_folder(cell.folder.parent)
-            if state["place"] and (tracker.offline or state["place"] != tracker.place):
+            place = state.get("place")  # of a damaged one nothing is known
+            if place and (tracker.offline or place != tracker.place):
                 continue  # the next command with its store tells that
-            if state["place"]:
+            if place:
                 _mark_run(tracker, state["token"])
         _leave(cell)
         log.warning("sweep %s: its process is gone, it is marked as killed", cell.folder.parent)
@@ -59,10 +62,10 @@ def _leave(cell: Cell) -> None:
 
 def _mark_folder(folder: Path) -> None:
     path = folder / SWEEP
-    about = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    about = read_json(path)
     if about.get("status") == RUNNING:
         about |= {"status": KILLED, "ended": time.time_ns() // 1_000_000}
-        write_whole(path, json.dumps(about, indent=1) + "\n")
+        write_whole(path, sealed(about))
 
 
 def _mark_run(tracker: Tracker, token: str) -> None:

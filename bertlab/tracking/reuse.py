@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertlab.ledger.cell import CELLS, FINISHED, KILLED, Cell, cell_of, cells_in
+from bertlab.ledger.cell import CELLS, KILLED, Cell, cell_of, running_in, unmark
 from bertlab.tracking.description import KIND, TOKEN
 from bertlab.tracking.identity import code_fingerprint
 from bertlab.tracking.leading import bury_sweeps
@@ -42,7 +42,8 @@ def finished_runs(tracker: Tracker, output_dir: str | Path, keys: Collection[str
     experiment = patiently(lambda: tracker.experiment_id(client))
     cells = {key: cell for key in keys if (cell := finished_cell(output_dir, key, tracker.reuse))}
     done = _delivered(tracker, client, cells.values())
-    done |= _in_store(tracker, client, set(keys) - done.keys())
+    damaged = {key for key in set(keys) - cells.keys() if cell_of(output_dir, key, code_fingerprint()).broken()}
+    done |= _in_store(tracker, client, set(keys) - done.keys() - damaged)  # what is damaged here is made anew
     for key in (key for key in cells if key not in done):
         with cells[key].held():
             run_id = patiently(partial(deliver, client, experiment, cells[key], tracker.parent))
@@ -53,7 +54,7 @@ def finished_runs(tracker: Tracker, output_dir: str | Path, keys: Collection[str
 def _delivered(tracker: Tracker, client: "MlflowClient", cells: Iterable[Cell]) -> "dict[str, Run]":
     """Return the finished runs of this store that cells of this code say were made from them, by key."""
     states = {cell.key: cell.state() for cell in cells if cell.code == code_fingerprint()}
-    ids = [state["run_id"] for state in states.values() if state.get("place") == tracker.place and "run_id" in state]
+    ids = [state["run_id"] for state in states.values() if state.get("place") == tracker.place and state.get("run_id")]
     runs: list[Run] = []
     for start in range(0, len(ids), AT_ONCE):
         wanted = ", ".join(f"'{run_id}'" for run_id in ids[start : start + AT_ONCE])
@@ -114,13 +115,16 @@ def bury(tracker: Tracker, output_dir: str | Path) -> list[Cell]:
     """Mark the runs and sweeps as killed whose process is gone, here and in the store, and return the runs' cells."""
     bury_sweeps(tracker, output_dir)
     gone = []
-    for cell in cells_in(output_dir):
-        if not cell.vanished():
+    for cell in running_in(output_dir):  # as many as train or died, however many there are
+        if not cell.folder.is_dir():
+            unmark(cell.folder)
             continue
         with cell.held(0) as held:
             if held and cell.vanished():
-                cell.end(FINISHED if cell.record() else KILLED)
+                cell.end(KILLED)
                 gone.append(cell)
+            elif held:  # it has ended, or nothing is known of it
+                unmark(cell.folder)
     if gone and not tracker.offline:
         _tell(tracker, gone)
     return gone

@@ -1,5 +1,7 @@
 """The model of a finished run, kept with the run in MLflow: its weights, its tokenizer, its configuration."""
 
+import json
+import logging
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +18,17 @@ from bertlab.errors import InputError
 from bertlab.ledger.cell import CONFIG
 from bertlab.ledger.cell import MODEL as FOLDER
 from bertlab.ledger.files import refusing, whole
-from bertlab.tracking.description import KIND
+from bertlab.ledger.seal import DAMAGE
+from bertlab.tracking.artifacts import unlike
+from bertlab.tracking.description import FILES, KIND
 from bertlab.tracking.life import RunLog
 from bertlab.tracking.mlflow import Tracker
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
+
+log = logging.getLogger(__name__)
 
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
 LENGTH = "length"  # in the metadata of the weights
@@ -91,7 +97,10 @@ def connect(uri: str | None) -> "MlflowClient":
 
 
 def fetch(client: "MlflowClient", name: str, folder: Path) -> Stored:
-    """Copy the model of the run `name` into a folder. Raises InputError for a run that did not keep it."""
+    """Copy the model of the run `name` into a folder.
+
+    Raises InputError for a run that did not keep it, or of which the store has other files than the run left.
+    """
     run = find_run(client, name)
     run_id, status = run.info.run_id, run.info.status
     if not any(found.path == f"{FOLDER}/{WEIGHTS}" for found in client.list_artifacts(run_id, FOLDER)):
@@ -101,7 +110,24 @@ def fetch(client: "MlflowClient", name: str, folder: Path) -> Stored:
         )
     for path in (CONFIG, FOLDER):
         client.download_artifacts(run_id, path, str(folder))
+    _check(run, folder)
     return Stored(run_id, folder)
+
+
+def _check(run: "Run", folder: Path) -> None:
+    """Compare what was copied with what the run says that it left. Raises InputError."""
+    if (text := run.data.tags.get(FILES)) is None:
+        log.warning("run %s did not say what its files are; its weights are not checked", run.info.run_id)
+        return
+    try:
+        files = {name: own for name, own in json.loads(text).items() if name == CONFIG or name.startswith(f"{FOLDER}/")}
+    except DAMAGE:
+        files = {FILES: ""}
+    if wrong := unlike(folder, files):
+        raise InputError(
+            f"run={run.info.run_id} must have the files that it left, got another {wrong} in the store; "
+            "python -m bertlab.sync mends it where the run's own files are, else make the run anew"
+        )
 
 
 def find_run(client: "MlflowClient", name: str) -> "Run":

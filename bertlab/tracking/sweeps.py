@@ -1,6 +1,6 @@
 """Sweeps that ran offline: what their folders say -> parent runs in a store."""
 
-import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +9,13 @@ from typing import Any
 from mlflow.tracking import MlflowClient
 
 from bertlab.ledger.cell import SWEEP, Cell
+from bertlab.ledger.seal import read_json
 from bertlab.tracking.delivery import find_token
 from bertlab.tracking.description import PARENT, TOKEN
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.table import adopt
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,8 @@ class SyncedSweep:
         """Take in the runs that other sweeps made, add the report, and set the status."""
         by_name = {cell.folder.name: cell for cell in cells}
         for name, seen in self.about.get("cells", {}).items():
-            run = (
-                find_token(self.client, self.experiment_id, by_name[name].state()["token"]) if name in by_name else None
-            )
+            token = by_name[name].state().get("token") if name in by_name else None
+            run = find_token(self.client, self.experiment_id, token) if token else None
             if run and run.data.tags.get(PARENT) != self.run_id:
                 adopt(self.client, self.run_id, run, seen)
         if (self.folder / "report").is_dir():
@@ -48,7 +50,10 @@ def open_sweeps(output_dir: Path, uri: str | None, experiment: str | None) -> li
     """Make or find the parent runs of the sweeps of a folder."""
     found = []
     for path in sorted((output_dir / "sweeps").glob(f"*/{SWEEP}")):
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = read_json(path)
+        if not about:
+            log.warning("%s is damaged, its sweep is left out", path)
+            continue
         tracker = Tracker(uri=uri, experiment=experiment or about["experiment"])
         client = tracker.connect()
         experiment_id = tracker.experiment_id(client)

@@ -1,28 +1,24 @@
-"""The run table: runs of an MLflow store and their curves, as data frames.
+"""The run table: runs of an MLflow store as a data frame, and their curves.
 
 Columns of `runs` are named as MLflow names them: run_id, name, status, `params.<key>`, `tags.<key>`, `metrics.<key>`.
-`curves` is long. A store tells a curve in one call a metric, row by row: the slowest of three places that hold the
-same. A run that finished left its curves in the store as one file, and where it finished on this disk, its cell has
-them; a served file travels, so there the cell is asked first.
+`curves` is long. A store tells a curve in one call a metric, row by row; a run that finished left its curves in the
+store as one file.
 """
 
 import json
 import logging
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from hashlib import sha256
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from bertlab.errors import InputError
-from bertlab.ledger.cell import FINISHED, POINTS, cell_of
-from bertlab.ledger.points import Point, read_points
-from bertlab.tracking.curves import FILE, SHOWN, TOKENS, Curves, curves_of, joined, unpacked
-from bertlab.tracking.description import KIND, LEFT, PARENT, TEXT_LIMIT, TOKEN, Description
+from bertlab.ledger.cell import FINISHED
+from bertlab.ledger.points import Point
+from bertlab.tracking.artifacts import fetched
+from bertlab.tracking.curves import FILE, SHOWN, TOKENS, Curves, curves_of, unpacked
+from bertlab.tracking.description import FILES, KIND, LEFT, PARENT, TEXT_LIMIT, TOKEN, Description
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -34,7 +30,7 @@ NAME = "mlflow.runName"
 CALLS = 8  # to a server at once; a file is read by one
 KEY, CODE = "bertlab.key", "bertlab.code"
 ALSO = "bertlab.also."  # and the id of a sweep that has the run too, though another one made it
-PLUMBING = (ALSO, TOKEN, LEFT)  # tags that say nothing to a reader
+PLUMBING = (ALSO, TOKEN, LEFT, FILES)  # tags that say nothing to a reader
 
 
 def find_sweep(client: "MlflowClient", experiment: str, name: str | None) -> "Run":
@@ -94,39 +90,13 @@ def runs_frame(runs: "list[Run]") -> pd.DataFrame:
     return pd.DataFrame([_row(run) for run in runs])
 
 
-def curves_frame(client: "MlflowClient", runs: "list[Run]", output_dir: str | Path | None = None) -> pd.DataFrame:
-    """Return every logged point of the `train/` and `eval/` metrics, with the tokens seen at its step.
-
-    Columns: run_id, metric, step, tokens, value.
-    """
-    served = client.tracking_uri.startswith("http")
-
-    def read(run: "Run") -> Curves:
-        left, on_disk = partial(_left, client, run), partial(_on_disk, run, output_dir)
-        first, second = (on_disk, left) if served else (left, on_disk)
-        return first() or second() or _told(client, run)
-
-    with ThreadPoolExecutor(CALLS if served else 1) as pool:
-        return joined({run.info.run_id: curves for run, curves in zip(runs, pool.map(read, runs), strict=True)})
-
-
-def _on_disk(run: "Run", output_dir: str | Path | None) -> Curves | None:
-    """Return the curves of the cell that the run was recorded from; none where it is absent or not finished."""
-    tags = run.data.tags
-    if output_dir is None or run.info.status != FINISHED or not tags.keys() >= {TOKEN, KEY, CODE}:
-        return None
-    cell = cell_of(output_dir, tags[KEY], tags[CODE])
-    if cell.state().get("token") != tags[TOKEN] or not cell.record():
-        return None
-    return curves_of(read_points(cell.folder / POINTS)[0])
-
-
-def _left(client: "MlflowClient", run: "Run") -> Curves | None:
+def curves_left(client: "MlflowClient", run: "Run") -> Curves | None:
     """Return the curves that the run left in the store as one file; none where it left none, or a damaged one."""
     if run.info.status != FINISHED or LEFT not in run.data.tags:
         return None
     try:
-        content = _fetched(client, f"{run.info.artifact_uri}/{FILE}")
+        with fetched(client, f"{run.info.artifact_uri}/{FILE}") as path:
+            content = path.read_bytes()
     except Exception as error:  # every place of artifacts has its own kinds
         fault = " ".join(str(error).split())[:200]
     else:
@@ -137,23 +107,14 @@ def _left(client: "MlflowClient", run: "Run") -> Curves | None:
     return None
 
 
-def _fetched(client: "MlflowClient", uri: str) -> bytes:
-    from mlflow.artifacts import download_artifacts
-
-    fetch = partial(download_artifacts, uri, tracking_uri=client.tracking_uri)
-    if uri.startswith(("file:", "/")):
-        return Path(fetch()).read_bytes()  # where it lies: no copy is made
-    with TemporaryDirectory() as folder:
-        return Path(fetch(dst_path=folder)).read_bytes()
-
-
-def _told(client: "MlflowClient", run: "Run") -> Curves:
-    """Return the curves as the store tells them."""
+def curves_stored(client: "MlflowClient", run: "Run") -> Curves:
+    """Return the curves as the store tells them: of several values of a step the latest."""
     names = [TOKENS, *(name for name in run.data.metrics if name.startswith(SHOWN))]
     histories = {name: client.get_metric_history(run.info.run_id, name) for name in names}
-    return curves_of(
-        [Point(one.step, one.timestamp, {name: one.value}) for name, has in histories.items() for one in has]
-    )
+    latest = {
+        (name, one.step): one for name, has in histories.items() for one in sorted(has, key=lambda each: each.timestamp)
+    }
+    return curves_of([Point(step, one.timestamp, {name: one.value}) for (name, step), one in latest.items()])
 
 
 def _row(run: "Run") -> dict[str, object]:

@@ -1,16 +1,19 @@
 """An archive brings finished cells to another disk, and only those."""
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
 import yaml
 
 from bertlab.errors import InputError
-from bertlab.ledger.archive import pack, unpack
-from bertlab.ledger.cell import CONFIG, FINISHED, POINTS, cell_of, cells_in
+from bertlab.ledger import archive
+from bertlab.ledger.archive import cells_in, pack, unpack
+from bertlab.ledger.cell import CONFIG, FINISHED, POINTS, STATE, Cell, cell_of
+from bertlab.ledger.cell import cells_in as cells_of
 from bertlab.ledger.points import read_points
-from tests.cells import finished
+from tests.cells import finished, unsealed
 
 
 def test_finished_cells_are_finished_elsewhere_without_their_weights(tmp_path: Path) -> None:
@@ -20,8 +23,11 @@ def test_finished_cells_are_finished_elsewhere_without_their_weights(tmp_path: P
         running.begin(description={})
     pack([here, running], tmp_path / "kept" / "cells.tar.xz")
     assert unpack(tmp_path / "kept" / "cells.tar.xz", tmp_path / "there") == 1
-    (there,) = cells_in(tmp_path / "there")
-    assert there.record() == here.record() is not None
+    (there,) = cells_of(tmp_path / "there")
+    mine, theirs = here.record(), there.record()
+    assert mine is not None
+    assert theirs is not None
+    assert (theirs["outcome"], theirs["files"][POINTS]) == (mine["outcome"], mine["files"][POINTS])
     assert read_points(there.folder / POINTS) == read_points(here.folder / POINTS)
     assert not (there.folder / "model").exists()
     state = there.state()
@@ -32,13 +38,13 @@ def test_finished_cells_are_finished_elsewhere_without_their_weights(tmp_path: P
 def test_an_archive_names_no_folder_of_the_machine_and_keeps_every_other_setting(tmp_path: Path) -> None:
     data = {"files": ["/mine/a.txt", "~/b*.txt", "corpora/c.txt"], "format": None}
     config = {"data": data, "output_dir": "/mine/outputs", "optimizer": {"lr": 0.002}}
-    cell = finished(cell_of(tmp_path / "here", "a", "code"))
     source = json.dumps({"data": data})
-    cell.note(description={"name": "a run", "data": {"digest": "5", "source": source}})
-    (cell.folder / CONFIG).write_text(yaml.safe_dump(config, sort_keys=False), "utf-8")
+    about = {"name": "a run", "data": {"digest": "5", "source": source}}
+    own = yaml.safe_dump(config, sort_keys=False)
+    cell = finished(cell_of(tmp_path / "here", "a", "code"), description=about, config=own)
     pack([cell], tmp_path / "cells.tar.xz")
     unpack(tmp_path / "cells.tar.xz", tmp_path / "there")
-    (there,) = cells_in(tmp_path / "there")
+    (there,) = cells_of(tmp_path / "there")
     named = {"files": ["a.txt", "b*.txt", "corpora/c.txt"], "format": None}
     assert (there.folder / CONFIG).read_text("utf-8") == yaml.safe_dump(
         {"data": named, "output_dir": "outputs", "optimizer": {"lr": 0.002}}, sort_keys=False
@@ -66,8 +72,8 @@ def test_a_cell_that_was_tampered_with_is_not_finished(tmp_path: Path) -> None:
     cell = finished(cell_of(tmp_path / "here", "a", "code"))
     pack([cell], tmp_path / "cells.tar.xz")
     unpack(tmp_path / "cells.tar.xz", tmp_path / "there")
-    (there,) = cells_in(tmp_path / "there")
-    (there.folder / POINTS).write_text("{}\n", "utf-8")
+    (there,) = cells_of(tmp_path / "there")
+    (there.folder / POINTS).write_text("{}\n")
     assert there.record() is None
     assert unpack(tmp_path / "cells.tar.xz", tmp_path / "there") == 1, "the archive has it whole"
     assert there.record()
@@ -84,8 +90,77 @@ def test_a_damaged_archive_is_refused_in_one_line(tmp_path: Path, damage: str) -
     assert not (tmp_path / "there").exists()
 
 
-def test_a_finished_cell_whose_description_was_damaged_is_packed_all_the_same(tmp_path: Path) -> None:
+def test_a_cell_that_is_not_what_its_run_left_is_not_packed(tmp_path: Path) -> None:
     cell = finished(cell_of(tmp_path / "here", "a", "code"))
-    (cell.folder / "run.json").write_text("{", "utf-8")
+    (cell.folder / STATE).write_text("{")
     pack([cell], tmp_path / "cells.tar.xz")
-    assert unpack(tmp_path / "cells.tar.xz", tmp_path / "there") == 1
+    assert unpack(tmp_path / "cells.tar.xz", tmp_path / "there") == 0
+
+
+def test_cells_are_added_and_those_that_are_there_are_not_packed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, packed = tmp_path / "cells.tar.xz", list[str]()
+    real = archive.parts_of
+
+    def counted(cell: Cell) -> dict[str, bytes]:
+        packed.append(cell.key)
+        return real(cell)
+
+    monkeypatch.setattr(archive, "parts_of", counted)
+    cells = [finished(cell_of(tmp_path / "here", key, "code")) for key in "abcd"]
+    for count, new in ((2, ["a", "b"]), (2, []), (4, ["c", "d"]), (4, [])):
+        packed.clear()
+        pack(cells[:count], path)
+        assert packed == new
+    assert unpack(path, tmp_path / "there") == 4
+    with tarfile.open(path) as plain:
+        assert len(plain.getnames()) == 16, "other programs read it"
+    pack(cells[1:], path)
+    assert cells_in(path, tmp_path).keys() == set("bcd"), "what is not wanted leaves"
+
+
+@pytest.mark.parametrize("lost", ["the end", "a stream", "the middle"])
+def test_an_archive_that_lost_some_of_its_cells_is_refused(tmp_path: Path, lost: str) -> None:
+    path = tmp_path / "cells.tar.xz"
+    cells = [finished(cell_of(tmp_path / "here", key, "code")) for key in "ab"]
+    pack(cells[:1], path)
+    first = path.read_bytes().removesuffix(archive.END)
+    pack(cells, path)
+    whole, both = path.read_bytes(), path.read_bytes().removesuffix(archive.END)
+    path.write_bytes(
+        {"the end": both, "a stream": first, "the middle": whole[: len(first)] + whole[len(first) + 9 :]}[lost]
+    )
+    with pytest.raises(InputError, match="must be an archive of finished runs"):
+        unpack(path, tmp_path / "there")
+
+
+def test_a_cell_that_was_changed_in_its_archive_is_left_out_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "cells.tar.xz"
+    cells = [finished(cell_of(tmp_path / "here", key, "code")) for key in "ab"]
+    real = archive.parts_of
+
+    def changed(cell: Cell) -> dict[str, bytes]:
+        return {**real(cell), CONFIG: b"seed: 1\n"} if cell.key == "a" else real(cell)
+
+    monkeypatch.setattr(archive, "parts_of", changed)
+    pack(cells, path)
+    assert unpack(path, tmp_path / "there") == 1
+    assert [cell.key for cell in cells_of(tmp_path / "there")] == ["b"]
+    assert "1 of 2 runs" in caplog.text
+
+
+def test_cells_of_before_there_were_seals_are_taken_in_and_that_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "cells.tar.xz"
+    old = unsealed(cell_of(tmp_path / "here", "a", "code"))
+    pack([old], path)
+    assert unpack(path, tmp_path / "there") == 1
+    (there,) = cells_of(tmp_path / "there")
+    assert there.record() == old.record() is not None
+    assert (there.state()["token"], there.state()["place"]) == ("t", "")
+    assert "1 runs of" in caplog.text
+    assert "only points and weights are checked" in caplog.text

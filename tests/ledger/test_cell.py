@@ -1,5 +1,6 @@
 """A cell is held by one process, knows how its run ended, and is finished only when its record is true."""
 
+import os
 import subprocess
 import sys
 import time
@@ -9,8 +10,22 @@ import pytest
 
 from bertlab.compose import PACKAGE
 from bertlab.errors import InputError
-from bertlab.ledger.cell import KILLED, RUNNING, Cell, cell_of, cells_in
-from tests.cells import finished
+from bertlab.ledger.cell import (
+    CONFIG,
+    FINISHED,
+    KILLED,
+    POINTS,
+    RECORD,
+    RUNNING,
+    STATE,
+    Cell,
+    cell_of,
+    cells_in,
+    running_in,
+)
+from tests.cells import finished, unsealed
+
+FILES = [STATE, CONFIG, POINTS, RECORD, "model/model.safetensors", "model/tokenizer.json"]
 
 HOLD = """
 import sys, time
@@ -87,7 +102,7 @@ def test_weights_that_went_to_the_store_may_be_absent(cell: Cell) -> None:
     assert cell.record() is not None
 
 
-@pytest.mark.parametrize("name", ["record.json", "metrics.jsonl", "model/model.safetensors"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_record_that_is_damaged_or_describes_other_files_is_none(cell: Cell, name: str) -> None:
     path = finished(cell).folder / name
     assert not cell.distrust()
@@ -95,6 +110,115 @@ def test_a_record_that_is_damaged_or_describes_other_files_is_none(cell: Cell, n
     assert cell.record() is None
     assert cell.distrust()
     assert [path.name for path in cell.folder.iterdir()] == ["lock"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_flipped_bit_is_noticed_wherever_it_is(cell: Cell, name: str) -> None:
+    path = finished(cell).folder / name
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(flipped)
+        assert (Cell(cell.folder).record(), Cell(cell.folder).broken()) == (None, name), bit
+    path.write_bytes(content)
+    assert (Cell(cell.folder).record() is None, Cell(cell.folder).broken()) == (False, None)
+
+
+DAMAGED = {
+    "empty": b"",
+    "appended": None,
+    "not UTF-8": b"\xff\xfe{}",
+    "deep": b"[" * 200_000,
+    "deep object": b'{"a":' * 200_000,
+    "huge number": b'{"token": ' + b"9" * 5000 + b"}",
+    "beyond doubles": b'{"step": 1e999, "time": 1, "numbers": {}, "token": 1, "status": "FINISHED"}\n',
+    "NaN": b'{"token": NaN, "status": NaN, "key": NaN, "step": NaN, "time": 1, "numbers": {"a": NaN}}\n',
+    "a list": b"[]",
+    "null": b"null",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_became_something_else_is_noticed(cell: Cell, name: str, damage: str) -> None:
+    path = finished(cell).folder / name
+    path.write_bytes(DAMAGED[damage] if damage != "appended" else path.read_bytes() + path.read_bytes())
+    assert (Cell(cell.folder).record(), Cell(cell.folder).broken()) == (None, name)
+    assert Cell(cell.folder).distrust() == name
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kind", ["a folder", "a link", "a dead link", "a pipe"])
+def test_a_file_that_is_none_any_more_is_noticed_and_removed(cell: Cell, name: str, kind: str, tmp_path: Path) -> None:
+    path = finished(cell).folder / name
+    path.rename(tmp_path / "elsewhere")
+    if kind == "a folder":
+        path.mkdir()
+    elif kind == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(tmp_path / ("elsewhere" if kind == "a link" else "nowhere"))
+    found = Cell(cell.folder)
+    assert (found.record(), found.broken(), found.distrust()) == (None, name, name)
+    assert [path.name for path in cell.folder.iterdir()] == ["lock"]
+    assert (tmp_path / "elsewhere").is_file(), "what a link shows is not ours"
+
+
+def test_a_line_behind_the_seal_is_no_point(cell: Cell) -> None:
+    with (finished(cell).folder / POINTS).open("a") as file:
+        file.write('{"step": 2, "time": 9, "numbers": {"eval/mlm_loss": 0.1}}\n')
+    assert cell.record() is None
+
+
+def test_a_file_that_the_model_did_not_have_is_noticed(cell: Cell) -> None:
+    (finished(cell).folder / "model" / "more.txt").write_text("")
+    assert cell.broken() == "model/more.txt"
+
+
+def test_what_changes_after_the_end_leaves_the_seal_true(cell: Cell) -> None:
+    finished(cell).note(run_id="8", place="another", parent=None)
+    found = Cell(cell.folder)
+    assert found.record() is not None
+    assert (found.state()["run_id"], found.state()["status"]) == ("8", FINISHED)
+
+
+def test_what_a_run_is_may_not_change_after_its_end(cell: Cell) -> None:
+    finished(cell).note(description={"name": "another"})
+    assert Cell(cell.folder).broken() == STATE
+
+
+def test_a_run_whose_record_was_removed_is_not_trusted(cell: Cell) -> None:
+    (finished(cell).folder / RECORD).unlink()
+    assert Cell(cell.folder).broken() == RECORD
+
+
+def test_an_unfinished_run_is_whole_until_its_state_is_damaged(cell: Cell) -> None:
+    assert cell.broken() is None, "nothing is there"
+    with cell.held():
+        cell.begin(description={})
+    assert Cell(cell.folder).broken() is None
+    (cell.folder / STATE).write_text((cell.folder / STATE).read_text().replace("token", "tokem"))
+    assert Cell(cell.folder).broken() == STATE
+
+
+@pytest.mark.parametrize("name", [RECORD, POINTS])
+def test_a_run_of_before_there_were_seals_is_finished_by_what_its_record_knows(cell: Cell, name: str) -> None:
+    assert unsealed(cell).record() is not None
+    assert (cell.broken(), cell.state()["run_id"]) == (None, "7")
+    with (cell.folder / name).open("a") as file:
+        file.write("{}")
+    assert cell.record() is None
+
+
+def test_what_trains_has_a_marker_until_it_ends(tmp_path: Path) -> None:
+    cells = [cell_of(tmp_path, key, "code") for key in "ab"]
+    finished(cells[0])
+    with cells[1].held():
+        cells[1].begin()
+        assert [found.key for found in running_in(tmp_path)] == ["b"]
+        cells[1].end(KILLED)
+    assert running_in(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:

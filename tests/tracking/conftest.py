@@ -1,5 +1,7 @@
 """A tracking database of the session; every test has an experiment of its own in it."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +9,12 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bertlab.compose import choices, load, resolved
+from bertlab.ledger.cell import Cell, cell_of
 from bertlab.tracking.description import Dataset, Description
+from bertlab.tracking.identity import code_fingerprint
 from bertlab.tracking.mlflow import Tracker
+
+Make = Callable[..., Cell]
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +60,29 @@ def below_a_file(tmp_path: Path) -> Path:
     """A path that cannot be made, whoever tries: its parent is a file."""
     (tmp_path / "file").write_text("", "utf-8")
     return tmp_path / "file" / "mlflow.db"
+
+
+@pytest.fixture
+def output_dir(tmp_path: Path) -> Path:
+    return tmp_path / "outputs"
+
+
+@pytest.fixture
+def make(output_dir: Path, description: Description) -> Make:
+    """Make a finished cell: two points and an outcome."""
+
+    def make(tracker: Tracker, key: str = "abc", code: str | None = None, weights: bytes = b"") -> Cell:
+        code = code or code_fingerprint()
+        cell = cell_of(output_dir, key, code)
+        tags = {"bertlab.key": key, "bertlab.code": code}
+        with cell.held(), tracker.run(replace(description, tags=tags), cell) as run:
+            for step in (1, 2):
+                run.log(step, {"eval/mlm_loss": 1 / step, "perf/tokens": 10.0 * step})
+            run.tag("bertlab.note", "seen")
+            if weights:
+                (cell.folder / "model").mkdir()
+                (cell.folder / "model" / "model.safetensors").write_bytes(weights)
+            run.finish("eval/mlm_loss 0.500", diverged=False)
+        return cell
+
+    return make

@@ -1,7 +1,5 @@
 """What is finished is not done again, wherever it lies; what died is called dead; what was offline arrives once."""
 
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,31 +18,7 @@ from bertlab.tracking.identity import code_fingerprint
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury, finished_runs, reused
 from bertlab.tracking.table import search
-
-Make = Callable[..., Cell]
-
-
-@pytest.fixture
-def output_dir(tmp_path: Path) -> Path:
-    return tmp_path / "outputs"
-
-
-@pytest.fixture
-def make(output_dir: Path, description: Description) -> Make:
-    """Make a finished cell: two points and an outcome."""
-
-    def make(tracker: Tracker, key: str = "abc", code: str | None = None) -> Cell:
-        code = code or code_fingerprint()
-        cell = cell_of(output_dir, key, code)
-        tags = {"bertlab.key": key, "bertlab.code": code}
-        with cell.held(), tracker.run(replace(description, tags=tags), cell) as run:
-            for step in (1, 2):
-                run.log(step, {"eval/mlm_loss": 1 / step, "perf/tokens": 10.0 * step})
-            run.tag("bertlab.note", "seen")
-            run.finish("eval/mlm_loss 0.500", diverged=False)
-        return cell
-
-    return make
+from tests.tracking.conftest import Make
 
 
 def offline(tracker: Tracker, **fields: object) -> Tracker:
@@ -182,9 +156,7 @@ def test_a_run_that_trains_now_is_not_taken_for_dead(
 def test_runs_that_were_offline_arrive_once_however_often_they_are_synced(
     tracker: Tracker, client: MlflowClient, make: Make
 ) -> None:
-    cells = [make(offline(tracker), key) for key in ("abc", "abd")]
-    (cells[0].folder / "model").mkdir()
-    (cells[0].folder / "model" / "model.safetensors").write_bytes(b"weights")
+    cells = [make(offline(tracker), "abc", weights=b"weights"), make(offline(tracker), "abd")]
     words = {"from": str(cells[0].folder.parents[1]), "uri": tracker.uri, "experiment": None}
     for _ in range(2):
         assert sync(words).startswith("2 runs and 0 sweeps of ")

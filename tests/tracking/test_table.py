@@ -12,11 +12,12 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.errors import InputError
 from bertlab.ledger.cell import POINTS, RECORD, STATE, cell_of
-from bertlab.tracking import table
+from bertlab.tracking import truth
 from bertlab.tracking.curves import FILE
 from bertlab.tracking.description import KIND, LEFT, Description
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.table import children, curves_frame, find_sweep, runs_frame, search
+from bertlab.tracking.table import children, find_sweep, runs_frame, search
+from bertlab.tracking.truth import truth_of
 
 
 def recorded_sweep(tracker: Tracker, client: MlflowClient, description: Description, name: str, jobs: int) -> str:
@@ -152,6 +153,10 @@ def older(client: MlflowClient, finished: Run) -> Run:
     return client.get_run(finished.info.run_id)
 
 
+def curves_frame(client: MlflowClient, runs: list[Run], output_dir: Path | None = None) -> pd.DataFrame:
+    return truth_of(client, runs, output_dir).curves
+
+
 def sorted_curves(client: MlflowClient, run: Run, output_dir: Path | None) -> pd.DataFrame:
     frame = curves_frame(client, [run], output_dir).sort_values(["metric", "step"], ignore_index=True)
     frame.loc[frame["value"] > 1e300, "value"] = math.inf  # as a store keeps it
@@ -216,7 +221,7 @@ def test_a_file_that_is_served_is_not_fetched_where_the_cell_is(
     here = sorted_curves(client, finished, None)
     monkeypatch.setattr(MlflowClient, "tracking_uri", "http://server")
     pd.testing.assert_frame_equal(sorted_curves(client, finished, None), here, check_exact=True)
-    monkeypatch.setattr(table, "_left", never)
+    monkeypatch.setattr(truth, "curves_left", never)
     pd.testing.assert_frame_equal(sorted_curves(client, finished, tmp_path), here, check_exact=True)
 
 
