@@ -1,11 +1,15 @@
 """Optimisers: a model's parameters -> a torch optimiser with decay groups."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import torch
 from torch import nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Muon, Optimizer
 
 from bertlab.errors import InputError, closed_interval, open_interval
+
+SCORES = "classify"  # the name of a dense layer whose outputs are scores of labels
 
 
 def adamw(model: nn.Module, *, lr: float, betas: Sequence[float], eps: float, weight_decay: float) -> Optimizer:
@@ -28,6 +32,26 @@ def sgd(model: nn.Module, *, lr: float, momentum: float, weight_decay: float) ->
     return SGD(decay_groups(model, weight_decay), lr=lr, momentum=momentum, fused=True)
 
 
+def muon(
+    model: nn.Module, *, lr: float, momentum: float, betas: Sequence[float], eps: float, weight_decay: float
+) -> Optimizer:
+    """Steps along the nearest orthogonal matrix of the momentum (Jordan et al. 2024, kellerjordan.github.io).
+
+    Embeddings, layers that score labels and vectors are left to AdamW (`betas`, `eps`). Steps of matrices are scaled to
+    the size of AdamW's, so that both share `lr` and `weight_decay` (Liu et al. 2025, arXiv:2502.16982, sec. 2.2).
+    """
+    closed_interval("optimizer.momentum", momentum, 0, 0.999999)
+    rest = adamw(model, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+    matrices = dense_matrices(model)
+    taken = {id(matrix) for matrix in matrices}
+    for group in rest.param_groups:
+        group["params"] = [parameter for parameter in group["params"] if id(parameter) not in taken]
+    first = Muon(
+        matrices, lr=lr, weight_decay=weight_decay, momentum=momentum, nesterov=True, adjust_lr_fn="match_rms_adamw"
+    )
+    return Together(first, rest)
+
+
 def _adam(
     model: nn.Module, lr: float, betas: Sequence[float], eps: float, weight_decay: float
 ) -> tuple[list[dict[str, object]], float, float]:
@@ -48,3 +72,43 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object
         {"params": [parameter for parameter in parameters if parameter.ndim >= 2], "weight_decay": weight_decay},
         {"params": [parameter for parameter in parameters if parameter.ndim < 2], "weight_decay": 0.0},
     ]
+
+
+def dense_matrices(model: nn.Module) -> list[nn.Parameter]:
+    """Return the weights of dense layers but of those that score labels, what is shared once."""
+    return [
+        module.weight
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and name.rpartition(".")[2] != SCORES
+    ]
+
+
+class Together(Optimizer):
+    """Several optimisers of different parameters that step, are scheduled, saved and restored as one."""
+
+    def __init__(self, *members: Optimizer) -> None:
+        self._members = members
+        super().__init__([group for member in members for group in member.param_groups], {})
+        self._join()
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take a step of each; return what the closure returns."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for member in self._members:
+            member.step()
+        return loss
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a saved state, which replaces groups and state, for the members too."""
+        super().__setstate__(state)
+        self._join()
+
+    def _join(self) -> None:
+        """Have all members read and write the common groups and the common state."""
+        groups = iter(self.param_groups)
+        for member in self._members:
+            member.state = self.state
+            member.param_groups = [next(groups) for _ in member.param_groups]

@@ -1,5 +1,6 @@
 """Optimisers by hand, which parameters decay, and that every YAML of conf/optimizer makes one that learns."""
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from math import sqrt
@@ -11,7 +12,8 @@ from torch import nn
 
 from bertlab.compose import CONF
 from bertlab.errors import InputError
-from bertlab.optimizer import adam, adamw, decay_groups, sgd
+from bertlab.optimizer import adam, adamw, decay_groups, muon, sgd
+from bertlab.train.state import restore_optimizer, snapshot
 
 GOOD: dict[str, Any] = {"lr": 0.1, "betas": [0.9, 0.98], "eps": 1e-6, "weight_decay": 0.5}
 
@@ -87,8 +89,14 @@ def test_every_optimiser_learns_and_spares_biases_and_norms(name: str, build_par
     torch.manual_seed(0)
     model, target = Tiny(), torch.arange(35.0).view(7, 5).cos()
     optimizer = build_part(f"optimizer={name}")(model)
-    assert [group["weight_decay"] > 0 for group in optimizer.param_groups] == [True, False]
-    assert [sum(value.ndim < 2 for value in group["params"]) for group in optimizer.param_groups] == [0, 3]
+    *decaying, still = optimizer.param_groups
+    assert all(group["weight_decay"] > 0 for group in decaying)
+    assert still["weight_decay"] == 0
+    assert [sum(value.ndim < 2 for value in group["params"]) for group in (*decaying, still)] == [0] * len(decaying) + [
+        3
+    ]
+    placed = [id(value) for group in optimizer.param_groups for value in group["params"]]
+    assert sorted(placed) == sorted(id(value) for value in model.parameters()), "each in one group"
     losses = []
     for _ in range(50):
         loss = (model.norm(model.dense(model.token.weight)) - target).square().mean()
@@ -97,6 +105,74 @@ def test_every_optimiser_learns_and_spares_biases_and_norms(name: str, build_par
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < losses[0] - 0.1
+
+
+MUON: dict[str, Any] = {**GOOD, "momentum": 0.95}
+
+
+def test_muon_takes_the_matrices_of_dense_layers_but_those_that_score_labels(build_part: Callable[..., Any]) -> None:
+    model = build_part("model=nano")(61, 19)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    matrices, others, vectors = (
+        {names[id(value)] for value in group["params"]} for group in build_part("optimizer=muon")(model).param_groups
+    )
+    assert others == {"embedding.token.weight", "embedding.segment.weight", "pair_head.classify.weight"}
+    assert {"blocks.1.attention.query.weight", "mlm_head.transform.weight", "pair_head.pool.weight"} <= matrices
+    assert all(name.endswith("bias") or "norm" in name for name in vectors)
+    assert len(matrices) == 2 * 6 + 2
+
+
+def test_muon_steps_along_an_orthogonal_matrix_as_far_as_adamw() -> None:
+    """From 0 without decay a step is lr * 0.2 * sqrt(5) times a matrix whose singular values lie in 0.5 to 1.5.
+
+    The rest moves as with AdamW alone.
+    """
+    model, alone = Tiny(), Tiny()
+    settings = MUON | {"weight_decay": 0.0}
+    optimizer = muon(model, **settings)
+    other = adamw(alone, **{key: value for key, value in settings.items() if key != "momentum"})
+    with torch.no_grad():
+        for value in (*model.parameters(), *alone.parameters()):
+            value.zero_()
+    gradient = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    for each in (model, alone):
+        each.dense.weight.grad, each.token.weight.grad = gradient.clone(), torch.ones(7, 3)
+    before = model.dense.weight.detach().clone()
+    optimizer.step()
+    other.step()
+    moved = before - model.dense.weight.detach()
+    for size in torch.linalg.svdvals(moved).tolist():
+        assert 0.5 < size / (0.1 * 0.2 * sqrt(5)) < 1.5
+    assert (moved * gradient).sum() > 0
+    assert torch.equal(model.token.weight, alone.token.weight)
+
+
+def test_two_optimisers_are_scheduled_saved_and_restored_as_one() -> None:
+    torch.manual_seed(1)
+    model = Tiny()
+    optimizer = muon(model, **MUON)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
+
+    def advance(model: Tiny, optimizer: torch.optim.Optimizer, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        for parameter in model.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        optimizer.step()
+
+    advance(model, optimizer, 1)
+    schedule.step()
+    restored = copy.deepcopy(model)
+    again = muon(restored, **MUON)
+    restore_optimizer(again, snapshot(model, optimizer))
+    for group in again.param_groups:
+        group["lr"] = 0.05
+    assert [group["lr"] for group in optimizer.param_groups] == [0.05] * 3
+    for seed in (2, 3):
+        advance(model, optimizer, seed)
+        advance(restored, again, seed)
+    ours, theirs = model.parameters(), restored.parameters()
+    assert all(torch.equal(one, other) for one, other in zip(ours, theirs, strict=True))
+    assert {len(optimizer.state[parameter]) for parameter in model.parameters()} == {1, 3}
 
 
 def test_impossible_momentum_is_refused() -> None:
