@@ -9,6 +9,7 @@ Legend: B sequences, L length, M predicted positions.
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from bertlab.data.store import Ints, Tokens
-from bertlab.errors import InputError, whole_number
+from bertlab.errors import InputError, open_interval, whole_number
 from bertlab.mask import Copied, Masked, MaskPolicy, Moment
 from bertlab.pairs import NO_PAIR, Examples, PairMaker
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS, PAD, SEP, Vocabulary
 
+BATCH = ("size", "length", "cls", "start_length", "start_share")  # keys of a form
 NO_TARGET = -100  # what torch's losses leave out
 
 
@@ -62,17 +64,34 @@ class Batch:
 
 @dataclass(frozen=True)
 class Form:
-    """The shape of a batch: `size` sequences of `length` tokens, special tokens included."""
+    """The shape of a batch: `size` sequences of `length` tokens, special tokens included.
+
+    With a `start_length` the first `start_share` of the run has as many tokens a batch in shorter sequences.
+    """
 
     size: int
     length: int
     cls: bool = True  # whether a sequence starts with [CLS]
+    start_length: int | None = None
+    start_share: float = 0.1
 
     def __post_init__(self) -> None:
         whole_number("batch.size", self.size, 1)
         whole_number("batch.length", self.length, 8)
         if not isinstance(self.cls, bool):
             raise InputError(f"batch.cls must be true or false, got {self.cls}; choose one")
+        open_interval("batch.start_share", self.start_share, 0, 1)
+        if self.start_length is not None and self.length % whole_number("batch.start_length", self.start_length, 8):
+            raise InputError(
+                f"batch.start_length must divide batch.length {self.length}, so that batches keep their tokens, "
+                f"got {self.start_length}; choose for example {self.length // 2}"
+            )
+
+    @property
+    def at_start(self) -> "Form":
+        """The form of the first batches."""
+        length = self.start_length or self.length
+        return Form(self.tokens // length, length, self.cls)
 
     @property
     def tokens(self) -> int:
@@ -175,3 +194,31 @@ class Batches:
         copy = epoch % self._mask.copies if isinstance(self._mask, Copied) else epoch
         examples = self._pairs(self._tokens, self._form.length, self._streams.generator("pairs", copy))
         return examples, self._streams.generator("order", epoch).permutation(len(examples))
+
+
+class Staged:
+    """Short sequences first, then the usual ones, which are those of a run that has no others at the same steps.
+
+    Every batch has as many tokens, so that a run has the same steps: Li et al. 2022 (arXiv:2108.06084) lengthen
+    sequences step by step instead and keep their number; Press et al. 2021 (arXiv:2012.15832) have two stages as here.
+    """
+
+    def __init__(self, short: Batches, usual: Batches, until: int) -> None:
+        self._short, self._usual, self._until = short, usual, until
+
+    def __call__(self, step: int) -> Batch:
+        """Return batch `step`, counted from 0."""
+        return self._at(step)(step)
+
+    def original(self, step: int) -> Tensor:
+        """Return the ids of batch `step` (B, L), int64, as they are before they are masked."""
+        return self._at(step).original(step)
+
+    def _at(self, step: int) -> Batches:
+        return self._short if step < self._until else self._usual
+
+
+def staged(make: Callable[[Form], Batches], form: Form, steps: int) -> Batches | Staged:
+    """Return the batches of a run: those that `make` makes of its form, or of its two forms in turn."""
+    usual = make(form)
+    return usual if form.start_length is None else Staged(make(form.at_start), usual, ceil(form.start_share * steps))

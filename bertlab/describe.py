@@ -87,7 +87,7 @@ def count(words: Sequence[str]) -> Costs:
     """Compose a run and count its model. Raises InputError."""
     import torch
 
-    from bertlab.batch import Form
+    from bertlab.batch import BATCH, Form
     from bertlab.model.combination import check_cls
     from bertlab.model.count import count_heads, count_memory, count_parameters
     from bertlab.model.flops import count_flops, forward_flops
@@ -97,7 +97,7 @@ def count(words: Sequence[str]) -> Costs:
     size, vocabulary = _vocabulary(config, words, choices(composed)["tokenizer"])
     chosen = {name: part if name in COUNTED else {} for name, part in config.items()}
     parts = build_parts(chosen)  # corpora, trackers and trainers cost nothing of a model: they are not even imported
-    form = Form(**section(config, "batch", "size", "length", "cls"))
+    form = Form(**section(config, "batch", *BATCH))
     predicted = predicted_share(parts.mask, form.length)
     with torch.device("meta"):  # without memory
         model = parts.model(size, parts.evaluation.longest or form.length)

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from bertlab.batch import Batch, Batches, Form
+from bertlab.batch import BATCH, Batch, Batches, Form, Staged, staged
 from bertlab.compose import Parts, build_part, build_parts, section
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
@@ -21,7 +21,7 @@ from bertlab.ledger.cell import Cell, cell_of
 from bertlab.mask import Ahead
 from bertlab.model.bert import Bert
 from bertlab.model.combination import check_cls
-from bertlab.model.flops import count_flops
+from bertlab.model.flops import StagedFlops, count_flops
 from bertlab.model.init import initialise, start_at_unigram
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS
@@ -51,7 +51,7 @@ class Job:
     steps: int
     store: TokenStore
     evaluation: Evaluation
-    batches: Batches
+    batches: Batches | Staged
 
     def build_model(self) -> Bert:
         """Return the model, its weights not yet set; it reads the longest text that is trained or evaluated on."""
@@ -65,6 +65,11 @@ class Job:
         initialise(model, self.streams)
         start_at_unigram(model, self.store.unigram)
         return model
+
+    def count_flops(self, model: Bert) -> StagedFlops:
+        """Count the FLOPs of a step on sequences of every length that the run has."""
+        lengths = {self.form.at_start.length, self.form.length}
+        return StagedFlops({length: count_flops(model, length) for length in lengths})
 
     def check(self) -> None:
         """Raise InputError for batches, an objective, a model, an optimiser or hardware that cannot train."""
@@ -90,13 +95,14 @@ class Job:
 def prepare_job(config: Mapping[str, Any]) -> Job:
     """Build the parts and open the data. Raises InputError for whatever in the configuration cannot run."""
     parts = build_parts(config)
-    form = Form(**section(config, "batch", "size", "length", "cls"))
+    form = Form(**section(config, "batch", *BATCH))
     streams = Streams(whole_number("seed", config.get("seed"), 0), config.get("redraw"))
     steps = count_steps(section(config, "budget", "tokens")["tokens"], form.tokens)
     store = prepare(parts.data, parts.tokenizer)
     reading = Reading(form.cls, parts.mask.ahead if isinstance(parts.mask, Ahead) else 0)
     evaluation = replace(parts.evaluation.prepare(store, parts.data, form.length), reading=reading)
-    batches = Batches(store.splits["train"], store.vocabulary, parts.pairs, parts.mask, form, streams, steps)
+    text = (store.splits["train"], store.vocabulary, parts.pairs, parts.mask)
+    batches = staged(lambda form: Batches(*text, form, streams, steps), form, steps)
     return Job(parts, form, streams, steps, store, evaluation, batches)
 
 
@@ -145,7 +151,7 @@ def fit(job: Job, run: RunLog) -> str:
     module = Pretraining(model, job.parts.objective, job.parts.optimizer, job.parts.schedule, job.steps, job.streams)
     evaluate_at = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, job.evaluation.last_passes)
     trainer: Hardware = job.parts.trainer
-    planned, flops = plan(job.steps, trainer.points, evaluate_at), count_flops(model, job.form.length)
+    planned, flops = plan(job.steps, trainer.points, evaluate_at), job.count_flops(model)
     recorder = Recorder(planned, job.evaluation, flops, run.log, Saver(trainer.checkpoint_seconds, run.save))
     log.info("%s: %s parameters, %s steps", run.name, f"{_size(model):,}", f"{job.steps:,}")
     if saved := run.saved():

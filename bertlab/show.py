@@ -44,8 +44,10 @@ def facts(job: Job) -> Table:
     table = Table(title="Corpus", show_header=False, title_justify="left")
     for name, fact in (*job.store.facts.items(), ("fingerprint", job.store.fingerprint)):
         table.add_row(name, fact)
-    padding = 1.0 if (real := job.batches(0).real_BL) is None else float(real.float().mean())
-    table.add_row("first batch", f"{job.form.size} sequences of {job.form.length} tokens, {padding:.1%} of them real")
+    first = job.batches(0)
+    rows, length = first.ids_BL.shape
+    padding = 1.0 if first.real_BL is None else float(first.real_BL.float().mean())
+    table.add_row("first batch", f"{rows} sequences of {length} tokens, {padding:.1%} of them real")
     table.add_row("training", f"{job.steps:,} steps, {job.steps * job.form.tokens:,} tokens")
     return table
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bertlab.batch import Batch, Batches, Form, assemble, without_cls
+from bertlab.batch import Batch, Batches, Form, Staged, assemble, staged, without_cls
 from bertlab.data.store import Tokens, TokenStore
 from bertlab.errors import InputError
 from bertlab.mask import MaskPolicy, Moment
@@ -340,3 +340,54 @@ def test_fixed_copies_repeat_their_pairs_and_masks_in_another_order(distinct: tu
     assert given[0] != given[2]
     assert len(set(given[0]) & set(given[2])) >= steps - 1, "the last example of an epoch may be left out"
     assert not set(given[0]) & set(given[1])
+
+
+STAGED = Form(6, 32, start_length=16, start_share=0.25)
+
+
+def staged_batches(store: TokenStore, form: Form = STAGED, seed: int = 0) -> Batches | Staged:
+    return staged(lambda form: batches(store, seed=seed, form=form), form, STEPS)
+
+
+def test_short_sequences_come_first_with_as_many_tokens_a_batch(store: TokenStore) -> None:
+    """A quarter of 301 steps ends within step 75, counted from 0."""
+    made = staged_batches(store)
+    assert [made(step).ids_BL.shape for step in (0, 75, 76, 300)] == [(12, 16), (12, 16), (6, 32), (6, 32)]
+    assert STAGED.at_start.tokens == STAGED.tokens
+    assert all(made.original(step).shape == made(step).ids_BL.shape for step in (0, 300))
+
+
+def test_after_the_short_ones_batches_are_those_of_a_run_without_them(store: TokenStore) -> None:
+    made, usual = staged_batches(store), staged_batches(store, Form(6, 32))
+    assert isinstance(usual, Batches)
+    assert all(equal(made(step), usual(step)) for step in (76, 150, 300))
+    short = batches(store, form=Form(12, 16))
+    assert all(equal(made(step), short(step)) for step in (75, 0))
+
+
+def test_staged_batches_depend_on_nothing_but_seed_and_step(store: TokenStore) -> None:
+    one, other, seeded = (staged_batches(store, seed=seed) for seed in (0, 0, 1))
+    for step in (300, 3, 76, 75, 3):
+        assert equal(one(step), other(step))
+        assert not equal(one(step), seeded(step))
+
+
+@pytest.mark.parametrize(
+    ("bad", "line"),
+    [
+        (
+            {"start_length": 15},
+            "batch.start_length must divide batch.length 32, so that batches keep their tokens, got",
+        ),
+        ({"start_length": 64}, "batch.start_length must divide batch.length 32"),
+        ({"start_length": 4}, "batch.start_length must be a whole number of at least 8, got 4"),
+        ({"start_length": "short"}, "batch.start_length must be a whole number of at least 8, got short"),
+        ({"start_length": 16, "start_share": 0}, "batch.start_share must lie in (0, 1), got 0"),
+        ({"start_share": 1}, "batch.start_share must lie in (0, 1), got 1"),
+    ],
+)
+def test_an_impossible_start_is_refused(bad: dict[str, Any], line: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Form(6, 32, **bad)
+    assert str(caught.value).startswith(line)
+    assert "\n" not in str(caught.value)

@@ -6,7 +6,7 @@ architecture: what a step leaves out, padding and states of the last layer that 
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -31,6 +31,17 @@ class Flops:
     def of_step(self, batch: Batch) -> int:
         """Return the FLOPs of one training step."""
         return len(batch.ids_BL) * self.per_sequence + len(batch.target_M) * self.per_prediction
+
+
+@dataclass(frozen=True)
+class StagedFlops:
+    """Those of a run whose sequences are not always of one length."""
+
+    by_length: Mapping[int, Flops]
+
+    def of_step(self, batch: Batch) -> int:
+        """Return the FLOPs of one training step."""
+        return self.by_length[batch.ids_BL.shape[1]].of_step(batch)
 
 
 def count_flops(model: Bert, length: int) -> Flops:

@@ -33,6 +33,8 @@ NOT_SEMANTIC = (
 BEFORE = {  # what runs did before a setting existed; one that says so leaves keys as they were
     "model.dense_gain": None,
     "model.unigram_bias": False,
+    "batch.start_length": None,
+    "batch.start_share": 0.1,
 }
 IDENTIFYING = ("data", "model", "seed", "budget.tokens")  # parameters of every run
 RESULT_ROOMS = ("data", "tokenizer", "pairs", "mask", "model", "objective", "evaluation", "train")

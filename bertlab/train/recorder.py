@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 
 from bertlab.batch import Batch
 from bertlab.evaluation.score import Evaluation
-from bertlab.model.flops import Flops
+from bertlab.model.flops import Flops, StagedFlops
 from bertlab.train.module import Pretraining
 from bertlab.train.state import snapshot
 
@@ -55,7 +55,12 @@ class Recorder(pl.Callback):
     """Logs points at the planned steps; stops the run when a loss is no longer finite."""
 
     def __init__(
-        self, plan: Plan, evaluation: Evaluation, flops: Flops, record: Record, saver: "Saver | None" = None
+        self,
+        plan: Plan,
+        evaluation: Evaluation,
+        flops: Flops | StagedFlops,
+        record: Record,
+        saver: "Saver | None" = None,
     ) -> None:
         self.plan, self.evaluation, self.flops, self._record, self._saver = plan, evaluation, flops, record, saver
         self.progress, self.diverged, self.outcome = Progress(), False, ""

@@ -12,7 +12,7 @@ import torch
 from bertlab.compose import load, resolved
 from bertlab.job import Job, prepare_job
 from bertlab.model.bert import Bert
-from bertlab.model.flops import Flops, count_flops
+from bertlab.model.flops import StagedFlops
 from bertlab.train.module import Objective, Pretraining
 from bertlab.train.recorder import Plan, Recorder
 
@@ -39,7 +39,7 @@ class Fitted:
 
     model: Bert
     recorder: Recorder
-    flops: Flops
+    flops: StagedFlops
     points: list[tuple[int, Mapping[str, float]]] = field(default_factory=list)
 
     def curve(self, name: str) -> list[float]:
@@ -72,7 +72,7 @@ def fit(prepared: Callable[..., Job]) -> Callable[..., Fitted]:
     ) -> Fitted:
         job = prepared(*overrides)
         model = job.initial_model()
-        flops = count_flops(model, job.form.length)
+        flops = job.count_flops(model)
         every = frozenset(range(1, job.steps + 1))
         points: list[tuple[int, Mapping[str, float]]] = []
         recorder = Recorder(

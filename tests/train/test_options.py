@@ -1,5 +1,6 @@
 """Every option of the groups that shape training takes part in a run; what has no meaning is refused before it."""
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -214,3 +215,18 @@ def test_training_starts_at_the_unigram_loss_where_the_output_bias_is_that_of_fr
         measured = job.evaluation.score(job.initial_model())
         expected = measured["unigram_loss"] if asked else math.log(job.store.vocabulary.size)
         assert measured["mlm_loss"] == pytest.approx(expected, abs=0.01)
+
+
+def test_flops_are_counted_of_the_sequences_that_a_step_has(fit: Callable[..., Any]) -> None:
+    """Of 7 steps of 3 x 36 tokens 4 have 9 x 12: as many tokens, and less to look at."""
+    fitted = fit("batch.length=36", "batch.start_length=12", "batch.start_share=0.5", "trainer.points=7")
+    flops, tokens = fitted.curve("perf/flops"), fitted.curve("perf/tokens")
+    assert tokens == [108.0 * step for step in range(1, 8)]
+    one = fitted.flops.by_length
+    assert one.keys() == {12, 36}
+    assert 3 * one[12].per_sequence < one[36].per_sequence
+    predicted = fitted.curve("perf/predicted_tokens")
+    for step, (before, after) in enumerate(itertools.pairwise([0.0, *flops])):
+        length = 12 if step < 4 else 36
+        count = predicted[step] - (predicted[step - 1] if step else 0)
+        assert after - before == 108 // length * one[length].per_sequence + count * one[length].per_prediction

@@ -32,6 +32,8 @@ class Kept:
         ("optimizer=adam", "schedule=cosine"),
         ("optimizer=sgd", "optimizer.momentum=0.9"),
         ("optimizer=sgd", "optimizer.momentum=0"),
+        ("optimizer=muon", "model.unigram_bias=true"),
+        ("batch.length=36", "batch.start_length=12", "batch.start_share=0.5"),
         ("trainer.precision=bf16-mixed", "model/norm=batch", "objective=sequential"),
         ("trainer.precision=bf16-products",),
         (
