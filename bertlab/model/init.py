@@ -30,6 +30,7 @@ def initialise(model: Bert, streams: Streams) -> None:
                 is_table = isinstance(module, nn.Embedding)
                 std = model.shape.embedding_std if is_table else model.shape.matrix_std(parameter.shape[-1])
                 parameter.copy_(std * _truncated_normal(parameter.shape, streams, f"init/{own}"))
+    model.position.start()
 
 
 @torch.no_grad()

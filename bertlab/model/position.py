@@ -17,6 +17,9 @@ class Position(nn.Module):
 
     acts_on_scores = False
 
+    def start(self) -> None:
+        """Set initial values that are not drawn as those of other tables are."""
+
     def vectors(self, length: int) -> Tensor | None:
         """Return a vector for each position (L, D), for the embedding to use; None where there are none."""
         return None
@@ -55,6 +58,23 @@ class Learned(Position):
         return self.table.weight[:length]
 
 
+class SinusoidalStart(Learned):
+    """A learned table whose initial vectors are those of `Sinusoidal` instead of random ones.
+
+    Positions then tell distances from the first step on, and can become whatever learned ones can (cf. Wang & Chen
+    2020, arXiv:2010.04903, on what learned tables end as).
+    """
+
+    def __init__(self, shape: Shape, *, positions: int, base: float) -> None:
+        super().__init__(shape, positions=positions)
+        self.base = open_interval("model.position.base", base, 1, 1e9)
+
+    def start(self) -> None:
+        """Copy the sinusoids, over sqrt(D)."""
+        positions, width = self.table.weight.shape
+        self.table.weight.copy_(sinusoids(positions, width, self.base) / math.sqrt(width))
+
+
 class Sinusoidal(Position):
     """Sines and cosines of l * base^(-2k/D), over sqrt(D) (Vaswani et al. 2017, sec. 3.4 and 3.5).
 
@@ -72,9 +92,7 @@ class Sinusoidal(Position):
         open_interval("model.position.base", base, 1, 1e9)
         if not isinstance(learn_scale, bool):
             raise InputError(f"model.position.learn_scale must be true or false, got {learn_scale}; choose one")
-        frequency = base ** -(torch.arange(0, shape.width, 2) / shape.width)
-        angle = torch.outer(torch.arange(shape.length), frequency)
-        table_ND = torch.cat((angle.sin(), angle.cos()), dim=1)[:, : shape.width]
+        table_ND = sinusoids(shape.length, shape.width, base)
         self.register_buffer("table_ND", table_ND, persistent=False)
         scale = table_ND.new_tensor(1 / math.sqrt(shape.width))
         if learn_scale:
@@ -85,6 +103,13 @@ class Sinusoidal(Position):
     def vectors(self, length: int) -> Tensor:
         """Return the scaled table."""
         return self.scale * self.table_ND[:length]
+
+
+def sinusoids(positions: int, width: int, base: float) -> Tensor:
+    """Return sines and cosines of l * base^(-2k/D) for l = 0, 1 and so on (N, D), sines before cosines."""
+    frequency = base ** -(torch.arange(0, width, 2) / width)
+    angle = torch.outer(torch.arange(positions), frequency)
+    return torch.cat((angle.sin(), angle.cos()), dim=1)[:, :width]
 
 
 class Rotary(Position):

@@ -11,7 +11,7 @@ from torch.nn.functional import layer_norm
 from bertlab.batch import Batch
 from bertlab.errors import InputError
 from bertlab.model.bert import Bert
-from bertlab.model.position import Learned, Position, Rotary, Sinusoidal
+from bertlab.model.position import Learned, Position, Rotary, Sinusoidal, SinusoidalStart
 from bertlab.model.shape import Shape
 
 MakeModel = Callable[..., Bert]
@@ -49,6 +49,23 @@ def test_a_sequence_longer_than_the_learned_table_is_refused() -> None:
     Learned(shape(length=19), positions=19)
     with pytest.raises(InputError, match=r"batch\.length must be at most model\.position\.positions 19, got 20; raise"):
         Learned(shape(length=20), positions=19)
+
+
+def test_a_table_may_start_from_sinusoids_and_is_learned_from_there_on(
+    make_model: MakeModel, make_batch: MakeBatch
+) -> None:
+    """In a model that is initialised its states are those of fixed sinusoids; one step moves the table."""
+    fixed, learned = (make_model({"position": name}) for name in ("sinusoidal", "sinusoidal_start"))
+    batch = make_batch()
+    torch.testing.assert_close(learned.encode(batch), fixed.encode(batch))
+    assert learned.position.table.weight.shape == (512, 48)
+    learned(batch).mlm_MV.sum().backward()
+    gradient = learned.get_parameter("position.table.weight").grad
+    assert gradient is not None
+    assert gradient[: batch.ids_BL.shape[1]].any(dim=1).all()
+    assert not gradient[batch.ids_BL.shape[1] :].any()
+    with pytest.raises(InputError, match=r"model\.position\.base must lie in \(1, 1e\+09\), got 1"):
+        SinusoidalStart(shape(), positions=19, base=1)
 
 
 def test_fixed_sinusoids_are_those_of_the_transformer() -> None:
