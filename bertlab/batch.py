@@ -39,6 +39,7 @@ class Batch:
     target_M: Tensor  # int64, token ids there; NO_TARGET where room is filled
     pair_B: Tensor  # int64: 0 follows, 1 random, -100 no pair
     has_pairs: bool  # whether any pair is labelled
+    one_way: bool = False  # whether no token may look ahead in this batch, whatever the model's visibility
 
     def with_room(self, predictions: int) -> "Batch":
         """Repeat the last prediction until there are so many, with targets that losses leave out."""
@@ -132,6 +133,7 @@ def corrupted(ids_BL: Ints, segments_BL: Ints, pair_B: Ints, masked: Masked) -> 
         target_M=torch.from_numpy(masked.target_M),
         pair_B=torch.from_numpy(pair_B),
         has_pairs=bool((pair_B != NO_PAIR).any()),
+        one_way=masked.one_way,
     )
 
 

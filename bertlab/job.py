@@ -18,7 +18,7 @@ from bertlab.errors import InputError, whole_number
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import Reading
 from bertlab.ledger.cell import Cell, cell_of
-from bertlab.mask import Ahead
+from bertlab.mask import Ahead, AheadFirst
 from bertlab.model.bert import Bert
 from bertlab.model.combination import check_cls
 from bertlab.model.flops import StagedFlops, count_flops
@@ -89,6 +89,11 @@ class Job:
                 "mask=next_token needs a model in which no token looks ahead, got one that is given the answers; "
                 "choose model/visibility=left_to_right"
             )
+        if isinstance(self.parts.mask, AheadFirst) and looks_ahead(self.build_model(), self.batches(0)):
+            raise InputError(
+                "mask=next_token_first needs tokens that can be kept from looking ahead, and this model/attention "
+                "cannot; choose model/attention=softmax"
+            )
         self.parts.trainer.check()
 
 
@@ -100,6 +105,8 @@ def prepare_job(config: Mapping[str, Any]) -> Job:
     steps = count_steps(section(config, "budget", "tokens")["tokens"], form.tokens)
     store = prepare(parts.data, parts.tokenizer)
     reading = Reading(form.cls, parts.mask.ahead if isinstance(parts.mask, Ahead) else 0)
+    if isinstance(parts.mask, AheadFirst):
+        replace(reading, ahead=parts.mask.starts_ahead)  # raises where nothing could be read so
     evaluation = replace(parts.evaluation.prepare(store, parts.data, form.length), reading=reading)
     text = (store.splits["train"], store.vocabulary, parts.pairs, parts.mask)
     batches = staged(lambda form: Batches(*text, form, streams, steps), form, steps)

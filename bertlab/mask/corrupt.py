@@ -30,6 +30,7 @@ class Masked:
     ids_BL: Ints  # corrupted token ids
     position_M: Ints  # flat positions to predict, ascending: row * L + column
     target_M: Ints  # the original token ids there
+    one_way: bool = False  # whether no token may look ahead, because targets stand there
 
 
 class MaskPolicy(Protocol):
@@ -63,6 +64,13 @@ class Drawn(ABC):
     @abstractmethod
     def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Masked:
         """Return the corrupted copy."""
+
+
+@runtime_checkable
+class AheadFirst(Protocol):
+    """A policy that does so at the start of a run alone, in batches that are `one_way`."""
+
+    starts_ahead: int
 
 
 def maskable(ids_BL: Ints, vocabulary: Vocabulary) -> Bools:

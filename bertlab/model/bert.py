@@ -24,7 +24,7 @@ from bertlab.model.scale import sqrt
 from bertlab.model.score import softmax
 from bertlab.model.shape import Shape
 from bertlab.model.sight import Sight, both
-from bertlab.model.visibility import Everyone
+from bertlab.model.visibility import Everyone, square
 
 
 class Parts(TypedDict):
@@ -141,6 +141,8 @@ class Bert(nn.Module):
         keys = None if real_BL is None else real_BL[:, None, None, :]
         packing = None if real_BL is None or not self.by_token else packing_of(real_BL, read_N)
         allowed = both(keys, self.visibility.allowed(batch))
+        if batch.one_way:
+            allowed = both(allowed, square(batch).tril())
         sight = Sight(self.position, real_BL, allowed, self._bias(batch), packing=packing)
         x_ND = sight.tokens(self.embedding(self.visibility.tokens(batch), batch.segments_BL, real_BL))
         asking_BL = self.visibility.queries(batch)

@@ -1,6 +1,7 @@
 """What every policy of conf/mask must hold, and what is particular to those that wrap another."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +15,7 @@ from bertlab.mask.all_tokens import AllTokens
 from bertlab.mask.apart import Apart
 from bertlab.mask.corrupt import Ints
 from bertlab.mask.next_token import NextToken
+from bertlab.mask.next_token_first import NextTokenFirst
 from bertlab.mask.noise import Noise
 from bertlab.mask.scheduled import Scheduled
 from bertlab.mask.static import Static
@@ -179,6 +181,16 @@ def test_next_token_predicts_by_hand() -> None:
     assert masked.target_M.tolist() == [7, 8, 9, 5, 6]
 
 
+@pytest.mark.parametrize(("progress", "first"), [(0.0, True), (0.24, True), (0.25, False), (1.0, False)])
+def test_next_tokens_are_predicted_one_way_for_a_share_of_the_run_and_masked_ones_after_it(
+    progress: float, first: bool
+) -> None:
+    masked = apply(NextTokenFirst(policy=TOKEN, share=0.25), progress=progress)
+    plain = apply(NextToken() if first else TOKEN, progress=progress)
+    assert masked.one_way == first
+    assert same(masked, replace(plain, one_way=first))
+
+
 def test_next_token_never_reaches_into_another_row() -> None:
     masked = NextToken()(np.full((3, 5), 9), VOCABULARY, moment())
     assert masked.position_M.tolist() == [0, 1, 2, 3, 5, 6, 7, 8, 10, 11, 12, 13]
@@ -211,6 +223,15 @@ def test_next_token_never_reaches_into_another_row() -> None:
             lambda: Static(policy=NextToken(), copies=2),
             "mask.policy must depend on draws alone to be fixed, got NextToken; "
             "choose for example mask@mask.policy=token",
+        ),
+        (
+            lambda: NextTokenFirst(policy=NextToken(), share=0.1),
+            "mask.policy must choose tokens at a rate, got NextToken; "
+            "choose mask@mask.policy=token, whole_word or span",
+        ),
+        (
+            lambda: NextTokenFirst(policy=TOKEN, share=1),
+            "mask.share must lie in (0, 1), got 1; choose a number inside",
         ),
         (
             lambda: Static(policy=TOKEN, copies=0),

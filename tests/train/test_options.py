@@ -64,6 +64,16 @@ def test_the_common_evaluation_is_the_same_for_every_option(prepared: Callable[.
             "batch.cls=true, or model/pooling=mean or max with model/embedding=sum, concat or no_segment",
         ),
         (
+            ("mask=next_token_first", "model/attention=fourier"),
+            "mask=next_token_first needs tokens that can be kept from looking ahead, and this model/attention "
+            "cannot; choose model/attention=softmax",
+        ),
+        (
+            ("batch.cls=false", "mask=next_token_first", "model/pooling=mean"),
+            "batch.cls must be true where the next token is predicted (mask=next_token), got false: nothing would "
+            "stand before the first token to predict it; choose batch.cls=true or another mask",
+        ),
+        (
             ("batch.cls=false", "mask=next_token", "model/visibility=left_to_right", "model/pooling=mean"),
             "batch.cls must be true where the next token is predicted (mask=next_token), got false: nothing would "
             "stand before the first token to predict it; choose batch.cls=true or another mask",
@@ -230,3 +240,37 @@ def test_flops_are_counted_of_the_sequences_that_a_step_has(fit: Callable[..., A
         length = 12 if step < 4 else 36
         count = predicted[step] - (predicted[step - 1] if step else 0)
         assert after - before == 108 // length * one[length].per_sequence + count * one[length].per_prediction
+
+
+@pytest.mark.parametrize("visibility", sorted(path.stem for path in (CONF / "model" / "visibility").glob("*.yaml")))
+def test_no_next_token_leaks_into_its_prediction(visibility: str, prepared: Callable[..., Job]) -> None:
+    """In the first part the gradient of a prediction is exactly 0 at every place behind it; after it, it is not."""
+    job = prepared("mask=next_token_first", "mask.share=0.5", f"model/visibility={visibility}", "model.dropout=0")
+    job.check()
+    model = job.initial_model().eval()
+    for step, one_way in ((0, True), (job.steps - 1, False)):
+        batch = job.batches(step)
+        assert batch.one_way == one_way
+        behind = influence_of_places_behind(model, batch)
+        assert not (one_way and behind.any())
+        if visibility == "all":
+            assert one_way or behind.any()
+
+
+def influence_of_places_behind(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    """Return, by prediction, the size of its logits' gradient at the token embeddings of all places behind it."""
+    entered: list[torch.Tensor] = []
+
+    def watch(_: torch.nn.Module, __: object, x_BLD: torch.Tensor) -> torch.Tensor:
+        entered.append(x_BLD.detach().requires_grad_())
+        return entered[-1]
+
+    handle = model.get_submodule("embedding.token").register_forward_hook(watch)
+    mlm_MV = model(batch).mlm_MV
+    handle.remove()
+    found, length = [], batch.ids_BL.shape[1]
+    for number, place in enumerate(batch.position_M.tolist()):
+        gradients = torch.autograd.grad(mlm_MV[number].square().sum(), entered, retain_graph=True, allow_unused=True)
+        behind = [each[place // length, place % length + 1 :].abs().sum() for each in gradients if each is not None]
+        found.append(torch.stack(behind).sum())
+    return torch.stack(found)

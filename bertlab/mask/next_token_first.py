@@ -1,0 +1,31 @@
+"""Next tokens first, then masked ones (Gisserot-Boukhlef et al. 2025, arXiv:2507.00994)."""
+
+from dataclasses import replace
+
+from bertlab.errors import open_interval
+from bertlab.mask.corrupt import Ints, Masked
+from bertlab.mask.moment import Moment
+from bertlab.mask.next_token import NextToken
+from bertlab.mask.rated import rated
+from bertlab.tokenizer import Vocabulary
+
+
+class NextTokenFirst:
+    """Predict next tokens, left to right, for the first `share` of the run; after it choose as `policy` does.
+
+    Batches of the first part say that nothing may look ahead, and the model heeds that whatever its visibility. Runs
+    are evaluated as what they become: before the change the common evaluation asks for what was not yet learned.
+    """
+
+    starts_ahead = NextToken.ahead
+
+    def __init__(self, *, policy: object, share: float) -> None:
+        self.policy = rated("mask.policy", policy)
+        self.share = open_interval("mask.share", share, 0, 1)
+        self._first = NextToken()
+
+    def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Moment) -> Masked:
+        """Return the corrupted copy."""
+        if draw.progress < self.share:
+            return replace(self._first(ids_BL, vocabulary, draw), one_way=True)
+        return self.policy(ids_BL, vocabulary, draw)
