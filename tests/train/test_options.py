@@ -64,7 +64,7 @@ def test_the_common_evaluation_is_the_same_for_every_option(prepared: Callable[.
             "batch.cls=true, or model/pooling=mean or max with model/embedding=sum, concat or no_segment",
         ),
         (
-            ("mask=next_token_first", "model/attention=fourier"),
+            ("mask=next_token_first", "model/attention=fourier", "model/position=learned"),
             "mask=next_token_first needs tokens that can be kept from looking ahead, and this model/attention "
             "cannot; choose model/attention=softmax",
         ),
@@ -245,7 +245,8 @@ def test_flops_are_counted_of_the_sequences_that_a_step_has(fit: Callable[..., A
 @pytest.mark.parametrize("visibility", sorted(path.stem for path in (CONF / "model" / "visibility").glob("*.yaml")))
 def test_no_next_token_leaks_into_its_prediction(visibility: str, prepared: Callable[..., Job]) -> None:
     """In the first part the gradient of a prediction is exactly 0 at every place behind it; after it, it is not."""
-    job = prepared("mask=next_token_first", "mask.share=0.5", f"model/visibility={visibility}", "model.dropout=0")
+    heads = ("model.heads=2", "model.width=24", "model.dropout=0")
+    job = prepared("mask=next_token_first", "mask.share=0.5", f"model/visibility={visibility}", *heads)
     job.check()
     model = job.initial_model().eval()
     for step, one_way in ((0, True), (job.steps - 1, False)):
