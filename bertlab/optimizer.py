@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Muon, Optimizer
 
 from bertlab.errors import InputError, closed_interval, open_interval
@@ -74,7 +74,7 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object
     ]
 
 
-def dense_matrices(model: nn.Module) -> list[nn.Parameter]:
+def dense_matrices(model: nn.Module) -> list[Tensor]:
     """Return the weights of dense layers but of those that score labels, what is shared once."""
     return [
         module.weight
