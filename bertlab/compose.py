@@ -2,9 +2,10 @@
 
 import copy
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,6 +31,8 @@ def project_folder(name: str) -> Path:
 
 
 CONF = project_folder("conf")
+SEED = re.compile(r"seed=(0|[1-9][0-9]{0,8})")  # what sets nothing but the seed
+KEPT = 1000  # configurations that a sweep keeps while its jobs are composed
 OmegaConf.register_new_resolver("project_folder", lambda name: str(project_folder(name)), replace=True)  # conf/run.yaml
 
 
@@ -80,6 +83,48 @@ def composing(load: Callable[[list[str]], DictConfig]) -> Callable[[list[str]], 
         return config
 
     return composed
+
+
+Settled = tuple[dict[str, Any], dict[str, str]]  # a job's configuration as plain values, and its chosen options
+
+
+def settling(compose: Callable[[list[str]], DictConfig]) -> Callable[[list[str]], Settled]:
+    """Return what composes and resolves a job: once for all jobs that differ in nothing but the seed.
+
+    Where another value is made from the seed, every job is composed by itself.
+    """
+
+    @lru_cache(KEPT)
+    def shared(words: tuple[str, ...]) -> Settled | None:
+        composed = compose(list(words))
+        return None if _reads_seed(composed) else (resolved(composed), choices(composed))
+
+    def settled(words: list[str]) -> Settled:
+        seeds = [word for word in words if SEED.fullmatch(word)]
+        found = shared(tuple(word for word in words if word not in seeds)) if len(seeds) == 1 else None
+        if found is None:
+            composed = compose(words)
+            return resolved(composed), choices(composed)
+        return {**found[0], "seed": int(seeds[0].partition("=")[2])}, found[1]
+
+    return settled
+
+
+def _reads_seed(config: DictConfig) -> bool:
+    """Tell whether any value but Hydra's own is an interpolation that may name the seed."""
+    own = OmegaConf.to_container(config, resolve=False)
+    assert isinstance(own, dict)
+    return any(
+        "${" in text and "seed" in text for name, value in own.items() if name != "hydra" for text in _texts(value)
+    )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for child in children:
+        yield from _texts(child)
+    if isinstance(value, str):
+        yield value
 
 
 def _is_option(override: Override) -> bool:

@@ -15,7 +15,10 @@ from typing import Any
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from bertlab.compose import build_parts, choices, resolved
+from bertlab.cache import digest
+from bertlab.compose import Settled, build_parts, settling
+from bertlab.data.store import TokenStore
+from bertlab.errors import whole_number
 from bertlab.job import check
 from bertlab.launch import Job, Launches, Overrides
 from bertlab.logbook import Logbook, open_logbook
@@ -55,11 +58,13 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     Raises InputError before anything has run when a job's configuration cannot run, and SystemExit with code 1 at the
     end when a job failed.
     """
-    base = resolved(compose(grid.fixed))
+    settled = settling(compose)
+    base = settled(grid.fixed)[0]
     tracker: Tracker = build_parts(base).tracking
     output_dir = base["output_dir"]
     logbook = open_logbook(tracker, output_dir, folder)  # a store that does not answer is an error before any work
-    planned = [plan(job, grid.factors, compose, base) for job in grid.jobs]
+    planning = Planning(grid.factors, settled, base)
+    planned = [planning.plan(job) for job in grid.jobs]
     folder.mkdir(parents=True, exist_ok=True)
     bury(tracker, output_dir)
     with ExitStack() as stack:
@@ -77,17 +82,30 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     return outcomes
 
 
-def plan(
-    job: Overrides, factors: Sequence[str], compose: Callable[[Overrides], DictConfig], base: dict[str, Any]
-) -> Planned:
-    """Check a job and say what its run will be. Raises InputError for one that cannot run."""
-    composed = compose(job)
-    config = resolved(composed)
-    own = {"factors": list(factors), "baseline": alike(config, base)}
-    listed = ",".join(f"'{key}'" for key in factors)
-    overrides = [*job, f"tracking.factors=[{listed}]", f"tracking.baseline={own['baseline']}"]
-    told = {**config, "tracking": {**config["tracking"], **own}}
-    return Planned(overrides, describe(told, choices(composed), job, check(config).store))
+class Planning:
+    """Says what each job of a sweep will be; what differs in nothing but the seed is checked once."""
+
+    def __init__(
+        self, factors: Sequence[str], settled: Callable[[Overrides], Settled], base: Mapping[str, Any]
+    ) -> None:
+        self._factors, self._settled, self._base = factors, settled, base
+        self._stores: dict[str, TokenStore] = {}
+
+    def plan(self, job: Overrides) -> Planned:
+        """Check a job and say what its run will be. Raises InputError for one that cannot run."""
+        config, chosen = self._settled(job)
+        own = {"factors": list(self._factors), "baseline": alike(config, self._base)}
+        listed = ",".join(f"'{key}'" for key in self._factors)
+        overrides = [*job, f"tracking.factors=[{listed}]", f"tracking.baseline={own['baseline']}"]
+        told = {**config, "tracking": {**config["tracking"], **own}}
+        return Planned(overrides, describe(told, chosen, job, self._checked(config)))
+
+    def _checked(self, config: Mapping[str, Any]) -> TokenStore:
+        whole_number("seed", config["seed"], 0)
+        apart_from_seed = digest({**config, "seed": None})
+        if apart_from_seed not in self._stores:
+            self._stores[apart_from_seed] = check(config).store
+        return self._stores[apart_from_seed]
 
 
 def run_missing(planned: Sequence[Planned], logbook: Logbook, launches: Launches) -> list[Outcome]:

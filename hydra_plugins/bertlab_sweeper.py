@@ -29,7 +29,7 @@ class BertlabSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid through the configured launcher; one failing job neither stops nor hides the others."""
-        from bertlab.compose import composing, resolved, try_light
+        from bertlab.compose import composing, settling, try_light
         from bertlab.errors import InputError
         from bertlab.guard import check_launcher
         from bertlab.importing import import_heavy
@@ -47,7 +47,8 @@ class BertlabSweeper(BasicSweeper):
         folder = Path(self.config.hydra.sweep.dir)  # read before any job is composed: all share its time stamp
         compose = composing(partial(loader.load_sweep_config, self.config))
         check_launcher(self.launcher)
-        try_light(resolved(compose(job)) for job in jobs)
+        settled = settling(compose)
+        try_light(settled(job)[0] for job in jobs)
         import_heavy("bertlab.sweep")  # only now: an error in the configuration must come at once
         from bertlab.sweep import Grid, run_grid
 

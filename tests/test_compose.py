@@ -29,6 +29,7 @@ from bertlab.compose import (
     project_folder,
     resolved,
     section,
+    settling,
     try_light,
 )
 from bertlab.data.oracle import Oracle
@@ -252,3 +253,37 @@ def test_a_run_without_a_seed_or_a_batch_is_an_input_error(change: Callable[[dic
 
 def test_the_package_is_where_it_says() -> None:
     assert (PACKAGE / "compose.py").is_file()
+
+
+SEEDED = ["data=oracle", "mask.rate=0.3"]
+
+
+def test_jobs_that_differ_in_the_seed_alone_are_composed_once() -> None:
+    composed: list[list[str]] = []
+
+    def counted(words: list[str]) -> DictConfig:
+        composed.append(words)
+        return load(words)
+
+    settled = settling(counted)
+    jobs = [[f"mask.rate={rate}", *SEEDED[:1], f"seed={seed}"] for rate in (0.1, 0.2) for seed in range(20)]
+    found = [settled(job) for job in jobs]
+    assert len(composed) == 2
+    for place in (0, 7, 39):
+        config = load(jobs[place])
+        assert found[place] == (resolved(config), choices(config))
+        assert list(found[place][0]) == list(resolved(config)), "in the same order, of which hashes are made"
+
+
+@pytest.mark.parametrize(
+    "words", [["seed=-1"], ["seed=1", "seed=2"], ["seed=1.5"], ["seed=01"], ["+redraw=${seed}", "seed=3"]]
+)
+def test_what_says_more_than_a_seed_is_composed_as_it_is(words: list[str]) -> None:
+    config = load([*SEEDED, *words])
+    assert settling(load)([*SEEDED, *words])[0] == resolved(config)
+
+
+def test_a_value_that_is_made_from_the_seed_is_made_anew_for_each() -> None:
+    settled = settling(load)
+    jobs = [[*SEEDED, "trainer.points=${seed}", f"seed={seed}"] for seed in (13, 14)]
+    assert [settled(job)[0]["trainer"]["points"] for job in jobs] == [13, 14]

@@ -6,7 +6,6 @@
 """
 
 import codecs
-import hashlib
 import json
 import os
 import re
@@ -23,6 +22,7 @@ import pyarrow.parquet as pq
 
 from bertlab.cache import digest
 from bertlab.data.compressed import OPENERS, decompressed, file_errors
+from bertlab.data.content import content_hash
 from bertlab.data.documents import SPLITS, Document
 from bertlab.errors import InputError
 
@@ -127,8 +127,8 @@ def form(path: Path) -> str:
 
 
 def _sha256(path: Path) -> str:
-    with file_errors(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with file_errors(path):
+        return content_hash(path)
 
 
 def read_txt(path: Path, label: str) -> Iterator[Document]:

@@ -6,6 +6,7 @@ process that leads the sweep. A crash that repeats itself stops what is left.
 
 import json
 from contextlib import suppress
+from os import SEEK_END, SEEK_SET
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bertlab.ledger.files import refusing
 from bertlab.outcome import Outcome
 
 MOST = 3  # jobs in a row that may end with the same words
+TAIL = 1 << 18  # bytes: every job of a sweep looks at its last notes, and there may be thousands of jobs
 
 
 class Diary:
@@ -40,7 +42,7 @@ class Diary:
 
     def repeated(self) -> str | None:
         """Return the words with which the last jobs all ended, if they are the same."""
-        last = [note["error"] for note in self._notes() if "error" in note][-MOST:]
+        last = [note["error"] for note in self._notes(TAIL) if "error" in note][-MOST:]
         return last[0] if len(last) == MOST and len(set(last)) == 1 else None
 
     def forget(self) -> None:
@@ -55,10 +57,15 @@ class Diary:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(f"\n{json.dumps(note)}\n")  # a job that was killed may have left half a line
 
-    def _notes(self) -> list[dict[str, Any]]:
-        """Return the notes that are whole."""
+    def _notes(self, last: int | None = None) -> list[dict[str, Any]]:
+        """Return the notes that are whole, or those among the last bytes of the file."""
+        if not self._path.is_file():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(-min(last, self._path.stat().st_size) if last else 0, SEEK_END if last else SEEK_SET)
+            lines = file.read().splitlines()
         found = []
-        for line in self._path.read_text(encoding="utf-8").splitlines() if self._path.is_file() else []:
-            with suppress(ValueError):
+        for line in lines:
+            with suppress(ValueError, TypeError):
                 found.append(dict(json.loads(line)))
         return found

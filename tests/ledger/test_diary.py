@@ -1,7 +1,11 @@
 """The diary of a sweep: what its jobs noted, in order, whoever dies in the middle of a line."""
 
+import json
 from pathlib import Path
 
+import pytest
+
+from bertlab.ledger import diary as diary_module
 from bertlab.ledger.diary import Diary
 from bertlab.outcome import Outcome
 
@@ -35,6 +39,23 @@ def test_a_job_that_began_and_never_ended_is_told_from_those_that_did(tmp_path: 
     diary.end(7, ended("a"))
     diary.end(4, ended(None))
     assert diary.outcomes() == {4: ended(None), 2: None, 7: ended("a")}
+
+
+def test_the_last_notes_are_found_without_a_look_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diary_module, "TAIL", 600)
+    diary, read = Diary(tmp_path, "sweep"), list[int]()
+    for number in range(100):
+        diary.end(number, ended("a" if number > 96 else None))
+    real = json.loads
+
+    def counted(line: bytes) -> object:
+        read.append(len(line))
+        return real(line)
+
+    monkeypatch.setattr(json, "loads", counted)
+    assert diary.repeated() == "a"
+    assert sum(read) <= 600
+    assert len(diary.outcomes()) == 100
 
 
 def test_half_a_line_is_no_note(tmp_path: Path) -> None:

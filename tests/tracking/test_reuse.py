@@ -138,6 +138,39 @@ def test_a_run_whose_process_is_gone_is_killed_and_goes_on_as_the_same_run(
     assert (found.info.status, losses(client, found)) == ("FINISHED", [(1, 1.0), (2, 0.5)])
 
 
+def test_the_look_for_the_dead_opens_no_cell_that_has_ended(
+    tracker: Tracker, make: Make, output_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        make(offline(tracker), f"{number}")
+    dead = cell_of(output_dir, "dead", "code")
+    with dead.held():
+        dead.begin(description={})
+    looked: list[str] = []
+    real = Cell.vanished
+
+    def noted(cell: Cell) -> bool:
+        looked.append(cell.key)
+        return real(cell)
+
+    monkeypatch.setattr(Cell, "vanished", noted)
+    assert [cell.key for cell in bury(offline(tracker), output_dir)] == ["dead"]
+    assert set(looked) == {"dead"}
+    assert bury(offline(tracker), output_dir) == []
+    assert list((output_dir / "running").iterdir()) == []
+
+
+def test_markers_of_cells_that_are_gone_or_have_ended_are_removed(
+    tracker: Tracker, make: Make, output_dir: Path
+) -> None:
+    cell = make(offline(tracker))
+    for name in (cell.folder.name, "gone-code"):
+        (output_dir / "running" / name).touch()
+    assert bury(offline(tracker), output_dir) == []
+    assert list((output_dir / "running").iterdir()) == []
+    assert not (output_dir / "cells" / "gone-code").exists()
+
+
 def test_a_run_that_trains_now_is_not_taken_for_dead(
     tracker: Tracker, description: Description, output_dir: Path
 ) -> None:

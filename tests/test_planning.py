@@ -1,0 +1,54 @@
+"""A sweep is planned arm by arm: what differs in nothing but the seed is checked once, and described seed by seed."""
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bertlab import sweep
+from bertlab.compose import choices, load, resolved, settling
+from bertlab.data.store import TokenStore
+from bertlab.errors import InputError
+from bertlab.sweep import Planning, alike
+from bertlab.tracking.identity import describe
+
+FACTORS = ["mask.rate", "seed"]
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch, store: TokenStore) -> list[Mapping[str, Any]]:
+    """The configurations that are checked."""
+    found: list[Mapping[str, Any]] = []
+
+    def check(config: Mapping[str, Any]) -> SimpleNamespace:
+        found.append(config)
+        return SimpleNamespace(store=store)
+
+    monkeypatch.setattr(sweep, "check", check)
+    return found
+
+
+def test_a_plan_is_made_once_an_arm_and_says_of_each_run_what_its_own_would(
+    checked: list[Mapping[str, Any]], store: TokenStore
+) -> None:
+    settled = settling(load)
+    base = settled([])[0]
+    planning = Planning(FACTORS, settled, base)
+    jobs = [[f"mask.rate={rate}", f"seed={seed}"] for rate in (0.1, 0.3) for seed in range(30)]
+    planned = [planning.plan(job) for job in jobs]
+    assert len(checked) == 2
+    assert len({each.key for each in planned}) == 60
+    for place in (0, 31, 59):
+        config = load(jobs[place])
+        own = resolved(config)
+        own = {**own, "tracking": {**own["tracking"], "factors": FACTORS, "baseline": alike(own, base)}}
+        assert planned[place].description == describe(own, choices(config), jobs[place], store)
+
+
+def test_a_seed_that_is_none_is_refused_whatever_was_checked_before(checked: list[Mapping[str, Any]]) -> None:
+    planning = Planning(FACTORS, settling(load), settling(load)([])[0])
+    planning.plan(["seed=1"])
+    with pytest.raises(InputError, match=r"^seed must be a whole number"):
+        planning.plan(["seed=-1"])
+    assert len(checked) == 1
