@@ -3,19 +3,22 @@
 A real run is made, with so many points of training, and its rows in MLflow's SQLite store are copied under new ids,
 keys and seeds: parameters, tags, datasets and all its curves; and so are its files, artifacts included. Reports are
 whole commands in fresh processes. Finished runs are looked for as a study does. Both are timed where the runs were
-made, and where nothing but the store is at hand.
+made, and where nothing but the store is at hand. What every sweep and study does with the cells of a folder is timed
+in one of many: the look for dead runs, planning, and what a look adds to the archive.
   report=200     runs of the reported sweep
   points=500     points of training of each run; the default of a run is 100
   runs=2000      runs of the store in which finished ones are looked for
   wanted=100     keys that are looked for
+  cells=10000    cells of the folder; and seeds of the sweep that is planned
   times=3
+  what=all       or cells: what is done with the cells of a folder alone
 """
 
-import json
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from statistics import median
@@ -25,18 +28,31 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from startup import ended
 
 from bertlab.arguments import parse
-from bertlab.compose import choices, load, resolved
+from bertlab.compose import choices, composing, load, resolved, settling
 from bertlab.errors import InputError, whole_number
 from bertlab.explain import one_line_errors
-from bertlab.ledger.cell import POINTS, RECORD, STATE, cell_of, cells_in
-from bertlab.ledger.files import write_whole
+from bertlab.ledger.archive import cells_in as archived
+from bertlab.ledger.archive import pack
+from bertlab.ledger.cell import RECORD, RUNNING, SEALED, STATE, Cell, cell_of, cells_in, lasting_hash
+from bertlab.ledger.seal import sealed
+from bertlab.sweep import Planning
 from bertlab.tracking.description import KIND, TOKEN
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import finished_runs
+from bertlab.tracking.reuse import bury, finished_runs
 from bertlab.tracking.table import children, find_sweep
 
-DEFAULTS = {"report": "200", "points": "500", "runs": "2000", "wanted": "100", "times": "3"}
+DEFAULTS = {
+    "report": "200",
+    "points": "500",
+    "runs": "2000",
+    "wanted": "100",
+    "cells": "10000",
+    "times": "3",
+    "what": "all",
+}
 REPORT, FOUND = 5.0, 2.0  # seconds, to be reached
+SCALE = (0.05, 60.0, 120.0, 10.0)  # CPU seconds, to be reached
+BEFORE = ("", "")  # what the first two took when every run looked at all cells and each seed was planned by itself
 STEP = 4 * 35  # tokens
 QUICK = (
     *("data=docs", "batch.size=4", "batch.length=35", "evaluation.sequences=16", "evaluation.pseudo=16"),
@@ -49,13 +65,18 @@ Copy = Mapping[str, str]  # the values of tags and parameters that are a copy's 
 
 def main() -> None:
     """Measure and keep."""
-    given = {name: number(name, text) for name, text in parse(DEFAULTS, __doc__).items()}
+    words = parse(DEFAULTS, __doc__)
+    if (what := words.pop("what")) not in ("all", "cells"):
+        raise InputError(f"what must be all or cells, got {what}; choose one")
+    given = {name: number(name, text) for name, text in words.items()}
     if given["wanted"] >= given["runs"]:
         raise InputError(f"wanted must be less than runs={given['runs']}, got {given['wanted']}; choose a smaller one")
     with tempfile.TemporaryDirectory() as folder:
-        rows = reports(Path(folder) / "report", given["report"], given["points"], given["times"])
-        rows += look_ups(Path(folder) / "found", given["runs"], given["wanted"], given["times"])
-        save(rows)
+        if what == "all":
+            rows = reports(Path(folder) / "report", given["report"], given["points"], given["times"])
+            rows += look_ups(Path(folder) / "found", given["runs"], given["wanted"], given["times"])
+            save(rows)
+        save(many_cells(Path(folder) / "many", given["cells"]), "_cells")
 
 
 def number(name: str, text: str) -> int:
@@ -116,6 +137,63 @@ def look_ups(folder: Path, runs: int, wanted: int, times: int) -> list[Row]:
     return rows
 
 
+def many_cells(folder: Path, cells: int) -> list[Row]:
+    """Time what is done with the cells of a folder, one of them dead, in CPU seconds of this process."""
+    tracker = make_store(folder, points=20)
+    own = cells_in(folder / "outputs")
+    for number in range(1, cells):
+        own.append(copy_cell(own[0], f"{number:016x}", f"{number:032x}"))
+    dead = cell_of(folder / "outputs", "dead", own[0].code)
+    with dead.held():
+        dead.begin(**{**own[0].state(), "token": "dead", "status": RUNNING})
+    archive, new = folder / "cells.tar.xz", max(cells // 1000, 1)
+    buried: list[int] = []
+    named = f"of {cells:,} cells"
+    took = {
+        f"one dead run found {named}": cpu(lambda: buried.append(len(bury(tracker, folder / "outputs")))),
+        f"a sweep of {cells:,} seeds planned": cpu(lambda: planned(folder, cells)),
+        f"an archive {named} made": cpu(lambda: pack(own[new:], archive)),
+        f"{new} cells added to an archive {named}": cpu(lambda: pack(own, archive)),
+    }
+    assert buried == [1]
+    assert len(archived(archive, folder)) == cells
+    details = dict(zip(took, (*BEFORE, f"{archive.stat().st_size / 1e6:,.1f} MB", ""), strict=True))
+    targets = dict(zip(took, SCALE, strict=True))
+    return [
+        Row(name, "", f"{own:.3g} CPU s", f"{targets[name]:g} s", own <= targets[name], details[name])
+        for name, own in took.items()
+    ]
+
+
+def cpu(work: Callable[[], object]) -> float:
+    """Return the CPU seconds of this process that some work takes."""
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
+
+
+def planned(folder: Path, seeds: int) -> None:
+    """Plan a sweep over so many seeds."""
+    settled = settling(composing(load))
+    words = [*QUICK, f"output_dir={folder}/outputs", "budget.tokens=2800"]
+    planning = Planning(["seed"], settled, settled(words)[0])
+    keys = {planning.plan([*words, f"seed={seed}"]).key for seed in range(seeds)}
+    assert len(keys) == seeds
+
+
+def copy_cell(cell: Cell, key: str, run_id: str) -> Cell:
+    """Copy a finished cell under another key, sealed as if its run had been made."""
+    copy = cell_of(cell.folder.parents[1], key, cell.code)
+    copy.folder.mkdir()
+    for name in SEALED:
+        shutil.copyfile(cell.folder / name, copy.folder / name)
+    state = {**cell.state(), "token": key, "run_id": run_id}
+    record = {**(cell.record() or {}), "key": key, "run": lasting_hash(state)}
+    for name, fields in ((STATE, state), (RECORD, record)):
+        (copy.folder / name).write_text(sealed(fields), "utf-8")
+    return copy
+
+
 def found_in(tracker: Tracker, output_dir: Path, asked: list[str], times: int) -> list[float]:
     """Return the seconds of each look for finished runs."""
     found: list[int] = []
@@ -147,11 +225,7 @@ def copy_run(folder: Path, runs: int) -> list[str]:
     keys = [f"{seed:016x}" for seed in range(1, runs)]
     (cell,) = cells_in(folder / "outputs")
     for number, key in enumerate(keys):
-        copy = cell_of(folder / "outputs", key, cell.code)
-        copy.folder.mkdir()
-        shutil.copyfile(cell.folder / POINTS, copy.folder / POINTS)
-        write_whole(copy.folder / STATE, json.dumps({**cell.state(), "token": key, "run_id": f"{number:032x}"}))
-        write_whole(copy.folder / RECORD, json.dumps({**(cell.record() or {}), "key": key}))
+        copy_cell(cell, key, f"{number:032x}")
     copy_rows(folder, [{"seed": str(seed), "bertlab.key": key, TOKEN: key} for seed, key in enumerate(keys, 1)])
     return keys
 
