@@ -152,7 +152,7 @@ class Cell:
         for path in (*own, *self.folder.glob("checkpoint-*")):
             if is_there(path) and not is_plain(path):
                 return path.name
-        if is_there(self.folder / MODEL) and not (self.folder / MODEL).is_dir():
+        if self._is_no_folder(MODEL):
             return MODEL
         if is_there(self.folder / STATE) and not self._read_state():
             return STATE
@@ -175,7 +175,13 @@ class Cell:
             return RECORD
         if lasting_hash(self._read_state()) != record.get("run"):
             return STATE
+        if self._is_no_folder(MODEL):
+            return MODEL
         return next((name for name in self._to_seal() if not self._is_sealed(name, files)), None)
+
+    def _is_no_folder(self, name: str) -> bool:
+        path = self.folder / name
+        return is_there(path) and (path.is_symlink() or not path.is_dir())
 
     def _is_sealed(self, name: str, files: Mapping[str, str]) -> bool:
         path = self.folder / name
@@ -191,7 +197,7 @@ class Cell:
             whole = holds(self.folder / POINTS, mark) and (self.folder / POINTS).stat().st_size == mark.size
         except DAMAGE:
             return None
-        return record if same and whole else None
+        return record if same and whole and self._read_state() else None
 
     def _weights(self) -> str | None:
         """Return the SHA-256 of the weights that lie here, None where none do."""

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SAID = 5  # runs of which differences are told one by one
+LINES = 5  # runs of which differences are told one by one
+_SAID: set[str] = set()  # ids of runs: a study judges its runs several times
 LARGEST = 1.7e308  # a store keeps an infinite number as the largest one
 BASELINE = "bertlab.baseline"  # a tag that each sweep sets as it sees the run
 
@@ -128,13 +129,15 @@ def same(one: float | None, other: float) -> bool:
 
 
 def say_differences(wrong: Mapping[str, Sequence[Difference]]) -> None:
-    """Say which runs the store has otherwise, a line each, the first ones."""
-    for run_id, own in list(wrong.items())[:SAID]:
+    """Say which runs the store has otherwise: the first ones a line each, and each of them once."""
+    new = {run_id: own for run_id, own in wrong.items() if run_id not in _SAID}
+    _SAID.update(new)
+    for run_id, own in list(new.items())[:LINES]:
         log.warning(
             "run %s: the store says %s; its files are believed, python -m bertlab.sync mends it", run_id, told(own)
         )
-    if len(wrong) > SAID:
-        log.warning("%s more runs are not in the store as their files have them", len(wrong) - SAID)
+    if len(new) > LINES:
+        log.warning("%s more runs are not in the store as their files have them", len(new) - LINES)
 
 
 def told(own: Sequence[Difference]) -> str:

@@ -183,6 +183,15 @@ def test_what_changes_after_the_end_leaves_the_seal_true(cell: Cell) -> None:
     assert (found.state()["run_id"], found.state()["status"]) == ("8", FINISHED)
 
 
+@pytest.mark.parametrize("kind", ["a link", "a file"])
+def test_a_model_that_is_no_folder_any_more_is_noticed(cell: Cell, kind: str, tmp_path: Path) -> None:
+    path = finished(cell).folder / "model"
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere") if kind == "a link" else path.write_text("")
+    assert (cell.record(), cell.broken(), cell.distrust()) == (None, "model", "model")
+    assert (tmp_path / "elsewhere").is_dir()
+
+
 def test_what_a_run_is_may_not_change_after_its_end(cell: Cell) -> None:
     finished(cell).note(description={"name": "another"})
     assert Cell(cell.folder).broken() == STATE
@@ -202,7 +211,7 @@ def test_an_unfinished_run_is_whole_until_its_state_is_damaged(cell: Cell) -> No
     assert Cell(cell.folder).broken() == STATE
 
 
-@pytest.mark.parametrize("name", [RECORD, POINTS])
+@pytest.mark.parametrize("name", [RECORD, POINTS, STATE])
 def test_a_run_of_before_there_were_seals_is_finished_by_what_its_record_knows(cell: Cell, name: str) -> None:
     assert unsealed(cell).record() is not None
     assert (cell.broken(), cell.state()["run_id"]) == (None, "7")
