@@ -41,6 +41,7 @@ ORDER = (  # a new room or module takes its place here
     "export",
     "sync",
     "clean",
+    "corpus",
     "show",
     "why",
     "logbook",

@@ -1,0 +1,38 @@
+"""Which books there are: public git repositories, each at one commit, as `books.csv` lists them.
+
+Of Standard Ebooks: novels and non-fiction in English, also translated, by authors and translators who died by 1955.
+"""
+
+import csv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bertlab.corpus import eltec, standard_ebooks
+from bertlab.corpus.book import Book
+from bertlab.corpus.git import Repository, Tree
+
+LIST = Path(__file__).with_name("books.csv")
+READERS = {"COST-ELTeC": eltec.books, "standardebooks": standard_ebooks.books}  # by owner
+
+
+@dataclass(frozen=True)
+class Source:
+    """A repository, how it is read, and about how much is fetched of it."""
+
+    repository: Repository
+    books: Callable[[Repository, Tree], Iterator[Book]]
+    megabytes: int
+
+
+def listed(path: Path = LIST) -> list[Source]:
+    """Return the sources in the order of the list, in which text that occurs twice belongs to the first."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            Source(
+                Repository(row["repository"], row["commit"]),
+                READERS[row["repository"].partition("/")[0]],
+                int(row["megabytes"]),
+            )
+            for row in csv.DictReader(file)
+        ]
