@@ -12,6 +12,7 @@ from bertlab.errors import InputError
 
 PACKAGE = "src/epub/content.opf"  # names the files in the order of reading
 LICENSE = "text: public domain in the US; edition: CC0 1.0"
+NOTES = "text/endnotes.xhtml"  # never part of the body, and in one book larger than what is fetched
 HREF = re.compile(r"text/[\w.-]+\.xhtml")
 DROPPED = {"header", "hgroup", "h1", "h2", "h3", "h4", "h5", "h6", "table", "figure", "img", "aside", "footer"}
 VERSE = {"z3998:poem", "z3998:verse", "z3998:song", "z3998:hymn", "z3998:lyrics", "noteref", "endnote", "epigraph"}
@@ -32,13 +33,13 @@ def books(repository: Repository, tree: Tree) -> Iterator[Book]:
 
 
 def spine(package: Element, place: str) -> list[str]:
-    """Return the paths of the files in the order of reading. Raises InputError for one outside of the book."""
+    """Return the paths of the files in the order of reading, but for notes. Raises InputError for one outside of the book."""
     files = {element.get("id"): element.get("href", "") for element in package.iter() if name(element) == "item"}
     hrefs = [files[element.get("idref")] for element in package.iter() if name(element) == "itemref"]
     for href in hrefs:
         if not HREF.fullmatch(href):
             raise InputError(f"{place}: {PACKAGE} must name files of the book, got {href!r}; fetch it anew")
-    return [posixpath.join(posixpath.dirname(PACKAGE), href) for href in hrefs]
+    return [posixpath.join(posixpath.dirname(PACKAGE), href) for href in hrefs if href != NOTES]
 
 
 def author(package: Element) -> str:
