@@ -33,7 +33,7 @@ def books(repository: Repository, tree: Tree) -> Iterator[Book]:
 
 
 def spine(package: Element, place: str) -> list[str]:
-    """Return the paths of the files in the order of reading, but for notes. Raises InputError for one outside of the book."""
+    """Return the paths of the files but notes as they are read. Raises InputError for one outside of the book."""
     files = {element.get("id"): element.get("href", "") for element in package.iter() if name(element) == "item"}
     hrefs = [files[element.get("idref")] for element in package.iter() if name(element) == "itemref"]
     for href in hrefs:
