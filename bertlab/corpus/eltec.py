@@ -42,7 +42,7 @@ def book(id_: str, root: Element) -> Book:
     if years and int(years[1]) > LATEST:
         raise InputError(f"{id_} must be by an author who died by {LATEST}, got {said['author']}; leave it out")
     author = said["author"].partition("(")[0].strip()
-    title = said["title"].partition(" : ")[0].strip()
+    title = re.sub(r"\s*:\s*ELTeC edition$", "", said["title"])
     bodies = [element for element in root.iter() if name(element) == "body"]
     chapters = (list(paragraphs(unit, DROPPED)) for body in bodies for unit in units(body))
     return Book(f"ELTeC-eng/{id_}", title, author, "ELTeC-eng", LICENSE, list(joined(chapters)))

@@ -18,6 +18,7 @@ PLAIN = str.maketrans(
         **dict.fromkeys("‘’‚‛′´`", "'"),
         **dict.fromkeys("“”„‟″", '"'),
         **dict.fromkeys("‐‑", "-"),
+        **dict.fromkeys("―⸺⸻", "—"),
         **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff\ufffd"),  # soft hyphens, joiners, marks of damage
     }
 )
