@@ -16,7 +16,7 @@ FOLDER = "level1"
 LICENSE = "text: public domain; markup: CC BY 4.0"
 LATEST = 1955  # year of death: in public domain wherever copyright lasts 70 years
 LEFT_OUT = {  # file -> why
-    "ENG18460_Reynolds": "several times as long as any other",
+    "ENG18460_Reynolds": "a file of more than 4 MiB",
     "ENG18970_Phillpots": "died in 1960",
     "ENG19100_Forster": "died in 1970",
     "ENG19180_Lewis": "died in 1957",
