@@ -9,13 +9,23 @@ from collections.abc import Iterator
 import numpy as np
 
 from bertlab.arguments import parse
+from bertlab.compose import project_folder
 from bertlab.errors import InputError, whole_number
 from bertlab.explain import one_line_errors
 from bertlab.stats.calibration import NOISES, Truth, false_centrals, false_positives, rates
-from bertlab.stats.looks import REGISTERED, look_alpha
+from bertlab.stats.claim import Expectation
+from bertlab.stats.claim_calibration import Outcomes, empirical, normal, unequal, worst_rates
+from bertlab.stats.looks import look_alpha
+from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.stats.rule import BY_INTERVAL
+from bertlab.study.judge import judge
+from bertlab.study.record import EXPLORATION, SAME, read_record
 
 ONCE = ((3,), (5,), (8,), (10,))
+EARLY = ((3, 10), (5, 8), (5, 10), (3, 6, 10), (4, 7, 10))
+ARMS = (1, 2, 3, 6)
+CLAIM_LOOKS = (5, 8)
+REAL = "again"  # the study whose arms are all runs of one procedure
 SPREADS = (0.25, 0.5)
 EFFECTS = {0.0: "0", 1.0: "delta", 2.0: "2 delta"}
 
@@ -33,15 +43,20 @@ def _page(studies: int, sd: float, rng: np.random.Generator) -> Iterator[str]:
     yield from _verdicts(studies, sd, rng)
     yield "\nTrue difference = delta: EQUIVALENT with a mean within half the margin, in per cent.\n"
     yield from _centrals(studies, rng)
-    yield "\nNo effect: two-sided tests at the level of the looks that ever reject, in per cent.\n"
+    yield "\nNo effect: tests for worse at the level of the looks that ever reject, in per cent.\n"
     yield from _false_positives(studies, rng)
+    yield (
+        f"\nClaims about several arms, looks at {_looks(CLAIM_LOOKS)} seeds: the largest rates of false SUPPORTED / "
+        "false REFUTED over truths of 0, half a margin and a margin, in per cent.\n"
+    )
+    yield from _claims(studies, rng)
 
 
 def _verdicts(studies: int, sd: float, rng: np.random.Generator) -> Iterator[str]:
     yield _row("noise", "looks", "truth", *(kind.value for kind in BY_INTERVAL))
     yield _row(*["---"] * 3, *["---:"] * len(BY_INTERVAL))
     for noise in NOISES:
-        for looks in (*ONCE, *REGISTERED):
+        for looks in (*ONCE, *EARLY):
             for effect, words in EFFECTS.items():
                 found = rates(Truth(noise, looks, sd, effect), studies, rng)
                 yield _row(noise, _looks(looks), words, *(f"{100 * found[kind]:.1f}" for kind in BY_INTERVAL))
@@ -50,7 +65,7 @@ def _verdicts(studies: int, sd: float, rng: np.random.Generator) -> Iterator[str
 def _centrals(studies: int, rng: np.random.Generator) -> Iterator[str]:
     yield _row("looks", "sd", *NOISES)
     yield _row(*["---"] * 2, *["---:"] * len(NOISES))
-    for looks in (*ONCE, *REGISTERED):
+    for looks in (*ONCE, *EARLY):
         for sd in SPREADS:
             shares = (f"{100 * false_centrals(noise, looks, sd, studies, rng):.1f}" for noise in NOISES)
             yield _row(_looks(looks), f"{sd:g} delta", *shares)
@@ -59,9 +74,35 @@ def _centrals(studies: int, rng: np.random.Generator) -> Iterator[str]:
 def _false_positives(studies: int, rng: np.random.Generator) -> Iterator[str]:
     yield _row("looks", "level per look", *NOISES)
     yield _row("---", *["---:"] * (1 + len(NOISES)))
-    for looks in (*ONCE, *REGISTERED):
+    for looks in (*ONCE, *EARLY):
         shares = (f"{100 * false_positives(noise, looks, studies, rng):.1f}" for noise in NOISES)
         yield _row(_looks(looks), f"{look_alpha(looks):.4f}", *shares)
+
+
+def _claims(studies: int, rng: np.random.Generator) -> Iterator[str]:
+    yield _row("claim", "noise", *(f"{arms} arm{'s' * (arms > 1)}" for arms in ARMS))
+    yield _row("---", "---", *["---:"] * len(ARMS))
+    for expectation in Expectation:
+        for name, (noise, prior) in _noises().items():
+            found = [worst_rates(expectation, arms, CLAIM_LOOKS, noise, studies, rng, prior) for arms in ARMS]
+            yield _row(
+                expectation.value, name, *(" / ".join(f"{100 * rate:.1f}" for rate in own.values()) for own in found)
+            )
+
+
+def _noises() -> dict[str, tuple[Outcomes, Prior]]:
+    """Return the noises of claims, the last ones from committed runs, with the prior that moderates variances."""
+    findings = judge(read_record(project_folder("reports") / REAL))
+    study, runs, margin = findings.study, findings.record.runs, findings.margin
+    losses = runs.loc[runs["arm"].isin([*study.arms, SAME, EXPLORATION]), study.outcome]
+    usual = Prior(study.prior.variance / margin**2, study.prior.df)
+    real = empirical(losses, margin)
+    return {
+        "normal, sd half a margin": (normal(0.5), NO_PRIOR),
+        "unequal spreads": (unequal(usual), usual),
+        f"{len(losses)} real runs": (real, NO_PRIOR),
+        f"{len(losses)} real runs, moderated": (real, usual),
+    }
 
 
 def _looks(looks: tuple[int, ...]) -> str:

@@ -19,6 +19,7 @@ from bertlab.ledger.archive import cells_in, pack, unpack
 from bertlab.ledger.cell import Cell as LedgerCell
 from bertlab.outcome import Outcome
 from bertlab.study.arms import Registration
+from bertlab.study.onset import ONSET, onsets_of
 from bertlab.study.record import EXPLORATION, Record, canonical, read_remarks
 from bertlab.tracking.identity import run_key
 from bertlab.tracking.mlflow import Tracker
@@ -140,6 +141,8 @@ def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str
         metrics = {name.removeprefix("metrics."): own[name] for name in own.index if name.startswith(KEPT)}
         rows.append({**about, **metrics})
     curves = truth.curves
+    start = onsets_of(curves, study.floor)
+    rows = [row | ({ONSET: start[row["run_id"]]} if row["run_id"] in start else {}) for row in rows]
     curves = curves[curves["metric"].isin(list(wanted))]
     remarks = read_remarks(bench.archive.parent)
     return canonical(Record(bench.registration.node, dict(facts), pd.DataFrame(rows), curves, remarks))

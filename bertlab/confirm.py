@@ -18,7 +18,7 @@ from bertlab.study.arms import Compose, at_stage
 from bertlab.study.design import Study
 from bertlab.study.judge import Findings, judge
 from bertlab.study.outcome import outcome_of
-from bertlab.study.record import EXPLORATION, PLANNED, planned_text
+from bertlab.study.record import EXPLORATION, PLANNED, RULE, RULE_NOW, planned_text
 from bertlab.study.search import of_trials
 from bertlab.sweep import say_failures
 from bertlab.tracking.identity import yardstick
@@ -41,10 +41,11 @@ def confirm(bench: Bench, compose: Compose, baseline: Job, facts: Mapping[str, s
     going, planned = [*study.arms], dict[str, int]()
     for look in study.looks:
         arms = list(dict.fromkeys([study.baseline, *going, *study.controls]))
-        planned |= dict.fromkeys(arms, look)
+        planned |= {arm: study.seeds_at(arm, look) for arm in arms}
         say(f"look at {look} seeds: {', '.join(arms)}")
-        runs |= _by_cell(bench.run(bench.cells(arms, range(look))))
-        known = {**facts, **setting, **margin, PLANNED: planned_text(planned)}
+        cells = [cell for arm in arms for cell in bench.cells([arm], range(planned[arm]))]
+        runs |= _by_cell(bench.run(cells))
+        known = {**facts, **setting, **margin, PLANNED: planned_text(planned), RULE: RULE_NOW}
         findings = judge(record_of(bench, list(runs.values()), known))
         say(headline(findings))
         going = findings.open_arms(Streams(look).generator(f"futility/{study.id}"))

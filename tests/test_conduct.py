@@ -60,7 +60,7 @@ def test_a_study_runs_is_judged_reported_and_never_repeated_from_its_files_whate
 ) -> None:
     code, out, err = command(*TINY, *LOOKS)
     assert code == 0, err
-    assert out.startswith("The claim “Training and reading with padding in sight is materially worse”")
+    assert out.startswith("The claim “Training and reading with padding in sight is worse”")
     assert "report:    outputs/reports/padding.md" in out
     record = read_record(Path("outputs/reports/padding"))
     looked = len(record.arm("hidden"))

@@ -29,7 +29,7 @@ from bertlab.plan.__main__ import main
 from bertlab.plan.outlook import PILOT_SLOPE, TRUTHS, TYPICAL, outlook, prospect
 from bertlab.plan.runs import Runs, evaluation_share, finished_keys, plan_runs, side_by_side
 from bertlab.plan.speed import Stopwatch, seconds_a_step
-from bertlab.plan.tables import duration, of_chances
+from bertlab.plan.tables import duration, levels, of_chances
 from bertlab.stats.claim import Expectation, decides
 from bertlab.stats.looks import interval_level
 from bertlab.stats.power import POWER, chance, chances
@@ -219,7 +219,7 @@ def test_a_run_shorter_than_the_measurement_is_timed_to_its_end(job: Job) -> Non
 def test_chances_are_those_of_the_rule_at_the_last_look(tmp_path: Path) -> None:
     plan = outlook(study(), tmp_path, sd=0.07)
     level = interval_level([5, 8])
-    assert (plan.level, plan.last_level) == (level, level)
+    assert plan.level == level
     (shown,) = plan.chances.values()
     assert [each.effect for each in shown] == pytest.approx([truth * 0.1 for truth in TRUTHS])
     for each in shown:
@@ -229,9 +229,11 @@ def test_chances_are_those_of_the_rule_at_the_last_look(tmp_path: Path) -> None:
         )
 
 
-def test_several_claims_are_read_at_the_level_of_the_first_that_is_tested(tmp_path: Path) -> None:
+def test_several_claims_are_read_at_the_level_of_one(tmp_path: Path) -> None:
     plan = outlook(study(expects={"one": "worse", "four": "not_better"}), tmp_path, sd=0.07)
-    assert plan.level == interval_level([5, 8], 0.025) > plan.last_level == interval_level([5, 8])
+    assert plan.level == interval_level([5, 8])
+    assert "A refutation is corrected for 2 arms too" in levels(plan)
+    assert "corrected" not in levels(outlook(study(), tmp_path, sd=0.07))
     better, worse = plan.chances[Expectation.NOT_BETTER], plan.chances[Expectation.WORSE]
     assert [each.effect for each in better] == [-each.effect for each in worse], "each on the side that decides it"
 
@@ -287,19 +289,20 @@ def put_report(folder: Path, *, sd: float, slope: float) -> None:
 
 @pytest.mark.parametrize("expects", list(Expectation))
 def test_what_a_decision_takes_is_enough_and_not_too_much(expects: Expectation) -> None:
-    found = prospect(8, 0.1, 0.1, 0.94, expects)
-    far = -0.2 if expects in (Expectation.BETTER, Expectation.NOT_BETTER) else 0.2
+    found = prospect(8, 0.12, 0.1, 0.94, expects)
+    side = -1 if "better" in expects.value else 1
+    near = side if expects in (Expectation.WORSE, Expectation.BETTER) else 0
 
     def least(n: int, margin: float) -> float:
-        truths = (0.0, far / 0.1 * margin)
-        return min(chance(n, 0.1, truth, margin, 0.94, decides(expects)) for truth in truths)
+        truths = (near * margin, 2 * side * margin)
+        return min(chance(n, 0.12, truth, margin, 0.94, decides(expects)) for truth in truths)
 
-    assert min(found.at_zero, found.far) == pytest.approx(least(8, 0.1))
+    assert min(found.near, found.far) == pytest.approx(least(8, 0.1))
     assert not found.likely
     assert found.seeds is not None
     assert least(found.seeds, 0.1) >= POWER > least(found.seeds - 1, 0.1)
     assert least(8, found.margin) == pytest.approx(POWER, abs=1e-6)
-    assert prospect(8, 0.1, 1.01 * found.margin, 0.94, expects).likely
+    assert prospect(8, 0.12, 1.01 * found.margin, 0.94, expects).likely
 
 
 def test_a_warning_stands_where_a_decision_is_unlikely_and_only_there(tmp_path: Path) -> None:
@@ -308,12 +311,12 @@ def test_a_warning_stands_where_a_decision_is_unlikely_and_only_there(tmp_path: 
         return [line for line in shown if isinstance(line, str) and line.startswith("Warning")]
 
     assert warnings(0.02) == []
-    (line,) = warnings(0.1)
-    (found,) = outlook(study(), tmp_path, sd=0.1).prospects[Expectation.WORSE]
+    (line,) = warnings(0.15)
+    (found,) = outlook(study(), tmp_path, sd=0.15).prospects[Expectation.WORSE]
     assert f"about {found.seeds} seeds, or a margin of {{nats: {found.margin:.2g}}}, or longer runs" in line
     assert "more than 100 seeds" in warnings(3.0)[0]
     share = math.expm1(found.margin / PILOT_SLOPE)
-    assert f"{{tokens: {share:.2g}}}" in warnings(0.1, margin={"tokens": math.expm1(0.1 / PILOT_SLOPE)})[0]
+    assert f"{{tokens: {share:.2g}}}" in warnings(0.15, margin={"tokens": math.expm1(0.1 / PILOT_SLOPE)})[0]
 
 
 def test_times_have_one_sensible_unit() -> None:

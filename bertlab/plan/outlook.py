@@ -28,8 +28,8 @@ PILOT_SLOPE = 0.46  # nats per ln(tokens) of the masked-token loss of nano near 
 PILOT_OUTCOME = "eval/mlm_loss"
 TRUTHS = (0.0, 0.5, 1.0, 2.0)  # margins
 FAR = 2.0  # margins: a true effect that a study should be able to tell
-ALPHA = 0.05  # of a family of claims
-BETTER_SIDE = frozenset({Expectation.BETTER, Expectation.NOT_BETTER})  # claims that a better arm decides
+OF_THE_SIGN = frozenset({Expectation.WORSE, Expectation.BETTER})  # no number of seeds decides these at no effect
+BETTER = frozenset({Expectation.BETTER, Expectation.MATERIALLY_BETTER, Expectation.NOT_BETTER})  # decided on that side
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Prospect:
     """What a decision takes at one spread."""
 
     sd: float
-    at_zero: float  # chance of a decision without a true effect
+    near: float  # chance of a decision without a true effect; of a claim of the sign with one of a margin
     far: float  # with one of FAR margins
     seeds: int | None  # for a chance of POWER at both; None where 100 are too few
     margin: float  # for the same, at the registered number of seeds
@@ -66,17 +66,16 @@ class Prospect:
     @property
     def likely(self) -> bool:
         """True when a decision has a chance of POWER at both."""
-        return min(self.at_zero, self.far) >= POWER
+        return min(self.near, self.far) >= POWER
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a study can find out at its last look. The first claim that Holm's rule tests is read at `level`."""
+    """What a study can find out at its last look, from intervals of `level`."""
 
     study: Study
     scale: Scale
     level: float
-    last_level: float  # of the last claim that Holm's rule tests, and of a single one
     chances: Mapping[Expectation, Sequence[Chances]]
     prospects: Mapping[Expectation, Sequence[Prospect]]
 
@@ -89,14 +88,13 @@ def outlook(
     Raises InputError for a margin in tokens of an outcome whose slope nobody knows.
     """
     scale = measures(study, earlier(study, reports), sd, slope)
-    level = interval_level(study.looks, ALPHA / len(study.expects))
+    level = interval_level(study.looks)
     expected = sorted(set(study.expects.values()), key=lambda each: each.value)
     n, margin = study.looks[-1], scale.margin
     return Outlook(
         study=study,
         scale=scale,
         level=level,
-        last_level=interval_level(study.looks, ALPHA),
         chances={
             each: [
                 _chances(n, spread, truth, margin, level, each)
@@ -155,19 +153,25 @@ def _spreads(study: Study, found: Findings | None, sd: float | None, margin: flo
 
 def prospect(n: int, sd: float, margin: float, level: float, expects: Expectation) -> Prospect:
     """Return the chances of a decision on a claim, and what would make it likely."""
-    aims, far = decides(expects), _side(expects) * FAR
-    needed = [seeds_needed(sd, truth * margin, margin, level, aims) for truth in (0.0, far)]
+    aims, truths = decides(expects), told_apart(expects)
+    needed = [seeds_needed(sd, truth * margin, margin, level, aims) for truth in truths]
 
     def short_of_power(ratio: float) -> float:  # margin / sd
-        return POWER - min(chance(n, 1.0, truth * ratio, ratio, level, aims) for truth in (0.0, far))
+        return POWER - min(chance(n, 1.0, truth * ratio, ratio, level, aims) for truth in truths)
 
+    near, far = (chance(n, sd, truth * margin, margin, level, aims) for truth in truths)
     return Prospect(
         sd=sd,
-        at_zero=chance(n, sd, 0.0, margin, level, aims),
-        far=chance(n, sd, far * margin, margin, level, aims),
+        near=near,
+        far=far,
         seeds=None if None in needed else max(seeds for seeds in needed if seeds is not None),
         margin=sd * float(optimize.brentq(short_of_power, 0.01, 100.0)),
     )
+
+
+def told_apart(expects: Expectation) -> tuple[float, float]:
+    """Return the true effects, in margins, at both of which a study should decide: near and far."""
+    return _side(expects) * (1.0 if expects in OF_THE_SIGN else 0.0), _side(expects) * FAR
 
 
 def _chances(n: int, sd: float, effect: float, margin: float, level: float, expects: Expectation) -> Chances:
@@ -176,4 +180,4 @@ def _chances(n: int, sd: float, effect: float, margin: float, level: float, expe
 
 
 def _side(expects: Expectation) -> int:
-    return -1 if expects in BETTER_SIDE else 1
+    return -1 if expects in BETTER else 1

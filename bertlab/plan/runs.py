@@ -96,7 +96,8 @@ class Runs:
             yield self._sums(EXPLORATION, cells)
         for look in self.study.looks:
             arms = [arm for arm in self.configs if arm != EXPLORATION]
-            yield self._sums(f"look at {look} seeds", [*cells, *((arm, seed) for arm in arms for seed in range(look))])
+            wanted = [(arm, seed) for arm in arms for seed in range(self.study.seeds_at(arm, look))]
+            yield self._sums(f"look at {look} seeds", [*cells, *wanted])
 
     def key(self, arm: str, seed: int) -> str:
         """Return the key of a run, by which a finished one is found again."""

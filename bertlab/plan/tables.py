@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from rich import box
 from rich.table import Table
 
-from bertlab.plan.outlook import FAR, Chances, Outlook, Prospect
+from bertlab.plan.outlook import FAR, OF_THE_SIGN, Chances, Outlook, Prospect
 from bertlab.plan.runs import Runs
 from bertlab.report.words import count, listing, number, plural
 from bertlab.stats.claim import Expectation
@@ -16,6 +16,7 @@ from bertlab.study.record import EXPLORATION
 from bertlab.study.registration import CONTROLS
 
 Shown = str | Table
+UNITS = {"nats": "in nats", "share": "as a share", "ln_tokens": "in ln tokens"}
 SMALLEST = 0.005  # chances below are left out
 
 
@@ -84,7 +85,7 @@ def looks(runs: Runs) -> Table:
 def of_chances(outlook: Outlook) -> Iterator[Shown]:
     """Yield what the study can find out, and a warning where that is little."""
     study, scale = outlook.study, outlook.scale
-    unit = "in nats" if outcome_of(study.outcome).unit == "nats" else "as a share"
+    unit = UNITS[outcome_of(study.outcome).unit]
     yield (
         f"\nOutcome: {study.outcome}, {unit}. Margin: {scale.margin:.3g} ({scale.margin_from}). "
         f"Standard deviation of a paired difference: {scale.sd_from}.\n{levels(outlook)}"
@@ -103,12 +104,8 @@ def levels(outlook: Outlook) -> str:
     """Say at which level verdicts are read at each look."""
     looks, m = outlook.study.looks, len(outlook.study.expects)
     at = f"{listing(map(str, looks))} seeds" if len(looks) > 1 else plural(looks[0], "seed")
-    if m == 1:
-        return f"Level of the interval that the verdict is read from, at {at}: {100 * outlook.level:.1f} %."
-    return (
-        f"Level of the intervals that verdicts are read from, at {at}: {100 * outlook.level:.1f} % for the first of "
-        f"{m} claims that Holm's rule tests, used below, down to {100 * outlook.last_level:.1f} % for the last."
-    )
+    text = f"Level of the interval that a verdict is read from, at {at}: {100 * outlook.level:.1f} %."
+    return text if m == 1 else f"{text} A refutation is corrected for {m} arms too, which the chances below leave out."
 
 
 def verdicts(chances: Sequence[Chances], margin: float) -> Table:
@@ -132,9 +129,10 @@ def warning(expects: Expectation, prospects: Sequence[Prospect], outlook: Outloo
     if not poor:
         return None
     seeds = listing(str(prospect.seeds or f"more than {MOST}") for prospect in poor)
+    near = "a true effect of 1 margin" if expects in OF_THE_SIGN else "no effect"
     margins = listing(_margin(prospect.margin, outlook) for prospect in poor)
     return (
-        f"Warning: a decision is unlikely (under {100 * POWER:.0f} % at no effect or at {FAR:g} margins) with an sd of "
+        f"Warning: a decision is unlikely (under {100 * POWER:.0f} % at {near} or at {FAR:g} margins) with an sd of "
         f"{listing(f'{prospect.sd:.3g}' for prospect in poor)}; it would take about {seeds} seeds, or a margin of "
         f"{margins}, or longer runs, whose seeds usually differ less."
     )

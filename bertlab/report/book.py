@@ -1,8 +1,8 @@
 """The answer book: README.md of a folder of reports, every question of the catalogue with its fact and its studies.
 
 Enters: a folder with `facts.md` and the records of studies (<id>/study.json and its twins), each of which may be
-missing. Leaves: README.md, which says of every question how far it is answered. Written by
-`python -m bertlab.report book=FOLDER`; equal folders, equal bytes.
+missing. Leaves: README.md, which says of every question how far it is answered, and rules.md where studies
+were judged again. Written by `python -m bertlab.report book=FOLDER`; equal folders, equal bytes.
 """
 
 from collections import Counter
@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertlab.errors import InputError
-from bertlab.report.family import Standing, families
-from bertlab.report.study.limits import NOT_RECORDED
-from bertlab.report.study.scale import level_text, outcome_scale
-from bertlab.report.study.verdict import READING, reasons_against, shows_only_not_better
+from bertlab.report.rules import RULES, rules
+from bertlab.report.study.limits import NOT_RECORDED, epochs
+from bertlab.report.study.onset import word_of
+from bertlab.report.study.scale import level_text, outcome_scale, p_text
+from bertlab.report.study.verdict import READING, immaterial, reasons_against
 from bertlab.report.words import DASH, count, escape, grid, listing, number, plural
 from bertlab.report.write import put
-from bertlab.stats.claim import Finding
+from bertlab.stats.claim import ALPHA, Finding
+from bertlab.stats.multiple import q_values
 from bertlab.stats.rule import Kind
 from bertlab.study.catalogue import CATALOGUE, Question, question_of, study_files
 from bertlab.study.judge import Findings, Judged, judge
@@ -30,7 +32,7 @@ SECTIONS = {
     "Transformer": "About the Transformer",
     "self-attention": "About self-attention",
 }
-HEADER = ("", "question", "kind", "claim", "status", "effect, arm against baseline", "regime", "report")
+HEADER = ("", "question", "kind", "claim", "status", "q", "effect, arm against baseline", "made of", "regime", "report")
 NOT_RUN = "not yet run"
 TOKENS = "perf/tokens"
 INTRODUCTION = """\
@@ -41,20 +43,27 @@ same hidden tokens of held-out text, and each is compared with the baseline arm,
 
 How to read a study's row:
 
-- **Claim**: what was written down before the runs, and is judged; *materially* means by more than the margin. By the
-  rule that was fixed with it, that an arm is worse or better is supported as soon as the sign of the difference is
-  sure: where the status says *size unresolved*, that it is materially so is not shown.
+- **Claim**: what was written down before the runs, and is judged. *Worse* and *better* are about the sign of the
+  difference, *materially* is about more than the margin. Where the registered words said another thing than the
+  registered test asks for, the claim is worded as it is tested, and the study's page shows both.
 - **Status**: what became of the claim: SUPPORTED, REFUTED or UNDECIDED, or that it could not be judged and why. Behind
   it stands the verdict on the comparison that this hangs on: the least sure one of a claim that is supported, since all
   its comparisons must support it; else the largest of those that refute it or leave it undecided.
+- **q**: the share of false ones among all claims of this page that are at least as sure (Benjamini and Hochberg, over
+  one p for each claim: that of its status, doubled, as it could have been supported or refuted). A status is never
+  changed by it, nor by any later study.
 - **Effect**: the mean difference of that comparison with its interval over seeds. For losses, in nats, a minus sign
   means better than the arm it is compared with; for shares of right answers, in percentage points, worse.
 - **Margin**: the smallest difference that was declared to matter, before the runs. Two arms are equivalent only where
   the whole interval lies inside it; an interval that merely holds zero shows nothing.
+- **Made of**: whether that difference of losses is mostly a later start (the arm leaves the plateau of word
+  frequencies later in training) or mostly what comes after the start.
 - **Regime**: what was trained on what, as the end of this page lists it, and over how many seeds. A verdict holds for
   its regime, not for every BERT.
-- **Family**: studies of related questions are corrected together for the number of their comparisons (Holm's rule),
-  among those that have run so far; where that takes a finding back, the row says so. A later study still can."""
+
+Studies that were registered under an earlier rule of verdicts are judged again from their own numbers; [what changed
+and every status that moved](rules.md)."""
+COUNTED = 0.05  # q up to which a status is counted as known
 
 
 @dataclass(frozen=True)
@@ -64,7 +73,7 @@ class Page:
     folder: Path
     facts: str  # text of the page of facts; empty where there is none
     studies: Mapping[str, Findings]
-    standings: Mapping[str, Standing]  # of each study in its family
+    q: Mapping[str, float]  # of each study's status, among all claims of the folder
     regimes: Mapping[str, str]  # their names, by what they are
 
 
@@ -75,13 +84,20 @@ def write_book(folder: Path) -> Path:
     """
     if not folder.is_dir():
         raise InputError(f"book must be a folder that is there, got {folder}; name the one that holds the reports")
-    put({BOOK: book(folder).encode()}, folder, gone=[])
+    page = _read(folder)
+    files = {BOOK: _book(page).encode()}
+    if any(findings.record.rule for findings in page.studies.values()):
+        files[RULES] = rules(page.studies).encode()
+    put(files, folder, gone=[RULES])
     return folder / BOOK
 
 
 def book(folder: Path) -> str:
     """Return the answer book as markdown."""
-    page = _read(folder)
+    return _book(_read(folder))
+
+
+def _book(page: Page) -> str:
     first = "<!-- Generated by python -m bertlab.report book=FOLDER; do not edit. -->"
     chapters = [_chapter(page, title, start) for start, title in SECTIONS.items()]
     ends = [_beyond(page), _regimes(page), _legend(page)]
@@ -100,7 +116,34 @@ def summary(page: Page) -> str:
     return (
         f"{count(len(CATALOGUE))} questions. Facts stated: {count(sum(facts))} of {count(len(facts))}. "
         f"Studies run: {count(len(run))} of {count(len(known))}{f': {listing(found)}' if run else ''}."
+        f"{_sure(page) if run else ''}"
     )
+
+
+def _sure(page: Page) -> str:
+    """Count the claims that stand among all of them, with how many of these are false if chance alone decides."""
+    sure = Counter(page.studies[name].finding for name, q in page.q.items() if q <= COUNTED)
+    total = sum(sure.values())
+    by_finding = listing(f"{count(sure[each])} {each.value}" for each in (Finding.SUPPORTED, Finding.REFUTED))
+    before = [earlier for findings in page.studies.values() for earlier in findings.record.rule.get("before", [])]
+    again = f" ({plural(len(before), 'earlier registration')} of the same claim among them)" if before else ""
+    return (
+        f" Over all {count(len(page.q) + len(before))} claims together{again}, {count(total)} have a q of "
+        f"{number(COUNTED, 2)} or less: {by_finding}. At most {number(COUNTED * total, 1)} of these are expected to be "
+        "false."
+    )
+
+
+def q_by_study(studies: Mapping[str, Findings]) -> dict[str, float]:
+    """Return the q of every study's status among all claims, those of earlier registrations of a study included.
+
+    A registration that was replaced after its runs were seen counts as a claim that shows nothing: p = 1.
+    """
+    if not studies:
+        return {}
+    before = [1.0 for findings in studies.values() for _ in findings.record.rule.get("before", [])]
+    q = q_values([*(findings.p for findings in studies.values()), *before])
+    return dict(zip(studies, map(float, q), strict=False))
 
 
 def _read(folder: Path) -> Page:
@@ -109,7 +152,7 @@ def _read(folder: Path) -> Page:
     stated = (folder / FACTS).read_text(encoding="utf-8") if (folder / FACTS).is_file() else ""
     common = Counter(regime(findings) for findings in studies.values()).most_common()
     regimes = {words: f"R{place}" for place, (words, _) in enumerate(common, 1)}
-    return Page(folder, stated, studies, families(studies), regimes)
+    return Page(folder, stated, studies, q_by_study(studies), regimes)
 
 
 def _chapter(page: Page, title: str, start: str) -> str:
@@ -131,8 +174,8 @@ def _rows(page: Page, question: Question) -> Iterator[tuple[str, ...]]:
 
 def _fact_cells(page: Page, question: Question) -> tuple[str, ...]:
     if not _is_stated(page, question):
-        return "fact", DASH, "not yet stated", DASH, DASH, DASH
-    return "fact", DASH, "asserted by a test", DASH, DASH, f"[facts]({FACTS}#{question.id})"
+        return "fact", DASH, "not yet stated", *[DASH] * 5
+    return "fact", DASH, "asserted by a test", *[DASH] * 4, f"[facts]({FACTS}#{question.id})"
 
 
 def _is_stated(page: Page, question: Question) -> bool:
@@ -146,30 +189,32 @@ def _has_fact(page: Page, question: Question) -> bool:
 def _study_cells(page: Page, name: str) -> tuple[str, ...]:
     findings = page.studies.get(name)
     if findings is None:
-        return "study", DASH, NOT_RUN, DASH, DASH, escape(name)
+        return "study", DASH, NOT_RUN, *[DASH] * 4, escape(name)
     place = f"{name}.md" if (page.folder / f"{name}.md").is_file() else f"{name}/"
-    told = status(findings, page.standings[name])
+    q = DASH if reasons_against(findings) else p_text(page.q[name])
     where = f"{page.regimes[regime(findings)]}, {plural(findings.seeds, 'seed')}"
-    return "study", escape(findings.study.claim), told, effect(findings), where, f"[{escape(name)}]({place})"
+    made = word_of(findings, telling(findings).arm) or DASH
+    said, link = escape(findings.study.claim), f"[{escape(name)}]({place})"
+    return "study", said, status(findings), q, effect(findings), made, where, link
 
 
-def status(findings: Findings, standing: Standing) -> str:
-    """Return what became of the claim: the finding with its verdict, and whether it holds in its family."""
+def status(findings: Findings) -> str:
+    """Return what became of the claim: the finding with the verdict that it hangs on."""
     if reasons := reasons_against(findings):
         kinds = dict.fromkeys(judged.verdict.kind.value for judged in findings.primary.values())
         return escape(f"could not be judged, {listing(kinds)}: {'; '.join(reasons)}")
     told = telling(findings)
-    text = f"**{findings.finding.value}**: {told.verdict.words}"
-    text += ", yet not materially better" if shows_only_not_better(told) else ""
-    return text if findings.finding is Finding.UNDECIDED else f"{text}; {in_family(findings, standing)}"
+    twice = "; registered twice" if findings.record.rule.get("before") else ""
+    return f"**{findings.finding.value}**: {told.verdict.words}{_reserve(findings, told)}{twice}"
 
 
-def in_family(findings: Findings, standing: Standing) -> str:
-    """Say whether the finding holds among all comparisons of the study's family."""
-    among = f"{plural(standing.contrasts, 'comparison')} of the family {escape(findings.study.family)}"
-    if standing.finding is findings.finding:
-        return f"holds among {among}"
-    return f"but {standing.finding.value} once corrected for {among}"
+def _reserve(findings: Findings, told: Judged) -> str:
+    """Say why a verdict decides less than one might think."""
+    if told.held:
+        return ", but the baseline is not shown to equal itself"
+    if told.finding is Finding.UNDECIDED and told.refutation <= ALPHA:
+        return f" by itself, not once corrected for {plural(len(findings.primary), 'arm')}"
+    return ", immaterial either way" if immaterial(told) else ""
 
 
 def telling(findings: Findings) -> Judged:
@@ -180,7 +225,7 @@ def telling(findings: Findings) -> Judged:
     """
     deciding = [judged for judged in findings.primary.values() if judged.finding is findings.finding]
     if findings.finding is Finding.SUPPORTED:
-        return max(deciding, key=lambda judged: judged.p)
+        return max(deciding, key=lambda judged: judged.support)
     return max(deciding, key=lambda judged: abs(judged.contrast.mean) if judged.contrast.n else -1)
 
 
@@ -205,6 +250,8 @@ def regime(findings: Findings) -> str:
     known = [facts.get("model", ""), facts.get("corpus", "").partition(";")[0]]
     known += [f"{number(tokens / 1e6, 2)} M tokens"] if tokens > 0 else []
     known.append(facts.get("budget", ""))
+    times = epochs(findings)
+    known += [f"{number(times, 1)} epochs of the training text"] if times > 0 else []
     return "; ".join(escape(each) for each in known if each) or NOT_RECORDED
 
 

@@ -96,10 +96,10 @@ def false_centrals(noise: str, looks: tuple[int, ...], sd: float, studies: int, 
 
 
 def false_positives(noise: str, looks: tuple[int, ...], studies: int, rng: np.random.Generator) -> float:
-    """Return the share of studies without an effect in which a two-sided test at the looks' level ever rejects."""
+    """Return the share of studies without an effect in which a test for worse at the looks' level ever rejects."""
     d_RS = NOISES[noise](rng, (studies, looks[-1]))
     alpha = look_alpha(looks)
-    rejects = [np.abs(_t(d_RS[:, :n])) > stats.t.ppf(1 - alpha / 2, n - 1) for n in looks]
+    rejects = [_t(d_RS[:, :n]) > stats.t.ppf(1 - alpha, n - 1) for n in looks]
     return float(np.any(rejects, axis=0).mean())
 
 

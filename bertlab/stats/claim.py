@@ -1,19 +1,27 @@
-"""From verdicts to what was claimed: SUPPORTED, REFUTED or UNDECIDED.
+"""From intervals to what was claimed: SUPPORTED, REFUTED or UNDECIDED.
 
-Enters: what a study registered for each primary contrast, and the verdicts. Leaves: the finding per contrast and for
-the study. Every support and every refutation is one one-sided test at the level of the verdict's interval, so each is
-false with at most that probability.
+Enters: what a study registered for each primary arm, and the mean difference with its standard error. Leaves: for each
+claim a p-value of its support and one of its refutation, and what follows for the arm and the study.
+
+Each claim is tested by what it says. "Worse" is about the sign: supported above zero, refuted below. "Materially worse"
+is about the margin: supported above it, refuted below. Exchanging worse and better exchanges the tests. A claim about
+several arms is supported where each arm supports it, each at the study's level (intersection-union; Berger 1982); one
+arm refutes it, so refuting p-values are corrected for the number of arms (Holm).
 """
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from bertlab.stats.interval import Interval
-from bertlab.stats.rule import Decides, Kind, one_of
+from bertlab.stats.flips import Floats
+from bertlab.stats.multiple import holm
+from bertlab.stats.rule import Decides
+
+Truths = NDArray[np.bool_]
+ALPHA = 0.05  # of a false support, and of a false refutation, over all looks
 
 
 class Expectation(Enum):
@@ -21,8 +29,10 @@ class Expectation(Enum):
 
     WORSE = "worse"
     BETTER = "better"
+    MATERIALLY_WORSE = "materially_worse"
+    MATERIALLY_BETTER = "materially_better"
     EQUIVALENT = "equivalent"
-    NOT_WORSE = "not_worse"
+    NOT_WORSE = "not_worse"  # not materially
     NOT_BETTER = "not_better"
 
 
@@ -34,97 +44,109 @@ class Finding(Enum):
     UNDECIDED = "UNDECIDED"
 
 
-WORSE = frozenset({Kind.WORSE_MATERIAL, Kind.WORSE_UNRESOLVED})
-BETTER = frozenset({Kind.BETTER_MATERIAL, Kind.BETTER_UNRESOLVED})
-EQUIVALENT = frozenset({Kind.EQUIVALENT})
-NON_INFERIOR = frozenset({Kind.NON_INFERIOR})
-
-SUPPORTS = {
-    Expectation.WORSE: WORSE,
-    Expectation.BETTER: BETTER,
-    Expectation.EQUIVALENT: EQUIVALENT,
-    Expectation.NOT_WORSE: EQUIVALENT | NON_INFERIOR | BETTER,
-    Expectation.NOT_BETTER: EQUIVALENT | WORSE,
-}
-REFUTES = {
-    Expectation.WORSE: EQUIVALENT | NON_INFERIOR | BETTER,
-    Expectation.BETTER: EQUIVALENT | WORSE,  # NON-INFERIOR may still be better: undecided
-    Expectation.EQUIVALENT: frozenset({Kind.WORSE_MATERIAL, Kind.BETTER_MATERIAL}),
-    Expectation.NOT_WORSE: frozenset({Kind.WORSE_MATERIAL}),
-    Expectation.NOT_BETTER: frozenset({Kind.BETTER_MATERIAL}),
+WORSE_SIDE = frozenset({Expectation.WORSE, Expectation.MATERIALLY_WORSE, Expectation.NOT_BETTER})
+BETTER_SIDE = frozenset({Expectation.BETTER, Expectation.MATERIALLY_BETTER, Expectation.NOT_WORSE})
+BOUND = {  # margins: where the true difference would have to be for the claim to be just false
+    Expectation.WORSE: 0,
+    Expectation.BETTER: 0,
+    Expectation.MATERIALLY_WORSE: 1,
+    Expectation.MATERIALLY_BETTER: -1,
+    Expectation.NOT_WORSE: 1,
+    Expectation.NOT_BETTER: -1,
 }
 
 
-def finding(expectation: Expectation, kind: Kind, low: float = -math.inf, margin: float = 0.0) -> Finding:
-    """Return what a verdict says of the expectation; studies that cannot be judged leave it undecided.
+def claim_p(
+    expectation: Expectation, mean: ArrayLike, se: ArrayLike, df: ArrayLike, margin: float
+) -> tuple[Floats, Floats]:
+    """Return the one-sided p of the claim's support and of its refutation, for differences of any shape.
 
-    The table of verdicts has no mirror of NON-INFERIOR: an interval whose low end lies above -margin, and of which no
-    more can be said, is INCONCLUSIVE, and yet shows that the arm is not materially better. `low` is oriented.
+    Positive differences are worse. A claim of one side is refuted by what would support its opposite. EQUIVALENT is
+    supported by two one-sided tests (the larger p; Schuirmann 1987) and refuted by a difference beyond either margin:
+    that p is P(beyond the nearer) + P(beyond the farther), its largest value over all differences within the margin.
     """
-    shown = expectation is Expectation.NOT_BETTER and kind is Kind.INCONCLUSIVE and low > -margin
-    if kind in SUPPORTS[expectation] or shown:
-        return Finding.SUPPORTED
-    return Finding.REFUTED if kind in REFUTES[expectation] else Finding.UNDECIDED
+    mean, se, df = (np.asarray(value, dtype=np.float64) for value in (mean, se, df))
+    if expectation is Expectation.EQUIVALENT:
+        support = np.maximum(_p_above(mean, se, df, -margin), _p_above(-mean, se, df, -margin))
+        beyond = _p_above(np.abs(mean), se, df, margin) + _p_above(np.abs(mean), se, df, -margin)
+        return support, np.minimum(beyond, 1.0)
+    bound = BOUND[expectation] * margin
+    above, below = _p_above(mean, se, df, bound), _p_above(-mean, se, df, -bound)
+    return (above, below) if expectation in WORSE_SIDE else (below, above)
 
 
-def study_finding(findings: Iterable[Finding]) -> Finding:
-    """Refuted if any primary contrast refutes, supported if all support, else undecided.
+def decided(support_RA: ArrayLike, refutation_RA: ArrayLike, alpha: float = ALPHA) -> tuple[Truths, Truths]:
+    """Return where arms support and where they refute a claim about all arms of the last axis.
 
-    Raises ValueError for a study without a primary contrast.
+    The p-values are those over all looks (bertlab/stats/looks.py). Each support has the full level; refutations share
+    it by Holm's rule.
     """
-    found = set(findings)
-    if not found:
+    return np.asarray(support_RA) <= alpha, holm(refutation_RA) <= alpha
+
+
+def findings(support_A: Sequence[float], refutation_A: Sequence[float]) -> list[Finding]:
+    """Return what each arm says of the claim."""
+    supports_A, refutes_A = decided(support_A, refutation_A)
+    return [
+        Finding.REFUTED if refutes else Finding.SUPPORTED if supports else Finding.UNDECIDED
+        for supports, refutes in zip(supports_A, refutes_A, strict=True)
+    ]
+
+
+def study_finding(found: Iterable[Finding]) -> Finding:
+    """Refuted if any primary arm refutes, supported if all support, else undecided.
+
+    Raises ValueError for a study without a primary arm.
+    """
+    kinds = set(found)
+    if not kinds:
         raise ValueError("a study needs at least one primary contrast, got none; register one in `expects`")
-    if Finding.REFUTED in found:
+    if Finding.REFUTED in kinds:
         return Finding.REFUTED
-    return Finding.SUPPORTED if found == {Finding.SUPPORTED} else Finding.UNDECIDED
+    return Finding.SUPPORTED if kinds == {Finding.SUPPORTED} else Finding.UNDECIDED
+
+
+def study_p(support_A: Sequence[float], refutation_A: Sequence[float], found: Finding) -> float:
+    """Return one p for a study: that of the status reached, doubled, because either status could have been.
+
+    A support is as sure as its least sure arm, a refutation as its surest after Holm's rule; an undecided claim has the
+    smaller of both.
+    """
+    supported, refuted = max(support_A), float(np.min(holm(refutation_A)))
+    reached = {Finding.SUPPORTED: supported, Finding.REFUTED: refuted}.get(found, min(supported, refuted))
+    return min(1.0, 2 * reached)
 
 
 def decides(expectation: Expectation) -> Decides:
-    """Return what tells where intervals decide the claim either way: where a study may stop, and what power is for.
+    """Return what tells where intervals decide a claim about one arm either way: what a study needs seeds for."""
 
-    These are the intervals of which `finding` does not say UNDECIDED.
+    def test(low: ArrayLike, high: ArrayLike, margin: float) -> Truths:
+        low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
+        if expectation is Expectation.EQUIVALENT:
+            return np.asarray(((-margin < low) & (high < margin)) | (low > margin) | (high < -margin))
+        bound = BOUND[expectation] * margin
+        return np.asarray((low > bound) | (high < bound))
+
+    return test
+
+
+def stands_beyond(expectation: Expectation, found: Finding, ends: tuple[float, float], ruler: Sequence[float]) -> bool:
+    """Tell whether a finding outlives a baseline that was not shown to equal itself, whose difference was in `ruler`.
+
+    Only a difference can: the interval must leave out zero and all of `ruler`, on the side that the finding speaks of.
+    `ends` and `ruler` are oriented intervals; without a measured ruler nothing stands.
     """
-    by_kind = one_of(SUPPORTS[expectation] | REFUTES[expectation])
-    if expectation is not Expectation.NOT_BETTER:
-        return by_kind
-    return lambda low, high, margin: by_kind(low, high, margin) | (np.asarray(low) > -margin)
+    low, high = ends
+    worse, better = low > 0 and low > ruler[1], high < 0 and high < ruler[0]
+    if expectation is Expectation.EQUIVALENT:
+        return found is Finding.REFUTED and (worse or better)
+    towards_worse = (expectation in WORSE_SIDE) == (found is Finding.SUPPORTED)
+    return worse if towards_worse else better
 
 
-def claim_p(expectation: Expectation, interval: Interval, margin: float) -> float:
-    """Return the one-sided p of the claim: the smallest level at which the interval leaves its opposite behind.
-
-    The opposites, in terms of the true difference (positive = worse): worse d <= 0, better d >= 0, equivalent
-    |d| >= margin (the larger of two p), not_worse d >= margin, not_better d <= -margin. `interval` is oriented, over at
-    least two seeds. Raises ValueError without a spread.
-    """
-    if interval.df < 1:
-        raise ValueError(f"a p-value needs at least two seeds, got {interval.n}")
-    match expectation:
-        case Expectation.WORSE:
-            return _above(interval, 0.0)
-        case Expectation.BETTER:
-            return _below(interval, 0.0)
-        case Expectation.NOT_WORSE:
-            return _below(interval, margin)
-        case Expectation.NOT_BETTER:
-            return _above(interval, -margin)
-        case Expectation.EQUIVALENT:
-            return max(_below(interval, margin), _above(interval, -margin))
-
-
-def _above(interval: Interval, bound: float) -> float:
-    """Return the p-value against a true difference of at most `bound`."""
-    return _tail(interval.mean - bound, interval)
-
-
-def _below(interval: Interval, bound: float) -> float:
-    """Return the p-value against a true difference of at least `bound`."""
-    return _tail(bound - interval.mean, interval)
-
-
-def _tail(distance: float, interval: Interval) -> float:
-    se = interval.sd / math.sqrt(interval.n)
-    if se == 0:
-        return 0.0 if distance > 0 else 1.0
-    return float(special.stdtr(interval.df, -distance / se))
+def _p_above(mean: Floats, se: Floats, df: Floats, bound: float) -> Floats:
+    """Return the p-value against true differences of at most `bound`; certain without a spread."""
+    apart = mean - bound
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(se > 0, apart / se, np.where(apart > 0, np.inf, -np.inf))
+    return np.asarray(special.stdtr(df, -t))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.stats.rule import Decides, settled
 
 HOPELESS = 0.10  # below this chance of a decision at the last look a study may stop
@@ -21,12 +22,14 @@ def decision_chance(
     level: float,
     rng: np.random.Generator,
     decides: Decides = settled,
+    prior: Prior = NO_PRIOR,
 ) -> float:
     """Return the predictive probability of a decision once `last` seeds are in.
 
     `differences` [n], positive = worse. The seeds to come are drawn given those seen, with mean and variance from their
-    posterior under the reference prior (Spiegelhalter, Abrams & Myles 2004, sec. 6.6): few seeds say little about the
-    spread, and this says so. `level` is that of the interval at the last look.
+    posterior (Spiegelhalter, Abrams & Myles 2004, sec. 6.6): few seeds say little about the spread, and this says so.
+    `prior` is the regime's, in this posterior as in the verdict's own variance; without one both rest on the seeds
+    alone. `level` is that of the interval at the last look.
     Raises ValueError for fewer than two seeds and for a last look that is not to come.
     """
     d_S = np.asarray(differences, dtype=np.float64).ravel()
@@ -34,11 +37,12 @@ def decision_chance(
     if n < 2 or more < 1:
         raise ValueError(f"at least two seeds and one to come are needed, got {n} seeds and a last look at {last}")
     mean, squares = float(d_S.mean()), float(((d_S - d_S.mean()) ** 2).sum())
-    variance_D = squares / rng.chisquare(n - 1, DRAWS)
+    squares += prior.df * prior.variance
+    variance_D = squares / rng.chisquare(n - 1 + prior.df, DRAWS)
     truth_D = rng.normal(mean, np.sqrt(variance_D / n))
     later_D = rng.normal(truth_D, np.sqrt(variance_D / more))  # mean of the seeds to come
     later_squares_D = variance_D * rng.chisquare(more - 1, DRAWS) if more > 1 else np.zeros(DRAWS)
     total_D = squares + later_squares_D + n * more / last * (mean - later_D) ** 2
-    mean_D = (n * mean + more * later_D) / last
-    half_D = stats.t.ppf((1 + level) / 2, last - 1) * np.sqrt(total_D / (last - 1) / last)
+    mean_D, df = (n * mean + more * later_D) / last, last - 1 + prior.df
+    half_D = stats.t.ppf((1 + level) / 2, df) * np.sqrt(total_D / df / last)
     return float(decides(mean_D - half_D, mean_D + half_D, margin).mean())

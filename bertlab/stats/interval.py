@@ -16,7 +16,7 @@ from scipy import special
 class Interval:
     """A mean over `n` replicates, its two-sided interval at `level`, and the standard deviation of one replicate.
 
-    `df` counts the degrees of freedom behind `sd`: n - 1 alone, more where arms share one spread, 0 without a spread.
+    `df` counts the degrees of freedom behind `sd`: n - 1 alone, more with a prior, 0 without a spread.
     """
 
     mean: float
@@ -25,7 +25,12 @@ class Interval:
     n: int
     sd: float
     level: float = 0.95
-    df: int = 0
+    df: float = 0
+
+    @property
+    def se(self) -> float:
+        """Return the standard error of the mean."""
+        return self.sd / math.sqrt(self.n) if self.n else math.nan
 
     @property
     def excludes_zero(self) -> bool:
@@ -47,7 +52,7 @@ def mean_t(values: ArrayLike, level: float = 0.95) -> Interval:
     return around(mean, float(sample.std(ddof=1)) if n > 1 else math.nan, n, max(n - 1, 0), level)
 
 
-def around(mean: float, sd: float, n: int, df: int, level: float) -> Interval:
+def around(mean: float, sd: float, n: int, df: float, level: float) -> Interval:
     """Interval for a mean whose spread is known from `df` degrees of freedom: mean +- t(level, df) * sd / sqrt(n).
 
     NaN ends without degrees of freedom. Raises ValueError for a level outside (0, 1).

@@ -1,72 +1,40 @@
-"""Several arms against one baseline, without the luck of many tries.
+"""Several claims at once, without the luck of many tries.
 
-Enters: one p-value per registered primary contrast of a family, or the paired differences of all arms. Leaves: adjusted
-p-values, decisions, and the level at which each contrast's interval is read. Tests for independent groups (Dunnett) are
-wrong here: the arms share the seeds and the baseline.
+Enters: p-values. Leaves: p-values adjusted for how many there are. Tests for independent groups (Dunnett) are wrong
+here: arms share the seeds and the baseline.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 
-from bertlab.stats.flips import alignment, at_least
+from bertlab.stats.flips import Floats
 
 
-@dataclass(frozen=True)
-class Holm:
-    """Step-down decisions in the order of the family.
+def holm(p_RA: ArrayLike) -> Floats:
+    """Return p-values adjusted over the last axis, for the chance of any false rejection (Holm 1979).
 
-    `alphas`: the one-sided level at which each contrast was tested. Its verdict reads the interval of level
-    1 - 2 * alpha (`levels`); one primary alone keeps alpha = .05 and the 90 % interval.
+    The smallest is multiplied by their number, the next by one less, ..., never below the one before: rejecting where
+    the adjusted p is at most alpha errs anywhere with probability alpha at most, whatever the dependence between arms.
+    Raises ValueError for a p outside [0, 1] and for none.
     """
-
-    adjusted: tuple[float, ...]
-    rejected: tuple[bool, ...]
-    alphas: tuple[float, ...]
-
-    @property
-    def levels(self) -> tuple[float, ...]:
-        """Levels of the intervals from which the verdicts are read."""
-        return tuple(1 - 2 * alpha for alpha in self.alphas)
+    p_RA = _checked(p_RA)
+    order_RA = np.argsort(p_RA, axis=-1, kind="stable")
+    left_A = np.arange(p_RA.shape[-1], 0, -1)
+    adjusted_RA = np.minimum(np.maximum.accumulate(np.take_along_axis(p_RA, order_RA, -1) * left_A, axis=-1), 1.0)
+    return np.take_along_axis(adjusted_RA, np.argsort(order_RA, axis=-1), -1)
 
 
-def holm(p: ArrayLike, alpha: float = 0.05) -> Holm:
-    """Test a family of m claims, smallest p first, at alpha / m, alpha / (m - 1), ... until one fails (Holm 1979).
+def q_values(p_C: ArrayLike) -> Floats:
+    """Return for each claim the smallest share of false ones at which it would be counted (Benjamini-Hochberg 1995).
 
-    A claim that fails, and all after it, are judged at the level of the first failure. With the one-sided p of the
-    claims (bertlab/stats/claim.py) the chance of any false support in the family is at most alpha, whatever the
-    dependence between arms. Refutations are read from the same intervals, never at more than alpha each.
-    Raises ValueError for a p outside [0, 1], an empty family and a level outside (0, 1).
+    Raises ValueError for a p outside [0, 1] and for none.
     """
-    p_C = np.asarray(p, dtype=np.float64).ravel()
-    if not p_C.size or not ((p_C >= 0) & (p_C <= 1)).all():
-        raise ValueError(f"a family needs p-values in [0, 1], got {p_C.tolist()}")
-    if not 0 < alpha < 1:
-        raise ValueError(f"alpha must lie in (0, 1), got {alpha}")
-    order = np.argsort(p_C, kind="stable")
-    left = np.arange(p_C.size, 0, -1)  # claims not yet rejected at each step
-    adjusted = np.minimum(np.maximum.accumulate(p_C[order] * left), 1.0)
-    steps = int((adjusted <= alpha).sum())
-    tested = alpha / left[np.minimum(np.arange(p_C.size), steps)]
-    back = np.argsort(order)
-    return Holm(
-        adjusted=tuple(map(float, adjusted[back])),
-        rejected=tuple(map(bool, (np.arange(p_C.size) < steps)[back])),
-        alphas=tuple(map(float, tested[back])),
-    )
+    return np.asarray(stats.false_discovery_control(_checked(p_C)))
 
 
-def max_t_p(difference_AS: ArrayLike) -> tuple[float, ...]:
-    """Return two-sided p-values adjusted for the arms, by flipping the signs of whole seeds (single-step max-|t|).
-
-    Each of the 2^n sign vectors flips every arm alike, which keeps the arms' dependence; an arm's p is the share of
-    patterns whose largest |t| over arms reaches its own (Westfall & Young 1993). Rows are arms, columns seeds. It tests
-    that no arm differs and gives no interval: verdicts use `holm`. Raises ValueError for values that are not finite.
-    """
-    d_AS = np.asarray(difference_AS, dtype=np.float64)
-    if d_AS.ndim != 2 or not np.isfinite(d_AS).all():
-        raise ValueError(f"differences must be a finite table of arms by seeds, got {d_AS.tolist()}")
-    aligned_FA = alignment(d_AS)
-    largest_F = aligned_FA.max(axis=1)
-    return tuple(at_least(largest_F, float(own)) for own in aligned_FA[0])
+def _checked(p: ArrayLike) -> Floats:
+    values = np.asarray(p, dtype=np.float64)
+    if not values.size or not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(f"p-values in [0, 1] are needed, got {values.tolist()}")
+    return values

@@ -2,7 +2,8 @@
 
 Enters: seeds, standard deviation of a paired difference, true effect, margin. Leaves: the chance of each verdict, for
 normal differences, and the number of seeds that a decision needs. Exact by integration over the sampling distribution
-of the standard deviation (as Owen 1965 does for two one-sided tests): given the half-width the mean is normal.
+of the standard deviation (as Owen 1965 does for two one-sided tests): given the half-width the mean is normal. With a
+regime's prior the half-width is that of the moderated t, at a true spread of `sd`.
 """
 
 import math
@@ -13,6 +14,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from bertlab.stats.flips import Floats
+from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.stats.rule import BY_INTERVAL, Decides, Kind, codes, one_of, settled
 
 POWER = 0.80  # chance of a decision that a study is planned for
@@ -32,30 +34,36 @@ class Precision:
     decidable: float  # margin inside which no effect is called EQUIVALENT in 80 % of studies
 
 
-def chances(n: int, sd: float, effect: float, margin: float, level: float = 0.90) -> dict[Kind, float]:
+def chances(
+    n: int, sd: float, effect: float, margin: float, level: float = 0.90, prior: Prior = NO_PRIOR
+) -> dict[Kind, float]:
     """Return the probability of each verdict that an interval decides, over studies of `n` seeds.
 
     d_s ~ Normal(effect, sd^2), positive = worse.
     Raises ValueError for fewer than two seeds, a negative spread or a margin that is not positive.
     """
-    low_P, high_P, share_P = _pieces(n, sd, effect, margin, level)
+    low_P, high_P, share_P = _pieces(n, sd, effect, (margin, level), prior)
     totals = np.bincount(codes(low_P, high_P, margin), share_P, minlength=len(BY_INTERVAL))
     return dict(zip(BY_INTERVAL, map(float, totals), strict=True))
 
 
-def _pieces(n: int, sd: float, effect: float, margin: float, level: float) -> tuple[Floats, Floats, Floats]:
+def _pieces(n: int, sd: float, effect: float, rule: tuple[float, float], prior: Prior) -> tuple[Floats, Floats, Floats]:
     """Return intervals and the probability of each, so many that each stands for those that fall beside it.
 
     For each possible half-width h the bounds +-margin +- h and +-h cut the axis of the mean into pieces with one
-    verdict each; each piece is an interval about its centre, and normal probabilities are averaged over h.
+    verdict each; each piece is an interval about its centre, and normal probabilities are averaged over h. `rule`:
+    margin and level.
     """
+    margin, level = rule
     if n < 2 or sd < 0 or not margin > 0:
         raise ValueError(f"n >= 2, sd >= 0 and margin > 0 are needed, got n={n}, sd={sd}, margin={margin}")
     if sd == 0:
         return np.array([effect]), np.array([effect]), np.ones(1)
     spread_K, weight_K = _spreads(n - 1)
     se = sd / math.sqrt(n)
-    half_K = float(stats.t.ppf((1 + level) / 2, n - 1)) * se * spread_K
+    df = n - 1 + prior.df
+    moderated_K = np.sqrt((prior.df * prior.variance / sd**2 + (n - 1) * spread_K**2) / df)
+    half_K = float(stats.t.ppf((1 + level) / 2, df)) * se * moderated_K
     bounds = np.add.outer(half_K, [-margin, 0.0, margin]), np.add.outer(-half_K, [-margin, 0.0, margin])
     bound_KB = np.sort(np.hstack(bounds), axis=1)
     far = np.full((NODES, 1), abs(effect) + 40 * se + margin + half_K.max())
@@ -73,9 +81,10 @@ def chance(
     margin: float,
     level: float = 0.90,
     decides: Decides = settled,
+    prior: Prior = NO_PRIOR,
 ) -> float:
     """Return the probability of an interval that decides; the rest as in `chances`."""
-    low_P, high_P, share_P = _pieces(n, sd, effect, margin, level)
+    low_P, high_P, share_P = _pieces(n, sd, effect, (margin, level), prior)
     return float(share_P[decides(low_P, high_P, margin)].sum())
 
 
@@ -86,13 +95,14 @@ def seeds_needed(
     level: float = 0.90,
     decides: Decides = settled,
     fewest: int = FEWEST,
+    prior: Prior = NO_PRIOR,
 ) -> int | None:
     """Return the fewest seeds, from `fewest` on, with an 80 % chance of a decision; None when 100 are too few.
 
     A true effect as large as the margin is decided by no number of seeds.
     """
     sizes = range(max(fewest, FEWEST), MOST + 1)
-    return next((n for n in sizes if chance(n, sd, effect, margin, level, decides) >= POWER), None)
+    return next((n for n in sizes if chance(n, sd, effect, margin, level, decides, prior) >= POWER), None)
 
 
 def precision(n: int) -> Precision:

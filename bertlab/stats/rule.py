@@ -25,26 +25,38 @@ class Kind(Enum):
     WORSE_MATERIAL = "WORSE (material)"
     BETTER_MATERIAL = "BETTER (material)"
     EQUIVALENT = "EQUIVALENT"
+    WORSE_AT_MARGIN = "WORSE, AT THE MARGIN"
+    BETTER_AT_MARGIN = "BETTER, AT THE MARGIN"
     WORSE_UNRESOLVED = "WORSE (size unresolved)"
     BETTER_UNRESOLVED = "BETTER (size unresolved)"
     NON_INFERIOR = "NON-INFERIOR"
+    NON_SUPERIOR = "NON-SUPERIOR"
     INCONCLUSIVE = "INCONCLUSIVE"
 
 
 BY_INTERVAL = tuple(Kind)[4:]  # the verdicts that an interval decides, in their order
 SETTLED = frozenset({Kind.WORSE_MATERIAL, Kind.BETTER_MATERIAL, Kind.EQUIVALENT})  # direction and size are known
+AT_THE_MARGIN = frozenset({Kind.WORSE_AT_MARGIN, Kind.BETTER_AT_MARGIN})  # no number of seeds tells on which side
+WORSE = frozenset({Kind.WORSE_MATERIAL, Kind.WORSE_AT_MARGIN, Kind.WORSE_UNRESOLVED})
 
 
 def codes(low: ArrayLike, high: ArrayLike, margin: ArrayLike) -> NDArray[np.intp]:
-    """Return the position in `BY_INTERVAL` of the first rule that matches, for intervals of any shape."""
+    """Return the position in `BY_INTERVAL` of the first rule that matches, for intervals of any shape.
+
+    AT THE MARGIN: the interval is narrower than the margin and holds it. It leaves out zero then.
+    """
     low, high, margin = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (low, high, margin)))
+    narrow = high - low < margin
     rules = [
         low > margin,
         high < -margin,
         (-margin < low) & (high < margin),
+        narrow & (high >= margin),
+        narrow & (low <= -margin),
         low > 0,
         high < 0,
         high < margin,
+        low > -margin,
     ]
     return np.asarray(np.select(rules, list(range(len(rules))), default=len(rules)), dtype=np.intp)
 

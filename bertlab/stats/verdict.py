@@ -9,8 +9,9 @@ import math
 from dataclasses import dataclass, replace
 
 from bertlab.stats.interval import Interval
+from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.stats.power import FEWEST, seeds_needed
-from bertlab.stats.rule import Decides, Kind, kind, settled
+from bertlab.stats.rule import WORSE, Decides, Kind, kind, settled
 
 DIVERGED = 2  # more diverged seeds than the baseline: the arm is unstable
 CENTRAL = 0.5  # of the margin
@@ -64,7 +65,8 @@ class Verdict:
 
 
 SOUND = Standing()
-ALIKE = frozenset({Kind.EQUIVALENT, Kind.NON_INFERIOR, Kind.INCONCLUSIVE})  # no difference was shown
+NOT_COMPARED = frozenset({Kind.INVALID, Kind.VACUOUS, Kind.UNSTABLE, Kind.UNTESTABLE})
+MATERIAL = frozenset({Kind.WORSE_MATERIAL, Kind.BETTER_MATERIAL})
 
 
 def judge(
@@ -74,13 +76,15 @@ def judge(
     *,
     lower_is_better: bool = True,
     decides: Decides = settled,
+    prior: Prior = NO_PRIOR,
 ) -> Verdict:
     """Return the verdict on arm - baseline.
 
     The order: INVALID, VACUOUS, UNSTABLE (at least two more diverged seeds than the baseline; a single one stays in
     `standing` for the report), UNTESTABLE (fewer than three pairs), then the rule on the interval
     (bertlab/stats/rule.py). Where higher is better the interval is turned around first. `decides` tells what
-    `needed` counts. Raises ValueError for a margin that is not positive and finite.
+    `needed` counts, with the regime's prior in the variance. Raises ValueError for a margin that is not positive and
+    finite.
     """
     if not 0 < margin < math.inf:
         raise ValueError(f"the margin must be positive and finite, got {margin}; state the smallest effect of interest")
@@ -92,7 +96,7 @@ def judge(
     if not (math.isfinite(interval.low) and math.isfinite(interval.high)):
         raise ValueError(f"an interval over {interval.n} seeds must be finite, got {interval}")
     found = kind(oriented.low, oriented.high, margin)
-    needed = None if decides(oriented.low, oriented.high, margin) else _needed(oriented, margin, decides)
+    needed = None if decides(oriented.low, oriented.high, margin) else _needed(oriented, margin, decides, prior)
     detectable = found is Kind.EQUIVALENT and oriented.excludes_zero
     return replace(verdict, kind=found, detectable=detectable, needed=needed)
 
@@ -101,15 +105,15 @@ def vacuity(gain: float, floor: float, harmful: Kind, same: Kind) -> tuple[str, 
     """Return the reasons why a study could not have seen a difference; none when it could.
 
     The baseline's context gain (unigram loss minus its loss at the same positions, nats) must exceed `floor`, the
-    positive control must be WORSE, and the A/A control must not differ; controls are judged like any contrast. An A/A
-    control that is too noisy to be EQUIVALENT is no reason: it has not failed, and arms as noisy decide nothing either.
+    positive control must be WORSE, and the A/A control must be comparable and not materially different; controls are
+    judged like any contrast. An A/A control that is none of EQUIVALENT and material limits what may be found
+    (`stands_beyond`), and does not make the study vacuous.
     """
     measured = "not measured" if math.isnan(gain) else f"{gain:.3f} nats"
     checks = {
         f"the baseline's context gain is {measured} and must exceed {floor:g}": gain > floor,
-        f"the harmful control is {harmful.value} and must be WORSE": harmful
-        in (Kind.WORSE_MATERIAL, Kind.WORSE_UNRESOLVED),
-        f"the baseline against itself is {same.value} and must be EQUIVALENT": same in ALIKE,
+        f"the harmful control is {harmful.value} and must be WORSE": harmful in WORSE,
+        f"the baseline against itself is {same.value} and must not be": same not in MATERIAL | NOT_COMPARED,
     }
     return tuple(reason for reason, holds in checks.items() if not holds)
 
@@ -132,5 +136,6 @@ def _stopped(standing: Standing, n: int) -> tuple[Kind, tuple[str, ...]] | None:
     return None
 
 
-def _needed(interval: Interval, margin: float, decides: Decides) -> int | None:
-    return seeds_needed(interval.sd, interval.mean, margin, interval.level, decides, fewest=interval.n + 1)
+def _needed(interval: Interval, margin: float, decides: Decides, prior: Prior) -> int | None:
+    sd, mean, fewest = interval.sd, interval.mean, interval.n + 1
+    return seeds_needed(sd, mean, margin, interval.level, decides, fewest=fewest, prior=prior)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bertlab.stats.claim import Expectation
+from bertlab.stats.moderated import NO_PRIOR, Prior
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Source:
     source: str
     says: str
     status: str  # how it is known: read, abstract, notes or unverified
+    size: str = ""  # of the model that it was found with
+    agrees: str = ""  # whether it agrees with what this study found; written afterwards
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Study:
     expects: Mapping[str, Expectation]  # the primary contrasts; other arms are exploratory
     outcome: str
     margin: Margin
-    family: str  # studies of a family share the correction for many contrasts
+    family: str  # a name that studies of related questions share
     seeds: int  # at most
     looks: tuple[int, ...]  # numbers of seeds at which results are looked at
     axis: str  # the budget that arms are equal in
@@ -68,6 +71,12 @@ class Study:
     trend: Trend | None = None
     search: Search | None = None
     published: tuple[Source, ...] = ()
+    prior: Prior = NO_PRIOR  # of the regime: the usual variance of a paired difference, or of a run where a bank is
+    bank: int | None = None  # runs of the baseline that arms are compared with unpaired; None: seed by seed
+
+    def seeds_at(self, arm: str, look: int) -> int:
+        """Return how many seeds of an arm or control are run by a look: of the baseline its whole bank, if any."""
+        return self.bank if self.bank and arm == self.baseline else look
 
     def reference(self, arm: str) -> str:
         """Return the arm that one is compared with."""

@@ -1,8 +1,9 @@
 """Judging a study: its record -> what was found. The one place where numbers become verdicts; reports only tell them.
 
 A contrast pairs an arm with the baseline on the seeds that both have, up to the last look that the arm was followed to.
-Verdicts of the primary contrasts share one error probability (Holm over the study's primaries, and each one's part of
-it over the looks); every other arm is shown with its interval and without a verdict.
+Every primary arm is judged at the study's level, the error probability being spread over the looks: so one contrast has
+one interval in all studies. Refutations are corrected for the number of primary arms (bertlab/stats/claim.py). Every
+other arm is shown with its interval and without a verdict.
 """
 
 import math
@@ -13,21 +14,29 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from bertlab.stats.claim import Expectation, Finding, claim_p, decides, finding, study_finding
-from bertlab.stats.contrast import Contrast, Pool, contrast, pool
+from bertlab.stats.claim import (
+    Expectation,
+    Finding,
+    claim_p,
+    decides,
+    findings,
+    stands_beyond,
+    study_finding,
+    study_p,
+)
+from bertlab.stats.contrast import Contrast
 from bertlab.stats.futility import HOPELESS, decision_chance
 from bertlab.stats.interval import Interval
 from bertlab.stats.looks import interval_level, overall_p
-from bertlab.stats.multiple import holm
-from bertlab.stats.rule import Kind, settled
-from bertlab.stats.verdict import Standing, Verdict, turned, vacuity
+from bertlab.stats.rule import AT_THE_MARGIN, Kind, one_of, settled
+from bertlab.stats.verdict import NOT_COMPARED, Standing, Verdict, vacuity
 from bertlab.stats.verdict import judge as judge_interval
+from bertlab.study.contrasts import contrast_of, standing_of
 from bertlab.study.design import Study
 from bertlab.study.outcome import Outcome, outcome_of
 from bertlab.study.record import HARMFUL, PLANNED, SAME, Record
 
 GAIN = "eval/context_gain"
-MUST_AGREE = {"code": "code", "corpus": "corpus", "evaluation": "evaluation"}  # column -> what it is called
 LEVEL = 0.90  # of the interval of a single test at .05 on each side
 
 
@@ -35,10 +44,11 @@ LEVEL = 0.90  # of the interval of a single test at .05 on each side
 class Judged:
     """One arm against another: the baseline, unless the study says otherwise.
 
-    `interval` is the one that the verdict was read from, not turned.
+    `interval` is the one that the verdict was read from, not turned. `support` and `refutation` are the p-values of the
+    claim about this arm, over all looks and before any correction for other arms; 1 where nothing may be concluded.
 
-    `expects` and `finding` are None for arms that the claim does not speak of; those are exploratory: their interval
-    has no correction for the number of arms, and their verdict, kept for the reader's eye, decides nothing.
+    `expects` and `finding` are None for arms that the claim does not speak of; those are exploratory: their verdict,
+    kept for the reader's eye, decides nothing.
     """
 
     arm: str
@@ -49,7 +59,9 @@ class Judged:
     worth: float  # share of training tokens that the difference is worth, negative where the arm is behind; or NaN
     expects: Expectation | None = None
     finding: Finding | None = None
-    p: float = math.nan  # of the claim, over all looks; what a family is corrected with
+    support: float = 1.0
+    refutation: float = 1.0
+    held: bool = False  # a finding was taken back, as the baseline was not shown to equal itself
 
 
 @dataclass(frozen=True)
@@ -77,6 +89,17 @@ class Findings:
         return study_finding(judged.finding for judged in self.primary.values() if judged.finding)
 
     @property
+    def p(self) -> float:
+        """The p of the claim's status, doubled as it could have been either (`study_p`)."""
+        arms = self.primary.values()
+        return study_p([judged.support for judged in arms], [judged.refutation for judged in arms], self.finding)
+
+    @property
+    def coarse(self) -> bool:
+        """Whether the baseline was not shown to equal itself within the margin."""
+        return self.controls[SAME].verdict.kind is not Kind.EQUIVALENT
+
+    @property
     def seeds(self) -> int:
         """Seeds of the baseline."""
         return len(self.record.arm(self.study.baseline))
@@ -89,8 +112,8 @@ class Findings:
     def open_arms(self, rng: np.random.Generator) -> list[str]:
         """Return the arms to follow to the next look; none when nothing is left to decide.
 
-        A primary arm is done when its verdict decides the claim, or when it has little chance to at the last look.
-        The other arms go on as long as any primary one does.
+        A primary arm is done when it decides the claim, when its difference is as large as the margin, or when it has
+        little chance to decide at the last look. The other arms go on as long as any primary one does.
         """
         last = self.study.looks[-1]
         going = [name for name, judged in self.primary.items() if self._is_open(judged, last, rng)]
@@ -101,33 +124,45 @@ class Findings:
     def _is_open(self, judged: Judged, last: int, rng: np.random.Generator) -> bool:
         assert judged.expects is not None
         n, kind = judged.contrast.n, judged.verdict.kind
-        if self.on_plateau or kind in (Kind.INVALID, Kind.UNSTABLE) or not 2 <= n < last:
+        over = kind in (Kind.INVALID, Kind.UNSTABLE) or kind in AT_THE_MARGIN
+        if self.on_plateau or over or judged.finding is not Finding.UNDECIDED or not 2 <= n < last:
             return False
-        if judged.finding is not Finding.UNDECIDED:
-            return False
+        if self.study.bank:
+            return True  # what the bank's own error leaves to chance is not simulated; going on inflates no error
         sign = 1 if self.outcome.lower_is_better else -1
-        differences = sign * np.array(judged.contrast.differences)
+        differences, aims = sign * np.array(judged.contrast.differences), decides(judged.expects)
         level = judged.interval.level
-        return decision_chance(differences, last, self.margin, level, rng, decides(judged.expects)) >= HOPELESS
+        return decision_chance(differences, last, self.margin, level, rng, aims, self.study.prior) >= HOPELESS
 
 
-def judge(record: Record) -> Findings:
-    """Return what a canonical record shows. Deterministic: equal records, equal findings."""
-    study, outcome = record.study, outcome_of(record.study.outcome)
-    margin, slope = float(record.facts["margin"]), float(record.facts["slope"])
-    judging = _Judging(record, study, outcome, margin, slope)
-    controls = {name: judging.alone(name) for name in (SAME, HARMFUL)}
+def judge(record: Record, without: int | None = None) -> Findings:
+    """Return what a canonical record shows, or what it would show without one seed.
+
+    Deterministic: equal records, equal findings.
+    """
+    study = record.study
+    names = [name for name in (*study.arms, SAME, HARMFUL) if name != study.baseline]
+    contrasts = {name: contrast_of(record, study, name, without) for name in names}
+    standings = {name: standing_of(record, study, name) for name in names}
     gain = float(record.arm(study.baseline).get(GAIN, pd.Series(dtype=float)).mean())
-    kinds = {name: judged.verdict.kind for name, judged in controls.items()}
-    soundness = vacuity(gain, study.floor, kinds[HARMFUL], kinds[SAME])
-    arms = judging.together(soundness)
-    return Findings(record, study, outcome, margin, slope, gain, soundness, controls, arms)
+    margin, slope = float(record.facts["margin"]), float(record.facts["slope"])
+    return _Judging(record, contrasts, standings, margin, slope, gain, counting=without is None).findings()
+
+
+def at_margin(found: Findings, margin: float) -> Findings:
+    """Return what the same numbers show at another margin; no verdict says there how many seeds it would need."""
+    every = {**found.arms, **found.controls}
+    contrasts = {name: judged.contrast for name, judged in every.items()}
+    standings = {name: replace(judged.verdict.standing, vacuous=()) for name, judged in every.items()}
+    judging = _Judging(found.record, contrasts, standings, margin, found.slope, found.gain, counting=False)
+    return judging.findings()
 
 
 def not_sound_before(findings: Findings) -> dict[int, tuple[str, ...]]:
     """Return the looks before the last one at which the study was not sound, and why: there it judged nothing."""
     record, study = findings.record, findings.study
-    compared = record.runs["arm"].isin([*study.arms, *study.controls])
+    bank = [study.baseline] if study.bank else []
+    compared = record.runs["arm"].isin([each for each in (*study.arms, *study.controls) if each not in bank])
     found = {}
     for look in study.looks:
         if look < findings.seeds:
@@ -140,100 +175,83 @@ def not_sound_before(findings: Findings) -> dict[int, tuple[str, ...]]:
 @dataclass(frozen=True)
 class _Judging:
     record: Record
-    study: Study
-    outcome: Outcome
+    contrasts: Mapping[str, Contrast]
+    standings: Mapping[str, Standing]
     margin: float
     slope: float
+    gain: float
+    counting: bool = True  # whether undecided verdicts say how many seeds they need
 
-    def together(self, soundness: tuple[str, ...]) -> dict[str, Judged]:
-        """Judge all arms, the primary ones as a family."""
-        arms = [name for name in self.study.arms if name != self.study.baseline]
-        contrasts = {name: self._contrast(name, self._pool(name)) for name in arms}
-        levels = self._levels({name: contrasts[name] for name in self.study.expects})
-        judged = {}
-        for name, paired in contrasts.items():
-            level, p = levels.get(name, (LEVEL, math.nan))
-            expects = self.study.expects.get(name)
-            one = self._judge(name, paired, level, replace(self._standing(name), vacuous=soundness))
-            low = one.verdict.interval.low
-            found = finding(expects, one.verdict.kind, low, self.margin) if expects else None
-            judged[name] = replace(one, expects=expects, finding=found, p=p)
-        return judged
+    @cached_property
+    def study(self) -> Study:
+        return self.record.study
 
-    def alone(self, control: str) -> Judged:
-        """Judge a control: one contrast at the usual level."""
-        return self._judge(control, self._contrast(control, None), LEVEL, self._standing(control))
+    @cached_property
+    def outcome(self) -> Outcome:
+        return outcome_of(self.study.outcome)
 
-    def _judge(self, name: str, paired: Contrast, level: float, standing: Standing) -> Judged:
-        interval = paired.decision(level)
-        better = self.outcome.lower_is_better
-        aims = decides(self.study.expects[name]) if name in self.study.expects else settled
-        verdict = judge_interval(interval, self.margin, standing, lower_is_better=better, decides=aims)
-        gained = -paired.mean if better else paired.mean
+    def findings(self) -> Findings:
+        """Judge the controls, each alone at the usual level, then all arms, the primary ones by the claim."""
+        controls = {name: self._judge(name, ()) for name in (SAME, HARMFUL)}
+        kinds = [controls[name].verdict.kind for name in (HARMFUL, SAME)]
+        soundness = vacuity(self.gain, self.study.floor, *kinds)
+        arms = {name: self._judge(name, soundness) for name in self.study.arms if name != self.study.baseline}
+        primary = [arms[name] for name in self.study.expects]
+        for judged, finding, held in self._concluded(primary, controls[SAME].verdict):
+            arms[judged.arm] = replace(judged, finding=finding, held=held)
+        return Findings(
+            self.record, self.study, self.outcome, self.margin, self.slope, self.gain, soundness, controls, arms
+        )
+
+    def _judge(self, name: str, soundness: tuple[str, ...]) -> Judged:
+        expects, contrast = self.study.expects.get(name), self.contrasts[name]
+        interval = contrast.interval(interval_level(self.study.looks) if expects else LEVEL)
+        better, aims = self.outcome.lower_is_better, decides(expects) if expects else settled
+        verdict = judge_interval(
+            interval,
+            self.margin,
+            replace(self.standings[name], vacuous=soundness),
+            lower_is_better=better,
+            decides=aims if self.counting else one_of(list(Kind)),
+            prior=self.study.prior,
+        )
+        gained = -contrast.mean if better else contrast.mean
         # exp ends at about 700: a flat baseline needs no more tokens than that says
         worth = math.expm1(min(gained / abs(self.slope), 700.0)) if self.slope else math.nan
-        return Judged(name, self.study.reference(name), paired, interval, verdict, worth)
+        return Judged(name, self.study.reference(name), contrast, interval, verdict, worth, expects)
 
-    def _levels(self, primary: Mapping[str, Contrast]) -> dict[str, tuple[float, float]]:
-        """Return for each primary arm the level of its interval and the p of its claim over all looks."""
-        looks, p = self.study.looks, {}
-        for name, paired in primary.items():
-            interval = paired.decision(LEVEL)
-            oriented = interval if self.outcome.lower_is_better else turned(interval)
-            known = interval.df > 0
-            p[name] = overall_p(claim_p(self.study.expects[name], oriented, self.margin), looks) if known else 1.0
-        corrected = holm(list(p.values()))
-        return {name: (interval_level(looks, alpha), p[name]) for name, alpha in zip(p, corrected.alphas, strict=True)}
+    def _concluded(self, primary: Sequence[Judged], ruler: Verdict) -> list[tuple[Judged, Finding, bool]]:
+        """Return the arms with their p-values, what each says of the claim, and whether the A/A control held it."""
+        tested = [self._tested(judged) for judged in primary]
+        ruled = tested if ruler.kind is Kind.EQUIVALENT else [_ruled(judged, ruler) for judged in tested]
+        before, after = _findings(tested), _findings(ruled)
+        return [(judged, now, now is not was) for judged, was, now in zip(ruled, before, after, strict=True)]
 
-    def _contrast(self, name: str, shared: Pool | None) -> Contrast:
-        arm, reference = (self._finished(each) for each in (name, self.study.reference(name)))
-        seeds = arm.index.intersection(reference.index)
-        return contrast(arm[seeds], reference[seeds], shared)
+    def _tested(self, judged: Judged) -> Judged:
+        assert judged.expects is not None
+        if judged.verdict.kind in NOT_COMPARED:
+            return judged
+        own = judged.verdict.interval
+        support, refutation = claim_p(judged.expects, own.mean, own.se, own.df, self.margin)
+        looks = self.study.looks
+        return replace(judged, support=overall_p(float(support), looks), refutation=overall_p(float(refutation), looks))
 
-    def _pool(self, name: str) -> Pool | None:
-        """Return the spread that arms share on this one's seeds; None for a single arm or too few seeds."""
-        baseline = self._finished(self.study.baseline)
-        seeds = self._finished(name).index.intersection(baseline.index)
-        arms = [self._finished(arm) for arm in self.study.arms if arm != self.study.baseline]
-        complete = [arm[seeds] for arm in arms if seeds.isin(arm.index).all()]
-        return pool([baseline[seeds], *complete]) if len(complete) > 1 and len(seeds) > 1 else None
 
-    def _finished(self, name: str) -> "pd.Series[float]":
-        runs = self.record.arm(name)
-        if self.study.outcome not in runs:
-            return pd.Series(dtype=float)
-        return runs.loc[~runs["diverged"], self.study.outcome].dropna()
+def _ruled(judged: Judged, ruler: Verdict) -> Judged:
+    """Return the arm with those p-values alone that outlive an A/A control which was not shown to be EQUIVALENT."""
+    assert judged.expects is not None
+    own, same = judged.verdict.interval, ruler.interval
+    supports, refutes = (
+        stands_beyond(judged.expects, found, (own.low, own.high), (same.low, same.high))
+        for found in (Finding.SUPPORTED, Finding.REFUTED)
+    )
+    return replace(
+        judged, support=judged.support if supports else 1.0, refutation=judged.refutation if refutes else 1.0
+    )
 
-    def _standing(self, name: str) -> Standing:
-        reference = self.study.reference(name)
-        own, its = self.record.arm(name), self.record.arm(reference)
-        return Standing(
-            invalid=(*self._missing(reference, its), *self._missing(name, own), *self._unlike(name, reference)),
-            diverged=int(own["diverged"].sum()),
-            diverged_baseline=int(its["diverged"].sum()),
-        )
 
-    def _missing(self, name: str, runs: pd.DataFrame) -> tuple[str, ...]:
-        """Say which planned runs are not there.
-
-        Where the record does not say how many there were to be, an arm was planned to the look of its last seed.
-        """
-        last = max(runs.index, default=0)
-        looked = next((look for look in self.study.looks if look > last), last + 1)
-        planned = self.record.planned.get(name, looked)
-        outcome = runs.get(self.study.outcome, pd.Series(math.nan, runs.index))
-        unmeasured = set(runs.index[outcome.isna() & ~runs["diverged"]])
-        gone = sorted({*range(planned)} - set(runs.index) | unmeasured)
-        return (f"{name} has no result for seed {', '.join(map(str, gone))}",) if gone else ()
-
-    def _unlike(self, name: str, reference: str) -> tuple[str, ...]:
-        """Say what differs between the runs of two arms that must not."""
-        runs = pd.concat([self.record.arm(name), self.record.arm(reference)])
-        return tuple(
-            f"{name} and {reference} differ in {what}"
-            for column, what in MUST_AGREE.items()
-            if len(set(runs[column])) > 1
-        )
+def _findings(primary: Sequence[Judged]) -> list[Finding]:
+    return findings([judged.support for judged in primary], [judged.refutation for judged in primary])
 
 
 def aligned(record: Record, name: str, baseline: str, metric: str) -> tuple[Sequence[int], pd.DataFrame, pd.DataFrame]:

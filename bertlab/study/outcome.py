@@ -13,7 +13,7 @@ from bertlab.errors import InputError
 class Outcome:
     """A metric of a run, and how to read it."""
 
-    unit: str  # nats or share
+    unit: str  # nats, share or ln_tokens
     lower_is_better: bool
     words: str
     curve: bool  # whether it is measured along the run, not at its end alone
@@ -34,6 +34,7 @@ OUTCOMES = {  # a pattern of the metric's whole name
     r"eval/mlm_loss\.chunk_\d+": Outcome("nats", True, "loss on a part of the held-out text", False),
     r"eval/mlm_loss\.split_\d+_\d+_\d+": Outcome("nats", True, "loss, hidden tokens masked, random or kept", False),
     "eval/pseudo_loss": Outcome("nats", True, "loss on one hidden token at a time", False),
+    "eval/onset": Outcome("ln_tokens", True, "ln tokens by which context gain passes the floor", False),
     "eval/pseudo_accuracy": Outcome("share", False, "tokens named, one hidden at a time", False),
     "eval/visible_accuracy": Outcome("share", False, "tokens named that stand in unmasked text", False),
     rf"eval/moved_accuracy{LAYER}": Outcome("share", False, "moved words told from others by a probe of states", False),
@@ -48,7 +49,7 @@ OUTCOMES = {  # a pattern of the metric's whole name
     r"eval/frozen(\.[a-z]+)?\.examples_\d+": Outcome("share", False, "right answers by a probe of one state", False),
     rf"eval/pruning_cost\.heads_{NUMBER}": Outcome("nats", True, "loss gained by leaving heads out", False),
 }
-MARGINS = ("tokens", "nats", "share")  # units in which a margin may be stated
+MARGINS = ("tokens", "nats", "share", "ln_tokens")  # units in which a margin may be stated
 
 
 def outcome_of(metric: str) -> Outcome:

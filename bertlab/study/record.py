@@ -1,14 +1,14 @@
 """The record of a study: what was registered and what was measured, as plain files that a verdict can be made of again.
 
 Enters: runs and curves in any order. Leaves: the same in one canonical order and precision, and its twins on disk:
-study.json (the registration), runs.csv (one row a run), curves.csv (evaluations along the runs), and remarks.md where
-somebody wrote one.
+study.json (the registration), runs.csv (one row a run), curves.csv (evaluations along the runs), remarks.md where
+somebody wrote one, and rule.json where a study is judged by another rule than it was registered under.
 """
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,12 @@ import pandas as pd
 
 from bertlab.errors import InputError
 from bertlab.study.design import Study
-from bertlab.study.registration import read_study
+from bertlab.study.registration import read_prior, read_published, read_study
 from bertlab.study.search import best_values, of_trials, settled
 
 FILES = ("study.json", "runs.csv", "curves.csv")
-REMARKS = "remarks.md"
+REMARKS, AGAIN = "remarks.md", "rule.json"
+RULE, RULE_NOW = "rule", "2"  # the fact that names the rule of verdicts that a study was registered under
 EXPLORATION, SAME, HARMFUL = "exploration", "same", "harmful"  # arms that every study has beside its own
 PLANNED = "planned"  # the fact that says how many seeds of each arm were to run
 ABOUT = ("arm", "seed", "run_id", "diverged", "code", "corpus", "evaluation")  # what a row says beside its metrics
@@ -42,6 +43,7 @@ class Record:
     runs: pd.DataFrame
     curves: pd.DataFrame
     remarks: str = ""  # written after the results were seen; no verdict rests on them
+    rule: Mapping[str, Any] = field(default_factory=dict)  # what judging again took: see `read_rule`
 
     @cached_property
     def registered(self) -> Study:
@@ -50,8 +52,15 @@ class Record:
 
     @cached_property
     def study(self) -> Study:
-        """The study as it is confirmed: after a search, with its arms at the values that were found."""
+        """The study as it is judged: after a search, with its arms at the values that were found.
+
+        Where it is judged again, its claim is worded as the rule tests it, and the variance is that of its regime.
+        """
         study = self.registered
+        if self.rule:
+            prior = read_prior(self.rule["prior"]) if "prior" in self.rule else study.prior
+            published = read_published(self.rule.get("published", self.node.get("published") or []))
+            study = replace(study, claim=self.rule.get("claim", study.claim), prior=prior, published=published)
         return settled(study, best_values(study, self.runs)) if study.search else study
 
     @property
@@ -109,6 +118,7 @@ def canonical(record: Record) -> Record:
         pd.concat([texts, numbers], axis="columns").reset_index(drop=True),
         curves.sort_values(list(CURVE[:4]), ignore_index=True),
         record.remarks,
+        record.rule,
     )
 
 
@@ -118,6 +128,7 @@ def twins(record: Record) -> dict[str, bytes]:
     texts = [json.dumps(about, indent=1, ensure_ascii=False) + "\n"]
     texts += [table.to_csv(index=False, lineterminator="\n") for table in (record.runs, record.curves)]
     files = dict(zip(FILES, texts, strict=True)) | ({REMARKS: record.remarks} if record.remarks else {})
+    files |= {AGAIN: json.dumps(record.rule, indent=1, ensure_ascii=False) + "\n"} if record.rule else {}
     return {name: text.encode() for name, text in files.items()}
 
 
@@ -128,13 +139,24 @@ def read_record(folder: Path) -> Record:
             raise InputError(f"a study's folder must hold {', '.join(FILES)}; {folder} has no {name}")
     about = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
     runs, curves = (pd.read_csv(folder / name, dtype=str, keep_default_na=False) for name in FILES[1:])
-    return canonical(Record(about["study"], about["facts"], runs, curves, read_remarks(folder)))
+    return canonical(Record(about["study"], about["facts"], runs, curves, read_remarks(folder), read_rule(folder)))
 
 
 def read_remarks(folder: Path) -> str:
     """Return what somebody wrote beside a study's files; "" where nobody did."""
     path = folder / REMARKS
     return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def read_rule(folder: Path) -> dict[str, Any]:
+    """Return what judging a study again took; empty where it is judged by the rule of its registration.
+
+    `claim`: as it is tested, where its words said something else. `prior`: of the regime. `published`: what others
+    found, put right. `earlier`: what was found by the rule of its registration. `why`: what moved the status, in words.
+    `before`: earlier registrations of the study, in words.
+    """
+    path = folder / AGAIN
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def _arms(record: Record) -> list[str]:

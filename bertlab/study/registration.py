@@ -14,6 +14,7 @@ from bertlab.cache import digest
 from bertlab.compose import check, section
 from bertlab.errors import InputError, closed_interval, open_interval, whole_number
 from bertlab.stats.claim import Expectation
+from bertlab.stats.moderated import FEWEST_CONTRASTS, NO_PRIOR, Prior
 from bertlab.study.design import Margin, Search, Source, Study, Trend
 from bertlab.study.outcome import MARGINS, margin_units, outcome_of
 from bertlab.study.search import tuned
@@ -75,7 +76,24 @@ def read_study(config: Mapping[str, Any]) -> Study:
         secondary=secondary,
         trend=_trend(node["trend"], factors, arms) if node.get("trend") else None,
         search=_search(node["search"], factors, arms) if node.get("search") else None,
-        published=_published(node.get("published") or []),
+        published=read_published(node.get("published") or []),
+        prior=read_prior(node["prior"]) if node.get("prior") else NO_PRIOR,
+        bank=_bank(node, seeds) if node.get("bank") is not None else None,
+    )
+
+
+def read_prior(prior: object) -> Prior:
+    """Return the prior of a regime as a study file states it. Raises InputError."""
+    keys = [each.name for each in fields(Prior)]
+    if not isinstance(prior, Mapping) or set(prior) != set(keys):
+        raise InputError(
+            f"study.prior must hold {', '.join(keys)}, got {prior}; copy those of the regime from its reports, or "
+            "leave it out"
+        )
+    return Prior(
+        variance=open_interval("study.prior.variance", prior["variance"], 0, 1e6),
+        df=open_interval("study.prior.df", prior["df"], 0, 1e6),
+        contrasts=whole_number("study.prior.contrasts", prior["contrasts"], FEWEST_CONTRASTS),
     )
 
 
@@ -158,6 +176,12 @@ def _against(node: Mapping[str, Any], arms: Mapping[str, object]) -> dict[str, s
     return dict(against)
 
 
+def _bank(node: Mapping[str, Any], seeds: int) -> int:
+    if node.get("against") or node.get("search"):
+        raise InputError("study.bank is for arms that are compared with one baseline, got against or search; drop one")
+    return whole_number("study.bank", node["bank"], seeds)
+
+
 def _margin(margin: object, outcome: str) -> Margin:
     if not isinstance(margin, Mapping) or len(margin) != 1 or not margin.keys() <= set(MARGINS):
         raise InputError(
@@ -238,18 +262,23 @@ def _search(search: object, factors: Sequence[str], arms: Mapping[str, object]) 
     return Search(setting, tuple(map(float, numbers)), whole_number("study.search.seeds", search["seeds"], 1))
 
 
-def _published(entries: object) -> tuple[Source, ...]:
+def read_published(entries: object) -> tuple[Source, ...]:
+    """Return what others found, as a study file lists it. Raises InputError."""
     if not isinstance(entries, list):
         raise InputError(f"study.published must list sources, got {entries}; write each as an entry of its own")
     return tuple(_source(entry) for entry in entries)
 
 
 def _source(entry: object) -> Source:
-    keys = [each.name for each in fields(Source)]
-    if not isinstance(entry, Mapping) or set(entry) != set(keys):
-        raise InputError(f"study.published must hold {', '.join(keys)} in each entry, got {entry}; correct it")
+    needed = [each.name for each in fields(Source) if each.default is MISSING]
+    more = [each.name for each in fields(Source) if each.name not in needed]
+    if not isinstance(entry, Mapping) or not set(needed) <= set(entry) <= {*needed, *more}:
+        raise InputError(
+            f"study.published must hold {', '.join(needed)} in each entry and may hold {', '.join(more)}, got {entry}; "
+            "correct it"
+        )
     _one_of("published.status", entry["status"], STATUSES)
-    return Source(**{key: _text(f"published.{key}", entry[key]) for key in keys})
+    return Source(**{key: _text(f"published.{key}", value) for key, value in entry.items()})
 
 
 def _overrides(key: str, values: object) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bertlab.stats.calibration import LIKE_ARMS, NOISES, Truth, false_centrals, false_positives, rates
-from bertlab.stats.looks import REGISTERED
+from bertlab.stats.claim import Expectation
 from bertlab.stats.rule import Kind
 
 STUDIES = 8000  # four times what is asked: the standard error of a rate of 5 % is .24 %
@@ -79,8 +79,8 @@ def test_the_benchmark_prints_every_rate(monkeypatch: pytest.MonkeyPatch, capsys
     monkeypatch.setattr(sys, "argv", [SCRIPT.name, "studies=20"])
     runpy.run_path(str(SCRIPT), run_name="__main__")
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    schedules = len(ONCE) + len(REGISTERED)
-    assert len(rows) == 3 * 2 + len(NOISES) * schedules * 3 + 2 * schedules + schedules
+    schedules = len(ONCE) + 5
+    assert len(rows) == 4 * 2 + len(NOISES) * schedules * 3 + 2 * schedules + schedules + len(Expectation) * 4
 
 
 @pytest.mark.parametrize("argument", ["studies=0", "studies=many", "sd=-1", "sd=wide", "seeds=3"])

@@ -1,57 +1,129 @@
-"""Claims: the whole table of expectation by verdict, and p-values that agree with the intervals."""
+"""Claims: what each says is what is tested, symmetrically; p-values agree with intervals; arms are paid for."""
+
+import itertools
+import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.weightstats import ttost_paired
 
-from bertlab.stats.claim import Expectation, Finding, claim_p, decides, finding, study_finding
-from bertlab.stats.contrast import contrasts
-from bertlab.stats.interval import Interval, mean_t
-from bertlab.stats.looks import interval_level, overall_p
-from bertlab.stats.multiple import holm
-from bertlab.stats.rule import Kind, kind
-from bertlab.stats.verdict import judge
+from bertlab.stats.claim import (
+    BOUND,
+    WORSE_SIDE,
+    Expectation,
+    Finding,
+    claim_p,
+    decides,
+    findings,
+    stands_beyond,
+    study_finding,
+    study_p,
+)
+from bertlab.stats.interval import mean_t
 
 S, R, U = Finding.SUPPORTED, Finding.REFUTED, Finding.UNDECIDED
-KINDS = [  # columns of the table
-    Kind.WORSE_MATERIAL, Kind.WORSE_UNRESOLVED, Kind.EQUIVALENT, Kind.NON_INFERIOR,
-    Kind.BETTER_UNRESOLVED, Kind.BETTER_MATERIAL, Kind.INCONCLUSIVE,
-]  # fmt: skip
+E = Expectation
+INTERVALS = {  # margin 1
+    "beyond the margin, worse": (1.2, 1.8),
+    "worse": (0.2, 1.6),
+    "worse, within the margin": (0.2, 0.8),
+    "within the margin, holding zero": (-0.4, 0.6),
+    "short of the margin on the worse side alone": (-1.5, 0.5),
+    "short of the margin on the better side alone": (-0.5, 1.5),
+    "short of it on neither": (-1.5, 1.5),
+    "better, within the margin": (-0.8, -0.2),
+    "better": (-1.6, -0.2),
+    "beyond the margin, better": (-1.8, -1.2),
+}
 TABLE = {
-    Expectation.WORSE: [S, S, R, R, R, R, U],
-    Expectation.BETTER: [R, R, R, U, S, S, U],
-    Expectation.EQUIVALENT: [R, U, S, U, U, R, U],
-    Expectation.NOT_WORSE: [R, U, S, S, S, S, U],
-    Expectation.NOT_BETTER: [S, S, S, U, U, R, U],
+    E.WORSE: [S, S, S, U, U, U, U, R, R, R],
+    E.BETTER: [R, R, R, U, U, U, U, S, S, S],
+    E.MATERIALLY_WORSE: [S, U, R, R, R, U, U, R, R, R],
+    E.MATERIALLY_BETTER: [R, R, R, R, U, R, U, R, U, S],
+    E.EQUIVALENT: [R, U, S, S, U, U, U, S, U, R],
+    E.NOT_WORSE: [R, U, S, S, S, U, U, S, S, S],
+    E.NOT_BETTER: [S, S, S, S, U, S, U, S, U, R],
+}
+MIRROR = {
+    E.WORSE: E.BETTER,
+    E.MATERIALLY_WORSE: E.MATERIALLY_BETTER,
+    E.EQUIVALENT: E.EQUIVALENT,
+    E.NOT_WORSE: E.NOT_BETTER,
 }
 
 
+def one(expectation: Expectation, low: float, high: float) -> Finding:
+    """Return what a claim about one arm comes to whose 90 % interval over five seeds is given."""
+    se = (high - low) / 2 / float(stats.t.ppf(0.95, 4))
+    support, refutation = claim_p(expectation, (low + high) / 2, se, 4, 1.0)
+    return findings([float(support)], [float(refutation)])[0]
+
+
 @pytest.mark.parametrize("expectation", Expectation)
-def test_what_a_verdict_says_of_an_expectation(expectation: Expectation) -> None:
-    assert [finding(expectation, each) for each in KINDS] == TABLE[expectation]
+def test_what_an_interval_says_of_a_claim(expectation: Expectation) -> None:
+    assert [one(expectation, *ends) for ends in INTERVALS.values()] == TABLE[expectation]
 
 
-@pytest.mark.parametrize("each", [Kind.INVALID, Kind.VACUOUS, Kind.UNSTABLE, Kind.UNTESTABLE])
-def test_what_cannot_be_judged_leaves_every_claim_undecided(each: Kind) -> None:
-    assert {finding(expectation, each) for expectation in Expectation} == {U}
+@pytest.mark.parametrize("expectation", MIRROR)
+def test_exchanging_worse_and_better_exchanges_supports_and_refutes(expectation: Expectation) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        low = rng.uniform(-3, 2)
+        high = low + rng.uniform(0.1, 3)
+        assert one(expectation, low, high) is one(MIRROR[expectation], -high, -low)
 
 
 @pytest.mark.parametrize("expectation", Expectation)
 def test_an_interval_decides_exactly_where_it_does_not_leave_the_claim_undecided(expectation: Expectation) -> None:
-    ends = np.linspace(-3, 3, 25) + 0.01
-    low, high = (each.ravel() for each in np.meshgrid(ends, ends))
-    low, high = low[low <= high], high[low <= high]
-    found = [finding(expectation, kind(a, b, 1.0), a, 1.0) for a, b in zip(low, high, strict=True)]
+    ends = np.linspace(-3, 3, 21) + 0.013
+    pairs = np.array([(low, high) for low, high in itertools.product(ends, ends) if low < high])
+    found = [one(expectation, low, high) for low, high in pairs.tolist()]
     assert {S, R, U} == set(found)
-    assert decides(expectation)(low, high, 1.0).tolist() == [each is not U for each in found]
+    told = decides(expectation)(pairs[:, 0], pairs[:, 1], 1.0)
+    wrong = [each is not U for each in found] != told
+    # refuting EQUIVALENT counts the farther margin too, so an end just beyond the nearer one may not be enough
+    assert not wrong.any() if expectation is not E.EQUIVALENT else wrong.mean() < 0.02
+
+
+def test_the_p_of_a_claim_is_that_of_the_one_sided_t_test() -> None:
+    d = np.array([0.1, 0.3, -0.1, 0.4, 0.2])
+    own, margin = mean_t(d, 0.9), 0.15
+    for expectation, bound in BOUND.items():
+        sides: Sequence[str] = ("greater", "less") if expectation in WORSE_SIDE else ("less", "greater")
+        theirs = [stats.ttest_1samp(d, bound * margin, alternative=side)[1] for side in sides]
+        assert np.array(claim_p(expectation, own.mean, own.se, 4, margin)) == pytest.approx(theirs)
+    assert claim_p(E.EQUIVALENT, own.mean, own.se, 4, margin)[0] == pytest.approx(
+        ttost_paired(d, 0 * d, -0.15, 0.15)[0]
+    )
+
+
+def test_refuting_equality_counts_both_margins() -> None:
+    """Its p is one-sided where the margin is far from zero, two-sided where it is nothing."""
+    _, far = claim_p(E.EQUIVALENT, 3.0, 0.2, 4, 2.0)
+    assert far == pytest.approx(stats.t.sf(1 / 0.2, 4), rel=0.01)
+    _, none = claim_p(E.EQUIVALENT, 0.5, 0.2, 4, 1e-9)
+    assert none == pytest.approx(2 * stats.t.sf(0.5 / 0.2, 4))
+
+
+def test_differences_without_spread_are_certain() -> None:
+    assert [float(p) for p in claim_p(E.WORSE, 0.2, 0.0, 4, 1.0)] == [0.0, 1.0]
+    assert [float(p) for p in claim_p(E.NOT_WORSE, 0.2, 0.0, 4, 1.0)] == [0.0, 1.0]
+
+
+def test_supports_keep_the_full_level_and_refutations_share_it_over_the_arms() -> None:
+    assert findings([0.04, 0.049, 0.001], [0.96, 0.95, 0.99]) == [S, S, S]
+    assert findings([0.96, 0.95, 0.99], [0.04, 0.05, 0.01]) == [U, U, R]
+    assert findings([0.99], [0.04]) == [R]
+    assert findings([0.99] * 3, [0.01, 0.02, 0.04]) == [R, R, R]  # once one is rejected, the next has more left
 
 
 @pytest.mark.parametrize(
-    ("findings", "expected"), [([S, S], S), ([S, R, U], R), ([S, U], U), ([U], U), ([R], R), ([S], S)]
+    ("found", "expected"), [([S, S], S), ([S, R, U], R), ([S, U], U), ([U], U), ([R], R), ([S], S)]
 )
-def test_one_refutation_refutes_a_study_and_only_all_support_it(findings: list[Finding], expected: Finding) -> None:
-    assert study_finding(findings) is expected
+def test_one_refutation_refutes_a_study_and_only_all_support_it(found: list[Finding], expected: Finding) -> None:
+    assert study_finding(found) is expected
 
 
 def test_a_study_without_a_primary_contrast_is_refused() -> None:
@@ -59,73 +131,44 @@ def test_a_study_without_a_primary_contrast_is_refused() -> None:
         study_finding([])
 
 
+def test_a_study_is_as_sure_as_its_least_sure_support_or_its_surest_refutation_doubled() -> None:
+    assert study_p([0.01, 0.02], [0.9, 0.8], S) == pytest.approx(0.04)
+    assert study_p([0.99, 0.02], [0.005, 0.8], R) == pytest.approx(0.02)  # .005 * 2 arms, doubled
+    assert study_p([0.3, 0.2], [0.9, 0.8], U) == pytest.approx(0.6)
+    assert study_p([0.9, 0.2], [0.9, 0.8], U) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("expectation", "found", "ends", "stands"),
+    [
+        (E.WORSE, S, (0.6, 0.9), True),
+        (E.WORSE, S, (0.4, 0.9), False),  # within what the baseline differs from itself
+        (E.WORSE, R, (-0.9, -0.3), True),
+        (E.WORSE, R, (-0.9, -0.1), False),
+        (E.MATERIALLY_WORSE, R, (0.1, 0.3), False),  # to end short of the margin is to be no worse
+        (E.NOT_WORSE, S, (-0.1, 0.1), False),
+        (E.NOT_WORSE, S, (-0.9, -0.5), True),  # better by a difference that counts
+        (E.NOT_WORSE, R, (1.1, 1.9), True),
+        (E.NOT_BETTER, S, (-0.1, 0.1), False),
+        (E.NOT_BETTER, S, (0.6, 0.9), True),
+        (E.EQUIVALENT, S, (-0.1, 0.1), False),
+        (E.EQUIVALENT, S, (0.6, 0.9), False),
+        (E.EQUIVALENT, R, (1.1, 1.9), True),
+    ],
+)
+def test_beside_a_baseline_that_is_not_shown_to_equal_itself_only_a_larger_difference_counts(
+    expectation: Expectation, found: Finding, ends: tuple[float, float], stands: bool
+) -> None:
+    assert stands_beyond(expectation, found, ends, (-0.2, 0.5)) is stands
+    if expectation in MIRROR:
+        turned = (-ends[1], -ends[0])
+        assert stands_beyond(MIRROR[expectation], found, turned, (-0.5, 0.2)) is stands
+
+
+def test_beside_a_control_that_was_not_measured_nothing_counts() -> None:
+    assert not stands_beyond(E.WORSE, S, (5.0, 6.0), (math.nan, math.nan))
+
+
 def test_the_words_of_a_study_file_name_the_expectations() -> None:
-    assert [each.value for each in Expectation] == ["worse", "better", "equivalent", "not_worse", "not_better"]
-
-
-def test_the_p_of_a_claim_is_that_of_the_one_sided_t_test() -> None:
-    d = np.array([0.1, 0.3, -0.1, 0.4, 0.2])
-    interval = mean_t(d, 0.9)
-    assert claim_p(Expectation.WORSE, interval, 0.5) == pytest.approx(stats.ttest_1samp(d, 0, alternative="greater")[1])
-    assert claim_p(Expectation.BETTER, interval, 0.5) == pytest.approx(stats.ttest_1samp(d, 0, alternative="less")[1])
-    assert claim_p(Expectation.NOT_WORSE, interval, 0.5) == pytest.approx(
-        stats.ttest_1samp(d, 0.5, alternative="less")[1]
-    )
-    assert claim_p(Expectation.NOT_BETTER, interval, 0.5) == pytest.approx(
-        stats.ttest_1samp(d, -0.5, alternative="greater")[1]
-    )
-    assert claim_p(Expectation.EQUIVALENT, interval, 0.5) == pytest.approx(ttost_paired(d, 0 * d, -0.5, 0.5)[0])
-
-
-@pytest.mark.parametrize("alpha", [0.05, 0.025, 0.0139])
-def test_a_supported_claim_always_has_a_p_below_the_level_of_its_interval(alpha: float) -> None:
-    rng, supported = np.random.default_rng(8), 0
-    for _ in range(400):
-        interval = mean_t(rng.normal(rng.uniform(-2, 2), 0.6, 5), 1 - 2 * alpha)
-        for expectation in Expectation:
-            if finding(expectation, kind(interval.low, interval.high, 1.0)) is S:
-                supported += 1
-                assert claim_p(expectation, interval, 1.0) < alpha
-    assert supported > 100
-
-
-def test_differences_without_spread_are_certain() -> None:
-    interval = mean_t([0.2, 0.2, 0.2], 0.9)
-    flat = Interval(0.2, 0.2, 0.2, interval.n, 0.0, 0.9, 2)
-    assert (claim_p(Expectation.WORSE, flat, 1.0), claim_p(Expectation.BETTER, flat, 1.0)) == (0.0, 1.0)
-
-
-def test_one_seed_has_no_p() -> None:
-    with pytest.raises(ValueError, match="at least two seeds, got 1"):
-        claim_p(Expectation.WORSE, mean_t([0.3]), 1.0)
-
-
-def test_a_study_from_outcomes_to_its_finding() -> None:
-    """How the parts are put together: contrasts, claims' p over the looks, Holm, intervals at its levels, verdicts."""
-    rng, looks, margin = np.random.default_rng(4), (5, 8), 0.1
-    seed = rng.normal(3, 0.2, 5)
-    truth = {"rate_15": 0.0, "rate_20": 0.0, "rate_90": 0.5}
-    outcomes = {arm: seed + effect + rng.normal(0, 0.02, 5) for arm, effect in truth.items()}
-    expects = {"rate_20": Expectation.EQUIVALENT, "rate_90": Expectation.WORSE}
-
-    found = contrasts(outcomes, "rate_15")
-    p = [overall_p(claim_p(expects[arm], found[arm].decision(), margin), looks) for arm in expects]
-    levels = [interval_level(looks, alpha) for alpha in holm(p).alphas]
-    verdicts = {
-        arm: judge(found[arm].decision(level), margin, decides=decides(expects[arm]))
-        for arm, level in zip(expects, levels, strict=True)
-    }
-    findings = [finding(expects[arm], verdict.kind) for arm, verdict in verdicts.items()]
-
-    assert {arm: verdict.kind for arm, verdict in verdicts.items()} == {
-        "rate_20": Kind.EQUIVALENT,
-        "rate_90": Kind.WORSE_MATERIAL,
-    }
-    assert min(levels) > 0.94  # two looks and half of the level for the first claim
-    assert study_finding(findings) is S
-
-
-def test_an_interval_clear_of_better_shows_not_better_though_the_table_has_no_name_for_it() -> None:
-    assert finding(Expectation.NOT_BETTER, Kind.INCONCLUSIVE, -0.02, 0.09) is S
-    assert finding(Expectation.NOT_BETTER, Kind.INCONCLUSIVE, -0.10, 0.09) is U
-    assert finding(Expectation.NOT_WORSE, Kind.INCONCLUSIVE, -0.02, 0.09) is U
+    words = ["worse", "better", "materially_worse", "materially_better", "equivalent", "not_worse", "not_better"]
+    assert [each.value for each in Expectation] == words

@@ -6,6 +6,7 @@ from scipy import stats
 
 from bertlab.stats.claim import Expectation, decides
 from bertlab.stats.futility import HOPELESS, decision_chance
+from bertlab.stats.moderated import Prior
 from bertlab.stats.rule import settled
 
 
@@ -31,6 +32,21 @@ def test_the_chance_is_that_of_drawing_the_seeds_one_by_one(d: list[float], last
     for rule in (settled, *map(decides, Expectation)):
         decided = rule(study.mean(1) - half, study.mean(1) + half, 1.0)
         assert decision_chance(d, last, 1.0, 0.9, rng, rule) == pytest.approx(decided.mean(), abs=0.015)
+
+
+def test_a_prior_is_in_the_posterior_and_in_the_interval_of_the_last_look() -> None:
+    d, prior, rng = np.array([0.1, 0.5, -0.2, 0.4]), Prior(0.3, 5.0), np.random.default_rng(3)
+    n, last, draws = 4, 8, 20_000
+    variance = (prior.df * prior.variance + n * np.var(d)) / rng.chisquare(n - 1 + prior.df, (draws, 1))
+    truth = rng.normal(np.mean(d), np.sqrt(variance / n))
+    study = np.hstack([np.tile(d, (draws, 1)), rng.normal(truth, np.sqrt(variance), (draws, last - n))])
+    df = last - 1 + prior.df
+    moderated = np.sqrt((prior.df * prior.variance + (last - 1) * study.var(1, ddof=1)) / df)
+    half = stats.t.ppf(0.95, df) * moderated / np.sqrt(last)
+    decided = settled(study.mean(1) - half, study.mean(1) + half, 1.0)
+    assert decision_chance(d, last, 1.0, 0.9, rng, settled, prior) == pytest.approx(decided.mean(), abs=0.015)
+    wide = Prior(6.0, 20.0)  # differences usually spread far more than these four do
+    assert decision_chance(d, last, 1.0, 0.9, rng, settled, wide) < 0.5
 
 
 def test_what_counts_as_a_decision_depends_on_the_claim() -> None:

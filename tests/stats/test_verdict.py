@@ -12,7 +12,7 @@ from statsmodels.stats.weightstats import ttost_paired
 
 from bertlab.stats.interval import Interval, mean_t
 from bertlab.stats.power import seeds_needed
-from bertlab.stats.rule import BY_INTERVAL, SETTLED, Kind, codes, kind, one_of
+from bertlab.stats.rule import AT_THE_MARGIN, BY_INTERVAL, SETTLED, Kind, codes, kind, one_of
 from bertlab.stats.verdict import SOUND, Standing, judge, turned, vacuity
 
 
@@ -30,13 +30,16 @@ TABLE = [  # margin 1
     (0.2, 1.5, Kind.WORSE_UNRESOLVED),
     (-1.5, -0.2, Kind.BETTER_UNRESOLVED),
     (-1.5, 0.9, Kind.NON_INFERIOR),
-    (-0.9, 1.5, Kind.INCONCLUSIVE),
+    (-0.9, 1.5, Kind.NON_SUPERIOR),
     (-1.5, 1.5, Kind.INCONCLUSIVE),
     (1.0, 2.0, Kind.WORSE_UNRESOLVED),  # touching the margin is not beyond it
     (-2.0, -1.0, Kind.BETTER_UNRESOLVED),
     (-1.0, 0.5, Kind.NON_INFERIOR),
-    (-0.5, 1.0, Kind.INCONCLUSIVE),
-    (0.0, 1.5, Kind.INCONCLUSIVE),  # touching zero does not exclude it
+    (-0.5, 1.0, Kind.NON_SUPERIOR),
+    (0.0, 1.5, Kind.NON_SUPERIOR),  # touching zero does not exclude it
+    (0.4, 1.3, Kind.WORSE_AT_MARGIN),
+    (-1.3, -0.4, Kind.BETTER_AT_MARGIN),
+    (0.25, 1.25, Kind.WORSE_UNRESOLVED),  # as wide as the margin is not narrower
 ]
 
 
@@ -94,15 +97,15 @@ def test_a_decision_needs_no_more_seeds() -> None:
 
 
 def test_an_effect_as_large_as_the_margin_is_settled_by_no_number_of_seeds() -> None:
-    verdict = judge(interval(0.5, 1.5), 1.0)
-    assert (verdict.kind, verdict.needed) == (Kind.WORSE_UNRESOLVED, None)
-    both = judge(interval(-0.1, 2.1), 1.0, decides=one_of({Kind.WORSE_UNRESOLVED, *SETTLED}))
-    assert both.kind is Kind.INCONCLUSIVE
+    verdict = judge(interval(0.6, 1.4), 1.0)
+    assert (verdict.kind, verdict.needed) == (Kind.WORSE_AT_MARGIN, None)
+    both = judge(interval(-0.1, 2.1), 1.0, decides=one_of({Kind.WORSE_UNRESOLVED, *AT_THE_MARGIN, *SETTLED}))
+    assert both.kind is Kind.NON_SUPERIOR
     assert both.needed is not None
 
 
 def test_the_seeds_needed_are_more_than_there_are() -> None:
-    likely_with_few = one_of({Kind.INCONCLUSIVE, Kind.NON_INFERIOR})
+    likely_with_few = one_of({Kind.INCONCLUSIVE, Kind.NON_INFERIOR, Kind.NON_SUPERIOR})
     assert seeds_needed(0.6, 0.3, 0.2, decides=likely_with_few) == 3
     assert judge(Interval(0.3, 0.1, 0.5, 27, 0.6, 0.9, 26), 0.2, decides=likely_with_few).needed is None
 
@@ -124,8 +127,11 @@ MIRROR = {
     Kind.EQUIVALENT: {Kind.EQUIVALENT},
     Kind.WORSE_UNRESOLVED: {Kind.BETTER_UNRESOLVED},
     Kind.BETTER_UNRESOLVED: {Kind.WORSE_UNRESOLVED},
-    Kind.NON_INFERIOR: {Kind.INCONCLUSIVE},  # the table has no verdict for "not better"
-    Kind.INCONCLUSIVE: {Kind.INCONCLUSIVE, Kind.NON_INFERIOR},
+    Kind.WORSE_AT_MARGIN: {Kind.BETTER_AT_MARGIN},
+    Kind.BETTER_AT_MARGIN: {Kind.WORSE_AT_MARGIN},
+    Kind.NON_INFERIOR: {Kind.NON_SUPERIOR},
+    Kind.NON_SUPERIOR: {Kind.NON_INFERIOR},
+    Kind.INCONCLUSIVE: {Kind.INCONCLUSIVE},
 }
 
 
@@ -140,7 +146,8 @@ def test_flipping_the_sign_of_the_data_mirrors_the_verdict(differences: list[flo
 @given(st.lists(st.floats(-3, 3), min_size=3, max_size=10), st.floats(0.01, 3), st.sampled_from([0.001, 1000.0]))
 def test_the_unit_of_the_outcome_changes_no_verdict(differences: list[float], margin: float, unit: float) -> None:
     found = mean_t(differences, 0.9)
-    if min(abs(abs(end) - bound) for end in (found.low, found.high) for bound in (0, margin)) > 1e-9:
+    apart = [abs(abs(end) - bound) for end in (found.low, found.high) for bound in (0, margin)]
+    if min(*apart, abs(found.high - found.low - margin)) > 1e-9:
         assert kind(found.low, found.high, margin) is kind(found.low * unit, found.high * unit, margin * unit)
 
 
@@ -182,8 +189,9 @@ def test_a_study_that_could_see_a_difference_has_no_reason_against_it() -> None:
     assert vacuity(0.5, 0.3, Kind.WORSE_MATERIAL, Kind.EQUIVALENT) == ()
 
 
-def test_a_baseline_too_noisy_to_equal_itself_has_not_failed() -> None:
-    assert vacuity(0.5, 0.3, Kind.WORSE_MATERIAL, Kind.INCONCLUSIVE) == ()
+@pytest.mark.parametrize("same", [Kind.INCONCLUSIVE, Kind.NON_SUPERIOR, Kind.WORSE_UNRESOLVED, Kind.BETTER_AT_MARGIN])
+def test_a_baseline_that_is_not_shown_to_equal_itself_makes_a_study_coarse_and_not_vacuous(same: Kind) -> None:
+    assert vacuity(0.5, 0.3, Kind.WORSE_MATERIAL, same) == ()
 
 
 @pytest.mark.parametrize(
@@ -192,8 +200,8 @@ def test_a_baseline_too_noisy_to_equal_itself_has_not_failed() -> None:
         (0.3, Kind.WORSE_MATERIAL, Kind.EQUIVALENT, "context gain is 0.300 nats and must exceed 0.3"),
         (math.nan, Kind.WORSE_MATERIAL, Kind.EQUIVALENT, "context gain is not measured"),
         (0.5, Kind.INCONCLUSIVE, Kind.EQUIVALENT, "harmful control is INCONCLUSIVE and must be WORSE"),
-        (0.5, Kind.WORSE_MATERIAL, Kind.WORSE_UNRESOLVED, "against itself is WORSE (size unresolved) and must be"),
-        (0.5, Kind.WORSE_MATERIAL, Kind.INVALID, "against itself is INVALID and must be EQUIVALENT"),
+        (0.5, Kind.WORSE_MATERIAL, Kind.BETTER_MATERIAL, "against itself is BETTER (material) and must not be"),
+        (0.5, Kind.WORSE_MATERIAL, Kind.INVALID, "against itself is INVALID and must not be"),
     ],
 )
 def test_a_study_on_the_plateau_or_with_a_failed_control_is_vacuous(

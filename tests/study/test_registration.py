@@ -11,6 +11,7 @@ from bertlab.compose import load, resolved
 from bertlab.errors import InputError
 from bertlab.explain import explain
 from bertlab.stats.claim import Expectation
+from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.study.arms import Compose, changes, compose_arms, from_file, register
 from bertlab.study.design import Margin, Source, Study, Trend
 from bertlab.study.outcome import MARGINS, OUTCOMES, margin_units, outcome_of
@@ -109,8 +110,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "study.margin must be in tokens or share for eval/mlm_accuracy, got nats; state it so",
     ),
     ({"margin": {"nats": 0}}, "study.margin.nats must lie in (0, 10), got 0; choose a number inside"),
-    ({"margin": {"pounds": 1}}, "study.margin must have one unit of tokens, nats, share, got {'pounds': 1}; write "),
-    ({"margin": 0.1}, "study.margin must have one unit of tokens, nats, share, got 0.1; write {tokens: 0.25}"),
+    (
+        {"margin": {"pounds": 1}},
+        "study.margin must have one unit of tokens, nats, share, ln_tokens, got {'pounds': 1}; write ",
+    ),
+    (
+        {"margin": 0.1},
+        "study.margin must have one unit of tokens, nats, share, ln_tokens, got 0.1; write {tokens: 0.25}",
+    ),
     ({"baseline": "rate_20"}, "study.baseline must be one of rate_15, rate_05, rate_30, got rate_20; choose one"),
     (
         {"arms": {"rate_15": ["mask.rate=0.15"], "heads": ["model.heads=4"]}, "expects": {"heads": "worse"}},
@@ -139,10 +146,15 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"looks": [2, 8]}, "study.looks must be a whole number of at least 3, got 2; choose for example 3"),
     ({"looks": [5, 5, 8]}, "study.looks must ascend and end with study.seeds 8, got [5, 5, 8]; correct one of them"),
     ({"looks": [5, 7]}, "study.looks must ascend and end with study.seeds 8, got [5, 7]; correct one of them"),
+    ({"prior": {"df": 3}}, "study.prior must hold variance, df, contrasts, got {'df': 3}; copy those of the regime"),
+    ({"prior": {"df": 3, "variance": 0, "contrasts": 12}}, "study.prior.variance must lie in (0, "),
+    ({"prior": {"df": 3, "variance": 1, "contrasts": 4}}, "study.prior.contrasts must be"),
+    ({"bank": 3}, "study.bank must be"),
+    ({"bank": 24, "against": {"rate_30": "rate_05"}}, "study.bank is for arms that are compared with one baseline"),
     ({"looks": []}, "study.looks must list numbers of seeds, got []; write [5, 8]"),
     ({"expects": {}}, "study.expects must name at least one arm, got {}; write {rate_30: not_better}"),
     ({"expects": {"rate_15": "worse"}}, "study.expects must be one of rate_05, rate_30, got rate_15; choose one"),
-    ({"expects": {"rate_05": "bad"}}, "study.expects.rate_05 must be one of worse, better, equivalent, not_worse, "),
+    ({"expects": {"rate_05": "bad"}}, "study.expects.rate_05 must be one of worse, better, materially_worse, "),
     (
         {"axis": "weeks"},
         "study.axis must be one of tokens, predicted_tokens, steps, flops, seconds, got weeks; choose ",
@@ -187,7 +199,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"published": [{"source": "me"}]},
-        "study.published must hold source, says, status in each entry, got {'source': ",
+        "study.published must hold source, says, status in each entry and may hold size, agrees, got {'source': ",
     ),
     (
         {"published": [{"source": "me", "says": "so", "status": "rumour"}]},
@@ -336,3 +348,14 @@ def test_a_margin_in_tokens_needs_a_curve() -> None:
     assert margin_units(outcome_of("eval/mlm_loss")) == ("tokens", "nats")
     assert margin_units(outcome_of("eval/pseudo_loss")) == ("nats",)
     assert {unit for outcome in OUTCOMES.values() for unit in margin_units(outcome)} == set(MARGINS)
+
+
+def test_a_bank_of_the_baseline_is_run_whole_at_the_first_look() -> None:
+    study = read(bank=24)
+    assert [study.seeds_at(arm, 5) for arm in ("rate_15", "rate_30", "same")] == [24, 5, 5]
+    assert read().seeds_at("rate_15", 5) == 5
+
+
+def test_a_prior_of_the_regime_is_part_of_the_registration() -> None:
+    assert read(prior={"variance": 0.01, "df": 2.6, "contrasts": 40}).prior == Prior(0.01, 2.6, 40)
+    assert read().prior == NO_PRIOR

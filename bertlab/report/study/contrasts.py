@@ -5,7 +5,6 @@ Enters: `Findings`. Leaves: rows, primary arms first, and their markdown, CSV an
 
 import json
 import math
-from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
@@ -16,7 +15,8 @@ from bertlab.report.study.verdict import headline
 from bertlab.report.words import DASH, count, escape, grid
 from bertlab.stats.interval import Interval
 from bertlab.study.judge import Findings, Judged
-from bertlab.study.record import DIGITS
+from bertlab.study.onset import started
+from bertlab.study.record import DIGITS, RULE_NOW
 
 NOT_REGISTERED = "exploratory"
 Row = dict[str, Any]
@@ -32,8 +32,13 @@ def verdict_table(findings: Findings) -> str:
     """Return the table of contrasts in markdown."""
     apart = outcome_scale(findings).apart
     header = ["arm", "what it changes", "n", f"difference ({apart})", f"interval ({apart})", "level", "verdict"]
+    header += ["worth in tokens", "finding"]
     rows = [_cells(findings, judged) for judged in in_order(findings)]
-    return grid([*header, "worth in tokens", "finding"], rows, left=2)
+    if found := started(findings):
+        header.append("made of")
+        words = {arm: parts.word for arm, parts in found.parts.items()}
+        rows = [[*row, words.get(judged.arm, DASH)] for row, judged in zip(rows, in_order(findings), strict=True)]
+    return grid(header, rows, left=2)
 
 
 def _cells(findings: Findings, judged: Judged) -> list[str]:
@@ -68,11 +73,6 @@ def compared(findings: Findings, name: str) -> str:
     return f" (against {findings.study.against[name]})" if name in findings.study.against else ""
 
 
-def is_pooled(judged: Judged) -> bool:
-    """Tell whether the decision interval rests on the spread of all arms."""
-    return judged.contrast.pool is not None and judged.contrast.pool.alike
-
-
 def rows_of(findings: Findings) -> list[Row]:
     """Return one row per contrast, controls last, numbers to the digits that the record has."""
     rows = [_row(findings, judged, "primary" if judged.expects else NOT_REGISTERED) for judged in in_order(findings)]
@@ -87,7 +87,9 @@ def verdict_files(findings: Findings) -> dict[str, bytes]:
     about = {
         "study": findings.study.id,
         "claim": findings.study.claim,
+        "rule": RULE_NOW,
         "finding": findings.finding.value,
+        "p": _rounded(findings.p),
         "headline": headline(findings),
         "outcome": findings.study.outcome,
         "margin": _plain(findings.margin),
@@ -111,11 +113,15 @@ def _row(findings: Findings, judged: Judged, role: str) -> Row:
     }
     row |= {"mean": _rounded(contrast.mean), "sd": _rounded(contrast.sd)}
     for level in (0.90, 0.95):
-        row |= _ends(f"own_{100 * level:.0f}", contrast.unpooled(level))
-        row |= _ends(f"pooled_{100 * level:.0f}", contrast.pooled(level))
+        row |= _ends(f"own_{100 * level:.0f}", contrast.own(level))
+        row |= _ends(f"moderated_{100 * level:.0f}", contrast.interval(level))
     row |= {"level": _rounded(judged.interval.level), **_ends("decision", judged.interval)}
-    row |= {"decision_pooled": is_pooled(judged), "sign_flip_p": _rounded(contrast.sign_flip_p)}
-    row |= {"rho": _rounded(contrast.rho), "seeds_saved": _rounded(contrast.seeds_saved), "p_claim": _rounded(judged.p)}
+    row |= {"moderated_sd": _rounded(contrast.moderated_sd), "df": _rounded(contrast.df)}
+    row |= {"sign_flip_p": _rounded(contrast.sign_flip_p), "rho": _rounded(contrast.rho)}
+    row |= {"seeds_saved": _rounded(contrast.seeds_saved)}
+    primary = judged.expects is not None
+    row |= {"p_support": _rounded(judged.support) if primary else math.nan}
+    row |= {"p_refutation": _rounded(judged.refutation) if primary else math.nan}
     row |= {
         "verdict": "" if role == NOT_REGISTERED else verdict.words,
         "needed": verdict.needed,
@@ -126,9 +132,8 @@ def _row(findings: Findings, judged: Judged, role: str) -> Row:
     return row | {"diverged": verdict.standing.diverged, "diverged_baseline": verdict.standing.diverged_baseline}
 
 
-def _ends(name: str, interval: Interval | None) -> Row:
-    ends: Sequence[float] = (interval.low, interval.high) if interval else (math.nan, math.nan)
-    return {f"{name}_low": _rounded(ends[0]), f"{name}_high": _rounded(ends[1])}
+def _ends(name: str, interval: Interval) -> Row:
+    return {f"{name}_low": _rounded(interval.low), f"{name}_high": _rounded(interval.high)}
 
 
 def _rounded(value: float) -> float:

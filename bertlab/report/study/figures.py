@@ -17,6 +17,7 @@ from bertlab.report.series import names
 from bertlab.report.study import plots
 from bertlab.report.study.contrasts import NOT_REGISTERED, compared, in_order
 from bertlab.report.study.curves import LOSS, band_of, curve_metrics, curve_of, distance
+from bertlab.report.study.onset import parts_figure
 from bertlab.report.study.scale import Scale, outcome_scale, scale_of
 from bertlab.report.study.seeds import finished
 from bertlab.report.study.trend import dose_table
@@ -29,7 +30,7 @@ from bertlab.study.search import trial
 PAIRS = "eval/pair_accuracy"
 LEVELS = {LOSS: (UNIGRAM, BEST), PAIRS: (BEST_PAIRS,)}  # reference lines of a metric: metric, name, dash
 MORE_CURVES = {name: f"{name.removeprefix('eval/')}_convergence" for name, known in OUTCOMES.items() if known.curve}
-FIGURES = ("forest", "convergence", *MORE_CURVES.values(), "difference", "trend", "search")
+FIGURES = ("forest", "convergence", *MORE_CURVES.values(), "difference", "onset", "trend", "search")
 
 
 def drawings(findings: Findings) -> list[Drawing]:
@@ -37,7 +38,7 @@ def drawings(findings: Findings) -> list[Drawing]:
     first, *others = [*curve_metrics(findings), ""]
     candidates = [forest(findings), convergence(findings, first, "convergence")]
     candidates += [convergence(findings, metric, MORE_CURVES[metric]) for metric in others if metric]
-    candidates += [gaps(findings), doses(findings), trials(findings)]
+    candidates += [gaps(findings), parts_figure(findings), doses(findings), trials(findings)]
     return [drawing for drawing in candidates if drawing is not None]
 
 

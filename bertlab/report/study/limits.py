@@ -10,15 +10,17 @@ import pandas as pd
 
 from bertlab.report.layout import token_text
 from bertlab.report.study.scale import outcome_scale
+from bertlab.report.study.search import at_the_end
 from bertlab.report.study.seeds import finished
 from bertlab.report.study.verdict import UNJUDGED, is_or_are
-from bertlab.report.words import count, escape, grid, listing, number, plural
+from bertlab.report.words import DASH, count, escape, grid, listing, number, plural
 from bertlab.stats.claim import Finding
 from bertlab.stats.power import MOST
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import GAIN, Findings
 from bertlab.study.record import EXPLORATION, FILES
 from bertlab.study.registration import is_within, place
+from bertlab.study.search import best_values
 
 KNOWN_FROM = {  # how a published number is known
     "read": "read in the source",
@@ -37,6 +39,7 @@ COUNTED = ("tokens", "predicted_tokens", "flops")  # budgets that do not depend 
 ALIKE = 1.01  # times: medians of a budget that are closer are called equal
 NOT_RECORDED = "not recorded"
 SHUFFLING_COST = "eval/shuffling_cost"
+TRAINING = re.compile(r"training [^;]*?([\d,]+) tokens")
 ORDERLESS = 0.01  # of the baseline's cost of random order: at most so much is no use of order
 
 
@@ -45,9 +48,22 @@ def published(findings: Findings) -> str:
     sources = findings.study.published
     if not sources:
         return ""
-    rows = [[escape(source.source), escape(source.says), KNOWN_FROM[source.status]] for source in sources]
-    text = "Other models, corpora and budgets: for comparison, not for confirmation."
-    return "\n\n".join(["## What others found", text, grid(["source", "found", "how it is known"], rows, left=3)])
+    rows = [
+        [
+            escape(source.source),
+            escape(source.says),
+            escape(source.size) or "not stated",
+            KNOWN_FROM[source.status],
+            escape(source.agrees) or DASH,
+        ]
+        for source in sources
+    ]
+    text = (
+        "Other models, corpora and budgets: for comparison, not for confirmation. Whether a line agrees with the "
+        "verdict above was written after it."
+    )
+    header = ["source", "found", "with a model of", "how it is known", "agrees with the verdict"]
+    return "\n\n".join(["## What others found", text, grid(header, rows, left=5)])
 
 
 def limits(findings: Findings) -> str:
@@ -110,10 +126,23 @@ def fact(findings: Findings, name: str) -> str:
 def _regime(findings: Findings) -> str:
     model, budget, optimizer = (escape(fact(findings, name)) for name in ("model", "budget", "optimizer"))
     return (
-        f"**One regime.** Model: {model}. Budget: {budget}. Optimiser: {optimizer}. Corpus: "
+        f"**One regime.** Model: {model}. Budget: {budget}{_seen(findings)}. Optimiser: {optimizer}. Corpus: "
         f"{escape(fact(findings, 'corpus'))}. The verdict is about training in this regime. It is not about BERT at "
         "its own size, longer training, other text, or any task that was not measured here."
     )
+
+
+def epochs(findings: Findings) -> float:
+    """Return how often a run of the baseline reads the training text; NaN where the record does not say."""
+    held = TRAINING.search(findings.record.facts.get("corpus", ""))
+    tokens = _budgets(findings.record.arm(findings.study.baseline), "tokens").median()
+    return float(tokens) / int(held[1].replace(",", "")) if held else math.nan
+
+
+def _seen(findings: Findings) -> str:
+    """Say how often the training text is read."""
+    times = epochs(findings)
+    return f", {number(times, 1)} epochs of the training text" if math.isfinite(times) else ""
 
 
 def _replication(findings: Findings) -> str:
@@ -179,9 +208,10 @@ def _untuned(findings: Findings) -> list[str]:
     """Say whether other learning rates were tried, and how many."""
     search = findings.record.registered.search
     if search and search.setting == "optimizer.lr":
+        ends = at_the_end(search, best_values(findings.record.registered, findings.record.runs))
         return [
             f"**{count(len(search.values))} learning rates.** Each arm had the best of the same few, found on few "
-            "seeds; between them and beyond them one may be better."
+            f"seeds; between them and beyond them one may be better.{f' {ends}' if ends else ''}"
         ]
     if is_within("optimizer.lr", findings.study.factors):
         return []

@@ -8,14 +8,18 @@ from itertools import chain
 
 from bertlab.report.study.contrasts import NOT_REGISTERED, compared, in_order, verdict_table
 from bertlab.report.study.scale import WORTH_MOST, outcome_scale
-from bertlab.report.study.verdict import DETECTABLE, EXPECTED, READING, failures, headline
+from bertlab.report.study.verdict import DECIDED_BY, DETECTABLE, EXPECTED, READING, failures, headline
 from bertlab.report.words import count, escape, grid, listing, number, percent, signed
-from bertlab.stats.claim import REFUTES, SUPPORTS, Expectation
 from bertlab.stats.rule import Kind
 from bertlab.study.design import Study
 from bertlab.study.judge import Findings
+from bertlab.study.onset import started
+from bertlab.study.record import RULE_NOW
 
-SHOWN = ", or INCONCLUSIVE with an interval that does not reach the margin on the better side"
+WHOLE = (
+    "The claim is supported if every arm in this table supports it, each at the study's level; it is refuted if one "
+    "arm refutes it, once the p-values are corrected for the number of arms (Holm); else it is undecided."
+)
 
 
 def opening(findings: Findings) -> str:
@@ -26,7 +30,25 @@ def opening(findings: Findings) -> str:
         f"{escape(findings.study.outcome)} ({direction} is better), fixed before the compared runs as the smallest "
         "difference that matters."
     )
-    return f"# {escape(findings.study.question)}\n\n**{escape(headline(findings))}**\n\n{words}"
+    before = findings.record.rule.get("before", [])
+    parts = [f"# {escape(findings.study.question)}", *before, f"**{escape(headline(findings))}**", words]
+    return "\n\n".join([*parts, *judged_again(findings)])
+
+
+def judged_again(findings: Findings) -> list[str]:
+    """Say by which rule a study was judged again, and what it was found by the one of its registration."""
+    rule = findings.record.rule
+    if not rule:
+        return []
+    earlier, now = rule["earlier"]["finding"], findings.finding.value
+    same = "the same status" if earlier == now else f"now {now}"
+    corrected = rule["earlier"].get("corrected", earlier)
+    taken_back = f" ({corrected} once corrected over its family)" if corrected != earlier else ""
+    why = f": {rule['why']}" if rule.get("why") else "."
+    return [
+        f"*Judged again by rule {RULE_NOW}.* By the rule of its registration the claim was {earlier}{taken_back}; "
+        f"{same}{why} [What changed in the rule, and every status that moved](rules.md)."
+    ]
 
 
 def claim(findings: Findings) -> str:
@@ -34,11 +56,18 @@ def claim(findings: Findings) -> str:
     study, rows = findings.study, []
     for expectation in dict.fromkeys(study.expects.values()):
         arms = [escape(arm + compared(findings, arm)) for arm, own in study.expects.items() if own is expectation]
-        rows.append([listing(arms), EXPECTED[expectation], *_deciding(expectation)])
-    table = grid(["arm", "the claim says it is", "supported by", "refuted by"], rows, left=4)
-    whole = "The claim is supported if every arm in this table supports it, refuted if one refutes it, else undecided."
-    said = f"Registered before the runs: “{escape(study.claim)}”"
-    return "\n\n".join(["## The claim", said, table, whole, f"{_outcome(findings)} {_margin(findings)}"])
+        rows.append([listing(arms), EXPECTED[expectation], *DECIDED_BY[expectation]])
+    header = ["arm", "the claim says it is", "supported by an interval", "refuted by an interval"]
+    table = grid(header, rows, left=4)
+    said = f"Registered before the runs: “{escape(findings.record.registered.claim)}”{_reworded(findings)}"
+    return "\n\n".join(["## The claim", said, table, WHOLE, f"{_outcome(findings)} {_margin(findings)}"])
+
+
+def _reworded(findings: Findings) -> str:
+    """Say how a claim is worded now, where its registered words said something else than its test."""
+    if findings.study.claim == findings.record.registered.claim:
+        return ""
+    return f" What its registration tests, and this page judges: “{escape(findings.study.claim)}”"
 
 
 def contrasts(findings: Findings) -> str:
@@ -49,9 +78,8 @@ def contrasts(findings: Findings) -> str:
         f"Each row is an arm minus the baseline, {escape(study.baseline)} "
         f"({escape(' '.join(study.arms[study.baseline]))}), or the arm it is said to be against, "
         f"over the n seeds that both have; {better} zero the arm is "
-        f"better, {worse} zero worse. The interval is the one that the verdict is read from; its level allows for "
-        f"{_allowed(study)}, not for other studies of the family {escape(study.family)}, "
-        "which the answer book corrects for."
+        f"better, {worse} zero worse. The interval is the one that the verdict is read from; {_allowed(study)}. A "
+        "refutation is also corrected for the number of arms, which the interval is not."
     ]
     if math.isfinite(findings.slope):
         sentences.append(
@@ -63,6 +91,8 @@ def contrasts(findings: Findings) -> str:
         sentences.append(
             f"The claim does not speak of {NOT_REGISTERED} arms; their intervals allow for nothing, and decide nothing."
         )
+    if started(findings):
+        sentences.append("*Made of*: which part of the difference is the larger, see “What the difference is made of”.")
     title = f"## Contrasts ({scale.apart} of {escape(study.outcome)})"
     return "\n\n".join(filter(None, [title, verdict_table(findings), _against(findings), " ".join(sentences)]))
 
@@ -88,14 +118,6 @@ def _against(findings: Findings) -> str:
     return "\n".join(f"- {escape(reason)}" for reason in dict.fromkeys(chain.from_iterable(map(failures, arms))))
 
 
-def _deciding(expectation: Expectation) -> list[str]:
-    """Write the verdicts that support and that refute an expectation, in the order in which they are tried."""
-    supports, refutes = (
-        ", ".join(kind.value for kind in Kind if kind in kinds[expectation]) for kinds in (SUPPORTS, REFUTES)
-    )
-    return [f"{supports}{SHOWN if expectation is Expectation.NOT_BETTER else ''}", refutes]
-
-
 def _outcome(findings: Findings) -> str:
     study, outcome = findings.study, findings.outcome
     direction = "lower" if outcome.lower_is_better else "higher"
@@ -118,6 +140,6 @@ def _margin(findings: Findings) -> str:
 
 def _allowed(study: Study) -> str:
     """Say what the level of a primary interval corrects for."""
-    looks = f"{count(len(study.looks))} looks" if len(study.looks) > 1 else ""
-    family = f"{count(len(study.expects))} primary contrasts (Holm)" if len(study.expects) > 1 else ""
-    return listing(filter(None, [looks, family])) or f"one contrast at one look, each side at {number(0.05, 2)}"
+    if len(study.looks) == 1:
+        return f"each side is tested at {number(0.05, 2)}, at one look"
+    return f"each side is tested so that {count(len(study.looks))} looks together err in 5 % at most"

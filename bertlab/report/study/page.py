@@ -3,9 +3,11 @@
 from collections.abc import Callable, Sequence
 
 from bertlab.report.study.figures import figures
+from bertlab.report.study.firmness import firmness
 from bertlab.report.study.functionals import functionals
 from bertlab.report.study.limits import fact, limits, published, repeat, runs
 from bertlab.report.study.measures import layers, learnt, rates, secondary
+from bertlab.report.study.onset import onset
 from bertlab.report.study.opening import claim, contrasts, opening, reading, remarks
 from bertlab.report.study.search import search
 from bertlab.report.study.seeds import differences, divergence, looks, pairing
@@ -18,9 +20,11 @@ SECTIONS: Sequence[Callable[[Findings], str]] = (
     claim,
     contrasts,
     reading,
+    firmness,
     remarks,
     figures,
     functionals,
+    onset,
     learnt,
     rates,
     secondary,

@@ -1,4 +1,4 @@
-"""How values of an outcome are written: nats as they are, shares in per cent, with digits that show the margin.
+"""How values of an outcome are written: shares in per cent, others as they are, with digits that show the margin.
 
 Enters: an outcome and, where there is one, the margin. Leaves: text.
 """
@@ -50,10 +50,11 @@ class Scale:
 
 def scale_of(metric: str, margin: float = math.nan) -> Scale:
     """Return how a metric is written; two digits of the margin are shown."""
-    share = outcome_of(metric).unit == "share"
+    own = outcome_of(metric).unit.replace("_", " ")
+    share = own == "share"
     factor, least = (100.0, 1) if share else (1.0, 3)
     digits = 1 - math.floor(math.log10(factor * margin)) if margin > 0 else least
-    unit, apart = ("%", "percentage points") if share else ("nats", "nats")
+    unit, apart = ("%", "percentage points") if share else (own, own)
     bounds = (0.0, factor * margin, -factor * margin) if margin > 0 else (0.0,)
     return Scale(factor, unit, apart, min(max(least, digits), MOST), bounds)
 

@@ -4,34 +4,45 @@ Enters: `Findings`. Leaves: markdown sections.
 """
 
 import math
+import re
 
 import pandas as pd
 
-from bertlab.report.study.contrasts import in_order, is_pooled
+from bertlab.report.study.contrasts import in_order
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.words import DASH, count, escape, grid, listing, number, percent, plural
 from bertlab.stats.claim import Finding
-from bertlab.stats.contrast import ALIKE
 from bertlab.stats.flips import MOST as ENUMERATED
 from bertlab.stats.interval import Interval
-from bertlab.stats.noise import LARGE, Noise, from_chunks
+from bertlab.stats.noise import LARGE, Noise, from_chunks, from_standard_errors
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, Judged, not_sound_before
 
+PAIRS = "eval/pair_accuracy"
+
 
 def pairing(findings: Findings) -> str:
-    """Intervals from each arm's own spread and from that of all arms, the sign-flip test, and what pairing saved."""
+    """Intervals from each arm's own spread and from the moderated one, the sign-flip test, and what pairing saved."""
     scale = outcome_scale(findings)
-    header = ["arm", f"sd of the difference ({scale.apart})", "rho", "seeds saved", "sign-flip p"]
-    header += [f"{level} %, {whose}" for level in (90, 95) for whose in ("own spread", "pooled")]
+    header = [
+        "arm",
+        f"sd of the difference ({scale.apart})",
+        "moderated sd",
+        "degrees of freedom",
+        "rho",
+        "seeds saved",
+    ]
+    header += ["sign-flip p", *(f"{level} %, {whose}" for level in (90, 95) for whose in ("own spread", "moderated"))]
     rows = [
         [
             escape(judged.arm),
             scale.value(judged.contrast.sd),
+            scale.value(judged.contrast.moderated_sd),
+            number(judged.contrast.df, 1),
             number(judged.contrast.rho, 2),
             f"{number(judged.contrast.seeds_saved, 1)} ×" if math.isfinite(judged.contrast.seeds_saved) else DASH,
             p_text(judged.contrast.sign_flip_p) if judged.contrast.n else DASH,
-            *(_ends(findings, interval) for level in (0.90, 0.95) for interval in _both(judged, level)),
+            *(scale.between(each.low, each.high) for level in (0.90, 0.95) for each in _both(judged, level)),
         ]
         for judged in in_order(findings)
     ]
@@ -83,8 +94,8 @@ def looks(findings: Findings) -> str:
     study = findings.study
     registered = f"Results were to be looked at after {listing(map(count, study.looks))} seeds."
     rule = (
-        "An arm is followed to the next look unless its contrast decides the claim or has a chance under 10 % to do so "
-        "at the last one; exploratory arms go on as long as a primary one does."
+        "An arm is followed to the next look unless its contrast decides the claim, lies at the margin, or has a "
+        "chance under 10 % to decide at the last one; exploratory arms go on as long as a primary one does."
     )
     rows = [
         [
@@ -117,31 +128,37 @@ def finished(findings: Findings, arm: str, metric: str) -> "pd.Series[float]":
     return runs.loc[~runs["diverged"], metric].dropna() if metric in runs else pd.Series(dtype=float)
 
 
-def _both(judged: Judged, level: float) -> tuple[Interval, Interval | None]:
-    return judged.contrast.unpooled(level), judged.contrast.pooled(level)
-
-
-def _ends(findings: Findings, interval: Interval | None) -> str:
-    return outcome_scale(findings).between(interval.low, interval.high) if interval else DASH
+def _both(judged: Judged, level: float) -> tuple[Interval, Interval]:
+    return judged.contrast.own(level), judged.contrast.interval(level)
 
 
 def _noise(findings: Findings) -> str:
-    """Say how much of the spread of the differences is noise of the evaluated text, where runs measured its parts."""
+    """Say how much of the spread of the differences is noise of the evaluated text, where runs measured it."""
     shares = {judged.arm: noise.share for judged in in_order(findings) if (noise := noise_of(findings, judged))}
     if not shares:
-        return ""
+        return (
+            f"How much of that spread is the sample of evaluated text was not measured for {findings.study.outcome}: "
+            "its part in the intervals is not known."
+        )
     most = max(shares, key=lambda arm: shares[arm])
     advice = (
         "more held-out text would help more than seeds" if shares[most] > LARGE else "more seeds help, not more text"
     )
+    share = percent(shares[most]) + " %" if shares[most] <= 1 else "all"
     return (
-        f"Of the variance of the differences, the sample of held-out text makes up "
-        f"{percent(min(shares[most], 1))} % at most (for {escape(most)}): {advice}."
+        f"Of the variance of the differences, the sample of held-out text makes up {share} at most "
+        f"(for {escape(most)}): {advice}."
     )
 
 
 def noise_of(findings: Findings, judged: Judged) -> Noise | None:
-    """Return the noise of the text in an arm's differences; None where its parts were not measured."""
+    """Return the noise of the text in an arm's differences; None where it was not measured.
+
+    From parts of the text where runs scored them, else binomial for pairs told apart, as many as evaluated sequences:
+    an upper bound, since both arms read the same pairs.
+    """
+    if findings.study.outcome == PAIRS:
+        return _binomial(findings, judged)
     parts = [name for name in findings.record.metrics if name.startswith(f"{findings.study.outcome}.chunk_")]
     apart_SC = pd.DataFrame({part: paired(findings, judged.arm, part) for part in parts}).dropna()
     return from_chunks(apart_SC.to_numpy()) if min(apart_SC.shape) > 1 else None
@@ -149,13 +166,26 @@ def noise_of(findings: Findings, judged: Judged) -> Noise | None:
 
 def _spread(findings: Findings) -> str:
     """Say which spread the verdicts rest on."""
-    arms = in_order(findings)
-    pooled = [escape(judged.arm) for judged in arms if is_pooled(judged)]
-    own = [escape(judged.arm) for judged in arms if not is_pooled(judged)]
-    unequal = any(judged.contrast.pool and not judged.contrast.pool.alike for judged in arms)
-    why = f" (the spreads of the arms differ more than {ALIKE:g}-fold)" if unequal else ""
-    parts = [f"The verdict is read from the pooled spread for {listing(pooled)}."] if pooled else []
-    return " ".join([*parts, *([f"It is read from the arm's own spread for {listing(own)}{why}."] if own else [])])
+    study, scale = findings.study, outcome_scale(findings)
+    bank = f" Arms are compared with a bank of {count(study.bank)} runs of the baseline." if study.bank else ""
+    if study.prior.df == 0:
+        return f"Verdicts are read from each arm's own spread: fewer than ten contrasts of its regime are known.{bank}"
+    return (
+        "Verdicts are read from the moderated spread: each arm's own variance, drawn towards the one that is usual in "
+        f"its regime, sd {scale.value(math.sqrt(study.prior.variance))} {scale.apart} with "
+        f"{number(study.prior.df, 1)} degrees of freedom, fitted over {count(study.prior.contrasts)} contrasts of "
+        f"committed runs (Smyth 2004).{bank}"
+    )
+
+
+def _binomial(findings: Findings, judged: Judged) -> Noise | None:
+    stated = re.match(r"(\d+) held-out sequences", findings.record.facts.get("evaluation", ""))
+    if stated is None or judged.contrast.n < 2:
+        return None
+    apart = judged.contrast.differences
+    rates = [finished(findings, name, PAIRS).mean() for name in (judged.arm, judged.against)]
+    variance = sum(float(rate * (1 - rate)) for rate in rates) / int(stated[1])
+    return from_standard_errors(apart, math.sqrt(variance))
 
 
 def _stopped(judged: Judged, last: int) -> str:
@@ -163,6 +193,8 @@ def _stopped(judged: Judged, last: int) -> str:
         return f"decided at {plural(judged.contrast.n, 'paired seed')}"
     if judged.verdict.kind is Kind.VACUOUS:
         return "not judged, see Soundness"
+    if judged.held:
+        return "taken back, see Soundness"
     if judged.verdict.failed:
         return "not judged: " + "; ".join(map(escape, judged.verdict.failed))
     return "undecided at the last look" if judged.contrast.n >= last else "undecided, and not followed further"

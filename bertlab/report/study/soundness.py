@@ -5,16 +5,15 @@ Enters: `Findings`. Leaves: a markdown section.
 
 import math
 
-from bertlab.report.study.contrasts import changed, is_pooled
+from bertlab.report.study.contrasts import changed
 from bertlab.report.study.scale import level_text, outcome_scale
-from bertlab.report.study.verdict import failures, is_or_are
+from bertlab.report.study.verdict import failures
 from bertlab.report.words import DASH, count, escape, grid, listing, number
-from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.record import HARMFUL, SAME
 
 MUST = {
-    SAME: "EQUIVALENT, or too noisy to tell: the baseline against itself, one stream of chance drawn anew",
+    SAME: "EQUIVALENT: the baseline against itself, one stream of chance drawn anew",
     HARMFUL: "WORSE: an arm known to do harm",
 }
 
@@ -46,27 +45,28 @@ def _cells(findings: Findings, judged: Judged) -> list[str]:
 
 
 def _conclusion(findings: Findings) -> str:
-    if not findings.soundness:
-        sound = (
-            "**The study is sound**: it found the harm that was put in, no material difference where there was none to "
-            "find, and a baseline that uses context."
-        )
-        kind = findings.controls[SAME].verdict.kind
-        if kind is Kind.EQUIVALENT:
-            return sound
-        return (
-            f"{sound} But it could not call the baseline equivalent to itself ({kind.value}): by its own pairs alone "
-            f"this control shows no absence of a difference.{_pooled(findings)}"
-        )
-    reasons = "; ".join(map(escape, findings.soundness))
-    return f"**The study is not sound**, so no contrast is judged: {reasons}."
+    if findings.soundness:
+        reasons = "; ".join(map(escape, findings.soundness))
+        return f"**The study is not sound**, so no contrast is judged: {reasons}."
+    if findings.coarse:
+        return _coarse(findings)
+    return (
+        "**The study is sound**: it found the harm that was put in, no material difference where there was none to "
+        "find, and a baseline that uses context."
+    )
 
 
-def _pooled(findings: Findings) -> str:
-    """Say what an EQUIVALENT rests on where the control is too noisy to be one."""
-    same = [each for each in findings.primary.values() if each.verdict.kind is Kind.EQUIVALENT and is_pooled(each)]
-    arms = [escape(each.arm) for each in same]
-    return f" That {listing(arms)} {is_or_are(arms)} EQUIVALENT rests on a spread pooled over arms." if arms else ""
+def _coarse(findings: Findings) -> str:
+    """Say what an A/A control that is not EQUIVALENT leaves of the findings."""
+    same, scale = findings.controls[SAME], outcome_scale(findings)
+    held = [escape(judged.arm) for judged in findings.primary.values() if judged.held]
+    taken = f" That takes back what {listing(held)} would have shown." if held else " Nothing is taken back by that."
+    return (
+        "**The ruler is coarser than the margin**: the baseline was not shown to equal itself when one stream of "
+        f"chance was drawn anew ({same.verdict.words}, {scale.signed(same.contrast.mean)} {scale.apart}). So this "
+        "study supports no equality and no *not worse* or *not better*, and a difference counts only where its "
+        f"interval lies outside that of the control.{taken}"
+    )
 
 
 def _gain(findings: Findings) -> str:

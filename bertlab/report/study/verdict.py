@@ -7,11 +7,12 @@ an undecided contrast is never said to show that nothing is there.
 from collections.abc import Iterable, Sequence
 
 from bertlab.report.words import count, listing
-from bertlab.stats.claim import Expectation, Finding
+from bertlab.stats.claim import ALPHA, Expectation, Finding
 from bertlab.stats.rule import Kind
+from bertlab.stats.verdict import NOT_COMPARED
 from bertlab.study.judge import Findings, Judged
 
-UNJUDGED = frozenset({Kind.INVALID, Kind.VACUOUS, Kind.UNSTABLE, Kind.UNTESTABLE})
+UNJUDGED = NOT_COMPARED
 REGIME = "for this model, corpus and budget"
 
 CAME_OUT = {  # said of one arm or several, against the baseline
@@ -25,10 +26,14 @@ CAME_OUT = {  # said of one arm or several, against the baseline
     Kind.WORSE_UNRESOLVED: "worse than {baseline}, but not shown to be materially so",
     Kind.BETTER_UNRESOLVED: "better than {baseline}, but not shown to be materially so",
     Kind.NON_INFERIOR: "not materially worse than {baseline}, and possibly better",
-    Kind.INCONCLUSIVE: "neither shown to differ from {baseline} nor shown to be as good",
+    Kind.NON_SUPERIOR: "not materially better than {baseline}, and possibly worse",
+    Kind.WORSE_AT_MARGIN: "worse than {baseline} by about the margin",
+    Kind.BETTER_AT_MARGIN: "better than {baseline} by about the margin",
+    Kind.INCONCLUSIVE: "neither shown to differ from {baseline} nor to be within the margin of it on either side",
 }
-
-NOT_BETTER = "not materially better than {baseline}, though neither shown to differ from it nor to be as good"
+EITHER_WAY = ", so that the sign of the difference is immaterial either way"
+BY_ITSELF = ", taken by itself, which does not outlive the correction for {arms} arms"
+HELD = ", which does not count while the baseline is not shown to equal itself"
 
 READING = {  # one sentence per verdict: what the interval did, and what follows
     Kind.INVALID: "a planned result is missing, or the runs are not comparable; nothing is concluded.",
@@ -56,20 +61,44 @@ READING = {  # one sentence per verdict: what the interval did, and what follows
         "the interval ends short of the margin on the worse side, holds zero, and reaches the margin on the better "
         "side: not materially worse, possibly better."
     ),
+    Kind.NON_SUPERIOR: (
+        "the interval ends short of the margin on the better side, holds zero, and reaches the margin on the worse "
+        "side: not materially better, possibly worse."
+    ),
+    Kind.WORSE_AT_MARGIN: (
+        "the interval is narrower than the margin and holds it, on the worse side: worse, by about as much as was "
+        "declared to matter, and more seeds would not tell on which side of it."
+    ),
+    Kind.BETTER_AT_MARGIN: (
+        "the interval is narrower than the margin and holds it, on the better side: better, by about as much as was "
+        "declared to matter, and more seeds would not tell on which side of it."
+    ),
     Kind.INCONCLUSIVE: (
-        "the interval holds zero and reaches the margin on the worse side: the data neither show a difference nor "
-        "rule out one that matters."
+        "the interval holds zero and reaches the margin on both sides: the data neither show a difference nor rule "
+        "out one that matters."
     ),
 }
 
 DETECTABLE = "- *detectable*: the interval also leaves out zero; there is a difference, too small to matter."
 
 EXPECTED = {  # what a claim says of an arm
-    Expectation.WORSE: "worse than the baseline",
-    Expectation.BETTER: "better than the baseline",
+    Expectation.WORSE: "worse than the baseline, by however little",
+    Expectation.BETTER: "better than the baseline, by however little",
+    Expectation.MATERIALLY_WORSE: "worse than the baseline by more than the margin",
+    Expectation.MATERIALLY_BETTER: "better than the baseline by more than the margin",
     Expectation.EQUIVALENT: "within the margin of the baseline on both sides",
-    Expectation.NOT_WORSE: "not materially worse than the baseline",
-    Expectation.NOT_BETTER: "not materially better than the baseline",
+    Expectation.NOT_WORSE: "not worse than the baseline by more than the margin",
+    Expectation.NOT_BETTER: "not better than the baseline by more than the margin",
+}
+
+DECIDED_BY = {  # the interval that supports a claim about an arm, and the one that refutes it
+    Expectation.WORSE: ("wholly on the worse side of zero", "wholly on the better side of zero"),
+    Expectation.BETTER: ("wholly on the better side of zero", "wholly on the worse side of zero"),
+    Expectation.MATERIALLY_WORSE: ("beyond the margin on the worse side", "short of the margin on the worse side"),
+    Expectation.MATERIALLY_BETTER: ("beyond the margin on the better side", "short of the margin on the better side"),
+    Expectation.EQUIVALENT: ("within the margin on both sides", "beyond the margin on either side"),
+    Expectation.NOT_WORSE: ("short of the margin on the worse side", "beyond the margin on the worse side"),
+    Expectation.NOT_BETTER: ("short of the margin on the better side", "beyond the margin on the better side"),
 }
 
 FOUND = {
@@ -108,21 +137,29 @@ def outcomes(findings: Findings, group: Iterable[Judged]) -> str:
     """Say how some arms came out, arms with one verdict together."""
     alike: dict[tuple[str, str], list[str]] = {}
     for judged in group:
-        alike.setdefault((came_out(judged), judged.against), []).append(judged.arm)
+        alike.setdefault((came_out(findings, judged), judged.against), []).append(judged.arm)
     return "; ".join(
         f"{listing(arms)} {is_or_are(arms)} {words.format(baseline=against)}"
         for (words, against), arms in alike.items()
     )
 
 
-def came_out(judged: Judged) -> str:
-    """Return the words for a verdict, or for the one thing that an INCONCLUSIVE interval may still show."""
-    return NOT_BETTER if shows_only_not_better(judged) else CAME_OUT[judged.verdict.kind]
+def came_out(findings: Findings, judged: Judged) -> str:
+    """Return the words for a verdict, and why it does not decide the claim where one might think so."""
+    words = CAME_OUT[judged.verdict.kind]
+    if judged.finding is not Finding.UNDECIDED:
+        return words
+    if judged.held:
+        return words + HELD
+    if judged.refutation <= ALPHA:
+        return words + BY_ITSELF.format(arms=count(len(findings.primary)))
+    return words + EITHER_WAY * immaterial(judged)
 
 
-def shows_only_not_better(judged: Judged) -> bool:
-    """Tell whether an INCONCLUSIVE interval supports a claim, as it ends short of the margin on the better side."""
-    return judged.verdict.kind is Kind.INCONCLUSIVE and judged.finding is Finding.SUPPORTED
+def immaterial(judged: Judged) -> bool:
+    """Tell whether a claim of the sign is undecided about a difference that does not matter, whatever its sign."""
+    of_the_sign = judged.expects in (Expectation.WORSE, Expectation.BETTER)
+    return of_the_sign and judged.verdict.kind is Kind.EQUIVALENT and judged.finding is Finding.UNDECIDED
 
 
 def is_or_are(items: Sequence[object]) -> str:
@@ -131,8 +168,8 @@ def is_or_are(items: Sequence[object]) -> str:
 
 
 def _beside(findings: Findings, found: Finding) -> str:
-    """Say how many contrasts bear an undecided claim out; a refuted or supported one needs no more."""
+    """Say how many comparisons support an undecided claim; a refuted or supported one needs no more."""
     borne = [judged for judged in findings.primary.values() if judged.finding is Finding.SUPPORTED]
     if found is not Finding.UNDECIDED or not borne:
         return ""
-    return f"; {count(len(borne))} of {count(len(findings.primary))} contrasts bear it out"
+    return f"; {count(len(borne))} of {count(len(findings.primary))} comparisons support it"

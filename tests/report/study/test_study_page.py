@@ -11,16 +11,18 @@ from matplotlib.text import Text
 
 from bertlab.report.study import headline, verdict_table
 from bertlab.report.study.figures import drawings
+from bertlab.report.study.firmness import firmness
 from bertlab.report.study.functionals import functionals
 from bertlab.report.study.limits import limits, published
 from bertlab.report.study.measures import layers, learnt, rates, secondary
-from bertlab.report.study.opening import SHOWN, claim, contrasts, reading
+from bertlab.report.study.onset import onset
+from bertlab.report.study.opening import claim, contrasts, opening, reading
 from bertlab.report.study.page import page
 from bertlab.report.study.search import search
 from bertlab.report.study.seeds import differences, divergence, looks, pairing
 from bertlab.report.study.soundness import soundness
 from bertlab.report.study.trend import trend_of
-from bertlab.report.study.verdict import CAME_OUT, EXPECTED, READING
+from bertlab.report.study.verdict import BY_ITSELF, CAME_OUT, DECIDED_BY, EITHER_WAY, EXPECTED, HELD, READING
 from bertlab.stats.claim import Expectation, Finding
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, judge
@@ -35,9 +37,12 @@ REACHED = [
     (Kind.WORSE_MATERIAL, {"effect": 0.25}),
     (Kind.BETTER_MATERIAL, {"effect": -0.25}),
     (Kind.EQUIVALENT, {"effect": 0.0}),
-    (Kind.WORSE_UNRESOLVED, {"effect": 0.09, "sd": 0.02}),
-    (Kind.BETTER_UNRESOLVED, {"effect": -0.09, "sd": 0.02}),
+    (Kind.WORSE_AT_MARGIN, {"effect": 0.09, "sd": 0.02}),
+    (Kind.BETTER_AT_MARGIN, {"effect": -0.09, "sd": 0.02}),
+    (Kind.WORSE_UNRESOLVED, {"effect": 0.09, "sd": 0.06}),
+    (Kind.BETTER_UNRESOLVED, {"effect": -0.09, "sd": 0.06}),
     (Kind.NON_INFERIOR, {"effect": -0.07, "sd": 0.07}),
+    (Kind.NON_SUPERIOR, {"effect": 0.07, "sd": 0.07}),
     (Kind.INCONCLUSIVE, {"effect": 0.0, "sd": 0.2}),
     (Kind.UNSTABLE, {"diverged": (0, 3)}),
     (Kind.INVALID, {"missing": (1,)}),
@@ -47,6 +52,10 @@ TURNED = {
     Kind.BETTER_MATERIAL: Kind.WORSE_MATERIAL,
     Kind.WORSE_UNRESOLVED: Kind.BETTER_UNRESOLVED,
     Kind.BETTER_UNRESOLVED: Kind.WORSE_UNRESOLVED,
+    Kind.WORSE_AT_MARGIN: Kind.BETTER_AT_MARGIN,
+    Kind.BETTER_AT_MARGIN: Kind.WORSE_AT_MARGIN,
+    Kind.NON_INFERIOR: Kind.NON_SUPERIOR,
+    Kind.NON_SUPERIOR: Kind.NON_INFERIOR,
     Kind.EQUIVALENT: Kind.EQUIVALENT,
 }
 
@@ -58,13 +67,13 @@ def row(text: str, arm: str) -> list[str]:
 
 
 def alone(make_findings: MakeFindings, arm: dict[str, object], expects: str = "not_better") -> Findings:
-    """Judge one primary arm; the spread of each arm is its own."""
-    return make_findings({"rate_30": arm, "rate_60": {"sd": 1.0}}, {"expects": {"rate_30": expects}})
+    """Judge one primary arm."""
+    return make_findings({"rate_30": arm}, {"expects": {"rate_30": expects}})
 
 
 def test_words_exist_for_every_verdict_expectation_and_nothing_else() -> None:
     assert set(CAME_OUT) == set(READING) == set(Kind)
-    assert set(EXPECTED) == set(Expectation)
+    assert set(EXPECTED) == set(DECIDED_BY) == set(Expectation)
 
 
 @pytest.mark.parametrize(("kind", "arm"), REACHED)
@@ -104,7 +113,7 @@ def test_detectable_is_explained_where_it_occurs(make_findings: MakeFindings) ->
     [
         ({"gain": 0.1}, "the baseline's context gain is 0.100 nats and must exceed 0.3"),
         ({"arms": {"harmful": {"effect": 0.0}}}, "the harmful control is EQUIVALENT and must be WORSE"),
-        ({"arms": {"same": {"effect": 0.3}}}, "the baseline against itself is WORSE (material) and must be EQUIVALENT"),
+        ({"arms": {"same": {"effect": 0.3}}}, "the baseline against itself is WORSE (material) and must not be"),
     ],
 )
 def test_a_study_that_could_see_nothing_is_vacuous_and_says_why(
@@ -133,15 +142,30 @@ def test_nothing_undecided_is_said_to_be_nothing(kind: Kind, make_findings: Make
     assert not re.search(r"no effect|not significant|insignificant|no difference|makes no", text)
 
 
-def test_what_an_inconclusive_interval_still_shows_is_said(make_findings: MakeFindings) -> None:
-    findings = alone(make_findings, {"effect": 0.08, "sd": 0.1})
-    assert findings.arms["rate_30"].verdict.kind is Kind.INCONCLUSIVE
-    assert findings.finding is Finding.SUPPORTED
-    assert "rate_30 is not materially better than rate_15, though neither" in headline(findings)
+def test_a_claim_of_the_sign_about_a_difference_that_does_not_matter_is_immaterial_either_way(
+    make_findings: MakeFindings,
+) -> None:
+    findings = alone(make_findings, {"effect": 0.0}, "worse")
+    assert findings.finding is Finding.UNDECIDED
+    assert f"equivalent to rate_15 within the margin{EITHER_WAY}" in headline(findings)
+    assert EITHER_WAY not in headline(alone(make_findings, {"effect": 0.0}, "equivalent"))
+
+
+def test_a_refutation_that_does_not_outlive_the_number_of_arms_is_said_to_be_one_by_itself(
+    make_findings: MakeFindings,
+) -> None:
+    better = {"rate_30": {"effect": -0.15, "sd": 0.047}, "rate_60": {"effect": 0.0, "seeds": 5}}
+    expects = dict.fromkeys(("rate_05", "rate_30", "rate_60"), "not_better")
+    findings = make_findings(better, {"expects": expects})
+    judged = findings.arms["rate_30"]
+    assert judged.verdict.kind is Kind.BETTER_MATERIAL
+    assert judged.finding is Finding.UNDECIDED
+    assert f"materially better than rate_15{BY_ITSELF.format(arms=3)}" in headline(findings)
+    assert alone(make_findings, better["rate_30"]).finding is Finding.REFUTED
 
 
 def test_an_undecided_claim_says_how_many_seeds_it_needs(make_findings: MakeFindings) -> None:
-    findings = alone(make_findings, {"effect": 0.03, "sd": 0.2})
+    findings = alone(make_findings, {"effect": 0.03, "sd": 0.3})
     needed = findings.arms["rate_30"].verdict.needed
     assert findings.finding is Finding.UNDECIDED
     assert f"would need {needed} seeds for rate_30" in limits(findings)
@@ -159,7 +183,7 @@ def test_mirrored_data_give_mirrored_words(
     assert other.arms["rate_30"].verdict.kind is TURNED[kind]
     swap = {"worse": "better", "better": "worse"}
     turned = re.sub("worse|better", lambda match: swap[match[0]], headline(findings).partition("budget: ")[2])
-    assert headline(other).partition("budget: ")[2] == turned.replace("not materially better", "not materially worse")
+    assert headline(other).partition("budget: ")[2] == turned
     pairs = [row(differences(each), "rate_30") for each in (findings, other)]
     assert [cell.translate(str.maketrans("+−", "−+")) for cell in pairs[0]] == pairs[1]
     if kind in (Kind.WORSE_MATERIAL, Kind.BETTER_MATERIAL):
@@ -193,15 +217,15 @@ def test_the_claim_is_shown_with_what_would_support_and_refute_it(make_findings:
     text = claim(make_findings())
     assert "“No other rate is materially better than 15 %.”" in text
     assert (
-        "| rate_05 and rate_30 | not materially better than the baseline | "
-        f"WORSE (material), EQUIVALENT, WORSE (size unresolved){SHOWN} | BETTER (material) |"
+        "| rate_05 and rate_30 | not better than the baseline by more than the margin | "
+        "short of the margin on the better side | beyond the margin on the better side |"
     ) in text
     assert "what 25 % more training tokens are worth" in text
     assert "0.089 nats" in text
 
 
 def test_the_end_of_an_interval_is_written_on_its_own_side_of_zero(make_findings: MakeFindings) -> None:
-    findings = make_findings()
+    findings = make_findings({"rate_30": {"effect": 0.012}})
     interval = findings.arms["rate_30"].interval
     assert 0 < interval.low < 0.0005
     assert row(contrasts(findings), "rate_30")[4] == f"+{interval.low:.4f} to +{interval.high:.3f}"
@@ -223,10 +247,20 @@ def test_a_missing_result_is_named_even_of_an_exploratory_arm(make_findings: Mak
 
 def test_published_numbers_say_how_they_are_known(make_findings: MakeFindings) -> None:
     lines = published(make_findings()).splitlines()
-    assert [line.split(" | ")[-1].rstrip(" |") for line in lines if line.startswith("| ")][2:] == [
+    assert [line.split(" | ")[3] for line in lines if line.startswith("| ")][2:] == ["read in the source", "unverified"]
+
+
+def test_published_numbers_say_at_what_size_and_whether_they_agree(make_findings: MakeFindings) -> None:
+    source = {"source": "Somebody 2020", "says": "40 % is best", "status": "read", "size": "BERT-base", "agrees": "no"}
+    text = published(make_findings(node={"published": [source]}))
+    assert row(text, "Somebody 2020") == [
+        "Somebody 2020",
+        "40 % is best",
+        "BERT-base",
         "read in the source",
-        "unverified",
+        "no",
     ]
+    assert row(published(make_findings()), "A talk")[2:] == ["not stated", "unverified", "–"]
 
 
 def test_a_trend_that_has_no_extreme_states_no_best_value(make_findings: MakeFindings) -> None:
@@ -262,14 +296,16 @@ def test_layers_stand_side_by_side_as_deep_as_each_arm_is(make_findings: MakeFin
 
 
 def test_a_baseline_that_is_too_noisy_to_equal_itself_is_said_to_be(make_findings: MakeFindings) -> None:
-    assert "equivalent to itself" not in soundness(make_findings())
+    assert "**The study is sound**" in soundness(make_findings())
     worse = {name: {"effect": 0.5} for name in ("rate_05", "rate_30", "rate_60")}
     text = soundness(make_findings({"same": {"sd": 0.2}, **worse}))
-    assert "**The study is sound**" in text
-    assert "could not call the baseline equivalent to itself (INCONCLUSIVE): by its own pairs" in text
-    assert "pooled" not in text
-    text = soundness(make_findings({"same": {"sd": 0.2}, **worse, "rate_30": {"effect": 0.0}}))
-    assert text.count("That rate_30 is EQUIVALENT rests on a spread pooled over arms.") == 1
+    assert "**The ruler is coarser than the margin**" in text
+    assert "drawn anew (INCONCLUSIVE, 0.000 nats)" in text
+    assert "Nothing is taken back by that." in text
+    found = make_findings({"same": {"sd": 0.2}, **worse, "rate_30": {"effect": 0.0}})
+    assert "That takes back what rate_30 would have shown." in soundness(found)
+    assert f"equivalent to rate_15 within the margin{HELD}" in headline(found)
+    assert row(looks(found), "rate_30")[4] == "taken back, see Soundness"
 
 
 def test_arms_that_are_trained_for_different_lengths_are_not_said_to_be_equal(make_findings: MakeFindings) -> None:
@@ -283,7 +319,7 @@ def test_arms_that_are_trained_for_different_lengths_are_not_said_to_be_equal(ma
 def test_a_look_has_its_level_and_an_arm_says_where_it_stopped(make_findings: MakeFindings) -> None:
     text = looks(make_findings({"rate_05": {"effect": 0.25, "seeds": 3}}))
     assert "after 3 and 5 seeds" in text
-    assert row(text, "rate_05") == ["rate_05", "3 of 5", "97.26 %", "1.37 %", "decided at 3 paired seeds"]
+    assert row(text, "rate_05") == ["rate_05", "3 of 5", "94.09 %", "2.96 %", "decided at 3 paired seeds"]
 
 
 def test_an_early_look_at_which_a_control_failed_is_told() -> None:
@@ -475,3 +511,64 @@ def test_arms_that_were_tried_at_one_learning_rate_are_said_to_be(
     record = alone(make_findings, {"effect": 0.01}).record
     findings = judge(replace(record, node={**record.node, "factors": ["mask.rate", factor]}))
     assert ("**One learning rate.**" in limits(findings)) == said
+
+
+def test_a_study_that_is_judged_again_says_by_which_rule_and_what_it_was_before(make_findings: MakeFindings) -> None:
+    record = alone(make_findings, {"effect": 0.0}, "worse").record
+    rule = {
+        "rule": 2,
+        "claim": "A larger rate is worse.",
+        "prior": {"variance": 0.0004, "df": 3.0, "contrasts": 40},
+        "earlier": {"finding": "REFUTED", "verdict": "EQUIVALENT", "corrected": "UNDECIDED"},
+        "why": "the claim is about the sign.",
+        "before": ["**This study was registered twice.**"],
+    }
+    again = judge(replace(record, rule=rule))
+    top = opening(again)
+    assert top.splitlines()[2] == "**This study was registered twice.**"
+    assert "By the rule of its registration the claim was REFUTED (UNDECIDED once corrected over its family)" in top
+    assert "now UNDECIDED: the claim is about the sign. [What changed" in top
+    assert "“A larger rate is worse”" in headline(again)
+    said = claim(again)
+    assert f"Registered before the runs: “{record.registered.claim}” What its registration tests" in said
+    assert "sd 0.020 nats with 3.0 degrees of freedom, fitted over 40 contrasts" in pairing(again)
+    assert again.arms["rate_30"].contrast.df == 7
+    assert "Judged again" not in opening(judge(record))
+
+
+def test_the_page_says_at_which_margin_and_without_which_seed_the_status_would_change(
+    make_findings: MakeFindings,
+) -> None:
+    findings = alone(make_findings, {"effect": 0.03, "sd": 0.03}, "not_worse")
+    text = firmness(findings)
+    assert "**Tipping margin.** It is 0.089 nats, and the status SUPPORTED; it would be UNDECIDED at 0.0" in text
+    assert "**Without one seed.** The status" in text
+    assert "By more than the margin" not in text
+    sign = firmness(alone(make_findings, {"effect": 0.03}, "worse"))
+    assert "The claim is about the sign. Tested beyond the margin instead, it would be REFUTED." in sign
+    assert firmness(make_findings(gain=0.1)) == ""
+
+
+def test_how_often_the_training_text_is_read_stands_in_the_regime(make_findings: MakeFindings) -> None:
+    corpus = {"corpus": "books; training 30 documents, 2,000 sentences, 800,000 tokens; held out 60 k tokens"}
+    assert ", 3.0 epochs of the training text. Optimiser" in limits(make_findings(facts=corpus))
+    assert "epochs" not in limits(make_findings())
+
+
+def test_arms_that_were_best_at_the_end_of_a_grid_are_named_among_the_limits(make_findings: MakeFindings) -> None:
+    assert "At an end of what was tried lies the best value of rate_05 (0.001)" in limits(searched(make_findings))
+
+
+def test_what_a_difference_of_losses_is_made_of_stands_on_the_page(make_findings: MakeFindings) -> None:
+    """The arm's curves lie 0.25 nats above the baseline's and pass the floor later: the slope is that of all arms."""
+    record = make_findings({"rate_30": {"effect": 0.25, "sd": 0.06}, "rate_05": {"effect": 0.1, "sd": 0.06}}).record
+    gain = record.curves.assign(metric="eval/context_gain", value=5.0 - record.curves["value"])
+    found = judge(canonical(replace(record, curves=pd.concat([record.curves, gain]))))
+    text = onset(found)
+    cells = row(text, "rate_30")
+    assert float(cells[1].split()[0]) > float(row(text, "rate_15")[1].split()[0])
+    assert cells[2] == "0 of 5"
+    assert cells[7] == row(contrasts(found), "rate_30")[-1]
+    assert "A start that is later by 10 % of the tokens changes the loss by +" in text
+    assert "onset" in [drawing.name for drawing in drawings(found)]
+    assert onset(make_findings()) == ""

@@ -105,12 +105,11 @@ def test_json_and_csv_hold_the_numbers_of_the_contrasts(folder: Path, findings: 
 def test_both_intervals_are_stored_at_both_levels(folder: Path, findings: Findings) -> None:
     stated = json.loads((folder / "mask_rate/verdict.json").read_text(encoding="utf-8"))
     contrast, one = findings.arms["rate_05"].contrast, stated["contrasts"][0]
-    pooled = contrast.pooled(0.95)
-    assert pooled is not None
     assert [one["own_90_low"], one["own_95_high"]] == pytest.approx(
-        [contrast.unpooled(0.90).low, contrast.unpooled(0.95).high], rel=1e-6
+        [contrast.own(0.90).low, contrast.own(0.95).high], rel=1e-6
     )
-    assert one["pooled_95_low"] == pytest.approx(pooled.low, rel=1e-6)
+    assert one["moderated_95_low"] == pytest.approx(contrast.interval(0.95).low, rel=1e-6)
+    assert (one["df"], one["p_support"]) == (contrast.df, pytest.approx(findings.arms["rate_05"].support, rel=1e-6))
 
 
 def test_what_is_not_a_number_is_null(make_findings: MakeFindings) -> None:

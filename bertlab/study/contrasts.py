@@ -1,0 +1,71 @@
+"""The contrasts of a record, and what stands against them: missing, unlike and diverged runs.
+
+Enters: a record, the study that it is judged as, and an arm or control. Leaves: its `Contrast` and `Standing`.
+"""
+
+import math
+
+import pandas as pd
+
+from bertlab.stats.contrast import Contrast, bank_contrast, contrast
+from bertlab.stats.verdict import Standing
+from bertlab.study.design import Study
+from bertlab.study.record import Record
+
+MUST_AGREE = {"code": "code", "corpus": "corpus", "evaluation": "evaluation"}  # column -> what it is called
+
+
+def contrast_of(record: Record, study: Study, name: str, without: int | None = None) -> Contrast:
+    """Return an arm's contrast with its reference: seed by seed, or with the bank of the baseline's runs.
+
+    `without`: a seed that is left out of both.
+    """
+    arm, reference = (outcomes(record, study, each) for each in (name, study.reference(name)))
+    arm, reference = (each[each.index != without] for each in (arm, reference))
+    if study.bank and min(len(arm), len(reference)) > 1:
+        return bank_contrast(arm, reference, study.prior)
+    seeds = arm.index.intersection(reference.index)
+    return contrast(arm[seeds], reference[seeds], study.prior)
+
+
+def outcomes(record: Record, study: Study, name: str) -> "pd.Series[float]":
+    """Return the study's outcome of an arm's finished runs, by seed."""
+    runs = record.arm(name)
+    if study.outcome not in runs:
+        return pd.Series(dtype=float)
+    return runs.loc[~runs["diverged"], study.outcome].dropna()
+
+
+def standing_of(record: Record, study: Study, name: str) -> Standing:
+    """Return what is judged before any difference."""
+    reference = study.reference(name)
+    own, its = record.arm(name), record.arm(reference)
+    missing = (*_missing(record, study, reference), *_missing(record, study, name))
+    return Standing(
+        invalid=(*missing, *_unlike(record, name, reference)),
+        diverged=int(own["diverged"].sum()),
+        diverged_baseline=int(its["diverged"].sum()),
+    )
+
+
+def _missing(record: Record, study: Study, name: str) -> tuple[str, ...]:
+    """Say which planned runs are not there.
+
+    Where the record does not say how many there were to be, an arm was planned to the look of its last seed.
+    """
+    runs = record.arm(name)
+    last = max(runs.index, default=0)
+    looked = next((look for look in study.looks if look > last), last + 1)
+    planned = record.planned.get(name, looked)
+    outcome = runs.get(study.outcome, pd.Series(math.nan, runs.index))
+    unmeasured = set(runs.index[outcome.isna() & ~runs["diverged"]])
+    gone = sorted({*range(planned)} - set(runs.index) | unmeasured)
+    return (f"{name} has no result for seed {', '.join(map(str, gone))}",) if gone else ()
+
+
+def _unlike(record: Record, name: str, reference: str) -> tuple[str, ...]:
+    """Say what differs between the runs of two arms that must not."""
+    runs = pd.concat([record.arm(name), record.arm(reference)])
+    return tuple(
+        f"{name} and {reference} differ in {what}" for column, what in MUST_AGREE.items() if len(set(runs[column])) > 1
+    )

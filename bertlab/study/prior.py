@@ -1,0 +1,55 @@
+"""The prior of a regime: how much paired differences usually vary there, over all contrasts of committed studies.
+
+Enters: records of one folder of reports. Leaves: what a study of the same regime and outcome registers as `prior`. The
+regime is corpus, model and budget; every arm and control of every study in it counts once, whatever study it is in.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from bertlab.stats.contrast import Contrast, contrast
+from bertlab.stats.moderated import FEWEST_CONTRASTS, NO_PRIOR, Prior, fit_prior
+from bertlab.study.record import HARMFUL, SAME, Record
+
+FEWEST = 3  # seeds of a contrast that counts
+TELLS = "eval/mlm_loss"  # of a run, to seven digits: equal runs in two studies have equal ones, others do not
+Key = tuple[float, float]
+
+
+def regime_of(record: Record) -> tuple[str, ...]:
+    """Return what two studies must share to share a prior."""
+    return tuple(record.facts.get(name, "") for name in ("fingerprint", "model", "budget"))
+
+
+def regime_prior(records: Iterable[Record], regime: tuple[str, ...], outcome: str) -> Prior:
+    """Fit the prior of an outcome over the contrasts of a regime; none where there are fewer than ten.
+
+    An arm that several studies share counts once, with the most seeds that it has.
+    """
+    found: dict[Key, Contrast] = {}
+    for record in records:
+        if regime_of(record) == regime and outcome in record.runs:
+            for key, own in _contrasts(record, outcome).items():
+                if key not in found or found[key].n < own.n:
+                    found[key] = own
+    known = [own for own in found.values() if own.sd > 0]
+    if len(known) < FEWEST_CONTRASTS:
+        return NO_PRIOR
+    return fit_prior([own.sd**2 for own in known], [own.n - 1 for own in known])
+
+
+def _contrasts(record: Record, outcome: str) -> Mapping[Key, Contrast]:
+    study, found = record.study, {}
+    for name in (*(arm for arm in study.arms if arm != study.baseline), SAME, HARMFUL):
+        arm, reference = (_measured(record, each, outcome) for each in (name, study.reference(name)))
+        seeds = arm.index.intersection(reference.index)
+        if len(seeds) >= FEWEST:
+            key = tuple(float(record.arm(each)[TELLS][seeds[0]]) for each in (name, study.reference(name)))
+            found[key[0], key[1]] = contrast(arm[seeds], reference[seeds])
+    return found
+
+
+def _measured(record: Record, name: str, outcome: str) -> "pd.Series[float]":
+    runs = record.arm(name)
+    return runs.loc[~runs["diverged"], outcome].dropna()
