@@ -21,9 +21,10 @@ from bertlab.outcome import Outcome
 from bertlab.study.arms import Registration
 from bertlab.study.onset import ONSET, onsets_of
 from bertlab.study.record import EXPLORATION, Record, canonical, read_remarks
-from bertlab.tracking.identity import run_key
+from bertlab.tracking.description import Identity, identity_of
+from bertlab.tracking.identity import identify
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import finished_cell, finished_runs
+from bertlab.tracking.reuse import REUSED_HERE, finished_cell, finished_runs
 from bertlab.tracking.truth import truth_of
 
 KEPT = ("metrics.eval/", "metrics.perf/")  # of a run, in a study's record
@@ -37,7 +38,12 @@ class Cell:
     arm: str
     seed: int
     overrides: Overrides
-    key: str
+    identity: Identity  # if this machine makes it
+
+    @property
+    def key(self) -> str:
+        """The run's key."""
+        return self.identity.key
 
 
 @dataclass
@@ -53,7 +59,7 @@ class Bench:
     archive: Path  # what the study's finished runs are kept in beside its report
     outcomes: list[Outcome] = field(default_factory=list)  # of what was launched
     launched: int = 0  # jobs, those that were launched again included
-    wanted: set[str] = field(default_factory=set)  # keys of all cells so far, those of the archive included
+    wanted: dict[str, Identity] = field(default_factory=dict)  # of all cells so far, by key
     earlier: dict[str, LedgerCell] = field(default_factory=dict)  # those of the archive, of whatever code, by key
 
     @property
@@ -67,16 +73,17 @@ class Bench:
 
     def run(self, cells: Sequence[Cell]) -> list[tuple[Cell, Run]]:
         """Launch the cells that are not finished yet, and return those that are finished then."""
-        wanted = {cell.key for cell in cells}
+        wanted = {cell.key: cell.identity for cell in cells}
         self.wanted |= wanted
-        done = finished_runs(self.tracker, self.output_dir, wanted)
+        done = finished_runs(self.tracker, self.output_dir, wanted.values())
         missing = list({cell.key: cell for cell in cells if cell.key not in done}.values())
         say(f"{len(cells) - len(missing)} of {len(cells)} runs are there already")
         if missing:
             launches = Launches(self.launcher, self.tracker, self.output_dir, str(self.tracker.parent), self.launched)
-            self.outcomes += launches.run([Job(cell.key, cell.overrides) for cell in missing])
+            self.outcomes += launches.run([Job(cell.identity, cell.overrides) for cell in missing])
             self.launched = launches.count
-            done = finished_runs(self.tracker, self.output_dir, wanted)
+            late = [cell.identity for cell in missing]
+            done |= finished_runs(self.tracker, self.output_dir, late, REUSED_HERE[self.tracker.reuse])
         self.keep()
         return [(cell, done[cell.key]) for cell in cells if cell.key in done]
 
@@ -87,18 +94,17 @@ class Bench:
         if count := unpack(self.archive, self.output_dir):
             say(f"{count} runs are taken from {self.archive}")
         self.earlier = cells_in(self.archive, self.output_dir)
-        self.wanted |= self.earlier.keys()  # so that a study that is stopped early writes none of them away
 
     def keep(self) -> None:
         """Write all that is finished on this disk into the archive.
 
         A run of other code stays until one of this code is there, or the report that rests on it is written anew.
         """
-        found = [
-            finished_cell(self.output_dir, key, self.tracker.reuse) or self.earlier.get(key) for key in self.wanted
-        ]
-        if cells := [cell for cell in found if cell]:
-            pack(cells, self.archive)
+        reuse = REUSED_HERE[self.tracker.reuse]
+        found = {key: finished_cell(self.output_dir, identity, reuse) for key, identity in self.wanted.items()}
+        made = {key: cell for key, cell in found.items() if cell}
+        if cells := {**self.earlier, **made}:  # a study that is stopped early writes no earlier run away
+            pack(cells.values(), self.archive)
 
     def drop_earlier(self) -> None:
         """Leave runs of other code out of the archive, once no report rests on them any more."""
@@ -113,7 +119,7 @@ class Bench:
         about = [f"tracking.study={study.id}", f"tracking.arm={arm}", f"tracking.parent={self.tracker.parent}"]
         factors = ",".join(f"'{factor}'" for factor in study.factors)
         overrides = [*self.fixed, *own, f"seed={seed}", f"tracking.factors=[{factors}]", *about]
-        return Cell(arm, seed, overrides, run_key(config, self.fingerprint))
+        return Cell(arm, seed, overrides, identify(config, self.fingerprint))
 
     def _config(self, arm: str) -> Mapping[str, Any]:
         arms = {**self.registration.arms, **self.registration.controls}
@@ -135,7 +141,10 @@ def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str
     rows = []
     for cell, run in runs:
         own = stored.loc[run.info.run_id].dropna()
-        about = {name: own[f"tags.bertlab.{name}"] for name in ("code", "corpus", "evaluation")}
+        about = {name: own[f"tags.bertlab.{name}"] for name in ("corpus", "evaluation")}
+        made_by = identity_of(run.data.tags)
+        about["code"] = bench.registration.code if made_by.code == cell.identity.code else made_by.code
+        about["environment"] = made_by.environment
         about |= {"arm": cell.arm, "seed": cell.seed, "run_id": run.info.run_id}
         about["diverged"] = own.get("tags.bertlab.diverged", "false")
         metrics = {name.removeprefix("metrics."): own[name] for name in own.index if name.startswith(KEPT)}

@@ -32,7 +32,6 @@ from bertlab.study.judge import Findings
 from bertlab.study.record import EXPLORATION, Record
 from bertlab.study.search import of_trials, trial
 from bertlab.sweep import Grid, say_failures
-from bertlab.tracking.identity import code_fingerprint
 from bertlab.tracking.leading import leading
 from bertlab.tracking.life import closing, sync_command
 from bertlab.tracking.mlflow import Tracker
@@ -119,7 +118,7 @@ def _publish(findings: Findings, report: Path, tracker: Tracker, client: MlflowC
 
 def registered_as(registration: Registration, job: Job) -> str:
     """Return what a registration is known by: content, code and data; a change of any of them makes a new one."""
-    return f"{registration.hash}-{code_fingerprint()[:8]}-{job.store.fingerprint[:8]}"
+    return f"{registration.hash}-{registration.code[:8]}-{job.store.fingerprint[:8]}"
 
 
 def aggregates(record: Record) -> dict[str, dict[str, float]]:
@@ -152,7 +151,7 @@ def _searched(registration: Registration, compose: Compose) -> list[Config]:
 def _about(registration: Registration) -> dict[str, str]:
     command = " ".join(["python -m bertlab.run", *map(shlex.quote, sys.argv[1:])])
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    own = {"bertlab.command": command, "bertlab.code": code_fingerprint(), "study": registration.study.id}
+    own = {"bertlab.command": command, "bertlab.code": registration.code, "study": registration.study.id}
     return {REGISTERED: now, **own}
 
 

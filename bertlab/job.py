@@ -25,7 +25,9 @@ from bertlab.model.flops import StagedFlops, count_flops
 from bertlab.model.init import initialise, start_at_unigram
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS
-from bertlab.tracking.identity import PACKAGE, describe, result_modules
+from bertlab.tracking.code import PACKAGE, result_modules
+from bertlab.tracking.description import identity_of
+from bertlab.tracking.identity import describe
 from bertlab.tracking.life import RunLog
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury, reused
@@ -138,14 +140,14 @@ def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[
         tracking.connect()  # an unreachable store is an error before any work
     job = check(config)
     description = describe(config, chosen, overrides, job.store)
-    key, output_dir = description.tags["bertlab.key"], config["output_dir"]
+    identity, output_dir = identity_of(description.tags), config["output_dir"]
     if tracking.parent is None:  # whoever leads a sweep or a study has looked for the dead
         bury(tracking, output_dir)
-    cell = cell_of(output_dir, key, description.tags["bertlab.code"])
+    cell = cell_of(output_dir, identity.key, identity.code, identity.made_in)
     with in_turn(cell):
         if broken := cell.distrust():
             log.warning("%s is not what its run left, %s is damaged; the run is made anew", cell.folder, broken)
-        told = None if broken else reused(tracking, output_dir, key)
+        told = None if broken else reused(tracking, output_dir, identity)
         if told is None:
             with tracking.run(description, cell) as run:
                 told = fit(job, run)

@@ -19,13 +19,13 @@ from hydra.plugins.launcher import Launcher
 
 from bertlab.errors import InputError
 from bertlab.explain import explain
-from bertlab.ledger.cell import Cell, cell_of
+from bertlab.ledger.cell import cells_like
 from bertlab.ledger.diary import Diary
 from bertlab.outcome import NOT_RUN, Outcome
-from bertlab.tracking.identity import code_fingerprint
+from bertlab.tracking.description import Identity
 from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import bury, outcome_on_disk
+from bertlab.tracking.reuse import bury, finished_cell, outcome_on_disk
 
 log = logging.getLogger(__name__)
 
@@ -40,9 +40,9 @@ EXIT_CODES = re.compile(r"exit codes? of the workers? (?:are|is) (\{.*?\})")  # 
 
 @dataclass(frozen=True)
 class Job:
-    """What is launched, and the key by which its run is found."""
+    """What is launched, and what its run is found by, though the machine that makes it may be another one."""
 
-    key: str
+    identity: Identity
     overrides: Overrides
 
 
@@ -134,7 +134,8 @@ class _Round:
         """Wait for the jobs that go on though their launcher gave up on them, as those on a cluster do."""
         silent = {number for number, outcome in self._diary.outcomes().items() if outcome is None}
         for place, number in zip(batch, numbers, strict=True):
-            if number in silent and (cell := self._cell(place)).folder.is_dir():
+            identity = self._jobs[place].identity
+            for cell in cells_like(self._launches.output_dir, identity.key, identity.code) if number in silent else ():
                 with cell.held():
                     pass
 
@@ -145,12 +146,9 @@ class _Round:
             with suppress(InputError):  # of a full disk
                 self._diary.end(number, self._ended[place])
 
-    def _cell(self, place: int) -> Cell:
-        return cell_of(self._launches.output_dir, self._jobs[place].key, code_fingerprint())
-
     def _on_disk(self, job: Job) -> Outcome | None:
-        cell = cell_of(self._launches.output_dir, job.key, code_fingerprint())
-        return Outcome(tuple(job.overrides), reached=outcome_on_disk(cell)) if cell.record() else None
+        cell = finished_cell(self._launches.output_dir, job.identity, "code")
+        return Outcome(tuple(job.overrides), reached=outcome_on_disk(cell)) if cell else None
 
 
 def in_order(jobs: Sequence[Job], back: list[Any]) -> list[Any]:

@@ -12,10 +12,18 @@ from bertlab.errors import InputError
 from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, SWEEP, Cell
 from bertlab.ledger.files import write_whole
 from bertlab.ledger.seal import sealed
-from bertlab.tracking.description import PARENT, TOKEN, Description
+from bertlab.tracking.description import PARENT, TOKEN, Description, Identity, identity_of
 from bertlab.tracking.life import Telling, closing, sync_command
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import finished_cell, finished_runs, outcome_in_words, outcome_on_disk, told
+from bertlab.tracking.reuse import (
+    REUSED_HERE,
+    cell_identity,
+    finished_cell,
+    finished_runs,
+    outcome_in_words,
+    outcome_on_disk,
+    told,
+)
 from bertlab.tracking.table import adopt, seen_as
 
 if TYPE_CHECKING:
@@ -28,12 +36,16 @@ class Logbook(Protocol):
     """What a sweep asks of its logbook."""
 
     parent: str
+    tracker: Tracker
 
     def sweep(self, name: str, tags: Mapping[str, str]) -> "AbstractContextManager[str]":
         """Open the sweep's own entry, and close it with its true status; yields its id."""
 
-    def finished(self, keys: Collection[str]) -> dict[str, str]:
-        """Return the keys whose runs are finished, and what those reached, in words."""
+    def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, str]:
+        """Return the keys of the identities whose runs are finished, and what those reached, in words.
+
+        `reuse`: what may stand for them; the tracker's own rule where none is given.
+        """
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
         """Take finished runs into this sweep, described as it sees them."""
@@ -68,18 +80,21 @@ class StoreLogbook:
         with closing(self.tracker.uri, self.parent, remedy) as self._telling, self._ledger.sweep(name, tags):
             yield self.parent
 
-    def finished(self, keys: Collection[str]) -> dict[str, str]:
+    def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, str]:
         """Return what is finished in the store, or was in the ledger."""
-        found = self._telling(lambda: finished_runs(self.tracker, self.output_dir, keys)) if keys else {}
+        if not identities:
+            return {}
+        found = self._telling(lambda: finished_runs(self.tracker, self.output_dir, identities, reuse))
         if found is None:
-            return self._ledger.finished(keys)
+            return self._ledger.finished(identities, reuse)
         self._runs |= found
-        return {key: self._told(key, run) for key, run in found.items()}
+        wanted = {identity.key: identity for identity in identities}
+        return {key: self._told(wanted[key], run, reuse) for key, run in found.items()}
 
-    def _told(self, key: str, run: "Run") -> str:
-        cell = finished_cell(self.output_dir, key, self.tracker.reuse)
+    def _told(self, wanted: Identity, run: "Run", reuse: str | None) -> str:
+        cell = finished_cell(self.output_dir, wanted, reuse or self.tracker.reuse)
         outcome = outcome_on_disk(cell) if cell else outcome_in_words(run)
-        return told(run.info.run_id, outcome, run.data.tags["bertlab.code"])
+        return told(run.info.run_id, outcome, identity_of(run.data.tags), wanted)
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
         """Tag the runs that another sweep made."""
@@ -134,17 +149,19 @@ class LedgerLogbook:
         finally:
             self._note(status=status, ended=max(time.time_ns() // 1_000_000, now))
 
-    def finished(self, keys: Collection[str]) -> dict[str, str]:
+    def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, str]:
         """Return what is finished in the ledger."""
-        found = {key: finished_cell(self.output_dir, key, self.tracker.reuse) for key in keys}
+        cells = ((each, finished_cell(self.output_dir, each, reuse or self.tracker.reuse)) for each in identities)
         return {
-            key: told(cell.state()["token"], outcome_on_disk(cell), cell.code) for key, cell in found.items() if cell
+            each.key: told(cell.state()["token"], outcome_on_disk(cell), cell_identity(cell), each)
+            for each, cell in cells
+            if cell
         }
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
         """Note which cells the sweep has; a run that is in a store alone has none."""
         for key, description in descriptions.items():
-            if cell := finished_cell(self.output_dir, key, self.tracker.reuse):
+            if cell := finished_cell(self.output_dir, identity_of(description.tags), REUSED_HERE[self.tracker.reuse]):
                 self.cells[key] = cell, description
         seen = {cell.folder.name: seen_as(described) for cell, described in self.cells.values()}
         self._note(cells=seen)

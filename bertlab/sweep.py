@@ -23,11 +23,11 @@ from bertlab.job import check
 from bertlab.launch import Job, Launches, Overrides
 from bertlab.logbook import Logbook, open_logbook
 from bertlab.outcome import Outcome
-from bertlab.tracking.description import KIND, Description
+from bertlab.tracking.description import KIND, Description, Identity, identity_of
 from bertlab.tracking.identity import as_param, describe, semantic
 from bertlab.tracking.leading import leading
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import bury
+from bertlab.tracking.reuse import REUSED_HERE, bury
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,14 @@ class Planned:
     description: Description
 
     @property
+    def identity(self) -> Identity:
+        """What the result depends on, if this machine computes it."""
+        return identity_of(self.description.tags)
+
+    @property
     def key(self) -> str:
         """The run's key."""
-        return self.description.tags["bertlab.key"]
+        return self.identity.key
 
 
 def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: Launcher, folder: Path) -> list[Outcome]:
@@ -111,12 +116,15 @@ class Planning:
 def run_missing(planned: Sequence[Planned], logbook: Logbook, launches: Launches) -> list[Outcome]:
     """Launch what is not finished, each key once; return how every job ended."""
     by_key = {job.key: job for job in reversed(planned)}
-    done = logbook.finished(list(by_key))
+    done = logbook.finished([job.identity for job in by_key.values()])
     logbook.adopt({key: by_key[key].description for key in done})
     missing = [job for job in planned if job.key not in done and by_key[job.key] is job]
-    launched = launches.run([Job(job.key, [*job.overrides, f"tracking.parent={logbook.parent}"]) for job in missing])
+    launched = launches.run(
+        [Job(job.identity, [*job.overrides, f"tracking.parent={logbook.parent}"]) for job in missing]
+    )
     ended = {job.key: outcome for job, outcome in zip(missing, launched, strict=True)}
-    late = logbook.finished([key for key, outcome in ended.items() if not outcome.error])
+    made = [job.identity for job in missing if not ended[job.key].error]
+    late = logbook.finished(made, REUSED_HERE[logbook.tracker.reuse])
     logbook.adopt({key: by_key[key].description for key in late})
     reused = {key: Outcome(tuple(by_key[key].overrides), reached=words) for key, words in done.items()}
     return [{**reused, **ended}[job.key] for job in planned]

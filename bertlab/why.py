@@ -1,7 +1,7 @@
 """Why a run is, or is not, the same as another: `python -m bertlab.why run=ID [run=OTHER] [key=value ...]`.
 
 Compares a run with another one, or with the run that the words would make, as `python -m bertlab.run` would take them:
-the keys that can change a result, the data, the code; and says whether the finished run would be reused.
+the keys that can change a result, the data, the code, and what computed it; and says whether the run would be reused.
   run=ID   a run's id, its first characters, or latest; twice: compare two runs
   uri=URI  another MLflow store than mlflow.db in the working directory, or MLFLOW_TRACKING_URI
 """
@@ -16,7 +16,8 @@ from bertlab.explain import one_line_errors
 if TYPE_CHECKING:
     from bertlab.tracking.compared import Origin
 
-ABSENT = "-"
+ABSENT, UNKNOWN = "-", "not recorded"
+REUSE = ("same", "code", "any")  # the nearest first
 
 
 def main() -> None:
@@ -47,14 +48,15 @@ def described(words: Sequence[str]) -> "Origin":
     """Return what a run of these words would be made of; its data are prepared for that. Raises InputError."""
     from bertlab.compose import build_parts, load, resolved
     from bertlab.data.prepare import prepare
+    from bertlab.tracking.code import code_of
     from bertlab.tracking.compared import Origin
-    from bertlab.tracking.identity import code_fingerprint, run_key
+    from bertlab.tracking.identity import identify, targets
 
     config = resolved(load(words))
     parts = build_parts(config)
     data = prepare(parts.data, parts.tokenizer).fingerprint
     name = f"a run of: {' '.join(words) or 'nothing but the defaults'}"
-    return Origin(name, config, data, code_fingerprint(), run_key(config, data), finished=False)
+    return Origin(name, config, data, identify(config, data), code_of(targets(config)).modules, finished=False)
 
 
 def compared(first: "Origin", second: "Origin") -> Iterator[str]:
@@ -64,25 +66,42 @@ def compared(first: "Origin", second: "Origin") -> Iterator[str]:
     yield "keys:    none differs that can change a result" if not changed else "keys:"
     yield from (f"  {key}: {one} -> {other}" for key, one, other in changed)
     yield f"data:    {_same_or(first.data, second.data)}"
-    yield f"code:    {_same_or(first.code, second.code)}"
-    if first.code != second.code:
-        yield "         (one hash over all modules that can change a result; which of them changed is not recorded)"
+    yield f"code:    {_same_or(first.identity.code, second.identity.code)}"
+    yield from (f"  {line}" for line in changed_modules(first, second))
+    yield f"computed: {_same_or(first.identity.environment or UNKNOWN, second.identity.environment or UNKNOWN)}"
     yield f"verdict: {verdict(first, second, bool(changed))}"
+
+
+def changed_modules(first: "Origin", second: "Origin") -> Iterator[str]:
+    """Yield which modules hold the code that differs. A module that was moved, and nothing else, is in none."""
+    if first.identity.code == second.identity.code:
+        return
+    if not first.modules or not second.modules:
+        yield "which module changed is not known: a run of before they were recorded has one hash over all of them"
+        return
+    moved = set(first.modules.values()) & set(second.modules.values())
+    for name in sorted(first.modules.keys() | second.modules.keys()):
+        one, other = first.modules.get(name), second.modules.get(name)
+        if one != other and not {one, other} - {None} <= moved:
+            yield f"{name}: " + ("changed" if one and other else f"used by the {'first' if one else 'second'} alone")
 
 
 def verdict(first: "Origin", second: "Origin", changed: bool) -> str:
     """Say whether the first run can stand for the second, by the rule of `tracking.reuse` that the second follows."""
     if changed or first.data != second.data:
         return "different runs; neither stands for the other"
-    if first.key != second.key:
+    if first.identity.key != second.identity.key:
         return "equal by what they say, under keys of different versions of bertlab; the first is not reused"
     if not first.finished:
         return "the same run, but the first is not finished; it is computed"
-    if first.code == second.code:
+    reuse = second.config.get("tracking", {}).get("reuse", "same")
+    needed = next(rule for rule in REUSE if first.identity.as_reused(rule) == second.identity.as_reused(rule))
+    if needed == "same":
         return "the same run; the first is reused"
-    if second.config.get("tracking", {}).get("reuse") == "any":
-        return "the same run made by other code; tracking.reuse=any reuses it, unless one of this code is finished"
-    return "the same run made by other code; it is computed again, unless tracking.reuse=any"
+    by = {"code": "in another environment", "any": "by other code"}[needed]
+    if REUSE.index(reuse) >= REUSE.index(needed):
+        return f"the same run made {by}; tracking.reuse={reuse} reuses it, unless a nearer one is finished"
+    return f"the same run made {by}; it is computed again, unless tracking.reuse={needed}"
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

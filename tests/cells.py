@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from bertlab.ledger.cell import CONFIG, FINISHED, POINTS, RECORD, STATE, Cell
+from bertlab.ledger.cell import CONFIG, FINISHED, ORIGIN, POINTS, RECORD, STATE, Cell
 from bertlab.ledger.points import Points
 
 
@@ -14,6 +14,7 @@ def finished(cell: Cell, description: Mapping[str, Any] | None = None, config: s
     with cell.held():
         cell.begin(description=description or {"name": "a run"}, place="store", parent="sweep", run_id="7")
         (cell.folder / CONFIG).write_text(config)
+        (cell.folder / ORIGIN).write_text("{}\n")
         points = Points(cell.folder / POINTS)
         points.add(1, {"eval/mlm_loss": 0.5})
         (cell.folder / "model").mkdir()

@@ -19,6 +19,7 @@ ORDER = (  # a new room or module takes its place here
     "explain",
     "streams",
     "cache",
+    "environment",
     "ledger",
     "tokenizer",
     "data",

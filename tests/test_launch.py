@@ -15,11 +15,11 @@ from bertlab.launch import Job, Launches
 from bertlab.ledger.cell import KILLED, Cell, cell_of
 from bertlab.ledger.diary import Diary
 from bertlab.outcome import Outcome, TerminatedError
-from bertlab.tracking.identity import code_fingerprint
+from bertlab.tracking.description import Identity
 from bertlab.tracking.mlflow import Tracker
 from tests.cells import finished
 
-JOBS = [Job(f"key{seed}", [f"seed={seed}", "hydra.launcher.n_jobs=2"]) for seed in range(3)]
+JOBS = [Job(Identity(f"key{seed}", "code", "here"), [f"seed={seed}", "hydra.launcher.n_jobs=2"]) for seed in range(3)]
 KILLER = BrokenProcessPool("A worker was killed. The exit codes of the workers are {SIGKILL(-9)}")
 
 
@@ -39,7 +39,7 @@ class Fake:
 
     def cell(self, seed: str) -> Cell:
         """The cell of a job."""
-        return cell_of(self.folder, f"key{seed}", code_fingerprint())
+        return cell_of(self.folder, f"key{seed}", "code", JOBS[seed].identity.made_in)
 
     def begin(self, job: Sequence[str], number: int) -> Cell:
         """Begin a run and leave it."""

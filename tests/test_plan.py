@@ -27,7 +27,7 @@ from bertlab.ledger.cell import cell_of
 from bertlab.plan import speed
 from bertlab.plan.__main__ import main
 from bertlab.plan.outlook import PILOT_SLOPE, TRUTHS, TYPICAL, outlook, prospect
-from bertlab.plan.runs import Runs, evaluation_share, finished_keys, plan_runs, side_by_side
+from bertlab.plan.runs import Runs, evaluation_share, finished_runs, plan_runs, side_by_side
 from bertlab.plan.speed import Stopwatch, seconds_a_step
 from bertlab.plan.tables import duration, levels, of_chances
 from bertlab.stats.claim import Expectation, decides
@@ -36,8 +36,7 @@ from bertlab.stats.power import POWER, chance, chances
 from bertlab.study.design import Study
 from bertlab.study.record import EXPLORATION, Record, canonical, twins
 from bertlab.study.registration import read_study
-from bertlab.tracking.description import KIND
-from bertlab.tracking.identity import code_fingerprint
+from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, Identity
 from bertlab.tracking.mlflow import Tracker
 from tests.cells import finished
 
@@ -109,11 +108,11 @@ def test_the_runs_of_a_plan_are_those_that_the_study_makes(planned: Runs) -> Non
     bench = Bench(planned.registration, fixed, None, tracker, None, fingerprint, nowhere)  # type: ignore[arg-type]
     cells = bench.cells(["hidden", "seen", "same", "harmful"], range(8))
     cells += bench.cells([EXPLORATION], range(FIRST_EXPLORING, FIRST_EXPLORING + EXPLORING))
-    assert {cell.key for cell in cells} == {planned.key(cell.arm, cell.seed) for cell in cells}
+    assert {cell.identity.as_reused("same") for cell in cells} == {planned.identity(c.arm, c.seed) for c in cells}
     assert len({cell.key for cell in cells}) == list(planned.until_each_look())[-1].runs
 
 
-@pytest.mark.parametrize("code", [code_fingerprint(), "0ther"])
+@pytest.mark.parametrize("code", ["code", "0ther"])
 def test_a_study_that_is_stopped_early_keeps_what_its_archive_held(planned: Runs, tmp_path: Path, code: str) -> None:
     kept, here, there = tmp_path / "cells.tar.xz", tmp_path / "here", tmp_path / "there"
     pack([finished(cell_of(there, key, code)) for key in ("early", "late")], kept)
@@ -121,8 +120,8 @@ def test_a_study_that_is_stopped_early_keeps_what_its_archive_held(planned: Runs
     tracker = SimpleNamespace(parent="p", reuse="same")
     bench = Bench(replace(planned.registration, arms=arms), [], None, tracker, None, "data", kept)  # type: ignore[arg-type]
     bench.restore()
-    finished(cell_of(here, "new", code_fingerprint()))
-    bench.wanted.add("new")  # as its first runs are, when it is stopped
+    finished(cell_of(here, "new", "code"))
+    bench.wanted["new"] = Identity("new", "code", "")  # as its first runs are, when it is stopped
     bench.keep()
     assert cells_in(kept, here).keys() == {"early", "late", "new"}
     assert all(cell.record() for cell in cells_in(kept, here).values())
@@ -137,22 +136,30 @@ def test_runs_of_other_code_leave_the_archive_once_this_code_has_its_own_or_a_ne
     tracker = SimpleNamespace(parent="p", reuse="same")
     bench = Bench(replace(planned.registration, arms=arms), [], None, tracker, None, "data", kept)  # type: ignore[arg-type]
     bench.restore()
-    finished(cell_of(here, "again", code_fingerprint()))
+    again = Identity("again", "code", "here")
+    finished(cell_of(here, again.key, again.code, again.made_in))
+    bench.wanted["again"] = again
     bench.keep()
     folders = {key: cell.folder.name for key, cell in cells_in(kept, here).items()}
-    assert folders == {"again": f"again-{code_fingerprint()}", "gone": "gone-0ther"}
+    assert folders == {"again": f"again-code-{again.made_in}", "gone": "gone-0ther"}
     bench.drop_earlier()
     assert cells_in(kept, here).keys() == {"again"}
 
 
 def test_finished_runs_are_found_in_the_store(planned: Runs, tmp_path: Path) -> None:
     tracker = Tracker(uri=f"sqlite:///{tmp_path / 'mlflow.db'}", experiment="bertlab")
-    assert list(finished_keys(tracker)) == list(tmp_path.iterdir()) == [], "a plan makes no store"
+    assert list(finished_runs(tracker)) == list(tmp_path.iterdir()) == [], "a plan makes no store"
     client = tracker.connect()
-    for arm, seed, code in (("seen", 2, code_fingerprint()), ("same", 7, code_fingerprint()), ("seen", 3, "other")):
-        tags = {KIND: "run", "bertlab.key": planned.key(arm, seed), "bertlab.code": code}
+    for arm, seed, changed in (
+        ("seen", 2, {}),
+        ("same", 7, {}),
+        ("seen", 3, {CODE: "?"}),
+        ("seen", 4, {ENVIRONMENT: "?"}),
+    ):
+        key, code, environment = planned.identity(arm, seed)
+        tags = {KIND: "run", KEY: key, CODE: code, ENVIRONMENT: environment, **changed}
         client.set_terminated(tracker.start(client, "a run", tags), "FINISHED")
-    found = replace(planned, done=finished_keys(tracker))
+    found = replace(planned, done=finished_runs(tracker))
     assert [sums.finished for sums in found.until_each_look()] == [0, 1, 2]
 
 
@@ -164,7 +171,7 @@ def test_times_follow_flops_evaluation_and_what_runs_side_by_side(planned: Runs)
     harmful = planned.costs["harmful"]
     assert timed.seconds("harmful") == pytest.approx(100 * harmful.flops / cost.flops * (1 + harmful.evaluation))
     assert next(timed.until_each_look()).seconds == pytest.approx(3 * alone / 2)
-    left = replace(timed, done={timed.key(EXPLORATION, FIRST_EXPLORING + seed) for seed in range(2)})
+    left = replace(timed, done={timed.identity(EXPLORATION, FIRST_EXPLORING + seed) for seed in range(2)})
     first = next(left.until_each_look())
     assert (first.finished, first.seconds) == (2, pytest.approx(alone)), "one run cannot be divided"
 

@@ -307,12 +307,18 @@ def test_a_typing_mistake_is_one_line_and_its_traceback_comes_back_on_demand(
 EDIT = """
 from pathlib import Path
 import bertlab.job
-from bertlab.tracking.identity import PACKAGE, code_fingerprint
-at_start, on_disk = code_fingerprint(), code_fingerprint(PACKAGE)
+from bertlab.tracking.code import PACKAGE, STEPS, Sources, code_of
+parts = ["bertlab.mask.span.SpanMask"]
+at_start, on_disk = code_of(frozenset(parts)), Sources().used_by([*STEPS, *parts])
 policy = PACKAGE / "mask" / "span.py"
 policy.write_text("raise ImportError('this was written later')")
 import bertlab.mask.span
-print(PACKAGE, at_start == on_disk, code_fingerprint() == at_start, code_fingerprint(PACKAGE) == at_start)
+code_of.cache_clear()
+print(PACKAGE, at_start == on_disk, code_of(frozenset(parts)) == at_start)
+try:
+    Sources().used_by(parts)
+except LookupError:
+    print("gone")
 """
 
 
@@ -322,4 +328,4 @@ def test_a_run_is_labelled_with_the_code_that_runs_whatever_is_edited_meanwhile(
     edited = subprocess.run(
         [sys.executable, "-c", EDIT], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert edited.stdout == f"{tmp_path / 'bertlab'} True True False\n", edited.stderr
+    assert edited.stdout == f"{tmp_path / 'bertlab'} True True\ngone\n", edited.stderr

@@ -146,7 +146,7 @@ def test_a_run_has_its_parameters(swept: Swept) -> None:
 def test_a_run_is_tagged_with_what_its_result_depends_on(swept: Swept) -> None:
     first, second = (run.data.tags for run in swept.runs.values())
     assert first["bertlab.corpus"] == second["bertlab.corpus"]
-    assert first["bertlab.code"] == second["bertlab.code"] == code_fingerprint()
+    assert first["bertlab.code"] == second["bertlab.code"] == code_fingerprint(resolved(load(TINY)))
     assert first["bertlab.key"] != second["bertlab.key"]
     assert "corpus.txt" in first["bertlab.data"]
     assert (first["bertlab.length"], first["bertlab.kind"]) == ("32", "run")

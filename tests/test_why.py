@@ -11,11 +11,13 @@ from bertlab.compose import choices, load, resolved
 from bertlab.data.prepare import prepare
 from bertlab.errors import InputError
 from bertlab.explain import printable
+from bertlab.tracking.code import Code
 from bertlab.tracking.compared import Origin, origin_of
+from bertlab.tracking.description import Identity
 from bertlab.tracking.identity import describe
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.stored import connect
-from bertlab.why import compared, differences, main, verdict, why
+from bertlab.why import changed_modules, compared, differences, main, verdict, why
 
 WORDS = ["data=oracle", "data.documents=60"]
 Make = Callable[..., str]
@@ -79,26 +81,33 @@ def test_two_runs_are_compared(uri: str, run_id: str, make: Make) -> None:
     assert "  mask.longest: - -> 10" in lines
 
 
-ONE = Origin("one", {"mask": {"rate": 0.3}}, "d", "c", "k", finished=True)
+MODULES = {"bertlab.mask.token": "1", "bertlab.mask.corrupt": "2"}
+ONE = Origin("one", {"mask": {"rate": 0.3}}, "d", Identity("k", "c", "here"), MODULES, finished=True)
+
+
+def changed(origin: Origin, **fields: str) -> Origin:
+    return replace(origin, identity=replace(origin.identity, **fields))
 
 
 @pytest.mark.parametrize(
     ("change", "begins"),
     [
         ({}, "the same run; the first is reused"),
-        ({"code": "other"}, "the same run made by other code; it is computed again"),
-        ({"data": "other"}, "different runs"),
+        ({"code": "other"}, "the same run made by other code; it is computed again, unless tracking.reuse=any"),
+        ({"environment": "there"}, "the same run made in another environment; it is computed again, unless"),
+        ({"code": "other", "environment": "there"}, "the same run made by other code; it is computed again"),
         ({"key": "other"}, "equal by what they say"),
     ],
 )
-def test_the_verdict_follows_configuration_data_and_code(change: dict[str, Any], begins: str) -> None:
-    assert verdict(ONE, replace(ONE, **change), changed=False).startswith(begins)
+def test_the_verdict_follows_configuration_data_code_and_environment(change: dict[str, Any], begins: str) -> None:
+    assert verdict(ONE, changed(ONE, **change), changed=False).startswith(begins)
+    assert verdict(ONE, replace(ONE, data="other"), changed=False).startswith("different runs")
     assert verdict(ONE, ONE, changed=True).startswith("different runs")
     assert verdict(replace(ONE, finished=False), ONE, changed=False).startswith("the same run, but the first is not")
 
 
 def test_other_code_is_reused_where_the_second_allows_any() -> None:
-    any_code = replace(ONE, code="other", config={**ONE.config, "tracking": {"reuse": "any"}})
+    any_code = replace(changed(ONE, code="other"), config={**ONE.config, "tracking": {"reuse": "any"}})
     assert verdict(ONE, any_code, changed=False).startswith(
         "the same run made by other code; tracking.reuse=any reuses"
     )
@@ -109,7 +118,7 @@ def test_other_code_is_reused_where_the_second_allows_any() -> None:
 
 def test_words_may_allow_any_code(uri: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = make("mask.rate=0.4")
-    monkeypatch.setattr("bertlab.tracking.identity._RUNNING", "another")
+    monkeypatch.setattr("bertlab.tracking.identity.code_of", lambda parts: Code("another", {}))
     same, any_code = (
         why([f"run={run_id}", f"uri={uri}", *WORDS, "mask.rate=0.4", f"tracking.reuse={reuse}"]).splitlines()[-1]
         for reuse in ("same", "any")
@@ -118,9 +127,34 @@ def test_words_may_allow_any_code(uri: str, make: Make, monkeypatch: pytest.Monk
     assert "reuses it" in any_code
 
 
-def test_that_code_is_one_hash_is_said() -> None:
-    assert any("is not recorded" in line for line in compared(ONE, replace(ONE, code="other")))
-    assert not any("is not recorded" in line for line in compared(ONE, ONE))
+def test_the_module_whose_code_changed_is_named() -> None:
+    other = replace(
+        changed(ONE, code="other"), modules={**MODULES, "bertlab.mask.corrupt": "3", "bertlab.streams": "4"}
+    )
+    assert list(changed_modules(ONE, other)) == [
+        "bertlab.mask.corrupt: changed",
+        "bertlab.streams: used by the second alone",
+    ]
+    assert "  bertlab.mask.corrupt: changed" in compared(ONE, other)
+    assert list(changed_modules(ONE, ONE)) == []
+
+
+def test_a_module_that_was_moved_is_not_named() -> None:
+    modules = {"bertlab.mask.tokens": "1", "bertlab.mask.corrupt": "3"}
+    other = replace(changed(ONE, code="other"), modules=modules)
+    assert list(changed_modules(ONE, other)) == ["bertlab.mask.corrupt: changed"]
+
+
+def test_that_an_earlier_run_has_one_hash_over_all_code_is_said() -> None:
+    (line,) = changed_modules(ONE, replace(changed(ONE, code="other"), modules={}))
+    assert "is not known" in line
+
+
+@pytest.mark.parametrize("reuse", ["same", "code", "any"])
+def test_a_run_of_another_environment_is_reused_where_the_second_allows_it(reuse: str) -> None:
+    there = replace(changed(ONE, environment="there"), config={**ONE.config, "tracking": {"reuse": reuse}})
+    assert ("is computed again" in verdict(ONE, there, changed=False)) == (reuse == "same")
+    assert "computed: here -> there" in compared(ONE, there)
 
 
 def test_what_cannot_change_a_result_does_not_differ() -> None:

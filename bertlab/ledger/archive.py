@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from bertlab.errors import InputError
-from bertlab.ledger.cell import CELLS, CONFIG, POINTS, RECORD, SEALED, STATE, Cell, lasting_hash
+from bertlab.ledger.cell import CELLS, CONFIG, ORIGIN, POINTS, RECORD, SEALED, STATE, Cell, lasting_hash
 from bertlab.ledger.files import refusing, whole
 from bertlab.ledger.seal import DAMAGE, sealed
 
@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a tenth of the time where PyYAML was built with it
 ARCHIVE = "cells.tar.xz"  # its name, beside a report
-PARTS = (STATE, CONFIG, POINTS, RECORD)  # the record is written last
+PARTS = (STATE, CONFIG, POINTS, RECORD)  # the record is written last; later runs have an ORIGIN too
 OWN = {"pid": 0, "host": "", "place": "", "parent": None, "run_id": None}  # what holds for one machine and store only
-NAME = re.compile(r"[0-9A-Za-z]+-[0-9A-Za-z]+")  # of a cell
+NAME = re.compile(r"[0-9A-Za-z]+(-[0-9A-Za-z]+){1,2}")  # of a cell
 EMPTY = bytes(2 * tarfile.BLOCKSIZE)
 END = lzma.compress(EMPTY)
 Files = dict[str, bytes]  # by cell/part
@@ -87,7 +87,7 @@ def parts_of(cell: Cell) -> Files:
         config = yaml.safe_dump(others, sort_keys=False).encode()
     parts = {
         CONFIG: config,
-        POINTS: (cell.folder / POINTS).read_bytes(),
+        **{name: (cell.folder / name).read_bytes() for name in (ORIGIN, POINTS) if (cell.folder / name).is_file()},
     }
     parts[STATE] = sealed(about).encode()
     if "files" not in record:
@@ -137,9 +137,10 @@ def _restore(files: Files, name: str, output_dir: str | Path) -> Cell | None:
         if cell.record():
             return None
         cell.forget()
-        for part in PARTS:
-            with whole(cell.folder / part) as temporary:
-                temporary.write_bytes(files[f"{name}/{part}"])
+        for part in (ORIGIN, *PARTS):
+            if (content := files.get(f"{name}/{part}")) is not None:
+                with whole(cell.folder / part) as temporary:
+                    temporary.write_bytes(content)
         if not cell.record():
             cell.forget()
         return cell

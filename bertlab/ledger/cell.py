@@ -1,14 +1,15 @@
 """A cell: everything that one run keeps on disk, found by its key and its code whatever command started it.
 
-    <output_dir>/cells/<key>-<code>/
+    <output_dir>/cells/<key>-<code>-<environment>/
         lock                        held by the process that trains
         run.json                    who trains, since when, how it ended, and what the run is
         config.yaml                 the full configuration
+        origin.json                 the code that the run uses, module by module, and the environment that computes it
         metrics.jsonl               every point
         checkpoint-<step>...        the newest two
         model/, traceback.txt       what a run that ended leaves
         record.json                 written last: a run is finished when this is there and true
-    <output_dir>/running/<key>-<code>   there while the run trains, so that the dead are found without a look at all
+    <output_dir>/running/           the names of the cells that train, so that the dead are found without a look at all
 
 The record seals the cell: it holds the SHA-256 of every other file, and of run.json what may not change later. It and
 run.json hold a hash of themselves too. Cells of before there were seals have a record of points and weights alone.
@@ -37,16 +38,17 @@ from bertlab.ledger.seal import DAMAGE, file_hash, is_plain, is_there, read_seal
 CELLS, MARKERS = "cells", "running"
 SWEEP = "sweep.json"  # what the folder of a sweep says of it, for python -m bertlab.sync
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"  # as MLflow has them
-STATE, POINTS, RECORD, CONFIG, TRACEBACK, MODEL = (
+STATE, POINTS, RECORD, CONFIG, ORIGIN, TRACEBACK, MODEL = (
     "run.json",
     "metrics.jsonl",
     "record.json",
     "config.yaml",
+    "origin.json",
     "traceback.txt",
     "model",
 )
 LOCK, WEIGHTS = "lock", f"{MODEL}/model.safetensors"
-SEALED = (CONFIG, POINTS)  # and all of the model
+SEALED = (CONFIG, ORIGIN, POINTS)  # and all of the model
 LATER = ("status", "pid", "host", "ended", "place", "parent", "run_id")  # fields of run.json that change after the end
 OLD = {"key", "code", "points", "weights", "outcome", "diverged"}  # fields of a record of before there were seals
 
@@ -61,12 +63,27 @@ class Cell:
     @property
     def key(self) -> str:
         """The run's key."""
-        return self.folder.name.partition("-")[0]
+        return self._named(0)
 
     @property
     def code(self) -> str:
         """The fingerprint of the code."""
-        return self.folder.name.partition("-")[2]
+        return self._named(1)
+
+    @property
+    def environment(self) -> str:
+        """The hash of the environment; "" in runs of before it was recorded."""
+        return self._named(2)
+
+    @property
+    def made_by(self) -> dict[str, str]:
+        """What the cell belongs to, as its record and its checkpoints say it."""
+        own = {"key": self.key, "code": self.code, "environment": self.environment}
+        return {name: value for name, value in own.items() if value}
+
+    def _named(self, part: int) -> str:
+        parts = self.folder.name.split("-")
+        return parts[part] if part < len(parts) else ""
 
     @contextmanager
     def held(self, seconds: float = -1) -> Iterator[bool]:
@@ -136,7 +153,7 @@ class Cell:
     def finish(self, points: Mark, **fields: Any) -> None:
         """Write the record, which seals all other files: from here on the run is finished."""
         files = {name: file_hash(self.folder / name) for name in self._to_seal()} | {POINTS: points.sha256}
-        own = {"key": self.key, "code": self.code, "run": lasting_hash(self.state()), "files": files}
+        own = {**self.made_by, "run": lasting_hash(self.state()), "files": files}
         write_whole(self.folder / RECORD, sealed({**own, **fields}))
 
     def record(self) -> dict[str, Any] | None:
@@ -148,7 +165,7 @@ class Cell:
 
     def broken(self) -> str | None:
         """Return the name of a file that is not what the run left, None where all are, be it finished or not."""
-        own = [self.folder / name for name in (STATE, RECORD, CONFIG, POINTS, TRACEBACK)]
+        own = [self.folder / name for name in (STATE, RECORD, CONFIG, ORIGIN, POINTS, TRACEBACK)]
         for path in (*own, *self.folder.glob("checkpoint-*")):
             if is_there(path) and not is_plain(path):
                 return path.name
@@ -171,7 +188,7 @@ class Cell:
     def _unlike(self, record: Mapping[str, Any]) -> str | None:
         """Return the name of a file that is not as its record says. What the store has of the model may be absent."""
         files = record.get("files", {})
-        if (record.get("key"), record.get("code")) != (self.key, self.code) or not files.keys() >= set(SEALED):
+        if not self.made_by.items() <= record.items() or not files.keys() >= set(SEALED):
             return RECORD
         if lasting_hash(self._read_state()) != record.get("run"):
             return STATE
@@ -211,9 +228,15 @@ def lasting_hash(state: Mapping[str, Any]) -> str:
     return sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()
 
 
-def cell_of(output_dir: str | Path, key: str, code: str) -> Cell:
-    """Return the cell of a key and a code; its folder may be absent."""
-    return Cell(Path(output_dir) / CELLS / f"{key}-{code}")
+def cell_of(output_dir: str | Path, key: str, code: str, environment: str = "") -> Cell:
+    """Return the cell of a key, a code and the hash of an environment; its folder may be absent."""
+    return Cell(Path(output_dir) / CELLS / "-".join(filter(None, [key, code, environment])))
+
+
+def cells_like(output_dir: str | Path, key: str, code: str = "") -> list[Cell]:
+    """Return the cells of a key and a code (any, where none is given), of whatever environment."""
+    pattern = f"{key}-{code}*" if code else f"{key}-*"
+    return [Cell(folder) for folder in sorted((Path(output_dir) / CELLS).glob(pattern)) if folder.is_dir()]
 
 
 def cells_in(output_dir: str | Path) -> list[Cell]:

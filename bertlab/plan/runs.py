@@ -28,7 +28,7 @@ from bertlab.study.design import Study
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION
 from bertlab.study.search import at_most, of_trials
-from bertlab.tracking.identity import code_fingerprint, run_key
+from bertlab.tracking.identity import identify
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.registry import finished
 
@@ -64,7 +64,7 @@ class Runs:
 
     registration: Registration
     costs: Mapping[str, Cost]
-    done: Collection[str]  # keys of finished runs
+    done: Collection[tuple[str, ...]]  # what finished runs can stand for, by `tracking.reuse`
     speed: float | None
     side_by_side: int
     reports: Path
@@ -99,13 +99,14 @@ class Runs:
             wanted = [(arm, seed) for arm in arms for seed in range(self.study.seeds_at(arm, look))]
             yield self._sums(f"look at {look} seeds", [*cells, *wanted])
 
-    def key(self, arm: str, seed: int) -> str:
-        """Return the key of a run, by which a finished one is found again."""
+    def identity(self, arm: str, seed: int) -> tuple[str, ...]:
+        """Return what a finished run is found by, by `tracking.reuse`."""
         config = {**self.configs, **self.trials}[arm]
-        return run_key({**config, "seed": seed}, self.costs[arm].fingerprint)
+        found = identify({**config, "seed": seed}, self.costs[arm].fingerprint)
+        return found.as_reused(config["tracking"]["reuse"])
 
     def _sums(self, until: str, cells: Sequence[Cell]) -> Sums:
-        unique = {self.key(arm, seed): arm for arm, seed in cells}
+        unique = {self.identity(arm, seed): arm for arm, seed in cells}
         left = [arm for key, arm in unique.items() if key not in self.done]
         arms = list(unique.values())
         seconds = [self.seconds(arm) for arm in left]
@@ -140,7 +141,7 @@ def plan_runs(study: str, overrides: Sequence[str], seconds: float) -> Runs:
     return Runs(
         registration=registration,
         costs={**costs, EXPLORATION: costs[baseline]},
-        done=finished_keys(job.parts.tracking),
+        done=finished_runs(job.parts.tracking),
         speed=flops / seconds_a_step(job, seconds) if seconds else None,
         side_by_side=side_by_side(composed),
         reports=Path(composed.report_dir),
@@ -185,15 +186,15 @@ def stored_bytes(model: nn.Module) -> int:
     return sum(tensor.nbytes for name, tensor in tensors if name in stored)
 
 
-def finished_keys(tracker: Tracker) -> Collection[str]:
-    """Return the keys of the runs that are finished in the store; none where there is no store yet."""
+def finished_runs(tracker: Tracker) -> Collection[tuple[str, ...]]:
+    """Return what the runs that are finished in the store can stand for; nothing where there is no store yet."""
     prefix = "sqlite:///"
     if tracker.uri.startswith(prefix) and not Path(tracker.uri.removeprefix(prefix)).is_file():
         return ()
     client = tracker.connect()
     if client.get_experiment_by_name(tracker.experiment) is None:
         return ()
-    return finished(client, tracker.experiment, code_fingerprint()).keys()
+    return {identity.as_reused(tracker.reuse) for identity in finished(client, tracker.experiment)}
 
 
 def side_by_side(config: DictConfig) -> int:

@@ -93,12 +93,13 @@ def mixed_settings(sweep: Sweep) -> str | None:
 
 
 def fingerprints(sweep: Sweep) -> str | None:
-    """Code or corpus differ between runs: the factor is not the only difference."""
-    kinds = {"tags.bertlab.code": "code", "tags.bertlab.corpus": "corpus"}
+    """Environment or corpus differ between runs, or code within a setting: the factor is not the only difference."""
+    every, each = [sweep.runs], [setting.runs for setting in sweep.settings]
+    kinds = {"code": each, "environment": every, "corpus": every}
     mixed = [
-        f"{name} ({_values(sweep.runs, column)})"
-        for column, name in kinds.items()
-        if column in sweep.runs and varies(sweep.runs, column)
+        f"{tag} ({_values(sweep.runs, f'tags.bertlab.{tag}')})"
+        for tag, groups in kinds.items()
+        if f"tags.bertlab.{tag}" in sweep.runs and any(varies(runs, f"tags.bertlab.{tag}") for runs in groups)
     ]
     if not mixed:
         return None

@@ -57,6 +57,7 @@ def repeat(sweep: Sweep) -> str:
     """The command, what it ran on, and every run with its outcome."""
     fence = "`" * (1 + max(map(len, re.findall("`{2,}", sweep.facts["command"])), default=2))
     kinds = {"version": "bertlab version", "code": "Code fingerprint", "corpus": "Corpus fingerprint"}
+    kinds |= {"environment": "Environment"} if "tags.bertlab.environment" in sweep.runs else {}
     origin = [f"- {name}: {_values(distinct(sweep.runs, f'tags.bertlab.{kind}'))}" for kind, name in kinds.items()]
     rows = [
         [

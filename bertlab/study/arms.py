@@ -11,12 +11,13 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from bertlab.cache import digest
 from bertlab.compose import load, resolved
 from bertlab.errors import InputError
 from bertlab.explain import explain
 from bertlab.study.design import Study
 from bertlab.study.registration import is_within, place, read_study, registration_hash
-from bertlab.tracking.identity import semantic
+from bertlab.tracking.identity import code_fingerprint, semantic
 
 Config = Mapping[str, Any]
 Compose = Callable[[Sequence[str]], DictConfig]  # overrides -> the configuration of the study with them
@@ -31,6 +32,11 @@ class Registration:
     arms: Mapping[str, Config]
     controls: Mapping[str, Config]
     hash: str
+
+    @property
+    def code(self) -> str:
+        """The fingerprint of the code that the arms and controls use, each its own."""
+        return digest({arm: code_fingerprint(config) for arm, config in {**self.arms, **self.controls}.items()})
 
 
 def from_file(study: str, *overrides: str) -> Compose:

@@ -26,7 +26,9 @@ REMARKS, AGAIN = "remarks.md", "rule.json"
 RULE, RULE_NOW = "rule", "2"  # the fact that names the rule of verdicts that a study was registered under
 EXPLORATION, SAME, HARMFUL = "exploration", "same", "harmful"  # arms that every study has beside its own
 PLANNED = "planned"  # the fact that says how many seeds of each arm were to run
-ABOUT = ("arm", "seed", "run_id", "diverged", "code", "corpus", "evaluation")  # what a row says beside its metrics
+ABOUT = ("arm", "seed", "run_id", "diverged", "code", "corpus", "evaluation")  # what a row says beside its metrics;
+# `code`: the study's, where the code of the run's arm made the run, else the code that did
+ALSO = ("environment",)  # what it may say: earlier records do not
 CURVE = ("run_id", "metric", "step", "tokens", "value")
 DIGITS = 7  # significant ones, as many as single precision has
 
@@ -66,7 +68,7 @@ class Record:
     @property
     def metrics(self) -> list[str]:
         """Names of the metrics that stand in the rows of runs."""
-        return [str(name) for name in self.runs.columns if name not in ABOUT]
+        return [str(name) for name in self.runs.columns if name not in (*ABOUT, *ALSO)]
 
     def arm(self, name: str) -> pd.DataFrame:
         """Return the runs of an arm, by seed."""
@@ -106,9 +108,10 @@ def canonical(record: Record) -> Record:
             f"runs.arm must be an arm of study {record.registered.id}, got {strangers[0]}; choose one of {order}"
         )
     runs = runs.iloc[np.lexsort((runs["seed"], runs["arm"].map(order.index)))]
-    metrics = sorted(set(runs.columns) - set(ABOUT))
+    also = [name for name in ALSO if name in runs]
+    metrics = sorted(set(runs.columns) - {*ABOUT, *ALSO})
     numbers = pd.DataFrame({name: runs[name].map(_rounded) for name in metrics}, index=runs.index, dtype=float)
-    texts = runs[list(ABOUT)].fillna("")
+    texts = runs[[*ABOUT, *also]].fillna("")
     curves = _columns(record.curves, CURVE, "curves")[list(CURVE)].copy()
     curves = curves[curves["run_id"].isin(set(runs["run_id"]))]
     curves = curves.astype({"step": int, "tokens": int}).assign(value=curves["value"].map(_rounded))

@@ -10,7 +10,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.cell import CONFIG, FINISHED, MODEL, POINTS, RUNNING, TRACEBACK, Cell
+from bertlab.ledger.cell import CONFIG, FINISHED, MODEL, ORIGIN, POINTS, RUNNING, TRACEBACK, Cell
 from bertlab.ledger.points import Point, read_points
 from bertlab.ledger.seal import file_hash
 from bertlab.tracking.artifacts import fetched, unlike
@@ -42,6 +42,7 @@ class Delivery:
             data = DatasetInput(Dataset(**about["data"]), [InputTag("mlflow.data.context", "training")])
             self.client.log_inputs(self.run_id, [data])
         self._artifact(CONFIG)
+        self._artifact(ORIGIN)
         return self.run_id
 
     def _create(self, state: dict[str, Any], parent: str | None) -> Run:

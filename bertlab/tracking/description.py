@@ -1,9 +1,13 @@
 """What a run is, for the people who will look at it, and the tags by which it is found. Knows no store."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
+
+from bertlab.cache import digest
 
 PARENT, KIND = "mlflow.parentRunId", "bertlab.kind"
+KEY, CODE, ENVIRONMENT = "bertlab.key", "bertlab.code", "bertlab.environment"  # what a finished run is found by
 TOKEN = "bertlab.cell"  # the run's token, the same one wherever it is recorded
 FILES = "bertlab.files"  # JSON: the SHA-256 of each file that a finished run left, as its record has them
 LEFT = "bertlab.curves"  # SHA-256 of the file of its curves that a finished run left in the store
@@ -31,3 +35,27 @@ class Description:
     tags: Mapping[str, str]
     config: str  # the full configuration, YAML
     data: Dataset
+    origin: Mapping[str, Any] = field(default_factory=dict)  # hashes of the code it uses by module, and its environment
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a result depends on: `environment` in words, "" where it was not recorded."""
+
+    key: str
+    code: str
+    environment: str
+
+    @property
+    def made_in(self) -> str:
+        """The hash of the environment, by which a folder is named; "" where none was recorded."""
+        return digest(self.environment)[:8] if self.environment else ""
+
+    def as_reused(self, reuse: str) -> tuple[str, ...]:
+        """Return what must be equal for a run to stand for another one, by `tracking.reuse`."""
+        return {"same": (self.key, self.code, self.environment), "code": (self.key, self.code)}.get(reuse, (self.key,))
+
+
+def identity_of(tags: Mapping[str, str]) -> Identity:
+    """Return the identity that a run's tags tell."""
+    return Identity(tags.get(KEY, ""), tags.get(CODE, ""), tags.get(ENVIRONMENT, ""))

@@ -1,12 +1,12 @@
-"""Identity: which settings and which code a result depends on.
+"""Identity: which settings, which code and which environment a result depends on.
 
-A run's key is the hash of its semantic configuration (all that can change a result) and of the data's fingerprint.
+A run's key is the hash of its semantic configuration (all that can change a result) and of the data's fingerprint. With
+the fingerprint of the code that it uses and the environment that computed it, it is what a finished run is found by.
 """
 
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import yaml
@@ -14,7 +14,9 @@ import yaml
 from bertlab import __version__
 from bertlab.cache import digest
 from bertlab.data.store import TokenStore
-from bertlab.tracking.description import Dataset, Description
+from bertlab.environment import environment_of
+from bertlab.tracking.code import code_of, source_hash
+from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, Dataset, Description, Identity
 
 NOT_SEMANTIC = (
     "data.files",  # where a corpus lies; what it holds is in its fingerprint
@@ -37,9 +39,7 @@ BEFORE = {  # what runs did before a setting existed; one that says so leaves ke
     "batch.start_share": 0.1,
 }
 IDENTIFYING = ("data", "model", "seed", "budget.tokens")  # parameters of every run
-RESULT_ROOMS = ("data", "tokenizer", "pairs", "mask", "model", "objective", "evaluation", "train")
-RESULT_MODULES = ("streams.py", "batch.py", "optimizer.py", "schedule.py", "job.py", "ledger/checkpoint.py")
-PACKAGE = Path(__file__).parents[1]
+TARGET = "_target_"  # the class or function that a part is made by
 _NOTHING = object()  # what no setting is
 
 
@@ -60,29 +60,41 @@ def _without(config: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def run_key(config: Mapping[str, Any], data_fingerprint: str) -> str:
-    """Return the key of a run: equal keys, equal results (with equal code)."""
-    return digest(semantic(config), data_fingerprint)
+    """Return the key of a run: equal keys, equal results (with equal code, in an equal environment).
+
+    Of the parts the names count and not the modules that they stand in, which the code's fingerprint is for.
+    """
+    return digest(_named(semantic(config)), data_fingerprint)
 
 
-def result_modules(package: Path = PACKAGE) -> list[Path]:
-    """Return the files of every module of a package that can change a result."""
-    paths = [package / name for name in RESULT_MODULES]
-    return sorted(paths + [path for room in RESULT_ROOMS for path in (package / room).rglob("*.py")])
+def _named(settings: Any) -> Any:
+    if not isinstance(settings, Mapping):
+        return settings
+    return {name: value.rpartition(".")[2] if name == TARGET else _named(value) for name, value in settings.items()}
 
 
-def code_fingerprint(package: Path | None = None) -> str:
-    """Return the fingerprint of the code that this process runs, or hash a package as it lies on disk now."""
-    if package is None:
-        return _RUNNING
-    total = hashlib.sha256()
-    for path in result_modules(package):
-        total.update(
-            f"{path.relative_to(package).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode()
-        )
-    return total.hexdigest()[:16]
+def identify(config: Mapping[str, Any], data_fingerprint: str) -> Identity:
+    """Return the identity of the run that this process would make of a configuration."""
+    environment = environment_of(config["trainer"])
+    return Identity(run_key(config, data_fingerprint), code_fingerprint(config), str(environment))
 
 
-_RUNNING = code_fingerprint(PACKAGE)  # at import: what is edited on disk later is not what this process runs
+def code_fingerprint(config: Mapping[str, Any]) -> str:
+    """Return the fingerprint of the code that a run of this configuration uses."""
+    return code_of(targets(config)).fingerprint
+
+
+def targets(config: Mapping[str, Any]) -> frozenset[str]:
+    """Return the full names of all parts that a configuration chooses and that can change a result."""
+    return frozenset(_targets(semantic(config)))
+
+
+def _targets(settings: Any) -> Iterator[str]:
+    if isinstance(settings, Mapping) and TARGET in settings:
+        yield settings[TARGET]
+    inner = settings.values() if isinstance(settings, Mapping) else settings if isinstance(settings, list) else ()
+    for value in inner:
+        yield from _targets(value)
 
 
 def describe(
@@ -98,10 +110,14 @@ def describe(
     params = {as_param(key): _value(key, config, chosen) for key in (*IDENTIFYING, *own, *factors)}
     named = [as_param(key) for key in factors or own]
     fingerprint = store.fingerprint
+    identity, environment = identify(config, fingerprint), environment_of(config["trainer"])
     tags = {
-        "bertlab.key": run_key(config, fingerprint),
+        KEY: identity.key,
+        CODE: identity.code,
+        ENVIRONMENT: identity.environment,
+        "bertlab.processor": environment.processor,
+        "bertlab.source": source_hash(),
         "bertlab.config": digest(config),
-        "bertlab.code": code_fingerprint(),
         "bertlab.version": __version__,
         "bertlab.corpus": fingerprint,
         "bertlab.data": f"{store.facts['source']}; training {store.facts['train']}; held out {store.facts['valid']}",
@@ -117,7 +133,8 @@ def describe(
     data = Dataset(chosen["data"], fingerprint, "bertlab", json.dumps({"data": config["data"]}), profile=profile)
     name = " ".join(f"{key}={params[key]}" for key in named) or "default"
     name = name if arm is None else f"{arm} seed {config['seed']}"
-    return Description(name, params, tags, yaml.safe_dump(dict(config), sort_keys=False), data)
+    origin = {"code": dict(code_of(targets(config)).modules), "environment": asdict(environment)}
+    return Description(name, params, tags, yaml.safe_dump(dict(config), sort_keys=False), data, origin)
 
 
 def as_param(key: str) -> str:

@@ -69,7 +69,7 @@ class RunLog:
         """Write a checkpoint, after everything that it stands on."""
         from bertlab.ledger.checkpoint import Checkpoint, save_checkpoint
 
-        about = {"key": self.cell.key, "code": self.cell.code, "run_id": self.run_id, "counters": dict(counters)}
+        about = {**self.cell.made_by, "run_id": self.run_id, "counters": dict(counters)}
         mark = vars(self.points.sync())
         save_checkpoint(self.cell.folder, Checkpoint(step, tensors, {**about, "points": mark}))
 
@@ -80,7 +80,7 @@ class RunLog:
         return newest_checkpoint(self.cell.folder, self._fault)
 
     def _fault(self, about: Mapping[str, Any]) -> str | None:
-        if (about["key"], about["code"]) != (self.cell.key, self.cell.code):
+        if not self.cell.made_by.items() <= about.items():
             return "it belongs to another run"
         if not holds(self.points.path, Mark(**about["points"])):
             return "points that it stands on are gone"

@@ -4,6 +4,7 @@ All of a run is kept in its cell first; a store of MLflow, if there is one, is t
 MLflow is not even imported.
 """
 
+import json
 import os
 import tempfile
 import traceback
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from bertlab.cache import digest
 from bertlab.errors import InputError
-from bertlab.ledger.cell import CONFIG, FAILED, FINISHED, KILLED, POINTS, TRACEBACK, Cell
+from bertlab.ledger.cell import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, Cell
 from bertlab.ledger.files import write_whole
 from bertlab.ledger.points import Points
 from bertlab.tracking import reach
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tracker", "patiently"]
 
-REUSE = ("same", "any")
+REUSE = ("same", "code", "any")
 
 
 class Place(TypedDict, total=False):
@@ -61,7 +62,7 @@ class Tracker:
             if not isinstance(value, bool):
                 raise InputError(f"tracking.{key} must be true or false, got {value}; choose one")
         if reuse not in REUSE:
-            raise InputError(f"tracking.reuse must be {' or '.join(REUSE)}, got {reuse}; choose one")
+            raise InputError(f"tracking.reuse must be {', '.join(REUSE[:-1])} or {REUSE[-1]}, got {reuse}; choose one")
         if unknown := sorted(place.keys() - Place.__annotations__.keys()):
             raise InputError(f"tracking.{unknown[0]} is not a key of tracking; leave it out")
         self.weights, self.offline, self.reuse = weights, offline, reuse
@@ -105,6 +106,7 @@ class Tracker:
             own = cell.state().get("description") or _plain(description)  # a run that goes on stays what it was
             cell.begin(description=own, place=self.place, experiment=self.experiment, parent=self.parent)
             write_whole(cell.folder / CONFIG, description.config)
+            write_whole(cell.folder / ORIGIN, json.dumps(description.origin, indent=1) + "\n")
             points = Points(cell.folder / POINTS)
             stack.callback(points.close)
             sender = None if self.offline else self._sender(cell, points)
@@ -136,4 +138,4 @@ class Tracker:
 
 
 def _plain(description: Description) -> dict[str, Any]:
-    return {name: value for name, value in asdict(description).items() if name != "config"}
+    return {name: value for name, value in asdict(description).items() if name not in ("config", "origin")}

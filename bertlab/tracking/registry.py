@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mlflow.entities import Metric, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from bertlab.tracking.description import KIND, PARENT, TEXT_LIMIT
+from bertlab.tracking.description import KIND, PARENT, TEXT_LIMIT, Identity, identity_of
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.table import search
 
@@ -37,11 +37,10 @@ def register_run(tracker: Tracker, client: MlflowClient, study: str, name: str, 
     return Registered(client.get_run(run_id), others, is_new=True)
 
 
-def finished(client: MlflowClient, experiment: str, code: str | None) -> dict[str, Run]:
-    """Return the finished runs that this code made (None: any), by key; of several with one key, the first."""
+def finished(client: MlflowClient, experiment: str) -> set[Identity]:
+    """Return the identities of all finished runs of an experiment."""
     wanted = f"tags.`{KIND}` = 'run' and attributes.status = 'FINISHED'"
-    wanted += f" and tags.`bertlab.code` = '{code}'" if code else ""
-    return {run.data.tags["bertlab.key"]: run for run in search(client, experiment, wanted)}
+    return {identity_of(run.data.tags) for run in search(client, experiment, wanted)}
 
 
 def summarise_arm(

@@ -10,12 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertlab.ledger.cell import CELLS, KILLED, Cell, cell_of, running_in, unmark
-from bertlab.tracking.description import KIND, TOKEN
-from bertlab.tracking.identity import code_fingerprint
+from bertlab.ledger.cell import KILLED, Cell, cell_of, cells_like, running_in, unmark
+from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, TOKEN, Identity, identity_of
 from bertlab.tracking.leading import bury_sweeps
 from bertlab.tracking.mlflow import Tracker, patiently
-from bertlab.tracking.table import CODE, KEY, search
+from bertlab.tracking.table import search
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -24,26 +23,37 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AT_ONCE = 500  # ids in one question
+REUSED_HERE = {"same": "code", "code": "code", "any": "any"}  # of runs that were just made, on whatever machines
 FEW = 200  # keys; a question costs a store about as much as five runs that it reads
 
 
-def finished_cell(output_dir: str | Path, key: str, reuse: str) -> Cell | None:
-    """Return the finished cell of a key: one of this code, or of any where `reuse` is any."""
-    own = cell_of(output_dir, key, code_fingerprint())
-    others = (Path(output_dir) / CELLS).glob(f"{key}-*") if reuse == "any" else ()
-    return next((cell for cell in (own, *map(Cell, sorted(others))) if cell.record()), None)
+def finished_cell(output_dir: str | Path, identity: Identity, reuse: str) -> Cell | None:
+    """Return the finished cell of a run: of the same identity, or of what else `reuse` allows, the nearest first."""
+    key, code = identity.key, identity.code
+    near = [cell_of(output_dir, key, code, identity.made_in)]
+    near += cells_like(output_dir, key, code) if reuse != "same" else []
+    near += cells_like(output_dir, key) if reuse == "any" else []
+    return next((cell for cell in near if cell.record()), None)
 
 
-def finished_runs(tracker: Tracker, output_dir: str | Path, keys: Collection[str]) -> "dict[str, Run]":
-    """Return the finished runs of some keys from the store, after it was given what only the ledger had."""
+def finished_runs(
+    tracker: Tracker, output_dir: str | Path, identities: Collection[Identity], reuse: str | None = None
+) -> "dict[str, Run]":
+    """Return the finished runs of some identities by key, after the store was given what only the ledger had.
+
+    `reuse`: what may stand for them; the tracker's own rule where none is given.
+    """
     from bertlab.tracking.delivery import deliver
 
-    client = tracker.connect()
+    client, reuse = tracker.connect(), reuse or tracker.reuse
     experiment = patiently(lambda: tracker.experiment_id(client))
-    cells = {key: cell for key in keys if (cell := finished_cell(output_dir, key, tracker.reuse))}
+    found = {identity.key: finished_cell(output_dir, identity, reuse) for identity in identities}
+    cells = {key: cell for key, cell in found.items() if cell}
     done = _delivered(tracker, client, cells.values())
-    damaged = {key for key in set(keys) - cells.keys() if cell_of(output_dir, key, code_fingerprint()).broken()}
-    done |= _in_store(tracker, client, set(keys) - done.keys() - damaged)  # what is damaged here is made anew
+    lost = (each for each in identities if each.key not in cells)
+    damaged = {i.key for i in lost if cell_of(output_dir, i.key, i.code, i.made_in).broken()}
+    sought = [each for each in identities if each.key not in done.keys() | damaged]  # what is damaged here is made anew
+    done |= _in_store(tracker, client, sought, reuse)
     for key in (key for key in cells if key not in done):
         with cells[key].held():
             run_id = patiently(partial(deliver, client, experiment, cells[key], tracker.parent))
@@ -52,8 +62,8 @@ def finished_runs(tracker: Tracker, output_dir: str | Path, keys: Collection[str
 
 
 def _delivered(tracker: Tracker, client: "MlflowClient", cells: Iterable[Cell]) -> "dict[str, Run]":
-    """Return the finished runs of this store that cells of this code say were made from them, by key."""
-    states = {cell.key: cell.state() for cell in cells if cell.code == code_fingerprint()}
+    """Return the finished runs of this store that cells say were made from them, by key."""
+    states = {cell.key: cell.state() for cell in cells}
     ids = [state["run_id"] for state in states.values() if state.get("place") == tracker.place and state.get("run_id")]
     runs: list[Run] = []
     for start in range(0, len(ids), AT_ONCE):
@@ -65,38 +75,51 @@ def _delivered(tracker: Tracker, client: "MlflowClient", cells: Iterable[Cell]) 
     return {own[token]: run for run in runs if (token := run.data.tags.get(TOKEN)) in own}
 
 
-def _in_store(tracker: Tracker, client: "MlflowClient", keys: Collection[str]) -> "dict[str, Run]":
-    """Return the finished runs of some keys: few are asked for one by one, for many all runs are read.
+def _in_store(
+    tracker: Tracker, client: "MlflowClient", identities: Collection[Identity], reuse: str
+) -> "dict[str, Run]":
+    """Return the finished runs of some identities: few are asked for one by one, for many all runs are read.
 
-    Of several runs of a key, those of this code come first, and of these the oldest.
+    Of several runs that may stand for one, the nearest comes first, and of these the oldest.
     """
-    finished, own = "attributes.status = 'FINISHED' and", code_fingerprint()
-    questions = [f"{finished} tags.`{KEY}` = '{key}'" for key in keys]
-    if len(keys) > FEW:
-        made = "" if tracker.reuse == "any" else f" and tags.`{CODE}` = '{own}'"
-        questions = [f"{finished} tags.`{KIND}` = 'run'{made}"]
+    finished = "attributes.status = 'FINISHED' and"
+    questions = [f"{finished} tags.`{KEY}` = '{identity.key}'" for identity in identities]
+    if len(identities) > FEW:
+        codes = [""] if reuse == "any" else [f" and tags.`{CODE}` = '{code}'" for code in {i.code for i in identities}]
+        questions = [f"{finished} tags.`{KIND}` = 'run'{made}" for made in codes]
     runs = [run for question in questions for run in search(client, tracker.experiment, question)]  # newest first
-    runs = [run for run in runs if tracker.reuse == "any" or run.data.tags.get(CODE) == own]
-    runs.sort(key=lambda run: run.data.tags.get(CODE) == own)  # the last one of a key counts
-    return {key: run for run in runs if (key := run.data.tags.get(KEY, "")) in keys}
+    found: dict[str, Run] = {}
+    for nearness in ("any", "code", "same")[("any", "code", "same").index(reuse) :]:  # the nearest is found last
+        wanted = {identity.as_reused(nearness): identity.key for identity in identities}
+        stand_for = ((wanted.get(identity_of(run.data.tags).as_reused(nearness)), run) for run in runs)
+        found |= {key: run for key, run in stand_for if key}
+    return found
 
 
-def reused(tracker: Tracker, output_dir: str | Path, key: str) -> str | None:
-    """Say what a run of this key reached that is finished already; None where there is none."""
-    cell = finished_cell(output_dir, key, tracker.reuse)
+def reused(tracker: Tracker, output_dir: str | Path, identity: Identity) -> str | None:
+    """Say what a run of this identity reached that is finished already; None where there is none."""
+    cell = finished_cell(output_dir, identity, tracker.reuse)
     if tracker.offline:
-        return told(cell.state()["token"], outcome_on_disk(cell), cell.code) if cell else None
-    run = finished_runs(tracker, output_dir, [key]).get(key)
+        return told(cell.state()["token"], outcome_on_disk(cell), cell_identity(cell), identity) if cell else None
+    run = finished_runs(tracker, output_dir, [identity]).get(identity.key)
     if run is None:
         return None
     outcome = outcome_on_disk(cell) if cell else outcome_in_words(run)
-    return told(run.info.run_id, outcome, run.data.tags["bertlab.code"])
+    return told(run.info.run_id, outcome, identity_of(run.data.tags), identity)
 
 
-def told(run_id: str, outcome: str, code: str) -> str:
-    """Say in words that a run is reused."""
-    other = "" if code == code_fingerprint() else f", made by other code ({code})"
-    return f"reused: run {run_id}{other}{', ' if outcome else ''}{outcome}"
+def cell_identity(cell: Cell) -> Identity:
+    """Return the identity of the run that a cell holds."""
+    tags = cell.state().get("description", {}).get("tags", {})
+    return Identity(cell.key, cell.code, tags.get(ENVIRONMENT, ""))
+
+
+def told(run_id: str, outcome: str, found: Identity, wanted: Identity) -> str:
+    """Say in words that a run is reused, and in what it differs from the one that was asked for."""
+    code = "" if found.code == wanted.code else f", made by other code ({found.code})"
+    same = found.environment == wanted.environment
+    where = "" if same else f", made in another environment ({found.environment or 'not recorded'})"
+    return f"reused: run {run_id}{code}{where}{', ' if outcome else ''}{outcome}"
 
 
 def outcome_on_disk(cell: Cell) -> str:

@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 
 NAME = "mlflow.runName"
 CALLS = 8  # to a server at once; a file is read by one
-KEY, CODE = "bertlab.key", "bertlab.code"
 ALSO = "bertlab.also."  # and the id of a sweep that has the run too, though another one made it
 PLUMBING = (ALSO, TOKEN, LEFT, FILES)  # tags that say nothing to a reader
 

@@ -18,8 +18,8 @@ import pandas as pd
 from bertlab.ledger.cell import FINISHED, POINTS, Cell, cell_of
 from bertlab.ledger.points import Point, read_points
 from bertlab.tracking.curves import Curves, curves_of, joined
-from bertlab.tracking.description import TEXT_LIMIT, TOKEN
-from bertlab.tracking.table import CALLS, CODE, KEY, curves_left, curves_stored, runs_frame
+from bertlab.tracking.description import CODE, KEY, TEXT_LIMIT, TOKEN, identity_of
+from bertlab.tracking.table import CALLS, curves_left, curves_stored, runs_frame
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -89,7 +89,8 @@ def cell_of_run(run: "Run", output_dir: str | Path | None) -> Cell | None:
     tags = run.data.tags
     if output_dir is None or run.info.status != FINISHED or not tags.keys() >= {TOKEN, KEY, CODE}:
         return None
-    cell = cell_of(output_dir, tags[KEY], tags[CODE])
+    identity = identity_of(tags)
+    cell = cell_of(output_dir, identity.key, identity.code, identity.made_in)
     return cell if cell.state().get("token") == tags[TOKEN] and cell.record() else None
 
 

@@ -22,6 +22,7 @@ from pytorch_lightning.accelerators import CUDAAccelerator
 from pytorch_lightning.callbacks import TQDMProgressBar
 
 from bertlab.batch import Batch
+from bertlab.environment import usable_cores
 from bertlab.errors import InputError, closed_interval, whole_number
 from bertlab.train.module import Pretraining
 from bertlab.train.precision import RoundedProducts
@@ -86,8 +87,7 @@ class Hardware:
 
         `folder` is the run's own: Lightning looks there, and nowhere else, for a checkpoint that a cluster left.
         """
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
+        torch.set_num_threads(usable_cores() if self.threads is None else self.threads)
         bar: list[pl.Callback] = [SpeedBar(recorder)] if self.progress else []
         steps = range(module.first, recorder.plan.total)
         if not steps:

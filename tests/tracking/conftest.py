@@ -10,8 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.compose import choices, load, resolved
 from bertlab.ledger.cell import Cell, cell_of
-from bertlab.tracking.description import Dataset, Description
-from bertlab.tracking.identity import code_fingerprint
+from bertlab.tracking.description import Dataset, Description, Identity
 from bertlab.tracking.mlflow import Tracker
 
 Make = Callable[..., Cell]
@@ -71,10 +70,11 @@ def output_dir(tmp_path: Path) -> Path:
 def make(output_dir: Path, description: Description) -> Make:
     """Make a finished cell: two points and an outcome."""
 
-    def make(tracker: Tracker, key: str = "abc", code: str | None = None, weights: bytes = b"") -> Cell:
-        code = code or code_fingerprint()
-        cell = cell_of(output_dir, key, code)
-        tags = {"bertlab.key": key, "bertlab.code": code}
+    def make(
+        tracker: Tracker, key: str = "abc", code: str = "code", environment: str = "here", weights: bytes = b""
+    ) -> Cell:
+        cell = cell_of(output_dir, key, code, Identity(key, code, environment).made_in)
+        tags = {"bertlab.key": key, "bertlab.code": code, "bertlab.environment": environment}
         with cell.held(), tracker.run(replace(description, tags=tags), cell) as run:
             for step in (1, 2):
                 run.log(step, {"eval/mlm_loss": 1 / step, "perf/tokens": 10.0 * step})

@@ -2,19 +2,20 @@
 
 import copy
 import json
-import shutil
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from bertlab.cache import digest
-from bertlab.compose import PACKAGE, choices, load, resolved
+from bertlab.compose import choices, load, resolved
 from bertlab.data.store import TokenStore
+from bertlab.environment import environment_of
+from bertlab.tracking.code import code_of
 from bertlab.tracking.description import Description
-from bertlab.tracking.identity import BEFORE, code_fingerprint, describe, run_key, semantic
+from bertlab.tracking.identity import BEFORE, code_fingerprint, describe, run_key, semantic, targets
 
 NOT_SEMANTIC = {
     "output_dir",
@@ -56,7 +57,7 @@ def changed(config: Mapping[str, Any], key: str) -> dict[str, Any]:
     place = copied
     for part in path:
         place = place[part]
-    place[last] = ["changed", place[last]]
+    place[last] = f"{place[last]}2" if last == "_target_" else ["changed", place[last]]
     return copied
 
 
@@ -101,46 +102,12 @@ def test_the_configuration_is_not_changed_by_reading_it(config: dict[str, Any]) 
     assert config == before
 
 
-def copied_package(folder: Path) -> Path:
-    return Path(shutil.copytree(PACKAGE, folder / "bertlab", ignore=shutil.ignore_patterns("__pycache__")))
-
-
-@pytest.mark.parametrize(
-    ("module", "matters"),
-    [
-        ("model/attention.py", True),
-        ("train/module.py", True),
-        ("evaluation/score.py", True),
-        ("objective/joint.py", True),
-        ("tokenizer/wordpiece.py", True),
-        ("pairs/nsp.py", True),
-        ("mask/token.py", True),
-        ("data/prepare.py", True),
-        ("batch.py", True),
-        ("streams.py", True),
-        ("optimizer.py", True),
-        ("schedule.py", True),
-        ("job.py", True),
-        ("report/write.py", False),
-        ("stats/interval.py", False),
-        ("explain.py", False),
-        ("tracking/mlflow.py", False),
-    ],
-)
-def test_the_code_fingerprint_reacts_to_code_that_makes_results(tmp_path: Path, module: str, matters: bool) -> None:
-    package = copied_package(tmp_path)
-    assert code_fingerprint(package) == code_fingerprint(), "the folder must not matter"
-    with (package / module).open("a") as file:
-        file.write("# another line\n")
-    assert (code_fingerprint(package) != code_fingerprint()) == matters
-
-
-def test_the_code_fingerprint_notices_a_new_and_a_renamed_module(tmp_path: Path) -> None:
-    package = copied_package(tmp_path)
-    (package / "mask" / "token.py").rename(package / "mask" / "tokens.py")
-    renamed = code_fingerprint(package)
-    (package / "mask" / "another.py").write_text("", "utf-8")
-    assert len({code_fingerprint(), renamed, code_fingerprint(package)}) == 3
+def test_the_key_names_parts_and_not_the_modules_that_they_stand_in(config: dict[str, Any]) -> None:
+    moved = copy.deepcopy(config)
+    moved["mask"]["_target_"] = "bertlab.elsewhere.TokenMask"
+    assert run_key(moved, "data") == run_key(config, "data")
+    moved["mask"]["_target_"] = "bertlab.mask.token.OtherMask"
+    assert run_key(moved, "data") != run_key(config, "data")
 
 
 def test_a_run_is_named_by_what_was_said_and_can_change_a_result(store: TokenStore) -> None:
@@ -190,7 +157,10 @@ def test_tags_say_what_a_result_depends_on(store: TokenStore) -> None:
     config = resolved(load(["batch.length=32"]))
     assert description.tags["bertlab.key"] == run_key(config, store.fingerprint)
     assert description.tags["bertlab.config"] == digest(config)
-    assert description.tags["bertlab.code"] == code_fingerprint()
+    assert description.tags["bertlab.code"] == code_fingerprint(config)
+    assert description.tags["bertlab.environment"] == str(environment_of(config["trainer"]))
+    assert description.origin["code"] == code_of(targets(config)).modules
+    assert description.origin["environment"]["torch"] == torch.__version__
     assert description.tags["bertlab.corpus"] == store.fingerprint
     assert description.tags["bertlab.length"] == "32"
     assert description.tags["bertlab.licence"] == "none"

@@ -46,7 +46,11 @@ def test_a_run_that_ends_well_is_finished(
     assert run.data.metrics == {"train/loss": 2.5}
     assert (run.data.tags["bertlab.key"], run.data.tags["bertlab.kind"]) == ("abc", "run")
     assert artifact(client, run, "config.yaml", tmp_path) == "seed: 0\n"
-    assert [path.path for path in client.list_artifacts(run.info.run_id)] == ["config.yaml", "curves.feather"]
+    assert [path.path for path in client.list_artifacts(run.info.run_id)] == [
+        "config.yaml",
+        "curves.feather",
+        "origin.json",
+    ]
 
 
 def test_the_dataset_is_logged(tracker: Tracker, client: MlflowClient, description: Description) -> None:

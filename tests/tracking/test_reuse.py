@@ -13,12 +13,15 @@ from bertlab.sync import sync
 from bertlab.tracking import life as room
 from bertlab.tracking import reuse
 from bertlab.tracking.delivery import Delivery
-from bertlab.tracking.description import Description
-from bertlab.tracking.identity import code_fingerprint
+from bertlab.tracking.description import Description, Identity
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury, finished_runs, reused
 from bertlab.tracking.table import search
 from tests.tracking.conftest import Make
+
+
+def own(key: str = "abc", code: str = "code", environment: str = "here") -> Identity:
+    return Identity(key, code, environment)
 
 
 def offline(tracker: Tracker, **fields: object) -> Tracker:
@@ -39,15 +42,15 @@ def test_a_run_that_is_finished_in_the_store_is_reused(
     make(tracker)
     (run,) = runs(client, tracker)
     for place in (tmp_path / "outputs", tmp_path / "another disk"):
-        told = reused(tracker, place, "abc")
+        told = reused(tracker, place, own())
         assert told == f"reused: run {run.info.run_id}, eval/mlm_loss 0.500"
-    assert reused(tracker, tmp_path / "outputs", "other") is None
+    assert reused(tracker, tmp_path / "outputs", own("other")) is None
 
 
 def test_what_only_the_ledger_has_is_brought_to_the_store(tracker: Tracker, client: MlflowClient, make: Make) -> None:
     cell = make(offline(tracker))
     assert runs(client, tracker) == []
-    found = finished_runs(tracker, cell.folder.parents[1], ["abc", "other"])
+    found = finished_runs(tracker, cell.folder.parents[1], [own(), own("other")])
     (run,) = runs(client, tracker)
     assert {key: run.info.run_id for key, run in found.items()} == {"abc": run.info.run_id}
     assert (run.info.status, losses(client, run)) == ("FINISHED", [(1, 1.0), (2, 0.5)])
@@ -64,7 +67,7 @@ def test_many_runs_are_found_as_few_are(
     make(tracker, "other")
     make(tracker, "older", code="older")
     for place in (tmp_path / "outputs", tmp_path / "another disk"):
-        found = finished_runs(tracker, place, [*keys, "older", "nowhere"])
+        found = finished_runs(tracker, place, [*map(own, keys), own("older"), own("nowhere")])
         assert {key: run.info.run_id for key, run in found.items()} == made
 
 
@@ -80,7 +83,7 @@ def test_what_the_ledger_knows_to_be_in_this_store_is_one_question(
         return search(client, experiment, wanted)
 
     monkeypatch.setattr(reuse, "search", noted)
-    found = finished_runs(tracker, tmp_path / "outputs", keys)
+    found = finished_runs(tracker, tmp_path / "outputs", [*map(own, keys)])
     assert {key: run.info.run_id for key, run in found.items()} == made
     assert len(asked) == 1
 
@@ -94,33 +97,61 @@ def test_of_several_runs_of_a_key_this_code_comes_first_and_then_the_oldest(
     (tmp_path / "outputs").rename(tmp_path / "moved")
     make(tracker)
     make(tracker, code="newer")
-    found = finished_runs(wide, tmp_path / "another disk", ["abc"])
+    found = finished_runs(wide, tmp_path / "another disk", [own()])
     assert found["abc"].info.run_id == oldest
 
 
 def test_a_record_that_was_tampered_with_is_not_reused(tracker: Tracker, make: Make) -> None:
     cell = make(offline(tracker))
-    assert reused(offline(tracker), cell.folder.parents[1], "abc")
+    assert reused(offline(tracker), cell.folder.parents[1], own())
     (cell.folder / RECORD).write_text((cell.folder / RECORD).read_text("utf-8").replace("abc", "abd"), "utf-8")
-    assert reused(offline(tracker), cell.folder.parents[1], "abc") is None
+    assert reused(offline(tracker), cell.folder.parents[1], own()) is None
 
 
 def test_a_run_of_other_code_is_reused_only_on_request_and_said_to_be(
     tracker: Tracker, client: MlflowClient, make: Make
 ) -> None:
     output_dir = make(tracker, code="older").folder.parents[1]
-    assert reused(tracker, output_dir, "abc") is None
+    assert reused(tracker, output_dir, own()) is None
     (run,) = runs(client, tracker)
     wide = Tracker(uri=tracker.uri, experiment=tracker.experiment, reuse="any")
     expected = f"reused: run {run.info.run_id}, made by other code (older), eval/mlm_loss 0.500"
-    assert reused(wide, output_dir, "abc") == expected
-    assert ", made by other code (older), " in (reused(offline(tracker, reuse="any"), output_dir, "abc") or "")
+    assert reused(wide, output_dir, own()) == expected
+    assert ", made by other code (older), " in (reused(offline(tracker, reuse="any"), output_dir, own()) or "")
+
+
+def test_a_run_of_another_environment_is_reused_only_on_request_and_said_to_be(
+    tracker: Tracker, client: MlflowClient, make: Make, tmp_path: Path
+) -> None:
+    output_dir = make(tracker, environment="torch 2, 2 threads").folder.parents[1]
+    (run,) = runs(client, tracker)
+    said = f"reused: run {run.info.run_id}, made in another environment (torch 2, 2 threads), eval/mlm_loss 0.500"
+    for place in (output_dir, tmp_path / "another disk"):
+        assert reused(tracker, place, own()) is None
+        for rule in ("code", "any"):
+            wide = Tracker(uri=tracker.uri, experiment=tracker.experiment, reuse=rule)
+            assert reused(wide, place, own()) == said
+        assert (
+            reused(Tracker(uri=tracker.uri, experiment=tracker.experiment, reuse="code"), place, own(code="x")) is None
+        )
+
+
+def test_a_run_of_this_environment_comes_before_one_of_another(tracker: Tracker, make: Make, tmp_path: Path) -> None:
+    wide = Tracker(uri=tracker.uri, experiment=tracker.experiment, reuse="any")
+    for code, environment in (("older", "here"), ("code", "there")):
+        make(tracker, code=code, environment=environment)
+        for place in (tmp_path / "outputs", tmp_path / "another disk"):
+            found = finished_runs(wide, place, [own()])["abc"].data.tags
+            assert (found["bertlab.code"], found["bertlab.environment"]) == (code, environment)
+    nearest = make(tracker).state()["run_id"]
+    for place in (tmp_path / "outputs", tmp_path / "another disk"):
+        assert finished_runs(wide, place, [own()])["abc"].info.run_id == nearest
 
 
 def test_a_run_whose_process_is_gone_is_killed_and_goes_on_as_the_same_run(
     tracker: Tracker, client: MlflowClient, description: Description, output_dir: Path
 ) -> None:
-    cell = cell_of(output_dir, "abc", code_fingerprint())
+    cell = cell_of(output_dir, "abc", "code")
     with pytest.raises(KeyboardInterrupt), cell.held(), tracker.run(description, cell) as run:
         run.log(1, {"eval/mlm_loss": 1.0})
         raise KeyboardInterrupt
@@ -201,7 +232,7 @@ def test_runs_that_were_offline_arrive_once_however_often_they_are_synced(
     assert run.inputs is not None
     assert len(run.inputs.dataset_inputs) == 1
     paths = {path.path for path in client.list_artifacts(run.info.run_id)}
-    assert paths == {"config.yaml", "curves.feather", "model"}
+    assert paths == {"config.yaml", "curves.feather", "model", "origin.json"}
 
 
 def test_a_store_that_goes_away_during_a_run_gets_the_rest_by_sync(

@@ -5,6 +5,7 @@ Enters: `Findings`. Leaves: markdown sections.
 
 import math
 import re
+from collections import Counter
 
 import pandas as pd
 
@@ -68,7 +69,7 @@ def published(findings: Findings) -> str:
 
 def limits(findings: Findings) -> str:
     """What the verdict rests on and what it is not about."""
-    lines = [_regime(findings), _replication(findings), _fair(findings)]
+    lines = [_regime(findings), _replication(findings), _fair(findings), *_environments(findings)]
     lines += [*_untuned(findings), *_plateau(findings), *_misled(findings), *_orderless(findings), *_open(findings)]
     return "\n".join(["## Limits", "", *(f"- {line}" for line in lines)])
 
@@ -143,6 +144,19 @@ def _seen(findings: Findings) -> str:
     """Say how often the training text is read."""
     times = epochs(findings)
     return f", {number(times, 1)} epochs of the training text" if math.isfinite(times) else ""
+
+
+def _environments(findings: Findings) -> list[str]:
+    """Say that the runs were computed in several environments, where they were."""
+    runs = findings.record.runs
+    found = Counter(runs["environment"]) if "environment" in runs else Counter[str]()
+    if len(found) < 2:
+        return []
+    listed = "; ".join(f"{escape(name) or NOT_RECORDED} ({plural(found[name], 'run')})" for name in sorted(found))
+    return [
+        f"**Several environments.** The runs were computed in {count(len(found))}: {listed}. Equal runs differ between "
+        "them by rounding, which grows along a run to the size of what another order of the examples does."
+    ]
 
 
 def _replication(findings: Findings) -> str:
