@@ -39,7 +39,7 @@ class Fake:
 
     def cell(self, seed: str) -> Cell:
         """The cell of a job."""
-        return cell_of(self.folder, f"key{seed}", "code", JOBS[seed].identity.made_in)
+        return cell_of(self.folder, f"key{seed}", "code", JOBS[int(seed)].identity.made_in)
 
     def begin(self, job: Sequence[str], number: int) -> Cell:
         """Begin a run and leave it."""

@@ -51,6 +51,6 @@ def origin_of(client: MlflowClient, run: str) -> Origin:
 def _modules(client: MlflowClient, run_id: str, folder: str) -> Mapping[str, str]:
     """Return the hashes of the code that a run used; none where it left none that can be read."""
     try:
-        return dict(json.loads(Path(client.download_artifacts(run_id, ORIGIN, folder)).read_text())["code"])
+        return dict(json.loads(Path(client.download_artifacts(run_id, ORIGIN, folder)).read_text("utf-8"))["code"])
     except (MlflowException, OSError, ValueError, KeyError, TypeError):
         return {}
