@@ -13,7 +13,7 @@ from bertlab.ledger.cell import POINTS, Cell
 from bertlab.sync import sync
 from bertlab.tracking import life, truth
 from bertlab.tracking.delivery import Delivery
-from bertlab.tracking.description import FILES, LEFT
+from bertlab.tracking.description import FILES, LEFT, Identity
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import finished_runs
 from bertlab.tracking.stored import fetch
@@ -32,6 +32,9 @@ CHANGES = {
     "a later step": "update latest_metrics set step = 9, value = 9 where run_uuid = :run",
     "a time to come": "update latest_metrics set timestamp = 99999999999999, value = 9 where run_uuid = :run",
 }
+
+
+OWN = Identity("abc", "code", "here")
 
 
 def change(uri: str, run: Run, statements: str) -> None:
@@ -77,7 +80,7 @@ def test_what_a_store_says_otherwise_is_not_believed_and_sync_mends_it(
     sync(words)
     assert caplog.messages == []
     assert only(client, tracker).info.run_id == mended.info.run_id
-    assert list(finished_runs(tracker, output_dir, ["abc"])) == ["abc"]
+    assert list(finished_runs(tracker, output_dir, [OWN])) == ["abc"]
 
 
 def test_a_run_that_is_replaced_keeps_its_weights_its_parent_and_its_sweeps(
@@ -119,7 +122,7 @@ def test_a_cell_with_a_line_behind_its_seal_is_not_believed(tracker: Tracker, cl
         file.write('{"step": 3, "time": 9, "numbers": {"eval/mlm_loss": 0.1}}\n')
     output_dir = cell.folder.parents[1]
     assert truth_of(client, [only(client, tracker)], output_dir).runs[f"metrics.{LOSS}"].tolist() == [0.5]
-    assert finished_runs(tracker, output_dir, ["abc"]) == {}, "it is made anew"
+    assert finished_runs(tracker, output_dir, [OWN]) == {}, "it is made anew"
 
 
 def test_of_many_runs_that_differ_the_first_have_a_line_each(
