@@ -18,13 +18,13 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from bertlab.data.store import Ints, Tokens
-from bertlab.errors import InputError, open_interval, whole_number
+from bertlab.errors import InputError, at
+from bertlab.form import Form
 from bertlab.mask import Copied, Masked, MaskPolicy, Moment
 from bertlab.pairs import NO_PAIR, Examples, PairMaker
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS, PAD, SEP, Vocabulary
 
-BATCH = ("size", "length", "cls", "start_length", "start_share")  # keys of a form
 NO_TARGET = -100  # what torch's losses leave out
 
 
@@ -61,43 +61,6 @@ class Batch:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         changed: dict[str, Any] = {name: change(value) for name, value in values.items() if isinstance(value, Tensor)}
         return replace(self, **changed)
-
-
-@dataclass(frozen=True)
-class Form:
-    """The shape of a batch: `size` sequences of `length` tokens, special tokens included.
-
-    With a `start_length` the first `start_share` of the run has as many tokens a batch in shorter sequences.
-    """
-
-    size: int
-    length: int
-    cls: bool = True  # whether a sequence starts with [CLS]
-    start_length: int | None = None
-    start_share: float = 0.1
-
-    def __post_init__(self) -> None:
-        whole_number("batch.size", self.size, 1)
-        whole_number("batch.length", self.length, 8)
-        if not isinstance(self.cls, bool):
-            raise InputError(f"batch.cls must be true or false, got {self.cls}; choose one")
-        open_interval("batch.start_share", self.start_share, 0, 1)
-        if self.start_length is not None and self.length % whole_number("batch.start_length", self.start_length, 8):
-            raise InputError(
-                f"batch.start_length must divide batch.length {self.length}, so that batches keep their tokens, "
-                f"got {self.start_length}; choose for example {self.length // 2}"
-            )
-
-    @property
-    def at_start(self) -> "Form":
-        """The form of the first batches."""
-        length = self.start_length or self.length
-        return Form(self.tokens // length, length, self.cls)
-
-    @property
-    def tokens(self) -> int:
-        """Token positions in a batch, padding included: the unit of the token budget."""
-        return self.size * self.length
 
 
 def assemble(tokens: Tokens, examples: Examples, rows: Ints, length: int) -> tuple[Ints, Ints]:
@@ -176,7 +139,8 @@ class Batches:
         epoch, examples, rows = self._examples(step)
         ids_BL, segments_BL = assemble(self._tokens, examples, rows, self._form.length)
         moment = Moment(self._streams, step, min(step / max(self._steps - 1, 1), 1), epoch, rows)
-        masked = self._mask(ids_BL, self._vocabulary, moment)
+        with at("mask"):
+            masked = self._mask(ids_BL, self._vocabulary, moment)
         batch = corrupted(ids_BL, segments_BL, examples.label[rows], masked)
         return batch if self._form.cls else without_cls(batch)
 
@@ -194,7 +158,8 @@ class Batches:
 
     def _make_epoch(self, epoch: int) -> tuple[Examples, Ints]:
         copy = epoch % self._mask.copies if isinstance(self._mask, Copied) else epoch
-        examples = self._pairs(self._tokens, self._form.length, self._streams.generator("pairs", copy))
+        with at("pairs"):
+            examples = self._pairs(self._tokens, self._form.length, self._streams.generator("pairs", copy))
         return examples, self._streams.generator("order", epoch).permutation(len(examples))
 
 

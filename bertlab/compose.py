@@ -13,12 +13,13 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bertlab.errors import InputError
+from bertlab.bounds import check_bounds
+from bertlab.errors import InputError, at
 from bertlab.guard import check_targets, check_words
 
 PACKAGE = Path(__file__).parent
@@ -173,7 +174,9 @@ class Parts:
     tracking: Any
 
 
+FULL_KEY = "full_key: "  # what Hydra writes in front of the place of a part that cannot be built
 LIGHT = ("data", "tokenizer", "pairs", "mask", "schedule", "tracking")  # parts that need neither torch nor MLflow
+LIGHT_ROOMS = tuple(f"bertlab.{name}." for name in LIGHT)
 
 
 def build_parts(config: Mapping[str, Any]) -> Parts:
@@ -186,23 +189,55 @@ def build_part(config: Mapping[str, Any], name: str) -> Any:
     return _built(config, (name,))[name]
 
 
-def try_light(configs: Iterable[Mapping[str, Any]]) -> None:
-    """Build the parts that import nothing heavy, so that what is wrong with one is said at once. Raises InputError."""
-    tried = set()
-    for config in configs:
-        chosen = repr([config.get(name) for name in LIGHT])
-        if chosen not in tried:
-            _built(config, LIGHT)
-        tried.add(chosen)
+def build_light(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Build the parts that import nothing heavy, and check the values of the others. Raises InputError."""
+    chosen = {name: section(config, name) for name in Parts.__annotations__}
+    check_targets(config, CONF)
+    for name, node in chosen.items():
+        _check_values(node, name)
+    return _instantiated({place: node for name, node in chosen.items() for place, node in _light(node, name)})
+
+
+def _light(node: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Yield the parts of light rooms with their places, wherever they stand; what is below one is built with it."""
+    if not isinstance(node, Mapping):
+        return
+    if str(node.get("_target_")).startswith(LIGHT_ROOMS):
+        yield place, node
+    else:
+        for name, child in node.items():
+            yield from _light(child, f"{place}.{name}")
 
 
 def _built(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     chosen = {name: section(config, name) for name in names}
     check_targets(config, CONF)
-    parts = instantiate(chosen, _convert_="all")
+    for name, node in chosen.items():
+        _check_values(node, name)
+    parts = _instantiated(chosen)
     for name, part in parts.items():
         _check_keywords(part, name)
     return {name: _plain(part) for name, part in parts.items()}
+
+
+def _instantiated(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Build parts; what one of them raises is told with its place. Raises InputError."""
+    try:
+        return dict(instantiate(chosen, _convert_="all"))
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__.at(str(error).rpartition(FULL_KEY)[2].strip()) from error
+        raise
+
+
+def _check_values(node: Any, place: str) -> None:
+    """Hold a part and the parts that it is made of to the bounds of their keys. Raises InputError."""
+    if not isinstance(node, Mapping):
+        return
+    for name, child in node.items():
+        _check_values(child, f"{place}.{name}")
+    with at(place):
+        check_bounds(str(node.get("_target_")), node)
 
 
 def section(config: Mapping[str, Any], key: str, *names: str) -> Mapping[str, Any]:

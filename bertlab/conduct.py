@@ -54,8 +54,9 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
 
     registration = register(compose_own)
     study, tracker = registration.study, _tracker(registration)
-    client = tracker.connect()
+    tracker.look()
     job = _checked(registration, compose_own)
+    client = tracker.connect()
     name = registered_as(registration, job)
     parent = register_run(tracker, client, study.id, name, _about(registration))
     tracker.parent = parent.run.info.run_id

@@ -19,13 +19,15 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from bertlab.compose import build_parts, choices, load, resolved, section
-from bertlab.errors import InputError, whole_number
+from bertlab.early import form_of
+from bertlab.errors import InputError, at, whole_number
 from bertlab.explain import one_line_errors
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from bertlab.batch import Batch, Form
+    from bertlab.batch import Batch
+    from bertlab.form import Form
     from bertlab.mask import MaskPolicy
     from bertlab.model.count import Memory
 
@@ -87,7 +89,6 @@ def count(words: Sequence[str]) -> Costs:
     """Compose a run and count its model. Raises InputError."""
     import torch
 
-    from bertlab.batch import BATCH, Form
     from bertlab.model.combination import check_cls
     from bertlab.model.count import count_heads, count_memory, count_parameters
     from bertlab.model.flops import count_flops, forward_flops
@@ -97,10 +98,11 @@ def count(words: Sequence[str]) -> Costs:
     size, vocabulary = _vocabulary(config, words, choices(composed)["tokenizer"])
     chosen = {name: part if name in COUNTED else {} for name, part in config.items()}
     parts = build_parts(chosen)  # corpora, trackers and trainers cost nothing of a model: they are not even imported
-    form = Form(**section(config, "batch", *BATCH))
+    form = form_of(config)
     predicted = predicted_share(parts.mask, form.length)
     with torch.device("meta"):  # without memory
-        model = parts.model(size, parts.evaluation.longest or form.length)
+        with at("model"):
+            model = parts.model(size, parts.evaluation.longest or form.length)
         batch = empty_batch(form, round(predicted * form.tokens))
     if not form.cls:
         check_cls(model.embedding, model.pooling)

@@ -1,27 +1,86 @@
-"""What a person sees when the input is at fault: one line with the key, the bound, the value and the next step."""
+"""What a person sees when the input is at fault: one line with the key, the bound, the value and the next step.
 
-from collections.abc import Sequence
+A part does not know where in the configuration it is used: `mask.token` is `mask`, or `mask.corruption` of another
+policy. It names its keys with `own("rate")`, and who builds or calls a part says where it stands: `with at("mask"):`.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import nan
 from numbers import Real
+from typing import Any
 
 LARGEST = 2**40  # of whole numbers: more than any count here means, and nothing that is multiplied by it overflows
+OWN = "\0"  # in front of a key of the part that raises; no word of a command line can hold it
+OWN_OPTION = re.compile(rf"([\w/]+)@{OWN}([\w.]*)(?==)")
 
 
 class InputError(ValueError):
     """The user's input cannot be used; the message is the one line to print (exit code 2)."""
+
+    def __str__(self) -> str:
+        """Return the line, with all places in front of keys that are known."""
+        return OWN_OPTION.sub(_option, super().__str__()).replace(OWN, "")
+
+    def at(self, place: str) -> "InputError":
+        """Return the error with the place of the part in front of the part's own keys."""
+        below = re.sub(rf"{OWN}(?=\w)", f"{OWN}{place}.", super().__str__())
+        return type(self)(re.sub(rf"{OWN}(?!\w)", f"{OWN}{place}", below))
+
+
+def own(key: str = "") -> str:
+    """Return a key of the part that raises, or the part itself, to be written in its messages."""
+    return f"{OWN}{key}"
+
+
+def own_option(group: str, option: str) -> str:
+    """Return what chooses another option of `group` for the part that raises: `pairs=none`, `pairs@a.b=none`."""
+    return f"{group}@{OWN}={option}"
+
+
+def _option(found: re.Match[str]) -> str:
+    group, place = found.groups()
+    return group if place in ("", group.replace("/", ".")) else f"{group}@{place}"
+
+
+@contextmanager
+def at(place: str) -> Iterator[None]:
+    """Put `place` in front of the keys in the messages of the part that is built or called in the block."""
+    try:
+        yield
+    except InputError as error:
+        raise error.at(place) from error
+
+
+def true_or_false(key: str, value: object) -> bool:
+    """Return `value` when it is a truth value. Raises InputError."""
+    if isinstance(value, bool):
+        return value
+    raise InputError(f"{own(key)} must be true or false, got {value}; choose one")
+
+
+def one_of(key: str, value: object, known: Sequence[str | bool | None]) -> Any:
+    """Return `value` when it is one of those that are known. Raises InputError."""
+    if any(type(value) is type(each) and value == each for each in known):  # 1 is not true
+        return value
+    words = [each if isinstance(each, str) else str(each).lower().replace("none", "null") for each in known]
+    raise InputError(f"{own(key)} must be {', '.join(words[:-1])} or {words[-1]}, got {value}; choose one of them")
 
 
 def open_interval(key: str, value: object, low: float, high: float) -> float:
     """Return `value` when it is a number in (low, high). Raises InputError."""
     if low < (number := _real(value)) < high:
         return number
-    raise InputError(f"{key} must lie in ({low:g}, {high:g}), got {value}; choose a number inside")
+    raise InputError(f"{own(key)} must lie in ({low:g}, {high:g}), got {value}; choose a number inside")
 
 
 def open_intervals(key: str, values: object, low: float, high: float) -> list[float]:
     """Return `values` when they are a list of numbers in (low, high), or none. Raises InputError."""
     if isinstance(values, str) or not isinstance(values, Sequence):
-        raise InputError(f"{key} must be a list of numbers in ({low:g}, {high:g}), got {values}; write [] or [0.3,0.5]")
+        raise InputError(
+            f"{own(key)} must be a list of numbers in ({low:g}, {high:g}), got {values}; write [] or [0.3,0.5]"
+        )
     return [open_interval(key, value, low, high) for value in values]
 
 
@@ -29,7 +88,7 @@ def closed_interval(key: str, value: object, low: float, high: float) -> float:
     """Return `value` when it is a number in [low, high]. Raises InputError."""
     if low <= (number := _real(value)) <= high:
         return number
-    raise InputError(f"{key} must lie in [{low:g}, {high:g}], got {value}; choose a number inside")
+    raise InputError(f"{own(key)} must lie in [{low:g}, {high:g}], got {value}; choose a number inside")
 
 
 def _real(value: object) -> float:
@@ -46,17 +105,21 @@ def whole_number(key: str, value: object, low: int) -> int:
     """Return `value` when it is a whole number of at least `low`, and no larger than `LARGEST`. Raises InputError."""
     if isinstance(value, int) and value > LARGEST:
         raise InputError(
-            f"{key} must be at most {LARGEST}, got a number of {len(str(value))} digits; choose a smaller one"
+            f"{own(key)} must be at most {LARGEST}, got a number of {len(str(value))} digits; choose a smaller one"
         )
     if isinstance(value, int) and not isinstance(value, bool) and value >= low:
         return value
-    raise InputError(f"{key} must be a whole number of at least {low}, got {value}; choose for example {max(low, 1)}")
+    raise InputError(
+        f"{own(key)} must be a whole number of at least {low}, got {value}; choose for example {max(low, 1)}"
+    )
 
 
 def whole_numbers(key: str, values: object, low: int) -> list[int]:
     """Return `values` when they are a list of whole numbers of at least `low`, or none. Raises InputError."""
     if isinstance(values, str) or not isinstance(values, Sequence):
-        raise InputError(f"{key} must be a list of whole numbers of at least {low}, got {values}; write [] or [{low}]")
+        raise InputError(
+            f"{own(key)} must be a list of whole numbers of at least {low}, got {values}; write [] or [{low}]"
+        )
     return [whole_number(key, value, low) for value in values]
 
 
@@ -64,9 +127,11 @@ def shares(key: str, values: object, names: Sequence[str]) -> tuple[float, ...]:
     """Return `values` when they are one share per name, none negative, that sum to 1. Raises InputError."""
     wanted = ", ".join(names)
     if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != len(names):
-        raise InputError(f"{key} must hold {len(names)} shares ({wanted}), got {values}; give one each")
+        raise InputError(f"{own(key)} must hold {len(names)} shares ({wanted}), got {values}; give one each")
     numbers = tuple(closed_interval(f"{key} ({name})", value, 0, 1) for name, value in zip(names, values, strict=True))
     if abs(sum(numbers) - 1) > 1e-9:
         listed = ", ".join(f"{number:g}" for number in numbers)
-        raise InputError(f"{key} ({wanted}) must sum to 1, got [{listed}], sum {sum(numbers):g}; correct one share")
+        raise InputError(
+            f"{own(key)} ({wanted}) must sum to 1, got [{listed}], sum {sum(numbers):g}; correct one share"
+        )
     return numbers

@@ -14,7 +14,7 @@ from typing import Any
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from bertlab.compose import load, resolved
+from bertlab.compose import FULL_KEY, load, resolved
 from bertlab.errors import InputError
 
 LONGEST = 1000  # characters of a line; what a user typed or a file holds may be longer
@@ -90,7 +90,7 @@ def _is_memory(error: BaseException) -> bool:
 
 def _instantiation(error: InstantiationException) -> str:
     """Say which key a part does not know, or what else stopped it from being built."""
-    part = str(error).rpartition("full_key: ")[2].strip()
+    part = str(error).rpartition(FULL_KEY)[2].strip()
     reason = _line(str(error.__cause__ or error))
     _, unknown, rest = reason.partition("got an unexpected keyword argument ")
     if unknown:

@@ -5,18 +5,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
-from math import ceil
 from typing import Any
 
 import torch
 
-from bertlab.batch import BATCH, Batch, Batches, Form, Staged, staged
-from bertlab.compose import Parts, build_part, build_parts, section
+from bertlab.batch import Batch, Batches, Staged, staged
+from bertlab.compose import Parts, build_part, build_parts
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
-from bertlab.errors import InputError, whole_number
+from bertlab.early import form_of, steps_of, streams_of
+from bertlab.errors import InputError, at
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import Reading
+from bertlab.form import Form
 from bertlab.ledger.cell import Cell, cell_of
 from bertlab.mask import Ahead, AheadFirst
 from bertlab.model.bert import Bert
@@ -58,7 +59,8 @@ class Job:
     def build_model(self) -> Bert:
         """Return the model, its weights not yet set; it reads the longest text that is trained or evaluated on."""
         longest = self.parts.evaluation.longest or self.form.length
-        model: Bert = self.parts.model(self.store.vocabulary.size, longest)
+        with at("model"):
+            model: Bert = self.parts.model(self.store.vocabulary.size, longest)
         return model
 
     def initial_model(self) -> Bert:
@@ -75,7 +77,8 @@ class Job:
 
     def check(self) -> None:
         """Raise InputError for batches, an objective, a model, an optimiser or hardware that cannot train."""
-        self.parts.objective.check(self.batches(0))
+        with at("objective"):
+            self.parts.objective.check(self.batches(0))
         if not any(len(self.batches(step).target_M) for step in range(min(self.steps, GLANCE))):
             raise InputError(
                 f"mask must choose tokens to predict, got none in the first {min(self.steps, GLANCE)} batches; "
@@ -85,7 +88,8 @@ class Job:
             model = self.build_model()
         if not self.form.cls:
             check_cls(model.embedding, model.pooling)
-        self.parts.optimizer(model)
+        with at("optimizer"):
+            self.parts.optimizer(model)
         if isinstance(self.parts.mask, Ahead) and looks_ahead(self.build_model(), self.batches(0)):
             raise InputError(
                 "mask=next_token needs a model in which no token looks ahead, got one that is given the answers; "
@@ -96,30 +100,25 @@ class Job:
                 "mask=next_token_first needs tokens that can be kept from looking ahead, and this model/attention "
                 "cannot; choose model/attention=softmax"
             )
-        self.parts.trainer.check()
+        with at("trainer"):
+            self.parts.trainer.check()
 
 
 def prepare_job(config: Mapping[str, Any]) -> Job:
     """Build the parts and open the data. Raises InputError for whatever in the configuration cannot run."""
     parts = build_parts(config)
-    form = Form(**section(config, "batch", *BATCH))
-    streams = Streams(whole_number("seed", config.get("seed"), 0), config.get("redraw"))
-    steps = count_steps(section(config, "budget", "tokens")["tokens"], form.tokens)
+    form, streams = form_of(config), streams_of(config)
+    steps = steps_of(config, form)
     store = prepare(parts.data, parts.tokenizer)
     reading = Reading(form.cls, parts.mask.ahead if isinstance(parts.mask, Ahead) else 0)
     if isinstance(parts.mask, AheadFirst):
         replace(reading, ahead=parts.mask.starts_ahead)  # raises where nothing could be read so
-    evaluation = replace(parts.evaluation.prepare(store, parts.data, form.length), reading=reading)
+    with at("evaluation"):
+        prepared = parts.evaluation.prepare(store, parts.data, form.length)
+    evaluation = replace(prepared, reading=reading)
     text = (store.splits["train"], store.vocabulary, parts.pairs, parts.mask)
     batches = staged(lambda form: Batches(*text, form, streams, steps), form, steps)
     return Job(parts, form, streams, steps, store, evaluation, batches)
-
-
-def count_steps(tokens: int, batch_tokens: int) -> int:
-    """Return the steps that a budget of tokens pays for, the last one included. Raises InputError below one batch."""
-    if whole_number("budget.tokens", tokens, 1) < batch_tokens:
-        raise InputError(f"budget.tokens must pay for one batch of {batch_tokens} tokens, got {tokens}; raise it")
-    return ceil(tokens / batch_tokens)
 
 
 def check(config: Mapping[str, Any]) -> Job:
@@ -136,8 +135,7 @@ def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[
     the command line; both name the run. A run that was stopped goes on where it was.
     """
     tracking: Tracker = build_part(config, "tracking")
-    if not tracking.offline:
-        tracking.connect()  # an unreachable store is an error before any work
+    tracking.look()  # an unreachable store is an error before any work
     job = check(config)
     description = describe(config, chosen, overrides, job.store)
     identity, output_dir = identity_of(description.tags), config["output_dir"]

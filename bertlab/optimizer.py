@@ -7,31 +7,32 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Muon, Optimizer
 
-from bertlab.errors import InputError, closed_interval, open_interval
+from bertlab.bounds import bounded
 
 SCORES = "classify"  # the name of a dense layer whose outputs are scores of labels
 
 
+@bounded
 def adamw(model: nn.Module, *, lr: float, betas: Sequence[float], eps: float, weight_decay: float) -> Optimizer:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101); biases and norms do not decay."""
-    groups, beta1, beta2 = _adam(model, lr, betas, eps, weight_decay)
-    return AdamW(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+    beta1, beta2 = betas
+    return AdamW(decay_groups(model, weight_decay), lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
 
 
+@bounded
 def adam(model: nn.Module, *, lr: float, betas: Sequence[float], eps: float, weight_decay: float) -> Optimizer:
     """Adam (Kingma & Ba 2015, arXiv:1412.6980); weight decay is an L2 term: it is added to the gradient and adapted."""
-    groups, beta1, beta2 = _adam(model, lr, betas, eps, weight_decay)
-    return Adam(groups, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+    beta1, beta2 = betas
+    return Adam(decay_groups(model, weight_decay), lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
 
 
+@bounded
 def sgd(model: nn.Module, *, lr: float, momentum: float, weight_decay: float) -> Optimizer:
     """Gradient descent with heavy-ball momentum (Polyak 1964) and L2: m = momentum * m + g; weights -= lr * m."""
-    open_interval("optimizer.lr", lr, 0, 1e3)
-    closed_interval("optimizer.momentum", momentum, 0, 0.999999)
-    closed_interval("optimizer.weight_decay", weight_decay, 0, 1e3)
     return SGD(decay_groups(model, weight_decay), lr=lr, momentum=momentum, fused=True)
 
 
+@bounded
 def muon(
     model: nn.Module, *, lr: float, momentum: float, betas: Sequence[float], eps: float, weight_decay: float
 ) -> Optimizer:
@@ -40,7 +41,6 @@ def muon(
     Embeddings, layers that score labels and vectors are left to AdamW (`betas`, `eps`). Steps of matrices are scaled to
     the size of AdamW's, so that both share `lr` and `weight_decay` (Liu et al. 2025, arXiv:2502.16982, sec. 2.2).
     """
-    closed_interval("optimizer.momentum", momentum, 0, 0.999999)
     rest = adamw(model, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
     matrices = dense_matrices(model)
     taken = {id(matrix) for matrix in matrices}
@@ -50,19 +50,6 @@ def muon(
         matrices, lr=lr, weight_decay=weight_decay, momentum=momentum, nesterov=True, adjust_lr_fn="match_rms_adamw"
     )
     return Together(first, rest)
-
-
-def _adam(
-    model: nn.Module, lr: float, betas: Sequence[float], eps: float, weight_decay: float
-) -> tuple[list[dict[str, object]], float, float]:
-    """Check the settings that both kinds of Adam share; return the groups and the betas."""
-    open_interval("optimizer.lr", lr, 0, 1e3)
-    if not isinstance(betas, Sequence) or len(betas) != 2:
-        raise InputError(f"optimizer.betas must hold two numbers, got {betas}; choose for example [0.9, 0.98]")
-    beta1, beta2 = (closed_interval("optimizer.betas", beta, 0, 0.999999) for beta in betas)
-    open_interval("optimizer.eps", eps, 0, 1)
-    closed_interval("optimizer.weight_decay", weight_decay, 0, 1e3)
-    return decay_groups(model, weight_decay), beta1, beta2
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:

@@ -7,17 +7,21 @@ swept, and the sweep's report is written at its end. `--help` shows all groups a
 import logging
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from bertlab.compose import CONF, check, choices, resolved, said, try_light
+from bertlab.compose import CONF, check, choices, resolved, said
 from bertlab.errors import InputError
 from bertlab.explain import explain, one_line_errors
 from bertlab.importing import import_heavy
@@ -35,10 +39,12 @@ def job(config: DictConfig) -> Outcome:
     """Run one job. Alone, an error ends the program; in a sweep it is the job's outcome and the others go on."""
     alone = HydraConfig.get().mode == RunMode.RUN
     if alone:
-        with one_line_errors():
+        with _refused_without_trace(), one_line_errors():
             if config.get("study"):
                 raise InputError("hydra.mode must be MULTIRUN for a study, got RUN; leave it as the study has it")
-            try_light([resolved(config)])
+            from bertlab.early import check_early
+
+            check_early([resolved(config)])
     import_heavy("bertlab.job")  # only now: an error in the configuration must come at once
     signal.signal(signal.SIGTERM, _terminate)
     _end_with_parent()
@@ -46,7 +52,7 @@ def job(config: DictConfig) -> Outcome:
     if alone:
         from bertlab.job import train
 
-        with one_line_errors():
+        with _refused_without_trace(), one_line_errors():
             print(train(resolved(config), choices(), overrides))  # noqa: T201
         return Outcome(tuple(overrides))
     diary, number = Diary(config.output_dir, str(config.tracking.parent)), int(HydraConfig.get().job.num)
@@ -79,6 +85,21 @@ def _outcome(config: DictConfig, overrides: list[str]) -> Outcome:
         if _is_orphan():
             os._exit(128 + signal.SIGTERM)  # a pool's worker would take the next job
     return Outcome(tuple(overrides), reached=reached.partition("\n")[0])
+
+
+@contextmanager
+def _refused_without_trace() -> Iterator[None]:
+    """Take away the folder that Hydra makes for every command, where nothing but Hydra's own files came into it."""
+    try:
+        yield
+    except SystemExit:
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        if [path.name for path in folder.iterdir()] == [".hydra"]:
+            shutil.rmtree(folder)
+            with suppress(OSError):  # what else is there stays
+                folder.parent.rmdir()
+                folder.parents[1].rmdir()
+        raise
 
 
 def _terminate(signum: int, _: object) -> None:

@@ -13,7 +13,7 @@ class Warmup(ABC):
     """Rise linearly over the first `warmup` of the run; `warmup` 0: not at all, 1: all the time."""
 
     def __init__(self, *, warmup: float) -> None:
-        self.warmup = closed_interval("schedule.warmup", warmup, 0, 1)
+        self.warmup = closed_interval("warmup", warmup, 0, 1)
 
     def __call__(self, step: int, total: int) -> float:
         """Return the factor of step `step` (counted from 0) of `total`; it is positive at every step."""

@@ -67,9 +67,10 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     base = settled(grid.fixed)[0]
     tracker: Tracker = build_parts(base).tracking
     output_dir = base["output_dir"]
-    logbook = open_logbook(tracker, output_dir, folder)  # a store that does not answer is an error before any work
+    tracker.look()  # a store that does not answer is an error before any work
     planning = Planning(grid.factors, settled, base)
     planned = [planning.plan(job) for job in grid.jobs]
+    logbook = open_logbook(tracker, output_dir, folder)
     folder.mkdir(parents=True, exist_ok=True)
     bury(tracker, output_dir)
     with ExitStack() as stack:

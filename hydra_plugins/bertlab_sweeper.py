@@ -29,7 +29,8 @@ class BertlabSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid through the configured launcher; one failing job neither stops nor hides the others."""
-        from bertlab.compose import composing, settling, try_light
+        from bertlab.compose import composing, settling
+        from bertlab.early import check_early
         from bertlab.errors import InputError
         from bertlab.guard import check_launcher
         from bertlab.importing import import_heavy
@@ -48,7 +49,7 @@ class BertlabSweeper(BasicSweeper):
         compose = composing(partial(loader.load_sweep_config, self.config))
         check_launcher(self.launcher)
         settled = settling(compose)
-        try_light(settled(job)[0] for job in jobs)
+        check_early(settled(job)[0] for job in jobs)
         import_heavy("bertlab.sweep")  # only now: an error in the configuration must come at once
         from bertlab.sweep import Grid, run_grid
 

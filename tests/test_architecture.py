@@ -11,6 +11,7 @@ from bertlab.compose import PACKAGE
 
 ORDER = (  # a new room or module takes its place here
     "errors",
+    "bounds",
     "arguments",
     "outcome",
     "guard",
@@ -18,11 +19,13 @@ ORDER = (  # a new room or module takes its place here
     "compose",
     "explain",
     "streams",
+    "form",
     "cache",
     "environment",
     "ledger",
     "tokenizer",
     "data",
+    "early",
     "mask",
     "pairs",
     "batch",

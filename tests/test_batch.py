@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from bertlab.batch import Batch, Batches, Form, Staged, assemble, staged, without_cls
+from bertlab.batch import Batch, Batches, Staged, assemble, staged, without_cls
 from bertlab.data.store import Tokens, TokenStore
 from bertlab.errors import InputError
+from bertlab.form import Form
 from bertlab.mask import MaskPolicy, Moment
 from bertlab.mask.static import Static
 from bertlab.mask.token import TokenMask

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import yaml
-from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 
@@ -30,7 +29,6 @@ from bertlab.compose import (
     resolved,
     section,
     settling,
-    try_light,
 )
 from bertlab.data.oracle import Oracle
 from bertlab.errors import InputError
@@ -132,14 +130,6 @@ def test_light_parts_import_nothing_heavy() -> None:
     heavy = "{'torch', 'pytorch_lightning', 'mlflow', 'scipy', 'pandas'} & sys.modules.keys()"
     code = f"import sys, bertlab.compose, {', '.join(sorted(targets))}; sys.exit(', '.join({heavy}) or 0)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_what_is_wrong_with_a_light_part_is_said_wherever_it_stands() -> None:
-    configs = [resolved(load([f"seed={seed}", f"mask.rate={rate}"])) for seed, rate in enumerate((0.1, 0.1, 1.5))]
-    try_light(configs[:2])
-    with pytest.raises(InstantiationException) as error:
-        try_light(configs)
-    assert "mask.rate must lie in (0, 1), got 1.5" in str(error.value.__cause__)
 
 
 def test_every_part_is_built() -> None:

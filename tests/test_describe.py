@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from bertlab import describe
-from bertlab.batch import Form
 from bertlab.compose import Parts, build_parts, load, resolved
 from bertlab.describe import Costs, count
+from bertlab.form import Form
 from bertlab.model.bert import Bert
 from bertlab.model.count import count_memory, count_parameters
 from bertlab.model.flops import count_flops

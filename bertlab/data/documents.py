@@ -7,7 +7,7 @@ to where the source says so.
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 SPLITS = ("train", "valid", "test")
 
@@ -39,6 +39,14 @@ class Corpus(Protocol):
     def facts(self) -> dict[str, str]:
         """Say where the text comes from and under which licence, for reports."""
         ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A corpus that can tell at once whether what it reads is there."""
+
+    def check(self) -> None:
+        """Raise InputError where it is not."""
 
 
 def lot(document: Document) -> float:

@@ -15,7 +15,7 @@ from bertlab.cache import digest
 from bertlab.data import hmm
 from bertlab.data.documents import Document
 from bertlab.data.hmm import Floats, Ints
-from bertlab.errors import InputError, whole_number
+from bertlab.errors import InputError, own, whole_number
 
 VERSION = "oracle-1"  # change it whenever the same settings would give another text
 HELD_OUT = 0.05  # share of documents in `valid`, two at least
@@ -47,17 +47,17 @@ class Oracle:
         documents: int = 44_000,
         language_seed: int = 0,
     ) -> None:
-        self.states = whole_number("data.states", states, 2)
-        self.topics = whole_number("data.topics", topics, 1)
-        self.words = whole_number("data.words", words, 1)
+        self.states = whole_number("states", states, 2)
+        self.topics = whole_number("topics", topics, 1)
+        self.words = whole_number("words", words, 1)
         fewest = ceil(self.words / self.states)  # fewer would leave a word that no state emits
-        self.words_per_state = _between("data.words_per_state", words_per_state, fewest, self.words)
-        self.successors = _between("data.successors", successors, 2, self.states)  # one: a periodic chain
-        self.sentence_words = whole_number("data.sentence_words", sentence_words, 1)
-        self.min_sentences = whole_number("data.min_sentences", min_sentences, 1)
-        self.max_sentences = whole_number("data.max_sentences", max_sentences, self.min_sentences)
-        self.size = whole_number("data.documents", documents, 4)
-        self.language_seed = whole_number("data.language_seed", language_seed, 0)
+        self.words_per_state = _between("words_per_state", words_per_state, fewest, self.words)
+        self.successors = _between("successors", successors, 2, self.states)  # one: a periodic chain
+        self.sentence_words = whole_number("sentence_words", sentence_words, 1)
+        self.min_sentences = whole_number("min_sentences", min_sentences, 1)
+        self.max_sentences = whole_number("max_sentences", max_sentences, self.min_sentences)
+        self.size = whole_number("documents", documents, 4)
+        self.language_seed = whole_number("language_seed", language_seed, 0)
         self._key = digest(VERSION, vars(self))
 
     def key(self) -> str:
@@ -145,4 +145,4 @@ class Oracle:
 def _between(key: str, value: int, low: int, high: int) -> int:
     if isinstance(value, int) and low <= value <= high:
         return value
-    raise InputError(f"{key} must be a whole number from {low} to {high}, got {value}; choose for example {low}")
+    raise InputError(f"{own(key)} must be a whole number from {low} to {high}, got {value}; choose for example {low}")

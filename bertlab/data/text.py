@@ -45,6 +45,10 @@ class Text:
             raise InputError(f"data.files must be a path or a list of paths, got {files}; choose for example book.txt")
         self.patterns = list(given)
 
+    def check(self) -> None:
+        """Raise InputError for files that are not there or that nothing here reads."""
+        find(self.patterns)
+
     def key(self) -> str:
         """Hash of every file's name and bytes, whatever folder they are in and whenever they were written."""
         return digest(VERSION, [(path.name, _sha256(path)) for path in find(self.patterns)])

@@ -16,7 +16,7 @@ from bertlab.cache import digest
 from bertlab.data.documents import Document
 from bertlab.data.oracle import SYLLABLES
 from bertlab.data.store import Ints
-from bertlab.errors import InputError, whole_number
+from bertlab.errors import InputError, own, whole_number
 
 VERSION = "translation-1"  # change it whenever the same settings would give another text
 HELD_OUT = 0.05  # share of documents in `valid`, two at least
@@ -34,12 +34,12 @@ class Translation:
     name = "translation"
 
     def __init__(self, *, words: int, sentence_words: int, documents: int, language_seed: int) -> None:
-        self.words = whole_number("data.words", words, 2)
+        self.words = whole_number("words", words, 2)
         if words > len(FORMS):
-            raise InputError(f"data.words must be at most {len(FORMS)}, got {words}; choose a smaller vocabulary")
-        self.sentence_words = whole_number("data.sentence_words", sentence_words, 1)
-        self.size = whole_number("data.documents", documents, 4)
-        self.language_seed = whole_number("data.language_seed", language_seed, 0)
+            raise InputError(f"{own('words')} must be at most {len(FORMS)}, got {words}; choose a smaller vocabulary")
+        self.sentence_words = whole_number("sentence_words", sentence_words, 1)
+        self.size = whole_number("documents", documents, 4)
+        self.language_seed = whole_number("language_seed", language_seed, 0)
         self._key = digest(VERSION, vars(self))
 
     def key(self) -> str:

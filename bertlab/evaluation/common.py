@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from bertlab.batch import assemble
+from bertlab.bounds import bounded
 from bertlab.cache import cached, digest
 from bertlab.data.documents import Corpus
 from bertlab.data.store import Ints, TokenStore
-from bertlab.errors import InputError, closed_interval, open_interval, open_intervals, whole_number, whole_numbers
+from bertlab.errors import InputError, at, own
 from bertlab.evaluation.features import draw_features
 from bertlab.evaluation.floor import Oracle, follows, hidden_log_prob, senses
 from bertlab.evaluation.score import Evaluation, read_evaluation
@@ -39,6 +40,7 @@ FEWEST = 16  # full texts of the longest length; fewer would say little about si
 class Common:
     """Settings of the common evaluation."""
 
+    @bounded
     def __init__(
         self,
         *,
@@ -55,15 +57,9 @@ class Common:
         share: float,
     ) -> None:
         self.text, self.pairs = text, pairs
-        self.sequences = whole_number("evaluation.sequences", sequences, 1)
-        self.rate = open_interval("evaluation.rate", rate, 0, 1)
-        self.rates = sorted({rate, *open_intervals("evaluation.grid", grid, 0, 1)})
-        self.pseudo = whole_number("evaluation.pseudo", pseudo, 0)
-        self.probe = whole_number("evaluation.probe", probe, 0)
-        self.prune = open_intervals("evaluation.prune", prune, 0, 1)
-        self.finetune = whole_numbers("evaluation.finetune", finetune, 1)
-        self.longest = None if longest is None else whole_number("evaluation.longest", longest, 1)
-        self.share = closed_interval("evaluation.share", share, 0, 1)
+        self.sequences, self.pseudo, self.probe, self.longest = sequences, pseudo, probe, longest
+        self.rate, self.rates = rate, sorted({rate, *grid})
+        self.prune, self.finetune, self.share = list(prune), list(finetune), share
 
     def steps(self, total: int, batch_tokens: int, length: int, last_passes: float) -> list[int]:
         """Return the steps (counted from 1) to evaluate after: the last, and as many before as the share allows.
@@ -80,7 +76,7 @@ class Common:
         """Return the evaluation of a corpus at a length, stored or drawn now. Raises InputError for too little text."""
         if self.longest is not None and self.longest <= length:
             raise InputError(
-                f"evaluation.longest must be null or more than batch.length {length}, got {self.longest}; "
+                f"{own('longest')} must be null or more than batch.length {length}, got {self.longest}; "
                 f"choose for example {2 * length}"
             )
         makers = [(type(maker).__name__, vars(maker)) for maker in (self.text, self.pairs)]
@@ -91,7 +87,8 @@ class Common:
         return read_evaluation(folder, store, self.rate, self.prune, self.finetune)
 
     def _draw(self, folder: Path, store: TokenStore, corpus: Corpus, length: int) -> None:
-        ids_NL, segments_NL, _ = self._sequences(self.text, store, length)
+        with at("text"):
+            ids_NL, segments_NL, _ = self._sequences(self.text, store, length)
         arrays = {"ids_NL": ids_NL, "segments_NL": segments_NL}
         hideable_NL = self._hideable(ids_NL, segments_NL)
         for rate in self.rates:
@@ -110,7 +107,8 @@ class Common:
             arrays |= draw_tasks(store.splits["valid"], length, max(self.finetune), STREAMS.generator("tasks"))
         if self.longest is not None:
             arrays |= self._long(store, self.longest)
-        ids_NL, segments_NL, label_N = self._sequences(self.pairs, store, length)
+        with at("pairs"):
+            ids_NL, segments_NL, label_N = self._sequences(self.pairs, store, length)
         arrays |= {"pair_ids_NL": ids_NL, "pair_segments_NL": segments_NL, "pair_N": label_N}
         if isinstance(corpus, Oracle) and (label_N != NO_PAIR).all():
             right_N = (follows(corpus, store, ids_NL, segments_NL) > 0.5) == (label_N == FOLLOWS)
@@ -138,11 +136,12 @@ class Common:
 
     def _long(self, store: TokenStore, longest: int) -> dict[str, Ints]:
         """Draw texts that fill the longest length, so that every position is seen in the same ones."""
-        ids_NL, segments_NL, _ = self._sequences(self.text, store, longest, full=True)
+        with at("text"):
+            ids_NL, segments_NL, _ = self._sequences(self.text, store, longest, full=True)
         if len(ids_NL) < (fewest := min(FEWEST, self.sequences)):
             raise InputError(
-                f"evaluation.longest {longest} needs {fewest} held-out texts that long, got {len(ids_NL)}; "
-                "add long documents or choose a smaller evaluation.longest"
+                f"{own('longest')} {longest} needs {fewest} held-out texts that long, got {len(ids_NL)}; "
+                f"add long documents or choose a smaller {own('longest')}"
             )
         hidden_M = hide(self._hideable(ids_NL, segments_NL), self.rate, store).position_M
         return {"long_ids_NL": ids_NL, "long_segments_NL": segments_NL, "long_M": hidden_M}
@@ -169,6 +168,7 @@ def hide(ids_NL: Ints, rate: float, store: TokenStore, split: Sequence[float] = 
     if len(masked.position_M) == 0:
         real = int(maskable(ids_NL, store.vocabulary).sum())
         raise InputError(
-            f"evaluation.rate {rate:g} hides none of {real} held-out tokens; add text or choose a higher rate"
+            f"{own('rate')} and {own('grid')} must hide held-out tokens, got {rate:g}, which hides none of {real}; add "
+            "text or choose higher rates"
         )
     return masked

@@ -12,7 +12,7 @@ class AllTokens(Drawn):
     """Corrupt as `corruption` does and predict every real token, corrupted or not."""
 
     def __init__(self, *, corruption: object) -> None:
-        self.corruption = rated("mask.corruption", corruption)
+        self.corruption = rated("corruption", corruption)
 
     def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Masked:
         """Return the corrupted copy."""

@@ -3,7 +3,7 @@
 More corruption makes a prediction harder; more predictions make training signal. With one rate both move at once.
 """
 
-from bertlab.errors import InputError, open_interval
+from bertlab.errors import InputError, at, open_interval, own, own_option
 from bertlab.mask.corrupt import Draw, Drawn, Ints, Masked, predict
 from bertlab.mask.rated import rated
 from bertlab.tokenizer import Vocabulary
@@ -17,15 +17,18 @@ class Apart(Drawn):
     """
 
     def __init__(self, *, corruption: object, prediction_rate: float) -> None:
-        self.corruption = rated("mask.corruption", corruption)
-        self.prediction_rate = open_interval("mask.prediction_rate", prediction_rate, 0, 1)
+        self.corruption = rated("corruption", corruption)
+        self.prediction_rate = open_interval("prediction_rate", prediction_rate, 0, 1)
         if self.prediction_rate > self.corruption.rate:
             raise InputError(
-                f"mask.prediction_rate must be at most mask.corruption.rate, {self.corruption.rate:g}, got "
-                f"{prediction_rate:g}; lower it, or use mask=all_tokens to predict what is not corrupted"
+                f"{own('prediction_rate')} must be at most {own('corruption.rate')}, {self.corruption.rate:g}, got "
+                f"{prediction_rate:g}; lower it, or use {own_option('mask', 'all_tokens')} to predict what is not "
+                "corrupted"
             )
 
     def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Masked:
         """Return the corrupted copy."""
-        predicted_BL = self.corruption.level(ids_BL, vocabulary, draw) < self.prediction_rate
-        return predict(ids_BL, self.corruption(ids_BL, vocabulary, draw).ids_BL, predicted_BL)
+        with at("corruption"):
+            predicted_BL = self.corruption.level(ids_BL, vocabulary, draw) < self.prediction_rate
+            corrupted_BL = self.corruption(ids_BL, vocabulary, draw).ids_BL
+        return predict(ids_BL, corrupted_BL, predicted_BL)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bertlab.errors import open_interval
+from bertlab.errors import at, open_interval
 from bertlab.mask.corrupt import Ints, Masked
 from bertlab.mask.moment import Moment
 from bertlab.mask.next_token import NextToken
@@ -20,12 +20,13 @@ class NextTokenFirst:
     starts_ahead = NextToken.ahead
 
     def __init__(self, *, policy: object, share: float) -> None:
-        self.policy = rated("mask.policy", policy)
-        self.share = open_interval("mask.share", share, 0, 1)
+        self.policy = rated("policy", policy)
+        self.share = open_interval("share", share, 0, 1)
         self._first = NextToken()
 
     def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Moment) -> Masked:
         """Return the corrupted copy."""
         if draw.progress < self.share:
             return replace(self._first(ids_BL, vocabulary, draw), one_way=True)
-        return self.policy(ids_BL, vocabulary, draw)
+        with at("policy"):
+            return self.policy(ids_BL, vocabulary, draw)

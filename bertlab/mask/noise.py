@@ -12,7 +12,7 @@ Noise is nested across doses. A random token may equal the original, once in the
 
 import numpy as np
 
-from bertlab.errors import InputError, closed_interval
+from bertlab.errors import InputError, at, closed_interval, own
 from bertlab.mask.corrupt import Draw, Drawn, Ints, Masked, maskable, random_tokens
 from bertlab.mask.rated import rated
 from bertlab.tokenizer import Vocabulary
@@ -22,18 +22,19 @@ class Noise(Drawn):
     """Corrupt and predict as `corruption` does, and replace `noise` of all real tokens, none of them predicted."""
 
     def __init__(self, *, corruption: object, noise: float) -> None:
-        self.corruption = rated("mask.corruption", corruption)
-        self.noise = closed_interval("mask.noise", noise, 0, 1)
+        self.corruption = rated("corruption", corruption)
+        self.noise = closed_interval("noise", noise, 0, 1)
         others = 1 - self.corruption.rate
         if self.noise > others:
             raise InputError(
-                f"mask.noise must be at most the share that is not predicted, {others:g}, got {noise:g}; lower it"
+                f"{own('noise')} must be at most the share that is not predicted, {others:g}, got {noise:g}; lower it"
             )
         self.probability = self.noise / others
 
     def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Masked:
         """Return the corrupted copy."""
-        masked = self.corruption(ids_BL, vocabulary, draw)
+        with at("corruption"):
+            masked = self.corruption(ids_BL, vocabulary, draw)
         noisy_BL = maskable(ids_BL, vocabulary) & (draw("mask.noise").random(ids_BL.shape) < self.probability)
         noisy_BL.reshape(-1)[masked.position_M] = False
         random_BL = np.where(noisy_BL, random_tokens(ids_BL.shape, vocabulary, draw), masked.ids_BL)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bertlab.errors import InputError, open_interval, shares
+from bertlab.errors import InputError, open_interval, own, shares
 from bertlab.mask.corrupt import Bools, Draw, Drawn, Ints, Masked, corrupt, maskable
 from bertlab.tokenizer import Vocabulary
 
@@ -24,8 +24,8 @@ class Rated(Drawn):
     """Predict the tokens whose level is below `rate`, corrupted in the shares of `split`."""
 
     def __init__(self, *, rate: float, split: Sequence[float]) -> None:
-        self.rate = open_interval("mask.rate", rate, 0, 1)
-        self.split = shares("mask.split", split, ("mask", "random", "keep"))
+        self.rate = open_interval("rate", rate, 0, 1)
+        self.split = shares("split", split, ("mask", "random", "keep"))
 
     def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Masked:
         """Return the corrupted copy."""
@@ -47,7 +47,8 @@ def rated(key: str, policy: object) -> Rated:
     if isinstance(policy, Rated):
         return policy
     raise InputError(
-        f"{key} must choose tokens at a rate, got {type(policy).__name__}; choose mask@{key}=token, whole_word or span"
+        f"{own(key)} must choose tokens at a rate, got {type(policy).__name__}; choose mask@{own(key)}=token, "
+        "whole_word or span"
     )
 
 

@@ -1,6 +1,6 @@
 """A rate that moves over the run, such as from 30 % to 15 % (Ankner et al. 2023, arXiv:2305.15096)."""
 
-from bertlab.errors import open_interval
+from bertlab.errors import at, open_interval
 from bertlab.mask.corrupt import Ints, Masked, corrupt
 from bertlab.mask.moment import Moment
 from bertlab.mask.rated import rated
@@ -11,11 +11,12 @@ class Scheduled:
     """Choose as `policy` does, at a rate that moves linearly from the policy's own at the first step to `end_rate`."""
 
     def __init__(self, *, policy: object, end_rate: float) -> None:
-        self.policy = rated("mask.policy", policy)
-        self.end_rate = open_interval("mask.end_rate", end_rate, 0, 1)
+        self.policy = rated("policy", policy)
+        self.end_rate = open_interval("end_rate", end_rate, 0, 1)
 
     def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Moment) -> Masked:
         """Return the corrupted copy."""
         rate = (1 - draw.progress) * self.policy.rate + draw.progress * self.end_rate
-        chosen_BL = self.policy.level(ids_BL, vocabulary, draw) < rate
+        with at("policy"):
+            chosen_BL = self.policy.level(ids_BL, vocabulary, draw) < rate
         return corrupt(ids_BL, chosen_BL, self.policy.split, vocabulary, draw)

@@ -27,8 +27,8 @@ class SpanMask(Rated):
 
     def __init__(self, *, rate: float, split: Sequence[float], p: float, longest: int) -> None:
         super().__init__(rate=rate, split=split)
-        self.p = open_interval("mask.p", p, 0, 1)
-        self.longest = whole_number("mask.longest", longest, 2)
+        self.p = open_interval("p", p, 0, 1)
+        self.longest = whole_number("longest", longest, 2)
 
     def starts(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Bools:
         """Return where spans start."""

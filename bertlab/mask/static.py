@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from bertlab.errors import InputError, whole_number
+from bertlab.errors import InputError, at, own, whole_number
 from bertlab.mask.corrupt import Drawn, Ints, Masked
 from bertlab.mask.moment import Moment
 from bertlab.tokenizer import Vocabulary
@@ -22,19 +22,20 @@ class Static:
     def __init__(self, *, policy: object, copies: int) -> None:
         if not isinstance(policy, Drawn):
             raise InputError(
-                f"mask.policy must depend on draws alone to be fixed, got {type(policy).__name__}; "
-                "choose for example mask@mask.policy=token"
+                f"{own('policy')} must depend on draws alone to be fixed, got {type(policy).__name__}; "
+                f"choose for example mask@{own('policy')}=token"
             )
         self.policy = policy
-        self.copies = whole_number("mask.copies", copies, 1)
+        self.copies = whole_number("copies", copies, 1)
 
     def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Moment) -> Masked:
         """Return the corrupted copy."""
         copy, length = draw.epoch % self.copies, ids_BL.shape[1]
-        rows = [
-            self.policy(ids_BL[row : row + 1], vocabulary, partial(draw.of_example, row=row, copy=copy))
-            for row in range(len(ids_BL))
-        ]
+        with at("policy"):
+            rows = [
+                self.policy(ids_BL[row : row + 1], vocabulary, partial(draw.of_example, row=row, copy=copy))
+                for row in range(len(ids_BL))
+            ]
         return Masked(
             np.concatenate([masked.ids_BL for masked in rows]),
             np.concatenate([masked.position_M + row * length for row, masked in enumerate(rows)]),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bertlab.errors import InputError
+from bertlab.errors import InputError, own_option
 from bertlab.mask.corrupt import Bools, Draw, Ints, maskable
 from bertlab.mask.rated import Rated
 from bertlab.tokenizer import Vocabulary
@@ -20,8 +20,9 @@ class WholeWordMask(Rated):
         """Return where words start. Raises InputError for a vocabulary in which every word is one token."""
         if not any(token.startswith(CONTINUES) for token in vocabulary.tokens):
             raise InputError(
-                f"mask=whole_word needs words of several pieces ({CONTINUES}), got a vocabulary of whole words, "
-                "where it equals mask=token; use mask=token or tokenizer=wordpiece"
+                f"{own_option('mask', 'whole_word')} needs words of several pieces ({CONTINUES}), got a vocabulary of "
+                f"whole words, where all policies by words choose tokens; use {own_option('mask', 'token')} or "
+                "tokenizer=wordpiece"
             )
         return word_starts(ids_BL, vocabulary)
 

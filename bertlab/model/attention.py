@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from bertlab.bounds import bounded
 from bertlab.errors import InputError
 from bertlab.model.shape import Shape
 from bertlab.model.sight import Sight
@@ -36,15 +37,13 @@ class SelfAttention(Mixer):
 
     scored = True
 
+    @bounded
     def __init__(
         self, shape: Shape, mix: Mix, *, query: str | None, key: str | None, value: str | None, output: bool
     ) -> None:
         super().__init__()
         self.heads, self.dropout, self.mix = shape.heads, shape.dropout, mix
         self.roles = (query, key, value)
-        for name in self.roles:
-            if name not in (None, "query", "key", "value"):
-                raise InputError(f"model.attention must name query, key or value in each role, got {name}; choose one")
         if not (all(self.roles) and output) and shape.heads_width != shape.width:
             raise InputError(
                 f"model.head_width must be model.width/model.heads for model/attention without projections, "

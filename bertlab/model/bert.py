@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from bertlab.batch import Batch
+from bertlab.bounds import bounded
+from bertlab.errors import at
 from bertlab.model.attention import Mix, Mixer
 from bertlab.model.combination import check_layer, check_mixer, check_scoring, check_streams
 from bertlab.model.embedding import Embedding
@@ -64,8 +66,10 @@ class Bert(nn.Module):
     def __init__(self, shape: Shape, parts: Parts) -> None:
         super().__init__()
         self.shape = shape
-        self.position = parts["position"](shape)
-        self.embedding = parts["embedding"](shape, self.position, parts["norm"])
+        with at("position"):
+            self.position = parts["position"](shape)
+        with at("embedding"):
+            self.embedding = parts["embedding"](shape, self.position, parts["norm"])
         self.visibility, self.pooling = parts["visibility"](), parts["pooling"]
         self.scale = parts["scale"](shape.head_width) * self.embedding.score_share
         self.blocks = nn.ModuleList(
@@ -81,7 +85,8 @@ class Bert(nn.Module):
         self.reads_few = self.by_token and is_of_cls(self.pooling)  # whether heads read few states
 
     def _block(self, parts: Parts, shape: Shape, *, last: bool) -> nn.Module:
-        attention = parts["attention"](shape, partial(parts["score"], scale=self.scale))
+        with at("attention"):
+            attention = parts["attention"](shape, partial(parts["score"], scale=self.scale))
         feed_forward = parts["feed_forward"](shape)
         check_layer(attention, feed_forward)
         check_mixer(attention, self.embedding, self.visibility, self.shape)
@@ -167,6 +172,7 @@ class Bert(nn.Module):
         return None if bias_HLL is None else bias_HLL[None]
 
 
+@bounded
 def build(
     vocab_size: int,
     length: int,

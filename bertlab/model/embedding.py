@@ -8,6 +8,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from bertlab.bounds import bounded
 from bertlab.errors import InputError
 from bertlab.model.attention import split
 from bertlab.model.dropout import Dropout
@@ -22,6 +23,7 @@ class Embedding(nn.Module):
     reads_cls = False  # whether the first token is treated as [CLS]
     score_share = 1.0  # factor on the scores of tokens, where others are added to them
 
+    @bounded
     def __init__(self, shape: Shape, position: Position, norm: Norm, *, segment: bool) -> None:
         super().__init__()
         self.token = nn.Embedding(shape.vocab_size, shape.width)

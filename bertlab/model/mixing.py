@@ -10,7 +10,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bertlab.errors import InputError, open_interval
+from bertlab.bounds import bounded
+from bertlab.errors import InputError
 from bertlab.model.attention import Mix, Mixer, split
 from bertlab.model.dropout import dropout
 from bertlab.model.shape import Shape
@@ -60,9 +61,10 @@ class FixedRandom(ByPosition):
     R is normal, cut at two deviations of `std`; a small one would make every head the plain mean.
     """
 
+    @bounded
     def __init__(self, shape: Shape, mix: Mix, *, std: float) -> None:
         super().__init__(shape, learned=False)  # R is drawn as other matrices
-        self.gain = open_interval("model.attention.std", std, 0, 100) / shape.matrix_std(shape.length)
+        self.gain = std / shape.matrix_std(shape.length)
 
     def weights(self, mixing_HLL: Tensor, allowed: Tensor | None) -> Tensor:
         """Return softmax(R) over whom looking is allowed at."""

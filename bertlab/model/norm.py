@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from bertlab.errors import open_interval
+from bertlab.bounds import bounded
 
 Norm = Callable[[int], nn.Module]
 
@@ -95,6 +95,7 @@ class NoNorm(nn.Module):
         return x_ND
 
 
+@bounded
 def layer(width: int, *, eps: float, affine: bool) -> nn.Module:
     """Build layer normalisation (Ba et al. 2016, arXiv:1607.06450).
 
@@ -103,17 +104,19 @@ def layer(width: int, *, eps: float, affine: bool) -> nn.Module:
     return LayerNorm(width, eps=eps, elementwise_affine=affine)
 
 
+@bounded
 def rms(width: int, *, eps: float) -> nn.Module:
     """Build root-mean-square normalisation with a learned scale (Zhang & Sennrich 2019, arXiv:1910.07467)."""
     return RmsNorm(width, eps=eps)
 
 
+@bounded
 def batch(width: int, *, eps: float, momentum: float) -> nn.Module:
     """Build batch normalisation with learned scale and shift (Ioffe & Szegedy 2015; Shen et al. 2020 in Transformers).
 
     `momentum` is the share of a new batch in the running statistics. Raises InputError outside (0, 1).
     """
-    return BatchNorm(width, eps, open_interval("model.norm.momentum", momentum, 0, 1))
+    return BatchNorm(width, eps, momentum)
 
 
 def none(width: int) -> nn.Module:

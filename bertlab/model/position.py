@@ -8,7 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bertlab.errors import InputError, open_interval, whole_number
+from bertlab.bounds import bounded
+from bertlab.errors import InputError, own, own_option
 from bertlab.model.shape import Shape
 
 
@@ -43,12 +44,12 @@ class NoPosition(Position):
 class Learned(Position):
     """A learned vector for each absolute position, added to the token embedding (Devlin et al. 2018, sec. 3)."""
 
+    @bounded
     def __init__(self, shape: Shape, *, positions: int) -> None:
         super().__init__()
-        whole_number("model.position.positions", positions, 1)
         if shape.length > positions:
             raise InputError(
-                f"batch.length must be at most model.position.positions {positions}, got {shape.length}; "
+                f"batch.length must be at most {own('positions')} {positions}, got {shape.length}; "
                 "raise the one or lower the other"
             )
         self.table = nn.Embedding(positions, shape.width)
@@ -65,9 +66,10 @@ class SinusoidalStart(Learned):
     2020, arXiv:2010.04903, on what learned tables end as).
     """
 
+    @bounded
     def __init__(self, shape: Shape, *, positions: int, base: float) -> None:
         super().__init__(shape, positions=positions)
-        self.base = open_interval("model.position.base", base, 1, 1e9)
+        self.base = base
 
     def start(self) -> None:
         """Copy the sinusoids, over sqrt(D)."""
@@ -87,11 +89,9 @@ class Sinusoidal(Position):
     table_ND: Tensor
     scale: Tensor
 
+    @bounded
     def __init__(self, shape: Shape, *, base: float, learn_scale: bool) -> None:
         super().__init__()
-        open_interval("model.position.base", base, 1, 1e9)
-        if not isinstance(learn_scale, bool):
-            raise InputError(f"model.position.learn_scale must be true or false, got {learn_scale}; choose one")
         table_ND = sinusoids(shape.length, shape.width, base)
         self.register_buffer("table_ND", table_ND, persistent=False)
         scale = table_ND.new_tensor(1 / math.sqrt(shape.width))
@@ -124,13 +124,13 @@ class Rotary(Position):
     cos_HLK: Tensor
     sin_HLK: Tensor
 
+    @bounded
     def __init__(self, shape: Shape, *, base: float) -> None:
         super().__init__()
-        open_interval("model.position.base", base, 1, 1e9)
         if shape.head_width % 2:
             raise InputError(
-                f"model.position=rotary needs an even head width, got width/heads = {shape.head_width}; "
-                "change model.width or model.heads"
+                f"{own_option('model/position', 'rotary')} needs an even width of a head, got {shape.head_width}; "
+                "change model.width, model.heads or model.head_width"
             )
         frequency = base ** -(torch.arange(0, shape.head_width, 2) / shape.head_width)
         angle = torch.outer(torch.arange(shape.length), frequency)

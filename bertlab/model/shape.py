@@ -1,9 +1,7 @@
-"""The sizes and switches that parts of a model agree on."""
+"""The sizes and switches that parts of a model agree on; what they may be is said in bertlab/bounds.py."""
 
 import math
 from dataclasses import dataclass
-
-from bertlab.errors import InputError, closed_interval, open_interval, whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,22 +24,6 @@ class Shape:
     skip: bool = True  # whether a part's input is added to its output
     padding_mask: bool = True  # whether padding is kept out of everything that mixes tokens
     tie_output: bool = True  # whether the token embedding scores the vocabulary too
-
-    def __post_init__(self) -> None:
-        for name in ("layers", "width", "heads", "inner", "segment_types"):
-            whole_number(f"model.{name}", getattr(self, name), 1)
-        closed_interval("model.dropout", self.dropout, 0, 0.99)
-        open_interval("model.embedding_std", self.embedding_std, 0, 10)
-        open_interval("model.dense_std", self.dense_std, 0, 10)
-        if self.dense_gain is not None:
-            open_interval("model.dense_gain", self.dense_gain, 0, 100)
-        for name in ("skip", "padding_mask", "tie_output", "unigram_bias"):
-            if not isinstance(getattr(self, name), bool):
-                raise InputError(f"model.{name} must be true or false, got {getattr(self, name)}; choose one")
-        if self.stated_head_width is not None:
-            whole_number("model.head_width", self.stated_head_width, 1)
-        elif self.width % self.heads:
-            raise InputError(f"model.heads must divide model.width {self.width}, got {self.heads}; choose a divisor")
 
     @property
     def head_width(self) -> int:

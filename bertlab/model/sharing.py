@@ -4,20 +4,20 @@ from collections.abc import Sequence
 
 from torch import nn
 
+from bertlab.bounds import bounded
 from bertlab.errors import InputError
 
 
+@bounded
 def share(blocks: nn.ModuleList, *, parts: Sequence[str]) -> None:
     """Give every block the first one's modules of these names, wherever in the block they stand.
 
     Raises InputError where there is nothing to share.
     """
-    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
-        raise InputError(
-            f"model.sharing.parts must list names of parts, got {parts}; choose an option of model/sharing"
-        )
     if parts and len(blocks) < 2:
-        raise InputError(f"model.layers must be at least 2 for model/sharing, got {len(blocks)}; choose sharing=none")
+        raise InputError(
+            f"model.layers must be at least 2 for model/sharing, got {len(blocks)}; choose model/sharing=none"
+        )
     found = {path: module for path, module in blocks[0].named_modules() if path.rpartition(".")[2] in parts}
     if missing := set(parts) - {path.rpartition(".")[2] for path in found}:
         raise InputError(

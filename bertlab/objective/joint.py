@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from bertlab.batch import NO_TARGET, Batch
-from bertlab.errors import InputError, closed_interval
+from bertlab.bounds import bounded
+from bertlab.errors import InputError, own
 from bertlab.model.bert import Output
 from bertlab.objective.cross_entropy import linear_cross_entropy
 from bertlab.pairs import NO_PAIR
@@ -16,9 +17,9 @@ from bertlab.pairs import NO_PAIR
 class Joint:
     """loss = mlm_weight * mlm_loss + pair_weight * pair_loss; each is a mean over its predictions, in nats."""
 
+    @bounded
     def __init__(self, *, mlm_weight: float, pair_weight: float) -> None:
-        self.mlm_weight = closed_interval("objective.mlm_weight", mlm_weight, 0, 1e6)
-        self.pair_weight = closed_interval("objective.pair_weight", pair_weight, 0, 1e6)
+        self.mlm_weight, self.pair_weight = mlm_weight, pair_weight
 
     def __call__(self, output: Output, batch: Batch, *_: int) -> dict[str, Tensor]:
         """Return `loss` and its terms, alike at every step; a batch without pairs has no `pair_loss`."""
@@ -28,8 +29,8 @@ class Joint:
         """Raise InputError when such batches leave nothing to learn."""
         if not self.mlm_weight and not (self.pair_weight and batch.has_pairs):
             raise InputError(
-                f"objective.mlm_weight must be positive where no pairs are learned, got {self.mlm_weight:g}; "
-                "raise it, or learn pairs with pairs=nsp and objective.pair_weight=1"
+                f"{own('mlm_weight')} must be positive where no pairs are learned, got {self.mlm_weight:g}; "
+                f"raise it, or learn pairs with pairs=nsp and {own('pair_weight')}=1"
             )
 
 

@@ -9,26 +9,18 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from bertlab.batch import Batch
-from bertlab.errors import InputError, open_interval, whole_number
+from bertlab.bounds import TASKS, bounded
+from bertlab.errors import InputError, own_option
 from bertlab.model.bert import Output
 from bertlab.objective.joint import weighted
-
-TASKS = ("mlm", "pair")
 
 
 class Turns(ABC):
     """Minimise the losses of the two tasks in turn, in the given order; both are reported at every step."""
 
     def __init__(self, *, order: Sequence[str], mlm_weight: float, pair_weight: float) -> None:
-        if isinstance(order, str) or not isinstance(order, Sequence) or sorted(order) != sorted(TASKS):
-            raise InputError(
-                f"objective.order must hold mlm and pair, got {order}; choose [{', '.join(TASKS)}] or the reverse"
-            )
         self.order = tuple(order)
-        self.weights = {
-            "mlm": open_interval("objective.mlm_weight", mlm_weight, 0, 1e6),
-            "pair": open_interval("objective.pair_weight", pair_weight, 0, 1e6),
-        }
+        self.weights = dict(zip(TASKS, (mlm_weight, pair_weight), strict=True))
 
     def __call__(self, output: Output, batch: Batch, step: int, total: int) -> dict[str, Tensor]:
         """Return `loss`, that of the task whose turn it is, and both terms."""
@@ -39,7 +31,9 @@ class Turns(ABC):
     def check(self, batch: Batch) -> None:
         """Raise InputError for batches that lack one of the tasks."""
         if not batch.has_pairs:
-            raise InputError("objectives in turn need pairs, got none; use pairs=nsp or sop, or objective=joint")
+            raise InputError(
+                f"objectives in turn need pairs, got none; use pairs=nsp or sop, or {own_option('objective', 'joint')}"
+            )
 
     @abstractmethod
     def turn(self, step: int, total: int) -> int:
@@ -49,9 +43,10 @@ class Turns(ABC):
 class Sequential(Turns):
     """One task first, for `share` of the run, then the other."""
 
+    @bounded
     def __init__(self, *, order: Sequence[str], share: float, mlm_weight: float, pair_weight: float) -> None:
         super().__init__(order=order, mlm_weight=mlm_weight, pair_weight=pair_weight)
-        self.share = open_interval("objective.share", share, 0, 1)
+        self.share = share
 
     def turn(self, step: int, total: int) -> int:
         """Change once."""
@@ -61,9 +56,10 @@ class Sequential(Turns):
 class Alternating(Turns):
     """A task has `every` steps, then the other one, and so on."""
 
+    @bounded
     def __init__(self, *, order: Sequence[str], every: int, mlm_weight: float, pair_weight: float) -> None:
         super().__init__(order=order, mlm_weight=mlm_weight, pair_weight=pair_weight)
-        self.every = whole_number("objective.every", every, 1)
+        self.every = every
 
     def turn(self, step: int, total: int) -> int:
         """Change every `every` steps."""

@@ -15,7 +15,7 @@ Legend: N chunks of a round, one for each document that still has text; offsets 
 import numpy as np
 
 from bertlab.data.store import Ints, Tokens
-from bertlab.errors import InputError, closed_interval
+from bertlab.errors import InputError, closed_interval, own_option
 from bertlab.pairs.examples import FOLLOWS, RANDOM, Examples
 
 Range = tuple[Ints, Ints]  # start and end of each segment
@@ -25,8 +25,8 @@ class NextSentence:
     """Make pairs of segments, `random` of which do not follow; `short` of them aim at less than the full length."""
 
     def __init__(self, *, random: float, short: float) -> None:
-        self.random = closed_interval("pairs.random", random, 0, 1)
-        self.short = closed_interval("pairs.short", short, 0, 1)
+        self.random = closed_interval("random", random, 0, 1)
+        self.short = closed_interval("short", short, 0, 1)
 
     def __call__(self, tokens: Tokens, length: int, rng: np.random.Generator) -> Examples:
         """Return the pairs of one epoch, in the order of rounds."""
@@ -34,7 +34,8 @@ class NextSentence:
         end = tokens.documents[1:]
         if len(end) < 2:
             raise InputError(
-                f"pairs of segments need at least 2 documents in a split, got {len(end)}; add text or use pairs=none"
+                f"pairs of segments need at least 2 documents in a split, got {len(end)}; add text or use "
+                f"{own_option('pairs', 'none')}"
             )
         start = tokens.documents[:-1].copy()
         rounds = []
@@ -43,7 +44,10 @@ class NextSentence:
             rounds.append(chunk)
             start[alive] = following
         if not rounds:
-            raise InputError("pairs need documents of at least 2 sentences, got none; add text or use pairs=none")
+            raise InputError(
+                "pairs of segments need documents of at least 2 sentences, got none; add text or use "
+                f"{own_option('pairs', 'none')}"
+            )
         return Examples(*(np.concatenate(part) for part in zip(*rounds, strict=True)))
 
     def _round(

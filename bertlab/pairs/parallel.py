@@ -6,7 +6,7 @@ For text whose second sentence answers the first, as a translation does. What is
 import numpy as np
 
 from bertlab.data.store import Tokens
-from bertlab.errors import InputError
+from bertlab.errors import InputError, own_option
 from bertlab.pairs.examples import NO_PAIR, Examples
 
 
@@ -22,7 +22,8 @@ class Parallel:
         second = np.flatnonzero(in_document % 2 == 1)
         if not len(second):
             raise InputError(
-                "pairs=parallel needs documents of at least 2 sentences, got none; add text or use pairs=none"
+                f"{own_option('pairs', 'parallel')} needs documents of at least 2 sentences, got none; add text or use "
+                f"{own_option('pairs', 'none')}"
             )
         a_start, b_start, end = (tokens.sentences[second + offset] for offset in (-1, 0, 1))
         length_a, length_b = b_start - a_start, end - b_start

@@ -6,7 +6,7 @@ The "doc sentences" form of Liu et al. 2019 (RoBERTa, arXiv:1907.11692, sec. 4.2
 import numpy as np
 
 from bertlab.data.store import Tokens
-from bertlab.errors import InputError, whole_number
+from bertlab.errors import InputError, own, whole_number
 from bertlab.pairs.examples import NO_PAIR, Examples
 
 
@@ -14,7 +14,7 @@ class Single:
     """[CLS] text [SEP]; pieces of fewer than `shortest` tokens are dropped, unless they are full."""
 
     def __init__(self, *, shortest: int) -> None:
-        self.shortest = whole_number("pairs.shortest", shortest, 1)
+        self.shortest = whole_number("shortest", shortest, 1)
 
     def __call__(self, tokens: Tokens, length: int, rng: np.random.Generator) -> Examples:
         """Return the pieces of all documents; there is nothing to draw."""
@@ -28,6 +28,6 @@ class Single:
         start, end = (side[end - start >= min(self.shortest, room)] for side in (start, end))
         if not len(start):
             raise InputError(
-                f"pairs.shortest must be at most the tokens of the longest document, got {self.shortest}; lower it"
+                f"{own('shortest')} must be at most the tokens of the longest document, got {self.shortest}; lower it"
             )
         return Examples(start, end, end, end, np.full(len(start), NO_PAIR))

@@ -15,8 +15,8 @@ class SentenceOrder:
     """Make pairs of consecutive segments, `swapped` of which change places; `short` aim at less than the length."""
 
     def __init__(self, *, swapped: float, short: float) -> None:
-        self.swapped = closed_interval("pairs.swapped", swapped, 0, 1)
-        self.short = closed_interval("pairs.short", short, 0, 1)
+        self.swapped = closed_interval("swapped", swapped, 0, 1)
+        self.short = closed_interval("short", short, 0, 1)
 
     def __call__(self, tokens: Tokens, length: int, rng: np.random.Generator) -> Examples:
         """Return the pairs of one epoch, in the order of rounds."""

@@ -10,7 +10,7 @@ from itertools import chain
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from bertlab.cache import digest
-from bertlab.errors import whole_number
+from bertlab.errors import true_or_false, whole_number
 from bertlab.tokenizer.vocabulary import SPECIALS
 
 LONGEST_WORD = 100  # letters; longer ones become [UNK], as in the library, and teach nothing (in quadratic time)
@@ -21,8 +21,8 @@ class WordPiece:
     """Train WordPiece on sentences. The vocabulary is smaller than `vocab_size` where the corpus has no more words."""
 
     def __init__(self, *, vocab_size: int, lowercase: bool) -> None:
-        self.vocab_size = whole_number("tokenizer.vocab_size", vocab_size, 100)
-        self.lowercase = bool(lowercase)
+        self.vocab_size = whole_number("vocab_size", vocab_size, 100)
+        self.lowercase = true_or_false("lowercase", lowercase)
 
     def key(self) -> str:
         """Hash of all that decides the outcome of training, apart from the sentences."""

@@ -13,7 +13,7 @@ class Words:
     """Take the most frequent `vocab_size` words, special tokens included; all others become [UNK]."""
 
     def __init__(self, *, vocab_size: int) -> None:
-        self.vocab_size = whole_number("tokenizer.vocab_size", vocab_size, len(SPECIALS) + 1)
+        self.vocab_size = whole_number("vocab_size", vocab_size, len(SPECIALS) + 1)
 
     def key(self) -> str:
         """Hash of all that decides the outcome of training, apart from the sentences."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from bertlab.cache import digest
-from bertlab.errors import InputError
+from bertlab.errors import InputError, one_of, own, true_or_false
 from bertlab.ledger.cell import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, Cell
 from bertlab.ledger.files import write_whole
 from bertlab.ledger.points import Points
@@ -57,17 +57,18 @@ class Tracker:
         **place: Unpack[Place],
     ) -> None:
         if not experiment or not isinstance(experiment, str):
-            raise InputError(f"tracking.experiment must be a name, got {experiment!r}; choose for example bertlab")
-        for key, value in {"weights": weights, "offline": offline}.items():
-            if not isinstance(value, bool):
-                raise InputError(f"tracking.{key} must be true or false, got {value}; choose one")
-        if reuse not in REUSE:
-            raise InputError(f"tracking.reuse must be {', '.join(REUSE[:-1])} or {REUSE[-1]}, got {reuse}; choose one")
+            raise InputError(f"{own('experiment')} must be a name, got {experiment!r}; choose for example bertlab")
+        self.weights, self.offline = true_or_false("weights", weights), true_or_false("offline", offline)
+        self.reuse = one_of("reuse", reuse, REUSE)
         if unknown := sorted(place.keys() - Place.__annotations__.keys()):
-            raise InputError(f"tracking.{unknown[0]} is not a key of tracking; leave it out")
-        self.weights, self.offline, self.reuse = weights, offline, reuse
+            raise InputError(f"{own(unknown[0])} is not a key of this part; leave it out")
         self.uri = str(uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}")
         self.experiment, self.parent = experiment, place.get("parent")
+
+    def look(self) -> None:
+        """Raise InputError where the store of the runs does not answer; a local one is not made for it."""
+        if not self.offline:
+            reach.look(self.uri)
 
     def connect(self) -> "MlflowClient":
         """Return a client of a store that answers. Raises InputError at once where none does."""

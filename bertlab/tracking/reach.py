@@ -62,6 +62,15 @@ def connect(uri: str) -> "MlflowClient":
     return client
 
 
+def look(uri: str) -> None:
+    """Raise InputError where no store answers; a database that could be made is not made for it."""
+    database = Path(uri.removeprefix(SQLITE))
+    if uri.startswith(SQLITE) and not database.exists():
+        _writable(database)
+    else:
+        connect(uri)
+
+
 def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
     """Return the experiment's id; it is made on first use, beside the database where that is a local file."""
     from mlflow.exceptions import MlflowException

@@ -22,14 +22,13 @@ from pytorch_lightning.accelerators import CUDAAccelerator
 from pytorch_lightning.callbacks import TQDMProgressBar
 
 from bertlab.batch import Batch
+from bertlab.bounds import bounded
 from bertlab.environment import usable_cores
-from bertlab.errors import InputError, closed_interval, whole_number
+from bertlab.errors import InputError, own
 from bertlab.train.module import Pretraining
 from bertlab.train.precision import RoundedProducts
 from bertlab.train.recorder import Recorder
 
-PRECISIONS = ("32-true", "bf16-mixed", RoundedProducts.precision)  # float16 would need its gradients unscaled to clip
-MODES = ("reduce-overhead", "max-autotune")  # of torch.compile, beside its default; both make CUDA graphs
 CLUSTER = re.compile(  # variables by which Lightning guesses a cluster, a rank or arguments of its trainer
     r"PL_\w+|SLURM_\w+|TORCHELASTIC_\w+|KUBERNETES_\w+|LSB_\w+|JSM_\w+|OMPI_\w+|MASTER_(ADDR|PORT)|STANDALONE_PORT|"
     r"(WORLD_SIZE|(LOCAL_|GROUP_|NODE_)?RANK)"
@@ -40,6 +39,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h: bytes from which fre
 class Hardware:
     """Where and how a run trains; none of it is part of a run's identity but `precision` and `clip`."""
 
+    @bounded
     def __init__(
         self,
         *,
@@ -53,23 +53,9 @@ class Hardware:
         compile: bool | str,
         ahead: int,
     ) -> None:
-        if precision not in PRECISIONS:
-            raise InputError(
-                f"trainer.precision must be {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}, got {precision}; "
-                "choose one of them"
-            )
-        if not isinstance(accelerator, str):
-            raise InputError(f"trainer.accelerator must be a word, got {accelerator}; choose for example cpu")
-        if not isinstance(progress, bool):
-            raise InputError(f"trainer.progress must be true or false, got {progress}; choose one")
-        if not isinstance(compile, bool) and compile not in MODES:
-            raise InputError(f"trainer.compile must be true, false or {' or '.join(MODES)}, got {compile}; choose one")
-        self.accelerator, self.precision = accelerator, precision
-        self.progress, self.compile, self.ahead = progress, compile, whole_number("trainer.ahead", ahead, 0)
-        self.threads = None if threads is None else whole_number("trainer.threads", threads, 1)
-        self.clip = closed_interval("trainer.clip", clip, 0, 1e9)
-        self.points = whole_number("trainer.points", points, 1)
-        self.checkpoint_seconds = closed_interval("trainer.checkpoint_seconds", checkpoint_seconds, 0, 1e9)
+        self.accelerator, self.threads, self.precision, self.clip = accelerator, threads, precision, clip
+        self.points, self.checkpoint_seconds = points, checkpoint_seconds
+        self.progress, self.compile, self.ahead = progress, compile, ahead
 
     def check(self) -> None:
         """Raise InputError for hardware that this machine lacks."""
@@ -78,7 +64,7 @@ class Hardware:
                 self._trainer(1, [], Path())
         except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
             raise InputError(
-                f"trainer.accelerator must be one that works here, got {self.accelerator}: {error}; "
+                f"{own('accelerator')} must be one that works here, got {self.accelerator}: {error}; "
                 "choose for example cpu"
             ) from error
 

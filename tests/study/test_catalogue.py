@@ -9,7 +9,7 @@ import pytest
 import torch
 import yaml
 
-from bertlab.batch import Batch, Batches, Form
+from bertlab.batch import Batch, Batches
 from bertlab.cache import digest
 from bertlab.compose import Parts, build_parts, resolved
 from bertlab.confirm import check_curve
@@ -17,6 +17,7 @@ from bertlab.data.oracle import Oracle
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
 from bertlab.data.translation import Translation
+from bertlab.form import Form
 from bertlab.job import looks_ahead
 from bertlab.mask import Ahead
 from bertlab.model.init import initialise

@@ -1,0 +1,44 @@
+"""What is wrong with a configuration and can be said at once: before torch is imported and before any data are read."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bertlab.compose import build_light, section
+from bertlab.data.documents import Checked
+from bertlab.errors import whole_number
+from bertlab.form import KEYS, Form, count_steps
+from bertlab.streams import Streams
+
+
+def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
+    """Check every value of some configurations by itself, and that the files of their corpora are there.
+
+    Raises InputError.
+    """
+    tried = set()
+    for config in configs:
+        streams_of(config)
+        form = form_of(config)
+        steps_of(config, form)
+        chosen = repr({name: part for name, part in config.items() if name not in ("seed", "tracking")})
+        if chosen in tried:
+            continue
+        data = build_light(config)["data"]
+        if isinstance(data, Checked):
+            data.check()
+        tried.add(chosen)
+
+
+def form_of(config: Mapping[str, Any]) -> Form:
+    """Return the form of the batches of a run. Raises InputError."""
+    return Form(**section(config, "batch", *KEYS))
+
+
+def streams_of(config: Mapping[str, Any]) -> Streams:
+    """Return the random streams of a run. Raises InputError."""
+    return Streams(whole_number("seed", config.get("seed"), 0), config.get("redraw"))
+
+
+def steps_of(config: Mapping[str, Any], form: Form) -> int:
+    """Return the steps of a run. Raises InputError for a budget below one batch."""
+    return count_steps(section(config, "budget", "tokens")["tokens"], form.tokens)

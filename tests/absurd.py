@@ -1,0 +1,82 @@
+"""Every key of every option in conf/, at every place where the option can stand, with a value that no key can hold.
+
+A program too, for tests/test_bounds.py: it prints what is said of each as JSON, and whether torch was imported for it.
+"""
+
+import copy
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from bertlab.compose import CONF, load, resolved
+from bertlab.early import check_early
+from bertlab.explain import explain
+
+VALUE = -1.5  # no share, no number of anything, no name of an option, neither true nor false
+TEXT = {  # any word will do, and what it names is looked for later
+    *("data.root", "data.path", "data.name", "data.revision", "data.column", "tracking.uri"),
+    *("tracking.parent", "tracking.factors", "tracking.baseline", "tracking.study", "tracking.arm"),  # a sweep's own
+}
+PLAIN = ("seed", "redraw", "batch.size", "batch.length", "batch.cls", "budget.tokens")
+ELSEWHERE = {  # where an option may stand as the part of another one
+    "mask": (("mask=noise", "mask.corruption"), ("mask=static", "mask.policy")),
+    "pairs": (("pairs=nsp", "evaluation.text"), ("pairs=nsp", "evaluation.pairs")),
+}
+DEEPER = ("mask=static", "mask@mask.policy=apart"), "mask.policy.corruption"
+GIVEN = {"data=text": ["data.files=README.md"], "data=hub": ["data.path=here"]}
+
+
+def messages() -> Iterator[tuple[tuple[str, ...], str, str | None]]:
+    """Yield the words that choose an option, a key of it, and what is said of the absurd value there."""
+    for words, place, config in chosen():
+        keys = PLAIN if not place else [f"{place}.{name}" for name in own_values(config, place)]
+        for key in keys:
+            changed = copy.deepcopy(config)
+            *above, name = key.split(".")
+            part(changed, above)[name] = VALUE
+            yield words, key, said(changed)
+
+
+def chosen() -> Iterator[tuple[tuple[str, ...], str, dict[str, Any]]]:
+    """Yield the words that put an option in a place, the place, and the configuration."""
+    yield (), "", resolved(load([]))
+    for path in sorted(CONF.rglob("*.yaml")):
+        group = path.parent.relative_to(CONF).as_posix()
+        if group in (".", "regime") or group.startswith("hydra"):
+            continue
+        option = f"{group}={path.stem}"
+        words = (option, *GIVEN.get(option, ()))
+        yield words, group.replace("/", "."), resolved(load(words))
+        for other, place in ELSEWHERE.get(group, ()):
+            words = (other, f"{group}@{place}={path.stem}")
+            config = resolved(load(words))
+            if said(config) is None:  # noise, for example, falls on what is chosen at a rate
+                yield words, place, config
+    yield *DEEPER, resolved(load(DEEPER[0]))
+
+
+def said(config: Mapping[str, Any]) -> str | None:
+    """Return the line that refuses a configuration, None for a good one."""
+    try:
+        check_early([config])
+    except Exception as error:
+        return explain(error) or repr(error)
+    return None
+
+
+def part(config: Any, place: Sequence[str]) -> Any:
+    for name in place:
+        config = config[name]
+    return config
+
+
+def own_values(config: Mapping[str, Any], place: str) -> Iterator[str]:
+    for name, value in part(config, place.split(".")).items():
+        if not (name.startswith("_") or isinstance(value, Mapping) or f"{place}.{name}" in TEXT):
+            yield name
+
+
+if __name__ == "__main__":
+    found = list(messages())
+    print(json.dumps({"messages": found, "torch": "torch" in sys.modules}))
