@@ -20,7 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bertlab.bounds import check_bounds
 from bertlab.errors import InputError, at
-from bertlab.guard import check_targets, check_words
+from bertlab.guard import check_keys, check_targets, check_words
+from bertlab.reading import check_single
 
 PACKAGE = Path(__file__).parent
 
@@ -45,6 +46,7 @@ def check(words: Sequence[str]) -> None:
 def load(overrides: Sequence[str]) -> DictConfig:
     """Compose the configuration of a run, with Hydra's own part, outside of `bertlab.run`. Raises InputError."""
     check(overrides)
+    check_single(overrides)
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         return compose("run", overrides=list(overrides), return_hydra_config=True)
 
@@ -193,6 +195,7 @@ def build_light(config: Mapping[str, Any]) -> dict[str, Any]:
     """Build the parts that import nothing heavy, and check the values of the others. Raises InputError."""
     chosen = {name: section(config, name) for name in Parts.__annotations__}
     check_targets(config, CONF)
+    check_keys(config, CONF)
     for name, node in chosen.items():
         _check_values(node, name)
     return _instantiated({place: node for name, node in chosen.items() for place, node in _light(node, name)})
@@ -246,9 +249,13 @@ def section(config: Mapping[str, Any], key: str, *names: str) -> Mapping[str, An
     Raises InputError.
     """
     value = config.get(key)
-    if not isinstance(value, Mapping) or (names and set(value) != set(names)):
+    if not isinstance(value, Mapping):
         wanted = f"hold {' and '.join(names)}" if names else "be one of the group's options"
         raise InputError(f"{key} must {wanted}, got {value}; python -m bertlab.run --help lists groups and keys")
+    if strangers := sorted(set(value) - set(names or value)):
+        raise InputError(f"{key}.{strangers[0]} is not a key of the configuration; {key} holds {', '.join(names)}")
+    if missing := sorted(set(names) - set(value)):
+        raise InputError(f"{key}.{missing[0]} must be given, got nothing; leave it as it is")
     return value
 
 

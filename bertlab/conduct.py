@@ -46,8 +46,6 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     Returns how the jobs ended. Raises InputError before anything has run for a study that cannot run, and SystemExit
     with code 1 at the end when a run failed; the same command then runs what is missing.
     """
-    if grid.factors:
-        raise InputError(f"a study runs its own arms, got several values of {', '.join(grid.factors)}; give one each")
 
     def compose_own(own: Sequence[str]) -> DictConfig:
         return compose([*grid.fixed, *own])

@@ -4,6 +4,7 @@ Imports nothing heavy: a composition error must come at once.
 """
 
 import difflib
+import io
 import os
 import sys
 import traceback
@@ -33,6 +34,8 @@ TRACEBACK = "BERTLAB_TRACEBACK"  # set to 1 to see tracebacks; hydra.verbose=tru
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn what escapes the block into one line and an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # an encoding without some character writes its escape, as stderr does
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
     except KeyboardInterrupt:

@@ -5,6 +5,7 @@ Hydra runs what a configuration names (`_target_`, callbacks, logging), reads co
 sets their values, and nothing else; every target is one that an option's file in conf/ names.
 """
 
+import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra.errors import HydraException
 
 from bertlab.errors import InputError
+from bertlab.reading import overrides_in, parsed
 
 FLAGS = {"-m", "--multirun", "-r", "--run", "-h", "--help", "--hydra-help", "--version", "--resolve"}
 SHOWN, INFORMED = ("job", "hydra", "all"), ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
@@ -36,19 +36,15 @@ Specials = frozenset[tuple[str, str]]
 def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
     """Refuse words of a command line that would run, import, unpickle or write something of their own.
 
-    `groups` are the folders that hold the config groups. A word that cannot be parsed is left to Hydra, which says why.
-    Raises InputError.
+    `groups` are the folders that hold the config groups. Raises InputError, for a word that cannot be parsed too.
     """
-    parser = OverridesParser.create()
     for word in words:
         _check_characters(word)
         if word.startswith("-"):
             _check_flag(word)
-            continue
-        try:
-            override = parser.parse_override(word)
-        except HydraException:
-            continue
+    _check_usage(words)
+    for word in overrides_in(words):
+        override = parsed(word)
         key, package, value = override.key_or_group, override.package or "", word.partition("=")[2]
         if "oc.deprecated" in value:
             raise InputError(f"{key} must not hold oc.deprecated, got {word}; name the other key: {key}='${{seed}}'")
@@ -70,7 +66,6 @@ def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
             _check_switch(key, override)
         if key.startswith("hydra") and "_target_" in value:
             raise InputError(f"{key} must hold plain values, got {value}; choose hydra/launcher by its name")
-    _check_usage(words)
 
 
 def _check_folder(key: str, override: Override) -> None:
@@ -158,6 +153,20 @@ def check_targets(config: Mapping[str, Any], conf: Path) -> None:
             )
 
 
+def check_keys(config: Mapping[str, Any], conf: Path) -> None:
+    """Refuse a part that has a key which its options do not have, or lacks one. Raises InputError."""
+    known, nested = _options(conf)
+    for place, node, group in _parts(config, "", known, nested):
+        keys = _keys_of_parts(conf).get((group, str(node.get("_target_"))), frozenset())
+        own = {str(key) for key in node if key not in OWN_KEYS}
+        if strangers := sorted(own - keys):
+            near = difflib.get_close_matches(strangers[0], sorted(keys - own) or sorted(keys), n=1)
+            advice = f"did you mean {place}.{near[0]}?" if near else f"its keys are {', '.join(sorted(keys)) or 'none'}"
+            raise InputError(f"{place}.{strangers[0]} is not a key of this part; {advice}")
+        if missing := sorted(keys - own):
+            raise InputError(f"{place}.{missing[0]} must be given, got nothing; leave it as its option has it")
+
+
 def _specials(node: Mapping[str, Any]) -> Specials:
     return frozenset((str(key), str(value)) for key, value in node.items() if key in OWN_KEYS)
 
@@ -194,11 +203,28 @@ def _options(conf: Path) -> tuple[Mapping[str, set[Specials]], Mapping[str, str]
     """Return what Hydra's own keys are in the options of each group, and which group's options stand under a key."""
     known: dict[str, set[Specials]] = defaultdict(set)
     nested: dict[str, str] = {}
+    for group, part, defaults in _files(conf):
+        if "_target_" in part:
+            known[group].add(_specials(part))
+        nested |= {f"{group}/{name}": other for other, name in NESTED.findall(str(defaults))}
+    return dict(known), nested
+
+
+@cache
+def _keys_of_parts(conf: Path) -> Mapping[tuple[str, str], frozenset[str]]:
+    """Return the keys of each part, by group and target: those of its file and the parts that its defaults choose."""
+    return {
+        (group, part["_target_"]): frozenset(key for key in part if key not in OWN_KEYS | {"defaults"})
+        | {str(key).rpartition("@")[2] for entry in defaults if isinstance(entry, dict) for key in entry}
+        for group, part, defaults in _files(conf)
+        if "_target_" in part
+    }
+
+
+def _files(conf: Path) -> Iterator[tuple[str, Mapping[str, Any], Sequence[Any]]]:
+    """Yield the group, the part and the defaults of each option's file."""
     for path in sorted(conf.rglob("*.yaml")):
         text, group = path.read_text("utf-8"), path.parent.relative_to(conf).as_posix()
         option = yaml.safe_load(text) or {}
-        part = option.get(group, {}) if "@package _global_" in text else option
-        if "_target_" in part:
-            known[group].add(_specials(part))
-        nested |= {f"{group}/{name}": other for other, name in NESTED.findall(str(option.get("defaults", "")))}
-    return dict(known), nested
+        everywhere = "@package _global_" in text
+        yield group, option.get(group, {}) if everywhere else option, [] if everywhere else option.get("defaults", [])

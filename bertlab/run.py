@@ -27,6 +27,7 @@ from bertlab.explain import explain, one_line_errors
 from bertlab.importing import import_heavy
 from bertlab.ledger.diary import MOST, Diary
 from bertlab.outcome import NOT_RUN, Outcome, TerminatedError
+from bertlab.reading import check_command
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +134,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     with one_line_errors():
         check(sys.argv[1:])
+        check_command(sys.argv[1:])
         job()
 
 

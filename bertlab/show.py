@@ -17,6 +17,7 @@ from bertlab.compose import load, resolved
 from bertlab.explain import one_line_errors
 from bertlab.job import Job, prepare_job
 from bertlab.pairs import FOLLOWS, RANDOM
+from bertlab.reading import check_once
 from bertlab.tokenizer import MASK, PAD, SPECIALS, Vocabulary
 
 SEQUENCES = 3  # shown of the batch
@@ -31,6 +32,7 @@ def main() -> None:
         print(__doc__)  # noqa: T201
         return
     with one_line_errors():
+        check_once(sys.argv[1:])
         job = prepare_job(resolved(load(sys.argv[1:])))
         console = Console()
         console.print(facts(job))

@@ -34,6 +34,7 @@ class BertlabSweeper(BasicSweeper):
         from bertlab.errors import InputError
         from bertlab.guard import check_launcher
         from bertlab.importing import import_heavy
+        from bertlab.reading import check_sweep
 
         assert self.config is not None
         assert self.hydra_context is not None
@@ -44,6 +45,9 @@ class BertlabSweeper(BasicSweeper):
         fixed = [str(override.input_line) for override in overrides if not override.is_sweep_override()]
         if "study" in factors:
             raise InputError("study must name one study, got several; give each a command of its own")
+        if factors and self.config.get("study"):
+            raise InputError(f"a study runs its own arms, got several values of {', '.join(factors)}; give one each")
+        check_sweep(overrides)
         jobs = self.split_arguments(overrides, None)[0]
         folder = Path(self.config.hydra.sweep.dir)  # read before any job is composed: all share its time stamp
         compose = composing(partial(loader.load_sweep_config, self.config))

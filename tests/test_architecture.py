@@ -14,6 +14,7 @@ ORDER = (  # a new room or module takes its place here
     "bounds",
     "arguments",
     "outcome",
+    "reading",
     "guard",
     "importing",
     "compose",
@@ -158,7 +159,7 @@ def test_only_the_lightning_room_knows_lightning_and_only_the_tracking_rooms_mlf
 
     assert users("pytorch_lightning") == {"train"}
     assert users("mlflow") <= {"tracking", "report", "logbook", "bench", "confirm", "conduct"}
-    assert users("hydra") <= {"guard", "compose", "explain", "run", "launch", "sweep", "bench", "conduct"}
+    assert users("hydra") <= {"reading", "guard", "compose", "explain", "run", "launch", "sweep", "bench", "conduct"}
 
 
 def test_randomness_comes_from_streams_and_never_from_a_global_generator() -> None:

@@ -176,7 +176,7 @@ def test_two_optimisers_are_scheduled_saved_and_restored_as_one() -> None:
 
 
 def test_impossible_momentum_is_refused() -> None:
-    with pytest.raises(InputError, match=r"optimizer\.momentum must lie in \[0, 0\.999999\], got 1"):
+    with pytest.raises(InputError, match=r"momentum must lie in \[0, 0\.999999\], got 1"):
         sgd(Tiny(), lr=0.1, momentum=1, weight_decay=0)
 
 
@@ -200,16 +200,16 @@ def test_the_fused_update_is_used() -> None:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"lr": 0}, r"optimizer\.lr must lie in \(0, 1000\), got 0"),
-        ({"lr": -1e-3}, r"optimizer\.lr .* got -0\.001"),
-        ({"lr": float("nan")}, r"optimizer\.lr .* got nan"),
-        ({"lr": "high"}, r"optimizer\.lr .* got high"),
-        ({"betas": [0.9]}, r"optimizer\.betas must hold two numbers, got \[0\.9\]"),
-        ({"betas": [0.9, 1.0]}, r"optimizer\.betas .* got 1\.0"),
-        ({"betas": [-0.1, 0.9]}, r"optimizer\.betas .* got -0\.1"),
-        ({"betas": 0.9}, r"optimizer\.betas must hold two numbers, got 0\.9"),
-        ({"eps": 0}, r"optimizer\.eps must lie in \(0, 1\), got 0"),
-        ({"weight_decay": -1}, r"optimizer\.weight_decay must lie in \[0, 1000\], got -1"),
+        ({"lr": 0}, r"lr must lie in \(0, 1000\), got 0"),
+        ({"lr": -1e-3}, r"lr .* got -0\.001"),
+        ({"lr": float("nan")}, r"lr .* got nan"),
+        ({"lr": "high"}, r"lr .* got high"),
+        ({"betas": [0.9]}, r"betas must hold two numbers, got \[0\.9\]"),
+        ({"betas": [0.9, 1.0]}, r"betas .* got 1\.0"),
+        ({"betas": [-0.1, 0.9]}, r"betas .* got -0\.1"),
+        ({"betas": 0.9}, r"betas must hold two numbers, got 0\.9"),
+        ({"eps": 0}, r"eps must lie in \(0, 1\), got 0"),
+        ({"weight_decay": -1}, r"weight_decay must lie in \[0, 1000\], got -1"),
     ],
 )
 def test_values_that_cannot_train_are_refused_by_name(bad: dict[str, Any], message: str) -> None:

@@ -79,10 +79,10 @@ def test_a_warm_up_that_is_no_share_is_refused_by_all(build: Callable[[float], W
     with pytest.raises(Exception, match="schedule") as caught:
         build(warmup)
     error = caught.value if isinstance(caught.value, InputError) else caught.value.__cause__
-    assert str(error) == f"schedule.warmup must lie in [0, 1], got {warmup}; choose a number inside"
+    assert str(error) == f"warmup must lie in [0, 1], got {warmup}; choose a number inside"
 
 
 @pytest.mark.parametrize("warmup", [-0.1, 1.1, float("nan"), "0.1", None])
 def test_a_warm_up_that_is_no_share_is_refused(warmup: float) -> None:
-    with pytest.raises(InputError, match=rf"schedule\.warmup must lie in \[0, 1\], got {warmup}"):
+    with pytest.raises(InputError, match=rf"warmup must lie in \[0, 1\], got {warmup}"):
         Linear(warmup=warmup)

@@ -73,9 +73,9 @@ def test_the_text_is_pinned() -> None:
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"words": 1}, "data.words must be a whole number of at least 2, got 1; choose for example 2"),
-        ({"words": 5000}, "data.words must be at most 4900, got 5000; choose a smaller vocabulary"),
-        ({"documents": 3}, "data.documents must be a whole number of at least 4, got 3; choose for example 4"),
+        ({"words": 1}, "words must be a whole number of at least 2, got 1; choose for example 2"),
+        ({"words": 5000}, "words must be at most 4900, got 5000; choose a smaller vocabulary"),
+        ({"documents": 3}, "documents must be a whole number of at least 4, got 3; choose for example 4"),
     ],
 )
 def test_impossible_sizes_are_refused(settings: dict[str, int], line: str) -> None:

@@ -301,8 +301,7 @@ def test_a_corpus_without_enough_long_text_is_refused_and_leaves_no_entry(
     with pytest.raises(InputError) as caught:
         Common(**SETTINGS | {"longest": 1000}).prepare(store, tiny_corpus, LENGTH)
     assert str(caught.value) == (
-        "evaluation.longest 1000 needs 16 held-out texts that long, got 0; "
-        "add long documents or choose a smaller evaluation.longest"
+        "longest 1000 needs 16 held-out texts that long, got 0; add long documents or choose a smaller longest"
     )
     assert not list(own_cache.glob("evaluations/*/"))
 
@@ -312,7 +311,7 @@ def test_a_longest_text_within_the_trained_length_is_refused(longest: int, store
     with pytest.raises(InputError) as caught:
         Common(**SETTINGS | {"longest": longest}).prepare(store, tiny_corpus, LENGTH)
     assert str(caught.value) == (
-        f"evaluation.longest must be null or more than batch.length 13, got {longest}; choose for example 26"
+        f"longest must be null or more than batch.length 13, got {longest}; choose for example 26"
     )
 
 
@@ -401,21 +400,21 @@ def test_points_are_as_many_as_the_share_pays_for_and_even_in_the_logarithm() ->
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"sequences": 0}, "evaluation.sequences must be a whole number of at least 1, got 0; choose for example 1"),
-        ({"rate": 1}, "evaluation.rate must lie in (0, 1), got 1; choose a number inside"),
-        ({"grid": [0.1, 2]}, "evaluation.grid must lie in (0, 1), got 2; choose a number inside"),
-        ({"pseudo": -1}, "evaluation.pseudo must be a whole number of at least 0, got -1; choose for example 1"),
-        ({"longest": 64.0}, "evaluation.longest must be a whole number of at least 1, got 64.0; choose for example 1"),
-        ({"prune": 0.5}, "evaluation.prune must be a list of numbers in (0, 1), got 0.5; write [] or [0.3,0.5]"),
+        ({"sequences": 0}, "sequences must be a whole number of at least 1, got 0; choose for example 1"),
+        ({"rate": 1}, "rate must lie in (0, 1), got 1; choose a number inside"),
+        ({"grid": [0.1, 2]}, "grid must lie in (0, 1), got 2; choose a number inside"),
+        ({"pseudo": -1}, "pseudo must be a whole number of at least 0, got -1; choose for example 1"),
+        ({"longest": 64.0}, "longest must be a whole number of at least 1, got 64.0; choose for example 1"),
+        ({"prune": 0.5}, "prune must be a list of numbers in (0, 1), got 0.5; write [] or [0.3,0.5]"),
         (
             {"finetune": 64},
-            "evaluation.finetune must be a list of whole numbers of at least 1, got 64; write [] or [1]",
+            "finetune must be a list of whole numbers of at least 1, got 64; write [] or [1]",
         ),
         (
             {"finetune": [64, 0]},
-            "evaluation.finetune must be a whole number of at least 1, got 0; choose for example 1",
+            "finetune must be a whole number of at least 1, got 0; choose for example 1",
         ),
-        ({"share": -1}, "evaluation.share must lie in [0, 1], got -1; choose a number inside"),
+        ({"share": -1}, "share must lie in [0, 1], got -1; choose a number inside"),
     ],
 )
 def test_impossible_settings_are_refused(change: dict[str, Any], line: str) -> None:
@@ -444,6 +443,7 @@ def test_a_rate_that_hides_nothing_is_refused_and_leaves_no_entry(
         Common(**SETTINGS | {"rate": 1e-9}).prepare(store, tiny_corpus, LENGTH)
     real = int((Common(**SETTINGS).prepare(store, tiny_corpus, LENGTH).text.ids_NL > MASK).sum())
     assert str(caught.value) == (
-        f"evaluation.rate 1e-09 hides none of {real} held-out tokens; add text or choose a higher rate"
+        f"rate and grid must hide held-out tokens, got 1e-09, which hides none of {real}; add text or choose higher "
+        "rates"
     )
     assert len(list(own_cache.glob("evaluations/*/"))) == 1

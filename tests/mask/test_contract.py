@@ -192,16 +192,16 @@ def test_text_without_a_real_token_has_nothing_to_predict(build: Build) -> None:
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"rate": 1.5}, "mask.rate must lie in (0, 1), got 1.5; choose a number inside"),
-        ({"rate": 0}, "mask.rate must lie in (0, 1), got 0; choose a number inside"),
-        ({"rate": 1}, "mask.rate must lie in (0, 1), got 1; choose a number inside"),
-        ({"rate": "much"}, "mask.rate must lie in (0, 1), got much; choose a number inside"),
+        ({"rate": 1.5}, "rate must lie in (0, 1), got 1.5; choose a number inside"),
+        ({"rate": 0}, "rate must lie in (0, 1), got 0; choose a number inside"),
+        ({"rate": 1}, "rate must lie in (0, 1), got 1; choose a number inside"),
+        ({"rate": "much"}, "rate must lie in (0, 1), got much; choose a number inside"),
         (
             {"split": "[0.8,0.1,0.2]"},
-            "mask.split (mask, random, keep) must sum to 1, got [0.8, 0.1, 0.2], sum 1.1; correct one share",
+            "split (mask, random, keep) must sum to 1, got [0.8, 0.1, 0.2], sum 1.1; correct one share",
         ),
-        ({"split": "[1.1,-0.1,0]"}, "mask.split (mask) must lie in [0, 1], got 1.1; choose a number inside"),
-        ({"split": "[0.9,0.1]"}, "mask.split must hold 3 shares (mask, random, keep), got [0.9, 0.1]; give one each"),
+        ({"split": "[1.1,-0.1,0]"}, "split (mask) must lie in [0, 1], got 1.1; choose a number inside"),
+        ({"split": "[0.9,0.1]"}, "split must hold 3 shares (mask, random, keep), got [0.9, 0.1]; give one each"),
     ],
 )
 def test_impossible_settings_are_refused(build: Build, settings: dict[str, object], line: str) -> None:

@@ -112,7 +112,7 @@ def test_predicting_more_than_is_corrupted_is_refused() -> None:
     with pytest.raises(InputError) as caught:
         Apart(corruption=TOKEN, prediction_rate=0.4)
     assert str(caught.value) == (
-        "mask.prediction_rate must be at most mask.corruption.rate, 0.3, got 0.4; lower it, "
+        "prediction_rate must be at most corruption.rate, 0.3, got 0.4; lower it, "
         "or use mask=all_tokens to predict what is not corrupted"
     )
 
@@ -148,7 +148,7 @@ def test_noise_is_nested_across_doses() -> None:
 def test_more_noise_than_there_are_other_tokens_is_refused() -> None:
     with pytest.raises(InputError) as caught:
         Noise(corruption=NO_RANDOM, noise=0.9)
-    assert str(caught.value) == ("mask.noise must be at most the share that is not predicted, 0.85, got 0.9; lower it")
+    assert str(caught.value) == ("noise must be at most the share that is not predicted, 0.85, got 0.9; lower it")
 
 
 @pytest.mark.parametrize(("progress", "rate"), [(0, 0.3), (0.5, 0.225), (1, 0.15)])
@@ -201,28 +201,23 @@ def test_next_token_never_reaches_into_another_row() -> None:
     [
         (
             lambda: Apart(corruption=NextToken(), prediction_rate=0.1),
-            "mask.corruption must choose tokens at a rate, got NextToken; "
-            "choose mask@mask.corruption=token, whole_word or span",
+            "corruption must choose tokens at a rate, got NextToken; choose mask@corruption=token, whole_word or span",
         ),
         (
             lambda: AllTokens(corruption=Static(policy=TOKEN, copies=2)),
-            "mask.corruption must choose tokens at a rate, got Static; "
-            "choose mask@mask.corruption=token, whole_word or span",
+            "corruption must choose tokens at a rate, got Static; choose mask@corruption=token, whole_word or span",
         ),
         (
             lambda: Scheduled(policy=AllTokens(corruption=TOKEN), end_rate=0.1),
-            "mask.policy must choose tokens at a rate, got AllTokens; "
-            "choose mask@mask.policy=token, whole_word or span",
+            "policy must choose tokens at a rate, got AllTokens; choose mask@policy=token, whole_word or span",
         ),
         (
             lambda: Static(policy=Scheduled(policy=TOKEN, end_rate=0.1), copies=2),
-            "mask.policy must depend on draws alone to be fixed, got Scheduled; "
-            "choose for example mask@mask.policy=token",
+            "policy must depend on draws alone to be fixed, got Scheduled; choose for example mask@policy=token",
         ),
         (
             lambda: Static(policy=NextToken(), copies=2),
-            "mask.policy must depend on draws alone to be fixed, got NextToken; "
-            "choose for example mask@mask.policy=token",
+            "policy must depend on draws alone to be fixed, got NextToken; choose for example mask@policy=token",
         ),
         (
             lambda: NextTokenFirst(policy=NextToken(), share=0.1),
@@ -235,11 +230,11 @@ def test_next_token_never_reaches_into_another_row() -> None:
         ),
         (
             lambda: Static(policy=TOKEN, copies=0),
-            "mask.copies must be a whole number of at least 1, got 0; choose for example 1",
+            "copies must be a whole number of at least 1, got 0; choose for example 1",
         ),
         (
             lambda: Scheduled(policy=TOKEN, end_rate=0),
-            "mask.end_rate must lie in (0, 1), got 0; choose a number inside",
+            "end_rate must lie in (0, 1), got 0; choose a number inside",
         ),
     ],
 )

@@ -120,8 +120,8 @@ def test_a_value_is_carried_to_the_next_start() -> None:
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"p": 1.0}, "mask.p must lie in (0, 1), got 1.0; choose a number inside"),
-        ({"longest": 1}, "mask.longest must be a whole number of at least 2, got 1; choose for example 2"),
+        ({"p": 1.0}, "p must lie in (0, 1), got 1.0; choose a number inside"),
+        ({"longest": 1}, "longest must be a whole number of at least 2, got 1; choose for example 2"),
     ],
 )
 def test_impossible_spans_are_refused(settings: dict[str, float], line: str) -> None:

@@ -46,7 +46,7 @@ REFUSED: list[tuple[dict[str, str], dict[str, Any], str]] = [
     (
         {"sharing": "all"},
         {"layers": 1},
-        "model.layers must be at least 2 for model/sharing, got 1; choose sharing=none",
+        "model.layers must be at least 2 for model/sharing, got 1; choose model/sharing=none",
     ),
     (
         {"attention": "no_qk"},
@@ -54,8 +54,8 @@ REFUSED: list[tuple[dict[str, str], dict[str, Any], str]] = [
         "model.head_width must be model.width/model.heads for model/attention without projections, got 48 with width",
     ),
     ({"attention": "fourier"}, {"head_width": 5}, r"model\.head_width must be null .* no heads, got 5; leave it out"),
-    ({}, {"skip": 1}, r"model\.skip must be true or false, got 1; choose one"),
-    ({}, {"head_width": 0}, r"model\.head_width must be a whole number of at least 1, got 0"),
+    ({}, {"skip": 1}, r"skip must be true or false, got 1; choose one"),
+    ({}, {"head_width": 0}, r"head_width must be a whole number of at least 1, got 0"),
 ]
 
 

@@ -95,5 +95,5 @@ def test_only_batch_norms_take_statistics_over_tokens(make_model: MakeModel) -> 
 
 @pytest.mark.parametrize("momentum", [0, 1, -0.1, "a tenth"])
 def test_a_momentum_that_never_or_only_listens_to_the_last_batch_is_refused(momentum: float) -> None:
-    with pytest.raises(InputError, match=rf"model\.norm\.momentum must lie in \(0, 1\), got {momentum}"):
+    with pytest.raises(InputError, match=rf"momentum must lie in \(0, 1\), got {momentum}"):
         batch_norm(D, eps=1e-5, momentum=momentum)

@@ -83,10 +83,10 @@ def test_text_without_pairs_is_refused_where_nothing_else_is_learned(objective: 
 @pytest.mark.parametrize(
     ("bad", "line"),
     [
-        ({"order": ["mlm", "mlm"]}, "objective.order must hold mlm and pair, got ['mlm', 'mlm']; choose"),
-        ({"order": "mlm"}, "objective.order must hold mlm and pair, got mlm; choose"),
-        ({"share": 1}, "objective.share must lie in (0, 1), got 1; choose"),
-        ({"mlm_weight": 0}, "objective.mlm_weight must lie in (0, 1e+06), got 0; choose"),
+        ({"order": ["mlm", "mlm"]}, "order must hold mlm and pair, got ['mlm', 'mlm']; choose"),
+        ({"order": "mlm"}, "order must hold mlm and pair, got mlm; choose"),
+        ({"share": 1}, "share must lie in (0, 1), got 1; choose"),
+        ({"mlm_weight": 0}, "mlm_weight must lie in (0, 1e+06), got 0; choose"),
     ],
 )
 def test_impossible_settings_are_refused(bad: dict[str, Any], line: str) -> None:
@@ -96,5 +96,5 @@ def test_impossible_settings_are_refused(bad: dict[str, Any], line: str) -> None
 
 
 def test_a_turn_of_no_steps_is_refused() -> None:
-    with pytest.raises(InputError, match=r"objective\.every must be a whole number of at least 1, got 0"):
+    with pytest.raises(InputError, match=r"every must be a whole number of at least 1, got 0"):
         Alternating(order=MLM, every=0, **WEIGHTS)

@@ -233,4 +233,4 @@ def test_what_cannot_make_pairs_is_an_input_error(make_tokens: MakeTokens) -> No
 def test_shares_outside_their_bounds_are_refused(name: str) -> None:
     with pytest.raises(InputError) as caught:
         NextSentence(**({"random": 0.5, "short": 0.1} | {name: 1.5}))
-    assert str(caught.value) == f"pairs.{name} must lie in [0, 1], got 1.5; choose a number inside"
+    assert str(caught.value) == f"{name} must lie in [0, 1], got 1.5; choose a number inside"

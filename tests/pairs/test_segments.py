@@ -95,7 +95,7 @@ def test_single_draws_nothing(documents: Tokens) -> None:
 def test_single_refuses_a_corpus_without_a_piece_that_is_long_enough(make_tokens: MakeTokens) -> None:
     with pytest.raises(InputError) as caught:
         Single(shortest=8)(make_tokens([[[7] * 7]] * 5), 64, RNG(0))
-    assert str(caught.value) == ("pairs.shortest must be at most the tokens of the longest document, got 8; lower it")
+    assert str(caught.value) == ("shortest must be at most the tokens of the longest document, got 8; lower it")
     with pytest.raises(InputError) as caught:
         Single(shortest=0)
-    assert str(caught.value) == "pairs.shortest must be a whole number of at least 1, got 0; choose for example 1"
+    assert str(caught.value) == "shortest must be a whole number of at least 1, got 0; choose for example 1"

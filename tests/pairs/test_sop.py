@@ -56,4 +56,4 @@ def test_nothing_is_changed_but_places(tokens: Tokens) -> None:
 def test_shares_outside_their_bounds_are_refused(name: str) -> None:
     with pytest.raises(InputError) as caught:
         SentenceOrder(**({"swapped": 0.5, "short": 0.1} | {name: 1.5}))
-    assert str(caught.value) == f"pairs.{name} must lie in [0, 1], got 1.5; choose a number inside"
+    assert str(caught.value) == f"{name} must lie in [0, 1], got 1.5; choose a number inside"

@@ -97,7 +97,7 @@ def test_every_vocab_size_is_checked(part: Any) -> None:
     for value in (5, -1, 4096.5, "many"):
         with pytest.raises(InputError) as caught:
             type(part)(**(vars(part) | {"vocab_size": value}))
-        start = "tokenizer.vocab_size must be a whole number of at least "
+        start = "vocab_size must be a whole number of at least "
         assert str(caught.value).startswith(start)
         assert f", got {value}; choose for example " in str(caught.value)
 

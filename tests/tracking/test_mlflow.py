@@ -275,6 +275,6 @@ def test_the_line_that_opens_the_ui_names_the_store() -> None:
 
 @pytest.mark.parametrize("weights", ["yes", 1, None])
 def test_whether_weights_are_kept_is_true_or_false(weights: object) -> None:
-    with pytest.raises(InputError, match=rf"^tracking\.weights must be true or false, got {weights}; choose one$"):
+    with pytest.raises(InputError, match=rf"^weights must be true or false, got {weights}; choose one$"):
         Tracker(uri=None, experiment="bertlab", weights=weights)  # type: ignore[arg-type]
     assert Tracker(uri=None, experiment="bertlab").weights is True
