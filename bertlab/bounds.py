@@ -69,7 +69,10 @@ def _names(key: str, parts: object) -> None:
         raise InputError(f"{own(key)} must list names of parts, got {parts}; choose an option of model/sharing")
 
 
-ROLE: Rule = partial(one_of, known=("query", "key", "value", None))
+ROLES: Rules = {
+    **dict.fromkeys(("query", "key", "value"), partial(one_of, known=("query", "key", "value", None))),
+    "output": FLAG,
+}
 WEIGHTS: Rules = {"mlm_weight": WEIGHT, "pair_weight": WEIGHT}
 TURNS: Rules = {"order": _order, "mlm_weight": POSITIVE_WEIGHT, "pair_weight": POSITIVE_WEIGHT}
 RATE: Rules = {
@@ -89,7 +92,8 @@ BOUNDS: Mapping[str, Rules] = {
         "dense_gain": optional(partial(open_interval, low=0, high=100)),
         **dict.fromkeys(("skip", "padding_mask", "tie_output", "unigram_bias"), FLAG),
     },
-    "bertlab.model.attention.SelfAttention": {**dict.fromkeys(("query", "key", "value"), ROLE), "output": FLAG},
+    "bertlab.model.attention.SelfAttention": ROLES,
+    "bertlab.model.qk_norm.QkNorm": {**ROLES, "start": partial(open_interval, low=0, high=1e3)},
     "bertlab.model.mixing.FixedRandom": {"std": partial(open_interval, low=0, high=100)},
     "bertlab.model.embedding.Sum": SEGMENT,
     "bertlab.model.embedding.Concat": SEGMENT,

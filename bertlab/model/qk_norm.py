@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from bertlab.errors import open_interval
+from bertlab.bounds import bounded
 from bertlab.model.attention import Mix, SelfAttention
 from bertlab.model.shape import Shape
 
@@ -31,9 +31,10 @@ class QkNorm(SelfAttention):
     the paper takes log2(L^2 - L). With another model/scale than sqrt the scores are that times sqrt(K) larger.
     """
 
+    @bounded
     def __init__(self, shape: Shape, mix: Mix, *, start: float, **roles: Unpack[Roles]) -> None:
         super().__init__(shape, mix, **roles)
-        self.gain = nn.Parameter(torch.tensor(float(open_interval("model.attention.start", start, 0, 1e3))))
+        self.gain = nn.Parameter(torch.tensor(float(start)))
 
     def compared(self, query_BHLK: Tensor, key_BHLK: Tensor) -> tuple[Tensor, Tensor]:
         """Return both at length 1, queries times g sqrt(K): the scale of scores takes the root out again."""
