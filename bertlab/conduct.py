@@ -98,11 +98,11 @@ def _tracker(registration: Registration) -> Tracker:
 def _checked(registration: Registration, compose: Compose) -> Job:
     """Check a job of every arm and control, and of the baseline at every value of the search; return the baseline's."""
     study = registration.study
-    jobs = {name: prepare_job(config) for name, config in {**registration.arms, **registration.controls}.items()}
-    for job in [*jobs.values(), *map(prepare_job, _searched(registration, compose))]:
-        job.check()
-    check_curve(study, jobs[study.baseline])
-    return jobs[study.baseline]
+    baseline = prepare_job(registration.arms[study.baseline])
+    check_curve(study, baseline)  # before the others are built
+    for config in [*registration.arms.values(), *registration.controls.values(), *_searched(registration, compose)]:
+        prepare_job(config).check()
+    return baseline
 
 
 def _publish(findings: Findings, report: Path, tracker: Tracker, client: MlflowClient) -> None:

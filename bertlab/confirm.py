@@ -16,6 +16,7 @@ from bertlab.stats.margin import worth_of_tokens
 from bertlab.streams import Streams
 from bertlab.study.arms import Compose, at_stage
 from bertlab.study.design import Study
+from bertlab.study.early import NEAR_END, check_points
 from bertlab.study.judge import Findings, judge
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION, PLANNED, RULE, RULE_NOW, planned_text
@@ -24,8 +25,6 @@ from bertlab.sweep import say_failures
 from bertlab.tracking.identity import yardstick
 
 FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds that the margin is measured on; no confirming run uses one of them
-POINTS = 3  # evaluations that a slope needs
-NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least three evaluations stand there
 Runs = dict[tuple[str, int], tuple[Cell, Run]]  # by arm and seed
 
 
@@ -106,12 +105,7 @@ def _on_exploration_seeds(bench: Bench, arms: Sequence[str], seeds: int) -> Runs
 def check_curve(study: Study, job: Job) -> None:
     """Raise InputError where the baseline's curve has too few points for a margin that is stated in tokens."""
     steps = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, job.evaluation.last_passes)
-    there = sum(step >= job.steps * (1 - NEAR_END) for step in steps)
-    if study.margin.unit == "tokens" and there < POINTS:
-        raise InputError(
-            f"study.margin in tokens needs {POINTS} evaluations in the last {NEAR_END:.0%} of a run, got {there}; "
-            f"raise evaluation.share, now {job.parts.evaluation.share:g}, or budget.tokens, or state nats"
-        )
+    check_points(study, steps, job.steps, job.parts.evaluation.share)
 
 
 def _by_cell(runs: list[tuple[Cell, Run]]) -> Runs:

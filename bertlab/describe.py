@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from bertlab.compose import build_parts, choices, load, resolved, section
-from bertlab.early import form_of
+from bertlab.compose import Parts, build_parts, choices, load, resolved
+from bertlab.early import check_early, form_of
 from bertlab.errors import InputError, at, whole_number
 from bertlab.explain import one_line_errors
+from bertlab.reading import check_once
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -78,6 +79,8 @@ def show(words: Sequence[str]) -> None:
             f"{AGAINST} must be followed once by what is different, got {' '.join(words)}; "
             f"write for example {AGAINST} model/attention=shared_kv"
         )
+    check_once(before)
+    check_once(changes)
     first = count(before)
     second = count([*before, *changes]) if changes else None
     for title, table in description(first) if second is None else comparison(first, second):
@@ -87,16 +90,19 @@ def show(words: Sequence[str]) -> None:
 
 def count(words: Sequence[str]) -> Costs:
     """Compose a run and count its model. Raises InputError."""
+    composed = load(words)
+    config = resolved(composed)
+    size, vocabulary = _vocabulary(config, words, choices(composed)["tokenizer"])
+    left_out = Parts.__annotations__.keys() - set(COUNTED)
+    chosen = {name: {} if name in left_out else part for name, part in config.items()}
+    check_early([chosen])
+
     import torch
 
     from bertlab.model.combination import check_cls
     from bertlab.model.count import count_heads, count_memory, count_parameters
     from bertlab.model.flops import count_flops, forward_flops
 
-    composed = load(words)
-    config = resolved(composed)
-    size, vocabulary = _vocabulary(config, words, choices(composed)["tokenizer"])
-    chosen = {name: part if name in COUNTED else {} for name, part in config.items()}
     parts = build_parts(chosen)  # corpora, trackers and trainers cost nothing of a model: they are not even imported
     form = form_of(config)
     predicted = predicted_share(parts.mask, form.length)

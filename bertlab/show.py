@@ -5,22 +5,28 @@ positions it must predict, and which segment each token belongs to.
 """
 
 import sys
+from typing import TYPE_CHECKING
 
-import torch
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from torch import Tensor
 
-from bertlab.batch import NO_TARGET, Batch
 from bertlab.compose import load, resolved
+from bertlab.early import check_early
 from bertlab.explain import one_line_errors
-from bertlab.job import Job, prepare_job
+from bertlab.importing import import_heavy
 from bertlab.pairs import FOLLOWS, RANDOM
 from bertlab.reading import check_once
 from bertlab.tokenizer import MASK, PAD, SPECIALS, Vocabulary
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bertlab.batch import Batch
+    from bertlab.job import Job
+
 SEQUENCES = 3  # shown of the batch
+NOTHING = -1  # as target, where nothing is predicted
 PAIRS = {FOLLOWS: "B follows A", RANDOM: "B does not follow A"}  # from elsewhere, or the two swapped
 SEGMENT_STYLES = ("", "italic bright_blue")
 MASKED, REPLACED, KEPT, OTHER, UNPREDICTED = "bold red", "bold yellow", "bold green", "bold cyan", "magenta"
@@ -33,7 +39,12 @@ def main() -> None:
         return
     with one_line_errors():
         check_once(sys.argv[1:])
-        job = prepare_job(resolved(load(sys.argv[1:])))
+        config = resolved(load(sys.argv[1:]))
+        check_early([config])
+        import_heavy("bertlab.job")  # only now: an error in the configuration must come at once
+        from bertlab.job import prepare_job
+
+        job = prepare_job(config)
         console = Console()
         console.print(facts(job))
         for sequence in sequences(job.batches.original(0), job.batches(0), job.store.vocabulary):
@@ -41,7 +52,7 @@ def main() -> None:
         console.print(legend())
 
 
-def facts(job: Job) -> Table:
+def facts(job: "Job") -> Table:
     """Return what is known of the corpus, one line a fact."""
     table = Table(title="Corpus", show_header=False, title_justify="left")
     for name, fact in (*job.store.facts.items(), ("fingerprint", job.store.fingerprint)):
@@ -54,9 +65,9 @@ def facts(job: Job) -> Table:
     return table
 
 
-def sequences(original_BL: Tensor, batch: Batch, vocabulary: Vocabulary) -> list[Text]:
+def sequences(original_BL: "Tensor", batch: "Batch", vocabulary: Vocabulary) -> list[Text]:
     """Return the first sequences of a batch as coloured text, each under the label of its pair."""
-    target_BL = torch.full_like(batch.ids_BL, NO_TARGET)
+    target_BL = batch.ids_BL.new_full(batch.ids_BL.shape, NOTHING)
     target_BL.view(-1)[batch.position_M] = batch.target_M
     rows = zip(original_BL, batch.ids_BL, target_BL, batch.segments_BL, batch.pair_B.tolist(), strict=True)
     return [_sequence(number, *row, vocabulary) for number, row in enumerate(rows, 1) if number <= SEQUENCES]
@@ -64,10 +75,10 @@ def sequences(original_BL: Tensor, batch: Batch, vocabulary: Vocabulary) -> list
 
 def _sequence(
     number: int,
-    original_L: Tensor,
-    given_L: Tensor,
-    target_L: Tensor,
-    segment_L: Tensor,
+    original_L: "Tensor",
+    given_L: "Tensor",
+    target_L: "Tensor",
+    segment_L: "Tensor",
     pair: int,
     vocabulary: Vocabulary,
 ) -> Text:
@@ -84,11 +95,11 @@ def _words(original: int, given: int, target: int, vocabulary: Vocabulary) -> st
     """Return the token of a position, what the model is given in its place, and what it predicts if not the token."""
     token = vocabulary.tokens
     words = token[original] if given == original else f"{token[original]}→{token[given]}"
-    return words if target in (NO_TARGET, original) else f"{words}⇒{token[target]}"
+    return words if target in (NOTHING, original) else f"{words}⇒{token[target]}"
 
 
 def _style(original: int, given: int, target: int, segment: int) -> str:
-    if target == NO_TARGET:
+    if target == NOTHING:
         special = "dim" if original < len(SPECIALS) else ""
         return UNPREDICTED if given != original else f"{SEGMENT_STYLES[segment]} {special}".strip()
     if target != original:

@@ -53,7 +53,12 @@ class BertlabSweeper(BasicSweeper):
         compose = composing(partial(loader.load_sweep_config, self.config))
         check_launcher(self.launcher)
         settled = settling(compose)
-        check_early(settled(job)[0] for job in jobs)
+        if self.config.get("study"):
+            from bertlab.study.early import check_study
+
+            check_study(lambda own: compose([*fixed, *own]))
+        else:
+            check_early(settled(job)[0] for job in jobs)
         import_heavy("bertlab.sweep")  # only now: an error in the configuration must come at once
         from bertlab.sweep import Grid, run_grid
 

@@ -21,6 +21,7 @@ from bertlab.cache import cached, digest
 from bertlab.data.documents import Corpus
 from bertlab.data.store import Ints, TokenStore
 from bertlab.errors import InputError, at, own
+from bertlab.evaluation.curve import steps_to_evaluate
 from bertlab.evaluation.features import draw_features
 from bertlab.evaluation.floor import Oracle, follows, hidden_log_prob, senses
 from bertlab.evaluation.score import Evaluation, read_evaluation
@@ -33,7 +34,6 @@ from bertlab.tokenizer import PAD
 
 VERSION = "evaluation-5"  # change it whenever the same settings would give other sequences or masks
 ONLY_MASKS, BERT_SPLIT = (1.0, 0.0, 0.0), (0.8, 0.1, 0.1)  # [MASK], random, kept; Devlin et al. 2018
-POINT = 2.1  # passes over the text at a point of the curve: hidden tokens, pairs, and a look into attention
 FEWEST = 16  # full texts of the longest length; fewer would say little about single positions
 
 
@@ -62,15 +62,9 @@ class Common:
         self.prune, self.finetune, self.share = list(prune), list(finetune), share
 
     def steps(self, total: int, batch_tokens: int, length: int, last_passes: float) -> list[int]:
-        """Return the steps (counted from 1) to evaluate after: the last, and as many before as the share allows.
-
-        A forward pass costs about a third of a training step; `last_passes` over the text are kept for the end. Points
-        are evenly spaced in log(tokens) from 10 % on.
-        """
-        pass_cost = self.sequences * length / 3
-        affordable = self.share * total * batch_tokens / pass_cost - last_passes
-        points = max(int(affordable / POINT), 1)
-        return sorted({round(step) for step in np.geomspace(total, max(0.1 * total, 1), points)})
+        """Return the steps (counted from 1) to evaluate after, as `steps_to_evaluate` says."""
+        text = self.sequences * length
+        return steps_to_evaluate(total, batch_tokens, text, share=self.share, last_passes=last_passes)
 
     def prepare(self, store: TokenStore, corpus: Corpus, length: int) -> Evaluation:
         """Return the evaluation of a corpus at a length, stored or drawn now. Raises InputError for too little text."""

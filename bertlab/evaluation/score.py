@@ -60,6 +60,7 @@ from torch.nn.functional import cross_entropy
 from bertlab.batch import Batch
 from bertlab.data.store import Ints, TokenStore
 from bertlab.evaluation.attention import pruning_cost, spread
+from bertlab.evaluation.curve import LAST
 from bertlab.evaluation.features import Features, read_features
 from bertlab.evaluation.finetune import finetuned, frozen
 from bertlab.evaluation.sequences import BERT, NOWHERE, Reading, Sequences
@@ -131,8 +132,7 @@ class Evaluation:
         tokens = len(self.pseudo_M) * self.text.ids_NL.shape[1]
         tokens += 0 if self.long is None else self.long.ids_NL.size
         tokens += 0 if self.features is None else 2 * self.features.text.ids_NL.size  # as written, and changed
-        fixed = 4.5  # 80-10-10, visible, shuffled, half as long, batch statistics
-        return len(self.hidden) + fixed + float(tokens / self.text.ids_NL.size)
+        return len(self.hidden) + LAST + float(tokens / self.text.ids_NL.size)
 
     def _mlm(self, model: nn.Module, given_M: Ints | None = None) -> tuple[float, float]:
         loss_M, hit_M = _predict(model, self.text.batches(self.hidden[self.rate], given_M, self.reading))

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from bertlab.arguments import parse
 from bertlab.errors import InputError, closed_interval, open_interval
 from bertlab.explain import one_line_errors
+from bertlab.reading import check_once
 
 DEFAULTS = {"study": None, "sd": None, "effect": None, "slope": None, "seconds": "20"}
 
@@ -37,11 +38,17 @@ def show(words: Sequence[str]) -> None:
 
     from rich.console import Console
 
+    from bertlab.study.arms import from_file
+    from bertlab.study.early import check_study
+
+    overrides = [word for word in words if word not in help_or_own]
+    check_once(words)
+    check_study(from_file(own["study"], *overrides))
+
     from bertlab.plan.outlook import outlook
     from bertlab.plan.runs import plan_runs
     from bertlab.plan.tables import of_chances, of_runs
 
-    overrides = [word for word in words if word not in help_or_own]
     with Console(stderr=True).status("every arm is checked, then the baseline trained for a moment"):
         runs = plan_runs(own["study"], overrides, numbers["seconds"] or 0.0)
     chances = outlook(runs.study, runs.reports, numbers["sd"], numbers["effect"], numbers["slope"])

@@ -1,0 +1,19 @@
+"""The points of a run's curve: when the common evaluation is made, and what it may cost. Imports no torch."""
+
+import numpy as np
+
+POINT = 2.1  # passes over the text at a point of the curve: hidden tokens, pairs, and a look into attention
+LAST = 4.5  # passes at the end, beside those of the rates: 80-10-10, visible, shuffled, half as long, batch statistics
+
+
+def steps_to_evaluate(
+    total: int, batch_tokens: int, text_tokens: int, *, share: float, last_passes: float
+) -> list[int]:
+    """Return the steps (counted from 1) to evaluate after: the last, and as many before as the share allows.
+
+    A forward pass costs about a third of a training step; `last_passes` over the text are kept for the end. Points are
+    evenly spaced in log(tokens) from 10 % on.
+    """
+    affordable = share * total * batch_tokens / (text_tokens / 3) - last_passes
+    points = max(int(affordable / POINT), 1)
+    return sorted({round(step) for step in np.geomspace(total, max(0.1 * total, 1), points)})

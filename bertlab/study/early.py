@@ -1,0 +1,44 @@
+"""What is wrong with a study and can be said at once: before torch is imported and before any arm is built."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bertlab.compose import resolved
+from bertlab.early import check_early, form_of, steps_of
+from bertlab.errors import InputError
+from bertlab.evaluation.curve import LAST, steps_to_evaluate
+from bertlab.study.arms import Compose, register
+from bertlab.study.design import Study
+from bertlab.study.registration import read_study
+
+POINTS = 3  # evaluations that a slope needs
+NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least three evaluations stand there
+
+
+def check_study(compose: Compose) -> None:
+    """Check what a study says, then the values of its baseline, then its arms and controls. Raises InputError."""
+    study = read_study(resolved(compose([])))
+    baseline = resolved(compose(study.arms[study.baseline]))
+    check_early([baseline])
+    check_points(study, *least_evaluation(baseline))
+    registration = register(compose)
+    check_early([*registration.arms.values(), *registration.controls.values()])
+
+
+def least_evaluation(config: Mapping[str, Any]) -> tuple[Sequence[int], int, float]:
+    """Return the steps to evaluate after if the last measures cost as little as they can, all steps, and the share."""
+    form, evaluation = form_of(config), config["evaluation"]
+    total, share = steps_of(config, form), evaluation["share"]
+    last = LAST + len({evaluation["rate"], *evaluation["grid"]})
+    text = evaluation["sequences"] * form.length
+    return steps_to_evaluate(total, form.tokens, text, share=share, last_passes=last), total, share
+
+
+def check_points(study: Study, steps: Sequence[int], total: int, share: float) -> None:
+    """Raise InputError where the baseline's curve has too few points for a margin that is stated in tokens."""
+    there = sum(step >= total * (1 - NEAR_END) for step in steps)
+    if study.margin.unit == "tokens" and there < POINTS:
+        raise InputError(
+            f"study.margin in tokens needs {POINTS} evaluations in the last {NEAR_END:.0%} of a run, got {there}; "
+            f"raise evaluation.share, now {share:g}, or budget.tokens, or state nats"
+        )
