@@ -5,7 +5,6 @@ from math import ceil
 
 from bertlab.errors import InputError, open_interval, true_or_false, whole_number
 
-
 KEYS = ("size", "length", "cls", "start_length", "start_share")  # of a form
 
 

@@ -224,10 +224,22 @@ def test_a_part_that_is_left_out_is_named(name: str) -> None:
         build_parts(config)
 
 
-@pytest.mark.parametrize("value", [None, 3, {}, {"size": 4}, {"size": 4, "length": 8, "more": 1}])
-def test_a_section_holds_its_names_and_no_others(value: Any) -> None:
+@pytest.mark.parametrize(
+    ("value", "line"),
+    [
+        (None, "batch must hold size and length, got None"),
+        (3, "batch must hold size and length, got 3"),
+        ({}, r"batch\.length must be given, got nothing; leave it as it is"),
+        ({"size": 4}, r"batch\.length must be given, got nothing; leave it as it is"),
+        (
+            {"size": 4, "length": 8, "more": 1},
+            r"batch\.more is not a key of the configuration; batch holds size, length",
+        ),
+    ],
+)
+def test_a_section_holds_its_names_and_no_others(value: Any, line: str) -> None:
     assert section({"batch": {"length": 8, "size": 4}}, "batch", "size", "length") == {"length": 8, "size": 4}
-    with pytest.raises(InputError, match=r"^batch must hold size and length, got "):
+    with pytest.raises(InputError, match=f"^{line}"):
         section({"batch": value}, "batch", "size", "length")
 
 
@@ -237,7 +249,7 @@ def test_a_run_without_a_seed_or_a_batch_is_an_input_error(change: Callable[[dic
 
     config = resolved(load(["data=oracle"]))
     change(config)
-    with pytest.raises(InputError, match=r"^(seed|batch) must "):
+    with pytest.raises(InputError, match=r"^(seed|batch\.size) must "):
         prepare_job(config)
 
 

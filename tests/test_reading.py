@@ -103,7 +103,7 @@ def test_a_sweep_has_runs_and_not_too_many(words: list[str], line: str) -> None:
         (["~mask.rate"], "mask.rate must be given, got nothing; leave it as its option has it"),
         (["~trainer.clip"], "trainer.clip must be given, got nothing; leave it as its option has it"),
         (["~batch.size"], "batch.size must be given, got nothing; leave it as it is"),
-        (["+batch.extra=1"], "batch.extra is not a key of the configuration; batch holds size, length, cls"),
+        (["+batch.extra=1"], "batch.extra is not a key of the configuration; batch holds size, length, cls, "),
         (["+mask.extra=1"], "mask.extra is not a key of this part; its keys are rate, split"),
         (["+model.norm.epss=1"], "model.norm.epss is not a key of this part; did you mean model.norm.eps?"),
         (["+new.key=1"], "new is not a key of the configuration; python -m bertlab.run --help lists the keys"),

@@ -39,11 +39,11 @@ def show(words: Sequence[str]) -> None:
     from rich.console import Console
 
     from bertlab.study.arms import from_file
-    from bertlab.study.early import check_study
+    from bertlab.study.early import check_arms
 
     overrides = [word for word in words if word not in help_or_own]
     check_once(words)
-    check_study(from_file(own["study"], *overrides))
+    check_arms(from_file(own["study"], *overrides))
 
     from bertlab.plan.outlook import outlook
     from bertlab.plan.runs import plan_runs

@@ -16,11 +16,16 @@ NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least thr
 
 
 def check_study(compose: Compose) -> None:
-    """Check what a study says, then the values of its baseline, then its arms and controls. Raises InputError."""
+    """Check what a study says, then whether its baseline can have a margin, then all arms. Raises InputError."""
     study = read_study(resolved(compose([])))
     baseline = resolved(compose(study.arms[study.baseline]))
     check_early([baseline])
     check_points(study, *least_evaluation(baseline))
+    check_arms(compose)
+
+
+def check_arms(compose: Compose) -> None:
+    """Check what a study says, and every value of its arms and controls. Raises InputError."""
     registration = register(compose)
     check_early([*registration.arms.values(), *registration.controls.values()])
 
