@@ -17,12 +17,15 @@ def parse(defaults: Mapping[str, Any], usage: str | None, words: list[str] | Non
     if {"-h", "--help"} & set(given):
         print((usage or "").strip())  # noqa: T201
         raise SystemExit(0)
-    arguments = dict(defaults)
+    arguments, seen = dict(defaults), set[str]()
     for word in given:
         key, equals, value = word.partition("=")
         if not equals or key not in defaults:
             near = difflib.get_close_matches(key, defaults, n=1)
             hint = f"did you mean {near[0]}=...?" if near else f"the keys are {', '.join(defaults)}"
             raise InputError(f"arguments must be key=value with a known key, got {word}; {hint}")
+        if key in seen:
+            raise InputError(f"{key} must be given once, got {word} too; leave one of them out")
+        seen.add(key)
         arguments[key] = value
     return arguments

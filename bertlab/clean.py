@@ -26,8 +26,10 @@ def clean(arguments: dict[str, Any]) -> Iterator[str]:
     """Yield a line for each run with checkpoints, and one for what was freed. Raises InputError."""
     if arguments["all"] not in ("true", "false"):
         raise InputError(f"all must be true or false, got {arguments['all']}; choose one")
-    freed = 0
-    for cell in cells_in(Path(arguments["from"])):
+    freed, folder = 0, Path(arguments["from"])
+    if not folder.is_dir():
+        raise InputError(f"from must be the output_dir of some runs, got {folder}, which is no folder; name another")
+    for cell in cells_in(folder):
         size = sum(path.stat().st_size for path in checkpoints(cell.folder))
         if size:
             kept = _why_kept(cell, everything=arguments["all"] == "true")

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bertlab.bounds import check_bounds
 from bertlab.errors import InputError, at
 from bertlab.guard import check_keys, check_targets, check_words
-from bertlab.reading import check_single
+from bertlab.reading import check_once, check_plain, check_single
 
 PACKAGE = Path(__file__).parent
 
@@ -40,12 +40,15 @@ OmegaConf.register_new_resolver("project_folder", lambda name: str(project_folde
 
 def check(words: Sequence[str]) -> None:
     """Refuse words of a command line that are more than options and values. Raises InputError."""
-    check_words(words, (CONF, project_folder("sweeps")))
+    groups = (CONF, project_folder("sweeps"))
+    check_words(words, groups)
+    check_once(words, groups)
 
 
 def load(overrides: Sequence[str]) -> DictConfig:
     """Compose the configuration of a run, with Hydra's own part, outside of `bertlab.run`. Raises InputError."""
     check(overrides)
+    check_plain(overrides)
     check_single(overrides)
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
         return compose("run", overrides=list(overrides), return_hydra_config=True)

@@ -22,7 +22,6 @@ from bertlab.compose import Parts, build_parts, choices, load, resolved
 from bertlab.early import check_early, form_of
 from bertlab.errors import InputError, at, whole_number
 from bertlab.explain import one_line_errors
-from bertlab.reading import check_once
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -79,10 +78,10 @@ def show(words: Sequence[str]) -> None:
             f"{AGAINST} must be followed once by what is different, got {' '.join(words)}; "
             f"write for example {AGAINST} model/attention=shared_kv"
         )
-    check_once(before)
-    check_once(changes)
-    first = count(before)
-    second = count([*before, *changes]) if changes else None
+    both = [before, [*before, *changes]] if changes else [before]
+    for each in both:
+        check_early([counted(resolved(load(each)))])
+    first, second = count(before), count(both[1]) if changes else None
     for title, table in description(first) if second is None else comparison(first, second):
         console.print(title, style="bold", soft_wrap=True)
         console.print(table)
@@ -90,20 +89,16 @@ def show(words: Sequence[str]) -> None:
 
 def count(words: Sequence[str]) -> Costs:
     """Compose a run and count its model. Raises InputError."""
-    composed = load(words)
-    config = resolved(composed)
-    size, vocabulary = _vocabulary(config, words, choices(composed)["tokenizer"])
-    left_out = Parts.__annotations__.keys() - set(COUNTED)
-    chosen = {name: {} if name in left_out else part for name, part in config.items()}
-    check_early([chosen])
-
     import torch
 
     from bertlab.model.combination import check_cls
     from bertlab.model.count import count_heads, count_memory, count_parameters
     from bertlab.model.flops import count_flops, forward_flops
 
-    parts = build_parts(chosen)  # corpora, trackers and trainers cost nothing of a model: they are not even imported
+    composed = load(words)
+    config = resolved(composed)
+    size, vocabulary = _vocabulary(config, words, choices(composed)["tokenizer"])
+    parts = build_parts(counted(config))
     form = form_of(config)
     predicted = predicted_share(parts.mask, form.length)
     with torch.device("meta"):  # without memory
@@ -122,6 +117,12 @@ def count(words: Sequence[str]) -> Costs:
         predicted=predicted,
         memory=count_memory(model, parts.optimizer, lambda output: parts.objective(output, batch, 0, 1)["loss"], batch),
     )
+
+
+def counted(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration without corpora, trackers and trainers, which cost nothing of a model."""
+    left_out = Parts.__annotations__.keys() - set(COUNTED)
+    return {name: {} if name in left_out else part for name, part in config.items()}
 
 
 def _vocabulary(config: Mapping[str, Any], words: Sequence[str], tokenizer: str) -> tuple[int, str]:

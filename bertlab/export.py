@@ -32,14 +32,15 @@ def main() -> None:
 
 def export(arguments: dict[str, Any]) -> str:
     """Write the folder that the arguments ask for and return what to tell about it. Raises InputError."""
-    from bertlab.compose import build_parts
-    from bertlab.model.reference import save_reference, to_reference
-    from bertlab.tracking.stored import connect, fetch
-
     for key in ("run", "to"):
         if not arguments[key]:
             raise InputError(f"{key} must be given; add {key}=... (python -m bertlab.export --help)")
     to = vacant(Path(arguments["to"]))
+
+    from bertlab.compose import build_parts
+    from bertlab.model.reference import save_reference, to_reference
+    from bertlab.tracking.stored import connect, fetch
+
     client = connect(arguments["uri"])
     with tempfile.TemporaryDirectory() as folder:
         stored = fetch(client, arguments["run"], Path(folder))

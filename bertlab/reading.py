@@ -6,6 +6,7 @@ Hydra says what is wrong and not with which of the words, and takes the last of 
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise
+from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -58,12 +59,18 @@ def _reads(word: str) -> bool:
     return True
 
 
-def check_once(words: Sequence[str]) -> None:
-    """Refuse a command line with two values for one key. Raises InputError."""
+def check_once(words: Sequence[str], groups: Sequence[Path]) -> None:
+    """Refuse two choices of one group's option, or of what is swept; of two plain values the last one counts.
+
+    Raises InputError.
+    """
     seen = dict[str, str]()
     for word in overrides_in(words):
-        key = parsed(word).get_key_element().lstrip("+~")
-        if key in seen:
+        override = parsed(word)
+        key = override.get_key_element().lstrip("+~")
+        is_group = any((folder / override.key_or_group).is_dir() for folder in groups)
+        swept = override.is_sweep_override() or (key in seen and parsed(seen[key]).is_sweep_override())
+        if key in seen and (is_group or swept):
             raise InputError(f"{key} must be given once, got {seen[key]} and {word}; leave one of them out")
         seen[key] = word
 
@@ -77,6 +84,12 @@ def check_single(words: Sequence[str], advice: str = "choose one") -> None:
             raise InputError(f"{key} must be one value, got {value}; {advice}{a_list}")
 
 
+def check_plain(words: Sequence[str]) -> None:
+    """Refuse options where there are keys and values alone. Raises InputError."""
+    if options := [word for word in words if word.startswith("-")]:
+        raise InputError(f"arguments must be key=value, got {options[0]}; leave it out")
+
+
 def check_command(words: Sequence[str]) -> None:
     """Refuse a command line of bertlab.run that asks for two things at once. Raises InputError."""
     names = [word.partition("=")[0] for word in words]
@@ -85,7 +98,6 @@ def check_command(words: Sequence[str]) -> None:
         raise InputError(f"a command does one thing, got {' and '.join(asked)}; leave one of them out")
     if "--resolve" in names and not {"-c", "--cfg", "-h", "--help"} & set(names):
         raise InputError("--resolve must stand beside --cfg or --help, got neither; leave it out or add --cfg job")
-    check_once(words)
     studies = any(word.startswith(("study=", "hydra.mode=MULTIRUN")) for word in words)
     if not studies and not set(MULTIRUN) & set(names):
         check_single(words, "add -m to run each of them")

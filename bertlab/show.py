@@ -16,7 +16,6 @@ from bertlab.early import check_early
 from bertlab.explain import one_line_errors
 from bertlab.importing import import_heavy
 from bertlab.pairs import FOLLOWS, RANDOM
-from bertlab.reading import check_once
 from bertlab.tokenizer import MASK, PAD, SPECIALS, Vocabulary
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ def main() -> None:
         print(__doc__)  # noqa: T201
         return
     with one_line_errors():
-        check_once(sys.argv[1:])
         config = resolved(load(sys.argv[1:]))
         check_early([config])
         import_heavy("bertlab.job")  # only now: an error in the configuration must come at once

@@ -31,15 +31,16 @@ def main() -> None:
 
 def why(words: Sequence[str]) -> str:
     """Return what differs between the run and the other run or the words, and what follows. Raises InputError."""
-    from bertlab.tracking.compared import origin_of
-    from bertlab.tracking.stored import connect
-
     runs, uris = ([word[4:] for word in words if word.startswith(name)] for name in ("run=", "uri="))
     others = [word for word in words if not word.startswith(("run=", "uri="))]
     if not runs or len(runs) > 2 or (len(runs) == 2 and others) or len(uris) > 1:
         raise InputError("why compares run=ID with a second run=ID or with key=value words; --help shows how")
     if others:
         check_words(others)
+
+    from bertlab.tracking.compared import origin_of
+    from bertlab.tracking.stored import connect
+
     client = connect(uris[0] if uris else None)
     first = origin_of(client, runs[0])
     second = origin_of(client, runs[1]) if len(runs) == 2 else described(others)
@@ -50,9 +51,7 @@ def check_words(words: Sequence[str]) -> None:
     """Check words that describe a run before a store is asked. Raises InputError."""
     from bertlab.compose import load, resolved
     from bertlab.early import check_early
-    from bertlab.reading import check_once
 
-    check_once(words)
     check_early([resolved(load(words))])
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from bertlab.compose import check
 from bertlab.errors import InputError
-from bertlab.reading import check_command, check_once, check_single, check_sweep, parsed
+from bertlab.reading import check_command, check_single, check_sweep, parsed
 from tests.command import exit_code
 
 
@@ -52,11 +53,16 @@ def test_several_values_for_one_run_say_how_to_run_them_all() -> None:
         check_command(["seed=range(0,3)"])
 
 
-@pytest.mark.parametrize("words", [["seed=1", "seed=2"], ["mask=token", "mask=span"], ["seed=1", "++seed=1"]])
-def test_a_key_is_given_once(words: list[str]) -> None:
+@pytest.mark.parametrize(
+    "words",
+    [["mask=token", "mask=span"], ["seed=1,2", "seed=3"], ["seed=1", "seed=range(0,2)"], ["study=a", "study=b"]],
+)
+def test_an_option_and_what_is_swept_are_chosen_once(words: list[str]) -> None:
+    check(["seed=1", "seed=2", "mask=token", "mask@mask.policy=span"])  # of two values the last one counts
     key = words[0].partition("=")[0]
-    with pytest.raises(InputError, match=rf"^{key} must be given once, got {words[0]} and "):
-        check_once(words)
+    with pytest.raises(InputError) as caught:
+        check(words)
+    assert str(caught.value) == f"{key} must be given once, got {words[0]} and {words[1]}; leave one of them out"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from bertlab.arguments import parse
 from bertlab.errors import InputError, closed_interval, open_interval
 from bertlab.explain import one_line_errors
-from bertlab.reading import check_once
 
 DEFAULTS = {"study": None, "sd": None, "effect": None, "slope": None, "seconds": "20"}
 
@@ -42,7 +41,6 @@ def show(words: Sequence[str]) -> None:
     from bertlab.study.early import check_arms
 
     overrides = [word for word in words if word not in help_or_own]
-    check_once(words)
     check_arms(from_file(own["study"], *overrides))
 
     from bertlab.plan.outlook import outlook

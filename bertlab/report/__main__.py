@@ -65,7 +65,7 @@ def report_store(arguments: dict[str, Any], out: Path) -> Path:
 
     output_dir = Path(arguments["output_dir"])
     tracker = Tracker(uri=arguments["uri"], experiment=arguments["experiment"])
-    client = tracker.connect()
+    client = tracker.existing()
     if wanted := arguments["filter"]:
         facts = {"title": f"Runs with {wanted}", "command": f'python -m bertlab.report filter="{wanted}"'}
         return write_report(gather(client, search(client, tracker.experiment, wanted), facts, output_dir), out)

@@ -74,6 +74,12 @@ class Tracker:
         """Return a client of a store that answers. Raises InputError at once where none does."""
         return reach.connect(self.uri)
 
+    def existing(self) -> "MlflowClient":
+        """Return a client of a store that is there already. Raises InputError."""
+        if not reach.is_there(self.uri):
+            raise InputError(f"uri must name a store that holds runs, got {self.uri}; go to its folder or name another")
+        return self.connect()
+
     def experiment_id(self, client: "MlflowClient") -> str:
         """Return the experiment's id; it is made on first use."""
         return reach.experiment_id(client, self.uri, self.experiment)

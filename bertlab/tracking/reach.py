@@ -62,6 +62,11 @@ def connect(uri: str) -> "MlflowClient":
     return client
 
 
+def is_there(uri: str) -> bool:
+    """Tell whether a store is not a database that would have to be made first."""
+    return not uri.startswith(SQLITE) or Path(uri.removeprefix(SQLITE)).is_file()
+
+
 def look(uri: str) -> None:
     """Raise InputError where no store answers; a database that could be made is not made for it."""
     database = Path(uri.removeprefix(SQLITE))

@@ -89,11 +89,7 @@ class Stored:
 
 def connect(uri: str | None) -> "MlflowClient":
     """Return a client of a store that is there already. Raises InputError."""
-    tracker = Tracker(uri=uri, experiment="bertlab")
-    database = Path(tracker.uri.removeprefix("sqlite:///"))
-    if tracker.uri.startswith("sqlite:///") and not database.is_file():
-        raise InputError(f"uri must name a store that holds runs, got {tracker.uri}; go to its folder or name another")
-    return tracker.connect()
+    return Tracker(uri=uri, experiment="bertlab").existing()
 
 
 def fetch(client: "MlflowClient", name: str, folder: Path) -> Stored:

@@ -64,7 +64,7 @@ class Hardware:
                 self._trainer(1, [], Path())
         except (ValueError, RuntimeError, ImportError, MisconfigurationException) as error:
             raise InputError(
-                f"{own('accelerator')} must be one that works here, got {self.accelerator}: {error}; "
+                f"{own('accelerator')} must be one that works here, got {self.accelerator}: {str(error).rstrip('.')}; "
                 "choose for example cpu"
             ) from error
 
