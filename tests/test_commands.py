@@ -1,0 +1,120 @@
+"""The small commands: an absurd command line is one line and exit code 2, and leaves nothing behind."""
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "line"),
+    [
+        (
+            "plan.__main__",
+            ["study=mask_rate", "study.seeds=2"],
+            "study.seeds must be a whole number of at least 3, got 2",
+        ),
+        ("plan.__main__", ["study=mask_rate", "+study.nonsense=3"], "study.nonsense is not a key of a study; "),
+        ("plan.__main__", ["study=mask_rate", "trainer.clip=no"], "trainer.clip must lie in [0, 1e+09], got no; "),
+        ("plan.__main__", ["study=mask_rate", "batch.size=1,2"], "batch.size must be one value, got 1,2; choose one"),
+        ("show", ["mask.rate=2"], "mask.rate must lie in (0, 1), got 2; choose a number inside"),
+        ("show", ["-m", "seed=1"], "arguments must be key=value, got -m; leave it out"),
+        ("show", ["data=text", "data.files=gone.txt"], "data.files must name files that are there, got 'gone.txt'"),
+        ("describe", ["model.heads=3"], "model.heads must divide model.width 64, got 3; choose a divisor"),
+        ("describe", ["against", "mask.rate=2"], "mask.rate must lie in (0, 1), got 2; choose a number inside"),
+        ("why", ["run=latest", "mask.rate=2"], "mask.rate must lie in (0, 1), got 2; choose a number inside"),
+        ("why", ["seed=1"], "why compares run=ID with a second run=ID or with key=value words; --help shows how"),
+        ("export", ["run=latest"], "to must be given; add to=... (python -m bertlab.export --help)"),
+        ("export", ["run=a", "run=b", "to=c"], "run must be given once, got run=b too; leave one of them out"),
+        ("sync", ["from=nope"], "from must be the output_dir of some runs, got nope without any; name another"),
+        (
+            "clean",
+            ["from=nope"],
+            "from must be the output_dir of some runs, got nope, which is no folder; ",
+        ),
+        ("clean", ["all=maybe"], "all must be true or false, got maybe; choose one"),
+        ("report.__main__", [], "uri must name a store that holds runs, got sqlite:///"),
+        ("report.__main__", ["sweep=x"], "uri must name a store that holds runs, got sqlite:///"),
+        ("report.__main__", ["from=nope"], "a report folder must hold runs.csv, curves.csv, facts.json; nope has no "),
+        ("report.__main__", ["study=nope"], "a study's folder must hold study.json, runs.csv, curves.csv; "),
+        ("facts.__main__", ["measure=no"], "measure must be true or false, got no; choose one"),
+    ],
+)
+def test_an_absurd_command_line_is_one_line_and_leaves_nothing(
+    command: str,
+    words: list[str],
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(sys, "argv", [command, *words])
+    with pytest.raises(SystemExit) as caught:
+        import_module(f"bertlab.{command}").main()
+    assert caught.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"bertlab: {line}")
+    assert printed.err.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+PROGRAM = """
+import runpy, sys
+from importlib import util
+name, *sys.argv[1:] = sys.argv[1:]
+try:
+    runpy.run_module(name, run_name="__main__")
+except SystemExit as exit_:
+    print(exit_.code, "torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("run", ["batch.size=hello"]),
+        ("run", ["model.heads=3"]),
+        ("run", ["data=text", "data.files=gone.txt"]),
+        ("run", ["-m", "optimizer.lr=1e-3,-1"]),
+        ("run", ["study=mask_rate", "study.seeds=2"]),
+        ("run", ["study=mask_rate", "evaluation.share=0.0001"]),
+        ("plan", ["study=mask_rate", "study.seeds=2"]),
+        ("show", ["mask.rate=2"]),
+        ("describe", ["model.heads=3"]),
+    ],
+)
+def test_what_needs_no_torch_is_said_without_it(command: str, words: list[str], tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, f"bertlab.{command}", *words],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+    )
+    assert done.stdout == "2 False\n"
+    assert done.stderr.startswith("bertlab: ")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [["tracking.experiment='\u00e9'", "mask.rate='\u00fc'"], ["--cfg", "job"]])
+def test_an_encoding_without_the_characters_writes_their_escapes(words: list[str], tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "PYTHONIOENCODING": "ascii"}
+    show = [*words, "tracking.experiment='\u00e9'"] if "--cfg" in words else words
+    done = subprocess.run(
+        [sys.executable, "-m", "bertlab.run", *show], capture_output=True, cwd=tmp_path, env=environment, check=False
+    )
+    printed = (done.stdout + done.stderr).decode("ascii")
+    assert "Traceback" not in printed
+    assert done.returncode == (0 if "--cfg" in words else 2)
+    assert ("experiment: \\xe9" if "--cfg" in words else "mask.rate must lie in (0, 1), got \\xfc; ") in printed
