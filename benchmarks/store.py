@@ -20,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -36,9 +37,9 @@ from bertlab.ledger.archive import pack
 from bertlab.ledger.cell import RECORD, RUNNING, SEALED, STATE, Cell, cell_of, cells_in, lasting_hash
 from bertlab.ledger.seal import sealed
 from bertlab.sweep import Planning
-from bertlab.tracking.description import KIND, TOKEN
+from bertlab.tracking.description import KIND, TOKEN, Identity
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import bury, finished_runs
+from bertlab.tracking.reuse import bury, cell_identity, finished_runs
 from bertlab.tracking.table import children, find_sweep
 
 DEFAULTS = {
@@ -146,7 +147,7 @@ def many_cells(folder: Path, cells: int) -> list[Row]:
     own = cells_in(folder / "outputs")
     for number in range(1, cells):
         own.append(copy_cell(own[0], f"{number:016x}", f"{number:032x}"))
-    dead = cell_of(folder / "outputs", "dead", own[0].code)
+    dead = cell_of(folder / "outputs", "dead", own[0].code, own[0].environment)
     with dead.held():
         dead.begin(**{**own[0].state(), "token": "dead", "status": RUNNING})
     archive, new = folder / "cells.tar.xz", max(cells // 1000, 1)
@@ -186,18 +187,21 @@ def planned(folder: Path, seeds: int) -> None:
 
 def copy_cell(cell: Cell, key: str, run_id: str) -> Cell:
     """Copy a finished cell under another key, sealed as if its run had been made."""
-    copy = cell_of(cell.folder.parents[1], key, cell.code)
+    copy = cell_of(cell.folder.parents[1], key, cell.code, cell.environment)
     copy.folder.mkdir()
     for name in SEALED:
         shutil.copyfile(cell.folder / name, copy.folder / name)
-    state = {**cell.state(), "token": key, "run_id": run_id}
+    about = cell.state()["description"]
+    params = {**about["params"], "seed": str(int(key, 16))}
+    about = {**about, "params": params, "tags": {**about["tags"], "bertlab.key": key}}
+    state = {**cell.state(), "token": key, "run_id": run_id, "description": about}
     record = {**(cell.record() or {}), "key": key, "run": lasting_hash(state)}
     for name, fields in ((STATE, state), (RECORD, record)):
         (copy.folder / name).write_text(sealed(fields), "utf-8")
     return copy
 
 
-def found_in(tracker: Tracker, output_dir: Path, asked: list[str], times: int) -> list[float]:
+def found_in(tracker: Tracker, output_dir: Path, asked: list[Identity], times: int) -> list[float]:
     """Return the seconds of each look for finished runs."""
     found: list[int] = []
     took = [seconds(lambda: found.append(len(finished_runs(tracker, output_dir, asked)))) for _ in range(times)]
@@ -223,14 +227,14 @@ def make_store(folder: Path, points: int) -> Tracker:
     return tracker
 
 
-def copy_run(folder: Path, runs: int) -> list[str]:
-    """Copy the run of a store and its cell until there are so many, and return the keys of the copies."""
+def copy_run(folder: Path, runs: int) -> list[Identity]:
+    """Copy the run of a store and its cell until there are so many, and return the identities of the copies."""
     keys = [f"{seed:016x}" for seed in range(1, runs)]
     (cell,) = cells_in(folder / "outputs")
     for number, key in enumerate(keys):
         copy_cell(cell, key, f"{number:032x}")
     copy_rows(folder, [{"seed": str(seed), "bertlab.key": key, TOKEN: key} for seed, key in enumerate(keys, 1)])
-    return keys
+    return [replace(cell_identity(cell), key=key) for key in keys]
 
 
 def copy_rows(folder: Path, copies: list[Copy]) -> None:
