@@ -24,6 +24,7 @@ from bertlab.study.record import EXPLORATION, Record, canonical, read_remarks
 from bertlab.tracking.description import Identity, identity_of
 from bertlab.tracking.identity import identify
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.parents import take_over
 from bertlab.tracking.reuse import REUSED_HERE, finished_cell, finished_runs
 from bertlab.tracking.truth import truth_of
 
@@ -84,6 +85,7 @@ class Bench:
             self.launched = launches.count
             late = [cell.identity for cell in missing]
             done |= finished_runs(self.tracker, self.output_dir, late, REUSED_HERE[self.tracker.reuse])
+        take_over(self.client, str(self.tracker.parent), done.values())
         self.keep()
         return [(cell, done[cell.key]) for cell in cells if cell.key in done]
 

@@ -33,8 +33,10 @@ from bertlab.study.record import EXPLORATION, Record
 from bertlab.study.search import of_trials, trial
 from bertlab.sweep import Grid, say_failures
 from bertlab.tracking.leading import leading
+from bertlab.tracking.lease import leased
 from bertlab.tracking.life import closing, sync_command
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.parents import abandon
 from bertlab.tracking.reach import needing
 from bertlab.tracking.registry import REGISTERED, describe_study, register_run, summarise_arm
 from bertlab.tracking.reuse import bury
@@ -56,12 +58,20 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     job = _checked(registration, compose_own)
     client = tracker.connect()
     name = registered_as(registration, job)
-    parent = register_run(tracker, client, study.id, name, _about(registration))
-    tracker.parent = parent.run.info.run_id
-    _announce(study.id, name, parent.others if parent.is_new else None)
     archive = folder / study.id / ARCHIVE
     bench = Bench(registration, grid.fixed, launcher, tracker, client, job.store.fingerprint, archive)
+    with leased(tracker, client, name):  # who typed the same elsewhere waits, and finds the runs
+        return _lead(bench, compose_own, job, name, folder)
+
+
+def _lead(bench: Bench, compose: Compose, job: Job, name: str, folder: Path) -> list[Outcome]:
+    """Run a registered study whose lease is held."""
+    study, tracker, client = bench.registration.study, bench.tracker, bench.client
+    parent = register_run(tracker, client, study.id, name, _about(bench.registration))
+    tracker.parent = str(parent.run.info.run_id)
+    _announce(study.id, name, parent.others if parent.is_new else None)
     bury(tracker, bench.output_dir)
+    abandon(tracker, client, tracker.parent, bench.output_dir)
     bench.restore()
     again = f"{sync_command(bench.output_dir)} for its runs, and the same command again for the rest"
     led = Path(bench.output_dir) / "sweeps" / f"{study.id}-{os.getpid()}"
@@ -70,7 +80,7 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
         for tag, value in tags.items():
             client.set_tag(tracker.parent, tag, value)
         try:
-            findings = confirm(bench, compose_own, job, _facts(parent.run, name))
+            findings = confirm(bench, compose, job, _facts(parent.run, name))
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
             bury(tracker, bench.output_dir)
             bench.keep()

@@ -12,7 +12,7 @@ from bertlab.errors import InputError
 from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, SWEEP, Cell
 from bertlab.ledger.files import write_whole
 from bertlab.ledger.seal import sealed
-from bertlab.tracking.description import PARENT, TOKEN, Description, Identity, identity_of
+from bertlab.tracking.description import PARENT, SWEEP_KEY, TOKEN, Description, Identity, identity_of
 from bertlab.tracking.life import Telling, closing, sync_command
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import (
@@ -73,12 +73,16 @@ class StoreLogbook:
     @contextmanager
     def sweep(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
         """Open the parent run."""
-        self.parent = self.tracker.start(self.client, name, tags)
-        self.client.set_tag(self.parent, TOKEN, self.parent)
-        self.tracker.parent = self._ledger.parent = self.parent
-        remedy = sync_command(self.output_dir)
-        with closing(self.tracker.uri, self.parent, remedy) as self._telling, self._ledger.sweep(name, tags):
-            yield self.parent
+        from bertlab.tracking.lease import leased
+        from bertlab.tracking.parents import open_parent
+
+        with leased(self.tracker, self.client, tags[SWEEP_KEY]):
+            self.parent = open_parent(self.tracker, self.client, name, tags, self.output_dir)
+            self.client.set_tag(self.parent, TOKEN, self.parent)
+            self.tracker.parent = self._ledger.parent = self.parent
+            remedy = sync_command(self.output_dir)
+            with closing(self.tracker.uri, self.parent, remedy) as self._telling, self._ledger.sweep(name, tags):
+                yield self.parent
 
     def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, str]:
         """Return what is finished in the store, or was in the ledger."""
@@ -98,11 +102,14 @@ class StoreLogbook:
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
         """Tag the runs that another sweep made."""
+        from bertlab.tracking.parents import take_over
+
         self._ledger.adopt(descriptions)
         for key in descriptions.keys() & self._runs.keys():
             run, seen = self._runs[key], seen_as(descriptions[key])
             if run.data.tags.get(PARENT) != self.parent:
                 self._telling(partial(adopt, self.client, self.parent, run, seen))
+                self._telling(partial(take_over, self.client, self.parent, [run]))
 
     def report(self) -> Path:
         """Write the report, and attach it to the parent run.

@@ -23,7 +23,7 @@ from bertlab.job import check
 from bertlab.launch import Job, Launches, Overrides
 from bertlab.logbook import Logbook, open_logbook
 from bertlab.outcome import Outcome
-from bertlab.tracking.description import KIND, Description, Identity, identity_of
+from bertlab.tracking.description import KIND, SWEEP_KEY, Description, Identity, identity_of
 from bertlab.tracking.identity import as_param, describe, semantic
 from bertlab.tracking.leading import leading
 from bertlab.tracking.mlflow import Tracker
@@ -74,7 +74,8 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     folder.mkdir(parents=True, exist_ok=True)
     bury(tracker, output_dir)
     with ExitStack() as stack:
-        tags = {KIND: "sweep", **stack.enter_context(leading(tracker, folder)), **_about(grid.factors)}
+        tags = {KIND: "sweep", SWEEP_KEY: sweep_key(planned, grid.factors)}
+        tags |= {**stack.enter_context(leading(tracker, folder)), **_about(grid.factors)}
         parent = stack.enter_context(logbook.sweep(_title(grid.factors), tags))
         try:
             outcomes = run_missing(planned, logbook, Launches(launcher, tracker, output_dir, parent))
@@ -86,6 +87,11 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     print(f"report:    {report}\n{tracker.where(output_dir)}")  # noqa: T201
     say_failures(outcomes)
     return outcomes
+
+
+def sweep_key(planned: Sequence[Planned], factors: Sequence[str]) -> str:
+    """Return what tells a sweep from others: its runs and what it compares, whichever code, folder or order."""
+    return digest(sorted({job.key for job in planned}), sorted(map(as_param, factors)))
 
 
 class Planning:

@@ -195,6 +195,8 @@ def test_joblib_divides_the_time() -> None:
     assert side_by_side(load([])) == 1
     assert side_by_side(load(["hydra/launcher=joblib", "hydra.launcher.n_jobs=1"])) == 1
     assert side_by_side(load(["hydra/launcher=joblib", "hydra.launcher.n_jobs=-1"])) >= 1
+    with pytest.raises(InputError, match=r"hydra\.launcher\.n_jobs must be a number of processes"):
+        side_by_side(load(["hydra/launcher=joblib", "hydra.launcher.n_jobs=0"]))
 
 
 def test_speed_is_measured_by_training(job: Job) -> None:

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 from torch import nn
 
 from bertlab.confirm import EXPLORING, FIRST_EXPLORING
+from bertlab.errors import InputError
 from bertlab.evaluation.finetune import tuning_tokens
 from bertlab.job import Job, prepare_job
 from bertlab.model.flops import count_flops
@@ -199,5 +200,8 @@ def finished_runs(tracker: Tracker) -> Collection[tuple[str, ...]]:
 
 def side_by_side(config: DictConfig) -> int:
     """Return how many runs the configured launcher makes at once on this machine, at most one a core."""
-    workers: int = effective_n_jobs(config.hydra.launcher.get("n_jobs", 1))
+    asked = config.hydra.launcher.get("n_jobs", 1)
+    if asked == 0:
+        raise InputError("hydra.launcher.n_jobs must be a number of processes, or -1 for all cores, got 0; write 2")
+    workers: int = effective_n_jobs(asked)
     return min(workers, int(cpu_count()))

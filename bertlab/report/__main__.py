@@ -61,14 +61,14 @@ def report_store(arguments: dict[str, Any], out: Path) -> Path:
     from bertlab.report.gather import gather, report_sweep
     from bertlab.report.write import write_report
     from bertlab.tracking.mlflow import Tracker
-    from bertlab.tracking.table import find_sweep, search
+    from bertlab.tracking.table import find_sweep, once, search
 
     output_dir = Path(arguments["output_dir"])
     tracker = Tracker(uri=arguments["uri"], experiment=arguments["experiment"])
     client = tracker.existing()
     if wanted := arguments["filter"]:
         facts = {"title": f"Runs with {wanted}", "command": f'python -m bertlab.report filter="{wanted}"'}
-        return write_report(gather(client, search(client, tracker.experiment, wanted), facts, output_dir), out)
+        return write_report(gather(client, once(search(client, tracker.experiment, wanted)), facts, output_dir), out)
     return report_sweep(client, find_sweep(client, tracker.experiment, arguments["sweep"]), out, output_dir)
 
 

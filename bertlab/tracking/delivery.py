@@ -14,8 +14,9 @@ from bertlab.ledger.cell import CONFIG, FINISHED, MODEL, ORIGIN, POINTS, RUNNING
 from bertlab.ledger.points import Point, read_points
 from bertlab.ledger.seal import file_hash
 from bertlab.tracking.artifacts import fetched, unlike
+from bertlab.tracking.creation import created
 from bertlab.tracking.curves import FILE, curves_of, packed
-from bertlab.tracking.description import FILES, KIND, LEFT, OUTCOME, PARENT, TEXT_LIMIT, TOKEN
+from bertlab.tracking.description import FILES, KIND, LEFT, OUTCOME, PARENT, TEXT_LIMIT
 from bertlab.tracking.truth import same
 
 BATCH = 1000  # MLflow takes that many metrics at once
@@ -31,7 +32,7 @@ class Delivery:
     def open(self, parent: str | None) -> str:
         """Make or find the cell's run, give it what it is made of, and return its id."""
         state = self.cell.state()
-        run = find_token(self.client, self.experiment_id, state["token"]) or self._create(state, parent)
+        run = self._run(state, parent)
         self.run_id = str(run.info.run_id)
         if state["status"] == RUNNING and run.info.status != RUNNING:
             self.client.update_run(self.run_id, status=RUNNING)
@@ -45,13 +46,10 @@ class Delivery:
         self._artifact(ORIGIN)
         return self.run_id
 
-    def _create(self, state: dict[str, Any], parent: str | None) -> Run:
+    def _run(self, state: dict[str, Any], parent: str | None) -> Run:
         about = state["description"]
-        own = {TOKEN: state["token"], KIND: "run", **about["tags"], **({PARENT: parent} if parent else {})}
-        tags = {key: value[:TEXT_LIMIT] for key, value in own.items()}
-        return self.client.create_run(
-            self.experiment_id, start_time=state["started"], run_name=about["name"], tags=tags
-        )
+        tags = {KIND: "run", **about["tags"], **({PARENT: parent} if parent else {})}
+        return created(self.client, self.experiment_id, state["token"], about["name"], tags, state["started"])
 
     def _artifact(self, name: str) -> None:
         """Upload what is not there as it is here: a disk that fills up or a server that goes away leaves a part."""
@@ -131,12 +129,6 @@ class Delivery:
             self.client.log_artifact(self.run_id, str(path))
         files = (self.cell.record() or {}).get("files")
         return {LEFT: sha256(content).hexdigest(), **({FILES: json.dumps(files)} if files else {})}
-
-
-def find_token(client: MlflowClient, experiment_id: str, token: str) -> Run | None:
-    """Return the run of a cell, if the experiment has it."""
-    found = client.search_runs([experiment_id], f"tags.`{TOKEN}` = '{token}'", max_results=1)
-    return found[0] if found else None
 
 
 def deliver(client: MlflowClient, experiment_id: str, cell: Cell, parent: str | None) -> str:

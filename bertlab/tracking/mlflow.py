@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 import traceback
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from bertlab.ledger.cell import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS
 from bertlab.ledger.files import write_whole
 from bertlab.ledger.points import Points
 from bertlab.tracking import reach
-from bertlab.tracking.description import PARENT, TEXT_LIMIT, Description
+from bertlab.tracking.description import PARENT, Description
 from bertlab.tracking.life import RunLog, sync_command
 from bertlab.tracking.reach import patiently, ui_command
 from bertlab.tracking.sender import Sender
@@ -96,11 +97,11 @@ class Tracker:
         return f"MLflow UI: {ui_command(self.uri)}"
 
     def start(self, client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str:
-        """Create a run and return its id."""
-        own = {key: value[:TEXT_LIMIT] for key, value in tags.items()}
-        parent = {PARENT: self.parent} if self.parent else {}
-        run = client.create_run(self.experiment_id(client), run_name=name, tags={**own, **parent})
-        return str(run.info.run_id)
+        """Create a run and return its id. Raises InputError where the store does not take it for a while."""
+        from bertlab.tracking.creation import created
+
+        token, own = uuid.uuid4().hex, {**tags, **({PARENT: self.parent} if self.parent else {})}
+        return patiently(lambda: str(created(client, self.experiment_id(client), token, name, own).info.run_id))
 
     @contextmanager
     def run(self, description: Description, cell: Cell | None = None) -> Iterator[RunLog]:

@@ -10,9 +10,10 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.ledger.cell import SWEEP, Cell
 from bertlab.ledger.seal import read_json
-from bertlab.tracking.delivery import find_token
-from bertlab.tracking.description import PARENT, TOKEN
+from bertlab.tracking.creation import created, find_token
+from bertlab.tracking.description import PARENT, SWEEP_KEY
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.parents import find_parent
 from bertlab.tracking.table import adopt
 
 log = logging.getLogger(__name__)
@@ -57,11 +58,9 @@ def open_sweeps(output_dir: Path, uri: str | None, experiment: str | None) -> li
         tracker = Tracker(uri=uri, experiment=experiment or about["experiment"])
         client = tracker.connect()
         experiment_id = tracker.experiment_id(client)
-        run = find_token(client, experiment_id, about["id"]) or client.create_run(
-            experiment_id,
-            start_time=about["started"],
-            run_name=about["name"],
-            tags={**about["tags"], TOKEN: about["id"]},
+        key = about["tags"].get(SWEEP_KEY)
+        run = (find_parent(client, experiment_id, key) if key else None) or created(
+            client, experiment_id, about["id"], about["name"], about["tags"], about["started"]
         )
         found.append(SyncedSweep(path.parent, about, client, experiment_id, run.info.run_id))
     return found

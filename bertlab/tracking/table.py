@@ -7,7 +7,7 @@ store as one file.
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from bertlab.ledger.cell import FINISHED
 from bertlab.ledger.points import Point
 from bertlab.tracking.artifacts import fetched
 from bertlab.tracking.curves import FILE, SHOWN, TOKENS, Curves, curves_of, unpacked
-from bertlab.tracking.description import FILES, KIND, LEFT, PARENT, TEXT_LIMIT, TOKEN, Description
+from bertlab.tracking.description import FILES, KEY, KIND, LEFT, OPENED, PARENT, TEXT_LIMIT, TOKEN, Description
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -41,7 +41,7 @@ def find_sweep(client: "MlflowClient", experiment: str, name: str | None) -> "Ru
             f"sweep={name or 'latest'} must be a sweep of experiment {experiment!r}, found none; "
             "run one with python -m bertlab.run -m mask.rate=0.1,0.15,0.3"
         )
-    return found[0]
+    return max(found, key=lambda sweep: int(sweep.data.tags.get(OPENED, sweep.info.start_time)))
 
 
 def children(client: "MlflowClient", parent: "Run") -> "list[Run]":
@@ -53,7 +53,20 @@ def children(client: "MlflowClient", parent: "Run") -> "list[Run]":
     )
     for run in found:
         run.data.tags.update(json.loads(run.data.tags[tag]))
-    return sorted([*made[::-1], *found[::-1]], key=lambda run: int(run.info.start_time))
+    return sorted(once([*made[::-1], *found[::-1]]), key=lambda run: int(run.info.start_time))
+
+
+def once(runs: "Iterable[Run]") -> "list[Run]":
+    """Return one run of each key, so that twins are no further seeds: one that finished, the newest."""
+    best: dict[str, Run] = {}
+    for run in runs:
+        key = run.data.tags.get(KEY, run.info.run_id)
+        best[key] = max(run, best.get(key, run), key=_rank)
+    return list(best.values())
+
+
+def _rank(run: "Run") -> tuple[bool, int]:
+    return run.info.status == FINISHED, int(run.info.start_time)
 
 
 def seen_as(description: Description) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from bertlab.errors import InputError
 from bertlab.ledger.cell import POINTS, RECORD, STATE, cell_of
 from bertlab.tracking import truth
 from bertlab.tracking.curves import FILE
-from bertlab.tracking.description import KIND, LEFT, Description
+from bertlab.tracking.description import KIND, LEFT, OPENED, PARENT, Description
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.table import children, find_sweep, runs_frame, search
+from bertlab.tracking.table import ALSO, children, find_sweep, once, runs_frame, search
 from bertlab.tracking.truth import truth_of
 
 
@@ -25,7 +25,8 @@ def recorded_sweep(tracker: Tracker, client: MlflowClient, description: Descript
     parent = tracker.start(client, name, {KIND: "sweep"})
     for number in range(jobs):
         child = Tracker(uri=tracker.uri, experiment=tracker.experiment, parent=parent)
-        own = Description(f"{name} {number}", {"seed": str(number)}, description.tags, "", description.data)
+        tags = {**description.tags, "bertlab.key": str(number)}
+        own = Description(f"{name} {number}", {"seed": str(number)}, tags, "", description.data)
         with child.run(own) as log:
             for step in (10, 20):
                 log.log(step, {"perf/tokens": step * 100.0, "train/loss": number + 1 / step})
@@ -43,6 +44,34 @@ def test_the_latest_sweep_is_found_or_the_latest_of_a_name(
     assert find_sweep(client, tracker.experiment, None).info.run_id == third
     assert find_sweep(client, tracker.experiment, "mask.rate=0.1,0.2").info.run_id == second != first
     assert find_sweep(client, tracker.experiment, 'it\'s "seed"=0,1').info.run_id == third
+
+
+def test_the_latest_sweep_is_the_one_that_was_typed_last(tracker: Tracker, client: MlflowClient) -> None:
+    first, _ = (tracker.start(client, name, {KIND: "sweep"}) for name in ("first", "second"))
+    client.set_tag(first, OPENED, str(client.get_run(first).info.start_time + 3_600_000))
+    assert find_sweep(client, tracker.experiment, None).info.run_id == first
+
+
+def test_twins_are_one_run_in_every_table(tracker: Tracker, client: MlflowClient) -> None:
+    """Of one key the run that finished counts, of these the newest."""
+    parent = tracker.start(client, "sweep", {KIND: "sweep"})
+    made = [
+        *(("0", "own", "RUNNING"), ("0", "own", "FINISHED"), ("0", "own", "KILLED")),
+        *(("1", "own", "FINISHED"), ("1", "other", "FINISHED")),
+        *(("2", "old", "FINISHED"), ("2", "older", "FAILED"), ("3", "own", "FAILED")),
+    ]
+    ids = []
+    for key, code, status in made:
+        tags = {KIND: "run", PARENT: parent, "bertlab.key": key, "bertlab.code": code}
+        ids.append(tracker.start(client, key, tags))
+        if status != "RUNNING":
+            client.set_terminated(ids[-1], status)
+    client.set_tag(ids[1], f"{ALSO}{parent}", '{"mlflow.runName": "seen", "bertlab.baseline": "true"}')
+    found = children(client, client.get_run(parent))
+    assert {run.info.run_id for run in found} == {ids[1], ids[4], ids[5], ids[7]}
+    assert [
+        len(once(search(client, tracker.experiment, f"tags.`{KIND}` = '{kind}'"))) for kind in ("run", "sweep")
+    ] == [4, 1]
 
 
 def test_a_sweep_that_is_not_there_is_an_input_error(
@@ -95,7 +124,7 @@ def test_runs_have_one_row_each_named_as_mlflow_names_it(
     assert frame["name"].tolist() == ["mine 0", "mine 1"]
     assert frame["status"].tolist() == ["FINISHED", "FINISHED"]
     assert frame["params.seed"].tolist() == ["0", "1"]
-    assert frame["tags.bertlab.key"].tolist() == ["abc", "abc"]
+    assert frame["tags.bertlab.key"].tolist() == ["0", "1"]
     assert frame["metrics.eval/mlm_loss"].tolist() == [7.0, 8.0]
     assert frame["metrics.train/loss"].tolist() == [0.05, 1.05]
     assert {column for column in frame if column.startswith("tags.")} == {"tags.bertlab.key", "tags.bertlab.kind"}
