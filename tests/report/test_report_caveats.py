@@ -51,6 +51,16 @@ def test_unlike_fingerprints_are_listed(make_table: MakeTable) -> None:
     assert "code (beef and decade)" in held(table)["fingerprints"]
 
 
+def test_settings_may_use_other_code_but_no_run_another_environment(make_table: MakeTable) -> None:
+    table = make_table(RATES)
+    by_setting = table.runs["params.model.heads"].map(lambda heads: f"used with {heads}")
+    assert "fingerprints" not in held(
+        dataclasses.replace(table, runs=table.runs.assign(**{"tags.bertlab.code": by_setting}))
+    )
+    several = table.runs.assign(**{"tags.bertlab.environment": by_setting})
+    assert "environment (" in held(dataclasses.replace(table, runs=several))["fingerprints"]
+
+
 def test_unlike_budgets_are_stated_but_padding_is_not(make_table: MakeTable) -> None:
     table = make_table(RATES)
     assert "between 1,000,000 and 2,000,000" in held(changed(table, "r01s2", "metrics.perf/tokens", 1e6))["budgets"]

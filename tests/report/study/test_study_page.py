@@ -391,6 +391,17 @@ def test_budgets_that_were_not_held_equal_are_said(make_findings: MakeFindings) 
     assert "They are equal in predicted tokens and FLOPs too." in text
 
 
+def test_runs_of_several_environments_are_said_to_be(make_findings: MakeFindings) -> None:
+    record = alone(make_findings, {"effect": 0.25}).record
+    places = ["there"] + ["here"] * (len(record.runs) - 1)
+    text = limits(judge(replace(record, runs=record.runs.assign(environment=places))))
+    assert (
+        f"**Several environments.** The runs were computed in 2: here ({len(places) - 1} runs); there (1 run)." in text
+    )
+    for same in (record.runs, record.runs.assign(environment="here")):
+        assert "Several environments" not in limits(judge(replace(record, runs=same)))
+
+
 def test_runs_that_ended_on_the_plateau_are_counted(make_findings: MakeFindings) -> None:
     record = make_findings().record
     late = record.runs["arm"].eq("rate_05") & record.runs["seed"].isin([1, 3])
