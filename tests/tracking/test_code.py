@@ -32,9 +32,9 @@ def edit(package: Path) -> Edit:
     """Replace text in a module and return the code as it is then."""
 
     def edit(module: str, old: str, new: str) -> Code:
-        text = (package / module).read_text()
+        text = (package / module).read_text("utf-8")
         assert old in text
-        (package / module).write_text(text.replace(old, new, 1))
+        (package / module).write_text(text.replace(old, new, 1), "utf-8")
         return code(package)
 
     return edit
@@ -77,7 +77,7 @@ def test_words_and_code_that_the_run_does_not_use_do_not_matter(
         ("data/prepare.py", "if ", "if not "),
         ("batch.py", "+ 1", "+ 2"),
         ("evaluation/common.py", "np.where", "np.choose"),
-        ("job.py", "ceil(", "abs("),
+        ("batch.py", "ceil(", "abs("),
         ("job.py", "GLANCE = 20", "GLANCE = 21"),
         ("ledger/checkpoint.py", "KEPT = 2", "KEPT = 3"),
         ("streams.py", "import hashlib", "import zlib as hashlib"),
@@ -103,26 +103,22 @@ def test_a_module_that_is_renamed_keeps_its_runs(package: Path) -> None:
     (package / "mask" / "corrupt.py").rename(package / "mask" / "changing.py")
     (package / "mask" / "token.py").rename(package / "mask" / "tokens.py")
     for path in package.rglob("*.py"):
-        text = path.read_text().replace("bertlab.mask.corrupt import", "bertlab.mask.changing import")
-        path.write_text(text.replace("bertlab.mask.token import", "bertlab.mask.tokens import"))
+        text = path.read_text("utf-8").replace("bertlab.mask.corrupt import", "bertlab.mask.changing import")
+        path.write_text(text.replace("bertlab.mask.token import", "bertlab.mask.tokens import"), "utf-8")
     renamed = code(package, PARTS - {"bertlab.mask.token.TokenMask"} | {"bertlab.mask.tokens.TokenMask"})
     assert renamed.fingerprint == code_of(PARTS).fingerprint
     assert renamed.modules["bertlab.mask.tokens"] == code_of(PARTS).modules["bertlab.mask.token"]
 
 
 def test_a_definition_that_moves_to_another_module_keeps_its_runs(package: Path) -> None:
-    job = package / "job.py"
-    start = job.read_text().index("\n\ndef count_steps(")
-    end = job.read_text().index("\n\ndef check(config")
-    moved = job.read_text()[start:end]
-    job.write_text(
-        job.read_text()
-        .replace(moved, "")
-        .replace("import torch\n", "import torch\nfrom bertlab.data.steps import count_steps\n")
-    )
-    imports = "from math import ceil\nfrom bertlab.errors import InputError, whole_number\n"
-    (package / "data" / "steps.py").write_text(imports + moved)
-    assert code(package).fingerprint == code_of(PARTS).fingerprint
+    job, text = package / "job.py", (package / "job.py").read_text("utf-8")
+    moved = text[text.index("@torch.no_grad()\ndef looks_ahead(") : text.index("def _size(")]
+    job.write_text(text.replace(moved, "from bertlab.train.ahead import looks_ahead\n\n"), "utf-8")
+    imports = ("import torch", "from dataclasses import replace", "from bertlab.tokenizer import CLS")
+    (package / "train" / "ahead.py").write_text("\n".join([*imports, moved]), "utf-8")
+    there = code(package)
+    assert there.fingerprint == code_of(PARTS).fingerprint
+    assert "bertlab.train.ahead" in there.modules
 
 
 def test_a_part_that_is_nowhere_is_an_error() -> None:
