@@ -8,6 +8,7 @@ from bertlab.cache import digest
 
 PARENT, KIND = "mlflow.parentRunId", "bertlab.kind"
 KEY, CODE, ENVIRONMENT = "bertlab.key", "bertlab.code", "bertlab.environment"  # what a finished run is found by
+NOTE = "mlflow.note.content"  # markdown that the UI shows on top of a run
 TOKEN = "bertlab.cell"  # the run's token, the same one wherever it is recorded
 FILES = "bertlab.files"  # JSON: the SHA-256 of each file that a finished run left, as its record has them
 LEFT = "bertlab.curves"  # SHA-256 of the file of its curves that a finished run left in the store
