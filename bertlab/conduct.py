@@ -26,6 +26,8 @@ from bertlab.launch import Overrides
 from bertlab.ledger.archive import ARCHIVE
 from bertlab.outcome import Outcome
 from bertlab.report.book import write_book
+from bertlab.report.html import page
+from bertlab.report.publish import PAGE, READ
 from bertlab.report.study import headline, verdict_table, write_study
 from bertlab.study.arms import Compose, Config, Registration, register
 from bertlab.study.judge import Findings
@@ -120,7 +122,8 @@ def _publish(findings: Findings, report: Path, tracker: Tracker, client: MlflowC
     study, parent = findings.record.study, str(tracker.parent)
     client.log_artifact(parent, str(report), "report")
     client.log_artifacts(parent, str(report.with_suffix("")), f"report/{study.id}")
-    describe_study(client, parent, f"{headline(findings)}\n\n{verdict_table(findings)}")
+    client.log_text(parent, page(report.read_text("utf-8"), report.parent), PAGE)
+    describe_study(client, parent, f"{headline(findings)}\n\n{verdict_table(findings)}\n\n{READ}")
     for arm, numbers in aggregates(findings.record).items():
         summarise_arm(tracker, client, study.id, arm, numbers, {"study": study.id, "arm": arm})
 

@@ -1,7 +1,8 @@
 """Export a run's model to transformers: `python -m bertlab.export run=ID to=FOLDER [uri=URI]`.
 
 Writes what `BertForPreTraining.from_pretrained` and `AutoTokenizer.from_pretrained` read: config.json,
-model.safetensors, tokenizer.json and tokenizer_config.json. Arms that BERT cannot compute are refused.
+model.safetensors, tokenizer.json and tokenizer_config.json. A model with rotary positions becomes a
+`RoFormerForMaskedLM`, which has no head for pairs. Arms that neither can compute are refused.
   run=ID     a run's id, its first characters, or latest
   to=FOLDER  a folder that is absent or empty
   uri=URI    another MLflow store than mlflow.db in the working directory, or MLFLOW_TRACKING_URI
@@ -38,7 +39,9 @@ def export(arguments: dict[str, Any]) -> str:
     to = vacant(Path(arguments["to"]))
 
     from bertlab.compose import build_parts
+    from bertlab.model.position import Rotary
     from bertlab.model.reference import save_reference, to_reference
+    from bertlab.model.roformer import to_roformer
     from bertlab.tracking.stored import connect, fetch
 
     client = connect(arguments["uri"])
@@ -47,11 +50,11 @@ def export(arguments: dict[str, Any]) -> str:
         tokenizer = stored.tokenizer
         model = build_parts(stored.config).model(tokenizer.get_vocab_size(), stored.length)
         stored.restore(model)
-    config, weights = to_reference(model)
+    config, weights = (to_roformer if isinstance(model.position, Rotary) else to_reference)(model)
     with whole(to) as temporary:
         save_reference(temporary, config, weights)
         save_tokenizer(temporary, tokenizer, config["max_position_embeddings"])
-    return told(to, stored.run_id)
+    return told(to, stored.run_id, config["architectures"][0])
 
 
 def vacant(to: Path) -> Path:
@@ -105,12 +108,12 @@ def save_tokenizer(folder: Path, tokenizer: Any, length: int) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
 
 
-def told(to: Path, run_id: str) -> str:
+def told(to: Path, run_id: str, architecture: str) -> str:
     """Return what was written and the lines that load it."""
     files = ", ".join(sorted(path.name for path in to.iterdir()))
     return f"""{to}: {files}, from run {run_id}; in Python:
     tokenizer = transformers.AutoTokenizer.from_pretrained({str(to)!r})
-    model = transformers.BertForPreTraining.from_pretrained({str(to)!r})"""
+    model = transformers.{architecture}.from_pretrained({str(to)!r})"""
 
 
 if __name__ == "__main__":

@@ -163,7 +163,7 @@ def fit(job: Job, run: RunLog) -> str:
     log.info("%s: %s parameters, %s steps", run.name, f"{_size(model):,}", f"{job.steps:,}")
     if saved := run.saved():
         module.resume(saved.step, saved.tensors)
-        recorder.resume(saved.about["counters"])
+        recorder.resume(saved.about["counters"], saved.tensors)
         log.info("%s: goes on after step %s", run.name, f"{saved.step:,}")
     trainer.fit(module, job.batches, recorder, run.cell.folder)
     if recorder.diverged:

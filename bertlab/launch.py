@@ -60,6 +60,8 @@ class Launches:
         """Launch jobs until each of them has an outcome, and return these."""
         diary = Diary(self.output_dir, self.sweep)
         diary.forget()
+        if jobs:
+            diary.expect(len(jobs))
         try:
             return _Round(self, jobs, diary).outcomes()
         finally:

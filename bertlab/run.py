@@ -62,6 +62,7 @@ def job(config: DictConfig) -> Outcome:
     diary.begin(number)
     outcome = _outcome(config, overrides)
     diary.end(number, outcome)
+    log.info("%s", diary.progress())
     return outcome
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
+from tqdm import tqdm
 
 from bertlab.cache import digest
 from bertlab.compose import Settled, build_parts, settling
@@ -28,6 +29,8 @@ from bertlab.tracking.identity import as_param, describe, semantic
 from bertlab.tracking.leading import leading
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import REUSED_HERE, bury
+
+MANY = 30  # runs whose check takes long enough to be spoken of
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,10 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     output_dir = base["output_dir"]
     tracker.look()  # a store that does not answer is an error before any work
     planning = Planning(grid.factors, settled, base)
-    planned = [planning.plan(job) for job in grid.jobs]
+    if len(grid.jobs) >= MANY:
+        print(f"{len(grid.jobs):,} runs are checked before the first one begins", file=sys.stderr, flush=True)  # noqa: T201
+    checked = tqdm(grid.jobs, "checked", disable=None, leave=False)  # on a terminal only
+    planned = [planning.plan(job) for job in checked]
     logbook = open_logbook(tracker, output_dir, folder)
     folder.mkdir(parents=True, exist_ok=True)
     bury(tracker, output_dir)

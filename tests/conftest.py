@@ -25,7 +25,7 @@ from bertlab.tokenizer.wordpiece import WordPiece
 STEERING = ("MLFLOW_", "SLURM_", "HYDRA_", "FORCE_COLOR", "NO_COLOR", "COLUMNS", "LINES")
 for _name in [name for name in os.environ if name.startswith(STEERING)]:
     del os.environ[_name]
-os.environ |= {"COLUMNS": "80", "LINES": "25"}  # else rich asks the terminal, where there is one
+os.environ |= {"COLUMNS": "80", "LINES": "25", "MLFLOW_DISABLE_TELEMETRY": "true"}  # rich would ask the terminal
 
 TOPICS = {  # the words of a document come from one topic, so its sentences tell what the next one may hold
     "sea": ["ship", "harbour", "sailor", "anchor", "wave", "storm", "captain", "island", "current", "lantern"],

@@ -164,9 +164,27 @@ def test_an_arm_that_bert_can_compute_is_exported(store: Store, export: Callable
 def test_an_arm_that_bert_cannot_compute_is_one_line(
     store: Store, export: Callable[..., Ended], tmp_path: Path
 ) -> None:
-    rotary = store.train("model/position=rotary", "model.width=24")
-    ended = export(f"run={rotary}", "to=bert")
-    assert_refused(ended, "model/position (Rotary) cannot be expressed: BertForPreTraining adds", tmp_path)
+    alibi = store.train("model/position=alibi")
+    ended = export(f"run={alibi}", "to=bert")
+    assert_refused(ended, "model/position (Alibi) cannot be expressed: BertForPreTraining adds", tmp_path)
+
+
+def test_the_default_model_is_exported_as_one_that_predicts_the_same_words(
+    store: Store, export: Callable[..., Ended], tmp_path: Path
+) -> None:
+    run_id = store.train("model=nano", "model.width=24", "seed=2")
+    code, out, _ = export("run=latest", "to=bert")
+    assert code == 0
+    assert "transformers.RoFormerForMaskedLM.from_pretrained('bert')" in out
+    given = transformers.AutoTokenizer.from_pretrained("bert")([A, B], [B, A + B], padding=True, return_tensors="pt")
+    theirs = transformers.RoFormerForMaskedLM.from_pretrained("bert")
+    model = store.jobs[run_id].build_model()
+    fetch(connect(store.uri), run_id, tmp_path).restore(model)
+    (real_M,), none = given["attention_mask"].flatten().nonzero(as_tuple=True), torch.empty(0)
+    ids_BL, segments_BL, real_BL = given["input_ids"], given["token_type_ids"], given["attention_mask"].bool()
+    with torch.no_grad():
+        ours = model.eval()(Batch(ids_BL, segments_BL, real_BL, real_M, none, none, has_pairs=False)).mlm_MV
+        torch.testing.assert_close(ours, theirs(**given).logits.flatten(0, 1)[real_M], atol=1e-5, rtol=0)
 
 
 def test_a_run_without_weights_is_one_line(store: Store, export: Callable[..., Ended], tmp_path: Path) -> None:

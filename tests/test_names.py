@@ -8,7 +8,7 @@ from bertlab import DISTRIBUTION
 
 ROOT = Path(__file__).parents[1]
 READ = ("*.md", "docs/*.md", "bertlab/**/*.py", "conf/**/*.yaml", "scripts/*.py", "hydra_plugins/*.py", "Makefile")
-FOREIGN = re.compile(r"install\b[^\n]*?[\s'\"`]bertlab(?=$|[\s'\"`\[=<>,;.!?])")
+FOREIGN = re.compile(r"(?<!un)install\b[^\n]*?[\s'\"`]bertlab(?=$|[\s'\"`\[=<>,;.!?])")
 
 
 def test_the_distribution_is_asked_for_by_the_name_it_is_built_under() -> None:

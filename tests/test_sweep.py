@@ -1,5 +1,6 @@
 """A sweep from end to end: a tiny grid on two files of text, from a folder elsewhere, through the real command line."""
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from bertlab.errors import InputError
 from bertlab.logbook import StoreLogbook
 from bertlab.outcome import Outcome
 from bertlab.report.__main__ import DEFAULTS, write
+from bertlab.report.html import page
 from bertlab.sweep import Grid, alike, run_grid
 from bertlab.tracking.identity import code_fingerprint, run_key
 from bertlab.tracking.mlflow import Tracker
@@ -105,12 +107,20 @@ def report_of(swept: Swept) -> Path:
 def test_a_sweep_ends_well_and_says_where_its_report_is(swept: Swept) -> None:
     assert swept.ended.code == 0
     report = report_of(swept).relative_to(swept.folder)
-    *table, report_line, ui_line = swept.ended.out.splitlines()
+    *table, report_line, ui_line, page_line = swept.ended.out.splitlines()
     assert [line.split()[:2] for line in table] == [["finished", "mask.rate=0.15"], ["finished", "mask.rate=0.3"]]
     assert report_line == f"report:    {report}"
     assert ui_line == f"MLflow UI: {ui_command(f'sqlite:///{swept.folder}/mlflow.db')}"
+    experiment = swept.parent.info.experiment_id
+    assert page_line == f"runs:      http://127.0.0.1:5000/#/experiments/{experiment}?workflowType=machine_learning"
+    tags = swept.client.get_experiment(experiment).tags
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
     assert "Traceback" not in swept.ended.err
-    assert [line for line in swept.ended.err.splitlines() if "parameters, 8 steps" not in line] == []
+    first, done, second, end = swept.ended.err.splitlines()
+    assert first.endswith("parameters, 8 steps")
+    assert second.endswith("parameters, 8 steps")
+    assert re.fullmatch(r"1 of 2 runs have ended, about \d+ s left", done)
+    assert end == "2 of 2 runs have ended"
 
 
 def test_everything_is_written_where_the_command_was_typed(swept: Swept) -> None:
@@ -128,18 +138,29 @@ def test_runs_stand_under_one_parent_and_are_named_by_what_differs(swept: Swept)
     assert swept.parent.data.tags["bertlab.command"] == " ".join(["python -m bertlab.run -m", *TINY, FACTOR])
 
 
+def test_the_parent_run_shows_settings_and_result(swept: Swept) -> None:
+    losses = {rate: swept.runs[f"mask.rate={rate}"].data.metrics["eval/mlm_loss"] for rate in ("0.15", "0.3")}
+    best = min(losses, key=losses.__getitem__)
+    shown = swept.client.get_run(swept.parent.info.run_id).data
+    assert shown.metrics == {
+        **{"runs": 2, "finished": 2},
+        **{"best/eval/mlm_loss": losses[best], "worst/eval/mlm_loss": max(losses.values())},
+    }
+    assert shown.params["mask.rate"] == "0.15, 0.3"
+    assert (shown.params["optimizer.lr"], shown.params["seed"]) == ("0.002", "0")
+    assert shown.params["best"] == f"mask.rate={best}"
+    assert shown.tags["mlflow.note.content"].startswith("**Result.** ")
+    assert "| 0.15 " in shown.tags["mlflow.note.content"]
+
+
 def test_a_run_has_its_parameters(swept: Swept) -> None:
     for rate in ("0.15", "0.3"):
         assert swept.runs[f"mask.rate={rate}"].data.params == {
-            "data": "text",
-            "model": "nano",
-            "seed": "0",
-            "budget.tokens": "1000",
-            "mask.rate": rate,
-            "tokenizer.vocab_size": "200",
-            "batch.size": "4",
-            "batch.length": "32",
-            "evaluation.sequences": "8",
+            **{"data": "text", "tokenizer.vocab_size": "200", "pairs": "nsp", "mask": "token", "mask.rate": rate},
+            **{"model": "nano", "model.layers": "2", "model.width": "64", "model.heads": "2", "model.dropout": "0.0"},
+            **{"optimizer": "adamw", "optimizer.lr": "0.002", "schedule": "linear", "schedule.warmup": "0.1"},
+            **{"batch.size": "4", "batch.length": "32", "budget.tokens": "1000", "objective": "joint", "seed": "0"},
+            **{"trainer.precision": "32-true", "evaluation.sequences": "8"},
         }
 
 
@@ -201,7 +222,9 @@ def test_the_report_is_on_disk_and_on_the_parent_run(swept: Swept, tmp_path: Pat
     report = report_of(swept)
     downloaded = Path(swept.client.download_artifacts(swept.parent.info.run_id, "report", str(tmp_path)))
     names = sorted(path.relative_to(report.parent) for path in report.parent.rglob("*") if path.is_file())
-    assert names == sorted(path.relative_to(downloaded) for path in downloaded.rglob("*") if path.is_file())
+    there = {path.relative_to(downloaded) for path in downloaded.rglob("*") if path.is_file()}
+    assert there == {*names, Path("report.html")}
+    assert (downloaded / "report.html").read_text("utf-8") == page(report.read_text("utf-8"), report.parent)
     assert (downloaded / "report.md").read_bytes() == report.read_bytes()
     assert "mask.rate" in report.read_text("utf-8")
 

@@ -5,6 +5,7 @@ process that leads the sweep. A crash that repeats itself stops what is left.
 """
 
 import json
+import time
 from contextlib import suppress
 from os import SEEK_END, SEEK_SET
 from pathlib import Path
@@ -14,7 +15,15 @@ from bertlab.ledger.files import refusing
 from bertlab.outcome import Outcome
 
 MOST = 3  # jobs in a row that may end with the same words
+END = b'"error": '  # in the note of a job that ended, and unescaped nowhere else
 TAIL = 1 << 18  # bytes: every job of a sweep looks at its last notes, and there may be thousands of jobs
+
+
+def span(seconds: float) -> str:
+    """Write a time as a person would say it: 40 s, 12 min, 3.5 h."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 class Diary:
@@ -22,6 +31,25 @@ class Diary:
 
     def __init__(self, output_dir: str | Path, sweep: str) -> None:
         self._path = Path(output_dir) / "crashes" / f"{sweep}.jsonl"
+
+    def expect(self, jobs: int) -> None:
+        """Note how many jobs are launched, and when."""
+        self._add({"expected": jobs, "time": time.time()})
+
+    def progress(self) -> str:
+        """Say how many of the expected jobs have ended and how long the rest may take, at the pace so far.
+
+        Ends are counted and not read: every job of a sweep asks, and there may be thousands of jobs.
+        """
+        content = self._path.read_bytes() if self._path.is_file() else b""
+        first = content.split(b"\n", 2)[1:2]  # a note begins with an empty line
+        if not first or b'"expected": ' not in first[0]:
+            return ""
+        plan, ended = json.loads(first[0]), content.count(END)
+        total = plan["expected"]
+        ended = min(ended, total)  # one that is launched again may end twice
+        left = (time.time() - plan["time"]) / max(ended, 1) * (total - ended)
+        return f"{ended} of {total} runs have ended{f', about {span(left)} left' if ended < total else ''}"
 
     def begin(self, job: int) -> None:
         """Note that a job begins. Raises InputError for a full disk, as `end` does."""
@@ -35,6 +63,8 @@ class Diary:
         """Return the jobs that began and how they ended, None for one that has not said so."""
         found: dict[int, Outcome | None] = {}
         for note in self._notes():
+            if "job" not in note:
+                continue
             ended = "error" in note
             own = Outcome(tuple(note["overrides"]), note["error"], note["reached"]) if ended else None
             found[note["job"]] = own or found.get(note["job"])

@@ -20,11 +20,16 @@ from bertlab.model.score import softmax
 from bertlab.model.visibility import Everyone
 
 
-def check_expressible(model: Bert) -> None:
-    """Raise InputError for the first part that BERT has no place for."""
+def check_expressible(model: Bert, *, rotary: bool = False) -> None:
+    """Raise InputError for the first part that BERT has no place for; `rotary`: or RoFormer, which differs in that."""
     shape, sees, place, joins = model.shape, model.visibility, model.position, model.embedding
     need("model/visibility=all", type(sees) is Everyone, sees, "lets every token look at every one")
-    need("model/position=learned", not place.acts_on_scores, place, "adds vectors of positions to those of tokens")
+    need(
+        "model/position=learned",
+        rotary or not place.acts_on_scores,
+        place,
+        "adds vectors of positions to those of tokens",
+    )
     need("model/embedding=sum", type(joins) is Sum, joins, "adds up token, segment and position")
     need("model/pooling=cls", function(model.pooling) is cls, model.pooling, "reads pairs off the state of [CLS]")
     need("model.skip=true", shape.skip, shape.skip, "has skip connections")

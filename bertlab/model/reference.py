@@ -106,6 +106,12 @@ def to_reference(model: Bert) -> tuple[dict[str, Any], Weights]:
     Raises InputError that names the part for which BERT has no place.
     """
     check_expressible(model)
+    return to_reference_parts(model)
+
+
+@torch.no_grad()
+def to_reference_parts(model: Bert) -> tuple[dict[str, Any], Weights]:
+    """Return configuration and weights of a model that was checked; whatever its positions do to scores is left out."""
     shape, ours = model.shape, rewritten(model)
     config = FIXED | {
         "architectures": ["BertForPreTraining"],

@@ -111,7 +111,7 @@ def levels(outlook: Outlook) -> str:
 def verdicts(chances: Sequence[Chances], margin: float) -> Table:
     """Return for each spread one row for each verdict that may come out, one column for each true effect."""
     effects = dict.fromkeys(each.effect for each in chances)
-    table = _table("sd", "verdict", *(f"{effect / margin:.2g} m" for effect in effects), left=2)
+    table = _table("sd", "verdict", *(f"{effect / margin + 0:.2g} m" for effect in effects), left=2)
     for sd in dict.fromkeys(each.sd for each in chances):
         own = [each for each in chances if each.sd == sd]
         rows = {kind.value: [each.by_kind[kind] for each in own] for kind in own[0].by_kind}

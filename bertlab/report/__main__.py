@@ -9,7 +9,7 @@ Without arguments: the latest sweep of the store in the working directory (`mlfl
   book=FOLDER     write the answer book of a folder of studies and facts, its README.md
   out=FOLDER      where to write; outputs/report by default, for a study where it was read
   uri=URI         another MLflow store
-  experiment=NAME another experiment than bertlab
+  experiment=NAME another experiment than MLFLOW_EXPERIMENT_NAME or bertlab
   output_dir=DIR  where the runs left their files, outputs by default; a report believes those, not the store
 """
 
@@ -28,7 +28,7 @@ DEFAULTS = {
     "book": None,
     "out": None,
     "uri": None,
-    "experiment": "bertlab",
+    "experiment": None,
     "output_dir": "outputs",
 }
 

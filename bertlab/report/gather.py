@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bertlab.report.publish import publish_sweep
 from bertlab.report.table import RunTable
 from bertlab.report.write import write_report
 from bertlab.tracking.table import children
@@ -23,8 +24,9 @@ def report_sweep(client: "MlflowClient", sweep: "Run", folder: Path, output_dir:
     """
     facts = {"title": sweep.info.run_name, "command": sweep.data.tags["bertlab.command"]}
     facts["factors"] = sweep.data.tags["bertlab.factors"]
-    report = write_report(gather(client, children(client, sweep), facts, output_dir), folder)
-    client.log_artifacts(sweep.info.run_id, str(folder), "report")
+    table = gather(client, children(client, sweep), facts, output_dir)
+    report = write_report(table, folder)
+    publish_sweep(client, sweep.info.run_id, table, folder)
     return report
 
 

@@ -50,7 +50,8 @@ def canonical(table: RunTable) -> RunTable:
 def declared_factors(runs: pd.DataFrame, facts: Mapping[str, str]) -> list[str]:
     """Return the swept keys other than the seed: those of `facts["factors"]`, else every parameter that varies."""
     if "factors" not in facts:
-        return [name.removeprefix("params.") for name in free_params(runs) if varies(runs, name)]
+        varying = [name for name in free_params(runs) if varies(runs, name)]
+        return [name.removeprefix("params.") for name in varying if not _follows_from_option(runs, name)]
     factors = [factor for factor in dict.fromkeys(facts["factors"].split()) if factor != "seed"]
     for factor in factors:
         if f"params.{factor}" not in runs:
@@ -65,6 +66,12 @@ def free_params(runs: pd.DataFrame) -> list[str]:
     """Return the parameter columns other than the seed and its copies (a stream that repeats the seed, say)."""
     params = [str(column) for column in runs.columns if str(column).startswith("params.")]
     return [column for column in params if not runs[column].equals(runs["params.seed"])]
+
+
+def _follows_from_option(runs: pd.DataFrame, column: str) -> bool:
+    """True for a key of a part, such as model.layers, that varies only as the option, model, does."""
+    option = column.rpartition(".")[0]
+    return option in runs and varies(runs, option) and runs.groupby(option)[column].nunique().max() == 1
 
 
 def varies(runs: pd.DataFrame, column: str) -> bool:

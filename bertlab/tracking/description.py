@@ -8,6 +8,7 @@ from bertlab.cache import digest
 
 PARENT, KIND = "mlflow.parentRunId", "bertlab.kind"
 KEY, CODE, ENVIRONMENT = "bertlab.key", "bertlab.code", "bertlab.environment"  # what a finished run is found by
+NOTE = "mlflow.note.content"  # markdown that the UI shows on top of a run
 TOKEN = "bertlab.cell"  # the run's token, the same one wherever it is recorded
 SWEEP_KEY = "bertlab.sweep"  # of a sweep's own run: what the sweep is, the same one whenever it is typed
 OPENED = "bertlab.opened"  # of a sweep's own run: when it was typed last, in ms

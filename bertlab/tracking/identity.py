@@ -38,7 +38,11 @@ BEFORE = {  # what runs did before a setting existed; one that says so leaves ke
     "batch.start_length": None,
     "batch.start_share": 0.1,
 }
-IDENTIFYING = ("data", "model", "seed", "budget.tokens")  # parameters of every run
+USUAL = (  # parameters of every run that has them: what runs are compared by at a glance
+    *("data", "tokenizer.vocab_size", "pairs", "mask", "mask.rate", "batch.size", "batch.length", "budget.tokens"),
+    *("model", "model.layers", "model.width", "model.heads", "model.dropout", "objective"),
+    *("optimizer", "optimizer.lr", "schedule", "schedule.warmup", "trainer.precision", "seed"),
+)
 TARGET = "_target_"  # the class or function that a part is made by
 _NOTHING = object()  # what no setting is
 
@@ -107,7 +111,8 @@ def describe(
     said = dict.fromkeys(override.lstrip("+~").partition("=")[0] for override in overrides)
     own = [key for key in said if not _is_under(key, (*NOT_SEMANTIC, "hydra")) and key != "trainer"]
     factors = config["tracking"]["factors"]
-    params = {as_param(key): _value(key, config, chosen) for key in (*IDENTIFYING, *own, *factors)}
+    params = {as_param(key): _value(key, config, chosen) for key in USUAL if _has(key, config)}
+    params |= {as_param(key): _value(key, config, chosen) for key in (*own, *factors)}
     named = [as_param(key) for key in factors or own]
     fingerprint = store.fingerprint
     identity, environment = identify(config, fingerprint), environment_of(config["trainer"])
@@ -144,6 +149,11 @@ def as_param(key: str) -> str:
 
 def _is_under(key: str, places: Sequence[str]) -> bool:
     return any(key == place or key.startswith((f"{place}.", f"{place}/")) for place in places)
+
+
+def _has(key: str, config: Mapping[str, Any]) -> bool:
+    group, _, name = key.partition(".")
+    return not name or name in config[group]
 
 
 def _value(key: str, config: Mapping[str, Any], chosen: Mapping[str, str]) -> str:

@@ -22,7 +22,8 @@ from bertlab.ledger.files import write_whole
 from bertlab.ledger.points import Points
 from bertlab.tracking import reach
 from bertlab.tracking.description import PARENT, Description
-from bertlab.tracking.life import RunLog, sync_command
+from bertlab.tracking.life import RunLog, Telling, sync_command
+from bertlab.tracking.page import page
 from bertlab.tracking.reach import patiently, ui_command
 from bertlab.tracking.sender import Sender
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Tracker", "patiently"]
 
+EXPERIMENT = "bertlab"  # where neither the configuration nor MLflow's own variable names another
 REUSE = ("same", "code", "any")
 
 
@@ -51,12 +53,13 @@ class Tracker:
         self,
         *,
         uri: str | None,
-        experiment: str,
+        experiment: str | None,
         weights: bool = True,
         offline: bool = False,
         reuse: str = "same",
         **place: Unpack[Place],
     ) -> None:
+        experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT if experiment is None else experiment
         if not experiment or not isinstance(experiment, str):
             raise InputError(f"{own('experiment')} must be a name, got {experiment!r}; choose for example bertlab")
         self.weights, self.offline = true_or_false("weights", weights), true_or_false("offline", offline)
@@ -94,7 +97,10 @@ class Tracker:
         """Return the line that shows where to look at the runs."""
         if self.offline:
             return f"offline:   {sync_command(output_dir)} brings the runs into a store"
-        return f"MLflow UI: {ui_command(self.uri)}"
+        lines = f"MLflow UI: {ui_command(self.uri)}"
+        server = self.uri if self.uri.startswith(("http://", "https://")) else None
+        found = Telling()(lambda: self.experiment_id(self.connect()))  # a store that went away has no page
+        return f"{lines}\nruns:      {page(server, found)}" if found else lines
 
     def start(self, client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str:
         """Create a run and return its id. Raises InputError where the store does not take it for a while."""

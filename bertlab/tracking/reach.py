@@ -20,6 +20,7 @@ from filelock import FileLock
 from bertlab.cache import cached, digest
 from bertlab.errors import InputError
 from bertlab.importing import import_heavy
+from bertlab.tracking.page import KIND_OF_EXPERIMENT
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -85,7 +86,7 @@ def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
     database = Path(uri.removeprefix(SQLITE))
     artifacts = (database.parent / "mlartifacts").as_uri() if uri.startswith(SQLITE) else None
     try:
-        return str(client.create_experiment(name, artifact_location=artifacts))
+        return str(client.create_experiment(name, artifact_location=artifacts, tags=KIND_OF_EXPERIMENT))
     except MlflowException:  # another process made it in the meantime
         if found := client.get_experiment_by_name(name):
             return str(found.experiment_id)
@@ -132,7 +133,7 @@ def ui_command(uri: str) -> str:
     """Return the line that opens the MLflow UI on a store, with this environment's own Python."""
     if uri.startswith(("http://", "https://")):
         return f"open {uri}"
-    return f"{sys.executable} -m mlflow ui --host 127.0.0.1 --backend-store-uri {shlex.quote(uri)}"
+    return f"{sys.executable} -m mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri {shlex.quote(uri)}"
 
 
 def _reach(uri: str) -> None:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from mlflow.entities import Metric, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from bertlab.tracking.description import KIND, PARENT, TEXT_LIMIT, Identity, identity_of
+from bertlab.tracking.description import KIND, NOTE, PARENT, TEXT_LIMIT, Identity, identity_of
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.table import search
 
 STUDY, REGISTRATION, REGISTERED, ARM = "bertlab.study", "bertlab.registration", "bertlab.registered", "bertlab.arm"
-DESCRIPTION = "mlflow.note.content"  # what the UI shows on top of a run
 
 
 @dataclass(frozen=True)
@@ -62,4 +61,4 @@ def summarise_arm(
 
 def describe_study(client: MlflowClient, run_id: str, text: str) -> None:
     """Set what the UI shows on top of the study's run, in markdown."""
-    client.set_tag(run_id, DESCRIPTION, text[:TEXT_LIMIT])
+    client.set_tag(run_id, NOTE, text[:TEXT_LIMIT])

@@ -89,7 +89,7 @@ class Stored:
 
 def connect(uri: str | None) -> "MlflowClient":
     """Return a client of a store that is there already. Raises InputError."""
-    return Tracker(uri=uri, experiment="bertlab").existing()
+    return Tracker(uri=uri, experiment=None).existing()
 
 
 def fetch(client: "MlflowClient", name: str, folder: Path) -> Stored:

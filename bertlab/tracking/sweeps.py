@@ -42,8 +42,6 @@ class SyncedSweep:
             run = find_token(self.client, self.experiment_id, token) if token else None
             if run and run.data.tags.get(PARENT) != self.run_id:
                 adopt(self.client, self.run_id, run, seen)
-        if (self.folder / "report").is_dir():
-            self.client.log_artifacts(self.run_id, str(self.folder / "report"), "report")
         self.client.set_terminated(self.run_id, self.about["status"], end_time=self.about.get("ended"))
 
 

@@ -12,14 +12,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.accelerators import CUDAAccelerator
-from pytorch_lightning.callbacks import TQDMProgressBar
 
 from bertlab.batch import Batch
 from bertlab.bounds import bounded
@@ -27,7 +25,9 @@ from bertlab.environment import usable_cores
 from bertlab.errors import InputError, own
 from bertlab.train.module import Pretraining
 from bertlab.train.precision import RoundedProducts
+from bertlab.train.progress import ProgressLine
 from bertlab.train.recorder import Recorder
+from bertlab.train.stopping import Stopping
 
 CLUSTER = re.compile(  # variables by which Lightning guesses a cluster, a rank or arguments of its trainer
     r"PL_\w+|SLURM_\w+|TORCHELASTIC_\w+|KUBERNETES_\w+|LSB_\w+|JSM_\w+|OMPI_\w+|MASTER_(ADDR|PORT)|STANDALONE_PORT|"
@@ -74,7 +74,7 @@ class Hardware:
         `folder` is the run's own: Lightning looks there, and nowhere else, for a checkpoint that a cluster left.
         """
         torch.set_num_threads(usable_cores() if self.threads is None else self.threads)
-        bar: list[pl.Callback] = [SpeedBar(recorder)] if self.progress else []
+        bar: list[pl.Callback] = [ProgressLine(recorder)] if self.progress else []
         steps = range(module.first, recorder.plan.total)
         if not steps:
             return
@@ -82,7 +82,7 @@ class Hardware:
             module.compile_pass("default" if self.compile is True else str(self.compile))
         keep_freed_memory()
         with _alone(), _interruptible(), _denormals_as_zero():
-            trainer = self._trainer(len(steps), [recorder, *bar], folder)
+            trainer = self._trainer(len(steps), [recorder, Stopping(recorder), *bar], folder)
             on_cuda = isinstance(trainer.accelerator, CUDAAccelerator)
             tf32 = on_cuda and self.precision != "32-true"  # for what is not bf16, such as evaluation
             torch.set_float32_matmul_precision("high" if tf32 else "highest")
@@ -104,7 +104,7 @@ class Hardware:
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
-            enable_progress_bar=self.progress,
+            enable_progress_bar=False,  # it counts epochs; ours is a callback
         )
 
 
@@ -189,15 +189,3 @@ class Steps:
     def _make(self, step: int) -> Batch:
         batch = self._batches(step)
         return batch.pinned() if self._pinned else batch
-
-
-class SpeedBar(TQDMProgressBar):
-    """Progress bar with tokens per second; steps and the remaining time are tqdm's own."""
-
-    def __init__(self, recorder: Recorder) -> None:
-        super().__init__(refresh_rate=20)
-        self._recorder = recorder
-
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        """Return what stands behind the bar."""
-        return {"tokens/s": f"{self._recorder.progress.as_metrics()['perf/tokens_per_second']:,.0f}"}

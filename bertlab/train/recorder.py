@@ -4,6 +4,7 @@ A point is a step and named numbers: `train/` (means since the last point), `eva
 which carries every axis a budget may be counted in: tokens, predicted tokens, FLOPs and seconds of training.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -20,10 +21,13 @@ from bertlab.model.flops import Flops, StagedFlops
 from bertlab.train.module import Pretraining
 from bertlab.train.state import snapshot
 
+log = logging.getLogger(__name__)
+
 SUMMARY = ("mlm_loss", "context_gain", "pair_accuracy")  # what a run ends with, in words
 
 Record = Callable[[int, Mapping[str, float]], None]  # (step, numbers)
 Save = Callable[[int, Mapping[str, Tensor], Mapping[str, Any]], None]  # (step, state, counters)
+WINDOW = "window."  # in the names of what is saved: sums of losses since the last point
 SAVING_SHARE = 0.01  # of the time, at most, goes into checkpoints
 
 
@@ -69,12 +73,28 @@ class Recorder(pl.Callback):
 
     def counters(self) -> dict[str, Any]:
         """Return what a run that goes on must know of itself, as JSON can hold it."""
-        return {**vars(self.progress), "outcome": self.outcome}
+        return {**vars(self.progress), "outcome": self.outcome, "window": self._window.steps}
 
-    def resume(self, counters: Mapping[str, Any]) -> None:
-        """Go on counting from what `counters` returned."""
+    def resume(self, counters: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Go on counting from what `counters` returned; among the saved tensors are the sums since the last point."""
         self.outcome = counters["outcome"]
-        self.progress = Progress(**{name: value for name, value in counters.items() if name != "outcome"})
+        self.progress = Progress(**{name: counters[name] for name in vars(Progress())})
+        self._window = _Window.restored(tensors, counters.get("window", 0))
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens over the seconds of training, up to now."""
+        seconds = self.progress.seconds + time.monotonic() - self._started
+        return self.progress.tokens / seconds if seconds else 0.0
+
+    def save(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Keep the state after the step that has just ended, whatever was planned for it."""
+        assert isinstance(module, Pretraining)
+        if self._saver and not self.diverged:
+            self.progress.seconds += time.monotonic() - self._started
+            self._started = time.monotonic()
+            self._saver.save(module.step, module.model, trainer.optimizers[0], self.counters(), self._window.tensors())
+            log.info("stopped after step %s; the same command goes on from there", f"{module.step:,}")
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Start the clock."""
@@ -123,9 +143,15 @@ class Saver:
         now = time.monotonic()
         if self._seconds and now - self._last < max(self._seconds, self._cost / SAVING_SHARE):
             return
-        self._save(step, snapshot(model, optimizer), counters)
+        self.save(step, model, optimizer, counters, {})
         self._last = time.monotonic()
         self._cost = self._last - now
+
+    def save(
+        self, step: int, model: nn.Module, optimizer: Optimizer, counters: Mapping[str, Any], more: Mapping[str, Tensor]
+    ) -> None:
+        """Save now, with `more` tensors than the model's and the optimiser's."""
+        self._save(step, {**snapshot(model, optimizer), **more}, counters)
 
 
 @dataclass
@@ -139,6 +165,16 @@ class _Window:
         self.steps += 1
         for name, loss in losses.items():
             self.sums[name] = self.sums[name] + loss if name in self.sums else loss
+
+    @classmethod
+    def restored(cls, tensors: Mapping[str, Tensor], steps: int) -> "_Window":
+        """Read what `tensors` returned, among others."""
+        sums = {name.removeprefix(WINDOW): value.clone() for name, value in tensors.items() if name.startswith(WINDOW)}
+        return cls(sums, steps)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Name the sums as a checkpoint keeps them."""
+        return {f"{WINDOW}{name}": total for name, total in self.sums.items()}
 
     @property
     def is_empty(self) -> bool:

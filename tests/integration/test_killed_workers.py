@@ -25,7 +25,7 @@ SWEEP = (
 def training(outputs: Path, name: str, seen: set[int]) -> int | None:
     """Return the process that trains a run and has logged something, once for each."""
     for path in outputs.glob("cells/*/run.json"):
-        state = json.loads(path.read_text())
+        state = json.loads(path.read_text("utf-8"))
         own = state["status"] == "RUNNING" and state["description"]["name"] == name and state["pid"] not in seen
         if own and list(path.parent.glob("checkpoint-*")):
             seen.add(state["pid"])

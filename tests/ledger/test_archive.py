@@ -73,7 +73,7 @@ def test_a_cell_that_was_tampered_with_is_not_finished(tmp_path: Path) -> None:
     pack([cell], tmp_path / "cells.tar.xz")
     unpack(tmp_path / "cells.tar.xz", tmp_path / "there")
     (there,) = cells_of(tmp_path / "there")
-    (there.folder / POINTS).write_text("{}\n")
+    (there.folder / POINTS).write_text("{}\n", "utf-8")
     assert there.record() is None
     assert unpack(tmp_path / "cells.tar.xz", tmp_path / "there") == 1, "the archive has it whole"
     assert there.record()
@@ -92,7 +92,7 @@ def test_a_damaged_archive_is_refused_in_one_line(tmp_path: Path, damage: str) -
 
 def test_a_cell_that_is_not_what_its_run_left_is_not_packed(tmp_path: Path) -> None:
     cell = finished(cell_of(tmp_path / "here", "a", "code"))
-    (cell.folder / STATE).write_text("{")
+    (cell.folder / STATE).write_text("{", "utf-8")
     pack([cell], tmp_path / "cells.tar.xz")
     assert unpack(tmp_path / "cells.tar.xz", tmp_path / "there") == 0
 

@@ -172,7 +172,7 @@ def test_a_line_behind_the_seal_is_no_point(cell: Cell) -> None:
 
 
 def test_a_file_that_the_model_did_not_have_is_noticed(cell: Cell) -> None:
-    (finished(cell).folder / "model" / "more.txt").write_text("")
+    (finished(cell).folder / "model" / "more.txt").write_text("", "utf-8")
     assert cell.broken() == "model/more.txt"
 
 
@@ -207,7 +207,7 @@ def test_an_unfinished_run_is_whole_until_its_state_is_damaged(cell: Cell) -> No
     with cell.held():
         cell.begin(description={})
     assert Cell(cell.folder).broken() is None
-    (cell.folder / STATE).write_text((cell.folder / STATE).read_text().replace("token", "tokem"))
+    (cell.folder / STATE).write_text((cell.folder / STATE).read_text("utf-8").replace("token", "tokem"), "utf-8")
     assert Cell(cell.folder).broken() == STATE
 
 

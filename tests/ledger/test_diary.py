@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bertlab.ledger import diary as diary_module
-from bertlab.ledger.diary import Diary
+from bertlab.ledger.diary import Diary, span
 from bertlab.outcome import Outcome
 
 
@@ -64,3 +64,27 @@ def test_half_a_line_is_no_note(tmp_path: Path) -> None:
     with (tmp_path / "crashes" / "sweep.jsonl").open("a") as file:
         file.write('{"job": 4, "err')
     assert diary.outcomes() == {4: None}
+
+
+def test_progress_is_said_with_the_time_that_is_left_at_the_pace_so_far(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("bertlab.ledger.diary.time.time", lambda: now[0])
+    diary = Diary(tmp_path, "sweep")
+    assert diary.progress() == ""
+    diary.expect(15)
+    said = []
+    for number in range(15):
+        diary.begin(number)
+        now[0] += 100
+        diary.end(number, ended(None))
+        said.append(diary.progress())
+    assert said[3] == "4 of 15 runs have ended, about 18 min left"
+    assert said[-2:] == ["14 of 15 runs have ended, about 2 min left", "15 of 15 runs have ended"]
+    assert diary.outcomes().keys() == set(range(15))
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0, "0 s"), (59, "59 s"), (60, "1 min"), (5400, "1.5 h")])
+def test_times_are_short(seconds: float, words: str) -> None:
+    assert span(seconds) == words

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from bertlab.errors import InputError
-from bertlab.report.table import RunTable, canonical, natural, read_table, table_files
+from bertlab.report.table import RunTable, canonical, declared_factors, natural, read_table, table_files
 
 
 def save(table: RunTable, folder: Path) -> None:
@@ -71,6 +71,13 @@ def test_the_largest_double_of_the_tracker_is_infinity(make_table: Callable[...,
     table = make_table({"mask.rate": ["0.1"]}, seeds=(0,))
     runs = table.runs.assign(**{"metrics.eval/mlm_loss": [-1.7976931348623157e308]})
     assert canonical(dataclasses.replace(table, runs=runs)).runs["metrics.eval/mlm_loss"][0] == -math.inf
+
+
+def test_a_key_that_follows_from_the_option_of_its_part_is_no_factor(make_table: Callable[..., RunTable]) -> None:
+    runs = make_table({"model": ["nano", "tiny"], "model.heads": ["2", "4"]}).runs
+    layers = runs["params.model"].map({"nano": "2", "tiny": "4"})
+    runs = runs.assign(**{"params.model.layers": layers, "tags.bertlab.baseline": ""})
+    assert declared_factors(runs, {}) == ["model", "model.heads"]
 
 
 @pytest.mark.parametrize("column", ["run_id", "name", "status", "params.seed"])

@@ -114,11 +114,11 @@ def test_a_run_is_named_by_what_was_said_and_can_change_a_result(store: TokenSto
     description = described(store, "mask.rate=0.3", "seed=1", "trainer.threads=2", "output_dir=elsewhere", "model=tiny")
     assert description.name == "mask.rate=0.3 seed=1 model=tiny"
     assert description.params == {
-        "data": "docs",
-        "model": "tiny",
-        "seed": "1",
-        "budget.tokens": "2300000",
-        "mask.rate": "0.3",
+        **{"data": "docs", "tokenizer.vocab_size": "4096", "pairs": "nsp", "mask": "token", "mask.rate": "0.3"},
+        **{"model": "tiny", "model.layers": "2", "model.width": "128", "model.heads": "2", "model.dropout": "0.1"},
+        **{"optimizer": "adamw", "optimizer.lr": "0.002", "schedule": "linear", "schedule.warmup": "0.1"},
+        **{"batch.size": "16", "batch.length": "64", "budget.tokens": "2300000", "objective": "joint", "seed": "1"},
+        "trainer.precision": "32-true",
     }
 
 

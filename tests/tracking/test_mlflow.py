@@ -268,7 +268,7 @@ def test_a_store_of_an_unknown_kind_is_an_input_error(uri: str) -> None:
 
 
 def test_the_line_that_opens_the_ui_names_the_store() -> None:
-    opens = f"{sys.executable} -m mlflow ui --host 127.0.0.1 --backend-store-uri sqlite:////data/mlflow.db"
+    opens = f"{sys.executable} -m mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri sqlite:////data/mlflow.db"
     assert ui_command("sqlite:////data/mlflow.db") == opens
     assert ui_command("https://mlflow.example") == "open https://mlflow.example"
 

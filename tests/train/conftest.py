@@ -88,7 +88,7 @@ def fit(prepared: Callable[..., Job]) -> Callable[..., Fitted]:
         if saved:
             step, tensors, counters = saved
             module.resume(step, tensors)
-            recorder.resume(counters)
+            recorder.resume(counters, tensors)
         with TemporaryDirectory() as folder:
             job.parts.trainer.fit(module, job.batches, recorder, Path(folder))
         torch.set_num_threads(threads)

@@ -2,9 +2,11 @@
 
 import ctypes
 import math
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from io import StringIO
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from bertlab.batch import Batch
+from bertlab.environment import usable_cores
 from bertlab.errors import InputError
 from bertlab.job import Job
 from bertlab.model.bert import Output
@@ -138,18 +141,32 @@ def test_a_silent_run_says_nothing(fit: Fit, capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_progress_bar_shows_tokens_per_second(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:
+def test_no_progress_goes_into_a_file(fit: Fit, capfd: pytest.CaptureFixture[str]) -> None:
     fit("trainer.progress=true")
-    assert "tokens/s=" in capfd.readouterr().out
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_terminal_shows_step_loss_speed_and_remaining_time(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    loss = fit("trainer.progress=true").curve("train/loss")[-1]
+    last = [line for line in terminal.getvalue().split("\r") if "step 7/7" in line][-1]
+    assert re.search(rf"step 7/7, loss {loss:.3f}, [\d,]+ tokens/s, 00:00 left", last)
+    assert "Epoch" not in terminal.getvalue()
 
 
 def test_threads_are_set_where_they_are_given(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
     fit()
-    assert asked == [torch.get_num_threads()]  # the fixture's own
+    own = torch.get_num_threads()  # given back by the fixture
+    assert asked == [usable_cores(), own]
     fit("trainer.threads=3")
-    assert asked[1] == 3
+    assert asked[2:] == [3, own]
 
 
 @pytest.mark.skipif(not torch.set_flush_denormal(False), reason="a processor that always computes with denormals")

@@ -109,7 +109,8 @@ def runs(findings: Findings) -> str:
         ]
         for _, run in findings.record.runs.iterrows()
     ]
-    about = f"Runs of the arm *{EXPLORATION}* measured the margin and enter no contrast."
+    what = "the margin" if findings.study.margin.unit == "tokens" else "what more tokens are worth"
+    about = f"Runs of the arm *{EXPLORATION}* measured {what} and enter no contrast."
     if findings.record.registered.search:
         about += (
             " Those of *arm@value* are the trials of the search and enter none either; a run that is both "

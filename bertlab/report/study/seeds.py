@@ -19,6 +19,7 @@ from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, Judged, not_sound_before
 
 PAIRS = "eval/pair_accuracy"
+MANY_TIMES = 1000  # more is no measurement: a correlation over few seeds that is nearly 1
 
 
 def pairing(findings: Findings) -> str:
@@ -40,7 +41,7 @@ def pairing(findings: Findings) -> str:
             scale.value(judged.contrast.moderated_sd),
             number(judged.contrast.df, 1),
             number(judged.contrast.rho, 2),
-            f"{number(judged.contrast.seeds_saved, 1)} ×" if math.isfinite(judged.contrast.seeds_saved) else DASH,
+            saved(judged.contrast.seeds_saved),
             p_text(judged.contrast.sign_flip_p) if judged.contrast.n else DASH,
             *(scale.between(each.low, each.high) for level in (0.90, 0.95) for each in _both(judged, level)),
         ]
@@ -55,6 +56,13 @@ def pairing(findings: Findings) -> str:
     )
     text = f"{meaning} {_spread(findings)} {_noise(findings)}".strip()
     return "\n\n".join(["## Pairing and precision", grid(header, rows), text])
+
+
+def saved(times: float) -> str:
+    """Write how many times as many seeds; beyond what a correlation of few seeds can tell, only that it is many."""
+    if not math.isfinite(times):
+        return DASH
+    return f"{number(times, 1)} ×" if times < MANY_TIMES else f"over {count(MANY_TIMES)} ×"
 
 
 def differences(findings: Findings) -> str:

@@ -1,0 +1,13 @@
+"""Pages of the MLflow UI: where to look at an experiment's runs.
+
+MLflow 3 opens an experiment on traces, of which training has none, unless the link says that it is about machine
+learning. Its list of experiments goes by the experiment's kind.
+"""
+
+KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # what its UI sets for "Machine learning"
+LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves unless it is told otherwise
+
+
+def page(server: str | None, experiment_id: str) -> str:
+    """Return the address of an experiment's runs on a server; None: on the UI of this machine."""
+    return f"{(server or LOCAL).rstrip('/')}/#/experiments/{experiment_id}?workflowType=machine_learning"
