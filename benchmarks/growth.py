@@ -22,7 +22,7 @@ from store import copy_run, found_in, make_store
 from training import Ours
 
 from bertlab.arguments import parse
-from bertlab.compose import choices, load, resolved
+from bertlab.compose import load, resolved, typed
 from bertlab.explain import one_line_errors
 from bertlab.job import prepare_job, train
 
@@ -76,7 +76,7 @@ def of_budget(folder: str, tokens: int, rounds: int) -> dict[int, float]:
         own = (f"budget.tokens={budget}", f"seed={seed}", f"output_dir={folder}/outputs")
         words = [*NANO, *own, f"tracking.uri=sqlite:///{folder}/mlflow.db"]
         config = load(words)
-        return seconds(lambda: train(resolved(config), choices(config), words))
+        return seconds(lambda: train(resolved(config), typed(config, words)))
 
     once(2 * TOKENS, 0)  # some things are slow the first time
     seeds = iter(range(10**6))  # what is finished is not run again

@@ -25,7 +25,7 @@ import numpy as np
 from mlflow.tracking import MlflowClient
 
 from bertlab.arguments import parse
-from bertlab.compose import PACKAGE, choices, load, resolved
+from bertlab.compose import PACKAGE, load, resolved, typed
 from bertlab.errors import InputError
 from bertlab.explain import one_line_errors
 from bertlab.job import train
@@ -87,7 +87,7 @@ def _child(folder: Path, run: int) -> int:
         code = 1
         try:
             config = load(words)
-            train(resolved(config), choices(config), words)
+            train(resolved(config), typed(config, words))
             code = 0
         except BaseException as error:  # the process must end here, whatever happens
             print(f"{type(error).__name__}: {error}", file=sys.stderr)  # noqa: T201

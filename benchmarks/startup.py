@@ -95,7 +95,7 @@ def commands(folder: str, times: int) -> list[Row]:
 
 def first_step(folder: str, times: int) -> Row:
     """Time the way to the first training step in a warm process."""
-    from bertlab.compose import choices, load, resolved
+    from bertlab.compose import load, resolved, typed
     from bertlab.job import train
     from bertlab.train.module import Pretraining
 
@@ -113,7 +113,7 @@ def first_step(folder: str, times: int) -> Row:
         starts.clear()
         with patch.object(Pretraining, "training_step", stepping):
             start = time.perf_counter()
-            train(resolved(config), choices(config), words)
+            train(resolved(config), typed(config, words))
         took.append(starts[0] - start)
     cold, *warm = took
     return Row(

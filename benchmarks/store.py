@@ -29,7 +29,7 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from startup import ended
 
 from bertlab.arguments import parse
-from bertlab.compose import choices, composing, load, resolved, settling
+from bertlab.compose import composing, load, resolved, settling, typed
 from bertlab.errors import InputError, whole_number
 from bertlab.explain import one_line_errors
 from bertlab.ledger.archive import cells_in as archived
@@ -222,7 +222,7 @@ def make_store(folder: Path, points: int) -> Tracker:
     tracked = (f"tracking.uri={tracker.uri}", f"tracking.parent={parent}", "tracking.factors=[seed]")
     words = [*QUICK, *own, *tracked, "tracking.baseline=true", "seed=0"]
     config = load(words)
-    train(resolved(config), choices(config), words)
+    train(resolved(config), typed(config, words))
     client.set_terminated(parent)
     return tracker
 

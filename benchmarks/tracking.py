@@ -20,7 +20,7 @@ from unittest.mock import patch
 from measure import Row, save
 
 from bertlab.arguments import parse
-from bertlab.compose import choices, load, resolved
+from bertlab.compose import load, resolved, typed
 from bertlab.errors import InputError
 from bertlab.explain import one_line_errors
 from bertlab.job import train
@@ -66,7 +66,7 @@ def run_once(words: Sequence[str]) -> Timed:
     took, config = Timed(), load(words)
     fit, log = timed(Hardware.fit, took.training), timed(RunLog.log, took.logging)
     with patch.object(Hardware, "fit", fit), patch.object(RunLog, "log", log):
-        timed(train, took.whole)(resolved(config), choices(config), list(words))
+        timed(train, took.whole)(resolved(config), typed(config, words))
     return took
 
 

@@ -4,7 +4,7 @@ A finished run with the same key and code is never repeated, whichever study it 
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,11 @@ from bertlab.study.onset import ONSET, onsets_of
 from bertlab.study.record import EXPLORATION, Record, canonical, read_remarks
 from bertlab.tracking.description import Identity, identity_of
 from bertlab.tracking.identity import identify
+from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parents import take_over
 from bertlab.tracking.reuse import REUSED_HERE, finished_cell, finished_runs
-from bertlab.tracking.truth import truth_of
+from bertlab.tracking.truth import run_of_cell, truth_of
 
 KEPT = ("metrics.eval/", "metrics.perf/")  # of a run, in a study's record
 ALWAYS = ("eval/mlm_loss", "eval/context_gain")  # curves that every study keeps
@@ -61,6 +62,8 @@ class Bench:
     outcomes: list[Outcome] = field(default_factory=list)  # of what was launched
     launched: int = 0  # jobs, those that were launched again included
     wanted: dict[str, Identity] = field(default_factory=dict)  # of all cells so far, by key
+    seen: dict[str, Run] = field(default_factory=dict)  # finished runs, by key
+    telling: Telling = field(default_factory=Telling)
     earlier: dict[str, LedgerCell] = field(default_factory=dict)  # those of the archive, of whatever code, by key
 
     @property
@@ -76,18 +79,28 @@ class Bench:
         """Launch the cells that are not finished yet, and return those that are finished then."""
         wanted = {cell.key: cell.identity for cell in cells}
         self.wanted |= wanted
-        done = finished_runs(self.tracker, self.output_dir, wanted.values())
+        done = self._finished(wanted.values())
         missing = list({cell.key: cell for cell in cells if cell.key not in done}.values())
         say(f"{len(cells) - len(missing)} of {len(cells)} runs are there already")
         if missing:
             launches = Launches(self.launcher, self.tracker, self.output_dir, str(self.tracker.parent), self.launched)
             self.outcomes += launches.run([Job(cell.identity, cell.overrides) for cell in missing])
             self.launched = launches.count
-            late = [cell.identity for cell in missing]
-            done |= finished_runs(self.tracker, self.output_dir, late, REUSED_HERE[self.tracker.reuse])
-        take_over(self.client, str(self.tracker.parent), done.values())
+            done |= self._finished([cell.identity for cell in missing], REUSED_HERE[self.tracker.reuse])
+        self.telling(lambda: take_over(self.client, str(self.tracker.parent), done.values()))
         self.keep()
         return [(cell, done[cell.key]) for cell in cells if cell.key in done]
+
+    def _finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, Run]:
+        """Return the finished runs by key; where the store went away, those seen there and those on this disk."""
+        found = self.telling(lambda: finished_runs(self.tracker, self.output_dir, identities, reuse))
+        if found is None:
+            say(f"the store went away, the study goes on with the files in {self.output_dir}: {self.telling.failure}")
+            here = reuse or self.tracker.reuse
+            cells = {each.key: finished_cell(self.output_dir, each, here) for each in identities}
+            found = self.seen | {key: run_of_cell(cell) for key, cell in cells.items() if cell}
+        self.seen |= found
+        return {each.key: found[each.key] for each in identities if each.key in found}
 
     def restore(self) -> None:
         """Take the runs that an earlier machine kept in the archive."""

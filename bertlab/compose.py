@@ -4,7 +4,8 @@ import copy
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, get_args
@@ -17,11 +18,13 @@ from hydra.errors import HydraException, InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from omegaconf.resolvers import oc
 
 from bertlab.bounds import check_bounds
 from bertlab.errors import InputError, at
 from bertlab.guard import check_keys, check_targets, check_words
 from bertlab.reading import check_once, check_plain, check_single
+from bertlab.redact import redacted_settings
 
 PACKAGE = Path(__file__).parent
 
@@ -65,6 +68,53 @@ def resolved(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in container.items()}
 
 
+@dataclass(frozen=True)
+class Typed:
+    """What was asked for, as records and names of a run show it."""
+
+    options: Mapping[str, str]  # chosen in each config group
+    overrides: Sequence[str]  # of the run
+    settings: Mapping[str, Any]  # the configuration without `tracking` and without secrets
+
+
+def typed(config: DictConfig, overrides: Sequence[str]) -> Typed:
+    """Return what was asked for of the job that runs, or of a configuration that has Hydra's own part."""
+    return Typed(choices(config if "hydra" in config else None), overrides, _settings(config))
+
+
+def _settings(config: DictConfig) -> dict[str, Any]:
+    """Return the configuration as records keep it: text that comes from the environment stays as it was written."""
+    settings = resolved(config)
+    if any("oc.env" in text for text in _texts(OmegaConf.to_container(config, resolve=False))):
+        with _environment_unread():
+            settings = _as_written(settings, resolved(config))
+    kept: dict[str, Any] = redacted_settings({key: value for key, value in settings.items() if key != "tracking"})
+    return kept
+
+
+@contextmanager
+def _environment_unread() -> Iterator[None]:
+    """Have interpolations of the environment yield their own text, so that what is made of them shows it."""
+
+    def text(*words: Any) -> str:
+        return f"${{oc.env:{','.join(map(str, words))}}}"
+
+    OmegaConf.register_new_resolver("oc.env", text, replace=True)
+    try:
+        yield
+    finally:
+        OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
+
+
+def _as_written(value: Any, written: Any) -> Any:
+    """Return the value with its texts as they were written; a number stays a number."""
+    if isinstance(value, dict) and isinstance(written, dict):
+        return {key: _as_written(child, written[key]) for key, child in value.items()}
+    if isinstance(value, list) and isinstance(written, list) and len(value) == len(written):
+        return [_as_written(*pair) for pair in zip(value, written, strict=True)]
+    return written if isinstance(value, str | dict | list) else value
+
+
 def composing(load: Callable[[list[str]], DictConfig]) -> Callable[[list[str]], DictConfig]:
     """Return what composes as `load` does, but reads the files of options once for every choice of them.
 
@@ -91,7 +141,7 @@ def composing(load: Callable[[list[str]], DictConfig]) -> Callable[[list[str]], 
     return composed
 
 
-Settled = tuple[dict[str, Any], dict[str, str]]  # a job's configuration as plain values, and its chosen options
+Settled = tuple[dict[str, Any], Typed]  # a job's configuration as plain values, and as records show it
 
 
 def settling(compose: Callable[[list[str]], DictConfig]) -> Callable[[list[str]], Settled]:
@@ -103,15 +153,16 @@ def settling(compose: Callable[[list[str]], DictConfig]) -> Callable[[list[str]]
     @lru_cache(KEPT)
     def shared(words: tuple[str, ...]) -> Settled | None:
         composed = compose(list(words))
-        return None if _reads_seed(composed) else (resolved(composed), choices(composed))
+        return None if _reads_seed(composed) else (resolved(composed), typed(composed, words))
 
     def settled(words: list[str]) -> Settled:
         seeds = [word for word in words if SEED.fullmatch(word)]
         found = shared(tuple(word for word in words if word not in seeds)) if len(seeds) == 1 else None
         if found is None:
             composed = compose(words)
-            return resolved(composed), choices(composed)
-        return {**found[0], "seed": int(seeds[0].partition("=")[2])}, found[1]
+            return resolved(composed), typed(composed, words)
+        (config, asked), seed = found, int(seeds[0].partition("=")[2])
+        return {**config, "seed": seed}, replace(asked, overrides=words, settings={**asked.settings, "seed": seed})
 
     return settled
 

@@ -25,6 +25,7 @@ from bertlab.job import Job, prepare_job
 from bertlab.launch import Overrides
 from bertlab.ledger.archive import ARCHIVE
 from bertlab.outcome import Outcome
+from bertlab.redact import redacted, redacted_command
 from bertlab.report.book import write_book
 from bertlab.report.html import page
 from bertlab.report.publish import PAGE, READ
@@ -39,9 +40,10 @@ from bertlab.tracking.lease import leased
 from bertlab.tracking.life import closing, sync_command
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parents import abandon
-from bertlab.tracking.reach import needing
+from bertlab.tracking.patience import needing
 from bertlab.tracking.registry import REGISTERED, describe_study, register_run, summarise_arm
 from bertlab.tracking.reuse import bury
+from bertlab.unsent import bring_unsent
 
 
 def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: Launcher, folder: Path) -> list[Outcome]:
@@ -74,23 +76,24 @@ def _lead(bench: Bench, compose: Compose, job: Job, name: str, folder: Path) -> 
     _announce(study.id, name, parent.others if parent.is_new else None)
     bury(tracker, bench.output_dir)
     abandon(tracker, client, tracker.parent, bench.output_dir)
+    bring_unsent(tracker, bench.output_dir)
     bench.restore()
     again = f"{sync_command(bench.output_dir)} for its runs, and the same command again for the rest"
     led = Path(bench.output_dir) / "sweeps" / f"{study.id}-{os.getpid()}"
     end = closing(tracker.uri, tracker.parent, again)
-    with leading(tracker, led) as tags, end as telling, needing(tracker.uri):
+    with leading(tracker, led) as tags, end as bench.telling, needing(tracker.uri):
         for tag, value in tags.items():
             client.set_tag(tracker.parent, tag, value)
         try:
             findings = confirm(bench, compose, job, _facts(parent.run, name))
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
-            bury(tracker, bench.output_dir)
+            bench.telling(lambda: bury(tracker, bench.output_dir))
             bench.keep()
             raise
         report = write_study(findings, folder)
         bench.drop_earlier()
         write_book(folder)
-        telling(lambda: _publish(findings, report, tracker, client))
+        bench.telling(lambda: _publish(findings, report, tracker, client))
     print(f"{headline(findings)}\nreport:    {report}\n{tracker.where(bench.output_dir)}")  # noqa: T201
     say_failures(bench.outcomes)
     return bench.outcomes
@@ -161,7 +164,7 @@ def _searched(registration: Registration, compose: Compose) -> list[Config]:
 
 
 def _about(registration: Registration) -> dict[str, str]:
-    command = " ".join(["python -m bertlab.run", *map(shlex.quote, sys.argv[1:])])
+    command = " ".join(["python -m bertlab.run", *map(shlex.quote, redacted_command(sys.argv[1:]))])
     now = datetime.now(UTC).isoformat(timespec="seconds")
     own = {"bertlab.command": command, "bertlab.code": registration.code, "study": registration.study.id}
     return {REGISTERED: now, **own}
@@ -172,7 +175,7 @@ def _facts(parent: Run, name: str) -> dict[str, str]:
     return {
         "registration": name,
         "registered": tags[REGISTERED],
-        "command": tags["bertlab.command"],
+        "command": redacted(tags["bertlab.command"]),
         "code": tags["bertlab.code"],
         "version": __version__,
     }

@@ -11,6 +11,7 @@ from mlflow.entities import Run
 from bertlab.bench import Bench, Cell, record_of, say
 from bertlab.errors import InputError
 from bertlab.job import Job
+from bertlab.redact import redacted_settings
 from bertlab.report.study import headline
 from bertlab.stats.margin import worth_of_tokens
 from bertlab.streams import Streams
@@ -114,7 +115,12 @@ def _by_cell(runs: list[tuple[Cell, Run]]) -> Runs:
 
 def _setting(job: Job, config: Mapping[str, Any]) -> dict[str, str]:
     """Say what the baseline is trained on and how: the regime that a verdict holds for."""
-    facts, model, batch, optimizer = job.store.facts, config["model"], config["batch"], config["optimizer"]
+    facts, model, batch, optimizer = (
+        redacted_settings(dict(job.store.facts)),
+        config["model"],
+        config["batch"],
+        config["optimizer"],
+    )
     return {
         "corpus": f"{facts['source']}; training {facts['train']}; held out {facts['valid']}",
         "licence": facts.get("licence", "not stated"),

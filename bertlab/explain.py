@@ -17,6 +17,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from bertlab.compose import FULL_KEY, load, resolved
 from bertlab.errors import InputError
+from bertlab.redact import redacted
 
 LONGEST = 1000  # characters of a line; what a user typed or a file holds may be longer
 NO_MEMORY = (
@@ -46,14 +47,14 @@ def one_line_errors() -> Iterator[None]:
     except Exception as error:
         message = explain(error)
         if message is None or os.environ.get(TRACEBACK) == "1" or any("hydra.verbose" in word for word in sys.argv):
-            traceback.print_exc()
+            print(redacted(traceback.format_exc()), file=sys.stderr)  # noqa: T201
         if message is None:
             raise _exit(f"stopped by an error of its own ({type(error).__name__}); please report it", 1) from None
         raise _exit(message, 2) from None
 
 
 def _exit(message: str, code: int) -> SystemExit:
-    print(f"bertlab: {printable(message)}", file=sys.stderr)  # noqa: T201
+    print(f"bertlab: {printable(redacted(message))}", file=sys.stderr)  # noqa: T201
     return SystemExit(code)
 
 
@@ -137,7 +138,7 @@ def _keys(value: Any, key: str) -> Iterator[str]:
 
 
 def _line(text: str) -> str:
-    line = printable(" ".join(text.split()))
+    line = printable(redacted(" ".join(text.split())))
     return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
 
 

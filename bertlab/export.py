@@ -38,7 +38,7 @@ def export(arguments: dict[str, Any]) -> str:
             raise InputError(f"{key} must be given; add {key}=... (python -m bertlab.export --help)")
     to = vacant(Path(arguments["to"]))
 
-    from bertlab.compose import build_parts
+    from bertlab.compose import build_part
     from bertlab.model.position import Rotary
     from bertlab.model.reference import save_reference, to_reference
     from bertlab.model.roformer import to_roformer
@@ -48,7 +48,7 @@ def export(arguments: dict[str, Any]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         stored = fetch(client, arguments["run"], Path(folder))
         tokenizer = stored.tokenizer
-        model = build_parts(stored.config).model(tokenizer.get_vocab_size(), stored.length)
+        model = build_part(stored.config, "model")(tokenizer.get_vocab_size(), stored.length)
         stored.restore(model)
     config, weights = (to_roformer if isinstance(model.position, Rotary) else to_reference)(model)
     with whole(to) as temporary:

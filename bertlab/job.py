@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from bertlab.batch import Batch, Batches, Staged, staged
-from bertlab.compose import Parts, build_part, build_parts
+from bertlab.compose import Parts, Typed, build_part, build_parts
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
 from bertlab.early import form_of, steps_of, streams_of
@@ -36,6 +36,7 @@ from bertlab.tracking.stored import TOKENIZER, keep
 from bertlab.train.fit import Hardware
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder, Saver, plan
+from bertlab.unsent import bring_unsent
 
 log = logging.getLogger(__name__)
 for _path in result_modules():  # all now: a part that is imported when it is first chosen could be newer than its label
@@ -128,24 +129,25 @@ def check(config: Mapping[str, Any]) -> Job:
     return job
 
 
-def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[str]) -> str:
+def train(config: Mapping[str, Any], asked: Typed) -> str:
     """Train and evaluate the run that `config` describes, and record it; one that is finished already is reused.
 
-    Returns what came of it, in words. `chosen` holds the option of each config group and `overrides` what was said on
-    the command line; both name the run. A run that was stopped goes on where it was.
+    Returns what came of it, in words. `asked` names the run and is what its record shows. A run that was stopped goes
+    on where it was.
     """
     tracking: Tracker = build_part(config, "tracking")
     tracking.look()  # an unreachable store is an error before any work
     job = check(config)
-    description = describe(config, chosen, overrides, job.store)
+    description = describe(config, asked, job.store)
     identity, output_dir = identity_of(description.tags), config["output_dir"]
-    if tracking.parent is None:  # whoever leads a sweep or a study has looked for the dead
+    if tracking.parent is None:  # whoever leads a sweep or a study has looked for the dead, and at what waits
         bury(tracking, output_dir)
+        bring_unsent(tracking, output_dir)
     cell = cell_of(output_dir, identity.key, identity.code, identity.made_in)
     with in_turn(cell):
         if broken := cell.distrust():
             log.warning("%s is not what its run left, %s is damaged; the run is made anew", cell.folder, broken)
-        told = None if broken else reused(tracking, output_dir, identity)
+        told = None if broken else tracking.or_offline(lambda: reused(tracking, output_dir, identity))
         if told is None:
             with tracking.run(description, cell) as run:
                 told = fit(job, run)

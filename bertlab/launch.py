@@ -22,6 +22,7 @@ from bertlab.explain import explain
 from bertlab.ledger.cell import cells_like
 from bertlab.ledger.diary import Diary
 from bertlab.outcome import NOT_RUN, Outcome
+from bertlab.redact import redacted
 from bertlab.tracking.description import Identity
 from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker
@@ -184,7 +185,7 @@ def said(error: Exception | None) -> str:
         return explained
     codes = EXIT_CODES.search(str(error))
     text = codes[1] if codes else " ".join(str(error).split())[:300]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return redacted(f"{type(error).__name__}: {text}") if text else type(error).__name__
 
 
 def of_the_dead(error: Exception | None) -> str:

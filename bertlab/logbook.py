@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bertlab.errors import InputError
-from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, SWEEP, Cell
+from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, SWEEP, UNSENT, Cell
 from bertlab.ledger.files import write_whole
 from bertlab.ledger.seal import sealed
 from bertlab.tracking.description import PARENT, SWEEP_KEY, TOKEN, Description, Identity, identity_of
@@ -25,6 +25,7 @@ from bertlab.tracking.reuse import (
     told,
 )
 from bertlab.tracking.table import adopt, seen_as
+from bertlab.unsent import bring_unsent
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -64,7 +65,7 @@ class StoreLogbook:
 
     def __init__(self, tracker: Tracker, output_dir: str, folder: Path) -> None:
         self.tracker, self.output_dir, self.folder = tracker, output_dir, folder
-        self.client = tracker.connect()
+        self.client = tracker.ready()
         self.parent = ""
         self._runs: dict[str, Run] = {}
         self._ledger = LedgerLogbook(tracker, output_dir, folder)
@@ -81,8 +82,12 @@ class StoreLogbook:
             self.client.set_tag(self.parent, TOKEN, self.parent)
             self.tracker.parent = self._ledger.parent = self.parent
             remedy = sync_command(self.output_dir)
-            with closing(self.tracker.uri, self.parent, remedy) as self._telling, self._ledger.sweep(name, tags):
-                yield self.parent
+            try:
+                with closing(self.tracker.uri, self.parent, remedy) as self._telling, self._ledger.sweep(name, tags):
+                    yield self.parent
+            finally:
+                if self._telling.failure:
+                    write_whole(self.folder / UNSENT, self.tracker.place)
 
     def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, str]:
         """Return what is finished in the store, or was in the ledger."""
@@ -121,6 +126,7 @@ class StoreLogbook:
         def attempt() -> Path:
             return report_sweep(self.client, self.client.get_run(self.parent), self.folder / "report", self.output_dir)
 
+        self._telling(lambda: bring_unsent(self.tracker, self.output_dir))  # it may be back
         if made := self._telling(attempt):
             return made
         if self._runs.keys() - self._ledger.cells.keys():

@@ -21,13 +21,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from bertlab.compose import CONF, check, choices, resolved, said
+from bertlab.compose import CONF, check, resolved, said, typed
 from bertlab.errors import InputError
 from bertlab.explain import explain, one_line_errors
 from bertlab.importing import import_heavy
 from bertlab.ledger.diary import MOST, Diary
 from bertlab.outcome import NOT_RUN, Outcome, TerminatedError
 from bertlab.reading import check_command
+from bertlab.redact import redacted
+from bertlab.tracking.address import without_login
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ def job(config: DictConfig) -> Outcome:
         from bertlab.job import train
 
         with _refused_without_trace(), one_line_errors():
-            print(train(resolved(config), choices(), overrides))  # noqa: T201
+            print(train(resolved(config), typed(config, overrides)))  # noqa: T201
         return Outcome(tuple(overrides))
     diary, number = Diary(config.output_dir, str(config.tracking.parent)), int(HydraConfig.get().job.num)
     if words := diary.repeated():
@@ -74,11 +76,11 @@ def _outcome(config: DictConfig, overrides: list[str]) -> Outcome:
     from bertlab.job import train
 
     try:
-        reached = train(resolved(config), choices(), overrides)
+        reached = train(resolved(config), typed(config, overrides))
     except Exception as error:
         explained = explain(error)
         log.error("the run failed: %s", explained or "see below", exc_info=None if explained else error)
-        return Outcome(tuple(overrides), explained or f"{type(error).__name__}: {error}")
+        return Outcome(tuple(overrides), explained or redacted(f"{type(error).__name__}: {error}"))
     except SystemExit as error:
         if multiprocessing.parent_process() is None or _is_orphan():
             raise
@@ -136,6 +138,7 @@ def main() -> None:
     with one_line_errors():
         check(sys.argv[1:])
         check_command(sys.argv[1:])
+        sys.argv[1:] = [without_login(word) for word in sys.argv[1:]]
         job()
 
 

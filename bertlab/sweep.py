@@ -24,11 +24,14 @@ from bertlab.job import check
 from bertlab.launch import Job, Launches, Overrides
 from bertlab.logbook import Logbook, open_logbook
 from bertlab.outcome import Outcome
+from bertlab.redact import redacted_command
 from bertlab.tracking.description import KIND, SWEEP_KEY, Description, Identity, identity_of
 from bertlab.tracking.identity import as_param, describe, semantic
 from bertlab.tracking.leading import leading
+from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import REUSED_HERE, bury
+from bertlab.unsent import bring_unsent
 
 MANY = 30  # runs whose check takes long enough to be spoken of
 
@@ -79,6 +82,7 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     logbook = open_logbook(tracker, output_dir, folder)
     folder.mkdir(parents=True, exist_ok=True)
     bury(tracker, output_dir)
+    bring_unsent(tracker, output_dir)
     with ExitStack() as stack:
         tags = {KIND: "sweep", SWEEP_KEY: sweep_key(planned, grid.factors)}
         tags |= {**stack.enter_context(leading(tracker, folder)), **_about(grid.factors)}
@@ -86,7 +90,7 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
         try:
             outcomes = run_missing(planned, logbook, Launches(launcher, tracker, output_dir, parent))
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
-            bury(tracker, output_dir)
+            Telling()(lambda: bury(tracker, output_dir))
             raise
         report = logbook.report() if any(not outcome.error for outcome in outcomes) else "none, no run finished"
     say_outcomes(outcomes, [_words(job, grid.factors) for job in grid.jobs])
@@ -111,12 +115,12 @@ class Planning:
 
     def plan(self, job: Overrides) -> Planned:
         """Check a job and say what its run will be. Raises InputError for one that cannot run."""
-        config, chosen = self._settled(job)
+        config, asked = self._settled(job)
         own = {"factors": list(self._factors), "baseline": alike(config, self._base)}
         listed = ",".join(f"'{key}'" for key in self._factors)
         overrides = [*job, f"tracking.factors=[{listed}]", f"tracking.baseline={own['baseline']}"]
         told = {**config, "tracking": {**config["tracking"], **own}}
-        return Planned(overrides, describe(told, chosen, job, self._checked(config)))
+        return Planned(overrides, describe(told, asked, self._checked(config)))
 
     def _checked(self, config: Mapping[str, Any]) -> TokenStore:
         whole_number("seed", config["seed"], 0)
@@ -150,16 +154,20 @@ def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _words(job: Overrides, factors: Sequence[str]) -> str:
     """Return what sets a job apart."""
-    return " ".join(word for word in job if word.partition("=")[0].lstrip("+") in factors) or "the only run"
+    return (
+        " ".join(word for word in redacted_command(job) if word.partition("=")[0].lstrip("+") in factors)
+        or "the only run"
+    )
 
 
 def _title(factors: Sequence[str]) -> str:
     """Name a sweep by the values it sweeps, as they were typed."""
-    return " ".join(word for word in sys.argv[1:] if word.partition("=")[0].lstrip("+") in factors) or "sweep"
+    words = redacted_command(sys.argv[1:])
+    return " ".join(word for word in words if word.partition("=")[0].lstrip("+") in factors) or "sweep"
 
 
 def _about(factors: Sequence[str]) -> dict[str, str]:
-    command = " ".join(["python -m bertlab.run", *(shlex.quote(word) for word in sys.argv[1:])])
+    command = " ".join(["python -m bertlab.run", *map(shlex.quote, redacted_command(sys.argv[1:]))])
     return {"bertlab.factors": " ".join(map(as_param, factors)), "bertlab.command": command}
 
 
@@ -179,7 +187,7 @@ def say_failures(outcomes: Sequence[Outcome]) -> None:
         return
     print(f"bertlab: {len(failed)} of {len(outcomes)} runs failed; the others are in the report", file=sys.stderr)  # noqa: T201
     for outcome in failed:
-        own = " ".join(override for override in outcome.overrides if not override.startswith("tracking."))
+        own = " ".join(redacted_command(outcome.overrides))
         print(f"  {own}: {outcome.error}", file=sys.stderr)  # noqa: T201
     if left:
         print(f"bertlab: stopped early, {len(left)} runs are left: {left[0].error}", file=sys.stderr)  # noqa: T201

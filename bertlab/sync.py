@@ -18,7 +18,6 @@ from bertlab.ledger.cell import FINISHED, KILLED, Cell, cells_in
 
 if TYPE_CHECKING:
     from bertlab.tracking.mlflow import Tracker
-    from bertlab.tracking.sweeps import SyncedSweep
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +36,7 @@ def sync(arguments: dict[str, Any]) -> str:
     from bertlab.tracking.mlflow import Tracker
     from bertlab.tracking.reach import ui_command
     from bertlab.tracking.sweeps import open_sweeps
+    from bertlab.unsent import show
 
     folder = Path(arguments["from"])
     cells = cells_in(folder)
@@ -73,15 +73,6 @@ def say(lines: list[str]) -> None:
         log.warning("%s", line)
     if len(lines) > SAID:
         log.warning("and %s more runs were mended or left out", len(lines) - SAID)
-
-
-def show(sweep: "SyncedSweep") -> None:
-    """Bring the report of a sweep, if it has one, to its run in the store."""
-    from bertlab.report.publish import publish_sweep
-    from bertlab.report.table import read_table
-
-    if (sweep.folder / "report").is_dir():
-        publish_sweep(sweep.client, sweep.run_id, read_table(sweep.folder / "report"), sweep.folder / "report")
 
 
 def settle(cell: Cell) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertlab.errors import InputError
 from bertlab.explain import one_line_errors
+from bertlab.redact import redacted_command
 
 if TYPE_CHECKING:
     from bertlab.tracking.compared import Origin
@@ -57,17 +58,19 @@ def check_words(words: Sequence[str]) -> None:
 
 def described(words: Sequence[str]) -> "Origin":
     """Return what a run of these words would be made of; its data are prepared for that. Raises InputError."""
-    from bertlab.compose import build_parts, load, resolved
+    from bertlab.compose import build_parts, load, resolved, typed
     from bertlab.data.prepare import prepare
     from bertlab.tracking.code import code_of
     from bertlab.tracking.compared import Origin
     from bertlab.tracking.identity import identify, targets
 
-    config = resolved(load(words))
+    composed = load(words)
+    config = resolved(composed)
     parts = build_parts(config)
     data = prepare(parts.data, parts.tokenizer).fingerprint
-    name = f"a run of: {' '.join(words) or 'nothing but the defaults'}"
-    return Origin(name, config, data, identify(config, data), code_of(targets(config)).modules, finished=False)
+    name = f"a run of: {' '.join(redacted_command(words)) or 'nothing but the defaults'}"
+    told = {**typed(composed, words).settings, "tracking": {"reuse": parts.tracking.reuse}}
+    return Origin(name, told, data, identify(config, data), code_of(targets(config)).modules, finished=False)
 
 
 def compared(first: "Origin", second: "Origin") -> Iterator[str]:

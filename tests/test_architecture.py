@@ -11,6 +11,7 @@ from bertlab.compose import PACKAGE
 
 ORDER = (  # a new room or module takes its place here
     "errors",
+    "redact",
     "bounds",
     "arguments",
     "outcome",
@@ -40,6 +41,7 @@ ORDER = (  # a new room or module takes its place here
     "stats",
     "study",
     "report",
+    "unsent",
     "job",
     "describe",
     "facts",

@@ -23,7 +23,7 @@ from bertlab.ledger.cell import MODEL
 from bertlab.objective.joint import Joint
 from bertlab.tracking import life
 from bertlab.tracking.delivery import Delivery
-from bertlab.tracking.reach import needing
+from bertlab.tracking.patience import needing
 from tests.command import exit_code
 
 TINY = (

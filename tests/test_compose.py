@@ -29,6 +29,7 @@ from bertlab.compose import (
     resolved,
     section,
     settling,
+    typed,
 )
 from bertlab.data.oracle import Oracle
 from bertlab.errors import InputError
@@ -273,7 +274,7 @@ def test_jobs_that_differ_in_the_seed_alone_are_composed_once() -> None:
     assert len(composed) == 2
     for place in (0, 7, 39):
         config = load(jobs[place])
-        assert found[place] == (resolved(config), choices(config))
+        assert found[place] == (resolved(config), typed(config, jobs[place]))
         assert list(found[place][0]) == list(resolved(config)), "in the same order, of which hashes are made"
 
 

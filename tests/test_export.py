@@ -14,7 +14,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.batch import Batch, assemble
-from bertlab.compose import choices, load, resolved
+from bertlab.compose import load, resolved, typed
 from bertlab.data.documents import Document
 from bertlab.data.store import Tokens
 from bertlab.export import main
@@ -46,7 +46,7 @@ class Store:
         own = (f"tracking.uri={self.uri}", f"output_dir={self.folder / 'outputs'}")
         config = load([*MODEL, *SMALL, *corpus, *own, *words])
         before = self.ids()
-        train(resolved(config), choices(config), list(words))
+        train(resolved(config), typed(config, words))
         (run_id,) = self.ids() - before
         self.jobs[run_id] = prepare_job(resolved(config))
         return run_id

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bertlab import sweep
-from bertlab.compose import choices, load, resolved, settling
+from bertlab.compose import load, resolved, settling, typed
 from bertlab.data.store import TokenStore
 from bertlab.errors import InputError
 from bertlab.sweep import Planning, alike
@@ -43,7 +43,7 @@ def test_a_plan_is_made_once_an_arm_and_says_of_each_run_what_its_own_would(
         config = load(jobs[place])
         own = resolved(config)
         own = {**own, "tracking": {**own["tracking"], "factors": FACTORS, "baseline": alike(own, base)}}
-        assert planned[place].description == describe(own, choices(config), jobs[place], store)
+        assert planned[place].description == describe(own, typed(config, jobs[place]), store)
 
 
 def test_a_seed_that_is_none_is_refused_whatever_was_checked_before(checked: list[Mapping[str, Any]]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bertlab.compose import choices, load, resolved
+from bertlab.compose import load, resolved, typed
 from bertlab.data.prepare import prepare
 from bertlab.errors import InputError
 from bertlab.explain import printable
@@ -41,7 +41,7 @@ def make(uri: str) -> Make:
         from bertlab.compose import build_parts
 
         built = build_parts(plain)
-        description = describe(plain, choices(config), words, prepare(built.data, built.tokenizer))
+        description = describe(plain, typed(config, words), prepare(built.data, built.tokenizer))
         client = tracker.connect()
         run_id = tracker.start(client, description.name, {"bertlab.kind": "run", **description.tags})
         client.log_text(run_id, description.config, "config.yaml")

@@ -25,6 +25,7 @@ from bertlab.errors import InputError
 from bertlab.ledger.cell import CELLS, CONFIG, ORIGIN, POINTS, RECORD, SEALED, STATE, Cell, lasting_hash
 from bertlab.ledger.files import refusing, whole
 from bertlab.ledger.seal import DAMAGE, sealed
+from bertlab.redact import redacted_settings
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def parts_of(cell: Cell) -> Files:
         about["description"] = {**about["description"], "data": {**data, "source": source}}
     config = (cell.folder / CONFIG).read_bytes()
     settings = yaml.load(config.decode(), LOADER)
-    if (others := _without_folders(settings)) != settings:
+    if (others := _for_others(settings)) != settings:
         config = yaml.safe_dump(others, sort_keys=False).encode()
     parts = {
         CONFIG: config,
@@ -94,6 +95,12 @@ def parts_of(cell: Cell) -> Files:
         return {**parts, RECORD: (cell.folder / RECORD).read_bytes()}
     files = record["files"] | {name: sha256(parts[name]).hexdigest() for name in SEALED}
     return {**parts, RECORD: sealed({**record, "run": lasting_hash(about), "files": files}).encode()}
+
+
+def _for_others(settings: Any) -> Any:
+    """Return settings without folders, without secrets, and without `tracking`, which earlier versions kept."""
+    found = redacted_settings(_without_folders(settings))
+    return {name: value for name, value in found.items() if name != "tracking"}
 
 
 def _without_folders(settings: Any) -> Any:

@@ -31,6 +31,7 @@ from bertlab.study.record import EXPLORATION
 from bertlab.study.search import at_most, of_trials
 from bertlab.tracking.identity import identify
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.reach import is_there
 from bertlab.tracking.registry import finished
 
 Cell = tuple[str, int]  # arm, seed
@@ -189,8 +190,7 @@ def stored_bytes(model: nn.Module) -> int:
 
 def finished_runs(tracker: Tracker) -> Collection[tuple[str, ...]]:
     """Return what the runs that are finished in the store can stand for; nothing where there is no store yet."""
-    prefix = "sqlite:///"
-    if tracker.uri.startswith(prefix) and not Path(tracker.uri.removeprefix(prefix)).is_file():
+    if not is_there(tracker.uri):
         return ()
     client = tracker.connect()
     if client.get_experiment_by_name(tracker.experiment) is None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bertlab.redact import redacted
 from bertlab.report.publish import publish_sweep
 from bertlab.report.table import RunTable
 from bertlab.report.write import write_report
@@ -22,7 +23,7 @@ def report_sweep(client: "MlflowClient", sweep: "Run", folder: Path, output_dir:
 
     What runs reached whose files lie in `output_dir` is read from those.
     """
-    facts = {"title": sweep.info.run_name, "command": sweep.data.tags["bertlab.command"]}
+    facts = {"title": sweep.info.run_name, "command": redacted(sweep.data.tags["bertlab.command"])}
     facts["factors"] = sweep.data.tags["bertlab.factors"]
     table = gather(client, children(client, sweep), facts, output_dir)
     report = write_report(table, folder)

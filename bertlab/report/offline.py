@@ -8,6 +8,7 @@ import pandas as pd
 
 from bertlab.ledger.cell import FINISHED, POINTS, Cell
 from bertlab.ledger.points import Point, read_points
+from bertlab.redact import redacted
 from bertlab.report.gather import FROM_RUNS
 from bertlab.report.table import RunTable
 from bertlab.report.write import write_report
@@ -17,7 +18,7 @@ from bertlab.tracking.description import Description
 
 def report_cells(cells: Sequence[tuple[Cell, Description]], sweep: Mapping[str, Any], folder: Path) -> Path:
     """Write the report of some finished cells into `folder` and return the path of report.md."""
-    facts = {"title": sweep["name"], "command": sweep["tags"]["bertlab.command"]}
+    facts = {"title": sweep["name"], "command": redacted(sweep["tags"]["bertlab.command"])}
     facts["factors"] = sweep["tags"]["bertlab.factors"]
     tags = [description.tags for _, description in cells]
     stated = {name: " | ".join(sorted({own[f"bertlab.{tag}"] for own in tags})) for name, tag in FROM_RUNS.items()}

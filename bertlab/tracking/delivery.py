@@ -10,7 +10,7 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.cell import CONFIG, FINISHED, MODEL, ORIGIN, POINTS, RUNNING, TRACEBACK, Cell
+from bertlab.ledger.cell import CONFIG, FINISHED, MODEL, ORIGIN, POINTS, RUNNING, TRACEBACK, UNSENT, Cell
 from bertlab.ledger.points import Point, read_points
 from bertlab.ledger.seal import file_hash
 from bertlab.tracking.artifacts import fetched, unlike
@@ -137,4 +137,5 @@ def deliver(client: MlflowClient, experiment_id: str, cell: Cell, parent: str | 
     delivery.open(parent)
     delivery.send(delivery.missing(read_points(cell.folder / POINTS)[0]))
     delivery.close()
+    (cell.folder / UNSENT).unlink(missing_ok=True)
     return delivery.run_id

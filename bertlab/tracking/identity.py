@@ -13,8 +13,10 @@ import yaml
 
 from bertlab import __version__
 from bertlab.cache import digest
+from bertlab.compose import Typed
 from bertlab.data.store import TokenStore
 from bertlab.environment import environment_of
+from bertlab.redact import redacted_settings
 from bertlab.tracking.code import code_of, source_hash
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, Dataset, Description, Identity
 
@@ -101,20 +103,15 @@ def _targets(settings: Any) -> Iterator[str]:
         yield from _targets(value)
 
 
-def describe(
-    config: Mapping[str, Any], chosen: Mapping[str, str], overrides: Sequence[str], store: TokenStore
-) -> Description:
-    """Name a run by what sets it apart, and say what it is made of.
-
-    `chosen` holds the option of each config group, `overrides` what was said on the command line.
-    """
-    said = dict.fromkeys(override.lstrip("+~").partition("=")[0] for override in overrides)
+def describe(config: Mapping[str, Any], asked: Typed, store: TokenStore) -> Description:
+    """Name a run by what sets it apart, and say what it is made of, in the words of `asked`."""
+    said = dict.fromkeys(override.lstrip("+~").partition("=")[0] for override in asked.overrides)
     own = [key for key in said if not _is_under(key, (*NOT_SEMANTIC, "hydra")) and key != "trainer"]
     factors = config["tracking"]["factors"]
-    params = {as_param(key): _value(key, config, chosen) for key in USUAL if _has(key, config)}
-    params |= {as_param(key): _value(key, config, chosen) for key in (*own, *factors)}
+    params = {as_param(key): _value(key, asked) for key in USUAL if _has(key, config)}
+    params |= {as_param(key): _value(key, asked) for key in (*own, *factors)}
     named = [as_param(key) for key in factors or own]
-    fingerprint = store.fingerprint
+    fingerprint, facts = store.fingerprint, redacted_settings(dict(store.facts))
     identity, environment = identify(config, fingerprint), environment_of(config["trainer"])
     tags = {
         KEY: identity.key,
@@ -122,11 +119,11 @@ def describe(
         ENVIRONMENT: identity.environment,
         "bertlab.processor": environment.processor,
         "bertlab.source": source_hash(),
-        "bertlab.config": digest(config),
+        "bertlab.config": digest(asked.settings),
         "bertlab.version": __version__,
         "bertlab.corpus": fingerprint,
-        "bertlab.data": f"{store.facts['source']}; training {store.facts['train']}; held out {store.facts['valid']}",
-        "bertlab.licence": store.facts.get("licence", "not stated"),
+        "bertlab.data": f"{facts['source']}; training {facts['train']}; held out {facts['valid']}",
+        "bertlab.licence": facts.get("licence", "not stated"),
         "bertlab.evaluation": yardstick(config["evaluation"]),
         "bertlab.length": str(config["batch"]["length"]),
     }
@@ -134,12 +131,12 @@ def describe(
         tags |= {"study": config["tracking"]["study"], "arm": arm, "seed": str(config["seed"])}
     if config["tracking"]["baseline"] is not None:
         tags["bertlab.baseline"] = str(config["tracking"]["baseline"]).lower()
-    profile = json.dumps(dict(store.facts))
-    data = Dataset(chosen["data"], fingerprint, "bertlab", json.dumps({"data": config["data"]}), profile=profile)
+    source = json.dumps({"data": asked.settings["data"]})
+    data = Dataset(asked.options["data"], fingerprint, "bertlab", source, profile=json.dumps(facts))
     name = " ".join(f"{key}={params[key]}" for key in named) or "default"
     name = name if arm is None else f"{arm} seed {config['seed']}"
     origin = {"code": dict(code_of(targets(config)).modules), "environment": asdict(environment)}
-    return Description(name, params, tags, yaml.safe_dump(dict(config), sort_keys=False), data, origin)
+    return Description(name, params, tags, yaml.safe_dump(dict(asked.settings), sort_keys=False), data, origin)
 
 
 def as_param(key: str) -> str:
@@ -156,10 +153,10 @@ def _has(key: str, config: Mapping[str, Any]) -> bool:
     return not name or name in config[group]
 
 
-def _value(key: str, config: Mapping[str, Any], chosen: Mapping[str, str]) -> str:
-    if key in chosen:
-        return chosen[key]
-    value: Any = config
+def _value(key: str, asked: Typed) -> str:
+    if key in asked.options:
+        return asked.options[key]
+    value: Any = asked.settings
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return str(value)

@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bertlab.ledger.cell import FAILED, FINISHED, KILLED, MODEL, TRACEBACK, Cell, checkpoints
+from bertlab.ledger.cell import FAILED, FINISHED, KILLED, MODEL, TRACEBACK, UNSENT, Cell, checkpoints
 from bertlab.ledger.files import refusing
 from bertlab.ledger.points import Mark, Points, holds
-from bertlab.tracking.reach import AwayError, away, connect, line
+from bertlab.redact import redacted
+from bertlab.tracking.patience import AwayError, away, line
+from bertlab.tracking.reach import connect
 from bertlab.tracking.sender import Sender
 
 if TYPE_CHECKING:  # reports import this module, and torch takes seconds
@@ -100,6 +102,7 @@ class RunLog:
         finally:
             if self.sender and self.sender.finish(PATIENCE[status]):
                 shutil.rmtree(self.cell.folder / MODEL, ignore_errors=True)  # the store has it now
+                (self.cell.folder / UNSENT).unlink(missing_ok=True)
             elif self.sender:
                 output_dir = self.cell.folder.parents[1]
                 log.warning("the store did not take all of the run; when it is back, type %s", sync_command(output_dir))
@@ -142,7 +145,7 @@ def closing(uri: str, run_id: str, remedy: str) -> Iterator[Telling]:
         is_said = True  # by the line that the error becomes
         raise
     except Exception:
-        trace = traceback.format_exc()
+        trace = redacted(traceback.format_exc())
         raise
     finally:
         telling(lambda: _end(uri, run_id, status, trace))

@@ -5,32 +5,39 @@ MLflow is not even imported.
 """
 
 import json
+import logging
 import os
 import tempfile
 import traceback
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from bertlab.cache import digest
 from bertlab.errors import InputError, one_of, own, true_or_false
-from bertlab.ledger.cell import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, Cell
+from bertlab.ledger.cell import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, UNSENT, Cell
 from bertlab.ledger.files import write_whole
 from bertlab.ledger.points import Points
+from bertlab.redact import redacted, shown
 from bertlab.tracking import reach
+from bertlab.tracking.address import chosen
 from bertlab.tracking.description import PARENT, Description
 from bertlab.tracking.life import RunLog, Telling, sync_command
 from bertlab.tracking.page import page
-from bertlab.tracking.reach import patiently, ui_command
+from bertlab.tracking.patience import away, line, needing, patiently
+from bertlab.tracking.reach import LONGEST_NAME, ui_command
 from bertlab.tracking.sender import Sender
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 __all__ = ["Tracker", "patiently"]
+
+log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 
 EXPERIMENT = "bertlab"  # where neither the configuration nor MLflow's own variable names another
 REUSE = ("same", "code", "any")
@@ -60,18 +67,32 @@ class Tracker:
         **place: Unpack[Place],
     ) -> None:
         experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT if experiment is None else experiment
-        if not experiment or not isinstance(experiment, str):
-            raise InputError(f"{own('experiment')} must be a name, got {experiment!r}; choose for example bertlab")
+        if not isinstance(experiment, str) or not 0 < len(experiment) <= LONGEST_NAME:
+            got = f"one of {len(experiment)}" if isinstance(experiment, str) and experiment else repr(experiment)
+            raise InputError(
+                f"{own('experiment')} must be a name of at most {LONGEST_NAME} characters, got {got}; choose for "
+                "example bertlab"
+            )
         self.weights, self.offline = true_or_false("weights", weights), true_or_false("offline", offline)
         self.reuse = one_of("reuse", reuse, REUSE)
         if unknown := sorted(place.keys() - Place.__annotations__.keys()):
             raise InputError(f"{own(unknown[0])} is not a key of this part; leave it out")
-        self.uri = str(uri or os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+        self.is_tracked = not offline  # whether a store is to have the runs, at last
+        self.uri = chosen(uri)
         self.experiment, self.parent = experiment, place.get("parent")
 
     def look(self) -> None:
-        """Raise InputError where the store of the runs does not answer; a local one is not made for it."""
-        if not self.offline:
+        """Raise InputError where the store takes no runs; a local one that is absent is not made for it.
+
+        A run of a sweep or a study does without a store that went away since its command began.
+        """
+        if self.offline:
+            return
+        if self.parent:
+            self.or_offline(self.ready, lambda: None)
+        elif reach.is_there(self.uri):
+            self.ready()
+        else:
             reach.look(self.uri)
 
     def connect(self) -> "MlflowClient":
@@ -81,8 +102,32 @@ class Tracker:
     def existing(self) -> "MlflowClient":
         """Return a client of a store that is there already. Raises InputError."""
         if not reach.is_there(self.uri):
-            raise InputError(f"uri must name a store that holds runs, got {self.uri}; go to its folder or name another")
+            raise InputError(
+                f"uri must name a store that holds runs, got {shown(self.uri)}; go to its folder or name another"
+            )
         return self.connect()
+
+    def ready(self) -> "MlflowClient":
+        """Return a client of a store that takes runs of this experiment. Raises InputError at once where none does."""
+        client = self.connect()
+        reach.check_experiment(client, self.uri, self.experiment)
+        return client
+
+    def or_offline(self, attempt: Callable[[], Answer], instead: Callable[[], Answer] | None = None) -> Answer:
+        """Return what an attempt that needs the store returns.
+
+        Where the store went away below a sweep or a study, the run goes on offline, and what is tried `instead`, by
+        default the same, is returned; what the store has missed is brought later. Raises InputError for a single run.
+        """
+        if self.offline or not self.parent:
+            with nullcontext() if self.offline else needing(self.uri):
+                return attempt()
+        try:
+            return attempt()
+        except away() as error:
+            log.warning("the run goes on without its store: %s", line(error))
+            self.offline = True
+            return (instead or attempt)()
 
     def experiment_id(self, client: "MlflowClient") -> str:
         """Return the experiment's id; it is made on first use."""
@@ -91,7 +136,7 @@ class Tracker:
     @property
     def place(self) -> str:
         """What tells this experiment of this store from others, without the password that a URI may hold."""
-        return digest(self.uri, self.experiment)
+        return digest(shown(self.uri), self.experiment)
 
     def where(self, output_dir: str | Path) -> str:
         """Return the line that shows where to look at the runs."""
@@ -123,7 +168,9 @@ class Tracker:
             write_whole(cell.folder / ORIGIN, json.dumps(description.origin, indent=1) + "\n")
             points = Points(cell.folder / POINTS)
             stack.callback(points.close)
-            sender = None if self.offline else self._sender(cell, points)
+            if self.is_tracked:
+                (cell.folder / UNSENT).touch()
+            sender = None if self.offline else self.or_offline(lambda: self._sender(cell, points), lambda: None)
             run = RunLog(cell, points, sender)
             status = FAILED
             try:
@@ -134,12 +181,12 @@ class Tracker:
                 raise
             except Exception:
                 with suppress(InputError):  # a disk that is full has no room for this either
-                    write_whole(cell.folder / TRACEBACK, traceback.format_exc())
+                    write_whole(cell.folder / TRACEBACK, redacted(traceback.format_exc()))
                 raise
             finally:
                 run.close(status)
 
-    def _sender(self, cell: Cell, points: Points) -> Sender:
+    def _sender(self, cell: Cell, points: Points) -> Sender | None:
         """Open the cell's run in the store and return the thread that feeds it. Raises what the store raises."""
         from bertlab.tracking.delivery import Delivery
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.cell import SWEEP, Cell
+from bertlab.ledger.cell import SWEEP, UNSENT, Cell
 from bertlab.ledger.seal import read_json
 from bertlab.tracking.creation import created, find_token
 from bertlab.tracking.description import PARENT, SWEEP_KEY
@@ -43,22 +43,26 @@ class SyncedSweep:
             if run and run.data.tags.get(PARENT) != self.run_id:
                 adopt(self.client, self.run_id, run, seen)
         self.client.set_terminated(self.run_id, self.about["status"], end_time=self.about.get("ended"))
+        (self.folder / UNSENT).unlink(missing_ok=True)
 
 
 def open_sweeps(output_dir: Path, uri: str | None, experiment: str | None) -> list[SyncedSweep]:
     """Make or find the parent runs of the sweeps of a folder."""
-    found = []
-    for path in sorted((output_dir / "sweeps").glob(f"*/{SWEEP}")):
-        about = read_json(path)
-        if not about:
-            log.warning("%s is damaged, its sweep is left out", path)
-            continue
-        tracker = Tracker(uri=uri, experiment=experiment or about["experiment"])
-        client = tracker.connect()
-        experiment_id = tracker.experiment_id(client)
-        key = about["tags"].get(SWEEP_KEY)
-        run = (find_parent(client, experiment_id, key) if key else None) or created(
-            client, experiment_id, about["id"], about["name"], about["tags"], about["started"]
-        )
-        found.append(SyncedSweep(path.parent, about, client, experiment_id, run.info.run_id))
-    return found
+    folders = [path.parent for path in sorted((output_dir / "sweeps").glob(f"*/{SWEEP}"))]
+    return [sweep for folder in folders if (sweep := open_sweep(folder, uri, experiment))]
+
+
+def open_sweep(folder: Path, uri: str | None, experiment: str | None) -> SyncedSweep | None:
+    """Make or find the parent run of one sweep; None where its file is damaged, which is said."""
+    about = read_json(folder / SWEEP)
+    if not about:
+        log.warning("%s is damaged, its sweep is left out", folder / SWEEP)
+        return None
+    tracker = Tracker(uri=uri, experiment=experiment or about["experiment"])
+    client = tracker.connect()
+    experiment_id = tracker.experiment_id(client)
+    key = about["tags"].get(SWEEP_KEY)
+    run = (find_parent(client, experiment_id, key) if key else None) or created(
+        client, experiment_id, about["id"], about["name"], about["tags"], about["started"]
+    )
+    return SyncedSweep(folder, about, client, experiment_id, run.info.run_id)

@@ -91,9 +91,13 @@ def search(client: "MlflowClient", experiment: str, wanted: str) -> "list[Run]":
     found = client.get_experiment_by_name(experiment)
     if found is None:
         raise InputError(f"tracking.experiment must exist in the store, got {experiment!r}; run something first")
+    from mlflow.exceptions import MlflowException
+
     try:
         return _pages(client, [found.experiment_id], wanted)
-    except Exception as error:
+    except MlflowException as error:
+        if error.error_code != "INVALID_PARAMETER_VALUE":
+            raise
         raise InputError(f"filter must be an MLflow filter, got {wanted!r}: {' '.join(str(error).split())}") from error
 
 

@@ -94,6 +94,30 @@ def cell_of_run(run: "Run", output_dir: str | Path | None) -> Cell | None:
     return cell if cell.state().get("token") == tags[TOKEN] and cell.record() else None
 
 
+def run_of_cell(cell: Cell) -> "Run":
+    """Return the finished run of a cell as a store would have it, for while the store is away."""
+    from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
+
+    known, state = known_of(cell, read_points(cell.folder / POINTS)[0]), cell.state()
+    tags = {TOKEN: state["token"], **known.tags}
+    return Run(
+        RunInfo(
+            run_id=state.get("run_id") or state["token"],
+            experiment_id="",
+            user_id="",
+            status=FINISHED,
+            start_time=state["started"],
+            end_time=state["ended"],
+            lifecycle_stage="active",
+        ),
+        RunData(
+            [Metric(name, value, 0, 0) for name, value in known.metrics.items()],
+            [Param(name, text) for name, text in known.params.items()],
+            [RunTag(name, text) for name, text in tags.items()],
+        ),
+    )
+
+
 def known_of(cell: Cell, points: Sequence[Point]) -> Known:
     """Return what a cell says of its run."""
     state = cell.state()

@@ -134,7 +134,7 @@ def last_line(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str
 def test_a_study_whose_server_goes_away_at_its_end_goes_on_where_it_was(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Away before the last run's end, so that nothing can be judged, and then before the verdict is published."""
+    """Away before the last run's end, so that it is judged from files, and then before the verdict is published."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setitem(life.PATIENCE, "FINISHED", 3.0)
@@ -161,10 +161,10 @@ def test_a_study_whose_server_goes_away_at_its_end_goes_on_where_it_was(
         assert {status for _, status in kinds} <= {"FINISHED", "RUNNING"}
         return sum(status == "FINISHED" for _, status in kinds)
 
-    must = f"tracking.uri must name a store that answers to the end, got {server.uri}, which went away: "
-    again = "start the server and type the same command again; nothing that is finished is repeated"
+    rest = "and the same command again for the rest"
     code, line = leave(RunLog, "finish", CELLS)
-    assert (code, line.startswith(f"bertlab: {must}"), line.endswith(again)) == (2, True, True)
+    assert (code, line.endswith(rest)) == (0, True)
+    assert Path("outputs/reports/padding.md").is_file()
     assert [cell.state()["status"] for cell in cells_in("outputs")] == ["FINISHED"] * CELLS
     assert trained() == CELLS - 1
     assert sync.sync({"from": "outputs", "uri": server.uri, "experiment": None}).startswith(f"{CELLS} runs")
@@ -172,7 +172,7 @@ def test_a_study_whose_server_goes_away_at_its_end_goes_on_where_it_was(
     runs = server.rows(STARTS, experiment="study")
 
     code, line = leave(conduct, "write_book")
-    assert (code, line.endswith("and the same command again for the rest")) == (0, True)
+    assert (code, line.endswith(rest)) == (0, True)
     page = Path("outputs/reports/padding.md").read_bytes()
     assert last_line(capsys, *words)[0] == 0
     assert Path("outputs/reports/padding.md").read_bytes() == page

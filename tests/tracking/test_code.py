@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bertlab.compose import choices, load, resolved
+from bertlab.compose import load, resolved, typed
 from bertlab.job import train
 from bertlab.tracking.code import PACKAGE, STEPS, Code, Sources, code_of, read_module
 from bertlab.tracking.identity import targets
@@ -159,7 +159,7 @@ def test_everything_that_a_run_calls_is_found(tmp_path: Path, words: tuple[str, 
     config = load([*TINY, *QUIET, *words, "tracking.offline=true", f"output_dir={tmp_path}"])
     sys.setprofile(note)
     try:
-        train(resolved(config), choices(config), [])
+        train(resolved(config), typed(config, []))
     finally:
         sys.setprofile(None)
     sources = Sources()

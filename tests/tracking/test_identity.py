@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from bertlab.cache import digest
-from bertlab.compose import choices, load, resolved
+from bertlab.compose import load, resolved, typed
 from bertlab.data.store import TokenStore
 from bertlab.environment import environment_of
 from bertlab.tracking.code import code_of
@@ -66,7 +66,7 @@ LEAVES = sorted(leaves(resolved(load([]))))
 
 def described(store: TokenStore, *overrides: str) -> Description:
     composed = load(overrides)
-    return describe(resolved(composed), choices(composed), overrides, store)
+    return describe(resolved(composed), typed(composed, overrides), store)
 
 
 def test_the_default_config_has_the_leaves_that_this_test_names() -> None:
@@ -154,9 +154,10 @@ def test_the_folder_of_a_corpus_is_no_part_of_a_run(store: TokenStore) -> None:
 
 def test_tags_say_what_a_result_depends_on(store: TokenStore) -> None:
     description = described(store, "batch.length=32")
-    config = resolved(load(["batch.length=32"]))
+    composed = load(["batch.length=32"])
+    config = resolved(composed)
     assert description.tags["bertlab.key"] == run_key(config, store.fingerprint)
-    assert description.tags["bertlab.config"] == digest(config)
+    assert description.tags["bertlab.config"] == digest(typed(composed, []).settings)
     assert description.tags["bertlab.code"] == code_fingerprint(config)
     assert description.tags["bertlab.environment"] == str(environment_of(config["trainer"]))
     assert description.origin["code"] == code_of(targets(config)).modules
@@ -174,8 +175,26 @@ def test_a_sweep_says_whether_a_run_is_its_baseline(store: TokenStore, baseline:
     assert described(store, f"tracking.baseline={baseline}").tags["bertlab.baseline"] == baseline
 
 
-def test_the_configuration_is_recorded_in_full(store: TokenStore) -> None:
-    assert yaml.safe_load(described(store, "seed=3").config) == resolved(load(["seed=3"]))
+def test_the_configuration_is_recorded_in_full_but_for_where_it_is_recorded(store: TokenStore) -> None:
+    expected = {key: value for key, value in resolved(load(["seed=3"])).items() if key != "tracking"}
+    assert yaml.safe_load(described(store, "seed=3").config) == expected
+
+
+def test_a_record_shows_the_environment_as_it_was_named_and_no_secret(
+    store: TokenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CORPUS", "/mine/S3cret.txt")
+    monkeypatch.setenv("SEED", "3")
+    words = ("data=hub", "data.path='https://u:S3cret@hub/x?token=S3cret'", "data.name=${oc.env:CORPUS}")
+    words += ("seed='${oc.decode:${oc.env:SEED}}'", "output_dir=out", "data.revision=v${oc.env:ABSENT,2}")
+    description = described(store, *words, "tracking.uri=postgresql://u:S3cret@host/db${oc.env:CORPUS}")
+    assert "S3cret" not in repr(description)
+    record = yaml.safe_load(description.config)
+    assert record["data"]["path"] == description.params["data.path"] == "https://***@hub/x?token=***"
+    assert record["data"]["name"] == description.params["data.name"] == "${oc.env:CORPUS}"
+    assert record["data"]["revision"] == "v${oc.env:ABSENT,2}"
+    assert record["seed"] == 3
+    assert description.tags["bertlab.key"] == run_key(resolved(load(words)), store.fingerprint)
 
 
 def test_the_dataset_is_described_by_its_fingerprint_and_facts(store: TokenStore) -> None:

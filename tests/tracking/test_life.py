@@ -62,5 +62,5 @@ def test_an_error_of_our_own_is_not_taken_for_a_store_that_went_away(tracker: Tr
 
 
 def test_a_key_that_tracking_does_not_have_is_refused() -> None:
-    with pytest.raises(InputError, match=r"^tracking\.nonsense is not a key of tracking; leave it out$"):
+    with pytest.raises(InputError, match=r"^nonsense is not a key of this part; leave it out$"):
         Tracker(uri=None, experiment="bertlab", nonsense=1)  # type: ignore[call-arg]

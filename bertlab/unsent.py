@@ -1,0 +1,62 @@
+"""What a store was away for: runs and sweeps whose folders are marked; the next command that has it brings them."""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bertlab.ledger.cell import CELLS, RUNNING, UNSENT, Cell, cells_in
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.patience import away, line, patiently
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+    from bertlab.tracking.sweeps import SyncedSweep
+
+log = logging.getLogger(__name__)
+
+
+def bring_unsent(tracker: Tracker, output_dir: str | Path) -> None:
+    """Bring what this store has missed of earlier runs and sweeps; what it does not take is said, and stays marked."""
+    cells = [Cell(mark.parent) for mark in sorted((Path(output_dir) / CELLS).glob(f"*/{UNSENT}"))]
+    own = [cell for cell in cells if cell.state().get("place") == tracker.place]
+    sweeps = [mark.parent for mark in sorted(Path(output_dir).glob(f"sweeps/*/{UNSENT}"))]
+    sweeps = [folder for folder in sweeps if (folder / UNSENT).read_text(encoding="utf-8") == tracker.place]
+    if tracker.offline or not (own or sweeps):
+        return
+    client = tracker.connect()
+    for folder in [cell.folder for cell in own] + sweeps:
+        try:
+            if folder in sweeps:
+                _bring_sweep(tracker, folder, output_dir)
+            else:
+                _bring_cell(tracker, client, Cell(folder))
+        except away() as error:
+            log.warning("the store has yet to take %s: %s", folder, line(error))
+
+
+def _bring_cell(tracker: Tracker, client: "MlflowClient", cell: Cell) -> None:
+    from bertlab.tracking.delivery import deliver
+
+    with cell.held(0) as held:
+        state = cell.state()
+        if held and state["status"] != RUNNING:
+            experiment = patiently(lambda: tracker.experiment_id(client))
+            patiently(lambda: deliver(client, experiment, cell, state["parent"]))
+
+
+def _bring_sweep(tracker: Tracker, folder: Path, output_dir: str | Path) -> None:
+    from bertlab.tracking.sweeps import open_sweep
+
+    if sweep := open_sweep(folder, tracker.uri, tracker.experiment):
+        show(sweep)
+        sweep.close(cells_in(output_dir))
+
+
+def show(sweep: "SyncedSweep") -> None:
+    """Bring the report of a sweep, if it has one, to its run in the store."""
+    from bertlab.report.publish import publish_sweep
+    from bertlab.report.table import read_table
+
+    if (sweep.folder / "report").is_dir():
+        publish_sweep(sweep.client, sweep.run_id, read_table(sweep.folder / "report"), sweep.folder / "report")

@@ -1,0 +1,161 @@
+"""A store that goes away between the runs of a sweep costs nothing: they go on offline and arrive later, once."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from bertlab.ledger.cell import UNSENT, cells_in
+from bertlab.study.record import read_record
+from bertlab.sync import sync
+from bertlab.tracking import reach
+from bertlab.tracking.life import RunLog
+from bertlab.tracking.patience import AwayError
+from bertlab.tracking.table import children
+from tests.command import exit_code
+from tests.test_conduct import TINY as STUDY
+
+TINY = (
+    *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700"),
+    *("evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false"),
+)
+Command = Callable[..., tuple[Any, str, str]]
+
+
+class Store:
+    """Whether the store of the test answers; it leaves after so many runs."""
+
+    def __init__(self) -> None:
+        self.is_away, self.runs_left = False, 10**6
+
+    def ended(self) -> None:
+        self.runs_left -= 1
+        self.is_away |= self.runs_left == 0
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Store:
+    store, connect, close = Store(), reach.connect, RunLog.close
+
+    def refused(uri: str) -> MlflowClient:
+        if store.is_away:
+            raise AwayError("tracking.uri must reach an MLflow server, got nobody")
+        return connect(uri)
+
+    def closed(self: RunLog, status: str) -> None:
+        close(self, status)
+        store.ended()
+
+    monkeypatch.setattr(reach, "connect", refused)
+    monkeypatch.setattr("bertlab.tracking.life.connect", refused)
+    monkeypatch.setattr(RunLog, "close", closed)
+    return store
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `python -m bertlab.run` in a folder of its own, in this process: (exit code, output, messages)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def run(*words: str) -> tuple[Any, str, str]:
+        code = exit_code(*words)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def found(kind: str) -> list[Run]:
+    client = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+    ids = [experiment.experiment_id for experiment in client.search_experiments()]
+    return list(client.search_runs(ids, f"tags.`bertlab.kind` = '{kind}'"))
+
+
+def assert_all_arrived(count: int) -> None:
+    (parent,) = found("sweep")
+    runs = children(MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}"), parent)
+    assert [run.info.status for run in runs] == ["FINISHED"] * count
+    assert len(found("run")) == count
+    assert all(len(run.data.metrics) > 5 for run in runs)
+    assert parent.info.status == "FINISHED"
+    assert list(Path("outputs").rglob(UNSENT)) == []
+    assert Path("mlartifacts", parent.info.run_id, "artifacts/report/report.md").is_file()
+
+
+SWEEP = ("-m", *TINY, "seed=0,1,2,3,4")
+
+
+def test_later_runs_go_on_offline_and_sync_brings_them(command: Command, store: Store) -> None:
+    store.runs_left = 1
+    code, out, err = command(*SWEEP)
+    assert code == 0, err
+    assert out.count("finished") == 5
+    assert err.count("the run goes on without its store: tracking.uri must reach an MLflow server") == 4
+    assert err.count("type python -m bertlab.sync from=outputs") == 1
+    assert [cell.state()["status"] for cell in cells_in("outputs")] == ["FINISHED"] * 5
+    assert len(list(Path("outputs/cells").glob(f"*/{UNSENT}"))) == 4
+    assert len(found("run")) == 1
+    store.is_away = False
+    for _ in range(2):
+        sync({"from": "outputs", "uri": None, "experiment": None})
+        assert_all_arrived(5)
+
+
+def test_the_next_command_brings_them_whatever_it_is(command: Command, store: Store) -> None:
+    store.runs_left = 2
+    assert command(*SWEEP)[0] == 0
+    assert command(*TINY, "seed=9")[0] == 2, "a store that is away when a command begins is an error before any work"
+    assert len(list(cells_in("outputs"))) == 5
+    store.is_away = False
+    code, _, err = command(*TINY, "seed=0")
+    assert code == 0, err
+    assert_all_arrived(5)
+
+
+def test_a_store_that_is_back_at_the_end_has_all(command: Command, store: Store) -> None:
+    store.runs_left = 1
+    end, ended = store.ended, []
+
+    def back() -> None:
+        end()
+        ended.append(1)
+        store.is_away &= len(ended) < 4
+
+    store.ended = back  # type: ignore[method-assign]
+    code, _, err = command(*SWEEP)
+    assert code == 0, err
+    assert err.count("the run goes on without its store") == 3
+    assert_all_arrived(5)
+
+
+def test_a_study_is_judged_without_its_store_and_arrives_later(command: Command, store: Store) -> None:
+    store.runs_left = 4
+    words = (*STUDY, "study.seeds=3", "study.looks=[3]")
+    code, out, err = command(*words)
+    assert code == 0, err
+    assert out.startswith("The claim ")
+    record = read_record(Path("outputs/reports/padding"))
+    assert len(record.runs) == len(list(cells_in("outputs"))) == 15
+    assert len(found("run")) == 4
+    assert err.splitlines()[-1].endswith("and the same command again for the rest")
+
+    store.is_away = False
+    code, again, err = command(*words)
+    assert (code, again) == (0, out)
+    assert [run.info.status for run in found("run")] == ["FINISHED"] * 15
+    assert [run.info.status for run in found("study")] == ["FINISHED"]
+    anew = read_record(Path("outputs/reports/padding"))
+    numbers = [name for name in anew.runs if name != "run_id"]
+    assert anew.runs[numbers].equals(record.runs[numbers])
+    assert list(Path("outputs").rglob(UNSENT)) == []
+
+
+def test_a_single_run_does_not_begin_without_its_store(command: Command, store: Store) -> None:
+    assert command(*TINY)[0] == 0
+    store.is_away = True
+    code, _, err = command(*TINY, "seed=1")
+    assert (code, err) == (2, "bertlab: tracking.uri must reach an MLflow server, got nobody\n")
+    assert len(cells_in("outputs")) == 1
