@@ -139,6 +139,8 @@ def train(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: list[
     if not tracking.offline:
         tracking.connect()  # an unreachable store is an error before any work
     job = check(config)
+    if warning := job.store.facts.get("warning"):
+        log.warning("data=%s: %s", job.parts.data.name, warning)
     description = describe(config, chosen, overrides, job.store)
     identity, output_dir = identity_of(description.tags), config["output_dir"]
     if tracking.parent is None:  # whoever leads a sweep or a study has looked for the dead

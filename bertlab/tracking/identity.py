@@ -37,7 +37,10 @@ BEFORE = {  # what runs did before a setting existed; one that says so leaves ke
     "model.unigram_bias": False,
     "batch.start_length": None,
     "batch.start_share": 0.1,
+    "data.column": None,
+    "tokenizer.strip_accents": None,
 }
+SOUND = ("unknown", "overlap", "warning")  # facts of a corpus that say whether scores mean what they should
 IDENTIFYING = ("data", "model", "seed", "budget.tokens")  # parameters of every run
 TARGET = "_target_"  # the class or function that a part is made by
 _NOTHING = object()  # what no setting is
@@ -122,6 +125,7 @@ def describe(
         "bertlab.corpus": fingerprint,
         "bertlab.data": f"{store.facts['source']}; training {store.facts['train']}; held out {store.facts['valid']}",
         "bertlab.licence": store.facts.get("licence", "not stated"),
+        **{f"bertlab.{name}": store.facts[name] for name in SOUND if name in store.facts},
         "bertlab.evaluation": yardstick(config["evaluation"]),
         "bertlab.length": str(config["batch"]["length"]),
     }
