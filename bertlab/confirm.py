@@ -23,7 +23,7 @@ from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION, PLANNED, RULE, RULE_NOW, planned_text
 from bertlab.study.search import of_trials
 from bertlab.sweep import say_failures
-from bertlab.tracking.identity import yardstick
+from bertlab.tracking.identity import SOUND, yardstick
 
 FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds that the margin is measured on; no confirming run uses one of them
 Runs = dict[tuple[str, int], tuple[Cell, Run]]  # by arm and seed
@@ -124,6 +124,7 @@ def _setting(job: Job, config: Mapping[str, Any]) -> dict[str, str]:
     return {
         "corpus": f"{facts['source']}; training {facts['train']}; held out {facts['valid']}",
         "licence": facts.get("licence", "not stated"),
+        **{name: facts[name] for name in SOUND if name in facts},
         "evaluation": yardstick(config["evaluation"]),
         "fingerprint": job.store.fingerprint,
         "model": f"{model['layers']} layers, width {model['width']}, {model['heads']} heads",

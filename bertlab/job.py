@@ -138,6 +138,8 @@ def train(config: Mapping[str, Any], asked: Typed) -> str:
     tracking: Tracker = build_part(config, "tracking")
     tracking.look()  # an unreachable store is an error before any work
     job = check(config)
+    if warning := job.store.facts.get("warning"):
+        log.warning("data=%s: %s", job.parts.data.name, warning)
     description = describe(config, asked, job.store)
     identity, output_dir = identity_of(description.tags), config["output_dir"]
     if tracking.parent is None:  # whoever leads a sweep or a study has looked for the dead, and at what waits

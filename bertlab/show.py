@@ -54,7 +54,7 @@ def facts(job: "Job") -> Table:
     """Return what is known of the corpus, one line a fact."""
     table = Table(title="Corpus", show_header=False, title_justify="left")
     for name, fact in (*job.store.facts.items(), ("fingerprint", job.store.fingerprint)):
-        table.add_row(name, fact)
+        table.add_row(name, Text(fact))  # a name in brackets is no colour
     first = job.batches(0)
     rows, length = first.ids_BL.shape
     padding = 1.0 if first.real_BL is None else float(first.real_BL.float().mean())

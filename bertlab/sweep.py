@@ -9,11 +9,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
+from omegaconf.errors import MissingMandatoryValue
 from tqdm import tqdm
 
 from bertlab.cache import digest
@@ -70,7 +72,7 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     end when a job failed.
     """
     settled = settling(compose)
-    base = settled(grid.fixed)[0]
+    base = baseline_of(grid, settled)
     tracker: Tracker = build_parts(base).tracking
     output_dir = base["output_dir"]
     tracker.look()  # a store that does not answer is an error before any work
@@ -104,6 +106,14 @@ def sweep_key(planned: Sequence[Planned], factors: Sequence[str]) -> str:
     return digest(sorted({job.key for job in planned}), sorted(map(as_param, factors)))
 
 
+def baseline_of(grid: Grid, settled: Callable[[Overrides], Settled]) -> Mapping[str, Any]:
+    """Return the configuration without what the grid varies, or, where that has no default, the grid's first job."""
+    try:
+        return settled(grid.fixed)[0]
+    except MissingMandatoryValue:  # a key without a default, which each job gives; one that none gives is said here
+        return settled(grid.jobs[0])[0]
+
+
 class Planning:
     """Says what each job of a sweep will be; what differs in nothing but the seed is checked once."""
 
@@ -116,7 +126,7 @@ class Planning:
     def plan(self, job: Overrides) -> Planned:
         """Check a job and say what its run will be. Raises InputError for one that cannot run."""
         config, asked = self._settled(job)
-        own = {"factors": list(self._factors), "baseline": alike(config, self._base)}
+        own = {"factors": list(self._factors), "baseline": alike(config, self._base, self._factors)}
         listed = ",".join(f"'{key}'" for key in self._factors)
         overrides = [*job, f"tracking.factors=[{listed}]", f"tracking.baseline={own['baseline']}"]
         told = {**config, "tracking": {**config["tracking"], **own}}
@@ -147,9 +157,15 @@ def run_missing(planned: Sequence[Planned], logbook: Logbook, launches: Launches
     return [{**reused, **ended}[job.key] for job in planned]
 
 
-def alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Tell whether two configurations are the same run apart from the seed."""
-    return {**semantic(one), "seed": None} == {**semantic(other), "seed": None}
+def alike(one: Mapping[str, Any], other: Mapping[str, Any], factors: Sequence[str] = ()) -> bool:
+    """Tell whether two configurations are the same run apart from the seed, with equal values of the factors."""
+    varied = [as_param(key).replace("/", ".").split(".") for key in factors if key != "seed"]
+    equal = all(reduce(_value, path, one) == reduce(_value, path, other) for path in varied)
+    return equal and {**semantic(one), "seed": None} == {**semantic(other), "seed": None}
+
+
+def _value(config: Any, name: str) -> Any:
+    return config.get(name) if isinstance(config, Mapping) else None
 
 
 def _words(job: Overrides, factors: Sequence[str]) -> str:

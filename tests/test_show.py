@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -58,6 +59,21 @@ def test_the_command_prints_facts_and_a_batch(
     assert "hidden Markov model" in shown
     assert "→[MASK]" in shown
     assert "fingerprint" in shown
+    words = " ".join(shown.replace("│", " ").split())
+    assert "0% of the training tokens and 0% of the held-out tokens are [UNK]" in words
+    assert "of the held-out text in whole documents" in words
+
+
+def test_a_file_may_be_called_as_a_colour_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "[red].txt").write_text(
+        "\n\n".join(" ".join(f"The word of {n} is {n * i}." for i in range(20)) for n in range(60))
+    )
+    words = ["data=text", f"data.files={tmp_path}/*.txt", "evaluation.sequences=8", "tokenizer.vocab_size=200"]
+    monkeypatch.setattr(sys, "argv", ["show", *words])
+    show.main()
+    assert "the user's files: [red].txt" in capsys.readouterr().out
 
 
 def test_bad_input_is_one_line_and_exit_code_2(

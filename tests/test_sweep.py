@@ -75,10 +75,13 @@ def execute(capture: Any, folder: Path, *words: str) -> Ended:
 
 @pytest.fixture(scope="module")
 def corpus() -> str:
-    """Thirty documents of six sentences."""
-    verbs, nouns = ("sees", "keeps", "finds", "mends"), ("ship", "barn", "tower", "lamp", "horse")
+    """Thirty documents of six sentences, no two of them alike."""
+    verbs, nouns = (
+        ("sees", "keeps", "finds", "mends"),
+        ("ship", "barn", "tower", "lamp", "horse", "well", "bell", "road"),
+    )
     sentences = [f"The {noun} {verb} the {other}." for noun in nouns for verb in verbs for other in nouns]
-    return "\n\n".join("\n".join(sentences[(7 * number + 11 * i) % 100] for i in range(6)) for number in range(30))
+    return "\n\n".join("\n".join(sentences[(6 * number + i) * 11 % 256] for i in range(6)) for number in range(30))
 
 
 @pytest.fixture(scope="module")
@@ -367,6 +370,22 @@ def test_a_job_that_the_launcher_lost_is_an_outcome(
         assert resolved(load(given))["tracking"]["factors"] == ["pairs@evaluation.pairs", "seed"]
     assert parent.data.tags["bertlab.factors"] == "evaluation.pairs seed", "as the parameters are called"
     assert parent.info.run_name == "pairs@evaluation.pairs=none,nsp seed=1,2"
+
+
+def test_files_can_be_swept_although_none_is_the_default(corpus: str, tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "a.txt").write_text(corpus)
+    (tmp_path / "b.txt").write_text("\n\n".join(f"{one}\nAnd this is the end of it." for one in corpus.split("\n\n")))
+    words = [word for word in TINY if not word.startswith("data.files")]
+    ended = execute(capsys, tmp_path, "-m", *words, "data.files=a.txt,b.txt")
+    assert ended.code in (0, None), ended
+    client = MlflowClient(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = {run.info.run_name: run for run in children(client, find_sweep(client, "bertlab", None))}
+    assert set(runs) == {"data.files=a.txt", "data.files=b.txt"}
+    assert {run.data.tags["bertlab.baseline"] for run in runs.values()} == {"true", "false"}
+    assert len({run.data.tags["bertlab.corpus"] for run in runs.values()}) == 2
+    report = next(tmp_path.glob("outputs/sweeps/*/report/report.md")).read_text()
+    assert "- Unknown: 0% of the training tokens" in report
+    assert "**The corpus weakens the comparison:**" in report, "each document of one file has the same last sentence"
 
 
 def test_a_sweep_typed_again_runs_only_what_is_missing_and_reports_all(

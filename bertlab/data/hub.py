@@ -14,7 +14,7 @@ from bertlab.cache import digest
 from bertlab.data.documents import SPLITS, Document
 from bertlab.errors import InputError
 
-VERSION = "hub-1"  # change it whenever the same dataset would give other documents
+VERSION = "hub-2"  # change it whenever the same dataset would give other documents or hold out others
 USUAL_SPLITS = {"train": "train", "validation": "valid", "test": "test"}
 SAVED = ("dataset_dict.json", "state.json")  # `save_to_disk` writes one of them: of several splits, of one
 TEXT_TYPES = ("string", "large_string")
@@ -25,7 +25,8 @@ class Hub:
     """The dataset `path`: a name on the hub, a folder of data files, or a folder that `save_to_disk` made.
 
     `splits` maps the dataset's splits to ours, in the order in which they are read; those it does not have are left
-    out. If none of them becomes `valid`, the documents of `train` name no split, and bertlab holds some of them out.
+    out. If none of them becomes `valid`, the documents of `train` name no split, and bertlab holds some of them out, by
+    their texts.
     """
 
     name = "hub"
@@ -60,7 +61,8 @@ class Hub:
             ours = self.splits[theirs]
             for row, text in enumerate(self._texts(table)):
                 if text:
-                    yield Document(f"{theirs}:{row}", text, ours if holds_out or ours != "train" else None)
+                    split = ours if holds_out or ours != "train" else None
+                    yield Document(f"{theirs}:{row}", text, split, has_id=False)
 
     def facts(self) -> dict[str, str]:
         """Name the dataset, its licence as far as it states one, and the rows of each split."""

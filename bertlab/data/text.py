@@ -3,6 +3,8 @@
 .txt      documents are separated by a blank line; a document is one paragraph, its lines are joined by spaces
 .jsonl    one object a line: `text` (paragraphs separated by a blank line), optional `split`, `id`, `source`, `license`
 .parquet  the same as columns
+
+Lines end as on any system: with a line feed, a carriage return, or both.
 """
 
 import codecs
@@ -15,8 +17,10 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from glob import glob
+from io import StringIO, TextIOWrapper
 from itertools import chain, groupby
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pyarrow.parquet as pq
 
@@ -26,24 +30,32 @@ from bertlab.data.content import content_hash
 from bertlab.data.documents import SPLITS, Document
 from bertlab.errors import InputError
 
-VERSION = "text-2"  # change it whenever the same files would give other documents
-FIELDS = ("text", "split", "id", "source", "license")
+VERSION = "text-3"  # change it whenever the same files would give other documents
+ABOUT = ("split", "id", "source", "license")
 NAMED = 5  # of many files, sources or licences
+COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ", b"(\xb5/\xfd")  # how .gz, .xz, .zst begin
 BATCH = 64  # rows of a Parquet file in memory at a time
 LONGEST = 32 << 20  # bytes of a line or a document, several of the longest books; more is text that nothing separates
+SHOWN = 40  # characters of a wrong value in an error
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which JSON can express and UTF-8 cannot
 
 
 class Text:
-    """The documents of `files`: a path, a glob (`*`, `?`, `[]`, `**`) or a list of them; `~` is the home folder."""
+    """The documents of `files`: a path, a glob (`*`, `?`, `[]`, `**`) or a list of them; `~` is the home folder.
+
+    `column` is the field that holds the text, `text` where it is None. A document without an id of its own is held out
+    or not by its text, so that neither the file's name nor the place in it decides.
+    """
 
     name = "text"
 
-    def __init__(self, files: str | Sequence[str]) -> None:
+    def __init__(self, files: str | Sequence[str], column: str | None = None) -> None:
         given = [files] if isinstance(files, str) else files
         if not (isinstance(given, Sequence) and given and all(isinstance(one, str) for one in given)):
             raise InputError(f"data.files must be a path or a list of paths, got {files}; choose for example book.txt")
-        self.patterns = list(given)
+        if not (column is None or (isinstance(column, str) and column)):
+            raise InputError(f"data.column must be null or the name of the text's field, got {column!r}; give a name")
+        self.patterns, self.column = list(given), column or "text"
 
     def check(self) -> None:
         """Raise InputError for files that are not there or that nothing here reads."""
@@ -51,7 +63,7 @@ class Text:
 
     def key(self) -> str:
         """Hash of every file's name and bytes, whatever folder they are in and whenever they were written."""
-        return digest(VERSION, [(path.name, _sha256(path)) for path in find(self.patterns)])
+        return digest(VERSION, self.column, [(path.name, _sha256(path)) for path in find(self.patterns)])
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents of one file after the other.
@@ -64,9 +76,11 @@ class Text:
             names[path.name] += 1
             label = path.name if names[path.name] == 1 else f"{path.name}#{names[path.name]}"
             known = len(ids)
-            for document in READERS[form(path)](path, label):
+            for document in READERS[form(path)](path, label, self.column):
                 if hash(document.id) in ids:
-                    raise InputError(f"{path}: an id must occur once, got {document.id!r} again; make the ids unique")
+                    raise InputError(
+                        f"{path}: an id must occur once, got {_shown(document.id)} again; make the ids unique"
+                    )
                 ids.add(hash(document.id))
                 yield document
             if len(ids) == known:
@@ -135,54 +149,63 @@ def _sha256(path: Path) -> str:
         return content_hash(path)
 
 
-def read_txt(path: Path, label: str) -> Iterator[Document]:
+def read_txt(path: Path, label: str, column: str) -> Iterator[Document]:
     """Yield each block of lines that stands between blank lines."""
+    if column != "text":
+        raise InputError(
+            f"data.column must be text where a file has no fields, got {column!r} for {path}; leave it out"
+        )
     for blank, block in groupby(lines(path), key=lambda numbered: not numbered[1]):
         if not blank:
-            numbered = list(_within_limit(block, path))
-            yield Document(f"{label}:{numbered[0][0]}", " ".join(line for _, line in numbered))
+            first, line = next(block)
+            text = StringIO()  # a list of many short lines takes thirty times their memory
+            text.write(line)
+            for number, more in block:
+                if text.tell() + len(more) > LONGEST:
+                    raise _too_long(f"{path}, line {number}: a document", "separate documents by a blank line")
+                text.write(f" {more}")
+            yield Document(f"{label}:{first}", text.getvalue(), has_id=False)
 
 
-def _within_limit(block: Iterator[tuple[int, str]], path: Path) -> Iterator[tuple[int, str]]:
-    length = 0
-    for number, line in block:
-        length += len(line)
-        if length > LONGEST:
-            raise _too_long(f"{path}, line {number}: a document", "separate documents by a blank line")
-        yield number, line
-
-
-def read_jsonl(path: Path, label: str) -> Iterator[Document]:
+def read_jsonl(path: Path, label: str, column: str) -> Iterator[Document]:
     """Yield the object of each line that is not blank."""
     for number, line in lines(path):
         if not line:
             continue
         try:
-            record = json.loads(line)
+            record = json.loads(line, object_pairs_hook=_each_once)
         except (ValueError, RecursionError) as error:
             raise InputError(f"{path}, line {number}: must be one JSON object, got an error: {error}") from error
         if not isinstance(record, dict):
-            raise InputError(f'{path}, line {number}: must be a JSON object like {{"text": "..."}}, got {line[:40]}')
-        yield as_document(record, f"{path}, line {number}", f"{label}:{number}")
+            raise InputError(f'{path}, line {number}: must be a JSON object like {{"text": "..."}}, got {line[:SHOWN]}')
+        yield as_document(record, column, f"{path}, line {number}", f"{label}:{number}")
 
 
-def read_parquet(path: Path, label: str) -> Iterator[Document]:
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ValueError(f"the field {_shown(twice)} stands there more than once")
+    return record
+
+
+def read_parquet(path: Path, label: str, column: str) -> Iterator[Document]:
     """Yield each row; a compressed file is first unpacked into a temporary one, as Parquet is read from its end."""
     with decompressed(path) as stream, tempfile.TemporaryFile() as unpacked:
         if path.suffix in OPENERS:
             shutil.copyfileobj(stream, unpacked)
         table = pq.ParquetFile(unpacked if path.suffix in OPENERS else stream)
         columns = table.schema_arrow.names
-        if "text" not in columns:
+        if column not in columns:
             raise InputError(
-                f"{path} must have a column `text`, got {', '.join(columns)}; rename the column of the text"
+                f"{path} must have a column `{column}`, got {', '.join(columns)}; name that of the text by data.column"
             )
-        batches = table.iter_batches(BATCH, columns=[name for name in FIELDS if name in columns])
+        batches = table.iter_batches(BATCH, columns=[name for name in (column, *ABOUT) if name in columns])
         for number, record in enumerate(chain.from_iterable(batch.to_pylist() for batch in batches), 1):
-            yield as_document(record, f"{path}, row {number}", f"{label}:{number}")
+            yield as_document(record, column, f"{path}, row {number}", f"{label}:{number}")
 
 
-READERS: dict[str, Callable[[Path, str], Iterator[Document]]] = {
+READERS: dict[str, Callable[[Path, str, str], Iterator[Document]]] = {
     ".txt": read_txt,
     ".jsonl": read_jsonl,
     ".parquet": read_parquet,
@@ -192,9 +215,14 @@ READERS: dict[str, Callable[[Path, str], Iterator[Document]]] = {
 def lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the number and the text of each line of a UTF-8 file, without the white space around it."""
     with decompressed(path) as stream:
-        for number, line in enumerate(iter(lambda: stream.readline(LONGEST + 1), b""), 1):
+        # letters of Latin-1 are bytes, so that Python's own reader of lines finds every kind of line end in them
+        text = TextIOWrapper(cast("BinaryIO", stream), "latin-1", newline=None)
+        for number, letters in enumerate(iter(lambda: text.readline(LONGEST + 1), ""), 1):
+            line = letters.encode("latin-1")
             if len(line) > LONGEST:
                 raise _too_long(f"{path}, line {number}: a line", "break it up")
+            if number == 1 and line.startswith(COMPRESSED):
+                raise InputError(f"{path} must end as it is compressed ({', '.join(OPENERS)}), got none; rename it")
             if b"\0" in line:
                 raise InputError(f"{path}, line {number}: must be UTF-8 text, got a NUL byte; convert the file")
             try:
@@ -203,21 +231,32 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
                 raise InputError(f"{path}, line {number}: must be UTF-8 text, got {error}; convert the file") from error
 
 
-def as_document(record: Mapping[str, object], place: str, place_id: str) -> Document:
+def as_document(record: Mapping[str, object], column: str, place: str, place_id: str) -> Document:
     """Check one record; `place` (for errors) says where it is, `place_id` is its id when it brings none."""
-    text, split, id_, *about = (record.get(field) for field in FIELDS)
+    text, split, id_, *about = (record.get(field) for field in (column, *ABOUT))
     if not isinstance(text, str):
-        raise InputError(f"{place}: `text` must be a string, got {text!r}; add it or leave the record out")
+        there = f", and the fields {_shown(', '.join(record))}" if column not in record else ""
+        raise InputError(
+            f"{place}: `{column}` must be a string, got {_shown(text)}{there}; add it, leave the record out, or name "
+            "the field of the text by data.column"
+        )
     if len(text) > LONGEST:
-        raise _too_long(f"{place}: `text`", "make several documents of it")
+        raise _too_long(f"{place}: `{column}`", "make several documents of it")
     if SURROGATE.search(text):
-        raise InputError(f"{place}: `text` must be whole characters, got half of a surrogate pair; repair the text")
+        raise InputError(f"{place}: `{column}` must be whole characters, got half of a surrogate pair; repair the text")
     if split is not None and split not in SPLITS:
-        raise InputError(f"{place}: `split` must be {', '.join(SPLITS)} or absent, got {split!r}; rename it")
-    if id_ is not None and not isinstance(id_, str | int):
-        raise InputError(f"{place}: `id` must be a string or an integer, got {id_!r}; change it or leave it out")
+        raise InputError(f"{place}: `split` must be {', '.join(SPLITS)} or absent, got {_shown(split)}; rename it")
+    if id_ is not None and (isinstance(id_, bool) or not isinstance(id_, str | int)):
+        raise InputError(f"{place}: `id` must be a string or an integer, got {_shown(id_)}; change it or leave it out")
     source, licence = (value if isinstance(value, str) else "" for value in about)
-    return Document(place_id if id_ is None else str(id_), text.replace("\r\n", "\n"), split, source, licence)
+    own, lines = place_id if id_ is None else str(id_), text.replace("\r\n", "\n").replace("\r", "\n")
+    return Document(own, lines, split, source, licence, has_id=id_ is not None)
+
+
+def _shown(value: object) -> str:
+    """Return how a value is written, as far as an error needs it."""
+    written = repr(value)
+    return written if len(written) <= SHOWN else f"{written[:SHOWN]}..."
 
 
 def _too_long(what: str, remedy: str) -> InputError:

@@ -34,6 +34,7 @@ from bertlab.tokenizer import PAD
 
 VERSION = "evaluation-5"  # change it whenever the same settings would give other sequences or masks
 ONLY_MASKS, BERT_SPLIT = (1.0, 0.0, 0.0), (0.8, 0.1, 0.1)  # [MASK], random, kept; Devlin et al. 2018
+FEWEST_HIDDEN, MOST_ALIKE = 7, 0.9  # tokens that are scored at the rate of judgement; share of the commonest of them
 FEWEST = 16  # full texts of the longest length; fewer would say little about single positions
 
 
@@ -87,6 +88,8 @@ class Common:
         hideable_NL = self._hideable(ids_NL, segments_NL)
         for rate in self.rates:
             hidden_M = hide(hideable_NL, rate, store).position_M
+            if rate == self.rate:
+                check_scored(ids_NL.reshape(-1)[hidden_M])
             arrays[f"hidden_{rate}"] = hidden_M
             if isinstance(corpus, Oracle):
                 log_prob_M = hidden_log_prob(corpus, store, ids_NL, segments_NL, hidden_M)
@@ -151,6 +154,17 @@ class Common:
             rows = rows[(assemble(tokens, examples, rows, length)[0] != PAD).all(1)]
         rows = rows[: self.sequences]
         return *assemble(tokens, examples, rows, length), examples.label[rows]
+
+
+def check_scored(target_M: Ints) -> None:
+    """Raise InputError for too few tokens, or for tokens that a constant guess gets right."""
+    most = int(np.unique(target_M, return_counts=True)[1].max())
+    if len(target_M) < FEWEST_HIDDEN or most > MOST_ALIKE * len(target_M):
+        raise InputError(
+            f"evaluation must score at least {FEWEST_HIDDEN} held-out tokens, at most {MOST_ALIKE:.0%} of them one and "
+            f"the same, got {len(target_M)} of which {most} are; add held-out text that the tokenizer knows, or raise "
+            "evaluation.sequences or evaluation.rate"
+        )
 
 
 def hide(ids_NL: Ints, rate: float, store: TokenStore, split: Sequence[float] = ONLY_MASKS) -> Masked:

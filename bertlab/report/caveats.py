@@ -106,6 +106,12 @@ def fingerprints(sweep: Sweep) -> str | None:
     return f"**Fingerprints differ between runs:** {listing(mixed)}. What changed may explain a difference in loss."
 
 
+def corpora(sweep: Sweep) -> str | None:
+    """Much of the corpus is unknown to the tokenizer, or known from training."""
+    warning = sweep.facts.get("warning")
+    return f"**The corpus weakens the comparison:** {escape(warning)}." if warning else None
+
+
 def budgets(sweep: Sweep) -> str | None:
     """Runs saw different numbers of tokens."""
     tokens = final(sweep.counted, "perf/tokens").dropna()
@@ -177,6 +183,7 @@ CAVEATS: Sequence[Callable[[Sweep], str | None]] = (
     repeated_runs,
     mixed_settings,
     fingerprints,
+    corpora,
     budgets,
     edge,
     picked,

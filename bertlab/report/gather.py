@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 FROM_RUNS = {"corpus": "data", "licence": "licence", "evaluation": "evaluation", "length": "length"}
+FROM_RUNS |= {name: name for name in ("unknown", "overlap", "warning")}
 
 
 def report_sweep(client: "MlflowClient", sweep: "Run", folder: Path, output_dir: str | Path) -> Path:

@@ -21,7 +21,10 @@ def report_cells(cells: Sequence[tuple[Cell, Description]], sweep: Mapping[str, 
     facts = {"title": sweep["name"], "command": redacted(sweep["tags"]["bertlab.command"])}
     facts["factors"] = sweep["tags"]["bertlab.factors"]
     tags = [description.tags for _, description in cells]
-    stated = {name: " | ".join(sorted({own[f"bertlab.{tag}"] for own in tags})) for name, tag in FROM_RUNS.items()}
+    found = {
+        name: {own[f"bertlab.{tag}"] for own in tags if f"bertlab.{tag}" in own} for name, tag in FROM_RUNS.items()
+    }
+    stated = {name: " | ".join(sorted(texts)) for name, texts in found.items() if texts}
     points = {cell.state()["token"]: read_points(cell.folder / POINTS)[0] for cell, _ in cells}
     runs = pd.DataFrame([_row(cell, own, points[cell.state()["token"]]) for cell, own in cells])
     curves = {token: curves_of(own) for token, own in points.items()}

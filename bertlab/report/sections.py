@@ -16,17 +16,15 @@ from bertlab.report.tables import cost, rates, results, states
 from bertlab.report.words import DASH, between, count, escape, grid, listing, number, plural
 from bertlab.stats.interval import mean_t
 
+NOTES = {"corpus": "Corpus", "licence": "Licence", "unknown": "Unknown", "overlap": "Overlap"}  # facts and their names
+NOTES["evaluation"] = "Evaluation"
 MANY = 12  # more values than this are named by their range
 
 
 def question(sweep: Sweep) -> str:
     """Title, what was varied, and on what."""
     sentences = " ".join([*_varied(sweep), _training(sweep), _runs(sweep)])
-    notes = [
-        f"- {name}: {escape(sweep.facts[key])}"
-        for key, name in {"corpus": "Corpus", "licence": "Licence", "evaluation": "Evaluation"}.items()
-        if sweep.facts.get(key)
-    ]
+    notes = [f"- {name}: {escape(sweep.facts[key])}" for key, name in NOTES.items() if sweep.facts.get(key)]
     return "\n\n".join(filter(None, [f"# {escape(sweep.facts['title'])}", sentences, "\n".join(notes)]))
 
 

@@ -1,10 +1,20 @@
 """The vocabulary: which id is which token. The five special tokens of BERT always come first."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, UNK, CLS, SEP, MASK = range(len(SPECIALS))
+_NAMED = re.compile("|".join(map(re.escape, SPECIALS)))
+
+
+def spelt_apart(text: str) -> str:
+    """Return the text with "[ MASK ]" for "[MASK]", and so on: what stands in a text is never a special token.
+
+    WordPiece, which cuts at punctuation, makes the same words of both.
+    """
+    return _NAMED.sub(lambda found: f"[ {found[0][1:-1]} ]", text) if "[" in text else text
 
 
 @dataclass(frozen=True)

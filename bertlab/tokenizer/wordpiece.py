@@ -1,6 +1,7 @@
 """WordPiece, trained on the corpus itself (Wu et al. 2016, arXiv:1609.08144, as used by Devlin et al. 2018).
 
-Text is normalised as in BERT uncased: lower case, accents stripped, split at white space and punctuation.
+Text is normalised as in BERT: in the uncased form lower case with accents stripped, in both split at white space, at
+punctuation and around every Chinese character.
 """
 
 from collections import Counter
@@ -10,32 +11,40 @@ from itertools import chain
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 from bertlab.cache import digest
-from bertlab.errors import true_or_false, whole_number
+from bertlab.errors import InputError, true_or_false, whole_number
 from bertlab.tokenizer.vocabulary import SPECIALS
 
 LONGEST_WORD = 100  # letters; longer ones become [UNK], as in the library, and teach nothing (in quadratic time)
 ALPHABET = 1000  # letters at most; the rarer ones become [UNK]
+REPEATED = 100  # times a word is given to the library at once, which takes several hundred bytes for each of them
 
 
 class WordPiece:
     """Train WordPiece on sentences. The vocabulary is smaller than `vocab_size` where the corpus has no more words."""
 
-    def __init__(self, *, vocab_size: int, lowercase: bool) -> None:
+    def __init__(self, *, vocab_size: int, lowercase: bool, strip_accents: bool | None = None) -> None:
         self.vocab_size = whole_number("vocab_size", vocab_size, 100)
         self.lowercase = true_or_false("lowercase", lowercase)
+        self.strip_accents = None if strip_accents is None else true_or_false("strip_accents", strip_accents)
 
     def key(self) -> str:
         """Hash of all that decides the outcome of training, apart from the sentences."""
-        return digest("wordpiece-3", self.vocab_size, self.lowercase)
+        return digest("wordpiece-3", self.vocab_size, self.lowercase, self.strip_accents)
 
     def train(self, sentences: Iterator[str]) -> Tokenizer:
         """Return the tokenizer learnt from `sentences`; equal sentences, equal tokenizer.
 
         The library numbers letters inside words ("##a") in the order of a hash map, which differs from run to run and
         decides ties between merges (huggingface/tokenizers issue 1794). It does not renumber tokens that it is given.
+        Raises InputError where there is no word to learn from.
         """
         learner = self._around(models.WordPiece(unk_token="[UNK]"))
         words = count_words(learner, sentences)
+        if not words:
+            raise InputError(
+                f"tokenizer=wordpiece must find words of at most {LONGEST_WORD} letters in the training text, got "
+                "none; put spaces between the words of the text, or choose another tokenizer"
+            )
         letters = most_frequent_letters(words, min(ALPHABET, (self.vocab_size - len(SPECIALS)) // 2))
         inside = sorted(set(chain.from_iterable(word[1:] for word in words)) & set(letters))
         trainer = trainers.WordPieceTrainer(
@@ -45,7 +54,7 @@ class WordPiece:
             limit_alphabet=len(letters),
             show_progress=False,
         )
-        learner.train_from_iterator((" ".join([word] * count) for word, count in words.items()), trainer)
+        learner.train_from_iterator(repeated(words), trainer)
         tokenizer = self._around(
             models.WordPiece(learner.get_vocab(), unk_token="[UNK]", max_input_chars_per_word=LONGEST_WORD)
         )
@@ -54,7 +63,7 @@ class WordPiece:
 
     def _around(self, model: models.WordPiece) -> Tokenizer:
         tokenizer = Tokenizer(model)
-        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=self.lowercase)
+        tokenizer.normalizer = normalizers.BertNormalizer(lowercase=self.lowercase, strip_accents=self.strip_accents)
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         tokenizer.decoder = decoders.WordPiece()
         return tokenizer
@@ -69,6 +78,13 @@ def count_words(tokenizer: Tokenizer, sentences: Iterator[str]) -> Counter[str]:
             if len(word) <= LONGEST_WORD:
                 words[word] += count
     return words
+
+
+def repeated(words: Mapping[str, int]) -> Iterator[str]:
+    """Yield each word as often as it occurs, a few at a time."""
+    for word, count in words.items():
+        for start in range(0, count, REPEATED):
+            yield " ".join([word] * min(count - start, REPEATED))
 
 
 def most_frequent_letters(words: Mapping[str, int], limit: int) -> list[str]:

@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from bertlab.cache import digest
 from bertlab.errors import whole_number
-from bertlab.tokenizer.vocabulary import SPECIALS
+from bertlab.tokenizer.vocabulary import SPECIALS, spelt_apart
 
 
 class Words:
@@ -26,5 +26,5 @@ class Words:
         trainer = trainers.WordLevelTrainer(
             vocab_size=self.vocab_size, special_tokens=list(SPECIALS), show_progress=False
         )
-        tokenizer.train_from_iterator(sentences, trainer)
+        tokenizer.train_from_iterator(map(spelt_apart, sentences), trainer)
         return tokenizer

@@ -39,12 +39,15 @@ BEFORE = {  # what runs did before a setting existed; one that says so leaves ke
     "model.unigram_bias": False,
     "batch.start_length": None,
     "batch.start_share": 0.1,
+    "data.column": None,
+    "tokenizer.strip_accents": None,
 }
 USUAL = (  # parameters of every run that has them: what runs are compared by at a glance
     *("data", "tokenizer.vocab_size", "pairs", "mask", "mask.rate", "batch.size", "batch.length", "budget.tokens"),
     *("model", "model.layers", "model.width", "model.heads", "model.dropout", "objective"),
     *("optimizer", "optimizer.lr", "schedule", "schedule.warmup", "trainer.precision", "seed"),
 )
+SOUND = ("unknown", "overlap", "warning")  # facts of a corpus that say whether scores mean what they should
 TARGET = "_target_"  # the class or function that a part is made by
 _NOTHING = object()  # what no setting is
 
@@ -124,6 +127,7 @@ def describe(config: Mapping[str, Any], asked: Typed, store: TokenStore) -> Desc
         "bertlab.corpus": fingerprint,
         "bertlab.data": f"{facts['source']}; training {facts['train']}; held out {facts['valid']}",
         "bertlab.licence": facts.get("licence", "not stated"),
+        **{f"bertlab.{name}": facts[name] for name in SOUND if name in facts},
         "bertlab.evaluation": yardstick(config["evaluation"]),
         "bertlab.length": str(config["batch"]["length"]),
     }

@@ -9,7 +9,7 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from bertlab.data.documents import Corpus, Document
+from bertlab.data.documents import Corpus, Document, lot
 from bertlab.data.hub import Hub
 from bertlab.errors import InputError
 
@@ -61,6 +61,12 @@ def test_without_held_out_text_the_training_text_names_no_split(folder: Folder) 
         Document("train:0", "One."),
         Document("test:0", "Two.", "test"),
     ]
+
+
+def test_who_is_held_out_depends_on_the_text_and_not_on_the_row(folder: Folder) -> None:
+    texts = [f"Number {number}." for number in range(20)]
+    one, other = read(folder("one", train=texts)), read(folder("other", train=texts[::-1]))
+    assert {row.text: lot(row) for row in one} == {row.text: lot(row) for row in other}
 
 
 def test_a_saved_dataset_is_read_with_and_without_splits(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from bertlab.data.documents import SPLITS, Document, lot
-from bertlab.data.prepare import choose_split, prepare
+from bertlab.data.prepare import prepare
+from bertlab.data.splits import choose_splits
 from bertlab.data.store import TokenStore
 from bertlab.errors import InputError
 from bertlab.tokenizer import SPECIALS
@@ -30,8 +31,8 @@ def without_splits(count: int) -> list[Document]:
 
 
 def held_out(corpus: Any) -> set[str]:
-    split = choose_split(corpus)
-    return {document.id for document in corpus.documents() if split(document) == "valid"}
+    names = choose_splits(corpus).names
+    return {document.id for document, name in zip(corpus.documents(), names, strict=True) if name == "valid"}
 
 
 def refusal(corpus: Any, tokenizer: Any = WORDS) -> str:
@@ -48,18 +49,18 @@ def size_refusal(train: int, valid: int) -> str:
 
 
 def test_the_splits_of_the_source_are_honoured(make_corpus: MakeCorpus) -> None:
-    corpus = make_corpus([Document(str(n), f"w{n}", SPLITS[n % 3]) for n in range(60)])
+    corpus = make_corpus([Document(str(n), f"w{n} w0 w3", SPLITS[n % 3]) for n in range(60)])
     store = prepare(corpus, WORDS)
     for place, name in enumerate(SPLITS):
-        expected = [f"w{n}" for n in range(60) if n % 3 == place]
+        expected = [word for n in range(60) if n % 3 == place for word in (f"w{n}", "w0", "w3")]
         if name == "train":
             assert [store.vocabulary.tokens[id_] for id_ in store.splits[name].ids] == expected
-        assert len(store.splits[name].documents) == len(expected) + 1
+        assert len(store.splits[name].documents) == len(expected) // 3 + 1
 
 
 def test_the_tokenizer_learns_from_the_training_split_alone(make_corpus: MakeCorpus) -> None:
-    corpus = make_corpus([Document(f"{name}{n}", f"{name}{n}", name) for name in SPLITS for n in range(2)])
-    assert prepare(corpus, WORDS).vocabulary.tokens[5:] == ["train0", "train1"]
+    corpus = make_corpus([Document(f"{name}{n}", f"{name}{n} a", name) for name in SPLITS for n in range(2)])
+    assert prepare(corpus, WORDS).vocabulary.tokens[5:] == ["a", "train0", "train1"]
 
 
 def test_a_twentieth_is_held_out_where_the_source_names_no_split(make_corpus: MakeCorpus) -> None:
@@ -89,7 +90,9 @@ def test_who_is_held_out_depends_on_ids_alone(make_corpus: MakeCorpus) -> None:
         documents = without_splits(count)
         chosen = held_out(make_corpus(documents))
         assert held_out(make_corpus(documents[::-1])) == chosen
-        assert held_out(make_corpus([Document(document.id, "other text") for document in documents])) == chosen
+        assert (
+            held_out(make_corpus([Document(document.id, f"other {document.text}") for document in documents])) == chosen
+        )
     longer = held_out(make_corpus(without_splits(900)))
     assert longer & {document.id for document in without_splits(300)} == chosen
 
@@ -156,10 +159,13 @@ def test_equal_content_has_an_equal_fingerprint_wherever_it_comes_from(
 
 @pytest.mark.parametrize("at", ["train", "valid"])
 def test_any_change_of_a_split_changes_the_fingerprint(make_corpus: MakeCorpus, at: str) -> None:
-    documents = [Document(f"{name}{n}", "a b\n\nc", name) for name in ("train", "valid") for n in range(3)]
-    texts = ["a b\n\nc", "a c\n\nb", "a b c", "a\n\nb c"]  # other ids, other sentences
+    documents = [Document(f"{name}{n}", f"a b {n}\n\nc {name}", name) for name in ("train", "valid") for n in range(3)]
+    texts = ["a b 1\n\nc 2", "a c 1\n\nb 2", "a b 1 c 2", "a b\n\n1 c 2"]  # other ids, other sentences
     changed = [[Document(d.id, text if d.id == f"{at}1" else d.text, d.split) for d in documents] for text in texts]
     assert len({prepare(make_corpus(one), WORDS).fingerprint for one in changed}) == len(texts)
+
+
+NAMES = "[MASK] [UNK] [CLS] [SEP] [PAD]"
 
 
 class Numbers:
@@ -180,7 +186,11 @@ class Numbers:
 
 @pytest.mark.parametrize(("size", "dtype"), [(2**16, "<u2"), (2**16 + 1, "<u4")])
 def test_ids_take_two_bytes_as_long_as_they_fit(make_corpus: MakeCorpus, size: int, dtype: str) -> None:
-    documents = [Document(name, f"{size - 1} 65535 7", name[:5]) for name in ("train1", "train2", "valid1", "valid2")]
+    documents = [
+        Document(f"{name}{n}", f"{size - 1} 65535 7 {n}{name == 'train':d}", name)
+        for name in ("train", "valid")
+        for n in "12"
+    ]
     store: TokenStore = prepare(make_corpus(documents), Numbers(size))
     ids = store.splits["valid"].ids
     assert ids.dtype == np.dtype(dtype)
@@ -189,17 +199,23 @@ def test_ids_take_two_bytes_as_long_as_they_fit(make_corpus: MakeCorpus, size: i
 
 
 def test_the_name_of_a_special_token_in_a_text_is_text(make_corpus: MakeCorpus) -> None:
-    documents = [Document(str(n), "a [MASK] in [SEP] or [PAD]", name) for n, name in enumerate(["train", "valid"] * 2)]
-    store = prepare(make_corpus(documents), WordPiece(vocab_size=200, lowercase=True))
-    for split in store.splits.values():
-        assert split.ids.min() >= store.vocabulary.first_real
-        assert store.tokenizer.decode(split.ids[:4].tolist()) == "a [ mask ]"
+    documents = [Document(str(n), f"{'ab' * n} {NAMES} {NAMES.lower()} a[MASK]b", SPLITS[n % 2]) for n in range(1, 5)]
+    texts = [document.text for document in documents if document.split == "valid"]
+    for tokenizer in (*(WordPiece(vocab_size=200, lowercase=lower) for lower in (True, False)), WORDS):
+        store = prepare(make_corpus(documents), tokenizer)
+        assert [store.vocabulary.tokens.index(name) for name in SPECIALS] == [0, 1, 2, 3, 4]
+        for split in store.splits.values():
+            assert set(np.unique(split.ids)) & {0, 2, 3, 4} == set()
+        tokens = [store.vocabulary.tokens[id_] for id_ in store.splits["valid"].ids]
+        wanted = "[ MASK ] [ UNK ]" if getattr(tokenizer, "lowercase", False) is False else "[ mask ] [ unk ]"
+        assert wanted in " ".join(tokens), texts
 
 
 def test_documents_are_encoded_alike_one_by_one_and_together(make_corpus: MakeCorpus) -> None:
     """More documents than one call encodes keep their order and their tokens."""
     documents = [
-        Document(str(n), "\n\n".join(f"w{n} x{n}" for _ in range(n % 3 + 1)), SPLITS[n % 2]) for n in range(700)
+        Document(str(n), "\n\n".join(f"w{n} x{n % 5} y{i}" for i in range(n % 3 + 1)), SPLITS[n % 2])
+        for n in range(700)
     ]
     store = prepare(make_corpus(documents), Words(vocab_size=2000))
     train = store.splits["train"]

@@ -2,6 +2,7 @@ import gzip
 import json
 import lzma
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import MissingMandatoryValue, OmegaConf
 
 from bertlab.data import text
-from bertlab.data.documents import Corpus, Document
+from bertlab.data.documents import Corpus, Document, lot
 from bertlab.data.text import Text
 from bertlab.errors import InputError
 
@@ -88,6 +89,65 @@ def test_a_mark_of_byte_order_and_windows_line_ends_are_no_text(tmp_path: Path) 
     assert read(write(tmp_path / "a.jsonl", jsonl({"text": "One.\r\n\r\nTwo."})))[0].text == "One.\n\nTwo."
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_lines_end_as_on_any_system(tmp_path: Path, end: bytes) -> None:
+    texts = write(tmp_path / "a.txt", "Öne\ntwo.\n \n\nThr\u2028ee.\n".encode().replace(b"\n", end))
+    assert read(texts) == [Document("a.txt:1", "Öne two."), Document("a.txt:5", "Thr\u2028ee.")]
+    records = write(tmp_path / "a.jsonl", (b"\n" + jsonl(*ROWS)).replace(b"\n", end))
+    assert read(records) == [*DOCUMENTS, Document("a.jsonl:4", "Three.")]
+    inside = jsonl({"text": f"One.{end.decode() * 2}Two."})
+    assert read(write(tmp_path / "b.jsonl", inside))[0].text == "One.\n\nTwo."
+
+
+def test_who_is_held_out_depends_on_the_text_and_not_on_the_file(tmp_path: Path) -> None:
+    """Neither its name, nor its form, nor the place in it; a document with an id of its own goes by that."""
+    texts = [f"Number {number} of many." for number in range(200)]
+    files = [
+        write(tmp_path / "a.txt", "\n\n".join(texts).encode()),
+        write(tmp_path / "b.txt.gz", "\r\n\r\n\r\n".join(texts[::-1]).encode()),
+        write(tmp_path / "c.jsonl", jsonl(*({"text": text} for text in texts))),
+        write(tmp_path / "d.parquet", parquet({"text": texts})),
+    ]
+    held_out = [{one.text for one in read(file) if lot(one) <= 0.05} for file in files]
+    assert 3 < len(held_out[0]) < 20
+    assert all(texts == held_out[0] for texts in held_out)
+    named = read(write(tmp_path / "e.jsonl", jsonl(*({"text": text, "id": text[7:10]} for text in texts[100:]))))
+    assert [lot(one) for one in named] == [lot(Document(one.id, "")) for one in named]
+
+
+def test_the_column_of_the_text_may_be_named(tmp_path: Path) -> None:
+    rows = {"body": ["One.", "Two."], "text": ["Not one.", "Not two."], "id": ["a", "b"]}
+    files = [
+        write(tmp_path / "a.parquet", parquet(rows)),
+        write(tmp_path / "a.jsonl", jsonl(*({name: rows[name][row] for name in rows} for row in (0, 1)))),
+    ]
+    keys = set()
+    for file in files:
+        corpus = Text(str(file), column="body")
+        assert list(corpus.documents()) == [Document("a", "One."), Document("b", "Two.")]
+        keys |= {corpus.key(), Text(str(file)).key()}
+    assert len(keys) == 4
+    with pytest.raises(InputError, match=r"`title` must be a string, got None, and the fields 'body, text, id'; add"):
+        list(Text(str(files[1]), column="title").documents())
+    with pytest.raises(InputError, match=r"must have a column `title`, got body, text, id; .* data\.column"):
+        list(Text(str(files[0]), column="title").documents())
+    with pytest.raises(InputError, match=r"data\.column must be text where a file has no fields, got 'body'"):
+        list(Text(str(write(tmp_path / "a.txt", TWO)), column="body").documents())
+    for column in ("", 3, ["text"]):
+        with pytest.raises(InputError, match=r"data\.column must be null or the name of the text's field, got"):
+            Text("a.jsonl", column=column)  # type: ignore[arg-type]
+
+
+def test_a_document_of_many_short_lines_takes_little_memory(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", b"1\n" * 500_000)
+    tracemalloc.start()
+    (document,) = read(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert document.text == " ".join("1" * 500_000)
+    assert peak < 20 * len(document.text)
+
+
 def test_globs_are_sorted_and_a_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("c.txt", "b/d.txt", "b/[1].txt", "a.txt"):
         write(tmp_path / name, name.encode())
@@ -154,9 +214,18 @@ BAD_CONTENT = {
         "line 1: `split` must be train, valid, test or absent, got 'dev'",
     ),
     "id": ("a.jsonl", jsonl({"text": "One.", "id": [1]}), r"line 1: `id` must be a string or an integer, got \[1\]"),
+    "a truth for an id": ("a.jsonl", jsonl({"text": "One.", "id": True}), "line 1: `id` must be .*, got True"),
+    "a field twice": (
+        "a.jsonl",
+        b'{"text": "One.", "text": "Two."}',
+        "line 1: must be one JSON object, got an error: the field 'text' stands there more than once",
+    ),
+    "many digits": ("a.jsonl", b'{"text": "One.", "id": ' + b"9" * 5000 + b"}", "got an error: Exceeds the limit"),
+    "a long value": ("a.jsonl", jsonl({"text": ["x" * 999]}), r"`text` must be a string, got \['x{38}\.\.\.; add"),
     "same id": ("a.jsonl", jsonl(ROWS[0], ROWS[0]), "an id must occur once, got 'a' again"),
     "column": ("a.parquet", parquet({"body": ["One."], "n": [1]}), "must have a column `text`, got body, n"),
     "row": ("a.parquet", parquet({"text": ["One.", None]}), "row 2: `text` must be a string, got None"),
+    "binary": ("a.parquet", parquet({"text": [b"One."]}), "row 1: `text` must be a string, got b'One.'"),
     "not Parquet": ("a.parquet", TWO, "must be readable and complete, got .*magic bytes"),
     "no Parquet": ("a.parquet", b"", "must be readable and complete, got .*0 bytes"),
 }
@@ -172,6 +241,16 @@ def test_bad_content_is_one_line_that_names_file_and_place(
         read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".xz", ".zst"])
+def test_a_compressed_file_without_its_suffix_is_known(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(COMPRESS[suffix](TWO))
+    with pytest.raises(
+        InputError, match=r"a\.txt must end as it is compressed \(\.gz, \.xz, \.zst\), got none; rename it"
+    ):
+        read(path)
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".xz", ".zst"])

@@ -436,6 +436,18 @@ def test_tasks_are_drawn_where_a_model_shall_be_fine_tuned(
     np.testing.assert_array_equal(fewer.tasks["similarity"].teach.ids_NL, made.tasks["similarity"].teach.ids_NL)
 
 
+@pytest.mark.parametrize(
+    ("tokens", "refused"), [([7] * 6, True), ([5, 6, 7, 8, 9, 5], True), ([7] * 99 + [8], True), ([7] * 6 + [8], False)]
+)
+def test_too_few_tokens_and_tokens_all_alike_are_refused(tokens: list[int], refused: bool) -> None:
+    """Six full stops, guessed rightly, were an accuracy of 100 %."""
+    if refused:
+        with pytest.raises(InputError, match=rf"must score at least 7 .*, got {len(tokens)} of which \d+ are; add"):
+            common.check_scored(np.array(tokens))
+    else:
+        common.check_scored(np.array(tokens))
+
+
 def test_a_rate_that_hides_nothing_is_refused_and_leaves_no_entry(
     store: TokenStore, tiny_corpus: Any, own_cache: Path
 ) -> None:

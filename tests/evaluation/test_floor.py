@@ -166,7 +166,7 @@ def test_a_word_that_no_text_uses_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tokenizer", "got"), [(Words(vocab_size=20), "[UNK]"), (WordPiece(vocab_size=100, lowercase=True), "")]
+    ("tokenizer", "got"), [(Words(vocab_size=40), "[UNK]"), (WordPiece(vocab_size=100, lowercase=True), "")]
 )
 def test_words_without_a_token_of_their_own_are_refused(tokenizer: Any, got: str) -> None:
     oracle = Oracle(**RICH)

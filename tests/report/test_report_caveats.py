@@ -97,6 +97,11 @@ def test_a_parameter_that_copies_the_seed_is_no_mixture(make_table: MakeTable) -
     assert "mixed_settings" not in held(dataclasses.replace(table, runs=pd.DataFrame(runs)))
 
 
+def test_a_corpus_that_weakens_the_comparison_is_said_to(make_table: MakeTable) -> None:
+    text = held(make_table(RATES), warning="9.1% of the held-out tokens are [UNK], which no arm can read")["corpora"]
+    assert text.startswith("**The corpus weakens the comparison:** 9.1% of the held-out tokens are")
+
+
 def test_the_small_regime_gives_its_distance_from_bert(make_table: MakeTable) -> None:
     table = make_table(RATES)
     # 1,000,000 x 128,000 / 2,000,000 = 64,000

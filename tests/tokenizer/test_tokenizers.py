@@ -13,7 +13,7 @@ from bertlab.data.documents import Corpus
 from bertlab.data.sentences import sentences
 from bertlab.errors import InputError
 from bertlab.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
-from bertlab.tokenizer.wordpiece import WordPiece
+from bertlab.tokenizer.wordpiece import WordPiece, repeated
 from bertlab.tokenizer.words import Words
 
 NAMES = sorted(path.stem for path in (CONF / "tokenizer").glob("*.yaml"))
@@ -149,6 +149,46 @@ def test_wordpiece_lower_cases_and_strips_accents_where_asked() -> None:
     cased = wordpiece("Élan élan ÉLAN elan", lowercase=False)
     assert cased.encode("Élan").tokens == ["Élan"]
     assert cased.encode("élan").tokens == ["élan"]
+
+
+def test_accents_are_an_option_apart_from_case() -> None:
+    kept = WordPiece(vocab_size=200, lowercase=True, strip_accents=False).train(iter(["Élan élan ÉLAN elan"]))
+    assert kept.encode("ÉLAN").tokens == ["élan"]
+    dropped = WordPiece(vocab_size=200, lowercase=False, strip_accents=True).train(iter(["Élan Élan elan"]))
+    assert dropped.encode("Élan").tokens == ["Elan"]
+    assert wordpiece("Élan").to_str() == WordPiece(vocab_size=200, lowercase=True).train(iter(["Élan"])).to_str()
+    keys = [WordPiece(vocab_size=200, lowercase=True, strip_accents=value).key() for value in (None, True, False)]
+    assert len(set(keys)) == 3
+
+
+@pytest.mark.parametrize(("key", "values"), [("lowercase", ("yes", None, 1)), ("strip_accents", ("no", 0))])
+def test_a_switch_of_wordpiece_must_be_one(key: str, values: tuple[Any, ...]) -> None:
+    for value in values:
+        with pytest.raises(
+            InputError, match=rf"tokenizer\.{key} must be one of true, false.*, got {value}; choose one"
+        ):
+            WordPiece(**{"vocab_size": 200, "lowercase": True, key: value})
+
+
+def test_wordpiece_refuses_text_of_words_that_are_too_long() -> None:
+    with pytest.raises(InputError, match=r"must find words of at most 100 letters in the training text, got none; put"):
+        wordpiece("x" * 101, "")
+
+
+def test_a_frequent_word_counts_as_often_as_it_occurs() -> None:
+    assert list(repeated({"a": 1, "b": 230})) == ["a", *(" ".join("b" * count) for count in (100, 100, 30))]
+
+
+def test_wordpiece_takes_each_chinese_character_for_a_word() -> None:
+    assert wordpiece("中文字 中", "文").encode("中文字").tokens == ["中", "文", "字"]
+
+
+def test_names_of_special_tokens_shift_no_id(part: Any, texts: list[str]) -> None:
+    named = [f"{text} {' '.join(SPECIALS)} {' '.join(SPECIALS).lower()}" for text in texts]
+    trained = part.train(iter(named))
+    ids = trained.get_vocab()
+    assert [ids[token] for token in SPECIALS] == [0, 1, 2, 3, 4]
+    assert sorted(ids.values()) == list(range(len(ids)))
 
 
 def test_wordpiece_splits_at_punctuation_and_marks_what_continues_a_word() -> None:

@@ -88,6 +88,8 @@ def repeat(findings: Findings) -> str:
         "licence": "Licence",
         "evaluation": "Evaluation",
     }
+    told = {"unknown": "Unknown", "overlap": "Overlap", "warning": "Warning"}  # which earlier records do not hold
+    names |= {key: name for key, name in told.items() if key in findings.record.facts}
     lines = [f"- {name}: {escape(fact(findings, key))}" for key, name in names.items()]
     files = [*FILES, "verdict.json", "verdicts.csv"]
     own = findings.study.id

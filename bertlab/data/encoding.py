@@ -1,0 +1,69 @@
+"""Documents -> token ids, in memory that does not grow with their length.
+
+What the library keeps of a text while it encodes takes several hundred bytes a token, so that text is handed to it in
+parts of `LONGEST` letters, `TOGETHER` letters a call. Both are cut where the words come out the same.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from bertlab.data.documents import Document
+from bertlab.data.sentences import sentences
+from bertlab.tokenizer import spelt_apart
+
+LONGEST = 10_000  # letters of a part
+TOGETHER = 1 << 18  # letters
+MOST = 256  # documents
+PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")  # of ASCII, which always stands alone
+Item = TypeVar("Item")
+Encoded = tuple[list[str], list[np.ndarray]]  # the sentences of a document that have tokens, and their ids
+
+
+def encode(tokenizer: Tokenizer, documents: Iterable[Document], dtype: str) -> Iterator[Encoded]:
+    """Yield the sentences and their token ids of each document; sentences without a token are dropped."""
+    for together in few(documents, lambda document: len(document.text)):
+        split = [[(sentence, list(parts(sentence))) for sentence in sentences(one.text)] for one in together]
+        cut = (part for own in split for _, some in own for part in some)
+        encoded = (
+            np.array(encoding.ids, dtype)
+            for some in few(cut, len)
+            for encoding in tokenizer.encode_batch_fast(some, add_special_tokens=False)
+        )
+        for own in split:
+            ids = [np.concatenate(list(islice(encoded, len(some)))) for _, some in own]
+            yield [sentence for (sentence, _), some in zip(own, ids, strict=True) if len(some)], list(filter(len, ids))
+
+
+def parts(sentence: str) -> Iterator[str]:
+    """Yield a sentence in parts that a tokenizer can take, in which the names of special tokens are words as others.
+
+    A part ends at a space, else behind punctuation, else inside a word, which is then too long for any vocabulary.
+    """
+    text, start = spelt_apart(sentence), 0
+    while len(text) - start > LONGEST:
+        end = start + LONGEST
+        cut = text.rfind(" ", start + 1, end)
+        if cut < 0:
+            cut = max((found.end() for found in PUNCTUATION.finditer(text, start, end)), default=end)
+        yield text[start:cut]
+        start = cut
+    yield text[start:]
+
+
+def few(items: Iterable[Item], letters: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Yield the items in lists that take little memory, however long the items are."""
+    together: list[Item] = []
+    total = 0
+    for item in items:
+        together.append(item)
+        total += letters(item)
+        if len(together) == MOST or total >= TOGETHER:
+            yield together
+            together, total = [], 0
+    if together:
+        yield together

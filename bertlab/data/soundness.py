@@ -1,0 +1,66 @@
+"""Whether a corpus can tell designs apart: how much of it is [UNK], and how much held-out text stands in training text.
+
+Both are facts of every run. A little of either is usual; much of it makes scores mean something else, which is warned
+of, and a corpus that is mostly unknown, or mostly known already, is refused.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bertlab.errors import InputError
+
+WARNED, REFUSED = 0.05, 0.5  # shares: of [UNK] among the tokens, of copies in the held-out text
+KNOWN_WARNED = 0.2  # share of the held-out text in sentences that training shows; short ones repeat in sound text too
+OF = {"train": "training", "valid": "held-out"}
+
+
+@dataclass(frozen=True)
+class Soundness:
+    """What was counted while a store was made."""
+
+    unknown: dict[str, float]  # share of [UNK] among the tokens of `train` and `valid`
+    repeats: int  # documents that have the text of an earlier one
+    copied: float  # share of the held-out tokens in documents of which two thirds stand in one training document
+    known: float  # share of the held-out tokens in sentences that the training text has
+
+    def facts(self) -> dict[str, str]:
+        """Say it in words, with a `warning` where there is one."""
+        shares = " and ".join(f"{percent(share)} of the {OF[name]} tokens" for name, share in self.unknown.items())
+        repeats = f"{self.repeats:,} documents repeat the text of another one"
+        stated = {"unknown": f"{shares} are [UNK]", "overlap": f"{self._overlap()}; {repeats}"}
+        warning = "; ".join(self._warnings())
+        return {**stated, "warning": warning} if warning else stated
+
+    def check(self, corpus: str) -> None:
+        """Raise InputError for a corpus on which scores would say nothing."""
+        for name, share in self.unknown.items():
+            if share > REFUSED:
+                raise InputError(
+                    f"data={corpus} must have at most {REFUSED:.0%} [UNK] among its {OF[name]} tokens, got "
+                    f"{percent(share)}: words of more than 100 letters, and letters and words that the tokenizer has "
+                    "no room for or that no training text holds, are [UNK]; look at the text, raise "
+                    "tokenizer.vocab_size, or choose another tokenizer"
+                )
+        if self.copied > REFUSED:
+            raise InputError(
+                f"data={corpus} must hold out text that training does not show, at most {REFUSED:.0%} of it copied, "
+                f"got {self._overlap()}; remove what is repeated, or hold out other text"
+            )
+
+    def _warnings(self) -> Iterator[str]:
+        for name, share in self.unknown.items():
+            if share > WARNED:
+                yield f"{percent(share)} of the {OF[name]} tokens are [UNK], which no arm can read or is asked for"
+        if self.copied > WARNED or self.known > KNOWN_WARNED:
+            yield f"{self._overlap()}, where it can be learnt by heart"
+
+    def _overlap(self) -> str:
+        return (
+            f"{percent(self.copied)} of the held-out text in whole documents and {percent(self.known)} in sentences "
+            "stands in the training text as well"
+        )
+
+
+def percent(share: float) -> str:
+    """Write a share so that none is not confused with little."""
+    return f"{share:.0%}" if share == 0 else f"{share:.1%}" if share >= 0.001 else "less than 0.1%"
