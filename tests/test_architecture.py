@@ -160,7 +160,7 @@ def test_only_the_lightning_room_knows_lightning_and_only_the_tracking_rooms_mlf
         }
 
     assert users("pytorch_lightning") == {"train"}
-    assert users("mlflow") <= {"tracking", "report", "logbook", "bench", "confirm", "conduct"}
+    assert users("mlflow") <= {"tracking", "report", "unsent", "logbook", "bench", "confirm", "conduct"}
     assert users("hydra") <= {"reading", "guard", "compose", "explain", "run", "launch", "sweep", "bench", "conduct"}
 
 
