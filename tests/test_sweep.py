@@ -374,7 +374,12 @@ def test_a_job_that_the_launcher_lost_is_an_outcome(
 
 def test_files_can_be_swept_although_none_is_the_default(corpus: str, tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "a.txt").write_text(corpus)
-    (tmp_path / "b.txt").write_text("\n\n".join(f"{one}\nAnd this is the end of it." for one in corpus.split("\n\n")))
+    (tmp_path / "b.txt").write_text(
+        "\n\n".join(
+            f"{one}\nAnd this is the end of it, as it was of all the others, and will be of those that come."
+            for one in corpus.split("\n\n")
+        )
+    )
     words = [word for word in TINY if not word.startswith("data.files")]
     ended = execute(capsys, tmp_path, "-m", *words, "data.files=a.txt,b.txt")
     assert ended.code in (0, None), ended
