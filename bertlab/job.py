@@ -78,8 +78,9 @@ class Job:
 
     def check(self) -> None:
         """Raise InputError for batches, an objective, a model, an optimiser or hardware that cannot train."""
+        first = self.batches(0)  # made outside, since an error of a mask is not one of the objective
         with at("objective"):
-            self.parts.objective.check(self.batches(0))
+            self.parts.objective.check(first)
         if not any(len(self.batches(step).target_M) for step in range(min(self.steps, GLANCE))):
             raise InputError(
                 f"mask must choose tokens to predict, got none in the first {min(self.steps, GLANCE)} batches; "

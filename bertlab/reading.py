@@ -60,7 +60,7 @@ def _reads(word: str) -> bool:
 
 
 def check_once(words: Sequence[str], groups: Sequence[Path]) -> None:
-    """Refuse two choices of one group's option, or of what is swept; of two plain values the last one counts.
+    """Refuse different options of one group, and values of what is swept; of two plain values the last one counts.
 
     Raises InputError.
     """
@@ -70,7 +70,7 @@ def check_once(words: Sequence[str], groups: Sequence[Path]) -> None:
         key = override.get_key_element().lstrip("+~")
         is_group = any((folder / override.key_or_group).is_dir() for folder in groups)
         swept = override.is_sweep_override() or (key in seen and parsed(seen[key]).is_sweep_override())
-        if key in seen and (is_group or swept):
+        if key in seen and (is_group or swept) and word != seen[key]:
             raise InputError(f"{key} must be given once, got {seen[key]} and {word}; leave one of them out")
         seen[key] = word
 

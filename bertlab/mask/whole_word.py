@@ -21,7 +21,7 @@ class WholeWordMask(Rated):
         if not any(token.startswith(CONTINUES) for token in vocabulary.tokens):
             raise InputError(
                 f"{own_option('mask', 'whole_word')} needs words of several pieces ({CONTINUES}), got a vocabulary of "
-                f"whole words, where all policies by words choose tokens; use {own_option('mask', 'token')} or "
+                f"whole words, where it equals {own_option('mask', 'token')}; use {own_option('mask', 'token')} or "
                 "tokenizer=wordpiece"
             )
         return word_starts(ids_BL, vocabulary)

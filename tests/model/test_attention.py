@@ -89,13 +89,13 @@ def test_the_factor_of_cosines_is_learned_in_each_layer_and_starts_where_it_is_t
     gains = [block.attention.gain for block in model.blocks]
     assert len({id(gain) for gain in gains}) == len(gains) == 3
     assert [gain.item() for gain in gains] == [12.0] * 3
-    with pytest.raises(InputError, match=r"model\.attention\.start must lie in \(0, 1000\), got 0"):
+    with pytest.raises(InputError, match=r"start must lie in \(0, 1000\), got 0"):
         QkNorm(model.shape, softmax, start=0, query="query", key="key", value="value", output=True)
 
 
 def test_a_role_cannot_name_another_projection() -> None:
     shape = Shape(61, L, 1, H * K, H, 7, 0.0, 2, 0.02, 0.02)
-    with pytest.raises(InputError, match=r"model\.attention must name query, key or value in each role, got valu"):
+    with pytest.raises(InputError, match=r"value must be query, key, value or null, got valu"):
         SelfAttention(shape, softmax, query="query", key="key", value="valu", output=True)
 
 

@@ -64,7 +64,7 @@ def test_a_table_may_start_from_sinusoids_and_is_learned_from_there_on(
     assert gradient is not None
     assert gradient[: batch.ids_BL.shape[1]].any(dim=1).all()
     assert not gradient[batch.ids_BL.shape[1] :].any()
-    with pytest.raises(InputError, match=r"model\.position\.base must lie in \(1, 1e\+09\), got 1"):
+    with pytest.raises(InputError, match=r"base must lie in \(1, 1e\+09\), got 1"):
         SinusoidalStart(shape(), positions=19, base=1)
 
 
