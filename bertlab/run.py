@@ -98,7 +98,7 @@ def _refused_without_trace() -> Iterator[None]:
         yield
     except SystemExit:
         folder = Path(HydraConfig.get().runtime.output_dir)
-        if [path.name for path in folder.iterdir()] == [".hydra"]:
+        if {path.name for path in folder.iterdir()} <= {".hydra"}:
             shutil.rmtree(folder)
             with suppress(OSError):  # what else is there stays
                 folder.parent.rmdir()

@@ -57,10 +57,8 @@ def test_several_values_for_one_run_say_how_to_run_them_all() -> None:
     "words",
     [["mask=token", "mask=span"], ["seed=1,2", "seed=3"], ["seed=1", "seed=range(0,2)"], ["study=a", "study=b"]],
 )
-def test_an_option_and_what_is_swept_are_chosen_once(words: list[str]) -> None:
-    check(
-        ["seed=1", "seed=2", "mask=token", "mask=token", "mask@mask.policy=span"]
-    )  # of two values the last one counts
+def test_an_option_and_what_is_swept_are_chosen_once_and_of_two_values_the_last_one_counts(words: list[str]) -> None:
+    check(["seed=1", "seed=2", "mask=token", "mask=token", "mask@mask.policy=span"])
     key = words[0].partition("=")[0]
     with pytest.raises(InputError) as caught:
         check(words)
