@@ -1,0 +1,30 @@
+"""A real `mlflow server` on a file of SQLite, and a proxy before it."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from scripts.server import free_port, mlflow_server
+from tests.integration.conftest import Store
+from tests.integration.faults.proxy import Fault, Proxy, proxy
+
+Behind = Callable[[Fault], AbstractContextManager[Proxy]]
+
+
+@pytest.fixture(scope="session")
+def plain_server() -> Iterator[Store]:
+    """A server that needs no PostgreSQL."""
+    with tempfile.TemporaryDirectory() as name:
+        database = f"sqlite:///{Path(name) / 'mlflow.db'}"
+        with mlflow_server(database, Path(name), free_port()) as address:
+            yield Store(address, database)
+
+
+@pytest.fixture
+def behind(plain_server: Store) -> Behind:
+    """Put a proxy with a fault before the server."""
+    return partial(proxy, int(plain_server.uri.rpartition(":")[2]))

@@ -1,0 +1,75 @@
+"""A network that delays, loses answers and lies: every run is there once, and what is judged is what was computed."""
+
+import re
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bertlab.ledger.cell import cells_in
+from tests.integration.conftest import Store
+from tests.integration.faults.conftest import Behind
+from tests.integration.faults.proxy import Fault, failing, honest, late, losing, lying
+
+pytestmark = pytest.mark.integration
+
+SWEEP = (
+    *("-m", "bertlab.run", "-m", "data=oracle", "data.documents=60", "batch.size=4", "batch.length=35"),
+    *("budget.tokens=2000", "evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false"),
+    *("tracking.weights=false", "mask.rate=0.15,0.3"),
+)
+RUNS = """
+    select runs.status from runs join tags using (run_uuid) join experiments using (experiment_id)
+    where tags.key = 'bertlab.kind' and tags.value = :kind and experiments.name = :name"""
+TWICE = """
+    select metrics.key, step, count(*) from metrics join runs using (run_uuid) join experiments using (experiment_id)
+    where experiments.name = :name group by run_uuid, metrics.key, step having count(*) > 1"""
+Spawn = Callable[..., subprocess.Popen[str]]
+
+FAULTS: dict[str, Fault] = {
+    "late": late,
+    "lost creations": losing("runs/create", 2, 500),
+    "hung up creations": losing("runs/create", 1, None),
+    "lost batches": losing("runs/log-batch", 3, 500),
+    "every third fails": failing(3, 503),
+    "too many requests": failing(4, 429),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_sweep_over_a_bad_network_is_whole_in_the_store(
+    name: str, plain_server: Store, behind: Behind, spawn: Spawn, tmp_path: Path
+) -> None:
+    experiment = name.replace(" ", "-")
+    with behind(FAULTS[name]) as before:
+        sweep = spawn(*SWEEP, f"tracking.uri={before.uri}", f"tracking.experiment={experiment}")
+        out, error = sweep.communicate(timeout=300)
+        assert sweep.returncode == 0, error
+        assert "Traceback" not in error
+        before.fault = honest
+        sync = spawn("-m", "bertlab.sync", f"uri={before.uri}", f"experiment={experiment}")
+        _, error = sync.communicate(timeout=120)
+        assert sync.returncode == 0, error
+    assert len(re.findall(r"^finished", out, re.MULTILINE)) == 2
+    found = {kind: plain_server.rows(RUNS, kind=kind, name=experiment) for kind in ("run", "sweep")}
+    assert found == {"run": [("FINISHED",)] * 2, "sweep": [("FINISHED",)]}
+    assert plain_server.rows(TWICE, name=experiment) == []
+
+
+def test_a_report_tells_what_was_computed_where_the_store_says_otherwise(
+    behind: Behind, spawn: Spawn, tmp_path: Path
+) -> None:
+    with behind(lying) as before:
+        sweep = spawn(*SWEEP, f"tracking.uri={before.uri}", "tracking.experiment=lies")
+        _, error = sweep.communicate(timeout=300)
+    assert sweep.returncode == 0, error
+    true = Counter(str((cell.record() or {})["outcome"]) for cell in cells_in(tmp_path / "outputs"))
+    losses = [float(loss) for outcome in true for loss in re.findall(r"mlm_loss ([0-9.]+)", outcome)]
+    (report,) = tmp_path.glob("outputs/sweeps/*/report/report.md")
+    text = report.read_text("utf-8")
+    assert len(losses) == 2
+    assert all(f"{loss:.3f}" in text for loss in losses), "the numbers of the cells"
+    assert not any(f"{loss + 1:.3f}" in text for loss in losses)
+    assert error.count("the store says") == 2, error
