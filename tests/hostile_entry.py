@@ -64,7 +64,7 @@ def note_write(event: str, path: Any) -> None:
         seen.append(f"{event} {real}")
 
 
-def first_batch(config: Mapping[str, Any], chosen: Mapping[str, str], overrides: Sequence[str]) -> str:
+def first_batch(config: Mapping[str, Any], asked: Any = None) -> str:
     """Stand in for `bertlab.job.train`: everything up to the first batch."""
     job = bertlab.job.prepare_job(config)
     job.check()
@@ -75,14 +75,14 @@ def first_batch(config: Mapping[str, Any], chosen: Mapping[str, str], overrides:
 def check_grid(grid: Any, compose: Any, launcher: Any, folder: Path) -> list[Any]:
     """Stand in for `bertlab.sweep.run_grid`: everything up to the first job."""
     for overrides in grid.jobs:
-        first_batch(resolved(compose(overrides)), {}, overrides)
+        first_batch(resolved(compose(overrides)))
     return []
 
 
 def check_study(grid: Any, compose: Any, launcher: Any, folder: Path) -> list[Any]:
     """Stand in for `bertlab.conduct.conduct`: everything up to the first job."""
     registration = register(lambda own: compose([*grid.fixed, *own]))
-    first_batch(registration.arms[registration.study.baseline], {}, [])
+    first_batch(registration.arms[registration.study.baseline])
     return []
 
 

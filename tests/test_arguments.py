@@ -20,8 +20,10 @@ def test_a_value_may_hold_anything_and_be_empty() -> None:
     assert parse(DEFAULTS, None, ["out="])["out"] == ""
 
 
-def test_the_last_word_on_a_key_counts_and_defaults_stay_as_they_are() -> None:
-    assert parse(DEFAULTS, None, ["out=a", "out=b"])["out"] == "b"
+def test_a_key_is_given_once_and_defaults_stay_as_they_are() -> None:
+    assert parse(DEFAULTS, None, ["out=a"])["out"] == "a"
+    with pytest.raises(InputError, match=r"^out must be given once, got out=b too"):
+        parse(DEFAULTS, None, ["out=a", "out=b"])
     assert DEFAULTS["out"] == "outputs/report"
 
 

@@ -44,7 +44,8 @@ class Store:
         """Train a run of 5 steps and return its id."""
         corpus = ("data=text", f"data.files={self.folder / 'corpus.jsonl'}", "tokenizer.lowercase=false")
         own = (f"tracking.uri={self.uri}", f"output_dir={self.folder / 'outputs'}")
-        config = load([*MODEL, *SMALL, *corpus, *own, *words])
+        model = MODEL[1:] if any(word.startswith("model=") for word in words) else MODEL
+        config = load([*model, *SMALL, *corpus, *own, *words])
         before = self.ids()
         train(resolved(config), typed(config, words))
         (run_id,) = self.ids() - before

@@ -233,7 +233,13 @@ def test_a_run_that_is_stopped_is_killed(
     last: str,
 ) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    monkeypatch.setattr(Joint, "__call__", lambda *_: interruption())
+    learn = Joint.__call__
+
+    def interrupted(*parts: Any) -> Any:
+        interruption()  # the step is completed, and then the run is stopped
+        return learn(*parts)
+
+    monkeypatch.setattr(Joint, "__call__", interrupted)
     ended = command(*TINY)
     assert ended.code == code
     assert "Traceback" not in ended.err

@@ -83,7 +83,7 @@ def parts_of(cell: Cell) -> Files:
         source = json.dumps(_without_folders(json.loads(data["source"])))
         about["description"] = {**about["description"], "data": {**data, "source": source}}
     config = (cell.folder / CONFIG).read_bytes()
-    settings = yaml.load(config.decode(), LOADER)
+    settings = LOADER(config.decode()).get_single_data()
     if (others := _for_others(settings)) != settings:
         config = yaml.safe_dump(others, sort_keys=False).encode()
     parts = {

@@ -221,12 +221,11 @@ def test_next_token_never_reaches_into_another_row() -> None:
         ),
         (
             lambda: NextTokenFirst(policy=NextToken(), share=0.1),
-            "mask.policy must choose tokens at a rate, got NextToken; "
-            "choose mask@mask.policy=token, whole_word or span",
+            "policy must choose tokens at a rate, got NextToken; choose mask@policy=token, whole_word or span",
         ),
         (
             lambda: NextTokenFirst(policy=TOKEN, share=1),
-            "mask.share must lie in (0, 1), got 1; choose a number inside",
+            "share must lie in (0, 1), got 1; choose a number inside",
         ),
         (
             lambda: Static(policy=TOKEN, copies=0),

@@ -226,7 +226,9 @@ def test_what_cannot_make_pairs_is_an_input_error(make_tokens: MakeTokens) -> No
     )
     with pytest.raises(InputError) as caught:
         draw(make_tokens([[[7] * 9]] * 50))
-    assert str(caught.value) == ("pairs need documents of at least 2 sentences, got none; add text or use pairs=none")
+    assert str(caught.value) == (
+        "pairs of segments need documents of at least 2 sentences, got none; add text or use pairs=none"
+    )
 
 
 @pytest.mark.parametrize("name", ["random", "short"])

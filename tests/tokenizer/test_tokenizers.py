@@ -164,9 +164,7 @@ def test_accents_are_an_option_apart_from_case() -> None:
 @pytest.mark.parametrize(("key", "values"), [("lowercase", ("yes", None, 1)), ("strip_accents", ("no", 0))])
 def test_a_switch_of_wordpiece_must_be_one(key: str, values: tuple[Any, ...]) -> None:
     for value in values:
-        with pytest.raises(
-            InputError, match=rf"tokenizer\.{key} must be one of true, false.*, got {value}; choose one"
-        ):
+        with pytest.raises(InputError, match=rf"^{key} must be true or false, got {value}; choose one"):
             WordPiece(**{"vocab_size": 200, "lowercase": True, key: value})
 
 

@@ -81,7 +81,8 @@ def test_the_key_changes_if_and_only_if_the_setting_can_change_a_result(config: 
 
 
 @pytest.mark.parametrize("key", BEFORE)
-def test_a_setting_that_came_later_leaves_the_keys_of_runs_before_it(config: dict[str, Any], key: str) -> None:
+def test_a_setting_that_came_later_leaves_the_keys_of_runs_before_it(key: str) -> None:
+    config = resolved(load(["data=text", "data.files=a.txt"]))  # which has them all
     earlier, place = copy.deepcopy(config), changed(config, key)
     *path, last = key.split(".")
     inner = earlier

@@ -49,8 +49,8 @@ def references(study: str) -> dict[str, str]:
     about, _, runs = read(study)
     node, there = about["study"], set(runs["arm"])
     known = {}
-    for arm in there - {node["baseline"], "exploration"}:
-        if "@" in arm:
+    for arm in dict.fromkeys(runs["arm"]):
+        if "@" in arm or arm in (node["baseline"], "exploration"):
             continue
         plain = arm.removesuffix("_tuned")
         reference = node.get("against", {}).get(plain, node["baseline"])
@@ -78,11 +78,12 @@ def prior(regime: tuple[str, ...], outcome: str) -> tuple[float, float]:
         own = tuple(about["facts"][name] for name in ("fingerprint", "model", "budget"))
         if own != regime or outcome not in runs or not rule:
             continue
-        for arm in references(study):
+        own = {}
+        for arm in references(study):  # in the order of the study: of arms that share their runs the last one counts
             d = differences(study, arm, outcome)
             if d.size >= 3 and d.std() > 0:
-                key = tuple(differences(study, arm, "eval/mlm_loss")[:3].round(9))
-                found[key] = max(found.get(key, d[:0]), d, key=len)
+                own[tuple(differences(study, arm, "eval/mlm_loss")[:3].round(9))] = d
+        found |= {key: max(found.get(key, d[:0]), d, key=len) for key, d in own.items()}
     if len(found) < 10:
         return 0.0, 0.0
     s2, df = np.array([d.var(ddof=1) for d in found.values()]), np.array([d.size - 1.0 for d in found.values()])
