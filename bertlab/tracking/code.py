@@ -22,7 +22,10 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 ROOT = "bertlab"
 RESULT_ROOMS = ("data", "tokenizer", "pairs", "mask", "model", "objective", "evaluation", "train")
-RESULT_MODULES = ("streams.py", "batch.py", "optimizer.py", "schedule.py", "job.py", "ledger/checkpoint.py")
+RESULT_MODULES = (
+    *("streams.py", "form.py", "early.py", "batch.py", "optimizer.py", "schedule.py", "job.py"),
+    "ledger/checkpoint.py",
+)
 STEPS = tuple(
     f"bertlab.{name}"
     for name in (
