@@ -29,7 +29,7 @@ from bertlab.compose import PACKAGE, load, resolved, typed
 from bertlab.errors import InputError
 from bertlab.explain import one_line_errors
 from bertlab.job import train
-from bertlab.ledger.cell import MODEL, RECORD, Cell, cells_in, checkpoints
+from bertlab.ledger.cell import MODEL, RECORD, WEIGHTS, Cell, cells_in, checkpoints
 
 DEFAULTS = {"kills": "20", "inputs": "200", "seed": "0"}
 STEPS = 40
@@ -142,7 +142,10 @@ def compare(calm: Path, rough: Path, kills: Sequence[int]) -> Iterator[tuple[str
         [cell and cell.record() for cell in (_cell(folder, run) for run in range(len(kills)))]
         for folder in (calm, rough)
     ]
-    same = [bool(one and other and one["weights"] == other["weights"]) for one, other in zip(*records, strict=True)]
+    same = [
+        bool(one and other and one["files"].get(WEIGHTS) == other["files"].get(WEIGHTS))
+        for one, other in zip(*records, strict=True)
+    ]
     left_alone, disturbed = (_curves(folder) if kills else {} for folder in (calm, rough))
     lost = doubled = changed = 0
     for key, (curves, *_) in left_alone.items():

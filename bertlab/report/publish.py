@@ -27,8 +27,9 @@ def publish_sweep(client: "MlflowClient", run_id: str, table: RunTable, folder: 
     for name, text in settings(sweep).items():
         if name not in known:  # a parameter is written once
             client.log_param(run_id, name, text[:TEXT_LIMIT])
+    begun = client.get_run(run_id).info.start_time  # one time for all, so that what is sent again is the same point
     for name, value in numbers(sweep).items():
-        client.log_metric(run_id, name, value)
+        client.log_metric(run_id, name, value, timestamp=begun, step=0)
 
 
 def settings(sweep: Sweep) -> dict[str, str]:

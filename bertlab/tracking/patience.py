@@ -14,6 +14,7 @@ BUSY_SECONDS = 30.0  # a store that is locked or restarting is tried again for s
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 REFUSED = {EACCES, EDQUOT, EISDIR, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS}  # of a file system
 PASSING = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED", "ABORTED"}
+TAKEN = ("UNIQUE constraint failed", "duplicate key value")  # another process made the same row first
 Answer = TypeVar("Answer")
 
 
@@ -45,6 +46,8 @@ def is_passing(error: BaseException) -> bool:
     """Tell whether an error of a store may pass by itself: it is locked, restarts, or has too much to do."""
     from mlflow.exceptions import MlflowException
 
+    if any(words in str(error) for words in TAKEN):
+        return True
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, sqlite3.Error) and (code := getattr(cause, "sqlite_errorcode", None)) is not None:
