@@ -46,7 +46,7 @@ def test_two_sweeps_at_once_train_every_cell_once_and_a_third_one_none(
     store: Store, spawn: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     words = (*TINY, *GRID, f"tracking.uri={store.uri}", "tracking.experiment=twins")
-    for started in (2, 1):
+    for typed, started in ((2, 2), (3, 1)):
         end(*[spawn(*words) for _ in range(started)])
         kinds = store.rows(KINDS, experiment="twins")
         assert Counter(kind for _, kind, _ in kinds) == {"run": CELLS, "sweep": 1}, (
@@ -59,4 +59,4 @@ def test_two_sweeps_at_once_train_every_cell_once_and_a_third_one_none(
         steps = [(run, step) for run, step in store.rows(STEPS) if run in runs]
         assert len(steps) == len(set(steps)) == CELLS * POINTS
         tables = [pd.read_csv(path) for path in tmp_path.glob("outputs/sweeps/*/report/runs.csv")]
-        assert [sorted(table["run_id"]) for table in tables] == [sorted(runs)] * sweeps
+        assert [sorted(table["run_id"]) for table in tables] == [sorted(runs)] * typed
