@@ -8,6 +8,7 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from bertlab import DISTRIBUTION
 from bertlab.data import docs
 from bertlab.data.docs import Docs, dependencies, docstrings, library_sources, versions
 from bertlab.data.docstrings import count_sentences, prose
@@ -270,4 +271,4 @@ def test_the_standard_library_alone_gives_a_thousand_documents_of_prose() -> Non
 def test_the_yaml_makes_the_corpus_of_bertlab() -> None:
     corpus = instantiate(OmegaConf.load(CONF / "docs.yaml"))
     assert isinstance(corpus, Docs)
-    assert (corpus.name, corpus.root) == ("docs", "bertlab")
+    assert (corpus.name, corpus.root) == ("docs", DISTRIBUTION), "what is installed is asked for its dependencies"
