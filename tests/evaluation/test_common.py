@@ -393,8 +393,8 @@ def test_points_are_as_many_as_the_share_pays_for_and_even_in_the_logarithm() ->
     made = Common(**SETTINGS | {"sequences": 30, "grid": [], "share": 0.05})  # a pass costs 30 * 64 / 3 = 640 tokens
     steps = made.steps(10_000, batch_tokens=64, length=64, last_passes=1.5)  # 32,000 tokens are 50 passes
     assert len(steps) == 23
-    assert steps[0] == 1000, "the first 10 % are not evaluated"
-    np.testing.assert_allclose(np.diff(np.log(steps)), np.log(10) / 22, rtol=0.02)
+    assert steps[0] == pytest.approx(10_000 / 1.15**22, rel=0.01), "as early as a spacing of 15 % reaches"
+    np.testing.assert_allclose(np.diff(np.log(steps)), np.log(1.15), rtol=0.02)
 
 
 @pytest.mark.parametrize(
