@@ -23,13 +23,12 @@ def publish_sweep(client: "MlflowClient", run_id: str, table: RunTable, folder: 
     client.log_artifacts(run_id, str(folder), "report")
     client.log_text(run_id, page((folder / "report.md").read_text("utf-8"), folder), PAGE)
     client.set_tag(run_id, NOTE, "\n\n".join([result(sweep), results(sweep), READ])[:TEXT_LIMIT])
-    known = client.get_run(run_id).data.params
+    run = client.get_run(run_id)
     for name, text in settings(sweep).items():
-        if name not in known:  # a parameter is written once
+        if name not in run.data.params:  # a parameter is written once
             client.log_param(run_id, name, text[:TEXT_LIMIT])
-    begun = client.get_run(run_id).info.start_time  # one time for all, so that what is sent again is the same point
-    for name, value in numbers(sweep).items():
-        client.log_metric(run_id, name, value, timestamp=begun, step=0)
+    for name, value in numbers(sweep).items():  # at one time always, so that what is sent again is the same point
+        client.log_metric(run_id, name, value, timestamp=run.info.start_time, step=0)
 
 
 def settings(sweep: Sweep) -> dict[str, str]:

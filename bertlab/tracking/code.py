@@ -26,15 +26,12 @@ RESULT_MODULES = (
     *("streams.py", "form.py", "early.py", "batch.py", "optimizer.py", "schedule.py", "job.py"),
     "ledger/checkpoint.py",
 )
-STEPS = tuple(
-    f"bertlab.{name}"
-    for name in (
-        "job.prepare_job",
-        "job.fit",
-        "ledger.checkpoint.save_checkpoint",
-        "ledger.checkpoint.newest_checkpoint",
-    )
-)  # of every run
+STEPS = (  # of every run, whatever its configuration
+    "bertlab.job.prepare_job",
+    "bertlab.job.fit",
+    "bertlab.ledger.checkpoint.save_checkpoint",
+    "bertlab.ledger.checkpoint.newest_checkpoint",
+)
 EFFECT = ""  # the name of statements that bind none; they belong to every definition of their module
 ALL = "*"
 SKIPPED = ("ctx", "kind", "type_comment", "type_params", "type_ignores", "returns", "annotation")  # fields of nodes

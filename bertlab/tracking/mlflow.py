@@ -23,9 +23,9 @@ from bertlab.ledger.files import write_whole
 from bertlab.ledger.points import Points
 from bertlab.redact import redacted, shown
 from bertlab.tracking import reach
-from bertlab.tracking.address import chosen
+from bertlab.tracking.address import address, chosen
 from bertlab.tracking.description import PARENT, Description
-from bertlab.tracking.life import RunLog, Telling, sync_command
+from bertlab.tracking.life import RunLog, sync_command
 from bertlab.tracking.page import page
 from bertlab.tracking.patience import away, line, needing, patiently
 from bertlab.tracking.reach import LONGEST_NAME, ui_command
@@ -80,6 +80,7 @@ class Tracker:
         self.is_tracked = not offline  # whether a store is to have the runs, at last
         self.uri = chosen(uri)
         self.experiment, self.parent = experiment, place.get("parent")
+        self._seen_id: str | None = None  # of the experiment, for the link to its runs
 
     def look(self) -> None:
         """Raise InputError where the store takes no runs; a local one that is absent is not made for it.
@@ -131,7 +132,8 @@ class Tracker:
 
     def experiment_id(self, client: "MlflowClient") -> str:
         """Return the experiment's id; it is made on first use."""
-        return reach.experiment_id(client, self.uri, self.experiment)
+        self._seen_id = reach.experiment_id(client, self.uri, self.experiment)
+        return self._seen_id
 
     @property
     def place(self) -> str:
@@ -139,13 +141,13 @@ class Tracker:
         return digest(shown(self.uri), self.experiment)
 
     def where(self, output_dir: str | Path) -> str:
-        """Return the line that shows where to look at the runs."""
+        """Return the lines that show where to look at the runs; the store is not asked, it may have gone away."""
         if self.offline:
             return f"offline:   {sync_command(output_dir)} brings the runs into a store"
-        lines = f"MLflow UI: {ui_command(self.uri)}"
-        server = self.uri if self.uri.startswith(("http://", "https://")) else None
-        found = Telling()(lambda: self.experiment_id(self.connect()))  # a store that went away has no page
-        return f"{lines}\nruns:      {page(server, found)}" if found else lines
+        store = address(self.uri)
+        server = str(store) if store.is_served else None  # without what lets one in
+        runs = f"\nruns:      {page(server, self._seen_id)}" if self._seen_id else ""
+        return f"MLflow UI: {ui_command(self.uri)}{runs}"
 
     def start(self, client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str:
         """Create a run and return its id. Raises InputError where the store does not take it for a while."""

@@ -58,6 +58,7 @@ def connect(uri: str) -> "MlflowClient":
     from mlflow.tracking import MlflowClient
 
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces that it makes its tables
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it announces each try; we say how it ended
     try:
         if store.file:
             _make_whole(store.file)

@@ -125,6 +125,18 @@ def test_a_run_stands_under_its_parent(tracker: Tracker, client: MlflowClient, d
     assert parents == {"sweep": None, "mask.rate=0.3": parent}
 
 
+def test_the_link_to_the_runs_shows_no_password_and_asks_no_store(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(room, "experiment_id", lambda *_: "3")
+    tracker = Tracker(uri="http://bert:s3cret@host.invalid:5000/base", experiment="bertlab")
+    assert "runs:" not in tracker.where(tmp_path), "the experiment is not known yet"
+    tracker.experiment_id(MlflowClient(f"sqlite:///{tmp_path / 'none.db'}"))
+    told = tracker.where(tmp_path)
+    assert "http://host.invalid:5000/base/#/experiments/3?workflowType=machine_learning" in told
+    assert "s3cret" not in told
+
+
 def test_the_experiment_is_made_once_and_keeps_its_files_beside_the_database(
     tracker: Tracker, client: MlflowClient
 ) -> None:
