@@ -20,6 +20,7 @@ from bertlab.ledger.cell import Cell as LedgerCell
 from bertlab.outcome import Outcome
 from bertlab.study.arms import Registration
 from bertlab.study.onset import ONSET, onsets_of
+from bertlab.study.outcome import curve_name
 from bertlab.study.record import EXPLORATION, Record, canonical, read_remarks
 from bertlab.tracking.description import Identity, identity_of
 from bertlab.tracking.identity import identify
@@ -152,7 +153,7 @@ def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str
     unique = list({run.info.run_id: run for _, run in runs}.values())
     truth = truth_of(bench.client, unique, bench.output_dir)
     stored = truth.runs.set_index("run_id")
-    wanted = dict.fromkeys([study.outcome, *study.secondary, *ALWAYS])
+    wanted = dict.fromkeys(map(curve_name, [study.outcome, *study.secondary, *ALWAYS]))
     rows = []
     for cell, run in runs:
         own = stored.loc[run.info.run_id].dropna()

@@ -114,10 +114,10 @@ BOUNDS: Mapping[str, Rules] = {
     "bertlab.optimizer.muon": {**ADAM, "momentum": DECAY},
     "bertlab.optimizer.sgd": {**RATE, "momentum": DECAY},
     "bertlab.evaluation.common.Common": {
-        "sequences": COUNT,
+        **dict.fromkeys(("sequences", "finetune_seeds"), COUNT),
         "rate": BETWEEN,
         **dict.fromkeys(("grid", "prune"), partial(open_intervals, low=0, high=1)),
-        **dict.fromkeys(("pseudo", "probe"), COUNT_OR_NONE),
+        **dict.fromkeys(("pseudo", "probe", "final"), COUNT_OR_NONE),
         "finetune": partial(whole_numbers, low=1),
         "longest": optional(COUNT),
         "share": SHARE,

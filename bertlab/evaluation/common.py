@@ -21,7 +21,7 @@ from bertlab.cache import cached, digest
 from bertlab.data.documents import Corpus
 from bertlab.data.store import Ints, TokenStore
 from bertlab.errors import InputError, at, own
-from bertlab.evaluation.curve import steps_to_evaluate
+from bertlab.evaluation.curve import PAIRS_A_TEXT, steps_to_evaluate
 from bertlab.evaluation.features import draw_features
 from bertlab.evaluation.floor import Oracle, follows, hidden_log_prob, senses
 from bertlab.evaluation.score import Evaluation, read_evaluation
@@ -56,11 +56,14 @@ class Common:
         finetune: Sequence[int],
         longest: int | None,
         share: float,
+        final: int = 0,
+        finetune_seeds: int = 1,
     ) -> None:
         self.text, self.pairs = text, pairs
         self.sequences, self.pseudo, self.probe, self.longest = sequences, pseudo, probe, longest
         self.rate, self.rates = rate, sorted({rate, *grid})
-        self.prune, self.finetune, self.share = list(prune), list(finetune), share
+        self.prune, self.finetune, self.share, self.final = list(prune), list(finetune), share, final
+        self.finetune_seeds = finetune_seeds
 
     def steps(self, total: int, batch_tokens: int, length: int, last_passes: float) -> list[int]:
         """Return the steps (counted from 1) to evaluate after, as `steps_to_evaluate` says."""
@@ -77,13 +80,14 @@ class Common:
         makers = [(type(maker).__name__, vars(maker)) for maker in (self.text, self.pairs)]
         teach = max(self.finetune, default=0)
         settings = [makers, self.sequences, self.rate, self.rates, self.pseudo, self.probe, teach, self.longest, length]
+        settings += [self.final] if self.final else []
         key = digest(VERSION, corpus.key(), store.fingerprint, settings)
         folder = cached("evaluations", key, lambda folder: self._draw(folder, store, corpus, length))
-        return read_evaluation(folder, store, self.rate, self.prune, self.finetune)
+        return read_evaluation(folder, store, self.rate, self.prune, self.finetune, self.finetune_seeds)
 
     def _draw(self, folder: Path, store: TokenStore, corpus: Corpus, length: int) -> None:
         with at("text"):
-            ids_NL, segments_NL, _ = self._sequences(self.text, store, length)
+            ids_NL, segments_NL, _ = self._sequences(self.text, store, length, self.sequences)
         arrays = {"ids_NL": ids_NL, "segments_NL": segments_NL}
         hideable_NL = self._hideable(ids_NL, segments_NL)
         for rate in self.rates:
@@ -104,8 +108,10 @@ class Common:
             arrays |= draw_tasks(store.splits["valid"], length, max(self.finetune), STREAMS.generator("tasks"))
         if self.longest is not None:
             arrays |= self._long(store, self.longest)
+        if self.final:
+            arrays |= self._final(store, length)
         with at("pairs"):
-            ids_NL, segments_NL, label_N = self._sequences(self.pairs, store, length)
+            ids_NL, segments_NL, label_N = self._sequences(self.pairs, store, length, self.sequences)
         arrays |= {"pair_ids_NL": ids_NL, "pair_segments_NL": segments_NL, "pair_N": label_N}
         if isinstance(corpus, Oracle) and (label_N != NO_PAIR).all():
             right_N = (follows(corpus, store, ids_NL, segments_NL) > 0.5) == (label_N == FOLLOWS)
@@ -134,7 +140,7 @@ class Common:
     def _long(self, store: TokenStore, longest: int) -> dict[str, Ints]:
         """Draw texts that fill the longest length, so that every position is seen in the same ones."""
         with at("text"):
-            ids_NL, segments_NL, _ = self._sequences(self.text, store, longest, full=True)
+            ids_NL, segments_NL, _ = self._sequences(self.text, store, longest, self.sequences, full=True)
         if len(ids_NL) < (fewest := min(FEWEST, self.sequences)):
             raise InputError(
                 f"{own('longest')} {longest} needs {fewest} held-out texts that long, got {len(ids_NL)}; "
@@ -143,16 +149,27 @@ class Common:
         hidden_M = hide(self._hideable(ids_NL, segments_NL), self.rate, store).position_M
         return {"long_ids_NL": ids_NL, "long_segments_NL": segments_NL, "long_M": hidden_M}
 
+    def _final(self, store: TokenStore, length: int) -> dict[str, Ints]:
+        """Draw many more texts and pairs; the first of them are those of the curve."""
+        with at("text"):
+            ids_NL, segments_NL, _ = self._sequences(self.text, store, length, self.final)
+        hidden_M = hide(self._hideable(ids_NL, segments_NL), self.rate, store).position_M
+        drawn = {"final_ids_NL": ids_NL, "final_segments_NL": segments_NL, "final_M": hidden_M}
+        with at("pairs"):
+            ids_NL, segments_NL, label_N = self._sequences(self.pairs, store, length, PAIRS_A_TEXT * self.final)
+        return drawn | {"final_pair_ids_NL": ids_NL, "final_pair_segments_NL": segments_NL, "final_pair_N": label_N}
+
+    @staticmethod
     def _sequences(
-        self, maker: PairMaker, store: TokenStore, length: int, *, full: bool = False
+        maker: PairMaker, store: TokenStore, length: int, number: int, *, full: bool = False
     ) -> tuple[Ints, Ints, Ints]:
-        """Draw sequences, at most as many as are asked for: any, or only those without padding."""
+        """Draw sequences, at most `number` of them: any, or only those without padding."""
         tokens = store.splits["valid"]
         examples = maker(tokens, length, STREAMS.generator("pairs"))
         rows = STREAMS.generator("order").permutation(len(examples))
         if full:
             rows = rows[(assemble(tokens, examples, rows, length)[0] != PAD).all(1)]
-        rows = rows[: self.sequences]
+        rows = rows[:number]
         return *assemble(tokens, examples, rows, length), examples.label[rows]
 
 

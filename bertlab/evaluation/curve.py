@@ -5,6 +5,7 @@ import numpy as np
 FIRST, EARLIEST = 0.1, 0.01  # of the budget: where a short curve begins, and where a long one does
 SPACING = 0.15  # of tokens, from point to point: finer than this a curve begins earlier instead
 POINT = 2.1  # passes over the text at a point of the curve: hidden tokens, pairs, and a look into attention
+PAIRS_A_TEXT = 2  # of the final text: a pair says less, one answer of two
 LAST = 4.5  # passes at the end, beside those of the rates: 80-10-10, visible, shuffled, half as long, batch statistics
 
 

@@ -30,10 +30,28 @@ EPOCHS, SIZE, WARM_UP, CLIP = 10, 32, 0.1, 1.0
 
 
 def finetuned(
-    model: Bert, tasks: Mapping[str, Task], numbers: Sequence[int], reading: Reading, device: torch.device
+    model: Bert,
+    tasks: Mapping[str, Task],
+    numbers: Sequence[int],
+    reading: Reading,
+    device: torch.device,
+    seeds: int = 1,
 ) -> dict[str, float]:
-    """Return the share of right answers after as many examples, task by task and their mean."""
-    return _by_task("finetuned", tasks, numbers, lambda task, number: _tuned(model, task, number, reading, device))
+    """Return the share of right answers after as many examples, task by task and their mean; the mean over `seeds`.
+
+    A seed draws the order of the examples and dropout. Where there are several, `<measure>.seed_<k>` is that of one.
+    """
+
+    def by_task(seed: int) -> dict[str, float]:
+        return _by_task(
+            "finetuned", tasks, numbers, lambda task, number: _tuned(model, task, number, seed, reading, device)
+        )
+
+    by_seed = [by_task(seed) for seed in range(seeds)]
+    measures = {name: sum(each[name] for each in by_seed) / seeds for name in by_seed[0]}
+    if seeds > 1:
+        measures |= {f"{name}.seed_{k}": share for k, each in enumerate(by_seed) for name, share in each.items()}
+    return measures
 
 
 def frozen(
@@ -59,9 +77,9 @@ def _by_task(
     return measures
 
 
-def tuning_tokens(tasks: Mapping[str, Task], numbers: Sequence[int], length: int) -> int:
-    """Return what `finetuned` trains on: tokens, padding included, over all tasks, numbers and learning rates."""
-    return len(tasks) * len(RATES) * EPOCHS * sum(numbers) * length
+def tuning_tokens(tasks: Mapping[str, Task], numbers: Sequence[int], length: int, seeds: int = 1) -> int:
+    """Return what `finetuned` trains on: tokens, padding included: all tasks, numbers, learning rates, seeds."""
+    return len(tasks) * len(RATES) * EPOCHS * sum(numbers) * length * seeds
 
 
 def _probed(model: Bert, task: Task, number: int, reading: Reading, device: torch.device) -> float:
@@ -80,9 +98,9 @@ def _pooled(model: Bert, examples: Labelled, reading: Reading, device: torch.dev
     return torch.cat([model.pooled(batch.to(device)).float().cpu() for batch in batches])
 
 
-def _tuned(model: Bert, task: Task, number: int, reading: Reading, device: torch.device) -> float:
+def _tuned(model: Bert, task: Task, number: int, seed: int, reading: Reading, device: torch.device) -> float:
     """Fine-tune at every learning rate, and return how the one that does best on `choose` does on `judge`."""
-    tuned = [_learnt(model, task.teach[:number], rate, reading, device) for rate in RATES]
+    tuned = [_learnt(model, task.teach[:number], rate, seed, reading, device) for rate in RATES]
     best = max(tuned, key=lambda answerer: _share_right(answerer, task.choose, reading, device))
     return _share_right(best, task.judge, reading, device)
 
@@ -104,17 +122,20 @@ class Answerer(nn.Module):
 
 
 @torch.enable_grad()
-def _learnt(model: Bert, examples: Labelled, rate: float, reading: Reading, device: torch.device) -> Answerer:
-    """Return a model that has learnt the examples; chance is the same for every arm and every seed."""
+def _learnt(
+    model: Bert, examples: Labelled, rate: float, seed: int, reading: Reading, device: torch.device
+) -> Answerer:
+    """Return a model that has learnt the examples; chance is the same for every arm and every seed of training."""
+    stream = f"finetune/{seed}" if seed else "finetune"
     answerer = Answerer(model, examples.questions).to(device).train()
     optimizer = adamw(answerer, lr=rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
     starts = range(0, len(examples), SIZE)
     total = EPOCHS * len(starts)
     schedule = LambdaLR(optimizer, lambda step: min((step + 1) / (WARM_UP * total), 1 - step / total))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(STREAMS.integer("finetune"))  # dropout
+        torch.manual_seed(STREAMS.integer(stream))  # dropout
         for epoch in range(EPOCHS):
-            rows = STREAMS.generator("finetune", epoch).permutation(len(examples))
+            rows = STREAMS.generator(stream, epoch).permutation(len(examples))
             for start in starts:
                 optimizer.zero_grad()
                 _loss(answerer, examples[rows[start : start + SIZE]], reading, device).backward()  # type: ignore[no-untyped-call]

@@ -33,10 +33,15 @@ At the end of a run:
     pruning_cost.heads_<percent>    of a model without so many of its heads, the least useful of all first: the rise of
                                     the loss, on one half of the text, the other having ranked the heads
     finetuned.<task>.examples_<n>   the share of right answers once the model is fine-tuned on n labelled examples of a
-                                    task (see `tasks.py`), by examples of other documents; without <task> the mean
+                                    task (see `tasks.py`), by examples of other documents; without <task> the mean;
+                                    where that is done several times the mean, and `<...>.seed_<k>` of one time
     frozen.<task>.examples_<n>      likewise, by a linear probe of the frozen pooled state; of tasks that ask questions
     mlm_loss.batch_statistics       at the main rate, where norms take statistics over tokens: with those of the
                                     evaluated chunks (of 64 sequences) in place of the running ones
+    final_loss                      at the main rate, of many more held-out sequences (`evaluation.final`), for a
+                                    difference that the sample of text would hide
+    final_pair_accuracy             likewise, of twice as many pairs, where there are pairs
+    final_<...>.chunk_<k>           of every 16th of those sequences from the k-th on
     mlm_loss.position_<from>_<to>   of longer texts than the run is trained on, by column, [CLS] being column 0; the
                                     first bucket is the trained length
 
@@ -70,6 +75,7 @@ from bertlab.model.norm import batch_statistics, over_tokens
 from bertlab.pairs import NO_PAIR
 
 CHUNKS = 4  # parts of the text, to tell noise of the text from that of seeds
+FINAL_CHUNKS = 16  # parts of the final text, likewise
 WATCHED = 16  # attention is looked into in one sequence of so many
 Floats = npt.NDArray[np.float64]
 
@@ -91,9 +97,13 @@ class Evaluation:
     prune: tuple[float, ...]  # shares of the heads
     tasks: Mapping[str, Task]  # that a model is fine-tuned for, by name
     finetune: tuple[int, ...]  # numbers of labelled examples
+    finetune_seeds: int  # times that the model is fine-tuned on them, with other chance
     features: Features | None  # what states of visible text are asked, or nothing
     long: Sequences | None  # longer texts, or none
     long_M: Ints  # flat positions hidden there, at the main rate
+    final: Sequences | None  # many more texts, scored once, or none
+    final_M: Ints  # flat positions hidden there, at the main rate
+    final_pairs: Sequences | None  # and pairs
     reading: Reading = BERT
 
     def score(self, model: nn.Module, *, last: bool = False) -> dict[str, float]:
@@ -117,7 +127,7 @@ class Evaluation:
         }
         measures = self._rates(losses) | self._given(model) | self._pseudo(model) | self._probes(model)
         measures |= self._disturbed(model, loss_M) | self._pruned(model) | self._by_position(model)
-        measures |= self._finetuned(model)
+        measures |= self._finetuned(model) | self._finally(model)
         if over_tokens(model):
             with batch_statistics(model):
                 measures["mlm_loss.batch_statistics"] = self._mlm(model)[0]
@@ -132,6 +142,7 @@ class Evaluation:
         tokens = len(self.pseudo_M) * self.text.ids_NL.shape[1]
         tokens += 0 if self.long is None else self.long.ids_NL.size
         tokens += 0 if self.features is None else 2 * self.features.text.ids_NL.size  # as written, and changed
+        tokens += sum(each.ids_NL.size for each in (self.final, self.final_pairs) if each is not None)
         return len(self.hidden) + LAST + float(tokens / self.text.ids_NL.size)
 
     def _mlm(self, model: nn.Module, given_M: Ints | None = None) -> tuple[float, float]:
@@ -207,7 +218,23 @@ class Evaluation:
             return {}
         assert isinstance(model, Bert)
         given = (model, self.tasks, self.finetune, self.reading, _device(model))
-        return finetuned(*given) | frozen(*given)
+        return finetuned(*given, self.finetune_seeds) | frozen(*given)
+
+    def _finally(self, model: nn.Module) -> dict[str, float]:
+        """Score the final text and pairs, whole and in parts."""
+        measures: dict[str, float] = {}
+        if self.final is not None:
+            loss_M = self._losses(model, self.final, self.final_M)
+            measures |= _in_parts("final_loss", loss_M, self.final_M // self.final.ids_NL.shape[1])
+        if self.final_pairs is not None:
+            right_N = self._pairs_right(model, self.final_pairs)
+            measures |= _in_parts("final_pair_accuracy", right_N, np.arange(len(right_N)))
+        return measures
+
+    def _pairs_right(self, model: nn.Module, pairs: Sequences) -> Floats:
+        """Return 1 for each pair that is told right, else 0."""
+        there = (batch.to(_device(model)) for batch in pairs.batches(NOWHERE, reading=self.reading))
+        return torch.cat([(model(each).pair_B2.argmax(1) == each.pair_B).double().cpu() for each in there]).numpy()
 
     def _by_position(self, model: nn.Module) -> dict[str, float]:
         if self.long is None:
@@ -241,7 +268,7 @@ class Evaluation:
 
 
 def read_evaluation(
-    folder: Path, store: TokenStore, rate: float, prune: Sequence[float], finetune: Sequence[int]
+    folder: Path, store: TokenStore, rate: float, prune: Sequence[float], finetune: Sequence[int], finetune_seeds: int
 ) -> Evaluation:
     """Load the stored yardstick."""
     with np.load(folder / "evaluation.npz") as stored:
@@ -262,14 +289,32 @@ def read_evaluation(
         prune=tuple(prune),
         tasks=read_tasks(arrays),
         finetune=tuple(finetune),
+        finetune_seeds=finetune_seeds,
         features=read_features(arrays),
         long=_single(arrays["long_ids_NL"], arrays["long_segments_NL"]) if "long_M" in arrays else None,
         long_M=arrays.get("long_M", NOWHERE),
+        final=_single(arrays["final_ids_NL"], arrays["final_segments_NL"]) if "final_M" in arrays else None,
+        final_M=arrays.get("final_M", NOWHERE),
+        final_pairs=_final_pairs(arrays),
     )
 
 
 def _single(ids_NL: Ints, segments_NL: Ints) -> Sequences:
     return Sequences(ids_NL, segments_NL, np.full(len(ids_NL), NO_PAIR))
+
+
+def _final_pairs(arrays: Mapping[str, Ints]) -> Sequences | None:
+    """Return the final pairs where they are pairs."""
+    if not (arrays.get("final_pair_N", np.array([NO_PAIR])) != NO_PAIR).all():
+        return None
+    return Sequences(arrays["final_pair_ids_NL"], arrays["final_pair_segments_NL"], arrays["final_pair_N"])
+
+
+def _in_parts(name: str, value_M: Floats, row_M: Ints) -> dict[str, float]:
+    """Name the mean of all values, and that of each part of the sequences that they stand in."""
+    parts = {part: value_M[row_M % FINAL_CHUNKS == part] for part in range(FINAL_CHUNKS)}
+    measures = {f"{name}.chunk_{part}": float(value.mean()) for part, value in parts.items() if len(value)}
+    return {name: float(value_M.mean())} | measures
 
 
 def _by_rate(arrays: Mapping[str, Ints], prefix: str) -> dict[float, Ints]:

@@ -177,7 +177,7 @@ def evaluation_share(job: Job) -> float:
     points = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, last)
     text, pairs = evaluation.text.ids_NL.size, evaluation.pairs.ids_NL.size
     point = text + (pairs if (evaluation.pairs.label_N != NO_PAIR).any() else 0)
-    tuning = tuning_tokens(evaluation.tasks, evaluation.finetune, job.form.length)
+    tuning = tuning_tokens(evaluation.tasks, evaluation.finetune, job.form.length, evaluation.finetune_seeds)
     return (float(len(points) * point + last * text) / 3 + tuning) / (job.steps * job.form.tokens)
 
 

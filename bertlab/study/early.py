@@ -6,7 +6,7 @@ from typing import Any
 from bertlab.compose import resolved
 from bertlab.early import check_early, form_of, steps_of
 from bertlab.errors import InputError
-from bertlab.evaluation.curve import LAST, steps_to_evaluate
+from bertlab.evaluation.curve import LAST, PAIRS_A_TEXT, steps_to_evaluate
 from bertlab.study.arms import Compose, register
 from bertlab.study.design import Study
 from bertlab.study.registration import read_study
@@ -35,6 +35,7 @@ def least_evaluation(config: Mapping[str, Any]) -> tuple[Sequence[int], int, flo
     form, evaluation = form_of(config), config["evaluation"]
     total, share = steps_of(config, form), evaluation["share"]
     last = LAST + len({evaluation["rate"], *evaluation["grid"]})
+    last += (1 + PAIRS_A_TEXT) * evaluation.get("final", 0) / evaluation["sequences"]
     text = evaluation["sequences"] * form.length
     return steps_to_evaluate(total, form.tokens, text, share=share, last_passes=last), total, share
 

@@ -17,7 +17,7 @@ from bertlab.study.contrasts import outcomes
 from bertlab.study.judge import GAIN, Findings
 
 ONSET = "eval/onset"
-LOSSES = ("eval/mlm_loss", "eval/pseudo_loss")  # outcomes that fall once a run leaves the plateau
+LOSSES = ("eval/mlm_loss", "eval/final_loss", "eval/pseudo_loss")  # outcomes that fall once a run leaves the plateau
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ OUTCOMES = {  # a pattern of the metric's whole name
     "eval/mlm_loss": Outcome("nats", True, "loss on held-out tokens behind [MASK]", True),
     "eval/mlm_accuracy": Outcome("share", False, "held-out tokens behind [MASK] named at once", True),
     "eval/context_gain": Outcome("nats", False, "unigram loss minus the model's loss at the same positions", True),
+    "eval/final_loss": Outcome("nats", True, "loss on held-out tokens behind [MASK], of many texts", True),
+    "eval/final_pair_accuracy": Outcome("share", False, "held-out pairs of segments told apart, of many", True),
     "eval/captured": Outcome("share", False, "share of what context can give, on a generated language", True),
     "eval/pair_loss": Outcome("nats", True, "loss on held-out pairs of segments", True),
     "eval/pair_accuracy": Outcome("share", False, "held-out pairs of segments told apart", True),
@@ -32,6 +34,8 @@ OUTCOMES = {  # a pattern of the metric's whole name
     r"eval/mlm_loss\.position_\d+_\d+": Outcome("nats", True, "loss at a range of positions", False),
     r"eval/mlm_loss\.batch_statistics": Outcome("nats", True, "loss, normalised by the evaluated batch", False),
     r"eval/mlm_loss\.chunk_\d+": Outcome("nats", True, "loss on a part of the held-out text", False),
+    r"eval/final_loss\.chunk_\d+": Outcome("nats", True, "loss on a part of the final text", False),
+    r"eval/final_pair_accuracy\.chunk_\d+": Outcome("share", False, "pairs told apart, a part of them", False),
     r"eval/mlm_loss\.split_\d+_\d+_\d+": Outcome("nats", True, "loss, hidden tokens masked, random or kept", False),
     "eval/pseudo_loss": Outcome("nats", True, "loss on one hidden token at a time", False),
     "eval/onset": Outcome("ln_tokens", True, "ln tokens by which context gain passes the floor", False),
@@ -46,8 +50,13 @@ OUTCOMES = {  # a pattern of the metric's whole name
     "eval/shuffling_cost": Outcome("nats", True, "loss gained by putting the context out of order", False),
     "eval/shortening_cost": Outcome("nats", True, "loss gained by cutting the text in half", False),
     r"eval/finetuned(\.[a-z]+)?\.examples_\d+": Outcome("share", False, "right answers after fine-tuning", False),
+    r"eval/finetuned(\.[a-z]+)?\.examples_\d+\.seed_\d+": Outcome("share", False, "likewise, by one seed", False),
     r"eval/frozen(\.[a-z]+)?\.examples_\d+": Outcome("share", False, "right answers by a probe of one state", False),
     rf"eval/pruning_cost\.heads_{NUMBER}": Outcome("nats", True, "loss gained by leaving heads out", False),
+}
+CURVES = {  # of measures that are taken at the end alone, the curve whose end they measure better
+    "eval/final_loss": "eval/mlm_loss",
+    "eval/final_pair_accuracy": "eval/pair_accuracy",
 }
 MARGINS = ("tokens", "nats", "share", "ln_tokens")  # units in which a margin may be stated
 
@@ -59,6 +68,11 @@ def outcome_of(metric: str) -> Outcome:
             return outcome
     plain = ", ".join(name for name in OUTCOMES if re.fullmatch(name, name))
     raise InputError(f"study.outcome must be a measure of the common evaluation, got {metric}; choose one of {plain}")
+
+
+def curve_name(metric: str) -> str:
+    """Return the metric that is followed along a run for one that may be measured at its end alone."""
+    return CURVES.get(metric, metric)
 
 
 def margin_units(outcome: Outcome) -> tuple[str, ...]:

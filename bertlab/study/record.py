@@ -18,6 +18,7 @@ import pandas as pd
 
 from bertlab.errors import InputError
 from bertlab.study.design import Study
+from bertlab.study.outcome import curve_name
 from bertlab.study.registration import read_prior, read_published, read_study
 from bertlab.study.search import best_values, of_trials, settled
 
@@ -83,11 +84,12 @@ class Record:
     def curve(self, name: str, metric: str) -> pd.DataFrame:
         """Return a metric along the runs of an arm: one row a seed, one column a number of tokens.
 
-        Diverged runs and points that not every run has are left out.
+        The curve of one that is measured at the end alone is that of the measure which it ends. Diverged runs and
+        points that not every run has are left out.
         """
         runs = self.arm(name)
         seed_of = {run: seed for seed, run in runs.loc[~runs["diverged"], "run_id"].items()}
-        points = self.curves[(self.curves["metric"] == metric) & self.curves["run_id"].isin(list(seed_of))]
+        points = self.curves[(self.curves["metric"] == curve_name(metric)) & self.curves["run_id"].isin(list(seed_of))]
         points = points.assign(seed=points["run_id"].map(seed_of))
         return points.pivot_table(index="seed", columns="tokens", values="value").dropna(axis="columns")
 

@@ -41,6 +41,8 @@ BEFORE = {  # what runs did before a setting existed; one that says so leaves ke
     "batch.start_share": 0.1,
     "data.column": None,
     "tokenizer.strip_accents": None,
+    "evaluation.final": 0,
+    "evaluation.finetune_seeds": 1,
 }
 USUAL = (  # parameters of every run that has them: what runs are compared by at a glance
     *("data", "tokenizer.vocab_size", "pairs", "mask", "mask.rate", "batch.size", "batch.length", "budget.tokens"),

@@ -459,3 +459,46 @@ def test_a_rate_that_hides_nothing_is_refused_and_leaves_no_entry(
         "rates"
     )
     assert len(list(own_cache.glob("evaluations/*/"))) == 1
+
+
+FINAL = 90  # texts; more than the curve's, and twice as many pairs
+
+
+def test_the_final_text_and_pairs_are_many_more_and_begin_with_those_of_the_curve(
+    store: TokenStore, tiny_corpus: Any, evaluation: Evaluation
+) -> None:
+    found = Common(**SETTINGS | {"final": FINAL}).prepare(store, tiny_corpus, LENGTH)
+    assert found.final is not None
+    assert found.final_pairs is not None
+    there = len(Single(shortest=5)(store.splits["valid"], LENGTH, np.random.default_rng(0)))
+    assert len(found.final.ids_NL) == min(FINAL, there) > 67
+    assert len(found.final_pairs.ids_NL) > len(found.pairs.ids_NL) == 67
+    np.testing.assert_array_equal(found.final.ids_NL[:67], evaluation.text.ids_NL)
+    np.testing.assert_array_equal(found.text.ids_NL, evaluation.text.ids_NL)
+    np.testing.assert_array_equal(found.pairs.ids_NL, evaluation.pairs.ids_NL)
+    extra = (found.final.ids_NL.size + found.final_pairs.ids_NL.size) / found.text.ids_NL.size
+    assert found.last_passes == pytest.approx(evaluation.last_passes + extra)
+
+
+def test_final_measures_by_hand_whole_and_in_parts(store: TokenStore, tiny_corpus: Any) -> None:
+    found = Common(**SETTINGS | {"final": FINAL}).prepare(store, tiny_corpus, LENGTH)
+    assert found.final is not None
+    assert found.final_pairs is not None
+    model = Stub(unigram(store)._mlm, lambda batch: torch.tensor([[0.0, 1.0]]).expand(len(batch.ids_BL), -1))
+    measures = found.score(model, last=True)
+    loss_M = -store.unigram[found.final.ids_NL.reshape(-1)[found.final_M]]
+    chunk_M = found.final_M // LENGTH % 16
+    assert measures["final_loss"] == pytest.approx(loss_M.mean(), abs=1e-6)
+    assert measures["final_loss.chunk_3"] == pytest.approx(loss_M[chunk_M == 3].mean(), abs=1e-6)
+    right_N = found.final_pairs.label_N == 1
+    assert measures["final_pair_accuracy"] == pytest.approx(right_N.mean())
+    assert measures["final_pair_accuracy.chunk_15"] == pytest.approx(right_N[15::16].mean())
+    curve = found.score(model)
+    assert not {name for name in curve if name.startswith("final")}, "at the end alone"
+
+
+def test_text_without_pairs_has_no_final_pairs(store: TokenStore, tiny_corpus: Any) -> None:
+    found = Common(**SETTINGS | {"final": FINAL, "pairs": Single(shortest=5)}).prepare(store, tiny_corpus, LENGTH)
+    assert found.final is not None
+    assert found.final_pairs is None
+    assert "final_pair_accuracy" not in found.score(unigram(store), last=True)

@@ -120,11 +120,26 @@ def test_the_rate_is_chosen_on_examples_that_neither_teach_nor_judge(
     """What is learnt at each rate is said here: on `choose` the second rate is best, on `judge` the third."""
     made = task(questions, 8)
     told = {finetune.RATES[0]: (0.5, 0.6), finetune.RATES[1]: (0.8, 0.7), finetune.RATES[2]: (0.8, 0.9)}
-    monkeypatch.setattr(finetune, "_learnt", lambda model, examples, rate, reading, device: told[rate])
+    monkeypatch.setattr(finetune, "_learnt", lambda model, examples, rate, seed, reading, device: told[rate])
     monkeypatch.setattr(
         finetune, "_share_right", lambda learnt, examples, reading, device: learnt[examples is made.judge]
     )
     assert finetuned(small(), {"questions": made}, [8], BERT, CPU)["finetuned.questions.examples_8"] == 0.7
+
+
+def test_several_seeds_give_their_mean_and_each_by_itself(small: MakeSmall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finetune, "RATES", (1e-2,))  # for a model as small as this one
+    model, tasks = (
+        small("model/pooling=mean", "model/position=learned", "model.dropout=0.2"),
+        {"questions": task(questions, 256)},
+    )
+    once, thrice = (finetuned(model, tasks, [200], BERT, CPU, seeds) for seeds in (1, 3))
+    name = "finetuned.questions.examples_200"
+    shares = [thrice[f"{name}.seed_{k}"] for k in range(3)]
+    assert set(once) == {"finetuned.examples_200", name}
+    assert shares[0] == once[name]
+    assert len(set(shares)) > 1, "other chance"
+    assert thrice[name] == pytest.approx(np.mean(shares))
 
 
 def test_the_new_layer_starts_without_an_opinion_and_reads_the_pooled_state(small: MakeSmall) -> None:
@@ -162,4 +177,5 @@ def test_what_it_trains_on_is_counted(small: MakeSmall, monkeypatch: pytest.Monk
     finetuned(small(), {"endings": tasks["endings"]}, [8, 40], BERT, CPU)
     assert sum(seen) == tuning_tokens({"endings": tasks["endings"]}, [8, 40], LENGTH)
     assert tuning_tokens(tasks, [8, 40], LENGTH) == 2 * sum(seen)
+    assert tuning_tokens(tasks, [8, 40], LENGTH, seeds=3) == 6 * sum(seen)
     assert tuning_tokens(tasks, [], LENGTH) == tuning_tokens({}, [8], LENGTH) == 0

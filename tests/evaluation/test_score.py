@@ -14,7 +14,7 @@ from bertlab.data.store import TokenStore
 from bertlab.evaluation import score
 from bertlab.evaluation.common import Common
 from bertlab.evaluation.score import Evaluation
-from bertlab.evaluation.sequences import Reading, Sequences
+from bertlab.evaluation.sequences import NOWHERE, Reading, Sequences
 from bertlab.model.bert import Bert, Output
 from bertlab.model.init import initialise
 from bertlab.pairs import NO_PAIR
@@ -81,9 +81,13 @@ def hand() -> Evaluation:
         prune=(),
         tasks={},
         finetune=(),
+        finetune_seeds=1,
         features=None,
         long=Sequences(ids_NL, np.zeros((2, 10), np.int64), np.array([NO_PAIR, NO_PAIR])),
         long_M=np.array([1, 3, 5, 8, 14, 18]),  # columns 1, 3, 5, 8, 4, 8
+        final=None,
+        final_M=NOWHERE,
+        final_pairs=None,
     )
 
 
@@ -272,7 +276,7 @@ def test_a_model_is_fine_tuned_where_that_is_asked_for(
     evaluation.score(model, last=True)
     assert given == []
     assert replace(evaluation, finetune=(4,)).score(model, last=True)["finetuned.examples_4"] == 0.5
-    assert given == [(model, evaluation.tasks, (4,), evaluation.reading, torch.device("cpu"))]
+    assert given == [(model, evaluation.tasks, (4,), evaluation.reading, torch.device("cpu"), 1)]
 
 
 @pytest.mark.parametrize("norm", ["layer", "rms", "none"])

@@ -9,6 +9,7 @@ import pandas as pd
 from bertlab.stats.band import Band, simultaneous
 from bertlab.streams import Streams
 from bertlab.study.judge import Findings, aligned
+from bertlab.study.outcome import curve_name
 
 LEVEL = 0.90
 LOSS = "eval/mlm_loss"
@@ -18,7 +19,7 @@ TOLD_BY_THE_LOSS = ("eval/mlm_accuracy", "eval/context_gain", "eval/captured")
 def curve_metrics(findings: Findings) -> list[str]:
     """Return the metrics whose curves are shown: the outcome, the loss behind [MASK], others that say more."""
     others = [metric for metric in findings.study.secondary if metric not in TOLD_BY_THE_LOSS]
-    wanted = dict.fromkeys([findings.study.outcome, LOSS, *others])
+    wanted = dict.fromkeys(map(curve_name, [findings.study.outcome, LOSS, *others]))
     return [metric for metric in wanted if curve_of(findings, findings.study.baseline, metric).shape[1] > 1]
 
 
@@ -32,7 +33,7 @@ def whole_curve(findings: Findings, arm: str, metric: str, finished: pd.DataFram
     """Return a metric along all runs of an arm, at the tokens of the finished ones; NaN once a run has diverged."""
     runs = findings.record.arm(arm)
     points = findings.record.curves
-    points = points[(points["metric"] == metric) & points["run_id"].isin(list(runs["run_id"]))]
+    points = points[(points["metric"] == curve_name(metric)) & points["run_id"].isin(list(runs["run_id"]))]
     wide = points.pivot_table(index="run_id", columns="tokens", values="value")
     tokens = list(finished.columns) or [tokens for tokens in wide.columns if int(tokens) > 0]
     return wide.reindex(index=list(runs["run_id"]), columns=tokens).set_axis(runs.index)

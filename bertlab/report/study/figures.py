@@ -24,12 +24,13 @@ from bertlab.report.study.trend import dose_table
 from bertlab.report.words import count, escape, number, signed
 from bertlab.stats.band import Band
 from bertlab.study.judge import Findings, Judged
-from bertlab.study.outcome import OUTCOMES
+from bertlab.study.outcome import OUTCOMES, curve_name
 from bertlab.study.search import trial
 
 PAIRS = "eval/pair_accuracy"
 LEVELS = {LOSS: (UNIGRAM, BEST), PAIRS: (BEST_PAIRS,)}  # reference lines of a metric: metric, name, dash
-MORE_CURVES = {name: f"{name.removeprefix('eval/')}_convergence" for name, known in OUTCOMES.items() if known.curve}
+FOLLOWED = dict.fromkeys(curve_name(name) for name, known in OUTCOMES.items() if known.curve)
+MORE_CURVES = {name: f"{name.removeprefix('eval/')}_convergence" for name in FOLLOWED}
 FIGURES = ("forest", "convergence", *MORE_CURVES.values(), "difference", "onset", "trend", "search")
 
 
