@@ -12,11 +12,12 @@ from pathlib import Path
 
 from bertlab.errors import InputError
 from bertlab.report.rules import RULES, rules
+from bertlab.report.study.fitness import FAMILY, LATEST, MEDIAN, UNFIT, is_fit, known_answers, left_at, start_words
 from bertlab.report.study.limits import NOT_RECORDED, epochs
 from bertlab.report.study.onset import word_of
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.study.verdict import READING, immaterial, reasons_against
-from bertlab.report.words import DASH, count, escape, grid, listing, number, plural
+from bertlab.report.words import DASH, count, escape, grid, listing, number, percent, plural
 from bertlab.report.write import put
 from bertlab.stats.claim import ALPHA, Finding
 from bertlab.stats.multiple import q_values
@@ -32,6 +33,12 @@ SECTIONS = {
     "Transformer": "About the Transformer",
     "self-attention": "About self-attention",
 }
+FITNESS = (
+    "A regime is fit for claims when its baseline leaves the plateau of word frequencies early, within "
+    f"{percent(MEDIAN)} % of the budget in the median and {percent(LATEST)} % in every run, and gives answers that are "
+    "known: twice the layers, or four times the inner width, are better; no feed-forward layer, no positions, or "
+    f"learning from left to right are worse. A verdict from a regime that starts later is about *{UNFIT}*."
+)
 HEADER = ("", "question", "kind", "claim", "status", "q", "effect, arm against baseline", "made of", "regime", "report")
 NOT_RUN = "not yet run"
 TOKENS = "perf/tokens"
@@ -59,7 +66,8 @@ How to read a study's row:
 - **Made of**: whether that difference of losses is mostly a later start (the arm leaves the plateau of word
   frequencies later in training) or mostly what comes after the start.
 - **Regime**: what was trained on what, as the end of this page lists it, and over how many seeds. A verdict holds for
-  its regime, not for every BERT.
+  its regime, not for every BERT; *early training only* is said of a regime in which runs leave the plateau of word
+  frequencies late, so that differences may be about when they leave.
 
 Studies that were registered under an earlier rule of verdicts are judged again from their own numbers; [what changed
 and every status that moved](rules.md)."""
@@ -150,8 +158,9 @@ def _read(folder: Path) -> Page:
     paths = sorted(path.parent for path in folder.glob(f"*/{FILES[0]}"))
     studies = {path.name: judge(read_record(path)) for path in paths}
     stated = (folder / FACTS).read_text(encoding="utf-8") if (folder / FACTS).is_file() else ""
-    common = Counter(regime(findings) for findings in studies.values()).most_common()
-    regimes = {words: f"R{place}" for place, (words, _) in enumerate(common, 1)}
+    common = [words for words, _ in Counter(regime(findings) for findings in studies.values()).most_common()]
+    fit = {regime(findings) for findings in studies.values() if is_fit(findings)}
+    regimes = {words: f"R{place}" for place, words in enumerate(sorted(common, key=lambda each: each not in fit), 1)}
     return Page(folder, stated, studies, q_by_study(studies), regimes)
 
 
@@ -192,7 +201,8 @@ def _study_cells(page: Page, name: str) -> tuple[str, ...]:
         return "study", DASH, NOT_RUN, *[DASH] * 4, escape(name)
     place = f"{name}.md" if (page.folder / f"{name}.md").is_file() else f"{name}/"
     q = DASH if reasons_against(findings) else p_text(page.q[name])
-    where = f"{page.regimes[regime(findings)]}, {plural(findings.seeds, 'seed')}"
+    early = f", {UNFIT}" if is_fit(findings) is False else ""
+    where = f"{page.regimes[regime(findings)]}, {plural(findings.seeds, 'seed')}{early}"
     made = word_of(findings, telling(findings).arm) or DASH
     said, link = escape(findings.study.claim), f"[{escape(name)}]({place})"
     return "study", said, status(findings), q, effect(findings), made, where, link
@@ -263,9 +273,17 @@ def _beyond(page: Page) -> str:
 
 
 def _regimes(page: Page) -> str:
-    """Say what was trained on what."""
-    lines = [f"- **{name}**: {words}" for words, name in page.regimes.items()]
-    return "\n".join(["## Regimes", "", *lines]) if lines else ""
+    """Say what was trained on what, and whether that is fit for claims."""
+    lines = [f"- **{name}**: {words}; {_fitness(page, words)}" for words, name in page.regimes.items()]
+    return "\n".join(["## Regimes", "", FITNESS, "", *lines]) if lines else ""
+
+
+def _fitness(page: Page, words: str) -> str:
+    """Say when runs of a regime leave the plateau, by the study with most of them, and which known answers it gives."""
+    own = [findings for findings in page.studies.values() if regime(findings) == words]
+    asked = [known_answers(findings) for findings in own if findings.study.family == FAMILY]
+    most = max(own, key=lambda findings: len(left_at(findings)))
+    return "; ".join([start_words(most), *(asked or ["known answers: not asked"])])
 
 
 def _legend(page: Page) -> str:

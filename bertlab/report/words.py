@@ -63,3 +63,8 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) ->
     """Write a markdown table; the first `left` columns hold names, the others numbers aligned right."""
     rule = ["---" if column < left else "---:" for column in range(len(header))]
     return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])
+
+
+def sentence(words: str) -> str:
+    """Write some words as a sentence."""
+    return f"{words[0].upper()}{words[1:]}."

@@ -90,7 +90,7 @@ class Record:
         runs = self.arm(name)
         seed_of = {run: seed for seed, run in runs.loc[~runs["diverged"], "run_id"].items()}
         points = self.curves[(self.curves["metric"] == curve_name(metric)) & self.curves["run_id"].isin(list(seed_of))]
-        points = points.assign(seed=points["run_id"].map(seed_of))
+        points = points.assign(seed=points["run_id"].map(seed_of), value=points["value"].astype(float))
         return points.pivot_table(index="seed", columns="tokens", values="value").dropna(axis="columns")
 
 

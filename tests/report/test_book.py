@@ -194,7 +194,8 @@ def test_a_row_shows_the_effect_with_its_interval_and_the_regime(tmp_path: Path)
     put_study(tmp_path, "heads", {"one": 0.3})
     expected = "one against two: +0.300 nats (90 % interval +0.281 to +0.319); margin 0.100"
     assert row_of(tmp_path, "heads")[6:] == [expected, DASH, "R1, 5 seeds", "[heads](heads/)"]
-    assert "- **R1**: 2 layers, width 64; docs of Python; 2.30 M tokens\n" in book(tmp_path)
+    start = "when runs leave the plateau of word frequencies was not followed; known answers: not asked"
+    assert f"- **R1**: 2 layers, width 64; docs of Python; 2.30 M tokens; {start}\n" in book(tmp_path)
     (tmp_path / "heads.md").write_text("the report", "utf-8")
     assert row_of(tmp_path, "heads")[-1] == "[heads](heads.md)"
 
@@ -229,6 +230,14 @@ def test_studies_of_one_regime_name_it_alike(tmp_path: Path) -> None:
     put_study(tmp_path, "norm", {"one": 0.3})
     assert row_of(tmp_path, "heads")[8] == row_of(tmp_path, "norm")[8] == "R1, 5 seeds"
     assert "**R2**" not in book(tmp_path)
+
+
+def test_the_known_answers_of_a_regime_stand_beside_it(tmp_path: Path) -> None:
+    put_study(tmp_path, "heads", {"one": 0.3})
+    arms = {**NODE["arms"], "four": ["model.heads=4"]}
+    expects = {"one": "worse", "four": "better"}
+    put_study(tmp_path, "known", {"one": 0.5, "four": 0.5}, arms=arms, expects=expects, family="known_answers")
+    assert "was not followed; known answers: 1 of 2\n" in book(tmp_path)
 
 
 def test_a_later_study_changes_no_status_and_every_q(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from collections import Counter
 import pandas as pd
 
 from bertlab.report.layout import token_text
+from bertlab.report.study.fitness import start_words
 from bertlab.report.study.scale import outcome_scale
 from bertlab.report.study.search import at_the_end
 from bertlab.report.study.seeds import finished
 from bertlab.report.study.verdict import UNJUDGED, is_or_are
-from bertlab.report.words import DASH, count, escape, grid, listing, number, plural
+from bertlab.report.words import DASH, count, escape, grid, listing, number, plural, sentence
 from bertlab.stats.claim import Finding
 from bertlab.stats.power import MOST
 from bertlab.stats.rule import Kind
@@ -128,11 +129,12 @@ def fact(findings: Findings, name: str) -> str:
 
 
 def _regime(findings: Findings) -> str:
+    start = start_words(findings)
     model, budget, optimizer = (escape(fact(findings, name)) for name in ("model", "budget", "optimizer"))
     return (
         f"**One regime.** Model: {model}. Budget: {budget}{_seen(findings)}. Optimiser: {optimizer}. Corpus: "
         f"{escape(fact(findings, 'corpus'))}. The verdict is about training in this regime. It is not about BERT at "
-        "its own size, longer training, other text, or any task that was not measured here."
+        f"its own size, longer training, other text, or any task that was not measured here. {sentence(start)}"
     )
 
 

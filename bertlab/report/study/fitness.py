@@ -1,0 +1,58 @@
+"""Whether a regime is fit for claims: when its baseline leaves the plateau, and how many known answers it gives.
+
+A regime is a model, a corpus and a budget. Where arms still stand on the plateau of word frequencies, or have just left
+it, differences are mostly of when they leave: a verdict from such a regime is called early training only. Enters:
+`Findings`. Leaves: numbers and words.
+"""
+
+import numpy as np
+
+from bertlab.report.study.verdict import reasons_against
+from bertlab.report.words import count, percent, plural
+from bertlab.stats.claim import Finding
+from bertlab.stats.flips import Floats
+from bertlab.study.judge import GAIN, Findings
+from bertlab.study.onset import starts_of
+
+MEDIAN, LATEST = 0.05, 0.10  # of the budget: by then the median run must have left, and every run
+FAMILY = "known_answers"  # of the study that asks a regime what is known already
+UNFIT = "early training only"
+
+
+def left_at(findings: Findings) -> Floats:
+    """Return the share of its budget by which each run of the baseline had left the plateau; infinite for never.
+
+    Empty where the context gain was not followed. A run that had left before its first evaluation counts with that.
+    """
+    baseline = findings.study.baseline
+    curve = findings.record.curve(baseline, GAIN)
+    starts = starts_of(findings, baseline)
+    return np.exp(starts.to_numpy()) / float(curve.columns[-1]) if len(starts) else np.empty(0)
+
+
+def is_fit(findings: Findings) -> bool | None:
+    """Tell whether the baseline leaves the plateau early enough for differences to be about what follows.
+
+    None where that was not followed.
+    """
+    shares = left_at(findings)
+    return bool(np.median(shares) <= MEDIAN and shares.max() <= LATEST) if len(shares) else None
+
+
+def start_words(findings: Findings) -> str:
+    """Say when the baseline leaves the plateau, and what that makes of a verdict."""
+    shares = left_at(findings)
+    if not len(shares):
+        return "when runs leave the plateau of word frequencies was not followed"
+    middle = float(np.median(shares))
+    when = f"after {percent(middle)} % of the budget" if np.isfinite(middle) else "in fewer than half of the runs"
+    fit = f": {UNFIT}" if is_fit(findings) is False else ""
+    return f"the baseline leaves the plateau of word frequencies {when} ({plural(len(shares), 'run')}){fit}"
+
+
+def known_answers(findings: Findings) -> str:
+    """Say how many of the answers that are known already a study of that family found."""
+    if reasons_against(findings):
+        return f"known answers could not be judged ({findings.study.id})"
+    right = sum(judged.finding is Finding.SUPPORTED for judged in findings.primary.values())
+    return f"known answers: {count(right)} of {count(len(findings.primary))}"

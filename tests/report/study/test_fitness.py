@@ -1,0 +1,64 @@
+"""Whether a regime is fit: when its baseline leaves the plateau, and which known answers it gives."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bertlab.report.study.fitness import is_fit, known_answers, left_at, start_words
+from bertlab.study.judge import Findings, judge
+from bertlab.study.record import canonical
+from tests.report.study.conftest import MakeFindings
+
+BUDGET = 1_000_000
+SHARES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.5, 1.0)  # of the budget: the points of a curve
+
+
+def followed(findings: Findings, leaving: Sequence[float]) -> Findings:
+    """Give the baseline's runs a context gain that rises with ln tokens and passes the floor at these shares."""
+    record = findings.record
+    runs = record.arm(findings.study.baseline)["run_id"]
+    points = [
+        (run, "eval/context_gain", step, round(share * BUDGET), findings.study.floor + float(np.log(share / left)))
+        for run, left in zip(runs, leaving, strict=True)
+        for step, share in enumerate(SHARES)
+    ]
+    table = pd.DataFrame(points, columns=["run_id", "metric", "step", "tokens", "value"])
+    return judge(canonical(replace(record, curves=pd.concat([record.curves, table]))))
+
+
+@pytest.mark.parametrize(
+    ("leaving", "fit"),
+    [
+        ((0.03, 0.04, 0.045, 0.03, 0.06), True),
+        ((0.03, 0.04, 0.045, 0.03, 0.11), False),  # one late
+        ((0.03, 0.06, 0.06, 0.03, 0.06), False),  # the middle one late
+    ],
+)
+def test_a_regime_is_fit_where_the_middle_run_leaves_in_a_twentieth_and_none_after_a_tenth(
+    make_findings: MakeFindings, leaving: Sequence[float], fit: bool
+) -> None:
+    findings = followed(make_findings(), leaving)
+    assert left_at(findings) == pytest.approx(leaving, rel=1e-3)
+    assert is_fit(findings) is fit
+    words = start_words(findings)
+    assert f"after {100 * float(np.median(leaving)):.1f} % of the budget (5 runs)" in words
+    assert words.endswith("early training only") is not fit
+
+
+def test_runs_that_never_leave_and_curves_that_were_not_followed_are_told_apart(make_findings: MakeFindings) -> None:
+    stuck = followed(make_findings(), (2.0, 2.0, 2.0, 0.03, 0.03))
+    assert is_fit(stuck) is False
+    assert "in fewer than half of the runs" in start_words(stuck)
+    assert is_fit(make_findings()) is None
+    assert "was not followed" in start_words(make_findings())
+
+
+def test_known_answers_are_the_expected_arms_that_were_found(make_findings: MakeFindings) -> None:
+    expects = {"rate_05": "worse", "rate_30": "worse", "rate_60": "worse"}
+    found = make_findings({"rate_60": {"effect": 0.4}}, node={"expects": expects})
+    assert known_answers(found) == "known answers: 2 of 3"
+    unsound = make_findings(node={"expects": expects}, gain=0.1)
+    assert "could not be judged" in known_answers(unsound)
