@@ -165,10 +165,16 @@ def _environments(findings: Findings) -> list[str]:
 def _replication(findings: Findings) -> str:
     pairs = [judged.contrast.n for judged in findings.primary.values()]
     n = count(min(pairs)) if min(pairs) == max(pairs) else f"{count(min(pairs))} to {count(max(pairs))}"
+    known = all(judged.contrast.text for judged in findings.primary.values())
+    text = (
+        "all runs are scored on one sample of held-out text, which they allow for as if its sequences had been drawn "
+        "one by one; they say nothing of text of another kind"
+        if known
+        else "all runs are scored on one held-out text, so they say nothing of other texts"
+    )
     return (
-        f"**Few seeds.** Intervals are over {n} paired seeds of training and rest on Student's t; all runs are scored "
-        "on one held-out text, so they say nothing of other texts. Where the differences of an arm are strongly "
-        f"skewed, the stated levels hold only roughly{_skewed(findings)}."
+        f"**Few seeds.** Intervals are over {n} paired seeds of training and rest on Student's t; {text}. Where the "
+        f"differences of an arm are strongly skewed, the stated levels hold only roughly{_skewed(findings)}."
     )
 
 
