@@ -21,7 +21,7 @@ from bertlab.study.early import check_points
 from bertlab.study.judge import Findings, judge
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION, PLANNED, RULE, RULE_NOW, planned_text
-from bertlab.study.search import of_trials
+from bertlab.study.search import EXTENSIONS, beyond_ends, of_trials, trial
 from bertlab.study.worth import PART, slope_part
 from bertlab.sweep import say_failures
 from bertlab.tracking.identity import SOUND, yardstick
@@ -64,6 +64,14 @@ def _search(bench: Bench, compose: Compose) -> Runs:
     trials = [*bench.registration.arms]
     say(f"search of {registration.study.search.setting}: {', '.join(trials)}")
     runs = _on_exploration_seeds(bench, trials, registration.study.search.seeds)
+    for _ in range(EXTENSIONS):
+        beyond = beyond_ends(registration.study, record_of(bench, list(runs.values()), {}).runs)
+        if not beyond:
+            break
+        more = [trial(arm, value) for arm, values in beyond.items() for value in values]
+        bench.registration = at_stage(registration, of_trials(registration.study, beyond), compose)
+        say(f"best at an end of what was tried, so the search goes on: {', '.join(more)}")
+        runs |= _on_exploration_seeds(bench, more, registration.study.search.seeds)
     study = record_of(bench, list(runs.values()), {}).study
     bench.registration = at_stage(registration, study, compose)
     say("found: " + "; ".join(f"{arm} at {overrides[-1]}" for arm, overrides in study.arms.items()))

@@ -21,7 +21,6 @@ from bertlab.stats.rule import Kind
 from bertlab.study.judge import GAIN, Findings
 from bertlab.study.record import EXPLORATION, FILES
 from bertlab.study.registration import is_within, place
-from bertlab.study.search import best_values
 
 KNOWN_FROM = {  # how a published number is known
     "read": "read in the source",
@@ -231,7 +230,7 @@ def _untuned(findings: Findings) -> list[str]:
     """Say whether other learning rates were tried, and how many."""
     search = findings.record.registered.search
     if search and search.setting == "optimizer.lr":
-        ends = at_the_end(search, best_values(findings.record.registered, findings.record.runs))
+        ends = at_the_end(findings)
         return [
             f"**{count(len(search.values))} learning rates.** Each arm had the best of the same few, found on few "
             f"seeds; between them and beyond them one may be better.{f' {ends}' if ends else ''}"

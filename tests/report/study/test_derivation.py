@@ -79,10 +79,10 @@ def prior(regime: tuple[str, ...], outcome: str) -> tuple[float, float]:
         if own != regime or outcome not in runs or not rule:
             continue
         own = {}
-        for arm in references(study):  # in the order of the study: of arms that share their runs the last one counts
+        for arm in references(study):
             d = differences(study, arm, outcome)
             if d.size >= 3 and d.std() > 0:
-                own[tuple(differences(study, arm, "eval/mlm_loss")[:3].round(9))] = d
+                own[tuple(np.concatenate([differences(study, arm, "eval/mlm_loss")[:3], d[:3]]).round(9))] = d
         found |= {key: max(found.get(key, d[:0]), d, key=len) for key, d in own.items()}
     if len(found) < 10:
         return 0.0, 0.0
