@@ -17,11 +17,12 @@ from bertlab.stats.margin import worth_of_tokens
 from bertlab.streams import Streams
 from bertlab.study.arms import Compose, at_stage
 from bertlab.study.design import Study
-from bertlab.study.early import NEAR_END, check_points
+from bertlab.study.early import check_points
 from bertlab.study.judge import Findings, judge
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION, PLANNED, RULE, RULE_NOW, planned_text
-from bertlab.study.search import of_trials
+from bertlab.study.search import EXTENSIONS, beyond_ends, of_trials, trial
+from bertlab.study.worth import PART, slope_part
 from bertlab.sweep import say_failures
 from bertlab.tracking.identity import SOUND, yardstick
 
@@ -63,6 +64,14 @@ def _search(bench: Bench, compose: Compose) -> Runs:
     trials = [*bench.registration.arms]
     say(f"search of {registration.study.search.setting}: {', '.join(trials)}")
     runs = _on_exploration_seeds(bench, trials, registration.study.search.seeds)
+    for _ in range(EXTENSIONS):
+        beyond = beyond_ends(registration.study, record_of(bench, list(runs.values()), {}).runs)
+        if not beyond:
+            break
+        more = [trial(arm, value) for arm, values in beyond.items() for value in values]
+        bench.registration = at_stage(registration, of_trials(registration.study, beyond), compose)
+        say(f"best at an end of what was tried, so the search goes on: {', '.join(more)}")
+        runs |= _on_exploration_seeds(bench, more, registration.study.search.seeds)
     study = record_of(bench, list(runs.values()), {}).study
     bench.registration = at_stage(registration, study, compose)
     say("found: " + "; ".join(f"{arm} at {overrides[-1]}" for arm, overrides in study.arms.items()))
@@ -85,12 +94,15 @@ def _explore(bench: Bench, searched: Runs) -> tuple[Runs, dict[str, str]]:
     by_tokens = study.margin.unit == "tokens"
     share = study.margin.value if by_tokens else 0.05
     try:
-        worth = worth_of_tokens(list(curve.columns), curve.to_numpy(), share, NEAR_END)
+        part, fewest = slope_part(list(curve.columns))
+        worth = worth_of_tokens(list(curve.columns), curve.to_numpy(), share, part, fewest)
     except ValueError as error:
         if not by_tokens:
             return runs, stated
         raise InputError(f"study.margin in tokens needs a slope of {study.outcome}: {error}") from error
-    measured = {"slope": repr(worth.slope), "exploring": str(len(curve))}
+    measured = {"slope": repr(worth.slope), "exploring": str(len(curve)), PART: f"{part:g}"}
+    if by_tokens and worth.rough:
+        say(f"the margin, {worth.delta:.3g}, is known to more than 20 % either way: it needs more exploration seeds")
     return runs, {**stated, **measured, **({"margin": repr(worth.delta)} if by_tokens else {})}
 
 

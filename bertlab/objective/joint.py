@@ -25,6 +25,10 @@ class Joint:
         """Return `loss` and its terms, alike at every step; a batch without pairs has no `pair_loss`."""
         return weighted(output, batch, self.mlm_weight, self.pair_weight)
 
+    def learns_tokens(self, *_: int) -> bool:
+        """Tell whether predicted tokens have a weight in the loss."""
+        return self.mlm_weight > 0
+
     def check(self, batch: Batch) -> None:
         """Raise InputError when such batches leave nothing to learn."""
         if not self.mlm_weight and not (self.pair_weight and batch.has_pairs):

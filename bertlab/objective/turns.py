@@ -24,9 +24,17 @@ class Turns(ABC):
 
     def __call__(self, output: Output, batch: Batch, step: int, total: int) -> dict[str, Tensor]:
         """Return `loss`, that of the task whose turn it is, and both terms."""
+        mlm_weight, pair_weight = self._weights(step, total)
+        return weighted(output, batch, mlm_weight, pair_weight)
+
+    def learns_tokens(self, step: int, total: int) -> bool:
+        """Tell whether the tokens that step `step` predicts have a weight in its loss."""
+        return self._weights(step, total)[0] > 0
+
+    def _weights(self, step: int, total: int) -> tuple[float, float]:
         task = self.order[self.turn(step, total)]
         mlm_weight, pair_weight = (weight * (name == task) for name, weight in self.weights.items())
-        return weighted(output, batch, mlm_weight, pair_weight)
+        return mlm_weight, pair_weight
 
     def check(self, batch: Batch) -> None:
         """Raise InputError for batches that lack one of the tasks."""

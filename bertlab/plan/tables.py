@@ -14,6 +14,7 @@ from bertlab.stats.power import MOST, POWER
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION
 from bertlab.study.registration import CONTROLS
+from bertlab.study.search import EXTENSIONS
 
 Shown = str | Table
 UNITS = {"nats": "in nats", "share": "as a share", "ln_tokens": "in ln tokens"}
@@ -29,7 +30,8 @@ def of_runs(runs: Runs) -> Iterator[Shown]:
     if study.search:
         yield (
             f"The search tries every arm at {listing(f'{value:g}' for value in study.search.values)} of "
-            f"{study.search.setting}. What it will find is not known: the looks count every arm at two values."
+            f"{study.search.setting}; one that is best at an end goes on beyond it, {EXTENSIONS} steps at most, which "
+            "is not counted. What the search will find is not known: the looks count every arm at two values."
         )
     yield f"Evaluation takes {100 * runs.costs[study.baseline].evaluation:.1f} % of what training the baseline takes."
     if runs.speed is not None:

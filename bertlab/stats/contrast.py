@@ -6,14 +6,14 @@ and intervals over seeds. What both arms owe to the seed cancels in d_s: Var(d) 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from bertlab.stats.bank import against_bank
 from bertlab.stats.flips import Floats, sign_flip_p
-from bertlab.stats.interval import Interval, around
+from bertlab.stats.interval import NOTHING_SHARED, Interval, Shared, around
 from bertlab.stats.moderated import NO_PRIOR, Prior
 
 
@@ -23,7 +23,7 @@ class Contrast:
 
     `sd`: of the differences themselves. `moderated_sd` and `df`: what intervals rest on, with the regime's prior or the
     bank in them. `rho`: correlation of arm and baseline over seeds; NaN with fewer than three seeds or without any
-    spread.
+    spread. `text`: the noise of the evaluated text in the mean, which all seeds share; None where it is not known.
     """
 
     differences: tuple[float, ...]
@@ -34,6 +34,15 @@ class Contrast:
     rho: float
     moderated_sd: float
     df: float
+    text: Shared | None = None
+
+    @property
+    def text_share(self) -> float:
+        """The share of the evaluated text in the variance of the mean; NaN where it is not known."""
+        if self.text is None or not self.n:
+            return math.nan
+        whole = self.text.variance + self.moderated_sd**2 / self.n
+        return self.text.variance / whole if whole else 0.0
 
     @property
     def seeds_saved(self) -> float:
@@ -41,16 +50,21 @@ class Contrast:
         return math.inf if self.rho >= 1 else 1 / (1 - self.rho)
 
     def own(self, level: float = 0.90) -> Interval:
-        """Interval over seeds from these differences alone, t with n - 1 degrees of freedom."""
+        """Interval over seeds from these differences alone, t with n - 1 degrees of freedom; no noise of the text."""
         return around(self.mean, self.sd, self.n, max(self.n - 1, 0), level)
 
     def interval(self, level: float = 0.90) -> Interval:
-        """Interval over seeds that a verdict is read from: moderated t. It is the same in every study of the regime."""
-        return around(self.mean, self.moderated_sd, self.n, self.df, level)
+        """Interval over seeds and evaluated texts that a verdict is read from: moderated t.
+
+        It is the same in every study of the regime.
+        """
+        return around(self.mean, self.moderated_sd, self.n, self.df, level, self.text or NOTHING_SHARED)
 
 
-def contrast(arm: ArrayLike, baseline: ArrayLike, prior: Prior = NO_PRIOR) -> Contrast:
-    """Pair an arm with the baseline, [S] each in the same order of seeds.
+def contrast(
+    arm: ArrayLike, baseline: ArrayLike, prior: Prior = NO_PRIOR, text: Shared | None = None
+) -> Contrast:
+    """Pair an arm with the baseline, [S] each in the same order of seeds. `text`: noise of the evaluated text.
 
     Raises ValueError for unequal numbers of seeds and for an outcome that is not finite: whether a diverged seed
     decides the verdict is settled before differences are taken (bertlab/stats/verdict.py).
@@ -63,18 +77,21 @@ def contrast(arm: ArrayLike, baseline: ArrayLike, prior: Prior = NO_PRIOR) -> Co
     n = d_S.size
     sd = float(d_S.std(ddof=1)) if n > 1 else math.nan
     moderated_sd, df = prior.moderated(sd, max(n - 1, 0))
-    return _described(d_S, float(d_S.mean()) if n else math.nan, _correlation(arm_S, base_S), moderated_sd, df)
+    found = _described(d_S, float(d_S.mean()) if n else math.nan, _correlation(arm_S, base_S), moderated_sd, df)
+    return replace(found, text=text)
 
 
-def bank_contrast(arm: ArrayLike, bank: ArrayLike, prior: Prior = NO_PRIOR) -> Contrast:
+def bank_contrast(
+    arm: ArrayLike, bank: ArrayLike, prior: Prior = NO_PRIOR, text: Shared | None = None
+) -> Contrast:
     """Compare an arm's runs [S] with a bank of the baseline's [B], unpaired (bertlab/stats/bank.py).
 
-    `differences` are to the bank's mean. Raises ValueError as `against_bank` does.
+    `text` as in `contrast`. `differences` are to the bank's mean. Raises ValueError as `against_bank` does.
     """
     arm_S, bank_B = (np.asarray(values, dtype=np.float64).ravel() for values in (arm, bank))
     apart = against_bank(arm_S, bank_B, prior)
     d_S = arm_S - bank_B.mean()
-    return _described(d_S, apart.mean, math.nan, apart.se * math.sqrt(d_S.size), apart.df)
+    return replace(_described(d_S, apart.mean, math.nan, apart.se * math.sqrt(d_S.size), apart.df), text=text)
 
 
 def _described(d_S: Floats, mean: float, rho: float, moderated_sd: float, df: float) -> Contrast:

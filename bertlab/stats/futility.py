@@ -6,8 +6,9 @@ regardless inflates no error, since stopping without a decision claims nothing.
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy import special
 
+from bertlab.stats.interval import NOTHING_SHARED, Shared, welch_df
 from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.stats.rule import Decides, settled
 
@@ -23,13 +24,15 @@ def decision_chance(
     rng: np.random.Generator,
     decides: Decides = settled,
     prior: Prior = NO_PRIOR,
+    shared: Shared = NOTHING_SHARED,
 ) -> float:
     """Return the predictive probability of a decision once `last` seeds are in.
 
     `differences` [n], positive = worse. The seeds to come are drawn given those seen, with mean and variance from their
     posterior (Spiegelhalter, Abrams & Myles 2004, sec. 6.6): few seeds say little about the spread, and this says so.
     `prior` is the regime's, in this posterior as in the verdict's own variance; without one both rest on the seeds
-    alone. `level` is that of the interval at the last look.
+    alone. `shared`: noise of the evaluated text, which the seeds to come are scored on too. `level` is that of the
+    interval at the last look.
     Raises ValueError for fewer than two seeds and for a last look that is not to come.
     """
     d_S = np.asarray(differences, dtype=np.float64).ravel()
@@ -44,5 +47,6 @@ def decision_chance(
     later_squares_D = variance_D * rng.chisquare(more - 1, DRAWS) if more > 1 else np.zeros(DRAWS)
     total_D = squares + later_squares_D + n * more / last * (mean - later_D) ** 2
     mean_D, df = (n * mean + more * later_D) / last, last - 1 + prior.df
-    half_D = stats.t.ppf((1 + level) / 2, df) * np.sqrt(total_D / df / last)
+    half_D = special.stdtrit(welch_df(total_D / df / last, df, shared), (1 + level) / 2)
+    half_D *= np.sqrt(total_D / df / last + shared.variance)
     return float(decides(mean_D - half_D, mean_D + half_D, margin).mean())

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-LAST = 0.5  # of the tokens: the part of a curve whose slope counts
+from bertlab.stats.interval import Interval, mean_t
+
+LAST, FEWEST = 0.5, 4  # of the tokens: the part of a curve whose slope counts, and the evaluations that it needs
+LEVEL, ROUGH = 0.90, 0.20  # of the margin's interval, and its half-width over the margin that is too much
 FLAT = 1e-9  # of the outcome per unit of ln(tokens): rounding, no slope
 
 
@@ -25,13 +28,29 @@ class Margin:
     slopes: tuple[float, ...]
     points: int  # evaluations behind each slope
 
+    @property
+    def interval(self) -> Interval:
+        """The interval of `delta` over seeds; without ends for a single seed."""
+        return mean_t(np.sign(self.slope) * np.array(self.slopes) * math.log1p(self.share), LEVEL)
 
-def worth_of_tokens(tokens_T: ArrayLike, outcome_ST: ArrayLike, share: float, last: float = LAST) -> Margin:
+    @property
+    def rough(self) -> bool:
+        """Whether `delta` is known too roughly, to more than 20 % either way: more exploration seeds are needed."""
+        return not self.interval.high - self.delta <= ROUGH * self.delta
+
+    def meaning(self, delta: float) -> float:
+        """Return the share of the tokens that a margin of `delta` is worth by this slope."""
+        return math.expm1(min(delta / abs(self.slope), 700.0))
+
+
+def worth_of_tokens(
+    tokens_T: ArrayLike, outcome_ST: ArrayLike, share: float, last: float = LAST, fewest: int = FEWEST
+) -> Margin:
     """Return the margin "worth `share` of the training tokens": .05 for 5 %.
 
     Each seed's slope is the least-squares line of its outcome over ln(tokens), through the evaluations of the last
     `last` of the tokens. Raises ValueError for a share that is not positive, tokens that do not ascend, outcomes that
-    are not finite, fewer than three evaluations in that part, and a flat curve.
+    are not finite, fewer than `fewest` evaluations in that part, and a flat curve.
     """
     token_T, y_ST = np.asarray(tokens_T, dtype=np.float64), np.atleast_2d(np.asarray(outcome_ST, dtype=np.float64))
     if not (0 < share < math.inf and 0 < last <= 1):
@@ -41,8 +60,8 @@ def worth_of_tokens(tokens_T: ArrayLike, outcome_ST: ArrayLike, share: float, la
     if not (token_T[:1] > 0).all() or not (np.diff(token_T) > 0).all():
         raise ValueError(f"tokens must be positive and ascend, got {token_T.tolist()}")
     near_end = token_T >= token_T[-1] * (1 - last)
-    if near_end.sum() < 3:
-        raise ValueError(f"a slope needs three evaluations near the end, got {near_end.sum()}; evaluate more often")
+    if near_end.sum() < fewest:
+        raise ValueError(f"a slope needs {fewest} evaluations near the end, got {near_end.sum()}; evaluate more often")
     slope_S = np.polynomial.polynomial.polyfit(np.log(token_T[near_end]), y_ST[:, near_end].T, 1)[1]
     slope = float(slope_S.mean())
     if abs(slope) < FLAT * float(np.abs(y_ST).max()):

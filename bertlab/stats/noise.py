@@ -1,8 +1,8 @@
-"""How much of the spread between seeds is only the evaluation's own sampling noise.
+"""Evaluation noise: what a difference owes to the sample of text that it was measured on.
 
-Enters: an outcome (or paired difference) per seed, with losses per chunk of the evaluation text or a standard error.
-Leaves: the noise's share of the variance between seeds. A large share calls for a larger evaluation set, which is
-cheaper than more seeds (variance components; Searle, Casella & McCulloch 1992, ch. 3).
+All seeds are scored on the same text, so what an arm gains or loses by that text is the same in each of them: it adds
+to the variance of the mean difference and no further seed reduces it, only more text does. Enters: what was scored, per
+part of the text or per item. Leaves: that variance with its degrees of freedom, and how much text would do.
 """
 
 import math
@@ -11,55 +11,75 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-LARGE = 0.10  # share above which the evaluation set should grow
+from bertlab.stats.flips import Floats
+from bertlab.stats.interval import Shared
+from bertlab.stats.moderated import NO_PRIOR, Prior
+
+LARGE = 0.10  # share of the variance above which the evaluation set should grow
+MOST = 0.99  # share beyond which the rest of a variance is not known well enough to say more
+
+
+def between_chunks(difference_C: ArrayLike) -> Shared:
+    """Return the variance of a mean over chunks of equal size, from the difference in each, averaged over seeds.
+
+    Var(chunks) / C with C - 1 degrees of freedom. With d = mean + seed + chunk + error this expects chunk^2 / C +
+    error^2 / (seeds C). The second term is in the variance between seeds too: counted twice, and small beside it.
+    Raises ValueError for fewer than two chunks and for differences that are not finite.
+    """
+    d_C = np.asarray(difference_C, dtype=np.float64)
+    if d_C.ndim != 1 or d_C.size < 2 or not np.isfinite(d_C).all():
+        raise ValueError(f"two finite chunks or more are needed, got {d_C.tolist()}")
+    return Shared(float(d_C.var(ddof=1)) / d_C.size, d_C.size - 1)
+
+
+def of_answers(rates: ArrayLike, items: int) -> Shared:
+    """Return the variance of a difference of two shares of right answers to the same items: binomial.
+
+    An upper bound: it takes both arms to err independently, on the same items with every seed.
+    Raises ValueError for rates outside [0, 1] and for no items.
+    """
+    rate = np.asarray(rates, dtype=np.float64)
+    if items < 1 or not ((rate >= 0) & (rate <= 1)).all():
+        raise ValueError(f"rates must lie in [0, 1] and items be at least 1, got {rate.tolist()} and {items}")
+    return Shared(float((rate * (1 - rate)).sum()) / items)
+
+
+def text_needed(share: float, sequences: int) -> int:
+    """Return how many sequences bring the text's share of a variance down to `LARGE`, if `sequences` make it `share`.
+
+    The text's part falls as 1 / sequences, the rest stays. A share above `MOST` counts as that.
+    """
+    share = min(share, MOST)
+    return math.ceil(sequences * max(1.0, share * (1 - LARGE) / (LARGE * (1 - share))))
 
 
 @dataclass(frozen=True)
-class Noise:
-    """Variances of a seed's outcome: `noise` from the sample of evaluation text, `total` between the seeds seen.
+class Between:
+    """Variances of one run's outcome: `text`, of the evaluated text beside what all runs share of it, and `total`."""
 
-    Over the seeds given. A share above 1 happens by chance where seeds hardly differ.
-    """
-
-    noise: float
+    text: float
     total: float
 
-    @property
-    def share(self) -> float:
-        """Return noise / total; infinite for noise without any spread, 0 for neither."""
-        if self.total > 0:
-            return self.noise / self.total
-        return math.inf if self.noise > 0 else 0.0
+    def share(self, prior: Prior = NO_PRIOR, df: float = 1.0) -> float:
+        """Return the text's share of the variance of a paired difference, drawn towards the regime's prior.
 
-    @property
-    def large(self) -> bool:
-        """True when the evaluation set should be enlarged rather than seeds added."""
-        return self.share > LARGE
+        Both runs of a pair bring their own. At most 1.
+        """
+        sd, _ = prior.moderated(math.sqrt(2 * self.total), df)
+        return min(1.0, 2 * self.text / sd**2) if sd else float(self.text > 0)
 
 
-def from_chunks(loss_SC: ArrayLike) -> Noise:
-    """Return the share from losses per seed and chunk, chunks of equal size, for the mean over chunks.
+def between_runs(loss_SC: ArrayLike) -> Between:
+    """Return the variances of runs of one arm from their losses per chunk, for the mean over chunks.
 
-    All seeds read the same text, so how hard a chunk is shifts every seed alike and is no part of the spread between
-    seeds. What is left, the residual of loss = seed + chunk + error, divided by the number of chunks, is.
-    Raises ValueError for fewer than two seeds or chunks and for losses that are not finite.
+    How hard a chunk is shifts every run alike. What is left, the residual of loss = run + chunk + error, divided by the
+    number of chunks, is the text's (variance components; Searle, Casella & McCulloch 1992, ch. 3).
+    Raises ValueError for fewer than two runs or chunks and for losses that are not finite.
     """
     y_SC = np.asarray(loss_SC, dtype=np.float64)
     if y_SC.ndim != 2 or min(y_SC.shape) < 2 or not np.isfinite(y_SC).all():
-        raise ValueError(f"losses must be finite, two seeds or more by two chunks or more, got shape {y_SC.shape}")
-    seeds, chunks = y_SC.shape
-    residual_SC = y_SC - y_SC.mean(axis=1, keepdims=True) - y_SC.mean(axis=0) + y_SC.mean()
-    mean_square = float((residual_SC**2).sum()) / ((seeds - 1) * (chunks - 1))
-    return Noise(mean_square / chunks, float(y_SC.mean(axis=1).var(ddof=1)))
-
-
-def from_standard_errors(outcome_S: ArrayLike, standard_error_S: ArrayLike) -> Noise:
-    """Return the share from one standard error per seed, or one for all.
-
-    An upper bound: a standard error over text also holds how hard the text is, which seeds share.
-    Raises ValueError for fewer than two seeds and for values that are not finite.
-    """
-    y_S, se_S = np.asarray(outcome_S, dtype=np.float64), np.asarray(standard_error_S, dtype=np.float64)
-    if y_S.ndim != 1 or y_S.size < 2 or not (np.isfinite(y_S).all() and np.isfinite(se_S).all()):
-        raise ValueError(f"two or more finite outcomes with finite standard errors are needed, got {y_S.tolist()}")
-    return Noise(float((np.broadcast_to(se_S, y_S.shape) ** 2).mean()), float(y_S.var(ddof=1)))
+        raise ValueError(f"losses must be finite, two runs or more by two chunks or more, got shape {y_SC.shape}")
+    runs, chunks = y_SC.shape
+    residual_SC: Floats = y_SC - y_SC.mean(axis=1, keepdims=True) - y_SC.mean(axis=0) + y_SC.mean()
+    mean_square = float((residual_SC**2).sum()) / ((runs - 1) * (chunks - 1))
+    return Between(mean_square / chunks, float(y_SC.mean(axis=1).var(ddof=1)))

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from bertlab.stats.flips import Floats
+from bertlab.stats.interval import NOTHING_SHARED, Shared, welch_df
 from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.stats.rule import BY_INTERVAL, Decides, Kind, codes, one_of, settled
 
@@ -47,23 +48,26 @@ def chances(
     return dict(zip(BY_INTERVAL, map(float, totals), strict=True))
 
 
-def _pieces(n: int, sd: float, effect: float, rule: tuple[float, float], prior: Prior) -> tuple[Floats, Floats, Floats]:
+def _pieces(
+    n: int, sd: float, effect: float, rule: tuple[float, float], prior: Prior, shared: Shared = NOTHING_SHARED
+) -> tuple[Floats, Floats, Floats]:
     """Return intervals and the probability of each, so many that each stands for those that fall beside it.
 
     For each possible half-width h the bounds +-margin +- h and +-h cut the axis of the mean into pieces with one
     verdict each; each piece is an interval about its centre, and normal probabilities are averaged over h. `rule`:
-    margin and level.
+    margin and level. `shared` widens intervals alone: `effect` is the one on the text that is there.
     """
     margin, level = rule
     if n < 2 or sd < 0 or not margin > 0:
         raise ValueError(f"n >= 2, sd >= 0 and margin > 0 are needed, got n={n}, sd={sd}, margin={margin}")
     if sd == 0:
-        return np.array([effect]), np.array([effect]), np.ones(1)
+        half = float(special.stdtrit(shared.df, (1 + level) / 2)) * math.sqrt(shared.variance) if shared.variance else 0.0
+        return np.array([effect - half]), np.array([effect + half]), np.ones(1)
     spread_K, weight_K = _spreads(n - 1)
     se = sd / math.sqrt(n)
     df = n - 1 + prior.df
-    moderated_K = np.sqrt((prior.df * prior.variance / sd**2 + (n - 1) * spread_K**2) / df)
-    half_K = float(stats.t.ppf((1 + level) / 2, df)) * se * moderated_K
+    variance_K = (prior.df * prior.variance + (n - 1) * (sd * spread_K) ** 2) / df / n
+    half_K = special.stdtrit(welch_df(variance_K, df, shared), (1 + level) / 2) * np.sqrt(variance_K + shared.variance)
     bounds = np.add.outer(half_K, [-margin, 0.0, margin]), np.add.outer(-half_K, [-margin, 0.0, margin])
     bound_KB = np.sort(np.hstack(bounds), axis=1)
     far = np.full((NODES, 1), abs(effect) + 40 * se + margin + half_K.max())
@@ -82,9 +86,13 @@ def chance(
     level: float = 0.90,
     decides: Decides = settled,
     prior: Prior = NO_PRIOR,
+    shared: Shared = NOTHING_SHARED,
 ) -> float:
-    """Return the probability of an interval that decides; the rest as in `chances`."""
-    low_P, high_P, share_P = _pieces(n, sd, effect, (margin, level), prior)
+    """Return the probability of an interval that decides; the rest as in `chances`.
+
+    `shared`: noise of the evaluated text, which widens intervals and no further seed reduces.
+    """
+    low_P, high_P, share_P = _pieces(n, sd, effect, (margin, level), prior, shared)
     return float(share_P[decides(low_P, high_P, margin)].sum())
 
 
@@ -96,13 +104,14 @@ def seeds_needed(
     decides: Decides = settled,
     fewest: int = FEWEST,
     prior: Prior = NO_PRIOR,
+    shared: Shared = NOTHING_SHARED,
 ) -> int | None:
     """Return the fewest seeds, from `fewest` on, with an 80 % chance of a decision; None when 100 are too few.
 
     A true effect as large as the margin is decided by no number of seeds.
     """
     sizes = range(max(fewest, FEWEST), MOST + 1)
-    return next((n for n in sizes if chance(n, sd, effect, margin, level, decides, prior) >= POWER), None)
+    return next((n for n in sizes if chance(n, sd, effect, margin, level, decides, prior, shared) >= POWER), None)
 
 
 def precision(n: int) -> Precision:

@@ -138,4 +138,5 @@ def _stopped(standing: Standing, n: int) -> tuple[Kind, tuple[str, ...]] | None:
 
 def _needed(interval: Interval, margin: float, decides: Decides, prior: Prior) -> int | None:
     sd, mean, fewest = interval.sd, interval.mean, interval.n + 1
-    return seeds_needed(sd, mean, margin, interval.level, decides, fewest=fewest, prior=prior)
+    shared = interval.shared
+    return seeds_needed(sd, mean, margin, interval.level, decides, fewest=fewest, prior=prior, shared=shared)

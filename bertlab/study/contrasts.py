@@ -4,15 +4,21 @@ Enters: a record, the study that it is judged as, and an arm or control. Leaves:
 """
 
 import math
+import re
+from collections.abc import Mapping
 
 import pandas as pd
 
 from bertlab.stats.contrast import Contrast, bank_contrast, contrast
+from bertlab.stats.interval import Shared
+from bertlab.stats.noise import between_chunks, of_answers
 from bertlab.stats.verdict import Standing
 from bertlab.study.design import Study
 from bertlab.study.record import Record
 
 MUST_AGREE = {"code": "code", "corpus": "corpus", "evaluation": "evaluation"}  # column -> what it is called
+PAIRS = "eval/pair_accuracy"
+SEQUENCES = re.compile(r"(\d+) held-out sequences")  # in the fact that describes the evaluation, of texts and of pairs
 
 
 def contrast_of(record: Record, study: Study, name: str, without: int | None = None) -> Contrast:
@@ -22,10 +28,36 @@ def contrast_of(record: Record, study: Study, name: str, without: int | None = N
     """
     arm, reference = (outcomes(record, study, each) for each in (name, study.reference(name)))
     arm, reference = (each[each.index != without] for each in (arm, reference))
-    if study.bank and min(len(arm), len(reference)) > 1:
-        return bank_contrast(arm, reference, study.prior)
-    seeds = arm.index.intersection(reference.index)
-    return contrast(arm[seeds], reference[seeds], study.prior)
+    pairs = not study.bank or min(len(arm), len(reference)) < 2
+    if pairs:
+        seeds = arm.index.intersection(reference.index)
+        arm, reference = arm[seeds], reference[seeds]
+    text = text_noise(record, study, {name: arm, study.reference(name): reference})
+    return (contrast if pairs else bank_contrast)(arm, reference, study.prior, text)
+
+
+def text_noise(record: Record, study: Study, compared: Mapping[str, "pd.Series[float]"]) -> Shared | None:
+    """Return the noise of the evaluated text in the difference of two arms; None where it was not measured.
+
+    From the parts of the text where runs scored them, else binomial for pairs told apart, as many as evaluated
+    sequences. `compared`: the outcomes of both by seed.
+    """
+    if any(runs.empty for runs in compared.values()) or len(compared) < 2:
+        return None
+    parts = parts_of(record, study.outcome)
+    if len(parts) > 1:
+        arm, reference = (record.arm(name).loc[runs.index, parts].mean() for name, runs in compared.items())
+        apart = (arm - reference).dropna()
+        return between_chunks(apart) if len(apart) > 1 else None
+    pairs = SEQUENCES.match(record.facts.get("evaluation", ""))
+    if study.outcome == PAIRS and pairs:
+        return of_answers([float(runs.mean()) for runs in compared.values()], int(pairs[1]))
+    return None
+
+
+def parts_of(record: Record, outcome: str) -> list[str]:
+    """Return the metrics that hold an outcome for parts of the evaluated text."""
+    return [name for name in record.metrics if name.startswith(f"{outcome}.chunk_")]
 
 
 def outcomes(record: Record, study: Study, name: str) -> "pd.Series[float]":

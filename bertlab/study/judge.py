@@ -131,8 +131,9 @@ class Findings:
             return True  # what the bank's own error leaves to chance is not simulated; going on inflates no error
         sign = 1 if self.outcome.lower_is_better else -1
         differences, aims = sign * np.array(judged.contrast.differences), decides(judged.expects)
-        level = judged.interval.level
-        return decision_chance(differences, last, self.margin, level, rng, aims, self.study.prior) >= HOPELESS
+        level, shared = judged.interval.level, judged.interval.shared
+        chance = decision_chance(differences, last, self.margin, level, rng, aims, self.study.prior, shared)
+        return chance >= HOPELESS
 
 
 def judge(record: Record, without: int | None = None) -> Findings:

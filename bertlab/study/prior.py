@@ -13,8 +13,8 @@ from bertlab.stats.moderated import FEWEST_CONTRASTS, NO_PRIOR, Prior, fit_prior
 from bertlab.study.record import HARMFUL, SAME, Record
 
 FEWEST = 3  # seeds of a contrast that counts
-TELLS = "eval/mlm_loss"  # of a run, to seven digits: equal runs in two studies have equal ones, others do not
-Key = tuple[float, float]
+TELLS = "eval/mlm_loss"  # of a run, to seven digits: equal runs in two studies have equal ones, and equal outcomes
+Key = tuple[float, ...]
 
 
 def regime_of(record: Record) -> tuple[str, ...]:
@@ -25,7 +25,8 @@ def regime_of(record: Record) -> tuple[str, ...]:
 def regime_prior(records: Iterable[Record], regime: tuple[str, ...], outcome: str) -> Prior:
     """Fit the prior of an outcome over the contrasts of a regime; none where there are fewer than ten.
 
-    An arm that several studies share counts once, with the most seeds that it has.
+    An arm that several studies share counts once, with the most seeds that it has. Arms that share their pre-training
+    alone, and so its loss, count each where their outcomes differ.
     """
     found: dict[Key, Contrast] = {}
     for record in records:
@@ -45,8 +46,9 @@ def _contrasts(record: Record, outcome: str) -> Mapping[Key, Contrast]:
         arm, reference = (_measured(record, each, outcome) for each in (name, study.reference(name)))
         seeds = arm.index.intersection(reference.index)
         if len(seeds) >= FEWEST:
-            key = tuple(float(record.arm(each)[TELLS][seeds[0]]) for each in (name, study.reference(name)))
-            found[key[0], key[1]] = contrast(arm[seeds], reference[seeds])
+            compared = [record.arm(each).loc[seeds[0]] for each in (name, study.reference(name))]
+            key = tuple(float(runs[metric]) for runs in compared for metric in (TELLS, outcome))
+            found[key] = contrast(arm[seeds], reference[seeds])
     return found
 
 

@@ -20,7 +20,7 @@ from bertlab.errors import InputError
 from bertlab.study.design import Study
 from bertlab.study.outcome import curve_name
 from bertlab.study.registration import read_prior, read_published, read_study
-from bertlab.study.search import best_values, of_trials, settled
+from bertlab.study.search import best_values, of_trials, settled, tried_values
 
 FILES = ("study.json", "runs.csv", "curves.csv")
 REMARKS, AGAIN = "remarks.md", "rule.json"
@@ -168,7 +168,10 @@ def _arms(record: Record) -> list[str]:
     """Return what a run may belong to, in the order of the rows."""
     registered, study = record.registered, record.study
     arms = [study.baseline, *(arm for arm in study.arms if arm != study.baseline), SAME, HARMFUL, EXPLORATION]
-    return [*arms, *of_trials(registered).arms] if registered.search else arms
+    if not registered.search:
+        return arms
+    beyond = {arm: set(tried_values(registered, record.runs, arm)) - {*registered.search.values} for arm in registered.arms}
+    return [*arms, *of_trials(registered, {arm: sorted(values) for arm, values in beyond.items()}).arms]
 
 
 def _columns(table: pd.DataFrame, names: tuple[str, ...], what: str) -> pd.DataFrame:

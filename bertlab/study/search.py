@@ -1,11 +1,13 @@
 """The search for the best value of a setting, such as the learning rate: the same few values for every arm.
 
+An arm that is best at an end of them is tried beyond it, by the grid's own step, twice at most on each side.
+
 Enters: a study that declares `search`, and its trials: every arm at every value, on seeds that no contrast uses.
 Leaves: the study as it is confirmed: every arm at the value that is best for the baseline, and `<arm>_tuned` at the
 arm's own best. A tuned arm is compared with the tuned form of what its arm is compared with.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pandas as pd
@@ -13,6 +15,8 @@ import pandas as pd
 from bertlab.errors import InputError
 from bertlab.study.design import Search, Study
 from bertlab.study.outcome import outcome_of
+
+EXTENSIONS = 2  # values beyond each end of the grid that an arm may be tried at
 
 
 def trial(arm: str, value: float) -> str:
@@ -25,11 +29,44 @@ def tuned(arm: str) -> str:
     return f"{arm}_tuned"
 
 
-def of_trials(study: Study) -> Study:
-    """Return the study whose arms are the trials; it claims nothing."""
-    arms = {trial(arm, value): _at(study, arm, value) for arm in study.arms for value in _search(study).values}
+def of_trials(study: Study, beyond: Mapping[str, Sequence[float]] = {}) -> Study:
+    """Return the study whose arms are the trials, those of `beyond` too; it claims nothing."""
+    values = {arm: (*_search(study).values, *beyond.get(arm, ())) for arm in study.arms}
+    arms = {trial(arm, value): _at(study, arm, value) for arm in study.arms for value in values[arm]}
     first = trial(study.baseline, _search(study).values[0])
     return replace(study, arms=arms, baseline=first, factors=_factors(study), expects={}, against={}, trend=None)
+
+
+def ladder(study: Study) -> list[float]:
+    """Return all values that an arm may be tried at, ascending: the grid, and as many steps beyond as are allowed.
+
+    A step is the ratio of the last two values; where one of the grid is not positive, their difference, and nothing
+    below zero is tried that the grid is not below.
+    """
+    values = _search(study).values
+    below, above = list(values[1::-1]), list(values[-2:])
+    for end in (below, above):
+        for _ in range(EXTENSIONS):
+            last, before = end[-1], end[-2]
+            end.append(float(f"{last * last / before if min(values) > 0 else 2 * last - before:.6g}"))
+    return sorted(value for value in {*below, *values, *above} if value >= min(0.0, *values))
+
+
+def tried_values(study: Study, runs: pd.DataFrame, arm: str) -> list[float]:
+    """Return the values that an arm was or is to be tried at, ascending: the grid, and those beyond that have runs."""
+    there, grid = set(runs["arm"]), _search(study).values
+    return [value for value in ladder(study) if value in grid or trial(arm, value) in there]
+
+
+def beyond_ends(study: Study, runs: pd.DataFrame) -> dict[str, list[float]]:
+    """Return the next value for each arm that is best at an end of what it was tried at and may go on."""
+    steps, found = ladder(study), {}
+    for arm, best in best_values(study, runs).items():
+        tried, place = tried_values(study, runs, arm), steps.index(best)
+        following = place - 1 if best == tried[0] else place + 1 if best == tried[-1] else -1
+        if 0 <= following < len(steps):
+            found[arm] = [steps[following]]
+    return found
 
 
 def best_values(study: Study, runs: pd.DataFrame) -> dict[str, float]:
@@ -40,7 +77,7 @@ def best_values(study: Study, runs: pd.DataFrame) -> dict[str, float]:
     """
     found = {}
     for arm in study.arms:
-        means = {value: mean_outcome(study, runs, trial(arm, value)) for value in _search(study).values}
+        means = {value: mean_outcome(study, runs, trial(arm, value)) for value in tried_values(study, runs, arm)}
         sign = 1 if outcome_of(study.outcome).lower_is_better else -1
         found[arm] = min(means, key=lambda value: (means[value] is None, sign * (means[value] or 0.0)))
     return found

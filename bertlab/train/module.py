@@ -65,6 +65,11 @@ class Pretraining(pl.LightningModule):
         """The steps that were taken."""
         return self.first + self.global_step
 
+    def learns_tokens(self, step: int) -> bool:
+        """Tell whether what step `step` (from 0) predicts has a weight in its loss; so it has unless told otherwise."""
+        tells: Callable[[int, int], bool] | None = getattr(self.objective, "learns_tokens", None)
+        return tells is None or tells(step, self._total_steps)
+
     def training_step(self, batch: Batch, _: int) -> Tensor:
         """Return the loss of one batch. Dropout draws from torch's generator, set anew from its stream each step."""
         seed = self._streams.integer("dropout", self.step)

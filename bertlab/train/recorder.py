@@ -36,7 +36,7 @@ class Progress:
     """What a run has used so far."""
 
     tokens: int = 0  # positions, padding included
-    predicted_tokens: int = 0
+    predicted_tokens: int = 0  # that were learned from: those with a weight in the loss
     flops: float = 0.0  # forward and backward
     seconds: float = 0.0  # of training, evaluation left out
 
@@ -107,7 +107,7 @@ class Recorder(pl.Callback):
         assert isinstance(module, Pretraining)
         step = module.step
         self.progress.tokens += batch.ids_BL.numel()
-        self.progress.predicted_tokens += len(batch.target_M)
+        self.progress.predicted_tokens += len(batch.target_M) * module.learns_tokens(step - 1)
         self.progress.flops += self.flops.of_step(batch)
         self._window.add(module.losses)
         if step not in self.plan.train and step not in self.plan.evaluate:

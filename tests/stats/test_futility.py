@@ -6,6 +6,7 @@ from scipy import stats
 
 from bertlab.stats.claim import Expectation, decides
 from bertlab.stats.futility import HOPELESS, decision_chance
+from bertlab.stats.interval import Shared
 from bertlab.stats.moderated import Prior
 from bertlab.stats.rule import settled
 
@@ -74,3 +75,18 @@ def test_one_seed_to_come_is_enough() -> None:
 def test_a_look_that_is_not_to_come_is_refused(d: list[float], last: int) -> None:
     with pytest.raises(ValueError, match="one to come"):
         decision_chance(d, last, 1.0, 0.9, np.random.default_rng(0))
+
+
+def test_noise_of_the_text_lowers_the_chance_of_a_decision() -> None:
+    """With it the half-width at the last look is t * sqrt(variance / n + shared), on the same text."""
+    d, last, shared = [0.2, 0.9, -0.3], 8, Shared(0.05, 15)
+    rng, n = np.random.default_rng(3), len(d)
+    variance = np.var(d) * n / rng.chisquare(n - 1, (20_000, 1))
+    later = rng.normal(rng.normal(np.mean(d), np.sqrt(variance / n)), np.sqrt(variance), (20_000, last - n))
+    every = np.hstack([np.tile(d, (20_000, 1)), later])
+    v = every.var(1, ddof=1) / last
+    half = stats.t.ppf(0.95, (v + 0.05) ** 2 / (v**2 / (last - 1) + 0.05**2 / 15)) * np.sqrt(v + 0.05)
+    decided = settled(every.mean(1) - half, every.mean(1) + half, 1.0)
+    found = decision_chance(d, last, 1.0, 0.9, np.random.default_rng(5), shared=shared)
+    assert found == pytest.approx(decided.mean(), abs=0.015)
+    assert found < decision_chance(d, last, 1.0, 0.9, np.random.default_rng(5))

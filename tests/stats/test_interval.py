@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from bertlab.stats.interval import Interval, mean_t, paired_t
+from bertlab.stats.interval import Interval, Shared, around, mean_t, paired_t, welch_df
 
 T_975 = {1: 12.7062, 2: 4.30265, 4: 2.77645}  # two-sided 95 % points of Student's t
 
@@ -78,3 +79,23 @@ def test_the_interval_covers_the_truth_as_often_as_it_says(n: int, level: float)
     studies = rng.normal(0.3, 0.1, size=(1500, n))
     covered = [interval.low <= 0.3 <= interval.high for interval in (paired_t(study, level) for study in studies)]
     assert np.mean(covered) == pytest.approx(level, abs=0.02)  # about 3.5 standard errors at 95 %
+
+
+def test_what_replicates_share_widens_the_interval_by_satterthwaites_rule() -> None:
+    # v = 4 / 4 = 1 from 3 degrees of freedom, w = 0.5 from 5: (1.5)^2 / (1 / 3 + 0.25 / 5) = 5.8696
+    shared = around(1.0, 2.0, 4, 3, 0.90, Shared(0.5, 5))
+    assert shared.se == pytest.approx(math.sqrt(1.5))
+    assert shared.df == pytest.approx(2.25 / (1 / 3 + 0.05))
+    assert shared.high - 1 == pytest.approx(stats.t.ppf(0.95, shared.df) * math.sqrt(1.5))
+
+
+def test_nothing_shared_leaves_an_interval_as_it_is() -> None:
+    assert around(1.0, 2.0, 4, 3, 0.90, Shared()) == around(1.0, 2.0, 4, 3, 0.90)
+    assert welch_df([1.0, 2.0], 3, Shared()).tolist() == [3, 3]
+
+
+def test_replicates_without_spread_leave_what_they_share() -> None:
+    only = around(0.0, 0.0, 5, 4, 0.90, Shared(0.04, 7))
+    assert only.df == pytest.approx(7)
+    assert only.high == pytest.approx(stats.t.ppf(0.95, 7) * 0.2)
+    assert around(0.0, math.nan, 1, 0, 0.90, Shared(0.04, 7)).excludes_zero is False

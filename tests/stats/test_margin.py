@@ -48,7 +48,7 @@ def test_an_accuracy_that_rises_has_the_same_margin_as_its_negative() -> None:
 def test_what_has_no_slope_is_refused() -> None:
     with pytest.raises(ValueError, match="no longer changes"):
         worth_of_tokens(TOKENS, np.full(20, 3.0), 0.05)
-    with pytest.raises(ValueError, match="three evaluations near the end, got 2"):
+    with pytest.raises(ValueError, match="4 evaluations near the end, got 2"):
         worth_of_tokens([1, 10, 100, 150], [4, 3, 2, 1], 0.05)
     with pytest.raises(ValueError, match="share must be positive"):
         worth_of_tokens(TOKENS, -np.log(TOKENS), 0)
@@ -56,3 +56,22 @@ def test_what_has_no_slope_is_refused() -> None:
         worth_of_tokens(TOKENS, [[1.0, 2.0]], 0.05)
     with pytest.raises(ValueError, match="positive and ascend"):
         worth_of_tokens([3, 2, 1], [1.0, 2.0, 3.0], 0.05)
+
+
+def test_the_margin_has_the_interval_of_its_slopes_over_seeds() -> None:
+    curves = np.array([9 - slope * np.log(TOKENS) for slope in (0.3, 0.4, 0.5)])
+    found = worth_of_tokens(TOKENS, curves, 0.25)
+    half = 2.919986 * 0.1 / math.sqrt(3) * math.log(1.25)  # t(.95, 2)
+    assert (found.interval.low, found.interval.high) == pytest.approx((found.delta - half, found.delta + half))
+    assert found.rough  # half of it is 42 % of the margin
+    assert not worth_of_tokens(TOKENS, [9 - slope * np.log(TOKENS) for slope in (0.39, 0.4, 0.41)], 0.25).rough
+
+
+def test_a_single_seed_is_rough() -> None:
+    assert worth_of_tokens(TOKENS, 9 - 0.4 * np.log(TOKENS), 0.25).rough
+
+
+def test_a_margin_means_fewer_tokens_where_the_curve_is_steeper() -> None:
+    steep = worth_of_tokens(TOKENS, 9 - 0.8 * np.log(TOKENS), 0.25)
+    assert steep.meaning(0.4 * math.log(1.25)) == pytest.approx(1.25**0.5 - 1)
+    assert steep.meaning(steep.delta) == pytest.approx(0.25)

@@ -8,6 +8,7 @@ from scipy import stats
 from statsmodels.stats.power import TTestPower
 
 from bertlab.stats.claim import Expectation, decides
+from bertlab.stats.interval import Shared
 from bertlab.stats.moderated import Prior
 from bertlab.stats.power import chance, chances, precision, seeds_needed
 from bertlab.stats.rule import BY_INTERVAL, SETTLED, Kind, codes, one_of
@@ -62,6 +63,18 @@ def test_with_a_prior_chances_are_those_of_the_moderated_t() -> None:
     half = stats.t.ppf(0.95, prior.df + n - 1) * moderated / math.sqrt(n)
     simulated = np.bincount(codes(d.mean(1) - half, d.mean(1) + half, 1.0), minlength=len(BY_INTERVAL)) / len(d)
     assert list(chances(n, sd, effect, 1.0, prior=prior).values()) == pytest.approx(simulated, abs=0.012)
+
+
+def test_noise_that_all_seeds_share_makes_decisions_rarer_and_no_seeds_make_up_for_it() -> None:
+    n, sd, effect, shared = 6, 0.6, 0.2, Shared(0.04, 15)
+    d = effect + sd * np.random.default_rng(9).normal(size=(100_000, n))
+    variance = d.var(1, ddof=1) / n
+    df = (variance + 0.04) ** 2 / (variance**2 / (n - 1) + 0.04**2 / 15)
+    half = stats.t.ppf(0.95, df) * np.sqrt(variance + 0.04)
+    simulated = np.isin(codes(d.mean(1) - half, d.mean(1) + half, 1.0), [BY_INTERVAL.index(k) for k in SETTLED]).mean()
+    assert chance(n, sd, effect, 1.0, shared=shared) == pytest.approx(simulated, abs=0.01)
+    assert seeds_needed(0.1, 0.0, 1.0, shared=Shared(0.5, 15)) is None
+    assert chance(5, 0.0, 0.0, 1.0, shared=Shared(0.5, 15)) == 0
 
 
 def test_chances_sum_to_one_and_turn_with_the_effect() -> None:

@@ -1,7 +1,7 @@
 """The recorder logs what was planned, with every axis, and counts training alone."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +13,7 @@ from bertlab.batch import Batch
 from bertlab.job import Job
 from bertlab.model.bert import Output
 from bertlab.objective import Joint
+from bertlab.objective.turns import Alternating, Sequential
 from bertlab.train.module import Objective
 from bertlab.train.recorder import Plan, plan
 
@@ -87,6 +88,23 @@ def test_axes_count_what_the_batches_hold(fit: Fit, prepared: Callable[..., Job]
     assert last["perf/predicted_tokens"] == sum(len(batch.target_M) for batch in batches)
     assert last["perf/flops"] == sum(fitted.flops.of_step(batch) for batch in batches)
     assert last["perf/tokens_per_second"] == pytest.approx(last["perf/tokens"] / last["perf/seconds"])
+
+
+@pytest.mark.parametrize(
+    ("objective", "learned"),
+    [
+        (Sequential(order=["pair", "mlm"], share=0.5, mlm_weight=1.0, pair_weight=1.0), range(4, 7)),  # 3.5 of 7 steps
+        (Alternating(order=["mlm", "pair"], every=1, mlm_weight=1.0, pair_weight=1.0), range(0, 7, 2)),
+        (Joint(mlm_weight=0.0, pair_weight=1.0), []),
+        (lambda output, batch, *_: JOINT(output, batch), range(7)),
+    ],
+)
+def test_predicted_tokens_are_those_that_are_learned_from(
+    fit: Fit, prepared: Callable[..., Job], objective: Objective, learned: Sequence[int]
+) -> None:
+    last = fit(objective=objective).points[-1][1]
+    assert last["perf/predicted_tokens"] == sum(len(prepared().batches(step).target_M) for step in learned)
+    assert last["perf/tokens"] == 7 * 3 * 35
 
 
 def test_evaluation_is_not_in_the_seconds(fit: Fit, clock: Clock) -> None:

@@ -117,6 +117,8 @@ def _row(findings: Findings, judged: Judged, role: str) -> Row:
         row |= _ends(f"moderated_{100 * level:.0f}", contrast.interval(level))
     row |= {"level": _rounded(judged.interval.level), **_ends("decision", judged.interval)}
     row |= {"moderated_sd": _rounded(contrast.moderated_sd), "df": _rounded(contrast.df)}
+    text_sd = math.sqrt(contrast.text.variance) if contrast.text else math.nan
+    row |= {"text_sd": _rounded(text_sd), "text_share": _rounded(contrast.text_share)}
     row |= {"sign_flip_p": _rounded(contrast.sign_flip_p), "rho": _rounded(contrast.rho)}
     row |= {"seeds_saved": _rounded(contrast.seeds_saved)}
     primary = judged.expects is not None

@@ -19,6 +19,7 @@ from bertlab.report.study.contrasts import NOT_REGISTERED, compared, in_order
 from bertlab.report.study.curves import LOSS, band_of, curve_metrics, curve_of, distance
 from bertlab.report.study.onset import parts_figure
 from bertlab.report.study.scale import Scale, outcome_scale, scale_of
+from bertlab.report.study.search import by_arm
 from bertlab.report.study.seeds import finished
 from bertlab.report.study.trend import dose_table
 from bertlab.report.words import count, escape, number, signed
@@ -150,14 +151,14 @@ def trials(findings: Findings) -> Drawing | None:
     study, scale = findings.record.registered, outcome_scale(findings)
     if study.search is None:
         return None
-    series = []
+    series, tried = [], by_arm(findings)
     for arm, ink in _unlike([*study.arms], study.baseline).items():
-        found = {value: finished(findings, trial(arm, value), study.outcome) for value in study.search.values}
+        found = {value: finished(findings, trial(arm, value), study.outcome) for value in tried[arm]}
         table = scale.factor * pd.DataFrame(found).dropna(axis="columns")  # without values at which a trial diverged
         if not table.empty:
             seeds = [_points(row) for _, row in table.iterrows()]
             series.append(Curve(names([(each,) for each in study.arms])[(arm,)], ink, _points(table.mean()), seeds))
-    values = study.search.values
+    values = sorted({value for own in tried.values() for value in own})
     plot = partial(
         draw.against,
         series,

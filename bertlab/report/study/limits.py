@@ -22,7 +22,6 @@ from bertlab.stats.rule import Kind
 from bertlab.study.judge import GAIN, Findings
 from bertlab.study.record import EXPLORATION, FILES
 from bertlab.study.registration import is_within, place
-from bertlab.study.search import best_values
 
 KNOWN_FROM = {  # how a published number is known
     "read": "read in the source",
@@ -167,10 +166,16 @@ def _environments(findings: Findings) -> list[str]:
 def _replication(findings: Findings) -> str:
     pairs = [judged.contrast.n for judged in findings.primary.values()]
     n = count(min(pairs)) if min(pairs) == max(pairs) else f"{count(min(pairs))} to {count(max(pairs))}"
+    known = all(judged.contrast.text for judged in findings.primary.values())
+    text = (
+        "all runs are scored on one sample of held-out text, which they allow for as if its sequences had been drawn "
+        "one by one; they say nothing of text of another kind"
+        if known
+        else "all runs are scored on one held-out text, so they say nothing of other texts"
+    )
     return (
-        f"**Few seeds.** Intervals are over {n} paired seeds of training and rest on Student's t; all runs are scored "
-        "on one held-out text, so they say nothing of other texts. Where the differences of an arm are strongly "
-        f"skewed, the stated levels hold only roughly{_skewed(findings)}."
+        f"**Few seeds.** Intervals are over {n} paired seeds of training and rest on Student's t; {text}. Where the "
+        f"differences of an arm are strongly skewed, the stated levels hold only roughly{_skewed(findings)}."
     )
 
 
@@ -227,7 +232,7 @@ def _untuned(findings: Findings) -> list[str]:
     """Say whether other learning rates were tried, and how many."""
     search = findings.record.registered.search
     if search and search.setting == "optimizer.lr":
-        ends = at_the_end(search, best_values(findings.record.registered, findings.record.runs))
+        ends = at_the_end(findings)
         return [
             f"**{count(len(search.values))} learning rates.** Each arm had the best of the same few, found on few "
             f"seeds; between them and beyond them one may be better.{f' {ends}' if ends else ''}"

@@ -6,15 +6,17 @@ Enters: `Findings`. Leaves: markdown.
 import math
 from itertools import chain
 
+from bertlab.report.layout import token_text
 from bertlab.report.study.contrasts import NOT_REGISTERED, compared, in_order, verdict_table
 from bertlab.report.study.scale import WORTH_MOST, outcome_scale
-from bertlab.report.study.verdict import DECIDED_BY, DETECTABLE, EXPECTED, READING, failures, headline
-from bertlab.report.words import count, escape, grid, listing, number, percent, signed
+from bertlab.report.study.verdict import DECIDED_BY, DETECTABLE, EXPECTED, READING, failures, headline, status_word
+from bertlab.report.words import count, escape, grid, listing, number, percent, plural, signed
 from bertlab.stats.rule import Kind
 from bertlab.study.design import Study
 from bertlab.study.judge import Findings
 from bertlab.study.onset import started
 from bertlab.study.record import RULE_NOW
+from bertlab.study.worth import worth_of
 
 WHOLE = (
     "The claim is supported if every arm in this table supports it, each at the study's level; it is refuted if one "
@@ -40,7 +42,7 @@ def judged_again(findings: Findings) -> list[str]:
     rule = findings.record.rule
     if not rule:
         return []
-    earlier, now = rule["earlier"]["finding"], findings.finding.value
+    earlier, now = rule["earlier"]["finding"], status_word(findings)
     same = "the same status" if earlier == now else f"now {now}"
     corrected = rule["earlier"].get("corrected", earlier)
     taken_back = f" ({corrected} once corrected over its family)" if corrected != earlier else ""
@@ -132,10 +134,35 @@ def _margin(findings: Findings) -> str:
         return f"{size}, as registered."
     seeds = findings.record.facts.get("exploring", "0")
     return (
-        f"{size}: what {percent(margin.value).removesuffix('.0')} % more training tokens are worth to the baseline "
+        f"{size}: what {_tokens(margin.value)} more training tokens are worth to the baseline "
         f"near its end, where its slope is {signed(scale.factor * findings.slope)} {scale.apart} per unit of "
         f"ln(tokens). It was measured on {escape(seeds)} exploration seeds that no contrast uses, and frozen."
+        f"{_worth(findings)}"
     )
+
+
+def _worth(findings: Findings) -> str:
+    """Say how well a margin in tokens is known, and what it is worth by other measures."""
+    worth = worth_of(findings)
+    if worth is None:
+        return ""
+    scale, ends = outcome_scale(findings), worth.measured.interval
+    part = f" Its slope was taken over the last {percent(worth.part).removesuffix('.0')} % of the tokens"
+    known = f", with a 90 % interval of the margin of {scale.value(ends.low)} to {scale.value(ends.high)}"
+    rough = ": wider than ±20 %, so it **needs more exploration seeds**" if worth.measured.rough else ""
+    others = []
+    if worth.by_end is not None:
+        by_end = f"by the slope of the last half ({plural(worth.points, 'evaluation')} there) it is"
+        others.append(f"{by_end} {_tokens(worth.by_end)}")
+    if worth.by_shorter is not None:
+        shorter = f"by runs of {token_text(worth.shorter)} tokens whose schedule ended (the harmful control)"
+        others.append(f"{shorter} {_tokens(worth.by_shorter)}")
+    meant = f" {_tokens(worth.declared)} was meant; {listing(others)}." if others else ""
+    return f"{part}{known}{rough}.{meant}"
+
+
+def _tokens(share: float) -> str:
+    return f"{number(100 * share, 0 if share >= 0.0995 else 1).removesuffix('.0')} %"
 
 
 def _allowed(study: Study) -> str:

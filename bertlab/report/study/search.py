@@ -4,10 +4,9 @@ Enters: `Findings`. Leaves: a markdown section, "" for a study without a search.
 """
 
 from bertlab.report.study.scale import outcome_scale
-from bertlab.report.words import count, escape, grid, listing, plural
-from bertlab.study.design import Search
+from bertlab.report.words import DASH, count, escape, grid, listing, plural
 from bertlab.study.judge import Findings
-from bertlab.study.search import best_values, mean_outcome, trial, tuned
+from bertlab.study.search import best_values, mean_outcome, trial, tried_values, tuned
 
 
 def search(findings: Findings) -> str:
@@ -16,11 +15,13 @@ def search(findings: Findings) -> str:
     if study.search is None:
         return ""
     scale, runs = outcome_scale(findings), findings.record.runs
-    best, rows = best_values(study, runs), []
+    best, tried, rows = best_values(study, runs), by_arm(findings), []
+    columns = sorted({value for values in tried.values() for value in values})
     for arm in study.arms:
-        means = {value: mean_outcome(study, runs, trial(arm, value)) for value in study.search.values}
+        means = {value: mean_outcome(study, runs, trial(arm, value)) for value in tried[arm]}
         shown = {value: "diverged" if mean is None else scale.value(mean) for value, mean in means.items()}
-        rows.append([escape(arm), *(f"**{text}**" if value == best[arm] else text for value, text in shown.items())])
+        cells = {value: shown.get(value, DASH) for value in columns}
+        rows.append([escape(arm), *(f"**{text}**" if value == best[arm] else text for value, text in cells.items())])
     setting, common = escape(study.search.setting), best[study.baseline]
     text = (
         f"Every arm was tried at {count(len(study.search.values))} values of {setting} on "
@@ -29,14 +30,23 @@ def search(findings: Findings) -> str:
         f"the baseline's best; {escape(tuned('<arm>'))} is an arm at its own best, against the best of what it is "
         f"compared with, and stands in the table of contrasts where that is another comparison."
     )
-    header = ["arm", *(f"{value:g}" for value in study.search.values)]
+    if len(columns) > len(study.search.values):
+        text += " An arm that was best at an end of what it had been tried at was tried beyond it, by the same step."
+    header = ["arm", *(f"{value:g}" for value in columns)]
     title = f"## The search for {setting} ({escape(study.outcome)}, {scale.unit})"
-    return "\n\n".join(filter(None, [title, grid(header, rows), text, at_the_end(study.search, best)]))
+    return "\n\n".join(filter(None, [title, grid(header, rows), text, at_the_end(findings)]))
 
 
-def at_the_end(tried: Search, best: dict[str, float]) -> str:
+def by_arm(findings: Findings) -> dict[str, list[float]]:
+    """Return the values that each arm was tried at, ascending."""
+    study = findings.record.registered
+    return {arm: tried_values(study, findings.record.runs, arm) for arm in study.arms}
+
+
+def at_the_end(findings: Findings) -> str:
     """Say which arms may have a better value beyond those that were tried."""
-    ends = {arm: value for arm, value in best.items() if value in (tried.values[0], tried.values[-1])}
+    tried, best = by_arm(findings), best_values(findings.record.registered, findings.record.runs)
+    ends = {arm: value for arm, value in best.items() if value in (tried[arm][0], tried[arm][-1])}
     if not ends:
         return ""
     arms = listing(f"{escape(arm)} ({value:g})" for arm, value in ends.items())

@@ -4,7 +4,6 @@ Enters: `Findings`. Leaves: markdown sections.
 """
 
 import math
-import re
 
 import pandas as pd
 
@@ -14,11 +13,11 @@ from bertlab.report.words import DASH, count, escape, grid, listing, number, per
 from bertlab.stats.claim import Finding
 from bertlab.stats.flips import MOST as ENUMERATED
 from bertlab.stats.interval import Interval
-from bertlab.stats.noise import LARGE, Noise, from_chunks, from_standard_errors
+from bertlab.stats.noise import LARGE, text_needed
 from bertlab.stats.rule import Kind
+from bertlab.study.contrasts import SEQUENCES, parts_of
 from bertlab.study.judge import Findings, Judged, not_sound_before
 
-PAIRS = "eval/pair_accuracy"
 MANY_TIMES = 1000  # more is no measurement: a correlation over few seeds that is nearly 1
 
 
@@ -30,6 +29,7 @@ def pairing(findings: Findings) -> str:
         f"sd of the difference ({scale.apart})",
         "moderated sd",
         "degrees of freedom",
+        "share of the text (%)",
         "rho",
         "seeds saved",
     ]
@@ -40,6 +40,7 @@ def pairing(findings: Findings) -> str:
             scale.value(judged.contrast.sd),
             scale.value(judged.contrast.moderated_sd),
             number(judged.contrast.df, 1),
+            percent(judged.contrast.text_share) if judged.contrast.text else DASH,
             number(judged.contrast.rho, 2),
             saved(judged.contrast.seeds_saved),
             p_text(judged.contrast.sign_flip_p) if judged.contrast.n else DASH,
@@ -141,35 +142,31 @@ def _both(judged: Judged, level: float) -> tuple[Interval, Interval]:
 
 
 def _noise(findings: Findings) -> str:
-    """Say how much of the spread of the differences is noise of the evaluated text, where runs measured it."""
-    shares = {judged.arm: noise.share for judged in in_order(findings) if (noise := noise_of(findings, judged))}
+    """Say how much of the variance of the mean differences is noise of the evaluated text, where that is known."""
+    outcome, text = escape(findings.study.outcome), findings.record.facts.get("evaluation", "")
+    shares = {judged.arm: judged.contrast.text_share for judged in in_order(findings) if judged.contrast.text}
     if not shares:
         return (
-            f"How much of that spread is the sample of evaluated text was not measured for {findings.study.outcome}: "
-            "its part in the intervals is not known."
+            f"Evaluation noise: not measured in this study. {outcome} was not scored in parts, so what the differences "
+            "owe to the sample of held-out text is in no interval."
         )
+    parts = len(parts_of(findings.record, findings.study.outcome))
+    how = f"from {count(parts)} parts of it" if parts else "at most, as from coins thrown for every pair and arm"
     most = max(shares, key=lambda arm: shares[arm])
-    advice = (
-        "more held-out text would help more than seeds" if shares[most] > LARGE else "more seeds help, not more text"
+    said = (
+        "Verdicts allow for the sample of held-out text too, which all seeds share and which no further seed reduces "
+        f"({how}; Satterthwaite 1946). *Share of the text*: its part in the variance of the mean difference, "
+        f"{percent(shares[most])} % at most (for {escape(most)})."
     )
-    share = percent(shares[most]) + " %" if shares[most] <= 1 else "all"
+    if shares[most] <= LARGE:
+        return f"{said} More seeds help, not more text."
+    large = [escape(arm) for arm, share in shares.items() if share > LARGE]
+    scored = SEQUENCES.match(text)
+    would_do = f"; {count(text_needed(shares[most], int(scored[1])))} sequences would do" if scored else ""
     return (
-        f"Of the variance of the differences, the sample of held-out text makes up {share} at most "
-        f"(for {escape(most)}): {advice}."
+        f"{said} **It is above {count(100 * LARGE)} % for {listing(large)}**: there more held-out text helps more than "
+        f"seeds{would_do}."
     )
-
-
-def noise_of(findings: Findings, judged: Judged) -> Noise | None:
-    """Return the noise of the text in an arm's differences; None where it was not measured.
-
-    From parts of the text where runs scored them, else binomial for pairs told apart, as many as evaluated sequences:
-    an upper bound, since both arms read the same pairs.
-    """
-    if findings.study.outcome == PAIRS:
-        return _binomial(findings, judged)
-    parts = [name for name in findings.record.metrics if name.startswith(f"{findings.study.outcome}.chunk_")]
-    apart_SC = pd.DataFrame({part: paired(findings, judged.arm, part) for part in parts}).dropna()
-    return from_chunks(apart_SC.to_numpy()) if min(apart_SC.shape) > 1 else None
 
 
 def _spread(findings: Findings) -> str:
@@ -184,16 +181,6 @@ def _spread(findings: Findings) -> str:
         f"{number(study.prior.df, 1)} degrees of freedom, fitted over {count(study.prior.contrasts)} contrasts of "
         f"committed runs (Smyth 2004).{bank}"
     )
-
-
-def _binomial(findings: Findings, judged: Judged) -> Noise | None:
-    stated = re.match(r"(\d+) held-out sequences", findings.record.facts.get("evaluation", ""))
-    if stated is None or judged.contrast.n < 2:
-        return None
-    apart = judged.contrast.differences
-    rates = [finished(findings, name, PAIRS).mean() for name in (judged.arm, judged.against)]
-    variance = sum(float(rate * (1 - rate)) for rate in rates) / int(stated[1])
-    return from_standard_errors(apart, math.sqrt(variance))
 
 
 def _stopped(judged: Judged, last: int) -> str:

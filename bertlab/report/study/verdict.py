@@ -107,6 +107,8 @@ FOUND = {
     Finding.UNDECIDED: "stays UNDECIDED",
 }
 
+NOT_JUDGED = "not judged"
+
 
 def headline(findings: Findings) -> str:
     """Return what was found of the claim in one sentence, as plain text."""
@@ -125,6 +127,11 @@ def reasons_against(findings: Findings) -> list[str]:
         return []
     own = [reason for judged in primary if judged.verdict.kind is not Kind.VACUOUS for reason in failures(judged)]
     return list(dict.fromkeys([*own, *findings.soundness]))
+
+
+def status_word(findings: Findings) -> str:
+    """Return what became of the claim in a word or two."""
+    return NOT_JUDGED if reasons_against(findings) else findings.finding.value
 
 
 def failures(judged: Judged) -> list[str]:

@@ -193,7 +193,7 @@ def test_mirrored_data_give_mirrored_words(
 
 
 def test_where_higher_is_better_a_positive_difference_is_better(make_findings: MakeFindings) -> None:
-    node = {"outcome": "eval/pair_accuracy", "margin": {"share": 0.02}, "expects": {"rate_30": "better"}}
+    node = {"outcome": "eval/mlm_accuracy", "margin": {"share": 0.02}, "expects": {"rate_30": "better"}}
     arms = {"rate_30": {"effect": 0.1}, "same": {"effect": 0.0, "sd": 0.005}, "harmful": {"effect": -0.2}}
     findings = make_findings(arms, node, {"margin": "0.02", "slope": "0.05"})
     cells = row(contrasts(findings), "rate_30")
@@ -348,16 +348,19 @@ def test_a_broken_study_has_a_page(arms: dict[str, dict[str, object]], make_find
     assert not re.search(r"\b(nan|inf)\b", text)
 
 
-@pytest.mark.parametrize(("text", "advice"), [(0.001, "more seeds help"), (0.5, "more held-out text would help")])
+@pytest.mark.parametrize(
+    ("text", "said"), [(0.001, "More seeds help, not more text."), (0.5, "sequences would do"), (None, "not measured")]
+)
 def test_the_noise_of_the_text_is_told_from_that_of_the_seeds(
-    text: float, advice: str, make_findings: MakeFindings
+    text: float | None, said: str, make_findings: MakeFindings
 ) -> None:
-    findings = make_findings()
-    runs, rng = findings.record.runs, np.random.default_rng(5)
-    assert "held-out text makes up" not in pairing(findings)
-    for part in range(4):
+    record, rng = make_findings().record, np.random.default_rng(5)
+    runs = record.runs.copy()
+    for part in range(4) if text else ():
         runs[f"eval/mlm_loss.chunk_{part}"] = runs["eval/mlm_loss"] + text * rng.standard_normal(len(runs))
-    assert advice in pairing(findings)
+    findings = judge(canonical(replace(record, runs=runs)))
+    assert said in pairing(findings)
+    assert ("they say nothing of text of another kind" in limits(findings)) == bool(text)
 
 
 @pytest.mark.parametrize(

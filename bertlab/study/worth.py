@@ -1,0 +1,79 @@
+"""A margin in tokens, looked at again: how well it is known, and how many tokens it is worth by other measures.
+
+Enters: `Findings`, whose margin is frozen. Leaves: its interval over the exploration seeds, what it is worth by the
+slope of the last half of the tokens, and by shorter runs whose schedule ended, where the harmful control is one.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bertlab.stats.margin import LAST, Margin, worth_of_tokens
+from bertlab.study.judge import Findings
+from bertlab.study.record import EXPLORATION, HARMFUL
+
+PART = "slope_part"  # the fact that says over which part of the tokens the slope was taken
+PARTS = {0.5: 4, 0.75: 3}  # of the tokens, and the evaluations needed there: the first that has them is taken
+TOKENS, SHORTER = "perf/tokens", "budget.tokens="
+
+
+@dataclass(frozen=True)
+class Worth:
+    """A margin that was declared as a share of the tokens. Shares are of tokens; None where they are not known."""
+
+    declared: float
+    part: float  # of the tokens, over which the slope was taken
+    measured: Margin  # as it was frozen
+    by_end: float | None  # by the slope of the last half
+    points: int  # evaluations there
+    by_shorter: float | None
+    shorter: float  # tokens of the shorter runs
+
+
+def slope_part(tokens: Sequence[float]) -> tuple[float, int]:
+    """Return over which last part of the tokens a slope is taken, and the evaluations that it needs there.
+
+    The last half where it has four; where curves are too short for that, the last three quarters.
+    """
+    end = max(tokens, default=0)
+    enough = (part for part in PARTS.items() if sum(each >= end * (1 - part[0]) for each in tokens) >= part[1])
+    return next(enough, [*PARTS.items()][-1])
+
+
+def worth_of(findings: Findings) -> Worth | None:
+    """Return what the margin of a study is worth; None for one that is not in tokens or whose curves are not there."""
+    study, record = findings.study, findings.record
+    curve = record.curve(EXPLORATION, study.outcome)
+    curve = curve[[tokens for tokens in curve.columns if int(tokens) > 0]]
+    if study.margin.unit != "tokens" or curve.empty:
+        return None
+    part, share = float(record.facts.get(PART, 0.75)), study.margin.value
+    points = (list(curve.columns), curve.to_numpy())
+    try:
+        measured = worth_of_tokens(*points, share, part, fewest=2)
+    except ValueError:
+        return None
+    shorter, by_shorter = _by_shorter(findings)
+    end = _end(points, share)
+    by_end = end.meaning(findings.margin) if end else None
+    return Worth(share, part, measured, by_end, end.points if end else 0, by_shorter, shorter)
+
+
+def _end(points: tuple[list[int], object], share: float) -> Margin | None:
+    try:
+        return worth_of_tokens(points[0], points[1], share, LAST, fewest=2)
+    except ValueError:
+        return None
+
+
+def _by_shorter(findings: Findings) -> tuple[float, float | None]:
+    """Return the tokens of the harmful control, where it changes nothing else, and what the margin is worth by it."""
+    study, record, control = findings.study, findings.record, findings.controls[HARMFUL]
+    changed = study.controls[HARMFUL]
+    if len(changed) != 1 or not changed[0].startswith(SHORTER) or TOKENS not in record.runs:
+        return math.nan, None
+    shorter, whole = (float(record.arm(name)[TOKENS].median()) for name in (HARMFUL, study.baseline))
+    if not 0 < shorter < whole or not control.contrast.n or not control.contrast.mean:
+        return shorter, None
+    slope = abs(control.contrast.mean) / math.log(whole / shorter)
+    return shorter, math.expm1(min(findings.margin / slope, 700.0))
