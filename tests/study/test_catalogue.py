@@ -36,7 +36,7 @@ ARMS = [
 ]
 FACTS = {"inputs", "count", "head_cost", "attention_steps"}
 STEPS = 50
-ENOUGH = Oracle(documents=6000)  # of which enough is held out
+ENOUGH = Oracle(documents=22_000)  # of which enough is held out
 TRAINED = set[str]()  # runs that have trained well: the baselines of many studies are the same one
 MATCHED = {  # an arm with the parameters of another one
     ("embeddings", "sum_matched"): "concat",
@@ -52,7 +52,7 @@ MATCHED = {  # an arm with the parameters of another one
 def stores(store: TokenStore) -> Mapping[str, TokenStore]:
     """A small text for each corpus that a study is about."""
     made = (Oracle(documents=60), Translation(words=64, sentence_words=8, documents=60, language_seed=0))
-    return {"Docs": store} | {type(corpus).__name__: prepare(corpus, Words(vocab_size=300)) for corpus in made}
+    return {"Docs": store, "Books": store} | {type(corpus).__name__: prepare(corpus, Words(vocab_size=300)) for corpus in made}
 
 
 def read(name: str) -> Study:
@@ -148,7 +148,9 @@ def test_a_margin_in_tokens_can_be_measured_in_the_regime_that_the_study_names(n
     parts, form = build_parts(config), Form(**config["batch"])
     corpus = parts.data if isinstance(parts.data, Translation) else ENOUGH
     evaluation = parts.evaluation.prepare(prepared(corpus), parts.data, form.length)
-    assert len(evaluation.text.ids_NL) == 256, "as many as it asks for, so that it costs what it does with more text"
+    asked, final = config["evaluation"]["sequences"], evaluation.final
+    assert len(evaluation.text.ids_NL) == asked, "as many as it asks for, so that it costs what it does with more text"
+    assert (0 if final is None else len(final.ids_NL)) == config["evaluation"]["final"], "likewise"
     job = SimpleNamespace(
         parts=parts, form=form, steps=config["budget"]["tokens"] // form.tokens, evaluation=evaluation
     )
