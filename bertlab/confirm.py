@@ -22,8 +22,8 @@ from bertlab.study.judge import Findings, judge
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION, PLANNED, RULE, RULE_NOW, planned_text
 from bertlab.study.search import EXTENSIONS, beyond_ends, of_trials, trial
-from bertlab.study.worth import PART, slope_part
 from bertlab.study.text import check_text, too_little_text
+from bertlab.study.worth import PART, slope_part
 from bertlab.sweep import say_failures
 from bertlab.tracking.identity import SOUND, yardstick
 
@@ -113,7 +113,10 @@ def _check_text(bench: Bench, runs: Runs) -> None:
     study = bench.registration.study
     if not runs:
         return
-    record, evaluation = record_of(bench, list(runs.values()), {}), bench.registration.arms[study.baseline]["evaluation"]
+    record, evaluation = (
+        record_of(bench, list(runs.values()), {}),
+        bench.registration.arms[study.baseline]["evaluation"],
+    )
     first = bench.cells([arm for arm in study.arms if arm != study.baseline], range(study.looks[0]))
     said = too_little_text(record, evaluation) if bench.has_any(first) else check_text(record, evaluation)
     if said:

@@ -96,8 +96,8 @@ def of_chances(outlook: Outlook) -> Iterator[Shown]:
     if scale.text_share > LARGE:
         yield (
             f"Warning: in an earlier report the sample of held-out text made up {100 * scale.text_share:.0f} % of the "
-            f"variance of a difference; {text_needed(scale.text_share, 1)} times as many sequences would bring that down "
-            f"to {100 * LARGE:.0f} %."
+            f"variance of a difference; {text_needed(scale.text_share, 1)} times as many sequences would bring that "
+            f"down to {100 * LARGE:.0f} %."
         )
     for expects, chances in outlook.chances.items():
         yield (

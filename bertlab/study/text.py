@@ -33,7 +33,8 @@ def too_little_text(record: Record, evaluation: Mapping[str, Any]) -> str:
     would_do = text_needed(share, int(evaluation[key]))
     return (
         f"evaluation.{key} must be about {would_do:,} for {study.outcome}, got {evaluation[key]:,}: "
-        f"{100 * share:.0f} % of the variance of a difference would be the sample of held-out text, which no seed reduces"
+        f"{100 * share:.0f} % of the variance of a difference would be the sample of held-out text, which no seed "
+        "reduces"
     )
 
 

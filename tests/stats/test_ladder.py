@@ -36,26 +36,24 @@ def test_on_a_bent_curve_the_tokens_are_read_off_where_the_arm_is() -> None:
 
 def made(rng: np.random.Generator, between: float, slope: float = -0.1, se: float = 0.03) -> list[Rung]:
     """Draw five rungs, fourfold compute apart, about a line; the last is the one to be predicted."""
-    return [
-        Rung(4.0**k, 0.2 + slope * k * math.log(4) + rng.normal(0, math.hypot(se, between)), se) for k in range(5)
-    ]
+    return [Rung(4.0**k, 0.2 + slope * k * math.log(4) + rng.normal(0, math.hypot(se, between)), se) for k in range(5)]
 
 
 def test_the_line_is_the_one_that_was_put_in() -> None:
     lines = [fit_line(made(np.random.default_rng(seed), 0.0)) for seed in range(300)]
     assert np.mean([line.slope for line in lines]) == pytest.approx(-0.1, abs=0.004)
     held = [line.slope_interval().low <= -0.1 <= line.slope_interval().high for line in lines]
-    assert np.mean(held) >= 0.87  # nominal .90; above it, as Student's t allows for a spread that is not there
+    assert 0.86 <= np.mean(held) <= 0.97  # nominal .90; above it where chance makes rungs lie off the line
 
 
 @pytest.mark.parametrize("between", [0.0, 0.03, 0.1])
 def test_the_next_rung_falls_into_its_80_per_cent_interval_as_often_as_that_says(between: float) -> None:
     rng, held = np.random.default_rng(9), []
-    for _ in range(1_500):
+    for _ in range(600):
         *below, following = made(rng, between)
         ends = fit_line(below).predicted(following.compute, following.se)
         held.append(ends.low <= following.multiplier <= ends.high)
-    assert 0.77 <= np.mean(held) <= 0.93
+    assert 0.77 <= np.mean(held) <= 0.90
 
 
 def test_a_rung_that_is_known_well_counts_more() -> None:
