@@ -1,7 +1,8 @@
 """Student's t intervals over a handful of independent replicates (pre-training seeds).
 
 Enters: one number per seed, and what all seeds share. Leaves: mean, spread and interval. With 3 to 10 seeds the t
-interval keeps its nominal
+interval keeps its nominal coverage, where the percentile bootstrap does not (Student 1908; for n = 3 the bootstrap
+covers about 75 % at 95 %).
 """
 
 import math
