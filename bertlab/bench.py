@@ -92,6 +92,10 @@ class Bench:
         self.keep()
         return [(cell, done[cell.key]) for cell in cells if cell.key in done]
 
+    def has_any(self, cells: Sequence[Cell]) -> bool:
+        """Tell whether one of the cells is finished."""
+        return bool(self._finished([cell.identity for cell in cells]))
+
     def _finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, Run]:
         """Return the finished runs by key; where the store went away, those seen there and those on this disk."""
         found = self.telling(lambda: finished_runs(self.tracker, self.output_dir, identities, reuse))

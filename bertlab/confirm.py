@@ -22,6 +22,7 @@ from bertlab.study.judge import Findings, judge
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION, PLANNED, RULE, RULE_NOW, planned_text
 from bertlab.study.search import EXTENSIONS, beyond_ends, of_trials, trial
+from bertlab.study.text import check_text, too_little_text
 from bertlab.study.worth import PART, slope_part
 from bertlab.sweep import say_failures
 from bertlab.tracking.identity import SOUND, yardstick
@@ -39,6 +40,7 @@ def confirm(bench: Bench, compose: Compose, baseline: Job, facts: Mapping[str, s
     study = bench.registration.study
     setting = _setting(baseline, bench.registration.arms[study.baseline])
     runs, margin = _explore(bench, searched)
+    _check_text(bench, runs)
     going, planned = [*study.arms], dict[str, int]()
     for look in study.looks:
         arms = list(dict.fromkeys([study.baseline, *going, *study.controls]))
@@ -104,6 +106,21 @@ def _explore(bench: Bench, searched: Runs) -> tuple[Runs, dict[str, str]]:
     if by_tokens and worth.rough:
         say(f"the margin, {worth.delta:.3g}, is known to more than 20 % either way: it needs more exploration seeds")
     return runs, {**stated, **measured, **({"margin": repr(worth.delta)} if by_tokens else {})}
+
+
+def _check_text(bench: Bench, runs: Runs) -> None:
+    """Say where there is too little held-out text. Raises InputError where that is sure and no arm has run yet."""
+    study = bench.registration.study
+    if not runs:
+        return
+    record, evaluation = (
+        record_of(bench, list(runs.values()), {}),
+        bench.registration.arms[study.baseline]["evaluation"],
+    )
+    first = bench.cells([arm for arm in study.arms if arm != study.baseline], range(study.looks[0]))
+    said = too_little_text(record, evaluation) if bench.has_any(first) else check_text(record, evaluation)
+    if said:
+        say(f"warning: {said}")
 
 
 def _on_exploration_seeds(bench: Bench, arms: Sequence[str], seeds: int) -> Runs:

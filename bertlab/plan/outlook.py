@@ -41,6 +41,7 @@ class Scale:
     sds: tuple[float, ...]
     margin_from: str
     sd_from: str
+    text_share: float = math.nan  # of the variance, in an earlier report: the largest of the claim's arms
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ def measures(study: Study, found: Findings | None, sd: float | None, slope: floa
     else:
         margin, margin_from = study.margin.value, "as registered"
     sds, sd_from = _spreads(study, found, sd, margin)
-    return Scale(margin, slope, sds, margin_from, sd_from)
+    shares = [each.contrast.text_share for each in found.primary.values() if each.contrast.text] if found else []
+    return Scale(margin, slope, sds, margin_from, sd_from, max(shares, default=math.nan))
 
 
 def _spreads(study: Study, found: Findings | None, sd: float | None, margin: float) -> tuple[tuple[float, ...], str]:

@@ -10,6 +10,7 @@ from bertlab.plan.outlook import FAR, OF_THE_SIGN, Chances, Outlook, Prospect
 from bertlab.plan.runs import Runs
 from bertlab.report.words import count, listing, number, plural
 from bertlab.stats.claim import Expectation
+from bertlab.stats.noise import LARGE, text_needed
 from bertlab.stats.power import MOST, POWER
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION
@@ -92,6 +93,12 @@ def of_chances(outlook: Outlook) -> Iterator[Shown]:
         f"\nOutcome: {study.outcome}, {unit}. Margin: {scale.margin:.3g} ({scale.margin_from}). "
         f"Standard deviation of a paired difference: {scale.sd_from}.\n{levels(outlook)}"
     )
+    if scale.text_share > LARGE:
+        yield (
+            f"Warning: in an earlier report the sample of held-out text made up {100 * scale.text_share:.0f} % of the "
+            f"variance of a difference; {text_needed(scale.text_share, 1)} times as many sequences would bring that "
+            f"down to {100 * LARGE:.0f} %."
+        )
     for expects, chances in outlook.chances.items():
         yield (
             f"\nClaim {expects.value}: chance of each verdict with {study.looks[-1]} seeds, in per cent. "

@@ -61,9 +61,7 @@ class Contrast:
         return around(self.mean, self.moderated_sd, self.n, self.df, level, self.text or NOTHING_SHARED)
 
 
-def contrast(
-    arm: ArrayLike, baseline: ArrayLike, prior: Prior = NO_PRIOR, text: Shared | None = None
-) -> Contrast:
+def contrast(arm: ArrayLike, baseline: ArrayLike, prior: Prior = NO_PRIOR, text: Shared | None = None) -> Contrast:
     """Pair an arm with the baseline, [S] each in the same order of seeds. `text`: noise of the evaluated text.
 
     Raises ValueError for unequal numbers of seeds and for an outcome that is not finite: whether a diverged seed
@@ -81,9 +79,7 @@ def contrast(
     return replace(found, text=text)
 
 
-def bank_contrast(
-    arm: ArrayLike, bank: ArrayLike, prior: Prior = NO_PRIOR, text: Shared | None = None
-) -> Contrast:
+def bank_contrast(arm: ArrayLike, bank: ArrayLike, prior: Prior = NO_PRIOR, text: Shared | None = None) -> Contrast:
     """Compare an arm's runs [S] with a bank of the baseline's [B], unpaired (bertlab/stats/bank.py).
 
     `text` as in `contrast`. `differences` are to the bank's mean. Raises ValueError as `against_bank` does.

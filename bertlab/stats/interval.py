@@ -1,7 +1,8 @@
 """Student's t intervals over a handful of independent replicates (pre-training seeds).
 
-Enters: one number per seed, and what all seeds share. Leaves: mean, spread and interval. With 3 to 10 seeds the t interval keeps its nominal
-coverage, where the percentile bootstrap does not (Student 1908; for n = 3 the bootstrap covers about 75 % at 95 %).
+Enters: one number per seed, and what all seeds share. Leaves: mean, spread and interval. With 3 to 10 seeds the t
+interval keeps its nominal coverage, where the percentile bootstrap does not (Student 1908; for n = 3 the bootstrap
+covers about 75 % at 95 %).
 """
 
 import math
@@ -70,9 +71,7 @@ def mean_t(values: ArrayLike, level: float = 0.95) -> Interval:
     return around(mean, float(sample.std(ddof=1)) if n > 1 else math.nan, n, max(n - 1, 0), level)
 
 
-def around(
-    mean: float, sd: float, n: int, df: float, level: float, shared: Shared = NOTHING_SHARED
-) -> Interval:
+def around(mean: float, sd: float, n: int, df: float, level: float, shared: Shared = NOTHING_SHARED) -> Interval:
     """Interval for a mean whose spread is known from `df` degrees of freedom: mean +- t(level) * se.
 
     se^2 = sd^2 / n + the variance that replicates share, its degrees of freedom by `welch_df`. NaN ends without

@@ -50,7 +50,7 @@ def text_needed(share: float, sequences: int) -> int:
     The text's part falls as 1 / sequences, the rest stays. A share above `MOST` counts as that.
     """
     share = min(share, MOST)
-    return math.ceil(sequences * max(1.0, share * (1 - LARGE) / (LARGE * (1 - share))))
+    return math.ceil(round(sequences * max(1.0, share * (1 - LARGE) / (LARGE * (1 - share))), 6))
 
 
 @dataclass(frozen=True)

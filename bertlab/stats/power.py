@@ -61,7 +61,9 @@ def _pieces(
     if n < 2 or sd < 0 or not margin > 0:
         raise ValueError(f"n >= 2, sd >= 0 and margin > 0 are needed, got n={n}, sd={sd}, margin={margin}")
     if sd == 0:
-        half = float(special.stdtrit(shared.df, (1 + level) / 2)) * math.sqrt(shared.variance) if shared.variance else 0.0
+        half = (
+            float(special.stdtrit(shared.df, (1 + level) / 2)) * math.sqrt(shared.variance) if shared.variance else 0.0
+        )
         return np.array([effect - half]), np.array([effect + half]), np.ones(1)
     spread_K, weight_K = _spreads(n - 1)
     se = sd / math.sqrt(n)

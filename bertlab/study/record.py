@@ -170,7 +170,9 @@ def _arms(record: Record) -> list[str]:
     arms = [study.baseline, *(arm for arm in study.arms if arm != study.baseline), SAME, HARMFUL, EXPLORATION]
     if not registered.search:
         return arms
-    beyond = {arm: set(tried_values(registered, record.runs, arm)) - {*registered.search.values} for arm in registered.arms}
+    beyond = {
+        arm: set(tried_values(registered, record.runs, arm)) - {*registered.search.values} for arm in registered.arms
+    }
     return [*arms, *of_trials(registered, {arm: sorted(values) for arm, values in beyond.items()}).arms]
 
 
