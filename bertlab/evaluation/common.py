@@ -24,7 +24,7 @@ from bertlab.errors import InputError, at, own
 from bertlab.evaluation.curve import PAIRS_A_TEXT, steps_to_evaluate
 from bertlab.evaluation.features import draw_features
 from bertlab.evaluation.floor import Oracle, follows, hidden_log_prob, senses
-from bertlab.evaluation.score import Evaluation, read_evaluation
+from bertlab.evaluation.score import FINAL_CHUNKS, Evaluation, read_evaluation
 from bertlab.evaluation.sequences import STREAMS
 from bertlab.evaluation.tasks import draw_tasks
 from bertlab.mask.corrupt import Masked, maskable
@@ -80,14 +80,14 @@ class Common:
         makers = [(type(maker).__name__, vars(maker)) for maker in (self.text, self.pairs)]
         teach = max(self.finetune, default=0)
         settings = [makers, self.sequences, self.rate, self.rates, self.pseudo, self.probe, teach, self.longest, length]
-        settings += [self.final] if self.final else []
+        settings += [self.final, FINAL_CHUNKS] if self.final else []
         key = digest(VERSION, corpus.key(), store.fingerprint, settings)
         folder = cached("evaluations", key, lambda folder: self._draw(folder, store, corpus, length))
         return read_evaluation(folder, store, self.rate, self.prune, self.finetune, self.finetune_seeds)
 
     def _draw(self, folder: Path, store: TokenStore, corpus: Corpus, length: int) -> None:
         with at("text"):
-            ids_NL, segments_NL, _ = self._sequences(self.text, store, length, self.sequences)
+            ids_NL, segments_NL, *_ = self._sequences(self.text, store, length, self.sequences)
         arrays = {"ids_NL": ids_NL, "segments_NL": segments_NL}
         hideable_NL = self._hideable(ids_NL, segments_NL)
         for rate in self.rates:
@@ -111,7 +111,7 @@ class Common:
         if self.final:
             arrays |= self._final(store, length)
         with at("pairs"):
-            ids_NL, segments_NL, label_N = self._sequences(self.pairs, store, length, self.sequences)
+            ids_NL, segments_NL, label_N, _ = self._sequences(self.pairs, store, length, self.sequences)
         arrays |= {"pair_ids_NL": ids_NL, "pair_segments_NL": segments_NL, "pair_N": label_N}
         if isinstance(corpus, Oracle) and (label_N != NO_PAIR).all():
             right_N = (follows(corpus, store, ids_NL, segments_NL) > 0.5) == (label_N == FOLLOWS)
@@ -140,7 +140,7 @@ class Common:
     def _long(self, store: TokenStore, longest: int) -> dict[str, Ints]:
         """Draw texts that fill the longest length, so that every position is seen in the same ones."""
         with at("text"):
-            ids_NL, segments_NL, _ = self._sequences(self.text, store, longest, self.sequences, full=True)
+            ids_NL, segments_NL, *_ = self._sequences(self.text, store, longest, self.sequences, full=True)
         if len(ids_NL) < (fewest := min(FEWEST, self.sequences)):
             raise InputError(
                 f"{own('longest')} {longest} needs {fewest} held-out texts that long, got {len(ids_NL)}; "
@@ -152,25 +152,38 @@ class Common:
     def _final(self, store: TokenStore, length: int) -> dict[str, Ints]:
         """Draw many more texts and pairs; the first of them are those of the curve."""
         with at("text"):
-            ids_NL, segments_NL, _ = self._sequences(self.text, store, length, self.final)
+            ids_NL, segments_NL, _, row_N = self._sequences(self.text, store, length, self.final)
         hidden_M = hide(self._hideable(ids_NL, segments_NL), self.rate, store).position_M
         drawn = {"final_ids_NL": ids_NL, "final_segments_NL": segments_NL, "final_M": hidden_M}
+        drawn["final_chunk_N"] = chunks(row_N)
         with at("pairs"):
-            ids_NL, segments_NL, label_N = self._sequences(self.pairs, store, length, PAIRS_A_TEXT * self.final)
-        return drawn | {"final_pair_ids_NL": ids_NL, "final_pair_segments_NL": segments_NL, "final_pair_N": label_N}
+            ids_NL, segments_NL, label_N, row_N = self._sequences(self.pairs, store, length, PAIRS_A_TEXT * self.final)
+        drawn |= {"final_pair_ids_NL": ids_NL, "final_pair_segments_NL": segments_NL, "final_pair_N": label_N}
+        return drawn | {"final_pair_chunk_N": chunks(row_N)}
 
     @staticmethod
     def _sequences(
         maker: PairMaker, store: TokenStore, length: int, number: int, *, full: bool = False
-    ) -> tuple[Ints, Ints, Ints]:
-        """Draw sequences, at most `number` of them: any, or only those without padding."""
+    ) -> tuple[Ints, Ints, Ints, Ints]:
+        """Draw sequences, at most `number` of them: any, or only those without padding.
+
+        Returns ids, segments, labels, and the places of the sequences in the held-out text.
+        """
         tokens = store.splits["valid"]
         examples = maker(tokens, length, STREAMS.generator("pairs"))
         rows = STREAMS.generator("order").permutation(len(examples))
         if full:
             rows = rows[(assemble(tokens, examples, rows, length)[0] != PAD).all(1)]
         rows = rows[:number]
-        return *assemble(tokens, examples, rows, length), examples.label[rows]
+        return *assemble(tokens, examples, rows, length), examples.label[rows], rows
+
+
+def chunks(row_N: Ints) -> Ints:
+    """Return in which part of the text each sequence stands: parts are runs of whole documents, but for their ends.
+
+    What documents have in common, as an author, is so a difference between parts, and is seen as noise of the text.
+    """
+    return np.argsort(np.argsort(row_N)) * FINAL_CHUNKS // len(row_N)
 
 
 def check_scored(target_M: Ints) -> None:

@@ -41,7 +41,7 @@ At the end of a run:
     final_loss                      at the main rate, of many more held-out sequences (`evaluation.final`), for a
                                     difference that the sample of text would hide
     final_pair_accuracy             likewise, of twice as many pairs, where there are pairs
-    final_<...>.chunk_<k>           of every 16th of those sequences from the k-th on
+    final_<...>.chunk_<k>           of the k-th of 16 parts of that text, by its documents
     mlm_loss.position_<from>_<to>   of longer texts than the run is trained on, by column, [CLS] being column 0; the
                                     first bucket is the trained length
 
@@ -104,6 +104,7 @@ class Evaluation:
     final: Sequences | None  # many more texts, scored once, or none
     final_M: Ints  # flat positions hidden there, at the main rate
     final_pairs: Sequences | None  # and pairs
+    final_chunks: tuple[Ints, Ints]  # in which part of the text each of them stands
     reading: Reading = BERT
 
     def score(self, model: nn.Module, *, last: bool = False) -> dict[str, float]:
@@ -225,10 +226,11 @@ class Evaluation:
         measures: dict[str, float] = {}
         if self.final is not None:
             loss_M = self._losses(model, self.final, self.final_M)
-            measures |= _in_parts("final_loss", loss_M, self.final_M // self.final.ids_NL.shape[1])
+            part_M = self.final_chunks[0][self.final_M // self.final.ids_NL.shape[1]]
+            measures |= _in_parts("final_loss", loss_M, part_M)
         if self.final_pairs is not None:
             right_N = self._pairs_right(model, self.final_pairs)
-            measures |= _in_parts("final_pair_accuracy", right_N, np.arange(len(right_N)))
+            measures |= _in_parts("final_pair_accuracy", right_N, self.final_chunks[1])
         return measures
 
     def _pairs_right(self, model: nn.Module, pairs: Sequences) -> Floats:
@@ -296,6 +298,7 @@ def read_evaluation(
         final=_single(arrays["final_ids_NL"], arrays["final_segments_NL"]) if "final_M" in arrays else None,
         final_M=arrays.get("final_M", NOWHERE),
         final_pairs=_final_pairs(arrays),
+        final_chunks=(arrays.get("final_chunk_N", NOWHERE), arrays.get("final_pair_chunk_N", NOWHERE)),
     )
 
 
@@ -310,9 +313,9 @@ def _final_pairs(arrays: Mapping[str, Ints]) -> Sequences | None:
     return Sequences(arrays["final_pair_ids_NL"], arrays["final_pair_segments_NL"], arrays["final_pair_N"])
 
 
-def _in_parts(name: str, value_M: Floats, row_M: Ints) -> dict[str, float]:
-    """Name the mean of all values, and that of each part of the sequences that they stand in."""
-    parts = {part: value_M[row_M % FINAL_CHUNKS == part] for part in range(FINAL_CHUNKS)}
+def _in_parts(name: str, value_M: Floats, part_M: Ints) -> dict[str, float]:
+    """Name the mean of all values, and that of each part of the text that they stand in."""
+    parts = {part: value_M[part_M == part] for part in range(FINAL_CHUNKS)}
     measures = {f"{name}.chunk_{part}": float(value.mean()) for part, value in parts.items() if len(value)}
     return {name: float(value_M.mean())} | measures
 

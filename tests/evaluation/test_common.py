@@ -15,7 +15,7 @@ from bertlab.compose import CONF
 from bertlab.data.store import TokenStore
 from bertlab.errors import InputError
 from bertlab.evaluation import common, sequences, tasks
-from bertlab.evaluation.common import Common
+from bertlab.evaluation.common import Common, chunks
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.tasks import TASKS
 from bertlab.model.bert import Output
@@ -487,14 +487,22 @@ def test_final_measures_by_hand_whole_and_in_parts(store: TokenStore, tiny_corpu
     model = Stub(unigram(store)._mlm, lambda batch: torch.tensor([[0.0, 1.0]]).expand(len(batch.ids_BL), -1))
     measures = found.score(model, last=True)
     loss_M = -store.unigram[found.final.ids_NL.reshape(-1)[found.final_M]]
-    chunk_M = found.final_M // LENGTH % 16
+    chunk_M = found.final_chunks[0][found.final_M // LENGTH]
     assert measures["final_loss"] == pytest.approx(loss_M.mean(), abs=1e-6)
     assert measures["final_loss.chunk_3"] == pytest.approx(loss_M[chunk_M == 3].mean(), abs=1e-6)
     right_N = found.final_pairs.label_N == 1
     assert measures["final_pair_accuracy"] == pytest.approx(right_N.mean())
-    assert measures["final_pair_accuracy.chunk_15"] == pytest.approx(right_N[15::16].mean())
+    last_N = found.final_chunks[1] == 15
+    assert measures["final_pair_accuracy.chunk_15"] == pytest.approx(right_N[last_N].mean())
     curve = found.score(model)
     assert not {name for name in curve if name.startswith("final")}, "at the end alone"
+
+
+def test_parts_of_the_final_text_follow_its_order_and_are_of_equal_size() -> None:
+    rows = np.array([7, 40, 3, 9, 100, 5, 41, 60, *range(200, 224)])
+    found = chunks(rows)
+    assert np.bincount(found).tolist() == [2] * 16
+    assert found[:8].tolist() == [1, 2, 0, 1, 3, 0, 2, 3]
 
 
 def test_text_without_pairs_has_no_final_pairs(store: TokenStore, tiny_corpus: Any) -> None:

@@ -88,6 +88,7 @@ def hand() -> Evaluation:
         final=None,
         final_M=NOWHERE,
         final_pairs=None,
+        final_chunks=(NOWHERE, NOWHERE),
     )
 
 

@@ -52,7 +52,9 @@ MATCHED = {  # an arm with the parameters of another one
 def stores(store: TokenStore) -> Mapping[str, TokenStore]:
     """A small text for each corpus that a study is about."""
     made = (Oracle(documents=60), Translation(words=64, sentence_words=8, documents=60, language_seed=0))
-    return {"Docs": store, "Books": store} | {type(corpus).__name__: prepare(corpus, Words(vocab_size=300)) for corpus in made}
+    return {"Docs": store, "Books": store} | {
+        type(corpus).__name__: prepare(corpus, Words(vocab_size=300)) for corpus in made
+    }
 
 
 def read(name: str) -> Study:
