@@ -22,6 +22,7 @@ from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, Dataset, Descri
 
 NOT_SEMANTIC = (
     "data.files",  # where a corpus lies; what it holds is in its fingerprint
+    "tokenizer.path",  # likewise
     "output_dir",
     "report_dir",
     "study",
