@@ -7,6 +7,7 @@ from bertlab.compose import build_light, section
 from bertlab.data.documents import Checked
 from bertlab.errors import whole_number
 from bertlab.form import KEYS, Form, count_steps
+from bertlab.start import start_of
 from bertlab.streams import Streams
 
 
@@ -23,6 +24,7 @@ def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
         chosen = repr({name: part for name, part in config.items() if name not in ("seed", "tracking")})
         if chosen in tried:
             continue
+        start_of(config)
         light = build_light(config)
         for part in (light.get("data"), light.get("tokenizer")):  # left out where nobody reads a corpus
             if isinstance(part, Checked):

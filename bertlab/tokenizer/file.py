@@ -50,13 +50,20 @@ class FromFile:
 
     def read(self) -> Tokenizer:
         """Return the tokenizer, special tokens first. Raises InputError for a file that holds none."""
+        return self._opened(renumber=True)
+
+    def original(self) -> Tokenizer:
+        """Return the tokenizer with the ids that it has in its file. Raises InputError for a file that holds none."""
+        return self._opened(renumber=False)
+
+    def _opened(self, *, renumber: bool) -> Tokenizer:
         file = self._file()
         try:
             if file.stat().st_size > LARGEST:
                 raise ValueError(f"it has more than {LARGEST >> 20} MiB")
             settings = {**_settings(file.with_name(NAMES)), **_settings(file.with_name(SETTINGS))}
             given = Tokenizer.from_file(str(file)) if file.suffix == ".json" else self._from_words(file, settings)
-            return renumbered(given, settings)
+            return renumbered(given, settings) if renumber else given
         except InputError:
             raise
         except Exception as error:  # the library raises Exception itself
