@@ -1,7 +1,7 @@
 """Weights of another model -> the model of a run, part by part, under our names and in the order of our vocabulary.
 
 A weight is taken where name and shape are the same; rows of the vocabulary go to the tokens of the same name, those of
-the special tokens to the tokens of the same role. What does not fit is refused by name, or starts anew (`start.missing`).
+special tokens to the tokens of the same role. What does not fit is refused by name, or starts anew (`start.missing`).
 
 Legend: V our vocabulary.
 """
@@ -148,13 +148,13 @@ def _copy(
 
 
 def _copy_rows(target: Tensor, source: Tensor, rows_V: Sequence[int | None]) -> None:
-    """Copy the rows of tokens that both have. Raises InputError for a tokenizer with more tokens than there are rows."""
+    """Copy the rows of tokens that both have. Raises InputError for a tokenizer with more tokens than rows."""
     here = [number for number, row in enumerate(rows_V) if row is not None]
     there = [row for row in rows_V if row is not None]
     if there and max(there) >= len(source):
         raise InputError(
-            f"start must hold a tokenizer that fits its {len(source)} embeddings, got a token with number {max(there)}; "
-            "take model and tokenizer from one checkpoint"
+            f"start must hold a tokenizer that fits its {len(source)} embeddings, got token number {max(there)}; take "
+            "model and tokenizer from one checkpoint"
         )
     target[here] = source[there].to(target.dtype)
 

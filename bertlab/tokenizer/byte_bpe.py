@@ -1,5 +1,6 @@
-"""Byte-level byte-pair encoding, trained on the corpus itself (Sennrich et al. 2016, arXiv:1508.07909; over bytes as in
-Radford et al. 2019 and RoBERTa, Liu et al. 2019, arXiv:1907.11692). Every text can be written with it: nothing is [UNK].
+"""Byte-level byte-pair encoding, trained on the corpus itself (Sennrich et al. 2016, arXiv:1508.07909).
+
+It merges bytes, as Radford et al. 2019 and RoBERTa do (Liu et al. 2019, arXiv:1907.11692): nothing is ever [UNK].
 """
 
 from collections.abc import Iterator

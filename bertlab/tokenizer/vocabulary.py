@@ -1,7 +1,6 @@
 """The vocabulary: which id is which token. The five special tokens of BERT always come first."""
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING

@@ -141,7 +141,7 @@ def test_roberta_computes_the_same(tmp_path: Path, size: Mapping[str, int]) -> N
 
 
 def theirs_by_place(model: Any) -> Any:
-    """Have RoBERTa count positions as it does where its padding has its id, which the tests' tokenizer gives another."""
+    """Have RoBERTa count positions from 2 on, as it does where the padding has its usual id."""
 
     def called(**given: Any) -> Any:
         real_BL = given["attention_mask"]

@@ -194,14 +194,18 @@ MAKERS: dict[str, Callable[[Path], Any]] = {
     "fallback": fallback,
     "words": words,
 }
-MAKES_SPECIALS = {"sentencepiece", "fallback", "words"}  # of text: transformers too, without split_special_tokens or with it
+MAKES_SPECIALS = {
+    "sentencepiece",
+    "fallback",
+    "words",
+}  # of text: transformers too, without split_special_tokens or with it
 
 
 @pytest.fixture(scope="module", params=MAKERS)
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any, Path]]:
     """The name of a kind, transformers' tokenizer, and the folder that holds its files."""
     folder = tmp_path_factory.mktemp("tokenizers") / request.param
-    yield request.param, MAKERS[request.param](folder), folder
+    return request.param, MAKERS[request.param](folder), folder
 
 
 def read(folder: Path) -> Tokenizer:
@@ -218,7 +222,7 @@ def test_the_special_tokens_come_first_and_the_others_keep_their_order(both: tup
     assert order[:5] == [name or known.get(role) or role for role, name in zip(SPECIALS, roles, strict=True)]
     old = theirs.get_vocab()
     assert set(old) <= set(order)
-    assert [token for token in order[5:]] == sorted(set(old) - set(order[:5]), key=old.__getitem__)
+    assert list(order[5:]) == sorted(set(old) - set(order[:5]), key=old.__getitem__)
 
 
 def test_every_line_has_the_tokens_of_transformers(both: tuple[str, Any, Path]) -> None:
