@@ -8,8 +8,8 @@ is changed beside it, and the table shows the difference:
   python -m bertlab.describe model=base against model/attention=shared_kv
 
 Sequences have `batch.length` real tokens; the share of predicted ones is what `mask` chooses of made-up text. The
-vocabulary is that of tokenizer=file, or tokenizer.vocab_size where it is stated, else that of Devlin et al. 2018, 30,522
-tokens. FLOPs are those of matrix products, a multiply-add being two. Bytes are those of 32-bit numbers, with the
+vocabulary is that of tokenizer=file, or tokenizer.vocab_size where it is stated, else the 30,522 of Devlin et al. 2018.
+FLOPs are those of matrix products, a multiply-add being two. Bytes are those of 32-bit numbers, with the
 attention weights in memory.
 """
 

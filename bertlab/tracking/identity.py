@@ -64,7 +64,7 @@ def semantic(config: Mapping[str, Any]) -> dict[str, Any]:
     plain = _without(config, "")
     plain.pop("start", None)
     if (start := start_of(config)) is not None:
-        plain["start"] = {"weights": start.fingerprint, "missing": start.missing}
+        plain["start"] = {"from": start.fingerprint, "missing": start.missing}
     return plain
 
 
