@@ -72,7 +72,8 @@ def save(folder: Path, model: Any) -> Any:
 
 def ours(folder: Path, size: Mapping[str, int], *words: str, missing: str = "refuse") -> tuple[Bert, Tokenizer]:
     sizes = [f"model.{name}={value}" for name, value in size.items()]
-    model_words = ("model=base", *sizes, "model.position.positions=27", *words)
+    positions = () if "model/position=rotary" in words else ("model.position.positions=27",)
+    model_words = ("model=base", *sizes, *positions, *words)
     config = resolved(load([*model_words, f"start={folder}", f"start.missing={missing}"]))
     start = start_of(config)
     assert start is not None
