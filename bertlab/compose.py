@@ -23,7 +23,7 @@ from omegaconf.resolvers import oc
 from bertlab.bounds import check_bounds
 from bertlab.errors import InputError, at
 from bertlab.guard import check_keys, check_targets, check_words
-from bertlab.reading import check_once, check_plain, check_single
+from bertlab.reading import check_once, check_plain, check_single, written_out
 from bertlab.redact import redacted_settings
 
 PACKAGE = Path(__file__).parent
@@ -50,6 +50,7 @@ def check(words: Sequence[str]) -> None:
 
 def load(overrides: Sequence[str]) -> DictConfig:
     """Compose the configuration of a run, with Hydra's own part, outside of `bertlab.run`. Raises InputError."""
+    overrides = written_out(overrides)
     check(overrides)
     check_plain(overrides)
     check_single(overrides)

@@ -8,8 +8,9 @@ is changed beside it, and the table shows the difference:
   python -m bertlab.describe model=base against model/attention=shared_kv
 
 Sequences have `batch.length` real tokens; the share of predicted ones is what `mask` chooses of made-up text. The
-vocabulary is tokenizer.vocab_size where it is stated, else that of Devlin et al. 2018, 30,522 tokens. FLOPs are those
-of matrix products, a multiply-add being two. Bytes are those of 32-bit numbers, with the attention weights in memory.
+vocabulary is that of tokenizer=file, or tokenizer.vocab_size where it is stated, else the 30,522 of Devlin et al. 2018.
+FLOPs are those of matrix products, a multiply-add being two. Bytes are those of 32-bit numbers, with the
+attention weights in memory.
 """
 
 import sys
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from bertlab.compose import Parts, build_parts, choices, load, resolved
+from bertlab.compose import Parts, build_part, build_parts, choices, load, resolved
 from bertlab.early import check_early, form_of
 from bertlab.errors import InputError, at, whole_number
 from bertlab.explain import one_line_errors
@@ -127,6 +128,9 @@ def counted(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _vocabulary(config: Mapping[str, Any], words: Sequence[str], tokenizer: str) -> tuple[int, str]:
     """Return the size of the vocabulary that is counted, and the line that says which it is."""
+    if "vocab_size" not in config["tokenizer"]:
+        size = build_part(config, "tokenizer").read().get_vocab_size()
+        return size, f"Vocabulary: {size:,} tokens, as its file has."
     usual = load([f"tokenizer={tokenizer}"]).tokenizer.vocab_size
     stated = config["tokenizer"]["vocab_size"]
     if stated != usual or any(word.lstrip("+").startswith("tokenizer.vocab_size=") for word in words):
@@ -143,9 +147,9 @@ def predicted_share(mask: "MaskPolicy", length: int) -> float:
     import numpy as np
 
     from bertlab.mask import Moment
-    from bertlab.mask.whole_word import CONTINUES
     from bertlab.streams import Streams
     from bertlab.tokenizer import CLS, SEP, SPECIALS, Vocabulary
+    from bertlab.tokenizer.vocabulary import CONTINUES
 
     streams, rows = Streams(0), SAMPLE // length + 1
     vocabulary = Vocabulary([*SPECIALS, *(f"{'' if n % 4 else CONTINUES}word{n}" for n in range(1000))])

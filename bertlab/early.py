@@ -7,11 +7,12 @@ from bertlab.compose import build_light, section
 from bertlab.data.documents import Checked
 from bertlab.errors import whole_number
 from bertlab.form import KEYS, Form, count_steps
+from bertlab.start import start_of
 from bertlab.streams import Streams
 
 
 def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
-    """Check every value of some configurations by itself, and that the files of their corpora are there.
+    """Check every value of some configurations by itself, and that the files of corpora and tokenizers are there.
 
     Raises InputError.
     """
@@ -23,9 +24,11 @@ def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
         chosen = repr({name: part for name, part in config.items() if name not in ("seed", "tracking")})
         if chosen in tried:
             continue
-        data = build_light(config).get("data")  # left out where nobody reads a corpus
-        if isinstance(data, Checked):
-            data.check()
+        start_of(config)
+        light = build_light(config)
+        for part in (light.get("data"), light.get("tokenizer")):  # left out where nobody reads a corpus
+            if isinstance(part, Checked):
+                part.check()
         tried.add(chosen)
 
 

@@ -93,17 +93,19 @@ def save_tokenizer(folder: Path, tokenizer: Any, length: int) -> None:
     """
     from tokenizers.processors import TemplateProcessing
 
+    names = [tokenizer.id_to_token(number) for number in range(len(SPECIALS))]  # of a file's tokenizer, its own
+    cls, sep = names[CLS], names[SEP]
     tokenizer.post_processor = TemplateProcessing(
-        single="[CLS]:0 $A:0 [SEP]:0",
-        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
-        special_tokens=[(SPECIALS[CLS], CLS), (SPECIALS[SEP], SEP)],
+        single=f"{cls}:0 $A:0 {sep}:0",
+        pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
+        special_tokens=[(cls, CLS), (sep, SEP)],
     )
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": length,
         "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
-        **dict(zip(SPECIAL_KEYS, SPECIALS, strict=True)),
+        **dict(zip(SPECIAL_KEYS, names, strict=True)),
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
 

@@ -24,6 +24,8 @@ from bertlab.model.bert import Bert
 from bertlab.model.combination import check_cls
 from bertlab.model.flops import StagedFlops, count_flops
 from bertlab.model.init import initialise, start_at_unigram
+from bertlab.model.start import load_start
+from bertlab.start import Start, start_of
 from bertlab.streams import Streams
 from bertlab.tokenizer import CLS
 from bertlab.tracking.code import PACKAGE, result_modules
@@ -56,6 +58,7 @@ class Job:
     store: TokenStore
     evaluation: Evaluation
     batches: Batches | Staged
+    start: Start | None = None
 
     def build_model(self) -> Bert:
         """Return the model, its weights not yet set; it reads the longest text that is trained or evaluated on."""
@@ -69,6 +72,8 @@ class Job:
         model = self.build_model()
         initialise(model, self.streams)
         start_at_unigram(model, self.store.unigram)
+        if self.start is not None:
+            load_start(model, self.start, self.store.tokenizer)
         return model
 
     def count_flops(self, model: Bert) -> StagedFlops:
@@ -88,6 +93,8 @@ class Job:
             )
         with torch.device("meta"):  # without memory
             model = self.build_model()
+        if self.start is not None:
+            self.initial_model()  # where its weights do not fit, now
         if not self.form.cls:
             check_cls(model.embedding, model.pooling)
         with at("optimizer"):
@@ -120,7 +127,7 @@ def prepare_job(config: Mapping[str, Any]) -> Job:
     evaluation = replace(prepared, reading=reading)
     text = (store.splits["train"], store.vocabulary, parts.pairs, parts.mask)
     batches = staged(lambda form: Batches(*text, form, streams, steps), form, steps)
-    return Job(parts, form, streams, steps, store, evaluation, batches)
+    return Job(parts, form, streams, steps, store, evaluation, batches, start_of(config))
 
 
 def check(config: Mapping[str, Any]) -> Job:

@@ -29,6 +29,11 @@ def overrides_in(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
+def written_out(words: Sequence[str]) -> list[str]:
+    """Return the words with `start.from=` for the short form `start=`."""
+    return [re.sub(r"^(\+{0,2})start=", r"\1start.from=", word) for word in words]
+
+
 def parsed(word: str) -> Override:
     """Return what a word says to Hydra. Raises InputError that names the word and writes it as it could be read."""
     try:

@@ -27,7 +27,7 @@ from bertlab.explain import explain, one_line_errors
 from bertlab.importing import import_heavy
 from bertlab.ledger.diary import MOST, Diary
 from bertlab.outcome import NOT_RUN, Outcome, TerminatedError
-from bertlab.reading import check_command
+from bertlab.reading import check_command, written_out
 from bertlab.redact import redacted
 from bertlab.tracking.address import without_login
 
@@ -135,6 +135,7 @@ def main() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors to us instead of printing them its way
     sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it in front
     signal.signal(signal.SIGTERM, _terminate)
+    sys.argv[1:] = written_out(sys.argv[1:])
     with one_line_errors():
         check(sys.argv[1:])
         check_command(sys.argv[1:])

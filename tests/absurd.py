@@ -24,7 +24,11 @@ ELSEWHERE = {  # where an option may stand as the part of another one
     "pairs": (("pairs=nsp", "evaluation.text"), ("pairs=nsp", "evaluation.pairs")),
 }
 DEEPER = ("mask=static", "mask@mask.policy=apart"), "mask.policy.corruption"
-GIVEN = {"data=text": ["data.files=README.md"], "data=hub": ["data.path=here"]}
+GIVEN = {
+    "data=text": ["data.files=README.md"],
+    "data=hub": ["data.path=here"],
+    "tokenizer=file": ["tokenizer.path=here"],
+}
 
 
 def messages() -> Iterator[tuple[tuple[str, ...], str, str | None]]:

@@ -27,6 +27,7 @@ ORDER = (  # a new room or module takes its place here
     "ledger",
     "tokenizer",
     "data",
+    "start",
     "early",
     "mask",
     "pairs",

@@ -46,7 +46,7 @@ class Corpus(Protocol):
 
 @runtime_checkable
 class Checked(Protocol):
-    """A corpus that can tell at once whether what it reads is there."""
+    """A corpus or tokenizer that can tell at once whether what it reads is there."""
 
     def check(self) -> None:
         """Raise InputError where it is not."""

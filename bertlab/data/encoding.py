@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from bertlab.data.documents import Document
 from bertlab.data.sentences import sentences
-from bertlab.tokenizer import spelt_apart
+from bertlab.tokenizer import SPECIALS, UNK, spelt_apart
 
 LONGEST = 10_000  # letters of a part
 TOGETHER = 1 << 18  # letters
@@ -25,12 +25,18 @@ Encoded = tuple[list[str], list[np.ndarray]]  # the sentences of a document that
 
 
 def encode(tokenizer: Tokenizer, documents: Iterable[Document], dtype: str) -> Iterator[Encoded]:
-    """Yield the sentences and their token ids of each document; sentences without a token are dropped."""
+    """Yield the sentences and their token ids of each document; sentences without a token are dropped.
+
+    No special token is made of text. The names of those that the tokenizer would take for them are spelt apart; what a
+    normaliser makes one of all the same becomes [UNK].
+    """
+    tokenizer.encode_special_tokens = True
+    names = named(tokenizer)
     for together in few(documents, lambda document: len(document.text)):
-        split = [[(sentence, list(parts(sentence))) for sentence in sentences(one.text)] for one in together]
+        split = [[(sentence, list(parts(sentence, names))) for sentence in sentences(one.text)] for one in together]
         cut = (part for own in split for _, some in own for part in some)
         encoded = (
-            np.array(encoding.ids, dtype)
+            _without_specials(np.array(encoding.ids, dtype))
             for some in few(cut, len)
             for encoding in tokenizer.encode_batch_fast(some, add_special_tokens=False)
         )
@@ -39,12 +45,31 @@ def encode(tokenizer: Tokenizer, documents: Iterable[Document], dtype: str) -> I
             yield [sentence for (sentence, _), some in zip(own, ids, strict=True) if len(some)], list(filter(len, ids))
 
 
-def parts(sentence: str) -> Iterator[str]:
-    """Yield a sentence in parts that a tokenizer can take, in which the names of special tokens are words as others.
+def _without_specials(ids: np.ndarray) -> np.ndarray:
+    ids[ids < len(SPECIALS)] = UNK
+    return ids
+
+
+def named(tokenizer: Tokenizer) -> list[str]:
+    """Return the names of special tokens which the tokenizer makes special tokens of where a text holds them."""
+    names = [tokenizer.id_to_token(number) for number in range(len(SPECIALS))]
+    return [
+        name
+        for name in names
+        if len(name) > 2
+        and any(
+            min(tokenizer.encode(text, add_special_tokens=False).ids, default=UNK) < len(SPECIALS)
+            for text in (name, f"a {name} a", f"a{name}a")
+        )
+    ]
+
+
+def parts(sentence: str, names: Iterable[str] = SPECIALS) -> Iterator[str]:
+    """Yield a sentence in parts that a tokenizer can take, in which `names` of special tokens are words as others.
 
     A part ends at a space, else behind punctuation, else inside a word, which is then too long for any vocabulary.
     """
-    text, start = spelt_apart(sentence), 0
+    text, start = spelt_apart(sentence, names), 0
     while len(text) - start > LONGEST:
         end = start + LONGEST
         cut = text.rfind(" ", start + 1, end)

@@ -26,7 +26,7 @@ from bertlab.data.splits import Splits, check_size, choose_splits
 from bertlab.data.store import TokenStore, read_store
 from bertlab.tokenizer import UNK
 
-VERSION = "store-3"  # change it whenever the same corpus would give other arrays or facts
+VERSION = "store-4"  # change it whenever the same corpus would give other arrays or facts
 
 
 class TrainableTokenizer(Protocol):
@@ -52,7 +52,6 @@ def build(folder: Path, corpus: Corpus, tokenizer: TrainableTokenizer) -> None:
     splits = choose_splits(corpus)
     trained = tokenizer.train(_training_text(corpus, splits))
     trained.save(str(folder / "tokenizer.json"))
-    trained.encode_special_tokens = True  # "[MASK]" in a text is text
     dtype = "<u2" if trained.get_vocab_size() <= 2**16 else "<u4"
     with ExitStack() as stack:
         writers = {name: stack.enter_context(_SplitWriter(folder, name, dtype)) for name in SPLITS}
@@ -68,7 +67,8 @@ def build(folder: Path, corpus: Corpus, tokenizer: TrainableTokenizer) -> None:
     facts |= {name: writer.summary() for name, writer in writers.items() if writer.documents}
     facts |= sound.facts()
     names = [name for name, writer in writers.items() if writer.documents]
-    about = {"dtype": dtype, "splits": names, "facts": facts, "fingerprint": _fingerprint(folder)}
+    size = {name: writers[name].bytes for name in names}
+    about = {"dtype": dtype, "splits": names, "bytes": size, "facts": facts, "fingerprint": _fingerprint(folder)}
     (folder / "store.json").write_text(json.dumps(about, indent=1), "utf-8")
 
 
@@ -96,6 +96,7 @@ class _SplitWriter:
         self._likenesses = array("Q")  # of the sentences
         self.known = array("b")  # whether the document's text is that of a training document
         self.unknown = 0  # tokens
+        self.bytes = 0  # of the sentences in UTF-8
 
     def __enter__(self) -> "_SplitWriter":
         return self
@@ -114,6 +115,7 @@ class _SplitWriter:
         self.unknown += int((together == UNK).sum())
         for sentence, own in zip(text, ids, strict=True):
             self._likenesses.append(likeness(sentence))
+            self.bytes += len(sentence.encode(errors="surrogatepass"))
             self._sentences.append(self._sentences[-1] + len(own))
         self._documents.append(len(self._sentences) - 1)
         self.known.append(known)

@@ -38,8 +38,8 @@ class Soundness:
                 raise InputError(
                     f"data={corpus} must have at most {REFUSED:.0%} [UNK] among its {OF[name]} tokens, got "
                     f"{percent(share)}: words of more than 100 letters, and letters and words that the tokenizer has "
-                    "no room for or that no training text holds, are [UNK]; look at the text, raise "
-                    "tokenizer.vocab_size, or choose another tokenizer"
+                    "no room for or that no training text holds, are [UNK]; look at the text, or choose "
+                    "another tokenizer or a larger tokenizer.vocab_size"
                 )
         if self.copied > REFUSED:
             raise InputError(

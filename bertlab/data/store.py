@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from bertlab.tokenizer import Vocabulary
+from bertlab.tokenizer import Vocabulary, space_mark
 
 Ints = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.unsignedinteger]
@@ -38,6 +38,7 @@ class TokenStore:
     splits: Mapping[str, Tokens]
     counts: Ints  # (V,) occurrences of each token in the training split
     facts: Mapping[str, str]
+    text_bytes: Mapping[str, int]  # of the text of each split in UTF-8, whatever the tokenizer
     fingerprint: str  # hash of the tokenizer and of all arrays: equal fingerprint, equal data
 
     @cached_property
@@ -49,7 +50,7 @@ class TokenStore:
     def vocabulary(self) -> Vocabulary:
         """The tokens in the order of their ids."""
         ids = self.tokenizer.get_vocab()
-        return Vocabulary(sorted(ids, key=ids.__getitem__))
+        return Vocabulary(sorted(ids, key=ids.__getitem__), space_mark(self.tokenizer))
 
     @cached_property
     def unigram(self) -> npt.NDArray[np.float64]:
@@ -72,7 +73,7 @@ def read_store(folder: Path) -> TokenStore:
         for name in about["splits"]
     }
     counts = _array(folder / "counts", "<i8")
-    return TokenStore(folder, splits, counts, about["facts"], about["fingerprint"])
+    return TokenStore(folder, splits, counts, about["facts"], about["bytes"], about["fingerprint"])
 
 
 def _array(path: Path, dtype: str) -> Any:

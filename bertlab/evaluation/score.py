@@ -21,6 +21,8 @@ At the end of a run:
     mlm_loss.split_80_10_10         at the main rate, with 10 % of the hidden tokens random and 10 % kept in place
     visible_accuracy                at the places of the main rate with nothing hidden: is the token that is seen named?
     pseudo_loss, pseudo_accuracy    of a sample of tokens hidden one at a time (Salazar et al. 2020, arXiv:1910.14659)
+    mlm_loss.per_byte               mlm_loss, and pseudo_loss, times the tokens for each byte of the held-out text: what
+    pseudo_loss.per_byte            can be compared across tokenizers
     moved_accuracy                  of words that stand where they were written and as many that were moved: are they
                                     told apart by a linear probe of the frozen states?
     sense_accuracy                  likewise: is the word's sense named, as an ideal reader takes it? where it is known
@@ -51,6 +53,7 @@ given nothing but plain text: they have no `split_80_10_10` and, as they name an
 Legend: M hidden positions, V vocabulary.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -106,6 +109,7 @@ class Evaluation:
     final_pairs: Sequences | None  # and pairs
     final_chunks: tuple[Ints, Ints]  # in which part of the text each of them stands
     reading: Reading = BERT
+    tokens_per_byte: float = math.nan  # of the held-out text in UTF-8, [UNK] counted as a token
 
     def score(self, model: nn.Module, *, last: bool = False) -> dict[str, float]:
         """Return the measures at the main rate: losses in nats, accuracies as shares; pairs where there are any.
@@ -132,7 +136,12 @@ class Evaluation:
         if over_tokens(model):
             with batch_statistics(model):
                 measures["mlm_loss.batch_statistics"] = self._mlm(model)[0]
-        return measures
+        return measures | self._per_byte({"mlm_loss": float(loss_M.mean()), **measures})
+
+    def _per_byte(self, measures: Mapping[str, float]) -> dict[str, float]:
+        """Return losses in nats for each byte of the text, which has as many whatever the tokenizer."""
+        names = [name for name in ("mlm_loss", "pseudo_loss") if name in measures]
+        return {f"{name}.per_byte": measures[name] * self.tokens_per_byte for name in names}
 
     @property
     def last_passes(self) -> float:
@@ -286,6 +295,7 @@ def read_evaluation(
         floor={rate: float(loss[0]) for rate, loss in _by_rate(arrays, "floor_").items()},
         pair_floor=float(arrays["pair_floor"][0]) if "pair_floor" in arrays else None,
         rate=rate,
+        tokens_per_byte=len(store.splits["valid"].ids) / store.text_bytes["valid"],
         split_M=arrays["split_M"],
         pseudo_M=arrays["pseudo_M"],
         prune=tuple(prune),

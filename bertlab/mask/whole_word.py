@@ -7,8 +7,6 @@ from bertlab.mask.corrupt import Bools, Draw, Ints, maskable
 from bertlab.mask.rated import Rated
 from bertlab.tokenizer import Vocabulary
 
-CONTINUES = "##"  # how WordPiece marks a piece that continues a word
-
 
 class WholeWordMask(Rated):
     """Choose every word by itself, with probability `rate`; [MASK], random or keep is drawn for each piece.
@@ -18,9 +16,9 @@ class WholeWordMask(Rated):
 
     def starts(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Bools:
         """Return where words start. Raises InputError for a vocabulary in which every word is one token."""
-        if not any(token.startswith(CONTINUES) for token in vocabulary.tokens):
+        if not any(map(vocabulary.continues, range(vocabulary.first_real, vocabulary.size))):
             raise InputError(
-                f"{own_option('mask', 'whole_word')} needs words of several pieces ({CONTINUES}), got a vocabulary of "
+                f"{own_option('mask', 'whole_word')} needs words of several pieces (##), got a vocabulary of "
                 f"whole words, where it equals {own_option('mask', 'token')}; use {own_option('mask', 'token')} or "
                 "tokenizer=wordpiece"
             )
@@ -30,11 +28,13 @@ class WholeWordMask(Rated):
 def word_starts(ids_BL: Ints, vocabulary: Vocabulary) -> Bools:
     """Return where words start: at pieces that do not continue one, and right after special tokens.
 
+    In byte-level BPE and unigram pieces, as in fairseq, a word goes up to the next space.
+
     What is left of a word that was cut off in front is a word of its own.
     """
     real_BL = maskable(ids_BL, vocabulary)
     present, index = np.unique(ids_BL, return_inverse=True)
-    whole = np.array([not vocabulary.tokens[token].startswith(CONTINUES) for token in present], dtype=np.bool_)
+    whole = np.array([not vocabulary.continues(token) for token in present.tolist()], dtype=np.bool_)
     after_special_BL = np.ones_like(real_BL)
     after_special_BL[:, 1:] = ~real_BL[:, :-1]
     return real_BL & (whole[index].reshape(ids_BL.shape) | after_special_BL)

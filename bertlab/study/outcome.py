@@ -37,6 +37,7 @@ OUTCOMES = {  # a pattern of the metric's whole name
     r"eval/final_loss\.chunk_\d+": Outcome("nats", True, "loss on a part of the final text", False),
     r"eval/final_pair_accuracy\.chunk_\d+": Outcome("share", False, "pairs told apart, a part of them", False),
     r"eval/mlm_loss\.split_\d+_\d+_\d+": Outcome("nats", True, "loss, hidden tokens masked, random or kept", False),
+    r"eval/(mlm|pseudo)_loss\.per_byte": Outcome("nats", True, "loss for each byte of the text", False),
     "eval/pseudo_loss": Outcome("nats", True, "loss on one hidden token at a time", False),
     "eval/onset": Outcome("ln_tokens", True, "ln tokens by which context gain passes the floor", False),
     "eval/pseudo_accuracy": Outcome("share", False, "tokens named, one hidden at a time", False),

@@ -13,6 +13,7 @@ from typing import Any
 from bertlab.cache import digest
 from bertlab.compose import check, section
 from bertlab.errors import InputError, closed_interval, open_interval, whole_number
+from bertlab.reading import written_out
 from bertlab.stats.claim import Expectation
 from bertlab.stats.moderated import FEWEST_CONTRASTS, NO_PRIOR, Prior
 from bertlab.study.design import Margin, Search, Source, Study, Trend
@@ -282,7 +283,7 @@ def _source(entry: object) -> Source:
 
 
 def _overrides(key: str, values: object) -> tuple[str, ...]:
-    overrides = _texts(key, values)
+    overrides = tuple(written_out(_texts(key, values)))
     for override in overrides:
         if not re.fullmatch(r"\+?[\w./@]+=.+", override):
             raise InputError(f"study.{key} must hold key=value, got {override}; write for example mask.rate=0.3")

@@ -23,7 +23,7 @@ PACKAGE = Path(__file__).parents[1]
 ROOT = "bertlab"
 RESULT_ROOMS = ("data", "tokenizer", "pairs", "mask", "model", "objective", "evaluation", "train")
 RESULT_MODULES = (
-    *("streams.py", "form.py", "early.py", "batch.py", "optimizer.py", "schedule.py", "job.py"),
+    *("streams.py", "form.py", "early.py", "batch.py", "optimizer.py", "schedule.py", "job.py", "start.py"),
     "ledger/checkpoint.py",
 )
 STEPS = (  # of every run, whatever its configuration

@@ -17,11 +17,13 @@ from bertlab.compose import Typed
 from bertlab.data.store import TokenStore
 from bertlab.environment import environment_of
 from bertlab.redact import redacted_settings
+from bertlab.start import start_of
 from bertlab.tracking.code import code_of, source_hash
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, Dataset, Description, Identity
 
 NOT_SEMANTIC = (
     "data.files",  # where a corpus lies; what it holds is in its fingerprint
+    "tokenizer.path",  # likewise
     "output_dir",
     "report_dir",
     "study",
@@ -57,9 +59,13 @@ _NOTHING = object()  # what no setting is
 def semantic(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of the configuration without what cannot change a result: paths, threads, progress, tracking.
 
-    Settings that came later are left out where they say what runs did before.
+    Settings that came later are left out where they say what runs did before. Weights to start from are their hash.
     """
-    return _without(config, "")
+    plain = _without(config, "")
+    plain.pop("start", None)
+    if (start := start_of(config)) is not None:
+        plain["start"] = {"from": start.fingerprint, "missing": start.missing}
+    return plain
 
 
 def _without(config: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -29,6 +29,7 @@ V = 10
 PARTS = ["mlm_loss.chunk_0", "mlm_loss.chunk_1"]  # of two sequences
 MAIN = ["mlm_loss", "mlm_accuracy", "unigram_loss", "context_gain"]
 ENDS = ["mlm_loss.split_80_10_10", "visible_accuracy", "pseudo_loss", "pseudo_accuracy"]
+BYTES = ["mlm_loss.per_byte", "pseudo_loss.per_byte"]
 COSTS = ["shuffling_cost", "shortening_cost"]
 MakeSmall = Callable[..., Bert]
 AHEAD, NO_CLS = Reading(ahead=1), Reading(cls=False)
@@ -89,6 +90,7 @@ def hand() -> Evaluation:
         final_M=NOWHERE,
         final_pairs=None,
         final_chunks=(NOWHERE, NOWHERE),
+        tokens_per_byte=0.2,
     )
 
 
@@ -99,12 +101,15 @@ def test_the_measures_of_the_end_by_hand(hand: Evaluation) -> None:
     assert measures["mlm_loss.split_80_10_10"] == pytest.approx(-np.log([0.25, 0.5 / 9, 0.5]).mean())
     assert measures["visible_accuracy"] == 1
     assert measures["pseudo_loss"] == pytest.approx(-np.log(0.25))
+    assert measures["pseudo_loss.per_byte"] == pytest.approx(-np.log(0.25) / 5)
+    assert measures["mlm_loss.per_byte"] == pytest.approx(measures["mlm_loss"] / 5)
     assert measures["pseudo_accuracy"] == 1
     assert list(measures) == [
         *MAIN,
         "mlm_loss.rate_0.5",
         *PARTS,
         *ENDS,
+        *BYTES,
         *COSTS,
         "mlm_loss.position_0_3",
         "mlm_loss.position_4_7",

@@ -17,8 +17,8 @@ from bertlab.tokenizer.wordpiece import WordPiece, repeated
 from bertlab.tokenizer.words import Words
 
 NAMES = sorted(path.stem for path in (CONF / "tokenizer").glob("*.yaml"))
-SMALL = ("tokenizer.vocab_size=101",)
-MORE = ((), SMALL)
+TRAINED = [name for name in NAMES if name != "file"]
+FEWEST = {"byte_bpe": 261}  # tokens; the bytes are among them
 
 # 1,400 letters, each as frequent as any other, which is more than an alphabet may hold, and many pieces that tie
 TIES = ["".join(chr(0xAC00 + start + place) for place in (0, 1, 2, 1)) for start in range(0, 1400, 2)]
@@ -34,13 +34,20 @@ def texts(tiny_corpus: Corpus) -> list[str]:
 
 
 @pytest.fixture(scope="session", params=NAMES)
-def part(request: pytest.FixtureRequest, build_part: Callable[..., Any]) -> Any:
+def part(
+    request: pytest.FixtureRequest, build_part: Callable[..., Any], texts: list[str], tmp_path_factory: Any
+) -> Any:
+    """Every option; the file of `file` holds what the tests train on."""
+    if request.param != "file":
+        return build_part(f"tokenizer={request.param}")
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    wordpiece(*texts, *TIES).save(str(path))
+    return build_part("tokenizer=file", f"tokenizer.path={path}")
+
+
+@pytest.fixture(scope="session", params=TRAINED)
+def trainable(request: pytest.FixtureRequest, build_part: Callable[..., Any]) -> Any:
     return build_part(f"tokenizer={request.param}")
-
-
-@pytest.fixture(scope="session", params=NAMES)
-def small(request: pytest.FixtureRequest, build_part: Callable[..., Any]) -> Any:
-    return build_part(f"tokenizer={request.param}", *SMALL)
 
 
 def test_the_special_tokens_are_those_of_bert_in_a_fixed_order() -> None:
@@ -66,12 +73,12 @@ def test_every_tokenizer_knows_its_own_training_text(part: Any, texts: list[str]
         assert min(ids) >= len(SPECIALS)
 
 
-def test_every_tokenizer_reads_its_sentences_once_as_a_stream(part: Any, texts: list[str]) -> None:
+def test_every_tokenizer_reads_its_sentences_once_as_a_stream(trainable: Any, texts: list[str]) -> None:
     def stream() -> Iterator[str]:
         yield from texts
 
     once = stream()
-    assert part.train(once).to_str() == part.train(iter(texts)).to_str()
+    assert trainable.train(once).to_str() == trainable.train(iter(texts)).to_str()
     assert next(once, None) is None
 
 
@@ -81,22 +88,28 @@ def test_every_tokenizer_is_the_same_each_time_it_is_trained(part: Any, texts: l
         assert all(part.train(iter(given)).to_str() == first for _ in range(3))
 
 
-def test_every_vocabulary_keeps_its_bound(small: Any, texts: list[str]) -> None:
+def test_every_vocabulary_keeps_its_bound(trainable: Any, texts: list[str]) -> None:
+    size = FEWEST.get(type(trainable).__module__.rpartition(".")[2], 101)
+    small = type(trainable)(**(vars(trainable) | {"vocab_size": size}))
     many_letters = [chr(letter) + chr(letter + 1) for letter in range(0x3B1, 0x3C9)] * 3
     for given in (texts, TIES, texts + many_letters):
-        assert small.train(iter(given)).get_vocab_size() <= 101
-    assert small.train(iter(TIES + texts)).get_vocab_size() == 101
+        assert small.train(iter(given)).get_vocab_size() <= size
+    assert small.train(iter(TIES + texts)).get_vocab_size() == size
 
 
-def test_every_key_is_of_the_settings_alone(part: Any, build_part: Callable[..., Any]) -> None:
+def test_every_key_is_of_the_settings_alone(part: Any) -> None:
     assert part.key() == type(part)(**vars(part)).key()
-    assert len({build_part(f"tokenizer={name}", *more).key() for name in NAMES for more in MORE}) == 2 * len(NAMES)
 
 
-def test_every_vocab_size_is_checked(part: Any) -> None:
+def test_every_key_is_another(build_part: Callable[..., Any]) -> None:
+    sizes = ((), ("tokenizer.vocab_size=300",))
+    assert len({build_part(f"tokenizer={name}", *size).key() for name in TRAINED for size in sizes}) == 2 * len(TRAINED)
+
+
+def test_every_vocab_size_is_checked(trainable: Any) -> None:
     for value in (5, -1, 4096.5, "many"):
         with pytest.raises(InputError) as caught:
-            type(part)(**(vars(part) | {"vocab_size": value}))
+            type(trainable)(**(vars(trainable) | {"vocab_size": value}))
         start = "vocab_size must be a whole number of at least "
         assert str(caught.value).startswith(start)
         assert f", got {value}; choose for example " in str(caught.value)

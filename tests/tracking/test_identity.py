@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -203,3 +204,17 @@ def test_the_dataset_is_described_by_its_fingerprint_and_facts(store: TokenStore
     assert (data.name, data.digest) == ("docs", store.fingerprint)
     assert data.profile is not None
     assert json.loads(data.profile) == store.facts
+
+
+def test_weights_to_start_from_are_their_hash_wherever_they_are(tmp_path: Path) -> None:
+    plain = resolved(load([]))
+    assert "start" not in semantic(plain)
+    for name, content in (("one", b"a"), ("two", b"a"), ("three", b"b")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.safetensors").write_bytes(content)
+        for other in ("config.json", "tokenizer.json"):
+            (tmp_path / name / other).write_bytes(b"{}")
+    one, two, three = (semantic(resolved(load([f"start={tmp_path / name}"]))) for name in ("one", "two", "three"))
+    assert one == two != three
+    assert one.keys() - semantic(plain).keys() == {"start"}
+    assert semantic(resolved(load([f"start={tmp_path / 'one'}", "start.missing=init"]))) != one
