@@ -21,7 +21,8 @@ from bertlab.outcome import Outcome
 from bertlab.study.arms import Registration
 from bertlab.study.onset import ONSET, onsets_of
 from bertlab.study.outcome import curve_name
-from bertlab.study.record import EXPLORATION, Record, canonical, read_remarks
+from bertlab.study.record import EXPLORATION, RESTARTS, Record, canonical, read_remarks
+from bertlab.tracking.description import RESTARTS as TAG
 from bertlab.tracking.description import Identity, identity_of
 from bertlab.tracking.identity import identify
 from bertlab.tracking.life import Telling
@@ -165,6 +166,8 @@ def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str
         made_by = identity_of(run.data.tags)
         about["code"] = bench.registration.code if made_by.code == cell.identity.code else made_by.code
         about["environment"] = made_by.environment
+        if restarts := own.get(f"tags.{TAG}"):
+            about[RESTARTS] = restarts
         about |= {"arm": cell.arm, "seed": cell.seed, "run_id": run.info.run_id}
         about["diverged"] = own.get("tags.bertlab.diverged", "false")
         metrics = {name.removeprefix("metrics."): own[name] for name in own.index if name.startswith(KEPT)}

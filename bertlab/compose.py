@@ -23,7 +23,7 @@ from omegaconf.resolvers import oc
 from bertlab.bounds import check_bounds
 from bertlab.errors import InputError, at
 from bertlab.guard import check_keys, check_targets, check_words
-from bertlab.reading import check_once, check_plain, check_single, written_out
+from bertlab.reading import check_once, check_plain, check_single, overrides_in, parsed, written_out
 from bertlab.redact import redacted_settings
 
 PACKAGE = Path(__file__).parent
@@ -42,16 +42,19 @@ OmegaConf.register_new_resolver("project_folder", lambda name: str(project_folde
 
 
 def check(words: Sequence[str]) -> None:
-    """Refuse words of a command line that are more than options and values. Raises InputError."""
-    groups = (CONF, project_folder("sweeps"))
-    check_words(words, groups)
-    check_once(words, groups)
+    """Refuse words that a person typed if they are more than options and values, each once. Raises InputError."""
+    check_words(words, _groups())
+    check_once(words)
 
 
 def load(overrides: Sequence[str]) -> DictConfig:
-    """Compose the configuration of a run, with Hydra's own part, outside of `bertlab.run`. Raises InputError."""
+    """Compose the configuration of a run, with Hydra's own part, outside of `bertlab.run`.
+
+    Of two values for one key the last one counts, as an arm's does behind those of its study. Raises InputError.
+    """
     overrides = written_out(overrides)
-    check(overrides)
+    check_words(overrides, _groups())
+    check_once([word for word in overrides_in(overrides) if _is_group(parsed(word))])
     check_plain(overrides)
     check_single(overrides)
     with initialize_config_dir(version_base="1.3", config_dir=str(CONF)):
@@ -198,7 +201,11 @@ def _is_value(override: Override) -> bool:
 
 
 def _is_group(override: Override) -> bool:
-    return any((folder / override.key_or_group).is_dir() for folder in (CONF, project_folder("sweeps")))
+    return any((folder / override.key_or_group).is_dir() for folder in _groups())
+
+
+def _groups() -> tuple[Path, Path]:
+    return CONF, project_folder("sweeps")
 
 
 def choices(config: DictConfig | None = None) -> dict[str, str]:

@@ -27,9 +27,8 @@ from bertlab.ledger.archive import ARCHIVE
 from bertlab.outcome import Outcome
 from bertlab.redact import redacted, redacted_command
 from bertlab.report.book import write_book
-from bertlab.report.html import page
-from bertlab.report.publish import PAGE, READ
-from bertlab.report.study import headline, verdict_table, write_study
+from bertlab.report.study import headline, write_study
+from bertlab.report.study.publish import publish_design, publish_study
 from bertlab.study.arms import Compose, Config, Registration, register
 from bertlab.study.judge import Findings
 from bertlab.study.record import EXPLORATION, Record
@@ -41,7 +40,7 @@ from bertlab.tracking.life import closing, sync_command
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parents import abandon
 from bertlab.tracking.patience import needing
-from bertlab.tracking.registry import REGISTERED, describe_study, register_run, summarise_arm
+from bertlab.tracking.registry import REGISTERED, register_run, summarise_arm
 from bertlab.tracking.reuse import bury
 from bertlab.unsent import bring_unsent
 
@@ -84,6 +83,7 @@ def _lead(bench: Bench, compose: Compose, job: Job, name: str, folder: Path) -> 
     with leading(tracker, led) as tags, end as bench.telling, needing(tracker.uri):
         for tag, value in tags.items():
             client.set_tag(tracker.parent, tag, value)
+        publish_design(client, tracker.parent, study)
         try:
             findings = confirm(bench, compose, job, _facts(parent.run, name))
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
@@ -122,11 +122,8 @@ def _checked(registration: Registration, compose: Compose) -> Job:
 
 def _publish(findings: Findings, report: Path, tracker: Tracker, client: MlflowClient) -> None:
     """Show the verdict, the report and the arms' aggregates in the store."""
-    study, parent = findings.record.study, str(tracker.parent)
-    client.log_artifact(parent, str(report), "report")
-    client.log_artifacts(parent, str(report.with_suffix("")), f"report/{study.id}")
-    client.log_text(parent, page(report.read_text("utf-8"), report.parent), PAGE)
-    describe_study(client, parent, f"{headline(findings)}\n\n{verdict_table(findings)}\n\n{READ}")
+    study = findings.record.study
+    publish_study(client, str(tracker.parent), findings, report)
     for arm, numbers in aggregates(findings.record).items():
         summarise_arm(tracker, client, study.id, arm, numbers, {"study": study.id, "arm": arm})
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from bertlab.compose import Parts, build_part, build_parts, choices, load, resolved
+from bertlab.compose import Parts, build_part, build_parts, check, choices, load, resolved
 from bertlab.early import check_early, form_of
 from bertlab.errors import InputError, at, whole_number
 from bertlab.explain import one_line_errors
@@ -79,6 +79,8 @@ def show(words: Sequence[str]) -> None:
             f"{AGAINST} must be followed once by what is different, got {' '.join(words)}; "
             f"write for example {AGAINST} model/attention=shared_kv"
         )
+    check(before)
+    check(changes)
     both = [before, [*before, *changes]] if changes else [before]
     for each in both:
         check_early([counted(resolved(load(each)))])

@@ -5,7 +5,8 @@ from typing import Any
 
 from bertlab.compose import build_light, section
 from bertlab.data.documents import Checked
-from bertlab.errors import whole_number
+from bertlab.environment import CUDA, lacks_card
+from bertlab.errors import InputError, at, whole_number
 from bertlab.form import KEYS, Form, count_steps
 from bertlab.start import start_of
 from bertlab.streams import Streams
@@ -26,10 +27,22 @@ def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
             continue
         start_of(config)
         light = build_light(config)
-        for part in (light.get("data"), light.get("tokenizer")):  # left out where nobody reads a corpus
+        for name in ("data", "tokenizer"):  # left out where nobody reads a corpus
+            part = light.get(name)
             if isinstance(part, Checked):
-                part.check()
+                with at(name):
+                    part.check()
         tried.add(chosen)
+
+
+def check_card(config: Mapping[str, Any]) -> None:
+    """Raise InputError for a run on a GPU where there certainly is none; what else is missing, torch says later."""
+    accelerator = config["trainer"].get("accelerator")
+    if accelerator in CUDA and lacks_card():
+        raise InputError(
+            f"trainer.accelerator must be one that works here, got {accelerator}: this machine has no GPU and no "
+            "driver of one; choose cpu, or a machine with a GPU"
+        )
 
 
 def form_of(config: Mapping[str, Any]) -> Form:

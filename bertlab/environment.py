@@ -4,8 +4,10 @@ The same configuration and code give other last digits in another environment, a
 environment belongs to what a finished run is found by.
 """
 
+import ctypes
 import os
 import platform
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any
 
 LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")  # choose other kernels
 CPU, CUDA = "cpu", ("cuda", "gpu")
+CARDS = ("nvidia*", "nvhost*", "nvgpu*", "nvmap", "kfd", "dxg")  # in /dev: of NVIDIA, of its boards, of AMD, of WSL
+DRIVER = "libcuda.so.1"
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,17 @@ def _device(accelerator: str, torch: Any) -> str:
     if accelerator in (CPU, "auto"):
         return f"{CPU} {torch.backends.cpu.get_cpu_capability()}"
     return accelerator  # of another kind, or one that this machine lacks: refused before anything runs
+
+
+def lacks_card(devices: Path = Path("/dev"), driver: str = DRIVER) -> bool:
+    """Tell whether it is certain, without torch, that torch finds no GPU here: no device of one, and no driver."""
+    if sys.platform != "linux" or any(any(devices.glob(name)) for name in CARDS):
+        return False
+    try:
+        ctypes.CDLL(driver)
+    except OSError:
+        return True
+    return False
 
 
 def usable_cores() -> int:

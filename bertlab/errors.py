@@ -2,6 +2,7 @@
 
 A part does not know where in the configuration it is used: `mask.token` is `mask`, or `mask.corruption` of another
 policy. It names its keys with `own("rate")`, and who builds or calls a part says where it stands: `with at("mask"):`.
+A part whose group is used in one place says `own("files", "data")`: that place is named where nobody says another.
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Any
 
 LARGEST = 2**40  # of whole numbers: more than any count here means, and nothing that is multiplied by it overflows
 OWN = "\0"  # in front of a key of the part that raises; no word of a command line can hold it
+USUAL = "\1"  # between the usual place of a part and its key
 OWN_OPTION = re.compile(rf"([\w/]+)@{OWN}([\w.]*)(?==)")
 
 
@@ -21,17 +23,21 @@ class InputError(ValueError):
 
     def __str__(self) -> str:
         """Return the line, with all places in front of keys that are known."""
-        return OWN_OPTION.sub(_option, super().__str__()).replace(OWN, "")
+        return OWN_OPTION.sub(_option, super().__str__()).replace(OWN, "").replace(USUAL, ".")
 
     def at(self, place: str) -> "InputError":
         """Return the error with the place of the part in front of the part's own keys."""
-        below = re.sub(rf"{OWN}(?=\w)", f"{OWN}{place}.", super().__str__())
+        unplaced = re.sub(rf"{OWN}\w+{USUAL}", OWN, super().__str__())
+        below = re.sub(rf"{OWN}(?=\w)", f"{OWN}{place}.", unplaced)
         return type(self)(re.sub(rf"{OWN}(?!\w)", f"{OWN}{place}", below))
 
 
-def own(key: str = "") -> str:
-    """Return a key of the part that raises, or the part itself, to be written in its messages."""
-    return f"{OWN}{key}"
+def own(key: str = "", usual: str = "") -> str:
+    """Return a key of the part that raises, or the part itself, to be written in its messages.
+
+    `usual` is the place that is named where nobody says where the part stands.
+    """
+    return f"{OWN}{usual}{USUAL}{key}" if usual else f"{OWN}{key}"
 
 
 def own_option(group: str, option: str) -> str:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -118,7 +118,7 @@ class _Round:
         for place, number, returned in zip(batch, numbers, back or [None] * len(batch), strict=True):
             job, own = self._jobs[place], fault(returned)
             if outcome := returned_by(returned) or notes.get(number) or self._on_disk(job):
-                self._ended[place] = outcome
+                self._ended[place] = started_again(outcome, self._lost[place])
             elif own or number in notes:
                 lost += 1
                 self._lose(place, number, own or error)
@@ -168,6 +168,13 @@ def returned_by(returned: object) -> Outcome | None:
         return None
     outcome = returned.return_value
     return outcome if isinstance(outcome, Outcome) else None
+
+
+def started_again(outcome: Outcome, times: int) -> Outcome:
+    """Return an outcome that says how often the process was lost before; what failed has words of its own."""
+    if not times or outcome.error:
+        return outcome
+    return replace(outcome, reached=f"{outcome.reached}; started again, its process had gone away")
 
 
 def fault(returned: object) -> Exception | None:

@@ -45,9 +45,10 @@ def job(config: DictConfig) -> Outcome:
         with _refused_without_trace(), one_line_errors():
             if config.get("study"):
                 raise InputError("hydra.mode must be MULTIRUN for a study, got RUN; leave it as the study has it")
-            from bertlab.early import check_early
+            from bertlab.early import check_card, check_early
 
             check_early([resolved(config)])
+            check_card(resolved(config))
     import_heavy("bertlab.job")  # only now: an error in the configuration must come at once
     signal.signal(signal.SIGTERM, _terminate)
     _end_with_parent()

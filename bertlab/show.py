@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from bertlab.compose import load, resolved
+from bertlab.compose import check, load, resolved
 from bertlab.early import check_early
 from bertlab.explain import one_line_errors
 from bertlab.importing import import_heavy
@@ -37,6 +37,7 @@ def main() -> None:
         print(__doc__)  # noqa: T201
         return
     with one_line_errors():
+        check(sys.argv[1:])
         config = resolved(load(sys.argv[1:]))
         check_early([config])
         import_heavy("bertlab.job")  # only now: an error in the configuration must come at once

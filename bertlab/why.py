@@ -50,9 +50,10 @@ def why(words: Sequence[str]) -> str:
 
 def check_words(words: Sequence[str]) -> None:
     """Check words that describe a run before a store is asked. Raises InputError."""
-    from bertlab.compose import load, resolved
+    from bertlab.compose import check, load, resolved
     from bertlab.early import check_early
 
+    check(words)
     check_early([resolved(load(words))])
 
 

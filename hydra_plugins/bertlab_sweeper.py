@@ -29,8 +29,8 @@ class BertlabSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid through the configured launcher; one failing job neither stops nor hides the others."""
-        from bertlab.compose import composing, settling
-        from bertlab.early import check_early
+        from bertlab.compose import composing, resolved, settling
+        from bertlab.early import check_card, check_early
         from bertlab.errors import InputError
         from bertlab.guard import check_launcher
         from bertlab.importing import import_heavy
@@ -57,8 +57,11 @@ class BertlabSweeper(BasicSweeper):
             from bertlab.study.early import check_study
 
             check_study(lambda own: compose([*fixed, *own]))
+            check_card(resolved(compose(fixed)))
         else:
             check_early(settled(job)[0] for job in jobs)
+            for job in jobs:
+                check_card(settled(job)[0])
         import_heavy("bertlab.sweep")  # only now: an error in the configuration must come at once
         from bertlab.sweep import Grid, run_grid
 

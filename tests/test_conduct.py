@@ -78,6 +78,23 @@ def test_a_study_runs_is_judged_reported_and_never_repeated_from_its_files_whate
     assert {child.data.tags["arm"] for child in children} == {"hidden", "seen", "same", "harmful", "exploration"}
     assert parent.info.status == "FINISHED"
     assert "| seen |" in parent.data.tags["mlflow.note.content"]
+    assert parent.data.tags["mlflow.note.content"].startswith(out.splitlines()[0])
+    assert parent.data.params == {
+        **{"study": "padding", "baseline": "hidden", "arms": "hidden, seen", "outcome": "eval/mlm_loss"},
+        **{"margin": "0.1 nats", "seeds": "4", "looks": "3, 4"},
+    }
+    differences = (record.arm("seen")["eval/mlm_loss"] - record.arm("hidden")["eval/mlm_loss"]).to_numpy()
+    shown, judged = parent.data.metrics, judge(record)
+    assert shown["finished"] == 4 * looked + 3
+    assert shown["diverged"] == 0
+    assert shown["seen/difference"] == pytest.approx(differences.mean(), abs=1e-6)
+    assert shown["seen/low"] == pytest.approx(judged.arms["seen"].interval.low)
+    assert shown["seen/high"] == pytest.approx(judged.arms["seen"].interval.high)
+    assert {name for name in shown if "/" in name} == {
+        f"{arm}/{part}" for arm in ("seen", "same", "harmful") for part in ("difference", "low", "high")
+    }
+    store = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+    assert "report/report.html" in {file.path for file in store.list_artifacts(parent.info.run_id, "report")}
     summary = {run.data.tags["arm"]: run.data.metrics for run in runs("arm", parent.info.run_id)}
     expected = record.arm("seen")["eval/mlm_loss"]
     assert summary["seen"]["mean/eval/mlm_loss"] == pytest.approx(expected.mean(), rel=1e-6)
@@ -93,6 +110,8 @@ def test_a_study_runs_is_judged_reported_and_never_repeated_from_its_files_whate
     assert [text.partition(": the store says ")[0] for text in caplog.messages if "its files are believed" in text]
     assert len(runs("run")) == len(children)
     assert {path: path.read_bytes() for path in page} == page
+    (again,) = runs("study")
+    assert again.data.metrics.keys() == shown.keys()
 
 
 @pytest.mark.slow

@@ -1,12 +1,14 @@
 """What computes a run is told so that what gives other last digits is another environment."""
 
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from bertlab.environment import environment_of, usable_cores
+from bertlab.environment import environment_of, lacks_card, usable_cores
 
 TRAINER: dict[str, Any] = {"accelerator": "cpu", "threads": 1, "compile": False}
 
@@ -50,3 +52,26 @@ def test_the_name_of_the_processor_is_kept_and_tells_none_apart() -> None:
     found = environment_of(TRAINER)
     assert found.processor
     assert str(replace(found, processor="another")) == str(found)
+
+
+@pytest.mark.parametrize("device", ["nvidia0", "nvidiactl", "nvhost-gpu", "nvmap", "kfd", "dxg"])
+def test_a_machine_with_a_device_of_any_kind_of_gpu_is_never_said_to_lack_one(device: str, tmp_path: Path) -> None:
+    (tmp_path / device).touch()
+    assert not lacks_card(tmp_path, "absent.so")
+
+
+def test_a_driver_alone_may_find_a_gpu_too(tmp_path: Path) -> None:
+    assert not lacks_card(tmp_path, "libc.so.6")
+
+
+def test_a_linux_machine_without_device_and_driver_has_no_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "null").touch()
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert lacks_card(tmp_path, "absent.so")
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert not lacks_card(tmp_path, "absent.so")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+def test_a_machine_whose_gpu_torch_finds_does_not_lack_one() -> None:
+    assert not lacks_card()

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from bertlab.errors import InputError, closed_interval, open_interval, open_intervals, shares, whole_number
+from bertlab.errors import InputError, at, closed_interval, open_interval, open_intervals, own, shares, whole_number
 
 KINDS = ("mask", "random", "keep")
 
@@ -91,3 +91,17 @@ def test_shares_that_sum_to_one_pass(values: list[float]) -> None:
 )
 def test_other_shares_are_named(values: object, line: str) -> None:
     assert message(shares, "mask.split", values, KINDS) == line
+
+
+def test_a_key_has_the_place_of_its_part_and_the_usual_one_where_nobody_says_another() -> None:
+    def refuse() -> None:
+        raise InputError(f"{own('files', 'data')} must be there; see {own('rate')} and {own('column', 'data')}")
+
+    def refuse_below() -> None:
+        with at("evaluation"), at("text"):
+            refuse()
+
+    assert message(refuse) == "data.files must be there; see rate and data.column"
+    assert message(refuse_below) == (
+        "evaluation.text.files must be there; see evaluation.text.rate and evaluation.text.column"
+    )

@@ -21,6 +21,7 @@ from tests.cells import finished
 
 JOBS = [Job(Identity(f"key{seed}", "code", "here"), [f"seed={seed}", "hydra.launcher.n_jobs=2"]) for seed in range(3)]
 KILLER = BrokenProcessPool("A worker was killed. The exit codes of the workers are {SIGKILL(-9)}")
+AGAIN = "loss 1; started again, its process had gone away"
 
 
 class Fake:
@@ -147,6 +148,7 @@ def test_a_pool_that_breaks_again_convicts_no_neighbour(run: Run) -> None:
     outcomes, fake = run(raises(KILLER, 0, 1), raises(KILLER, 0))
     assert fake.given == [["0", "1", "2"], ["2"], ["0"], ["1"], ["2"]]
     assert [outcome.status for outcome in outcomes] == ["finished"] * 3
+    assert [outcome.reached for outcome in outcomes] == [AGAIN] * 3
 
 
 def test_jobs_of_a_launcher_without_a_pool_go_on_side_by_side(run: Run) -> None:
@@ -171,7 +173,7 @@ def test_an_exception_in_place_of_an_outcome_is_the_jobs_own(run: Run, error: Ex
 
     once, fake = run(act)
     assert fake.given == [["0", "1", "2"], ["0"]]
-    assert once[0] == reached(JOBS[0].overrides)
+    assert [outcome.reached for outcome in once] == [AGAIN, "loss 1", "loss 1"]
     twice, fake = run(act, act)
     assert fake.given == [["0", "1", "2"], ["0"]]
     assert twice[0].error == f"{type(error).__name__}: {error}"

@@ -55,10 +55,18 @@ def test_several_values_for_one_run_say_how_to_run_them_all() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["mask=token", "mask=span"], ["seed=1,2", "seed=3"], ["seed=1", "seed=range(0,2)"], ["study=a", "study=b"]],
+    [
+        ["mask=token", "mask=span"],
+        ["seed=1,2", "seed=3"],
+        ["seed=1", "seed=range(0,2)"],
+        ["study=a", "study=b"],
+        ["seed=1", "seed=2"],
+        ["mask.rate=0.1", "++mask.rate=0.2"],
+        ["optimizer.lr=1e-3", "optimizer.lr=0.001"],
+    ],
 )
-def test_an_option_and_what_is_swept_are_chosen_once_and_of_two_values_the_last_one_counts(words: list[str]) -> None:
-    check(["seed=1", "seed=2", "mask=token", "mask=token", "mask@mask.policy=span"])
+def test_a_key_is_given_once_and_the_same_word_twice_says_nothing_new(words: list[str]) -> None:
+    check(["seed=1", "seed=1", "mask=token", "mask=token", "mask@mask.policy=span", "mask.rate=0.1"])
     key = words[0].partition("=")[0]
     with pytest.raises(InputError) as caught:
         check(words)
@@ -106,6 +114,9 @@ def test_a_sweep_has_runs_and_not_too_many(words: list[str], line: str) -> None:
         (["mask.rate=0.1,0.2"], "mask.rate must be one value, got 0.1,0.2; add -m to run each of them, or write "),
         (["-m", "seed=range(0,0)"], "seed must have a value to run, got range(0,0); name at least one"),
         (["-m", "mask="], "mask= is not an option; choose one of all_tokens, apart, "),
+        (["seed=1", "seed=2"], "seed must be given once, got seed=1 and seed=2; leave one of them out"),
+        (["-m", "seed=1", "mask.rate=0.1,0.2", "seed=2"], "seed must be given once, got seed=1 and seed=2; leave "),
+        (["study=mask_rate", "seed=1", "seed=2"], "seed must be given once, got seed=1 and seed=2; leave one of "),
         (["~mask.rate"], "mask.rate must be given, got nothing; leave it as its option has it"),
         (["~trainer.clip"], "trainer.clip must be given, got nothing; leave it as its option has it"),
         (["~batch.size"], "batch.size must be given, got nothing; leave it as it is"),

@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from bertlab.errors import InputError
+from bertlab.errors import InputError, own
 
 EXPANSION = 200  # times the size of the compressed file
 HARMLESS = 64 << 20  # bytes
@@ -51,7 +51,7 @@ class _Limited(RawIOBase):
         self._left -= count
         if self._left < 0:
             raise InputError(
-                f"data.files must not unpack to more than {EXPANSION} times their size, got {self._path}; "
+                f"{own('files', 'data')} must not unpack to more than {EXPANSION} times their size, got {self._path}; "
                 "unpack it yourself if that is what you mean"
             )
         return count
@@ -75,5 +75,6 @@ def file_errors(path: Path) -> Iterator[None]:
     except (OSError, EOFError, lzma.LZMAError, zlib.error, pa.ArrowException) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise InputError(
-            f"data.files must be readable and complete, got {path} ({reason}); check its permissions and its suffix"
+            f"{own('files', 'data')} must be readable and complete, got {path} ({reason}); check its "
+            "permissions and its suffix"
         ) from error

@@ -12,7 +12,7 @@ from typing import Any
 
 from bertlab.cache import digest
 from bertlab.data.documents import SPLITS, Document
-from bertlab.errors import InputError
+from bertlab.errors import InputError, own, own_option
 
 VERSION = "hub-2"  # change it whenever the same dataset would give other documents or hold out others
 USUAL_SPLITS = {"train": "train", "validation": "valid", "test": "test"}
@@ -43,7 +43,7 @@ class Hub:
         self.splits = dict(splits or USUAL_SPLITS)
         if not set(self.splits.values()) <= set(SPLITS):
             raise InputError(
-                f"data.splits must map the dataset's splits to {', '.join(SPLITS)}, got {self.splits}; "
+                f"{own('splits', 'data')} must map the dataset's splits to {', '.join(SPLITS)}, got {self.splits}; "
                 "choose for example {train: train, dev: valid}"
             )
 
@@ -83,14 +83,14 @@ class Hub:
         tables = {theirs: loaded[theirs] for theirs in self.splits if theirs in loaded}
         if not tables:
             raise InputError(
-                f"data.splits must name splits of {self.path}, got {list(self.splits)}; use {list(loaded)}"
+                f"{own('splits', 'data')} must name splits of {self.path}, got {list(self.splits)}; use {list(loaded)}"
             )
         for table in tables.values():
             texts = [name for name, kind in table.features.items() if getattr(kind, "dtype", None) in TEXT_TYPES]
             if self.column not in texts:
                 raise InputError(
-                    f"data.column must name a column of text, got {self.column!r}; {self.path} has the columns "
-                    f"{', '.join(table.column_names)}, of which are text: {', '.join(texts) or 'none'}"
+                    f"{own('column', 'data')} must name a column of text, got {self.column!r}; {self.path} has the "
+                    f"columns {', '.join(table.column_names)}, of which are text: {', '.join(texts) or 'none'}"
                 )
         return tables
 
@@ -116,7 +116,9 @@ def load(path: str, config: str | None, revision: str | None) -> dict[str, Any]:
     try:
         import datasets
     except ImportError as error:
-        raise InputError(f"data=hub needs the library datasets, got: {error}; run: pip install datasets") from error
+        raise InputError(
+            f"{own_option('data', 'hub')} needs the library datasets, got: {error}; run: pip install datasets"
+        ) from error
     local = Path(path).expanduser()
     try:
         if any((local / marker).is_file() for marker in SAVED):
@@ -126,15 +128,15 @@ def load(path: str, config: str | None, revision: str | None) -> dict[str, Any]:
         return dict(loaded) if isinstance(loaded, datasets.DatasetDict) else {"train": loaded}
     except ConnectionError as error:
         raise InputError(
-            f"data.path must be a folder or a name on a hub within reach, got {path!r} ({_first_line(error)}); "
-            "check the path, the name and the connection"
+            f"{own('path', 'data')} must be a folder or a name on a hub within reach, got {path!r} "
+            f"({_first_line(error)}); check the path, the name and the connection"
         ) from error
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
         general = isinstance(error, datasets.exceptions.DatasetGenerationError)  # says only that there was an error
         reason = _first_line(error.__cause__ or error if general else error)
         raise InputError(
-            f"data.path and data.name must be a dataset that can be read, got {path!r} and {config!r} ({reason}); "
-            "check the names and the files"
+            f"{own('path', 'data')} and {own('name', 'data')} must be a dataset that can be read, got {path!r} "
+            f"and {config!r} ({reason}); check the names and the files"
         ) from error
 
 

@@ -29,6 +29,7 @@ from bertlab.data.compressed import OPENERS, decompressed, file_errors
 from bertlab.data.content import content_hash
 from bertlab.data.documents import SPLITS, Document
 from bertlab.errors import InputError
+from bertlab.errors import own as _key  # `own` is a variable here
 
 VERSION = "text-3"  # change it whenever the same files would give other documents
 ABOUT = ("split", "id", "source", "license")
@@ -52,9 +53,13 @@ class Text:
     def __init__(self, files: str | Sequence[str], column: str | None = None) -> None:
         given = [files] if isinstance(files, str) else files
         if not (isinstance(given, Sequence) and given and all(isinstance(one, str) for one in given)):
-            raise InputError(f"data.files must be a path or a list of paths, got {files}; choose for example book.txt")
+            raise InputError(
+                f"{_key('files', 'data')} must be a path or a list of paths, got {files}; choose for example book.txt"
+            )
         if not (column is None or (isinstance(column, str) and column)):
-            raise InputError(f"data.column must be null or the name of the text's field, got {column!r}; give a name")
+            raise InputError(
+                f"{_key('column', 'data')} must be null or the name of the text's field, got {column!r}; give a name"
+            )
         self.patterns, self.column = list(given), column or "text"
 
     def check(self) -> None:
@@ -115,11 +120,15 @@ def find(patterns: Sequence[str]) -> list[Path]:
     for pattern in patterns:
         for path in matches(pattern):
             if path.is_dir():
-                raise InputError(f"data.files must name files, got the folder {path}; choose for example {path}/*.txt")
+                raise InputError(
+                    f"{_key('files', 'data')} must name files, got the folder {path}; choose for example {path}/*.txt"
+                )
             form(path)
             with file_errors(path):
                 if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device may never end
-                    raise InputError(f"data.files must name files, got {path}, which is none; choose another")
+                    raise InputError(
+                        f"{_key('files', 'data')} must name files, got {path}, which is none; choose another"
+                    )
             found.setdefault(path.resolve(), path)
     return list(found.values())
 
@@ -132,7 +141,9 @@ def matches(pattern: str) -> list[Path]:
             return [Path(plain)]
     if names := sorted(glob(plain, recursive=True)):  # noqa: PTH207 - that of Path takes no absolute pattern
         return [Path(name) for name in names]
-    raise InputError(f"data.files must name files that are there, got {pattern!r}, which matches none; check the path")
+    raise InputError(
+        f"{_key('files', 'data')} must name files that are there, got {pattern!r}, which matches none; check the path"
+    )
 
 
 def form(path: Path) -> str:
@@ -140,7 +151,7 @@ def form(path: Path) -> str:
     suffix = (path.with_suffix("") if path.suffix in OPENERS else path).suffix
     if suffix not in READERS:
         accepted = f"{', '.join(READERS)}, each plain or with {', '.join(OPENERS)}"
-        raise InputError(f"data.files must end in {accepted}; got {path}; rename or convert it")
+        raise InputError(f"{_key('files', 'data')} must end in {accepted}; got {path}; rename or convert it")
     return suffix
 
 
@@ -153,7 +164,7 @@ def read_txt(path: Path, label: str, column: str) -> Iterator[Document]:
     """Yield each block of lines that stands between blank lines."""
     if column != "text":
         raise InputError(
-            f"data.column must be text where a file has no fields, got {column!r} for {path}; leave it out"
+            f"{_key('column', 'data')} must be text where a file has no fields, got {column!r} for {path}; leave it out"
         )
     for blank, block in groupby(lines(path), key=lambda numbered: not numbered[1]):
         if not blank:
@@ -198,7 +209,8 @@ def read_parquet(path: Path, label: str, column: str) -> Iterator[Document]:
         columns = table.schema_arrow.names
         if column not in columns:
             raise InputError(
-                f"{path} must have a column `{column}`, got {', '.join(columns)}; name that of the text by data.column"
+                f"{path} must have a column `{column}`, got {', '.join(columns)}; name that of the text "
+                f"by {_key('column', 'data')}"
             )
         batches = table.iter_batches(BATCH, columns=[name for name in (column, *ABOUT) if name in columns])
         for number, record in enumerate(chain.from_iterable(batch.to_pylist() for batch in batches), 1):
@@ -238,7 +250,7 @@ def as_document(record: Mapping[str, object], column: str, place: str, place_id:
         there = f", and the fields {_shown(', '.join(record))}" if column not in record else ""
         raise InputError(
             f"{place}: `{column}` must be a string, got {_shown(text)}{there}; add it, leave the record out, or name "
-            "the field of the text by data.column"
+            f"the field of the text by {_key('column', 'data')}"
         )
     if len(text) > LONGEST:
         raise _too_long(f"{place}: `{column}`", "make several documents of it")

@@ -37,10 +37,12 @@ def show(words: Sequence[str]) -> None:
 
     from rich.console import Console
 
+    from bertlab.compose import check
     from bertlab.study.arms import from_file
     from bertlab.study.early import check_arms
 
     overrides = [word for word in words if word not in help_or_own]
+    check([f"study={own['study']}", *overrides])
     check_arms(from_file(own["study"], *overrides))
 
     from bertlab.plan.outlook import outlook

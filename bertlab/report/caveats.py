@@ -12,6 +12,7 @@ import pandas as pd
 from bertlab.report.settings import Sweep, distinct, final, is_numeric, run_label
 from bertlab.report.table import as_number, free_params, natural, varies
 from bertlab.report.words import count, escape, listing, number, plural
+from bertlab.tracking.description import RESTARTS
 
 BERT_STEPS, BERT_BATCH = 1_000_000, 128_000  # batch in tokens; Devlin et al. 2018, appendix A.2, arXiv:1810.04805
 SMALL_REGIME = 0.1  # below this share of BERT's tokens the regime statement is printed
@@ -80,6 +81,19 @@ def repeated_runs(sweep: Sweep) -> str | None:
     if not repeats:
         return None
     return f"**Repeated runs.** They were averaged and count as one seed: {'; '.join(repeats)}."
+
+
+def started_again(sweep: Sweep) -> str | None:
+    """Finished runs whose process ended before they did, and that were started again."""
+    times = sweep.counted.get(f"tags.{RESTARTS}", pd.Series(dtype=str)).map(as_number)
+    again = sweep.counted.loc[times.index[times > 0]]
+    if again.empty:
+        return None
+    runs = [f"{_run(run)}, {plural(int(times[place]), 'time')}" for place, run in again.iterrows()]
+    return (
+        f"**Started again.** {count(len(again))} of {plural(len(sweep.counted), 'finished run')} lost the process that "
+        f"trained it and went on from the newest checkpoint, or from the start where there was none: {'; '.join(runs)}."
+    )
 
 
 def mixed_settings(sweep: Sweep) -> str | None:
@@ -181,6 +195,7 @@ CAVEATS: Sequence[Callable[[Sweep], str | None]] = (
     unfinished,
     incomplete_seeds,
     repeated_runs,
+    started_again,
     mixed_settings,
     fingerprints,
     corpora,

@@ -1,5 +1,6 @@
 """The report of a sweep on its parent run in a store: files, one page to read, and the result at a glance."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,23 @@ def publish_sweep(client: "MlflowClient", run_id: str, table: RunTable, folder: 
     client.log_artifacts(run_id, str(folder), "report")
     client.log_text(run_id, page((folder / "report.md").read_text("utf-8"), folder), PAGE)
     client.set_tag(run_id, NOTE, "\n\n".join([result(sweep), results(sweep), READ])[:TEXT_LIMIT])
-    run = client.get_run(run_id)
-    for name, text in settings(sweep).items():
-        if name not in run.data.params:  # a parameter is written once
+    log_settings(client, run_id, settings(sweep))
+    log_numbers(client, run_id, numbers(sweep))
+
+
+def log_settings(client: "MlflowClient", run_id: str, settings: Mapping[str, str]) -> None:
+    """Log parameters that are not there; a store lets each be written once."""
+    there = client.get_run(run_id).data.params
+    for name, text in settings.items():
+        if name not in there:
             client.log_param(run_id, name, text[:TEXT_LIMIT])
-    for name, value in numbers(sweep).items():  # at one time always, so that what is sent again is the same point
-        client.log_metric(run_id, name, value, timestamp=run.info.start_time, step=0)
+
+
+def log_numbers(client: "MlflowClient", run_id: str, numbers: Mapping[str, float], step: int = 0) -> None:
+    """Log metrics, at one time always, so that what is sent again is the same point; a later `step` counts instead."""
+    started = client.get_run(run_id).info.start_time
+    for name, value in numbers.items():
+        client.log_metric(run_id, name, value, timestamp=started, step=step)
 
 
 def settings(sweep: Sweep) -> dict[str, str]:

@@ -29,7 +29,8 @@ EXPLORATION, SAME, HARMFUL = "exploration", "same", "harmful"  # arms that every
 PLANNED = "planned"  # the fact that says how many seeds of each arm were to run
 ABOUT = ("arm", "seed", "run_id", "diverged", "code", "corpus", "evaluation")  # what a row says beside its metrics;
 # `code`: the study's, where the code of the run's arm made the run, else the code that did
-ALSO = ("environment",)  # what it may say: earlier records do not
+RESTARTS = "restarts"  # how often a run was started again after its process had ended without a result
+ALSO = ("environment", RESTARTS)  # what it may say: earlier records do not
 CURVE = ("run_id", "metric", "step", "tokens", "value")
 DIGITS = 7  # significant ones, as many as single precision has
 

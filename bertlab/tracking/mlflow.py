@@ -24,7 +24,7 @@ from bertlab.ledger.points import Points
 from bertlab.redact import redacted, shown
 from bertlab.tracking import reach
 from bertlab.tracking.address import address, chosen
-from bertlab.tracking.description import PARENT, Description
+from bertlab.tracking.description import PARENT, RESTARTS, Description
 from bertlab.tracking.life import RunLog, sync_command
 from bertlab.tracking.page import page
 from bertlab.tracking.patience import away, line, needing, patiently
@@ -164,8 +164,10 @@ class Tracker:
         """
         with ExitStack() as stack:
             cell = cell or Cell(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-            own = cell.state().get("description") or _plain(description)  # a run that goes on stays what it was
-            cell.begin(description=own, place=self.place, experiment=self.experiment, parent=self.parent)
+            before = cell.state()
+            own = before.get("description") or _plain(description)  # a run that goes on stays what it was
+            about = {"description": own, "place": self.place, "experiment": self.experiment, "parent": self.parent}
+            cell.begin(**about, **_restarted(before))
             write_whole(cell.folder / CONFIG, description.config)
             write_whole(cell.folder / ORIGIN, json.dumps(description.origin, indent=1) + "\n")
             points = Points(cell.folder / POINTS)
@@ -198,6 +200,14 @@ class Tracker:
         sender = Sender(way, points.points, doubtful=bool(points.points))
         sender.start()
         return sender
+
+
+def _restarted(before: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the tags of a run whose process has ended before without a result; nothing for its first start."""
+    if "description" not in before:
+        return {}
+    tags = dict(before.get("tags", {}))
+    return {"tags": {**tags, RESTARTS: str(int(tags.get(RESTARTS, 0)) + 1)}}
 
 
 def _plain(description: Description) -> dict[str, Any]:

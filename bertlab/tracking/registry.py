@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mlflow.entities import Metric, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from bertlab.tracking.description import KIND, NOTE, PARENT, TEXT_LIMIT, Identity, identity_of
+from bertlab.tracking.description import KIND, PARENT, TEXT_LIMIT, Identity, identity_of
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.table import search
 
@@ -57,8 +57,3 @@ def summarise_arm(
         tags=[RunTag(name, value[:TEXT_LIMIT]) for name, value in own.items()],
     )
     client.set_terminated(run_id, "FINISHED")
-
-
-def describe_study(client: MlflowClient, run_id: str, text: str) -> None:
-    """Set what the UI shows on top of the study's run, in markdown."""
-    client.set_tag(run_id, NOTE, text[:TEXT_LIMIT])

@@ -16,7 +16,7 @@ from omegaconf import MissingMandatoryValue, OmegaConf
 from bertlab.data import text
 from bertlab.data.documents import Corpus, Document, lot
 from bertlab.data.text import Text
-from bertlab.errors import InputError
+from bertlab.errors import InputError, at
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -317,3 +317,14 @@ def test_the_yaml_makes_a_corpus_of_one_file_or_several(tmp_path: Path) -> None:
     assert [document.text for document in instantiate(config, files=paths[0]).documents()] == ["a.txt"]
     with pytest.raises(MissingMandatoryValue, match="files"):
         instantiate(config)
+
+
+def test_an_error_names_the_key_of_the_place_where_the_corpus_is_used(tmp_path: Path) -> None:
+    text = Text(str(write(tmp_path / "a.txt", TWO)), column="body")
+    with pytest.raises(InputError, match=r"^data\.column must be text where a file has no fields, got 'body' for "):
+        list(text.documents())
+    with (
+        pytest.raises(InputError, match=r"^other\.place\.column must be text where a file has no fields, "),
+        at("other.place"),
+    ):
+        list(text.documents())

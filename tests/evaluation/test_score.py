@@ -109,11 +109,11 @@ def test_the_measures_of_the_end_by_hand(hand: Evaluation) -> None:
         "mlm_loss.rate_0.5",
         *PARTS,
         *ENDS,
-        *BYTES,
         *COSTS,
         "mlm_loss.position_0_3",
         "mlm_loss.position_4_7",
         "mlm_loss.position_8_9",
+        *BYTES,
     ]
 
 
@@ -163,7 +163,8 @@ def test_the_cost_of_the_end_is_counted_in_passes_over_the_text(hand: Evaluation
 
 def test_what_is_turned_off_is_not_measured(hand: Evaluation) -> None:
     measures = replace(hand, long=None, pseudo_M=np.array([], np.int64)).score(naming(0.5, 0.5), last=True)
-    assert set(measures) == {*MAIN, "mlm_loss.rate_0.5", *PARTS, "mlm_loss.split_80_10_10", "visible_accuracy", *COSTS}
+    still = {*MAIN, "mlm_loss.rate_0.5", "mlm_loss.per_byte", *PARTS, *COSTS}
+    assert set(measures) == still | {"mlm_loss.split_80_10_10", "visible_accuracy"}
 
 
 @pytest.mark.parametrize("reading", [Reading(), AHEAD, NO_CLS])

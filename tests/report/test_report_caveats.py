@@ -108,3 +108,12 @@ def test_the_small_regime_gives_its_distance_from_bert(make_table: MakeTable) ->
     assert "about 64,000 times as many" in held(table)["regime"]
     runs = table.runs.assign(**{"metrics.perf/tokens": 1.28e10})
     assert "regime" not in held(dataclasses.replace(table, runs=runs))
+
+
+def test_runs_that_lost_their_process_and_were_started_again_are_named(make_table: MakeTable) -> None:
+    table = make_table(RATES)
+    assert "started_again" not in held(table)
+    table = changed(changed(table, "r01s2", "tags.bertlab.restarts", "1"), "r00s1", "tags.bertlab.restarts", "2")
+    text = held(table)["started_again"]
+    assert text.startswith("**Started again.** 2 of 9 finished runs lost the process that trained it and went on from ")
+    assert "model.heads=1 (seed 1), 2 times; model.heads=2 (seed 2), 1 time." in text

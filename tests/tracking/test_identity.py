@@ -62,7 +62,8 @@ def changed(config: Mapping[str, Any], key: str) -> dict[str, Any]:
     return copied
 
 
-LEAVES = sorted(leaves(resolved(load([]))))
+STARTS = ("start.from", "start.missing")  # what counts of a start are its files
+LEAVES = sorted(set(leaves(resolved(load([])))) - {*STARTS})
 
 
 def described(store: TokenStore, *overrides: str) -> Description:

@@ -13,6 +13,7 @@ from mlflow.entities import Dataset, Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.errors import InputError
+from bertlab.ledger.cell import Cell
 from bertlab.tracking import reach as room
 from bertlab.tracking.description import TEXT_LIMIT, Description
 from bertlab.tracking.life import RunLog
@@ -295,3 +296,17 @@ def test_whether_weights_are_kept_is_true_or_false(weights: object) -> None:
     with pytest.raises(InputError, match=rf"^weights must be true or false, got {weights}; choose one$"):
         Tracker(uri=None, experiment="bertlab", weights=weights)  # type: ignore[arg-type]
     assert Tracker(uri=None, experiment="bertlab").weights is True
+
+
+def test_a_run_that_is_started_again_says_how_often(
+    tracker: Tracker, client: MlflowClient, description: Description, tmp_path: Path
+) -> None:
+    cell = Cell(tmp_path / "cell")
+    for _ in range(2):
+        with cell.held(), pytest.raises(KeyboardInterrupt), tracker.run(description, cell) as run:
+            assert client.get_run(run.run_id).data.tags.get("bertlab.restarts") is None
+            raise KeyboardInterrupt
+    with cell.held(), tracker.run(description, cell) as run:
+        run.tag("own", "yes")
+    tags = client.get_run(run.run_id).data.tags
+    assert (tags["bertlab.restarts"], tags["own"]) == ("2", "yes")

@@ -20,7 +20,7 @@ from bertlab.stats.claim import Finding
 from bertlab.stats.power import MOST
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import GAIN, Findings
-from bertlab.study.record import EXPLORATION, FILES
+from bertlab.study.record import EXPLORATION, FILES, RESTARTS
 from bertlab.study.registration import is_within, place
 
 KNOWN_FROM = {  # how a published number is known
@@ -69,7 +69,7 @@ def published(findings: Findings) -> str:
 
 def limits(findings: Findings) -> str:
     """What the verdict rests on and what it is not about."""
-    lines = [_regime(findings), _replication(findings), _fair(findings), *_environments(findings)]
+    lines = [_regime(findings), _replication(findings), _fair(findings), *_environments(findings), *_again(findings)]
     lines += [*_untuned(findings), *_plateau(findings), *_misled(findings), *_orderless(findings), *_open(findings)]
     return "\n".join(["## Limits", "", *(f"- {line}" for line in lines)])
 
@@ -160,6 +160,19 @@ def _environments(findings: Findings) -> list[str]:
     return [
         f"**Several environments.** The runs were computed in {count(len(found))}: {listed}. Equal runs differ between "
         "them by rounding, which grows along a run to the size of what another order of the examples does."
+    ]
+
+
+def _again(findings: Findings) -> list[str]:
+    """Say which runs lost their process and were started again."""
+    runs = findings.record.runs
+    again = runs[runs[RESTARTS].astype(bool)] if RESTARTS in runs else runs[:0]
+    if again.empty:
+        return []
+    listed = listing(f"{escape(run['arm'])} seed {run['seed']}" for _, run in again.iterrows())
+    return [
+        f"**Started again.** {count(len(again))} of {plural(len(runs), 'run')} lost the process that trained it and "
+        f"went on from the newest checkpoint, or from the start where there was none: {listed}."
     ]
 
 

@@ -62,7 +62,9 @@ def test_a_sweep_outlives_its_workers(
     statuses = {name: run.info.status for name, run in runs.items()}
     assert statuses == {"seed=0,1,2": "FINISHED", "seed=0": status, "seed=1": "FINISHED", "seed=2": "FINISHED"}
     (report,) = outputs.glob("sweeps/*/report/report.md")
-    assert report.is_file()
+    again = "**Started again.** 1 of 3 finished runs lost the process that trained it" in report.read_text("utf-8")
+    assert again == (not code)
+    assert ("started again, its process had gone away" in out.splitlines()[0]) == again
     words = [line.split()[:2] for line in out.splitlines()[:3]]
     assert words == [["failed" if code else "finished", "seed=0"], ["finished", "seed=1"], ["finished", "seed=2"]]
     assert ("memory ran out" in err) == bool(code)

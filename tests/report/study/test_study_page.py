@@ -586,3 +586,12 @@ def test_what_a_difference_of_losses_is_made_of_stands_on_the_page(make_findings
     assert "A start that is later by 10 % of the tokens changes the loss by +" in text
     assert "onset" in [drawing.name for drawing in drawings(found)]
     assert onset(make_findings()) == ""
+
+
+def test_runs_of_a_study_that_were_started_again_are_named(make_findings: MakeFindings) -> None:
+    record = make_findings().record
+    assert "Started again" not in limits(judge(record))
+    again = ["1" if run == "rate_30.2" else "" for run in record.runs["run_id"]]
+    text = limits(judge(canonical(replace(record, runs=record.runs.assign(restarts=again)))))
+    assert f"**Started again.** 1 of {len(again)} runs lost the process that trained it and went on from the " in text
+    assert "or from the start where there was none: rate_30 seed 2." in text
