@@ -73,6 +73,8 @@ class Study:
     published: tuple[Source, ...] = ()
     prior: Prior = NO_PRIOR  # of the regime: the usual variance of a paired difference, or of a run where a bank is
     bank: int | None = None  # runs of the baseline that arms are compared with unpaired; None: seed by seed
+    labels: Mapping[str, str] = field(default_factory=dict)  # what readers call the arms
+    labels_zh: Mapping[str, str] = field(default_factory=dict)  # the same in Chinese
 
     def seeds_at(self, arm: str, look: int) -> int:
         """Return how many seeds of an arm or control are run by a look: of the baseline its whole bank, if any."""

@@ -27,6 +27,7 @@ CONTROLS = ("same", "harmful")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # of a study and of an arm: reports and figures are called by them
 STATUSES = ("read", "abstract", "notes", "unverified")  # how a published number is known
 FEWEST = 3  # seeds for any verdict
+FOR_READERS = ("labels", "labels_zh")  # names for the arms: no part of what is registered
 EXAMPLES = {
     "baseline": "rate_15",
     "factors": "[mask.rate]",
@@ -43,8 +44,9 @@ EXAMPLES = {
 
 
 def registration_hash(config: Mapping[str, Any]) -> str:
-    """Hash a study as it is registered: the regime of all arms and every word of its file."""
-    return digest({**semantic(config), "seed": None}, config["study"])
+    """Hash a study as it is registered: the regime of all arms and every word of its file but the names for readers."""
+    study = {key: value for key, value in config["study"].items() if key not in FOR_READERS}
+    return digest({**semantic(config), "seed": None}, study)
 
 
 def read_study(config: Mapping[str, Any]) -> Study:
@@ -80,6 +82,7 @@ def read_study(config: Mapping[str, Any]) -> Study:
         published=read_published(node.get("published") or []),
         prior=read_prior(node["prior"]) if node.get("prior") else NO_PRIOR,
         bank=_bank(node, seeds) if node.get("bank") is not None else None,
+        **{key: _labels(key, node, arms) for key in FOR_READERS},
     )
 
 
@@ -175,6 +178,15 @@ def _against(node: Mapping[str, Any], arms: Mapping[str, object]) -> dict[str, s
         _one_of("against", name, [arm for arm in arms if arm != node["baseline"]])
         _one_of(f"against.{name}", other, [arm for arm in arms if arm != name])
     return dict(against)
+
+
+def _labels(key: str, node: Mapping[str, Any], arms: Mapping[str, object]) -> dict[str, str]:
+    labels = node.get(key) or {}
+    if not isinstance(labels, Mapping):
+        raise InputError(f"study.{key} must name arms in words, got {labels}; write {{rate_30: a mask rate of 30 %}}")
+    for arm in labels:
+        _one_of(key, arm, arms)
+    return {arm: _text(f"{key}.{arm}", label) for arm, label in labels.items()}
 
 
 def _bank(node: Mapping[str, Any], seeds: int) -> int:

@@ -5,6 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from bertlab.compose import load, resolved
@@ -13,7 +14,9 @@ from bertlab.explain import explain
 from bertlab.stats.claim import Expectation
 from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.study.arms import Compose, changes, compose_arms, from_file, register
+from bertlab.study.catalogue import study_files
 from bertlab.study.design import Margin, Source, Study, Trend
+from bertlab.study.labels import label
 from bertlab.study.outcome import MARGINS, OUTCOMES, margin_units, outcome_of
 from bertlab.study.registration import EXAMPLES, is_within, place, read_study, registration_hash
 
@@ -281,6 +284,30 @@ def test_every_word_and_every_setting_belongs_to_the_registration_but_not_the_se
     assert registration_hash(config) == registration_hash({**config, "seed": 3, "output_dir": "elsewhere"})
     others = [{**config, "study": {**NODE, "claim": "Another."}}, resolved(composer()(["model.heads=4"]))]
     assert len({registration_hash(other) for other in (config, *others)}) == 3
+
+
+def test_names_for_readers_are_no_part_of_the_registration() -> None:
+    config = resolved(composer()([]))
+    labels = {"labels": {"rate_30": "a rate of 30 %"}, "labels_zh": {"rate_30": "30%"}}
+    assert registration_hash({**config, "study": {**NODE, **labels}}) == registration_hash(config)
+    assert label(read(**labels), "rate_30") == "a rate of 30 %"
+    assert label(read(**labels), "rate_30_tuned", "zh").startswith("30%")
+    with pytest.raises(InputError, match=r"study\.labels must be one of rate_15"):
+        read(labels={"rate_99": "no arm"})
+    with pytest.raises(InputError, match=r"study\.labels must name arms in words"):
+        read(labels=["rate_30"])
+
+
+@pytest.mark.parametrize("name", study_files())
+def test_every_arm_of_a_study_file_has_names_for_readers(name: str) -> None:
+    node = yaml.safe_load(study_files()[name].read_text("utf-8"))["study"]
+    assert list(node["labels"]) == list(node["labels_zh"]) == list(node["arms"])
+    assert len(set(node["labels"].values())) == len(set(node["labels_zh"].values())) == len(node["arms"])
+
+
+def test_a_study_on_another_corpus_has_the_names_of_its_file() -> None:
+    assert label(read(id="mask_rate_oracle"), "rate_30") == label(read(), "rate_30") == "a mask rate of 30 %"
+    assert label(read(id="nobody_wrote_this"), "rate_30") == "rate_30"
 
 
 def test_a_registered_file_is_a_config_group_wherever_the_program_is_started(
