@@ -30,6 +30,10 @@ def test_the_committed_page_is_what_the_code_says(facts: dict[str, Fact]) -> Non
     assert (REPORTS / "facts.md").read_text("utf-8") == page.render(list(facts.values()))
 
 
+def test_the_committed_numbers_are_those_of_the_facts(facts: dict[str, Fact]) -> None:
+    assert (REPORTS / page.NUMBERS).read_text("utf-8") == page.numbers(list(facts.values()))
+
+
 def test_every_fact_names_a_test_of_this_file(facts: dict[str, Fact]) -> None:
     names = [fact.test for fact in facts.values()]
     assert [name for name in names if not callable(globals().get(name))] == []
