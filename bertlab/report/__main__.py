@@ -7,6 +7,7 @@ Without arguments: the latest sweep of the store in the working directory (`mlfl
   study=ID        no store at all: rebuild the page of a registered study, reports/ID.md, from reports/ID; with
                   from=FOLDER another folder than reports
   book=FOLDER     write the answer book of a folder of studies and facts, its README.md
+  answers=FOLDER  write the answers of a folder of studies and facts, a page for each question, into FOLDER/answers
   out=FOLDER      where to write; outputs/report by default, for a study where it was read
   uri=URI         another MLflow store
   experiment=NAME another experiment than MLFLOW_EXPERIMENT_NAME or bertlab
@@ -26,6 +27,7 @@ DEFAULTS = {
     "from": None,
     "study": None,
     "book": None,
+    "answers": None,
     "out": None,
     "uri": None,
     "experiment": None,
@@ -45,6 +47,10 @@ def write(arguments: dict[str, Any]) -> Path:
         from bertlab.report.book import write_book
 
         return write_book(Path(arguments["book"]))
+    if arguments["answers"]:
+        from bertlab.report.answers.write import write_answers
+
+        return write_answers(Path(arguments["answers"]))
     if arguments["study"]:
         return rebuild_study(arguments["study"], Path(arguments["from"] or "reports"), arguments["out"])
     out = Path(arguments["out"] or "outputs/report")

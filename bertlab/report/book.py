@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertlab.errors import InputError
+from bertlab.report.answers.english import ENGLISH
+from bertlab.report.answers.page import LANGUAGES, file_name
+from bertlab.report.answers.sentences import plain, telling
+from bertlab.report.answers.write import ANSWERS, judged, write_answers
 from bertlab.report.rules import RULES, rules
 from bertlab.report.study.fitness import FAMILY, LATEST, MEDIAN, UNFIT, is_fit, known_answers, left_at, start_words
 from bertlab.report.study.limits import NOT_RECORDED, epochs
@@ -23,8 +27,7 @@ from bertlab.stats.claim import ALPHA, Finding
 from bertlab.stats.multiple import q_values
 from bertlab.stats.rule import Kind
 from bertlab.study.catalogue import CATALOGUE, Question, question_of, study_files
-from bertlab.study.judge import Findings, Judged, judge
-from bertlab.study.record import FILES, read_record
+from bertlab.study.judge import Findings, Judged
 
 BOOK, FACTS = "README.md", "facts.md"
 SECTIONS = {
@@ -39,8 +42,12 @@ FITNESS = (
     "known: twice the layers, or four times the inner width, are better; no feed-forward layer, no positions, or "
     f"learning from left to right are worse. A verdict from a regime that starts later is about *{UNFIT}*."
 )
-HEADER = ("", "question", "kind", "claim", "status", "q", "effect, arm against baseline", "made of", "regime", "report")
+HEADER = (
+    *("", "question", "kind", "in plain words", "claim", "status", "q", "effect, arm against baseline", "made of"),
+    *("regime", "report"),
+)
 NOT_RUN = "not yet run"
+OTHERS = {"zh": "中文"}  # languages of answers, by their own names
 TOKENS = "perf/tokens"
 INTRODUCTION = """\
 The questions are about how BERT is designed, from a list of questions and answers of 2021; each has a row for its fact
@@ -48,8 +55,12 @@ and one for each of its studies. A **fact** is decided by the code itself: a cou
 it. A **study** is an experiment: several variants (arms) of a small BERT are trained from the same seeds, scored on the
 same hidden tokens of held-out text, and each is compared with the baseline arm, seed by seed.
 
+A question that is a link leads to its answer: what the thing is, how it works, what was measured here, what others
+found, and three questions to test oneself, in English and in Chinese.
+
 How to read a study's row:
 
+- **In plain words**: how the arms came out that the status hangs on. *Clearly* means by more than the margin.
 - **Claim**: what was written down before the runs, and is judged. *Worse* and *better* are about the sign of the
   difference, *materially* is about more than the margin. Where the registered words said another thing than the
   registered test asks for, the claim is worded as it is tested, and the study's page shows both.
@@ -86,13 +97,15 @@ class Page:
 
 
 def write_book(folder: Path) -> Path:
-    """Write the answer book of a folder and return its path.
+    """Write the answer book of a folder and return its path; where the folder has answers, write these too.
 
     Raises InputError for a folder that is not there and for a record in it that cannot be read.
     """
     if not folder.is_dir():
         raise InputError(f"book must be a folder that is there, got {folder}; name the one that holds the reports")
     page = _read(folder)
+    if (folder / ANSWERS).is_dir():
+        write_answers(folder, page.studies)
     files = {BOOK: _book(page).encode()}
     if any(findings.record.rule for findings in page.studies.values()):
         files[RULES] = rules(page.studies).encode()
@@ -155,8 +168,7 @@ def q_by_study(studies: Mapping[str, Findings]) -> dict[str, float]:
 
 
 def _read(folder: Path) -> Page:
-    paths = sorted(path.parent for path in folder.glob(f"*/{FILES[0]}"))
-    studies = {path.name: judge(read_record(path)) for path in paths}
+    studies = judged(folder)
     stated = (folder / FACTS).read_text(encoding="utf-8") if (folder / FACTS).is_file() else ""
     common = [words for words, _ in Counter(regime(findings) for findings in studies.values()).most_common()]
     fit = {regime(findings) for findings in studies.values() if is_fit(findings)}
@@ -177,14 +189,24 @@ def _rows(page: Page, question: Question) -> Iterator[tuple[str, ...]]:
     cells = [_fact_cells(page, question)] if _has_fact(page, question) else []
     cells += [_study_cells(page, name) for name in sorted(names) or [question.id]] if question.study else []
     for row, own in enumerate(cells):
-        asked = (question.number.partition(" ")[2] or DASH, escape(question.words)) if row == 0 else ("", "")
+        asked = (question.number.partition(" ")[2] or DASH, _asked(page, question)) if row == 0 else ("", "")
         yield asked + own
+
+
+def _asked(page: Page, question: Question) -> str:
+    """Write a question; one that has its answers leads to them."""
+    names = {language.code: file_name(question.id, language.code) for language in LANGUAGES}
+    there = {code: f"{ANSWERS}/{name}" for code, name in names.items() if (page.folder / ANSWERS / name).is_file()}
+    if "en" not in there:
+        return escape(question.words)
+    others = "".join(f" ([{OTHERS[code]}]({place}))" for code, place in there.items() if code in OTHERS)
+    return f"[{escape(question.words)}]({there['en']}){others}"
 
 
 def _fact_cells(page: Page, question: Question) -> tuple[str, ...]:
     if not _is_stated(page, question):
-        return "fact", DASH, "not yet stated", *[DASH] * 5
-    return "fact", DASH, "asserted by a test", *[DASH] * 4, f"[facts]({FACTS}#{question.id})"
+        return "fact", DASH, DASH, "not yet stated", *[DASH] * 5
+    return "fact", DASH, DASH, "asserted by a test", *[DASH] * 4, f"[facts]({FACTS}#{question.id})"
 
 
 def _is_stated(page: Page, question: Question) -> bool:
@@ -198,14 +220,15 @@ def _has_fact(page: Page, question: Question) -> bool:
 def _study_cells(page: Page, name: str) -> tuple[str, ...]:
     findings = page.studies.get(name)
     if findings is None:
-        return "study", DASH, NOT_RUN, *[DASH] * 4, escape(name)
+        return "study", DASH, DASH, NOT_RUN, *[DASH] * 4, escape(name)
     place = f"{name}.md" if (page.folder / f"{name}.md").is_file() else f"{name}/"
     q = DASH if reasons_against(findings) else p_text(page.q[name])
     early = f", {UNFIT}" if is_fit(findings) is False else ""
     where = f"{page.regimes[regime(findings)]}, {plural(findings.seeds, 'seed')}{early}"
     made = word_of(findings, telling(findings).arm) or DASH
     said, link = escape(findings.study.claim), f"[{escape(name)}]({place})"
-    return "study", said, status(findings), q, effect(findings), made, where, link
+    words = DASH if reasons_against(findings) else plain(findings, ENGLISH)
+    return "study", words, said, status(findings), q, effect(findings), made, where, link
 
 
 def status(findings: Findings) -> str:
@@ -225,18 +248,6 @@ def _reserve(findings: Findings, told: Judged) -> str:
     if told.finding is Finding.UNDECIDED and told.refutation <= ALPHA:
         return f" by itself, not once corrected for {plural(len(findings.primary), 'arm')}"
     return ", immaterial either way" if immaterial(told) else ""
-
-
-def telling(findings: Findings) -> Judged:
-    """Return the comparison that the finding hangs on.
-
-    That is the least sure one of a claim that is supported, as all must support it, else the largest difference among
-    those that refute the claim, or leave it undecided.
-    """
-    deciding = [judged for judged in findings.primary.values() if judged.finding is findings.finding]
-    if findings.finding is Finding.SUPPORTED:
-        return max(deciding, key=lambda judged: judged.support)
-    return max(deciding, key=lambda judged: abs(judged.contrast.mean) if judged.contrast.n else -1)
 
 
 def effect(findings: Findings) -> str:

@@ -136,10 +136,11 @@ class Findings:
         return chance >= HOPELESS
 
 
-def judge(record: Record, without: int | None = None) -> Findings:
+def judge(record: Record, without: int | None = None, *, counting: bool = True) -> Findings:
     """Return what a canonical record shows, or what it would show without one seed.
 
-    Deterministic: equal records, equal findings.
+    `counting`: also how many seeds undecided contrasts need, which takes most of the time. Deterministic: equal
+    records, equal findings.
     """
     study = record.study
     names = [name for name in (*study.arms, SAME, HARMFUL) if name != study.baseline]
@@ -147,7 +148,7 @@ def judge(record: Record, without: int | None = None) -> Findings:
     standings = {name: standing_of(record, study, name) for name in names}
     gain = float(record.arm(study.baseline).get(GAIN, pd.Series(dtype=float)).mean())
     margin, slope = float(record.facts["margin"]), float(record.facts["slope"])
-    return _Judging(record, contrasts, standings, margin, slope, gain, counting=without is None).findings()
+    return _Judging(record, contrasts, standings, margin, slope, gain, counting and without is None).findings()
 
 
 def at_margin(found: Findings, margin: float) -> Findings:

@@ -1,0 +1,82 @@
+"""A page of the answers: a template by hand with headings, verdicts and numbers put in.
+
+A template has the sections of `SECTIONS` in order, each under `## name`; `{measured}` stands for what the studies of
+its question found; under `test`, lines `Q:` and `A:` become questions with hidden answers. The first line of a Chinese
+one is its question; an English one has that of the catalogue.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bertlab.report.answers.chinese import CHINESE
+from bertlab.report.answers.english import ENGLISH
+from bertlab.report.answers.language import Language
+from bertlab.report.answers.sentences import everything, trust
+from bertlab.report.answers.values import Values
+from bertlab.report.study.verdict import reasons_against
+from bertlab.report.words import escape
+from bertlab.study.catalogue import Question
+
+PAGES = Path(__file__).parent / "pages"
+LANGUAGES = (ENGLISH, CHINESE)
+SECTIONS = ("answer", "mechanism", "measured", "others", "open", "test")
+HEADING = re.compile(r"^## (\w+)$", re.MULTILINE)
+
+
+def template(question: str, language: str) -> str:
+    """Return what was written by hand for a question in a language."""
+    return (PAGES / f"{question}.{language}.md").read_text("utf-8")
+
+
+def file_name(question: str, language: str) -> str:
+    """Return what a page is called."""
+    return f"{question}.md" if language == "en" else f"{question}.{language}.md"
+
+
+def answer(question: Question, studies: Sequence[str], values: Values, folder: Path) -> str:
+    """Return the page; `studies` are the names of those that belong to the question, in their order."""
+    language, text = values.language, template(question.id, values.language.code)
+    title, *parts = HEADING.split(text)
+    words = title.strip().removeprefix("# ") or question.words
+    links = language.texts["links"].format(id=question.id)
+    sections = [language.texts["first"], f"# {escape(words)}", links]
+    for name, content in zip(parts[::2], parts[1::2], strict=True):
+        filled = values.fill(content).strip()
+        if name == "measured":
+            filled = filled.replace("{measured}", "\n\n".join(_measured(question, studies, values, folder)))
+        if name == "test":
+            filled = "\n\n".join(_questions(filled, language))
+        sections.append(f"## {language.headings[name]}\n\n{filled}")
+    return "\n\n".join(sections) + "\n"
+
+
+def _measured(question: Question, studies: Sequence[str], values: Values, folder: Path) -> Iterator[str]:
+    language = values.language
+    if question.fact or question.id in values.facts:
+        yield language.texts["fact"].format(link=f"../facts.md#{question.id}")
+    for study in studies:
+        if study not in values.studies:
+            yield language.texts["not_run"].format(study=study)
+            continue
+        findings = values.studies[study]
+        numbers = language.texts["numbers"].format(link=f"../{study}.md")
+        if reasons_against(findings):
+            yield f"**{language.texts['unsound']}** {numbers}"
+            continue
+        lines = [
+            f"- *{language.labels[name]}*: {line}"
+            for name, line in trust(findings, values.made[study], language).items()
+        ]
+        yield "\n".join([f"**{everything(findings, language)}** ({numbers})", "", *lines])
+        if (folder / study / "figures" / "forest.svg").is_file():
+            yield f"![{language.texts['figure']}](../{study}/figures/forest.svg)"
+
+
+def _questions(text: str, language: Language) -> Iterator[str]:
+    """Yield each question with its answer hidden."""
+    for n, pair in enumerate(re.split(r"^Q: ", text, flags=re.MULTILINE)[1:], 1):
+        asked, _, told = pair.partition("\nA: ")
+        name = language.texts["test"].format(n=n)
+        hidden = f"<details><summary>{language.texts['show']}</summary>\n\n{told.strip()}\n\n</details>"
+        yield f"{name} {asked.strip()}\n\n{hidden}"

@@ -1,0 +1,177 @@
+"""What a study found in a plain sentence, and how far to trust it: chosen by verdicts, in any language.
+
+Enters: `Findings` and a `Language`. Leaves: text without markup but for escaped special characters.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from bertlab.report.answers.language import Language
+from bertlab.report.study.scale import outcome_scale
+from bertlab.report.words import DASH, escape, number
+from bertlab.stats.claim import ALPHA, Finding
+from bertlab.stats.rule import Kind
+from bertlab.study.judge import Findings, Judged
+from bertlab.study.labels import label
+
+TOKENS = "perf/tokens"
+SHORT = 1e9  # tokens up to which training is called short; BERT was trained on more than a hundred times as many
+MODEL = re.compile(r"(\d+) layers?, width (\d+), (\d+) heads?")
+NOT_JUDGED = (Kind.INVALID, Kind.VACUOUS, Kind.UNTESTABLE)
+WORSE = (Kind.WORSE_MATERIAL, Kind.WORSE_AT_MARGIN, Kind.WORSE_UNRESOLVED)
+BETTER = (Kind.BETTER_MATERIAL, Kind.BETTER_AT_MARGIN, Kind.BETTER_UNRESOLVED)
+
+
+def plain(findings: Findings, language: Language) -> str:
+    """Say in one sentence what the finding hangs on: all comparisons of a claim that holds, else the telling one."""
+    told = telling(findings)
+    if findings.finding is Finding.SUPPORTED:
+        return compare(findings, findings.primary.values(), language)
+    key = (told.verdict.kind, told.against, _reserve(told))
+    own = findings.primary.values()
+    alike = [judged for judged in own if (judged.verdict.kind, judged.against, _reserve(judged)) == key]
+    return compare(findings, alike, language)
+
+
+def everything(findings: Findings, language: Language) -> str:
+    """Say in one sentence how all arms that the claim speaks of came out."""
+    return compare(findings, findings.primary.values(), language)
+
+
+def compare(findings: Findings, group: Iterable[Judged], language: Language) -> str:
+    """Say how some arms came out, those with one result together."""
+    by_baseline: dict[str, dict[tuple[Kind, str], list[str]]] = {}
+    for judged in group:
+        alike = by_baseline.setdefault(judged.against, {})
+        alike.setdefault((judged.verdict.kind, _reserve(judged)), []).append(judged.arm)
+    said = language.then.join(_against(findings, baseline, alike, language) for baseline, alike in by_baseline.items())
+    before = language.texts["short"] if tokens_of(findings) < SHORT else ""
+    return (before + said)[0].upper() + (before + said)[1:] + language.stop
+
+
+def _against(
+    findings: Findings, against: str, alike: Mapping[tuple[Kind, str], Sequence[str]], language: Language
+) -> str:
+    task, baseline, parts = task_of(findings, language), _name(findings, against, language), []
+    words = language.relations if len(alike) == 1 else language.several
+    for (kind, reserve), arms in alike.items():
+        named = language.listing([_name(findings, arm, language) for arm in arms])
+        said = words[kind].format(arms=named, task=task, baseline=baseline)
+        parts.append(said + (language.texts[reserve].format(n=len(findings.primary)) if reserve else ""))
+    joined = language.then.join(parts)
+    return joined if len(alike) == 1 else language.texts["several"].format(baseline=baseline, task=task, parts=joined)
+
+
+def telling(findings: Findings) -> Judged:
+    """Return the comparison that the finding hangs on.
+
+    That is the least sure one of a claim that is supported, as all must support it, else the largest difference among
+    those that refute the claim, or leave it undecided.
+    """
+    deciding = [judged for judged in findings.primary.values() if judged.finding is findings.finding]
+    if findings.finding is Finding.SUPPORTED:
+        return max(deciding, key=lambda judged: judged.support)
+    return max(deciding, key=lambda judged: abs(judged.contrast.mean) if judged.contrast.n else -1)
+
+
+def task_of(findings: Findings, language: Language) -> str:
+    """Return what the outcome of a study is about, in words of the language."""
+    for pattern, words in language.tasks.items():
+        if re.fullmatch(pattern, findings.study.outcome):
+            return words
+    return language.usual_task.format(words=escape(findings.outcome.words))
+
+
+def agreement(judged: Judged, direction: str, language: Language) -> str:
+    """Say whether a comparison agrees with a published one: worse, better or same."""
+    kind = judged.verdict.kind
+    reserve = _reserve(judged)
+    if reserve == "held" or kind in NOT_JUDGED:
+        return language.agreement["open"]
+    if kind is Kind.EQUIVALENT:
+        return language.agreement["same" if direction == "same" else "small"]
+    found = "worse" if kind in WORSE else "better" if kind in BETTER else ""
+    if not found:
+        return language.agreement["open"]
+    name = "same" if found == direction else "opposite"
+    return language.agreement[f"leaning_{name}" if reserve else name]
+
+
+def trust(findings: Findings, made: str, language: Language) -> dict[str, str]:
+    """Return what a reader needs to know to weigh a study: a sentence for each heading.
+
+    `made`: what the difference that the finding hangs on is made of, in the words of bertlab/stats/onset.py.
+    """
+    lines = {
+        "finding": language.texts["finding"].format(
+            claim=escape(findings.study.claim.rstrip(".")),
+            finding=language.findings[findings.finding],
+            status=findings.finding.value,
+        ),
+        "difference": size(findings, telling(findings), language),
+        "regime": regime(findings, language),
+        "known": language.texts["unsound" if findings.soundness else "missed" if findings.coarse else "found"],
+        "training": _training(findings, language),
+        "start": language.parts.get(made, ""),
+    }
+    return {name: line for name, line in lines.items() if line}
+
+
+def size(findings: Findings, judged: Judged, language: Language) -> str:
+    """Write the difference of a comparison with its interval and the margin."""
+    if not judged.contrast.n:
+        return ""
+    scale = outcome_scale(findings)
+    unit = f" {language.units.get(scale.apart, scale.apart)}"
+    low_high = scale.between(judged.interval.low, judged.interval.high)
+    return language.texts["difference"].format(
+        arm=_name(findings, judged.arm, language),
+        baseline=_name(findings, judged.against, language),
+        difference=scale.signed(judged.contrast.mean) + unit,
+        interval=low_high.replace(" to ", language.texts["to"]),
+        margin=number(scale.factor * findings.margin, scale.decimals) + unit,
+    )
+
+
+def regime(findings: Findings, language: Language) -> str:
+    """Say what was trained on what."""
+    facts = findings.record.facts
+    shape = MODEL.match(facts.get("model", ""))
+    model = facts.get("model", DASH)
+    if shape:
+        model = language.texts["model"].format(**dict(zip(("layers", "width", "heads"), shape.groups(), strict=True)))
+    corpus = facts.get("corpus", "").partition(";")[0]
+    known = [words for name, words in language.corpora.items() if name in corpus]
+    return language.texts["regime"].format(
+        model=model,
+        tokens=number(tokens_of(findings) / 1e6, 2),
+        corpus=language.listing(known, "and") if known else escape(corpus) or DASH,
+        seeds=findings.seeds,
+    )
+
+
+def tokens_of(findings: Findings) -> float:
+    """Return the tokens that a run of the baseline is trained on; NaN where the record does not say."""
+    baseline = findings.record.arm(findings.study.baseline)
+    return float(baseline[TOKENS].median()) if TOKENS in baseline else math.nan
+
+
+def _training(findings: Findings, language: Language) -> str:
+    scale = outcome_scale(findings)
+    if not math.isfinite(findings.slope) or not findings.slope:
+        return language.texts["early"] if tokens_of(findings) < SHORT else ""
+    more = f"{number(scale.factor * abs(findings.slope) * math.log(2), 1)} "
+    name = "early_loss" if findings.outcome.lower_is_better else "early_share"
+    return language.texts[name].format(more=more + language.units.get(scale.apart, scale.apart))
+
+
+def _reserve(judged: Judged) -> str:
+    """Return the name of the text that says why a result decides less than one might think; "" where nothing does."""
+    if judged.held:
+        return "held"
+    return "chance" if judged.finding is Finding.UNDECIDED and judged.refutation <= ALPHA else ""
+
+
+def _name(findings: Findings, arm: str, language: Language) -> str:
+    return language.name.format(escape(label(findings.study, arm, language.code)))

@@ -1,0 +1,53 @@
+"""Write the answers of a folder of reports: answers/<id>.md and answers/<id>.zh.md. Equal folders, equal bytes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bertlab.errors import InputError
+from bertlab.report.answers.page import LANGUAGES, answer, file_name
+from bertlab.report.answers.sentences import telling
+from bertlab.report.answers.values import Values, read_facts
+from bertlab.report.study.onset import word_of
+from bertlab.report.write import put
+from bertlab.study.catalogue import CATALOGUE, Question, question_of, study_files
+from bertlab.study.judge import Findings, judge
+from bertlab.study.record import FILES, read_record
+
+ANSWERS = "answers"
+
+
+def write_answers(folder: Path, studies: Mapping[str, Findings] | None = None) -> Path:
+    """Write the answers into a folder of reports and return the folder that they stand in.
+
+    `studies`: those of the folder, where they are judged already. Raises InputError for a folder that is not there and
+    for a record in it that cannot be read.
+    """
+    if not folder.is_dir():
+        raise InputError(f"answers must be a folder that is there, got {folder}; name the one that holds the reports")
+    pages = answers(folder, judged(folder) if studies is None else studies)
+    put({f"{ANSWERS}/{name}": text.encode() for name, text in pages.items()}, folder, gone=[])
+    return folder / ANSWERS
+
+
+def answers(folder: Path, studies: Mapping[str, Findings]) -> dict[str, str]:
+    """Return all pages by the names of their files."""
+    facts = read_facts(folder)
+    made = {name: word_of(findings, telling(findings).arm) for name, findings in studies.items()}
+    return {
+        file_name(question.id, language.code): answer(
+            question, _names(question, studies), Values(studies, made, facts, language), folder
+        )
+        for question in CATALOGUE
+        for language in LANGUAGES
+    }
+
+
+def judged(folder: Path) -> dict[str, Findings]:
+    """Return the studies of a folder by name, judged."""
+    paths = sorted(path.parent for path in folder.glob(f"*/{FILES[0]}"))
+    return {path.name: judge(read_record(path), counting=False) for path in paths}
+
+
+def _names(question: Question, studies: Mapping[str, Findings]) -> list[str]:
+    names = {name for name in (*study_files(), *studies) if question_of(name) == question}
+    return sorted(names) or ([question.id] if question.study else [])
