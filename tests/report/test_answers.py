@@ -167,7 +167,13 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
 
 def test_every_outcome_that_a_study_is_judged_by_has_a_task_in_words() -> None:
     metrics = {"eval/mlm_loss", "eval/mlm_accuracy", "eval/pair_accuracy", "eval/pseudo_loss", "eval/visible_accuracy"}
-    metrics |= {"eval/moved_accuracy", "eval/sense_accuracy", "eval/finetuned.examples_1024"}
+    metrics |= {
+        "eval/final_loss",
+        "eval/final_pair_accuracy",
+        "eval/moved_accuracy",
+        "eval/sense_accuracy",
+        "eval/finetuned.examples_1024",
+    }
     for metric in metrics:
         assert outcome_of(metric)
         assert all(any(re.fullmatch(pattern, metric) for pattern in words.tasks) for words in LANGUAGES)

@@ -40,8 +40,8 @@ ENGLISH = Language(
     },
     tasks={
         r"eval/mlm_loss\.position_\d+_\d+": "hidden words beyond the trained length are predicted",
-        r"eval/mlm_(loss|accuracy).*": "hidden words are predicted",
-        r"eval/pair_.*": "sentence pairs are told apart",
+        r"eval/(mlm_loss|mlm_accuracy|final_loss).*": "hidden words are predicted",
+        r"eval/(final_)?pair_.*": "sentence pairs are told apart",
         r"eval/pseudo_.*": "single hidden words are predicted",
         r"eval/visible_accuracy": "the words of unmasked text are read",
         r"eval/moved_accuracy.*": "words that were moved are noticed",
@@ -110,9 +110,10 @@ ENGLISH = Language(
         "missed": "the study saw the harm that was done on purpose, but could not show that the same training twice "
         "comes out equal; only differences beyond that doubt are counted",
         "unsound": "the study could not have seen a difference",
-        "early_loss": "early: twice the tokens would lower the baseline's loss by about {more} more",
-        "early_share": "early: twice the tokens would raise the baseline's score by about {more} more",
-        "early": "short; how much longer training would change was not measured",
+        "plateau": "the baseline begins to use context after {share} % of its training",
+        "early": "early training only",
+        "more_loss": "twice the tokens would lower its loss by about {more} more",
+        "more_share": "twice the tokens would raise its score by about {more} more",
         "numbers": "[all numbers]({link})",
         "not_run": "The study `{study}` has not been run yet.",
         "fact": "No experiment is needed for a part of this: the code itself was asked, and a test asserts the "

@@ -7,16 +7,19 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from bertlab.report.answers.language import Language
+from bertlab.report.study.fitness import is_fit, left_at
 from bertlab.report.study.scale import outcome_scale
-from bertlab.report.words import DASH, escape, number
+from bertlab.report.words import DASH, escape, number, percent
 from bertlab.stats.claim import ALPHA, Finding
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
 
 TOKENS = "perf/tokens"
-SHORT = 1e9  # tokens up to which training is called short; BERT was trained on more than a hundred times as many
+SHORT = 1e9  # tokens; where nothing else is known, training on fewer is called short. BERT read a hundred times as many
 MODEL = re.compile(r"(\d+) layers?, width (\d+), (\d+) heads?")
 NOT_JUDGED = (Kind.INVALID, Kind.VACUOUS, Kind.UNTESTABLE)
 WORSE = (Kind.WORSE_MATERIAL, Kind.WORSE_AT_MARGIN, Kind.WORSE_UNRESOLVED)
@@ -46,7 +49,7 @@ def compare(findings: Findings, group: Iterable[Judged], language: Language) -> 
         alike = by_baseline.setdefault(judged.against, {})
         alike.setdefault((judged.verdict.kind, _reserve(judged)), []).append(judged.arm)
     said = language.then.join(_against(findings, baseline, alike, language) for baseline, alike in by_baseline.items())
-    before = language.texts["short"] if tokens_of(findings) < SHORT else ""
+    before = language.texts["short"] if is_early(findings) else ""
     return (before + said)[0].upper() + (before + said)[1:] + language.stop
 
 
@@ -157,13 +160,26 @@ def tokens_of(findings: Findings) -> float:
     return float(baseline[TOKENS].median()) if TOKENS in baseline else math.nan
 
 
+def is_early(findings: Findings) -> bool:
+    """Tell whether a study is of early training only: by when its baseline leaves the plateau, else by its length."""
+    fit = is_fit(findings)
+    return tokens_of(findings) < SHORT if fit is None else not fit
+
+
 def _training(findings: Findings, language: Language) -> str:
+    """Say when the baseline begins to use context, and what more training would bring."""
+    shares, parts = left_at(findings), []
+    middle = float(np.median(shares)) if len(shares) else math.nan
+    if math.isfinite(middle):
+        parts.append(language.texts["plateau"].format(share=percent(middle)))
+    if is_early(findings):
+        parts.append(language.texts["early"])
     scale = outcome_scale(findings)
-    if not math.isfinite(findings.slope) or not findings.slope:
-        return language.texts["early"] if tokens_of(findings) < SHORT else ""
-    more = f"{number(scale.factor * abs(findings.slope) * math.log(2), 1)} "
-    name = "early_loss" if findings.outcome.lower_is_better else "early_share"
-    return language.texts[name].format(more=more + language.units.get(scale.apart, scale.apart))
+    if math.isfinite(findings.slope) and findings.slope:
+        more = number(scale.factor * abs(findings.slope) * math.log(2), 1)
+        name = "more_loss" if findings.outcome.lower_is_better else "more_share"
+        parts.append(language.texts[name].format(more=f"{more} {language.units.get(scale.apart, scale.apart)}"))
+    return language.then.join(parts)
 
 
 def _reserve(judged: Judged) -> str:
