@@ -125,7 +125,7 @@ def test_a_fact_is_linked_once_its_section_stands_on_the_page(tmp_path: Path) ->
     (tmp_path / "facts.md").write_text('# Facts\n\n<a id="count"></a>\n## How many?\n', "utf-8")
     link = "[facts](facts.md#count)"
     assert row_of(tmp_path, "count")[2:] == ["fact", DASH, DASH, "asserted by a test", *[DASH] * 4, link]
-    assert row_of(tmp_path, "inputs")[4] == "not yet stated"
+    assert row_of(tmp_path, "inputs")[5] == "not yet stated"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_refutation_by_one_of_many_arms_is_said_not_to_outlive_their_number(tm
         arms=arms,
         expects=dict.fromkeys("abcdef", "not_better"),
     )
-    assert row_of(tmp_path, "heads")[4].startswith("**UNDECIDED**: BETTER (")
+    assert row_of(tmp_path, "heads")[5].startswith("**UNDECIDED**: BETTER (")
     put_study(
         tmp_path,
         "norm",
@@ -168,7 +168,7 @@ def test_a_refutation_by_one_of_many_arms_is_said_not_to_outlive_their_number(tm
         arms=arms,
         expects=dict.fromkeys("abcdef", "not_better"),
     )
-    assert row_of(tmp_path, "norm")[4] == "**UNDECIDED**: BETTER (material) by itself, not once corrected for 6 arms"
+    assert row_of(tmp_path, "norm")[5] == "**UNDECIDED**: BETTER (material) by itself, not once corrected for 6 arms"
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_study_that_cannot_be_judged_shows_why_and_no_effect(
 def test_a_row_shows_the_effect_with_its_interval_and_the_regime(tmp_path: Path) -> None:
     put_study(tmp_path, "heads", {"one": 0.3})
     expected = "one against two: +0.300 nats (90 % interval +0.281 to +0.319); margin 0.100"
-    assert row_of(tmp_path, "heads")[6:] == [expected, DASH, "R1, 5 seeds", "[heads](heads/)"]
+    assert row_of(tmp_path, "heads")[7:] == [expected, DASH, "R1, 5 seeds", "[heads](heads/)"]
     start = "when runs leave the plateau of word frequencies was not followed; known answers: not asked"
     assert f"- **R1**: 2 layers, width 64; docs of Python; 2.30 M tokens; {start}\n" in book(tmp_path)
     (tmp_path / "heads.md").write_text("the report", "utf-8")
@@ -222,13 +222,13 @@ def test_an_arm_stands_beside_the_one_that_it_is_compared_with(tmp_path: Path) -
     arms = {**NODE["arms"], "four": ["model.heads=4"]}
     made = {"arms": arms, "expects": {"four": "worse"}, "against": {"four": "one"}}
     put_study(tmp_path, "heads", {"one": 0.1, "four": 0.5}, **made)
-    assert row_of(tmp_path, "heads")[6].startswith("four against one: +0.400 nats")
+    assert row_of(tmp_path, "heads")[7].startswith("four against one: +0.400 nats")
 
 
 def test_studies_of_one_regime_name_it_alike(tmp_path: Path) -> None:
     put_study(tmp_path, "heads", {"one": 0.3})
     put_study(tmp_path, "norm", {"one": 0.3})
-    assert row_of(tmp_path, "heads")[8] == row_of(tmp_path, "norm")[8] == "R1, 5 seeds"
+    assert row_of(tmp_path, "heads")[9] == row_of(tmp_path, "norm")[9] == "R1, 5 seeds"
     assert "**R2**" not in book(tmp_path)
 
 
@@ -243,13 +243,13 @@ def test_the_known_answers_of_a_regime_stand_beside_it(tmp_path: Path) -> None:
 def test_a_later_study_changes_no_status_and_every_q(tmp_path: Path) -> None:
     put_study(tmp_path, "heads", {"one": 0.103}, sd=0.1)  # t = 2.3, one-sided p = .041
     alone = row_of(tmp_path, "heads")
-    assert alone[4:6] == ["**SUPPORTED**: WORSE (size unresolved)", "0.083"]
+    assert alone[5:7] == ["**SUPPORTED**: WORSE (size unresolved)", "0.083"]
     put_study(tmp_path, "scale", {"one": 0.0}, sd=0.3)
-    assert row_of(tmp_path, "heads")[4] == alone[4]
-    assert row_of(tmp_path, "heads")[5] == "0.165"  # two claims now
+    assert row_of(tmp_path, "heads")[5] == alone[5]
+    assert row_of(tmp_path, "heads")[6] == "0.165"  # two claims now
     assert "2 claims together, 0 have a q of 0.05 or less: 0 SUPPORTED and 0 REFUTED. At most 0.0 of" in book(tmp_path)
     put_study(tmp_path, "norm", {"one": 0.6})
-    assert row_of(tmp_path, "heads")[5] == "0.124"  # a sure one makes the others surer
+    assert row_of(tmp_path, "heads")[6] == "0.124"  # a sure one makes the others surer
     assert "3 claims together, 1 have a q of 0.05 or less: 1 SUPPORTED and 0 REFUTED. At most 0.1 of" in book(tmp_path)
 
 
