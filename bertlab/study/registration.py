@@ -82,7 +82,8 @@ def read_study(config: Mapping[str, Any]) -> Study:
         published=read_published(node.get("published") or []),
         prior=read_prior(node["prior"]) if node.get("prior") else NO_PRIOR,
         bank=_bank(node, seeds) if node.get("bank") is not None else None,
-        **{key: _labels(key, node, arms) for key in FOR_READERS},
+        labels=_labels("labels", node, arms),
+        labels_zh=_labels("labels_zh", node, arms),
     )
 
 
