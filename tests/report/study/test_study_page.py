@@ -411,7 +411,7 @@ def test_runs_that_ended_on_the_plateau_are_counted(make_findings: MakeFindings)
     runs = record.runs.assign(**{"eval/context_gain": record.runs["eval/context_gain"].mask(late, 0.3)})
     said = "gained no more than 0.30 nats from context when training ended: rate_05 (2 of 5). Until"
     assert said in limits(judge(replace(record, runs=runs)))
-    assert "plateau" not in limits(judge(record))
+    assert "on the plateau" not in limits(judge(record))
 
 
 def test_runs_that_word_frequencies_would_beat_are_not_called_late(make_findings: MakeFindings) -> None:
@@ -420,7 +420,7 @@ def test_runs_that_word_frequencies_would_beat_are_not_called_late(make_findings
     runs = record.runs.assign(**{"eval/context_gain": record.runs["eval/context_gain"].mask(misled, -0.31)})
     text = limits(judge(replace(record, runs=runs)))
     assert "more than 0.30 nats above the loss of word frequencies: rate_05 (2 of 5). They have hardly" in text
-    assert "plateau" not in text
+    assert "on the plateau" not in text
     assert "Worse than no context" not in limits(judge(record))
 
 
