@@ -96,8 +96,9 @@ def _explore(bench: Bench, searched: Runs) -> tuple[Runs, dict[str, str]]:
     by_tokens = study.margin.unit == "tokens"
     share = study.margin.value if by_tokens else 0.05
     try:
-        part, fewest = slope_part(list(curve.columns))
-        worth = worth_of_tokens(list(curve.columns), curve.to_numpy(), share, part, fewest)
+        tokens = [int(each) for each in curve.columns]
+        part, fewest = slope_part(tokens)
+        worth = worth_of_tokens(tokens, curve.to_numpy(), share, part, fewest)
     except ValueError as error:
         if not by_tokens:
             return runs, stated

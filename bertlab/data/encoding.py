@@ -52,7 +52,7 @@ def _without_specials(ids: np.ndarray) -> np.ndarray:
 
 def named(tokenizer: Tokenizer) -> list[str]:
     """Return the names of special tokens which the tokenizer makes special tokens of where a text holds them."""
-    names = [tokenizer.id_to_token(number) for number in range(len(SPECIALS))]
+    names = [str(tokenizer.id_to_token(number)) for number in range(len(SPECIALS))]
     return [
         name
         for name in names

@@ -112,7 +112,7 @@ def rows_of(tokenizer: Tokenizer, start: Start) -> list[int | None]:
     """Return for each of our tokens (V,) the row that it has in the weights of a start, None for a new token."""
     source = FromFile(path=str(start.tokenizer), lowercase=None)
     given = source.original().get_vocab(with_added_tokens=True)
-    roles = [source.read().id_to_token(number) for number in range(len(SPECIALS))]
+    roles = [str(source.read().id_to_token(number)) for number in range(len(SPECIALS))]
     own = tokenizer.get_vocab(with_added_tokens=True)
     tokens = sorted(own, key=own.__getitem__)
     return [given.get(token) for token in (*roles, *tokens[len(SPECIALS) :])]

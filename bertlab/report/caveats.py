@@ -89,7 +89,8 @@ def started_again(sweep: Sweep) -> str | None:
     again = sweep.counted.loc[times.index[times > 0]]
     if again.empty:
         return None
-    runs = [f"{_run(run)}, {plural(int(times[place]), 'time')}" for place, run in again.iterrows()]
+    rows = zip(again.iterrows(), times[times > 0], strict=True)
+    runs = [f"{_run(run)}, {plural(int(often), 'time')}" for (_, run), often in rows]
     return (
         f"**Started again.** {count(len(again))} of {plural(len(sweep.counted), 'finished run')} lost the process that "
         f"trained it and went on from the newest checkpoint, or from the start where there was none: {'; '.join(runs)}."

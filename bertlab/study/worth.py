@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bertlab.stats.flips import Floats
 from bertlab.stats.margin import LAST, Margin, worth_of_tokens
 from bertlab.study.judge import Findings
 from bertlab.study.record import EXPLORATION, HARMFUL
@@ -48,7 +49,7 @@ def worth_of(findings: Findings) -> Worth | None:
     if study.margin.unit != "tokens" or curve.empty:
         return None
     part, share = float(record.facts.get(PART, 0.75)), study.margin.value
-    points = (list(curve.columns), curve.to_numpy())
+    points = ([int(tokens) for tokens in curve.columns], curve.to_numpy())
     try:
         measured = worth_of_tokens(*points, share, part, fewest=2)
     except ValueError:
@@ -59,7 +60,7 @@ def worth_of(findings: Findings) -> Worth | None:
     return Worth(share, part, measured, by_end, end.points if end else 0, by_shorter, shorter)
 
 
-def _end(points: tuple[list[int], object], share: float) -> Margin | None:
+def _end(points: tuple[list[int], Floats], share: float) -> Margin | None:
     try:
         return worth_of_tokens(points[0], points[1], share, LAST, fewest=2)
     except ValueError:

@@ -56,7 +56,7 @@ class Values:
 
     def _value(self, place: str, kind: str, rest: str) -> str:
         try:
-            return getattr(self, f"_{kind}")(rest)
+            return str(getattr(self, f"_{kind}")(rest))
         except (KeyError, ValueError, IndexError) as error:
             raise InputError(
                 f"an answer may name what records and facts hold, got {place} ({error}); see "
