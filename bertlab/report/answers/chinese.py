@@ -92,7 +92,7 @@ CHINESE = Language(
         "finding": "断言",
         "difference": "大小",
         "regime": "条件",
-        "known": "已知答案",
+        "known": "对照",
         "training": "训练",
         "start": "起步",
     },

@@ -91,7 +91,7 @@ ENGLISH = Language(
         "finding": "Claim",
         "difference": "Size",
         "regime": "Regime",
-        "known": "Known answers",
+        "known": "Controls",
         "training": "Training",
         "start": "Start",
     },
