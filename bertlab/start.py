@@ -107,7 +107,7 @@ def _of_run(said: str, output_dir: str, missing: str) -> Start:
     weights, tokenizer, config = folder / MODEL / WEIGHTS, folder / MODEL / TOKENIZERS[0], folder / RUN_CONFIG
     if not name or not all(path.is_file() for path in (weights, tokenizer, config)):
         raise InputError(
-            f"start must name a run that kept its weights, got {said} without {MODEL}/{WEIGHTS}; runs keep them when "
-            "they finish without diverging and tracking.weights is true"
+            f"start must name a run whose weights lie in its cell, got {said} without {MODEL}/{WEIGHTS}; if a store "
+            "has them: python -m bertlab.export run=ID to=FOLDER, then start=FOLDER start.missing=init"
         )
     return Start(said, folder, [weights], config, tokenizer, is_run=True, missing=missing)

@@ -1,4 +1,4 @@
-"""Models of others, by our names: BERT, RoBERTa, DistilBERT and ELECTRA of transformers.
+"""Models of others, by our names: BERT, RoBERTa, DistilBERT, ELECTRA and RoFormer of transformers.
 
 Enters: `config.json` and the weights as their classes name them, with or without heads. Leaves: the weights by the
 names of a `Bert`, and the settings that it must have to compute the same.
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bertlab.errors import InputError
 from bertlab.model.reference import BASE, COPIES, EMBEDDINGS, LAYER, Weights, modern
+from bertlab.model.roformer import ANGLES, halves
 
 ROBERTAS = ("roberta", "xlm-roberta", "camembert")
 Names = Mapping[str, str]  # a prefix of theirs: ours
@@ -72,6 +73,7 @@ BERT_LAYER = {theirs: ours for ours, theirs in LAYER.items()}
 BERT = Architecture("bert.", BERT_BODY, "encoder.layer.", BERT_LAYER, BERT_HEADS, {})
 ROBERTA = Architecture("roberta.", BERT_BODY, "encoder.layer.", BERT_LAYER, ROBERTA_HEADS, {})
 ELECTRA = Architecture("electra.", BERT_BODY, "encoder.layer.", BERT_LAYER, {}, {})
+ROFORMER = Architecture("roformer.", BERT_BODY, "encoder.layer.", BERT_LAYER, BERT_HEADS, {})
 DISTILBERT = Architecture(
     *("distilbert.", DISTILBERT_BODY, "transformer.layer.", DISTILBERT_LAYER, DISTILBERT_HEADS),
     {
@@ -82,13 +84,16 @@ DISTILBERT = Architecture(
         "activation": "hidden_act",
     },
 )
-KNOWN = {"bert": BERT, **dict.fromkeys(ROBERTAS, ROBERTA), "electra": ELECTRA, "distilbert": DISTILBERT}
+KNOWN = {"bert": BERT, **dict.fromkeys(ROBERTAS, ROBERTA), "electra": ELECTRA}
+KNOWN |= {"distilbert": DISTILBERT, "roformer": ROFORMER}
+TURNED = (".attention.query.", ".attention.key.")
 ONLY = {  # what all of them must say, if they say it
     "hidden_act": "gelu",
     "position_embedding_type": "absolute",
     "is_decoder": False,
     "add_cross_attention": False,
     "sinusoidal_pos_embds": False,
+    "rotary_value": False,
 }
 
 
@@ -98,6 +103,7 @@ class Foreign:
 
     weights: Weights
     settings: Mapping[str, Any]
+    angles: Tensor | None = None  # (N, K): sines and cosines by which queries and keys are turned
 
 
 def read_foreign(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Foreign:
@@ -121,6 +127,9 @@ def read_foreign(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Fo
     if kind == "distilbert":
         sizes["type_vocab_size"] = 0
         _move(found, "decoder.bias", "mlm_head.bias")
+    if kind == "roformer":  # turns neighbours, ours are the halves of a head
+        heads = sizes["num_attention_heads"]
+        found |= {name: halves(value, heads) for name, value in found.items() if any(turn in name for turn in TURNED)}
     if kind in ROBERTAS:  # positions are counted from the padding's id on
         first = int(sizes.get("pad_token_id", 1)) + 1
         found["position.table.weight"] = found["position.table.weight"][first:]
@@ -138,12 +147,12 @@ def read_foreign(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Fo
     }
     if sizes["type_vocab_size"] > 1:
         settings["model.segment_types"] = sizes["type_vocab_size"]
-    return Foreign(found, settings)
+    return Foreign(found, settings, weights.get(ANGLES))
 
 
 def _name(theirs: str, architecture: Architecture) -> str | None:
     """Return our name of a weight, their own one where we have none, None for what is a copy or a counter."""
-    if theirs.endswith("position_ids") or theirs in COPIES - {"cls.predictions.decoder.weight"}:
+    if theirs.endswith("position_ids") or theirs == ANGLES or theirs in COPIES - {"cls.predictions.decoder.weight"}:
         return None
     body, dot, kind = theirs.removeprefix(architecture.prefix).rpartition(".")
     if body.startswith(architecture.layers):

@@ -49,6 +49,12 @@ def neighbours(rows: Tensor, heads: int) -> Tensor:
     return halves.transpose(1, 2).reshape(rows.shape)
 
 
+def halves(rows: Tensor, heads: int) -> Tensor:
+    """Undo `neighbours`."""
+    pairs = rows.reshape(heads, -1, 2, *rows.shape[1:])  # head, pair, half
+    return pairs.transpose(1, 2).reshape(rows.shape)
+
+
 def angles(position: Rotary) -> Tensor:
     """Return the table of RoFormer (N, K): the sines of all pairs, then their cosines."""
     half = position.sin_HLK.shape[-1] // 2

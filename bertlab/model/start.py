@@ -23,6 +23,8 @@ from bertlab.model.bert import Bert
 from bertlab.model.expressible import check_expressible
 from bertlab.model.foreign import Foreign, read_foreign
 from bertlab.model.norm import LayerNorm
+from bertlab.model.position import Rotary
+from bertlab.model.roformer import angles
 from bertlab.start import INIT, Start
 from bertlab.tokenizer import SPECIALS
 from bertlab.tokenizer.file import FromFile
@@ -42,7 +44,9 @@ def load_start(model: Bert, start: Start, tokenizer: Tokenizer) -> None:
     if fitting:
         check_settings(model, foreign.settings)
         if not start.is_run:
-            _check_parts(model, start)
+            _check_parts(model, start, rotary=foreign.angles is not None)
+    if foreign.angles is not None and isinstance(model.position, Rotary):
+        _check_angles(model.position, start, foreign.angles)
     rows_V = rows_of(tokenizer, start)
     if fitting and (absent := [tokenizer.id_to_token(number) for number, row in enumerate(rows_V) if row is None]):
         raise InputError(
@@ -96,9 +100,9 @@ def check_settings(model: Bert, settings: Mapping[str, Any]) -> None:
         )
 
 
-def _check_parts(model: Bert, start: Start) -> None:
+def _check_parts(model: Bert, start: Start, *, rotary: bool) -> None:
     try:
-        check_expressible(model)
+        check_expressible(model, rotary=rotary)
     except InputError as error:
         part = str(error).partition(" cannot")[0]
         choice = str(error).rpartition("train with ")[2].partition(" to export")[0]
@@ -106,6 +110,17 @@ def _check_parts(model: Bert, start: Start) -> None:
             f"{part} is none that the weights of start={start.said} were trained with; choose {choice}, or "
             "start.missing=init to take what fits"
         ) from error
+
+
+def _check_angles(position: Rotary, start: Start, turned_NK: Tensor) -> None:
+    """Raise InputError for positions that turn by other angles than those of the start."""
+    own_NK = angles(position)
+    both = min(len(own_NK), len(turned_NK))
+    if own_NK.shape[1] != turned_NK.shape[1] or not torch.allclose(own_NK[:both], turned_NK[:both], atol=1e-4):
+        raise InputError(
+            f"model.position.base must be that of start={start.said}, got another; choose 10000, RoFormer's own, or "
+            "that of the run which was exported"
+        )
 
 
 def rows_of(tokenizer: Tokenizer, start: Start) -> list[int | None]:

@@ -41,6 +41,7 @@ def bert(kind: str, size: Mapping[str, int], **more: Any) -> Any:
     }
     config = {"BertForPreTraining": "BertConfig", "BertModel": "BertConfig", "BertForMaskedLM": "BertConfig"}
     config |= {"RobertaForMaskedLM": "RobertaConfig", "ElectraModel": "ElectraConfig"}
+    config |= {"RoFormerForMaskedLM": "RoFormerConfig"}
     return getattr(transformers, kind)(getattr(transformers, config[kind])(**sizes, **more))
 
 
@@ -54,7 +55,7 @@ def shaken(model: Any) -> Any:
     """Give every weight, those of norms and biases too, a value of its own."""
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
-        for parameter in model.parameters():
+        for parameter in filter(lambda each: each.requires_grad, model.parameters()):  # not a table of angles
             parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
     return model.eval()
 
@@ -157,6 +158,18 @@ def test_distilbert_computes_the_same(tmp_path: Path, size: Mapping[str, int]) -
     fast = save(tmp_path, theirs)
     model, tokenizer = ours(tmp_path, size, "model.embedding.segment=false", missing="init")
     compare(theirs, fast, model, tokenizer, segments=False, pairs=False)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_roformer_computes_the_same(tmp_path: Path, size: Mapping[str, int]) -> None:
+    theirs = shaken(bert("RoFormerForMaskedLM", size, embedding_size=size["width"]))
+    fast = save(tmp_path, theirs)
+    words = ("model/position=rotary", "model.position.base=10000")
+    with pytest.raises(InputError, match=r"got no weights for pair_head\.pool, pair_head\.classify; choose other"):
+        ours(tmp_path, size, *words)
+    compare(theirs, fast, *ours(tmp_path, size, *words, missing="init"), segments=True, pairs=False)
+    with pytest.raises(InputError, match=r"^model\.position\.base must be that of start=.*choose 10000"):
+        ours(tmp_path, size, "model/position=rotary", "model.position.base=100", missing="init")
 
 
 @pytest.mark.parametrize("kind", ["ElectraModel", "BertModel"])
