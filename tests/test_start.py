@@ -21,7 +21,10 @@ from tests.command import exit_code
             ["start=run:gone"],
             "start must name one run of outputs, got run:gone, which none has; give the folder of its ",
         ),
-        (["start=run:."], "start must name a run that kept its weights, got run:. without model/model.safetensors; "),
+        (
+            ["start=run:."],
+            "start must name a run whose weights lie in its cell, got run:. without model/model.safetensors; ",
+        ),
         (["start=5"], "start.from must be a folder or run:<id>, got 5; write start=FOLDER or start=run:ID"),
         (["start.missing=perhaps"], "start.missing must be refuse or init, got perhaps; choose one of them"),
     ],
