@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,12 +12,17 @@ from hydra.core.global_hydra import GlobalHydra
 from bertlab.run import main
 
 
+def settled(words: Sequence[str]) -> list[str]:
+    """Return the words with the last value of each key alone: a test changes its usual words by adding to them."""
+    return list({word.lstrip("+~").partition("=")[0]: word for word in words}.values())
+
+
 def exit_code(*words: str) -> Any:
-    """Run `python -m bertlab.run` with these words; return how it exits, with signals and logging as they were."""
+    """Run `python -m bertlab.run` with these words, settled; return how it exits. Signals and logging stay as they were."""
     root, terminate = logging.getLogger(), signal.getsignal(signal.SIGTERM)
     handlers, level = list(root.handlers), root.level
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["run", *words])
+        patch.setattr(sys, "argv", ["run", *settled(words)])
         patch.setenv("HYDRA_FULL_ERROR", "1")
         try:
             main()
