@@ -18,7 +18,7 @@ def settled(words: Sequence[str]) -> list[str]:
 
 
 def exit_code(*words: str) -> Any:
-    """Run `python -m bertlab.run` with these words, settled; return how it exits. Signals and logging stay as they were."""
+    """Run `python -m bertlab.run` with these words, settled; return how it exits. Signals and logging are put back."""
     root, terminate = logging.getLogger(), signal.getsignal(signal.SIGTERM)
     handlers, level = list(root.handlers), root.level
     with pytest.MonkeyPatch.context() as patch:
