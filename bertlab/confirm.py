@@ -114,10 +114,8 @@ def _check_text(bench: Bench, runs: Runs) -> None:
     study = bench.registration.study
     if not runs:
         return
-    record, evaluation = (
-        record_of(bench, list(runs.values()), {}),
-        bench.registration.arms[study.baseline]["evaluation"],
-    )
+    record = record_of(bench, list(runs.values()), {})
+    evaluation = bench.registration.arms[study.baseline]["evaluation"]
     first = bench.cells([arm for arm in study.arms if arm != study.baseline], range(study.looks[0]))
     said = too_little_text(record, evaluation) if bench.has_any(first) else check_text(record, evaluation)
     if said:

@@ -37,7 +37,7 @@ def of_trials(study: Study, beyond: Mapping[str, Sequence[float]] = {}) -> Study
     return replace(study, arms=arms, baseline=first, factors=_factors(study), expects={}, against={}, trend=None)
 
 
-def ladder(study: Study) -> list[float]:
+def all_values(study: Study) -> list[float]:
     """Return all values that an arm may be tried at, ascending: the grid, and as many steps beyond as are allowed.
 
     A step is the ratio of the last two values; where one of the grid is not positive, their difference, and nothing
@@ -55,12 +55,12 @@ def ladder(study: Study) -> list[float]:
 def tried_values(study: Study, runs: pd.DataFrame, arm: str) -> list[float]:
     """Return the values that an arm was or is to be tried at, ascending: the grid, and those beyond that have runs."""
     there, grid = set(runs["arm"]), _search(study).values
-    return [value for value in ladder(study) if value in grid or trial(arm, value) in there]
+    return [value for value in all_values(study) if value in grid or trial(arm, value) in there]
 
 
 def beyond_ends(study: Study, runs: pd.DataFrame) -> dict[str, list[float]]:
     """Return the next value for each arm that is best at an end of what it was tried at and may go on."""
-    steps, found = ladder(study), {}
+    steps, found = all_values(study), {}
     for arm, best in best_values(study, runs).items():
         tried, place = tried_values(study, runs, arm), steps.index(best)
         following = place - 1 if best == tried[0] else place + 1 if best == tried[-1] else -1

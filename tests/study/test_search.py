@@ -12,7 +12,7 @@ from bertlab.study.design import Search, Study
 from bertlab.study.judge import judge
 from bertlab.study.record import Record
 from bertlab.study.registration import read_study
-from bertlab.study.search import at_most, best_values, beyond_ends, ladder, of_trials, settled, trial, tried_values
+from bertlab.study.search import all_values, at_most, best_values, beyond_ends, of_trials, settled, trial, tried_values
 
 MakeRecord = Callable[..., Record]
 SEARCH = {"setting": "optimizer.lr", "values": [0.001, 0.002, 0.004], "seeds": 2}
@@ -145,14 +145,14 @@ def test_an_arm_may_not_have_a_name_that_the_search_gives(make_record: MakeRecor
         read_study({"study": {**node, "arms": arms}})
 
 
-def test_the_ladder_goes_two_of_its_own_steps_beyond_each_end(study: Study) -> None:
-    assert ladder(study) == [0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016]
+def test_the_search_goes_two_of_its_own_steps_beyond_each_end(study: Study) -> None:
+    assert all_values(study) == [0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016]
 
 
-def test_a_ladder_that_holds_zero_has_steps_of_one_size(make_record: MakeRecord) -> None:
+def test_a_search_that_holds_zero_has_steps_of_one_size(make_record: MakeRecord) -> None:
     node = {**NODE, "search": {**SEARCH, "setting": "optimizer.weight_decay", "values": [0, 0.1, 0.2]}}
     trials = [f"{arm}@{value:g}" for arm in ARMS for value in (0, 0.1, 0.2)]
-    assert ladder(make_record(node=node, trials=trials).registered) == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    assert all_values(make_record(node=node, trials=trials).registered) == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
 
 
 def test_an_arm_that_is_best_at_an_end_is_tried_beyond_it(make_record: MakeRecord) -> None:
@@ -172,6 +172,6 @@ def test_a_search_stops_at_two_steps_beyond_or_where_an_inner_value_is_best(make
     assert made.study.arms["post_0_tuned"][-1] == "optimizer.lr=0.00025"
 
 
-def test_a_trial_beyond_the_ladder_is_refused(make_record: MakeRecord) -> None:
+def test_a_trial_beyond_all_values_is_refused(make_record: MakeRecord) -> None:
     with pytest.raises(InputError, match=r"got pre@0.064"):
         record(make_record, trials=[*TRIALS, trial("pre", 0.064)])
