@@ -18,11 +18,16 @@ def settled(words: Sequence[str]) -> list[str]:
 
 
 def exit_code(*words: str) -> Any:
-    """Run `python -m bertlab.run` with these words, settled; return how it exits. Signals and logging are put back."""
+    """Run `python -m bertlab.run` with these words, settled; return how it exits."""
+    return typed_exit_code(*settled(words))
+
+
+def typed_exit_code(*words: str) -> Any:
+    """Run `python -m bertlab.run` with exactly these words; return how it exits. Signals and logging are put back."""
     root, terminate = logging.getLogger(), signal.getsignal(signal.SIGTERM)
     handlers, level = list(root.handlers), root.level
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["run", *settled(words)])
+        patch.setattr(sys, "argv", ["run", *words])
         patch.setenv("HYDRA_FULL_ERROR", "1")
         try:
             main()

@@ -8,7 +8,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from bertlab.compose import check
 from bertlab.errors import InputError
 from bertlab.reading import check_command, check_single, check_sweep, parsed
-from tests.command import exit_code
+from tests.command import typed_exit_code
 
 
 def sweep(*words: str) -> None:
@@ -132,7 +132,7 @@ def test_a_command_that_is_refused_is_one_line_and_leaves_nothing(
     words: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert exit_code(*words) == 2
+    assert typed_exit_code(*words) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith(f"bertlab: {line}")
