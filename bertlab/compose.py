@@ -41,6 +41,15 @@ KEPT = 1000  # configurations that a sweep keeps while its jobs are composed
 OmegaConf.register_new_resolver("project_folder", lambda name: str(project_folder(name)), replace=True)  # conf/run.yaml
 
 
+def _times(factor: float, value: float) -> float:
+    """Return the product, whole where it can be: `${times:0.5,${budget.tokens}}` in an arm that is relative to its rung."""
+    product = factor * value
+    return int(product) if product == int(product) else product
+
+
+OmegaConf.register_new_resolver("times", _times, replace=True)  # sweeps/study
+
+
 def check(words: Sequence[str]) -> None:
     """Refuse words that a person typed if they are more than options and values, each once. Raises InputError."""
     check_words(words, _groups())

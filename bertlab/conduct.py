@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from omegaconf import DictConfig
 
 from bertlab import __version__
 from bertlab.bench import Bench, say
-from bertlab.compose import build_parts, resolved
+from bertlab.compose import build_parts, choices, resolved
 from bertlab.confirm import check_curve, confirm
 from bertlab.errors import InputError
 from bertlab.job import Job, prepare_job
@@ -27,11 +28,14 @@ from bertlab.ledger.archive import ARCHIVE
 from bertlab.outcome import Outcome
 from bertlab.redact import redacted, redacted_command
 from bertlab.report.book import write_book
+from bertlab.report.ladder import keep_predictions, write_ladder
 from bertlab.report.study import headline, write_study
 from bertlab.report.study.publish import publish_design, publish_study
 from bertlab.study.arms import Compose, Config, Registration, register
+from bertlab.study.design import Study
 from bertlab.study.judge import Findings
-from bertlab.study.record import EXPLORATION, Record
+from bertlab.study.ladder import FEWEST, PREDICTIONS, Ladder, fingerprint, predict, read_ladder, read_predictions
+from bertlab.study.record import EXPLORATION, PREDICTED, Record
 from bertlab.study.search import of_trials, trial
 from bertlab.sweep import Grid, say_failures
 from bertlab.tracking.leading import leading
@@ -57,11 +61,12 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
 
     registration = register(compose_own)
     study, tracker = registration.study, _tracker(registration)
+    _check_rung(study, compose_own)
     tracker.look()
     job = _checked(registration, compose_own)
     client = tracker.connect()
     name = registered_as(registration, job)
-    archive = folder / study.id / ARCHIVE
+    archive = folder / study.place / ARCHIVE
     bench = Bench(registration, grid.fixed, launcher, tracker, client, job.store.fingerprint, archive)
     with leased(tracker, client, name):  # who typed the same elsewhere waits, and finds the runs
         return _lead(bench, compose_own, job, name, folder)
@@ -70,33 +75,66 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
 def _lead(bench: Bench, compose: Compose, job: Job, name: str, folder: Path) -> list[Outcome]:
     """Run a registered study whose lease is held."""
     study, tracker, client = bench.registration.study, bench.tracker, bench.client
-    parent = register_run(tracker, client, study.id, name, _about(bench.registration))
+    parent = register_run(tracker, client, study.place, name, _about(bench.registration))
     tracker.parent = str(parent.run.info.run_id)
-    _announce(study.id, name, parent.others if parent.is_new else None)
+    _announce(study.place, name, parent.others if parent.is_new else None)
     bury(tracker, bench.output_dir)
     abandon(tracker, client, tracker.parent, bench.output_dir)
     bring_unsent(tracker, bench.output_dir)
     bench.restore()
     again = f"{sync_command(bench.output_dir)} for its runs, and the same command again for the rest"
-    led = Path(bench.output_dir) / "sweeps" / f"{study.id}-{os.getpid()}"
+    led = Path(bench.output_dir) / "sweeps" / f"{study.place.replace('/', '-')}-{os.getpid()}"
     end = closing(tracker.uri, tracker.parent, again)
     with leading(tracker, led) as tags, end as bench.telling, needing(tracker.uri):
         for tag, value in tags.items():
             client.set_tag(tracker.parent, tag, value)
         publish_design(client, tracker.parent, study)
+        predicted = _predict(bench, job, folder)
         try:
-            findings = confirm(bench, compose, job, _facts(parent.run, name))
+            findings = confirm(bench, compose, job, _facts(parent.run, name) | predicted)
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
             bench.telling(lambda: bury(tracker, bench.output_dir))
             bench.keep()
             raise
         report = write_study(findings, folder)
         bench.drop_earlier()
+        page = write_ladder(folder, study.id) if study.rung else report
         write_book(folder)
         bench.telling(lambda: _publish(findings, report, tracker, client))
-    print(f"{headline(findings)}\nreport:    {report}\n{tracker.where(bench.output_dir)}")  # noqa: T201
+    print(f"{headline(findings)}\nreport:    {page}\n{tracker.where(bench.output_dir)}")  # noqa: T201
     say_failures(bench.outcomes)
     return bench.outcomes
+
+
+def _predict(bench: Bench, baseline: Job, folder: Path) -> dict[str, str]:
+    """Register what a rung should show, before its first run; return the fact that its record keeps of that.
+
+    Nothing is predicted where runs of the arms are there already, or fewer than two rungs below.
+    """
+    study, own = bench.registration.study, folder / bench.registration.study.id
+    if not study.rung:
+        return {}
+    known, ladder = read_predictions(own), read_ladder(own)
+    if study.rung not in {each.rung for each in known}:
+        below = replace(ladder or Ladder(study, {}), study=study).below(study.rung)
+        arms = [arm for arm in study.arms if arm != study.baseline]
+        if len(below.rungs) < FEWEST:
+            say(f"nothing is predicted: that takes {FEWEST} rungs below {study.rung}, and {len(below.rungs)} have run")
+            return {}
+        if bench.has_any(bench.cells(arms, range(study.seeds))):
+            say(f"nothing is predicted: runs of {study.rung} are there already")
+            return {}
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        known = (*known, *predict(below, study.rung, _compute(baseline), now))
+        keep_predictions(own, study.id, known)
+        say(f"predicted from {', '.join(below.rungs)}: {own / PREDICTIONS} (commit it before the runs are judged)")
+    bench.client.log_artifact(str(bench.tracker.parent), str(own / PREDICTIONS))
+    return {PREDICTED: fingerprint(known, study.rung)}
+
+
+def _compute(job: Job) -> float:
+    """Return the FLOPs of a run as `perf/flops` counts them, from its first step."""
+    return float(job.steps * job.count_flops(job.build_model()).of_step(job.batches(0)))
 
 
 def _tracker(registration: Registration) -> Tracker:
@@ -108,6 +146,16 @@ def _tracker(registration: Registration) -> Tracker:
             "tracking.uri unset to use a local file, which needs no network"
         )
     return tracker
+
+
+def _check_rung(study: Study, compose: Compose) -> None:
+    """Refuse a ladder without the rung that is to run, and a rung in another regime than its own."""
+    if study.ladder and not study.rung:
+        raise InputError(
+            f"rung must be one of {', '.join(study.ladder)}, got nothing; write rung={next(iter(study.ladder))}"
+        )
+    if study.rung and (regime := choices(compose([])).get("regime")) != study.rung:
+        raise InputError(f"regime must be that of the rung {study.rung}, got {regime}; write rung={study.rung} alone")
 
 
 def _checked(registration: Registration, compose: Compose) -> Job:
@@ -125,7 +173,7 @@ def _publish(findings: Findings, report: Path, tracker: Tracker, client: MlflowC
     study = findings.record.study
     publish_study(client, str(tracker.parent), findings, report)
     for arm, numbers in aggregates(findings.record).items():
-        summarise_arm(tracker, client, study.id, arm, numbers, {"study": study.id, "arm": arm})
+        summarise_arm(tracker, client, study.place, arm, numbers, {"study": study.place, "arm": arm})
 
 
 def registered_as(registration: Registration, job: Job) -> str:
@@ -163,7 +211,7 @@ def _searched(registration: Registration, compose: Compose) -> list[Config]:
 def _about(registration: Registration) -> dict[str, str]:
     command = " ".join(["python -m bertlab.run", *map(shlex.quote, redacted_command(sys.argv[1:]))])
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    own = {"bertlab.command": command, "bertlab.code": registration.code, "study": registration.study.id}
+    own = {"bertlab.command": command, "bertlab.code": registration.code, "study": registration.study.place}
     return {REGISTERED: now, **own}
 
 

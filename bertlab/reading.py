@@ -18,6 +18,7 @@ MULTIRUN = ("-m", "--multirun")
 COMMANDS = (("-r", "--run"), MULTIRUN, ("-c", "--cfg"), ("-i", "--info"))  # of which Hydra takes one
 TAKE_A_WORD = ("-c", "--cfg", "-p", "--package", "-i", "--info")
 MOST_JOBS = 100_000  # of a sweep: more would fill the memory before the first of them runs
+RUNG = re.compile(r"rung=(\w+)")  # short for a regime, and the word in a study that names it
 QUOTE, ESCAPED, QUOTES = "'", "\\'", "'\""
 PARSER = OverridesParser.create()
 
@@ -30,8 +31,16 @@ def overrides_in(words: Sequence[str]) -> Iterator[str]:
 
 
 def written_out(words: Sequence[str]) -> list[str]:
-    """Return the words with `start.from=` for the short form `start=`."""
-    return [re.sub(r"^(\+{0,2})start=", r"\1start.from=", word) for word in words]
+    """Return the words with short forms written out: `start.from=` for `start=`, the regime of a study for `rung=`."""
+    written = [re.sub(r"^(\+{0,2})start=", r"\1start.from=", word) for word in words]
+    if any(word.startswith("study=") for word in written):
+        return [each for word in written for each in _of_rung(word)]
+    return written
+
+
+def _of_rung(word: str) -> list[str]:
+    rung = RUNG.fullmatch(word)
+    return [f"regime={rung[1]}", f"++study.rung={rung[1]}"] if rung else [word]
 
 
 def parsed(word: str) -> Override:

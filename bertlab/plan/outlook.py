@@ -113,7 +113,7 @@ def outlook(
 
 def earlier(study: Study, reports: Path) -> Findings | None:
     """Return what an earlier report found, if there is one and it was judged by the same outcome."""
-    folder = reports / study.id
+    folder = reports / study.place
     if not (folder / FILES[0]).is_file():
         return None
     record = read_record(folder)

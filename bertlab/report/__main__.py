@@ -5,7 +5,7 @@ Without arguments: the latest sweep of the store in the working directory (`mlfl
   filter=TEXT     any runs instead of a sweep, e.g. filter="params.model = 'nano' and tags.bertlab.kind = 'run'"
   from=FOLDER     no store at all: rebuild a report from the runs.csv and curves.csv that stand beside it
   study=ID        no store at all: rebuild the page of a registered study, reports/ID.md, from reports/ID; with
-                  from=FOLDER another folder than reports
+                  from=FOLDER another folder than reports; ID/RUNG for a rung of a ladder, ID alone for the ladder
   book=FOLDER     write the answer book of a folder of studies and facts, its README.md
   answers=FOLDER  write the answers of a folder of studies and facts, a page for each question, into FOLDER/answers
   out=FOLDER      where to write; outputs/report by default, for a study where it was read
@@ -80,10 +80,14 @@ def report_store(arguments: dict[str, Any], out: Path) -> Path:
 
 def rebuild_study(study: str, folder: Path, out: str | None) -> Path:
     """Judge the record that a study's report left in `folder` again, and write its page."""
+    from bertlab.report.ladder import write_ladder
     from bertlab.report.study import write_study
     from bertlab.study.judge import judge
+    from bertlab.study.ladder import is_ladder
     from bertlab.study.record import read_record
 
+    if is_ladder(folder / study):
+        return write_ladder(folder, study, Path(out or folder))
     return write_study(judge(read_record(folder / study)), Path(out or folder))
 
 

@@ -15,6 +15,7 @@ from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.page import LANGUAGES, file_name
 from bertlab.report.answers.sentences import plain, telling
 from bertlab.report.answers.write import ANSWERS, judged, write_answers
+from bertlab.report.ladder import sentence
 from bertlab.report.rules import RULES, rules
 from bertlab.report.study.fitness import FAMILY, LATEST, MEDIAN, UNFIT, is_fit, known_answers, left_at, start_words
 from bertlab.report.study.limits import NOT_RECORDED, epochs
@@ -28,6 +29,7 @@ from bertlab.stats.multiple import q_values
 from bertlab.stats.rule import Kind
 from bertlab.study.catalogue import CATALOGUE, Question, question_of, study_files
 from bertlab.study.judge import Findings, Judged
+from bertlab.study.ladder import is_ladder, read_ladder
 
 BOOK, FACTS = "README.md", "facts.md"
 SECTIONS = {
@@ -227,8 +229,18 @@ def _study_cells(page: Page, name: str) -> tuple[str, ...]:
     where = f"{page.regimes[regime(findings)]}, {plural(findings.seeds, 'seed')}{early}"
     made = word_of(findings, telling(findings).arm) or DASH
     said, link = escape(findings.study.claim), f"[{escape(name)}]({place})"
-    words = DASH if reasons_against(findings) else plain(findings, ENGLISH)
+    words = (
+        DASH if reasons_against(findings) else plain(findings, ENGLISH) + _along_ladder(page, name, telling(findings))
+    )
     return "study", words, said, status(findings), q, effect(findings), made, where, link
+
+
+def _along_ladder(page: Page, name: str, told: Judged) -> str:
+    """Say how the difference that a claim hangs on moves with scale; "" for a study that is no ladder."""
+    if not is_ladder(page.folder / name):
+        return ""
+    ladder = read_ladder(page.folder / name)
+    return f" {sentence(ladder, told.arm)}" if ladder and ladder.arms[told.arm] else ""
 
 
 def status(findings: Findings) -> str:

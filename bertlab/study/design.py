@@ -75,6 +75,18 @@ class Study:
     bank: int | None = None  # runs of the baseline that arms are compared with unpaired; None: seed by seed
     labels: Mapping[str, str] = field(default_factory=dict)  # what readers call the arms
     labels_zh: Mapping[str, str] = field(default_factory=dict)  # the same in Chinese
+    ladder: Mapping[str, int] = field(default_factory=dict)  # regimes of growing compute -> seeds, at most, of each
+    rung: str = ""  # the one of them that is run
+
+    @property
+    def name(self) -> str:
+        """What its page and its folder are called."""
+        return self.rung or self.id
+
+    @property
+    def place(self) -> str:
+        """Where its page and its folder lie among the reports: a rung's among those of its study."""
+        return f"{self.id}/{self.rung}" if self.rung else self.id
 
     def seeds_at(self, arm: str, look: int) -> int:
         """Return how many seeds of an arm or control are run by a look: of the baseline its whole bank, if any."""

@@ -27,6 +27,7 @@ REMARKS, AGAIN = "remarks.md", "rule.json"
 RULE, RULE_NOW = "rule", "2"  # the fact that names the rule of verdicts that a study was registered under
 EXPLORATION, SAME, HARMFUL = "exploration", "same", "harmful"  # arms that every study has beside its own
 PLANNED = "planned"  # the fact that says how many seeds of each arm were to run
+PREDICTED = "predicted"  # the fact that holds the hash of what was predicted about a rung before its first run
 ABOUT = ("arm", "seed", "run_id", "diverged", "code", "corpus", "evaluation")  # what a row says beside its metrics;
 # `code`: the study's, where the code of the run's arm made the run, else the code that did
 RESTARTS = "restarts"  # how often a run was started again after its process had ended without a result

@@ -56,7 +56,8 @@ def read_study(config: Mapping[str, Any]) -> Study:
     arms = _arms(node)
     factors = _texts("factors", node["factors"])
     _check_factors(factors, arms)
-    outcome, seeds = _text("outcome", node["outcome"]), whole_number("study.seeds", node["seeds"], FEWEST)
+    outcome, ladder = _text("outcome", node["outcome"]), _ladder(node)
+    seeds, looks = _seeds(node, ladder)
     secondary = _texts("secondary", node.get("secondary", []))
     for metric in (outcome, *secondary):
         outcome_of(metric)
@@ -71,7 +72,7 @@ def read_study(config: Mapping[str, Any]) -> Study:
         outcome=outcome,
         margin=_margin(node["margin"], outcome),
         seeds=seeds,
-        looks=_looks(node["looks"], seeds),
+        looks=looks,
         axis=_one_of("axis", node["axis"], AXES),
         floor=closed_interval("study.floor", node["floor"], 0, 100),
         controls=_controls(node["controls"]),
@@ -84,6 +85,8 @@ def read_study(config: Mapping[str, Any]) -> Study:
         bank=_bank(node, seeds) if node.get("bank") is not None else None,
         labels=_labels("labels", node, arms),
         labels_zh=_labels("labels_zh", node, arms),
+        ladder=ladder,
+        rung=str(node.get("rung") or ""),
     )
 
 
@@ -179,6 +182,35 @@ def _against(node: Mapping[str, Any], arms: Mapping[str, object]) -> dict[str, s
         _one_of("against", name, [arm for arm in arms if arm != node["baseline"]])
         _one_of(f"against.{name}", other, [arm for arm in arms if arm != name])
     return dict(against)
+
+
+def _ladder(node: Mapping[str, Any]) -> dict[str, int]:
+    """Return the regimes of a ladder with the seeds of each, and hold the rung that is run to them."""
+    ladder, rung = node.get("ladder") or {}, node.get("rung")
+    if not isinstance(ladder, Mapping) or len(ladder) == 1:
+        raise InputError(f"study.ladder must hold two rungs at least, got {ladder}; write {{nano: 5, study: 3}}")
+    for name in ladder:
+        _check_name("ladder", name)
+    if rung and rung not in ladder:
+        rungs = f"one of {', '.join(ladder)}" if ladder else "left out, as this study has no ladder"
+        raise InputError(f"rung must be {rungs}, got {rung}; correct it")
+    outcome = outcome_of(_text("outcome", node["outcome"]))
+    if ladder and not (outcome.curve and outcome.lower_is_better):
+        raise InputError(
+            f"study.outcome must be a loss for a ladder, whose effects are counted in training tokens, got "
+            f"{node['outcome']}; choose eval/final_loss"
+        )
+    return {name: whole_number(f"study.ladder.{name}", seeds, FEWEST) for name, seeds in ladder.items()}
+
+
+def _seeds(node: Mapping[str, Any], ladder: Mapping[str, int]) -> tuple[int, tuple[int, ...]]:
+    """Return how many seeds are run at most and the looks: at a rung its own seeds, and the looks that come before."""
+    seeds = whole_number("study.seeds", node["seeds"], FEWEST)
+    looks = _looks(node["looks"], seeds)
+    if not node.get("rung"):
+        return seeds, looks
+    own = ladder[node["rung"]]
+    return own, (*(look for look in looks if look < own), own)
 
 
 def _labels(key: str, node: Mapping[str, Any], arms: Mapping[str, object]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bertlab.stats.flips import Floats
+from bertlab.stats.interval import Interval, around
 from bertlab.stats.margin import LAST, Margin, worth_of_tokens
 from bertlab.study.judge import Findings
 from bertlab.study.record import EXPLORATION, HARMFUL
@@ -69,6 +70,17 @@ def _end(points: tuple[list[int], Floats], share: float) -> Margin | None:
 
 def _by_shorter(findings: Findings) -> tuple[float, float | None]:
     """Return the tokens of the harmful control, where it changes nothing else, and what the margin is worth by it."""
+    shorter, slope = shorter_runs(findings)
+    if slope is None:
+        return shorter, None
+    return shorter, math.expm1(min(findings.margin / abs(slope.mean), 700.0))
+
+
+def shorter_runs(findings: Findings) -> tuple[float, Interval | None]:
+    """Return the tokens of the harmful control, and the outcome per ln(tokens) between its runs and the baseline's.
+
+    Both schedules ended. None where the control is not the baseline on fewer tokens, or shows no difference.
+    """
     study, record, control = findings.study, findings.record, findings.controls[HARMFUL]
     changed = study.controls[HARMFUL]
     if len(changed) != 1 or not changed[0].startswith(SHORTER) or TOKENS not in record.runs:
@@ -76,5 +88,5 @@ def _by_shorter(findings: Findings) -> tuple[float, float | None]:
     shorter, whole = (float(record.arm(name)[TOKENS].median()) for name in (HARMFUL, study.baseline))
     if not 0 < shorter < whole or not control.contrast.n or not control.contrast.mean:
         return shorter, None
-    slope = abs(control.contrast.mean) / math.log(whole / shorter)
-    return shorter, math.expm1(min(findings.margin / slope, 700.0))
+    own, doublings = control.contrast.interval(), math.log(whole / shorter)
+    return shorter, around(-own.mean / doublings, own.se / doublings, 1, own.df, own.level)

@@ -56,6 +56,16 @@ def test_the_next_rung_falls_into_its_80_per_cent_interval_as_often_as_that_says
     assert 0.77 <= np.mean(held) <= 0.90
 
 
+@pytest.mark.parametrize("between", [0.0, 0.03, 0.06])
+def test_two_rungs_predict_widely_enough_for_what_they_cannot_know(between: float) -> None:
+    rng, held = np.random.default_rng(4), []
+    for _ in range(600):
+        *below, following = made(rng, between)[:3]
+        ends = fit_line(below).predicted(following.compute, following.se)
+        held.append(ends.low <= following.multiplier <= ends.high)
+    assert np.mean(held) >= 0.80
+
+
 def test_a_rung_that_is_known_well_counts_more() -> None:
     rungs = [Rung(1.0, 0.0, 0.01), Rung(10.0, 0.1, 0.01), Rung(100.0, 0.2, 0.01), Rung(1000.0, 5.0, 100.0)]
     assert fit_line(rungs).slope == pytest.approx(0.1 / math.log(10), rel=1e-3)
@@ -69,8 +79,8 @@ def test_coverage_counts_and_says_how_likely_so_few_are() -> None:
 
 
 def test_what_is_no_ladder_is_refused() -> None:
-    with pytest.raises(ValueError, match="three rungs"):
-        fit_line([Rung(1.0, 0.0, 0.1), Rung(2.0, 0.0, 0.1)])
+    with pytest.raises(ValueError, match="different compute"):
+        fit_line([Rung(1.0, 0.0, 0.1), Rung(1.0, 0.2, 0.1)])
     with pytest.raises(ValueError, match="must improve"):
         by_slope(1.0, BEHIND, 0.1)
     with pytest.raises(ValueError, match="must fall"):

@@ -11,6 +11,7 @@ from bertlab.report.study.onset import word_of
 from bertlab.report.write import put
 from bertlab.study.catalogue import CATALOGUE, Question, question_of, study_files
 from bertlab.study.judge import Findings, judge
+from bertlab.study.ladder import read_ladder
 from bertlab.study.record import FILES, read_record
 
 ANSWERS = "answers"
@@ -43,9 +44,20 @@ def answers(folder: Path, studies: Mapping[str, Findings]) -> dict[str, str]:
 
 
 def judged(folder: Path) -> dict[str, Findings]:
-    """Return the studies of a folder by name, judged."""
-    paths = sorted(path.parent for path in folder.glob(f"*/{FILES[0]}"))
-    return {path.name: judge(read_record(path), counting=False) for path in paths}
+    """Return the studies of a folder by name, judged; of a ladder its highest rung."""
+    own = {path.parent for path in folder.glob(f"*/{FILES[0]}")}
+    return {
+        path.name: judge(read_record(path), counting=False) if path in own else highest_rung(path)
+        for path in sorted({*own, *(path.parents[1] for path in folder.glob(f"*/*/{FILES[0]}"))})
+    }
+
+
+def highest_rung(folder: Path) -> Findings:
+    """Return what a ladder's highest rung found. Raises InputError where its rungs are none of the study's."""
+    ladder = read_ladder(folder)
+    if ladder is None:
+        raise InputError(f"{folder} must hold rungs that its study names, got none; take the folder away")
+    return ladder.highest
 
 
 def _names(question: Question, studies: Mapping[str, Findings]) -> list[str]:

@@ -46,7 +46,7 @@ def drawings(findings: Findings) -> list[Drawing]:
 
 def figures(findings: Findings) -> str:
     """Every figure with the sentence that says what to see."""
-    own = findings.study.id
+    own = findings.study.name
     shown = [f"![{escape(d.alt)}]({own}/figures/{d.name}.svg)\n\n{d.caption}" for d in drawings(findings)]
     return "\n\n".join(["## Figures", *shown]) if shown else ""
 

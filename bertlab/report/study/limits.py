@@ -92,9 +92,11 @@ def repeat(findings: Findings) -> str:
     names |= {key: name for key, name in told.items() if key in findings.record.facts}
     lines = [f"- {name}: {escape(fact(findings, key))}" for key, name in names.items()]
     files = [*FILES, "verdict.json", "verdicts.csv"]
-    own = findings.study.id
+    own, place = findings.study.name, findings.study.place
     twins = f"The numbers behind this page: {', '.join(f'[{name}]({own}/{name})' for name in files)}."
-    again = f"From them alone the page can be written again: `python -m bertlab.report study={own} from=<its folder>`."
+    again = (
+        f"From them alone the page can be written again: `python -m bertlab.report study={place} from=<its folder>`."
+    )
     return "\n\n".join(["## How to repeat", f"{fence}bash\n{command}\n{fence}", "\n".join(lines), f"{twins} {again}"])
 
 

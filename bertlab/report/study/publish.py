@@ -24,7 +24,7 @@ def publish_design(client: "MlflowClient", run_id: str, study: Study) -> None:
 def publish_study(client: "MlflowClient", run_id: str, findings: Findings, report: Path) -> None:
     """Attach the report and show the verdict and the numbers of all contrasts. Twice does no harm."""
     client.log_artifact(run_id, str(report), "report")
-    client.log_artifacts(run_id, str(report.with_suffix("")), f"report/{findings.study.id}")
+    client.log_artifacts(run_id, str(report.with_suffix("")), f"report/{findings.study.name}")
     client.log_text(run_id, page(report.read_text("utf-8"), report.parent), PAGE)
     note = "\n\n".join([headline(findings), verdict_table(findings), READ])
     client.set_tag(run_id, NOTE, note[:TEXT_LIMIT])

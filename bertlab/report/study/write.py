@@ -1,7 +1,8 @@
 """Write the report of a study: its page, figures, verdicts, and the twins that all of it can be made from again.
 
-Enters: `Findings`. Leaves: <id>.md and the folder <id> beside it. No clock, no path and no machine name goes into them:
-`write_study(judge(read_record(folder / id)), other)` writes the same bytes.
+Enters: `Findings`. Leaves: <id>.md and the folder <id> beside it, for a rung of a ladder <id>/<rung>.md and its folder.
+No clock, no path and no machine name goes into them: `write_study(judge(read_record(folder / id)), other)` writes the
+same bytes.
 """
 
 from pathlib import Path
@@ -22,7 +23,7 @@ def write_study(findings: Findings, folder: Path) -> Path:
     there. Figures of an earlier report that this one lacks are removed. Raises InputError when the folder is no place
     to write.
     """
-    own = findings.study.id
+    own = findings.study.place
     drawn = {f"figures/{drawing.name}.svg": svg(drawing.draw) for drawing in drawings(findings)}
     inside = {**twins(findings.record), **verdict_files(findings), **drawn}
     files = {**{f"{own}/{name}": content for name, content in inside.items()}, f"{own}.md": page(findings).encode()}

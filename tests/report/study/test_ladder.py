@@ -1,0 +1,185 @@
+"""A study at several rungs: effects in tokens, the line through them, and predictions that were made before."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertlab.errors import InputError
+from bertlab.report.answers.write import judged
+from bertlab.report.book import write_book
+from bertlab.report.ladder import keep_predictions, sentence, write_ladder
+from bertlab.report.study import write_study
+from bertlab.study.judge import judge
+from bertlab.study.ladder import (
+    Ladder,
+    fingerprint,
+    is_ladder,
+    predict,
+    predictions_text,
+    read_ladder,
+    read_predictions,
+    rung_of,
+    trend,
+)
+from bertlab.study.record import Record
+from bertlab.study.registration import read_study
+from tests.report.study.conftest import make_record
+
+RUNGS = {"nano": 3, "tiny": 3, "mini": 3}
+COMPUTE = {"nano": 1e12, "tiny": 4e12, "mini": 16e12}
+SLOPE = -0.5 / math.log(2.3 / 1.15)  # of the harmful control: half the tokens, half a nat behind
+
+
+def rung(name: str, *effects: float, sd: float = 0.004) -> Record:
+    """Make the record of a rung at which rate_05 and rate_30 are behind by these numbers of nats."""
+    arms: dict[str, Any] = {
+        arm: {"effect": effect, "sd": sd} for arm, effect in zip(("rate_05", "rate_30"), effects, strict=False)
+    }
+    node = {
+        "ladder": RUNGS,
+        "rung": name,
+        "controls": {"same": ["redraw=order"], "harmful": ["budget.tokens=1_200_000"]},
+    }
+    record = make_record(arms, node)
+    runs = record.runs.assign(**{"perf/flops": COMPUTE[name]})
+    runs.loc[runs["arm"] == "harmful", "perf/tokens"] /= 2
+    return replace(record, runs=runs)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return reports of two rungs: the effect of rate_05 is halved from one to the other."""
+    for name, effects in {"nano": (0.4, 0.0), "tiny": (0.2, 0.0)}.items():
+        write_study(judge(rung(name, *effects)), tmp_path)
+    return tmp_path
+
+
+def there(folder: Path) -> Ladder:
+    """Read the ladder that is there."""
+    ladder = read_ladder(folder / "mask_rate")
+    assert ladder is not None
+    return ladder
+
+
+def test_an_effect_is_counted_in_tokens_by_runs_whose_schedule_ended() -> None:
+    found = rung_of(judge(rung("nano", 0.25, 0.0)), "rate_05")
+    assert found is not None
+    assert found.multiplier == pytest.approx(0.25 / (-0.5 / math.log(2)))
+    assert found.compute == COMPUTE["nano"]
+
+
+def test_rungs_lie_in_the_order_of_the_study_below_it(folder: Path) -> None:
+    ladder = there(folder)
+    assert [*ladder.rungs] == ["nano", "tiny"]
+    assert {path.name for path in (folder / "mask_rate").iterdir()} == {"nano", "nano.md", "tiny", "tiny.md"}
+    assert is_ladder(folder / "mask_rate")
+    assert not is_ladder(folder / "mask_rate" / "nano")
+
+
+def test_the_next_rung_is_predicted_on_the_line(folder: Path) -> None:
+    (found,) = [each for each in predict(there(folder), "mini", COMPUTE["mini"], "now") if each.arm == "rate_05"]
+    assert found.mean == pytest.approx(0.0, abs=0.02)  # -.555, -.277 and on
+    assert found.low < found.mean < found.high
+    assert found.below == ("nano", "tiny")
+
+
+def test_a_prediction_is_kept_and_checked_when_its_rung_has_run(folder: Path) -> None:
+    made = predict(there(folder), "mini", COMPUTE["mini"], "2026-01-01T00:00:00+00:00")
+    keep_predictions(folder / "mask_rate", "mask_rate", tuple(made))
+    assert read_predictions(folder / "mask_rate") == tuple(made)
+    assert there(folder).checked() == []
+    write_study(judge(rung("mini", 0.0, 1.5)), folder)
+    checked = {prediction.arm: held for prediction, _, held in there(folder).checked()}
+    assert checked == {"rate_05": True, "rate_30": False, "rate_60": True}  # rate_60 is made alike at every rung
+
+
+def test_a_rung_is_predicted_once(folder: Path) -> None:
+    made = predict(there(folder), "mini", COMPUTE["mini"], "now")
+    with pytest.raises(InputError, match="one prediction for a rung, got mini again"):
+        predictions_text("mask_rate", [*made, *made])
+
+
+def test_another_prediction_has_another_fingerprint(folder: Path) -> None:
+    made = predict(there(folder), "mini", COMPUTE["mini"], "now")
+    moved = [replace(each, high=each.high + 0.1) for each in made]
+    assert fingerprint(made, "mini") != fingerprint(moved, "mini")
+    assert fingerprint(made, "mini") == fingerprint([*made], "mini")
+
+
+@pytest.mark.parametrize(
+    ("effects", "word"),
+    [
+        ((0.4, 0.2, 0.1), "shrinks"),
+        ((0.1, 0.2, 0.3), "grows"),
+        ((0.2, 0.2, 0.2), "holds"),
+        ((0.2, 0.02, -0.2), "flips"),
+    ],
+)
+def test_a_word_says_how_an_effect_moves(effects: tuple[float, ...], word: str) -> None:
+    rungs = {name: judge(rung(name, effect)) for name, effect in zip(RUNGS, effects, strict=True)}
+    assert trend(Ladder(rungs["nano"].study, rungs), "rate_05") == word
+
+
+def test_noise_is_no_trend() -> None:
+    rungs = {name: judge(rung(name, 0.2, sd=0.2)) for name in RUNGS}
+    assert trend(Ladder(rungs["nano"].study, rungs), "rate_05") == "is not known to move beyond mini"
+
+
+def test_the_page_says_what_an_arm_is_worth_at_each_rung(folder: Path) -> None:
+    keep_predictions(folder / "mask_rate", "mask_rate", tuple(predict(there(folder), "mini", 16e12, "now")))
+    page = write_ladder(folder, "mask_rate").read_text("utf-8")
+    assert "is worth −43 % of the tokens at nano and −24 % of the tokens at tiny" in page
+    assert "Registered and not run yet: rate_05 at mini" in page
+    assert "Not run yet: mini." in page
+    assert "[nano](mask_rate/nano.md): 2 layers, width 64, 2 heads" in page
+    assert (folder / "mask_rate" / "ladder.svg").read_text("utf-8").startswith("<?xml")
+
+
+def test_the_page_is_written_again_from_the_records(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    out = tmp_path_factory.mktemp("again")
+    assert write_ladder(folder, "mask_rate", out).read_bytes() == write_ladder(folder, "mask_rate").read_bytes()
+    assert (out / "mask_rate" / "ladder.svg").read_bytes() == (folder / "mask_rate" / "ladder.svg").read_bytes()
+
+
+def test_the_book_leads_with_the_highest_rung_and_the_trend(folder: Path) -> None:
+    assert judged(folder)["mask_rate"].study.rung == "tiny"
+    write_ladder(folder, "mask_rate")
+    (row,) = [
+        line for line in write_book(folder).read_text("utf-8").splitlines() if "[mask_rate](mask_rate.md)" in line
+    ]
+    assert sentence(there(folder), "rate_30") in row
+
+
+def test_a_folder_without_a_rung_has_no_page(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="must have a rung that has run"):
+        write_ladder(tmp_path, "mask_rate")
+
+
+@pytest.mark.parametrize(
+    ("ladder", "own", "line"),
+    [
+        ({"nano": 5}, "nano", "study.ladder must hold two rungs at least"),
+        ({"nano": 5, "tiny": 2}, "nano", "study.ladder.tiny must be"),
+        ({"nano": 5, "tiny": 3}, "base", "rung must be one of nano, tiny, got base"),
+        ({}, "nano", "rung must be left out, as this study has no ladder, got nano"),
+    ],
+)
+def test_what_is_no_ladder_is_refused(ladder: dict[str, int], own: str, line: str) -> None:
+    node = {**make_record().node, "ladder": ladder, "rung": own}
+    with pytest.raises(InputError, match=line):
+        read_study({"study": node})
+
+
+def test_only_losses_can_be_counted_in_tokens() -> None:
+    node = {**make_record().node, "ladder": RUNGS, "outcome": "eval/mlm_accuracy"}
+    with pytest.raises(InputError, match=r"study\.outcome must be a loss for a ladder"):
+        read_study({"study": node})
+
+
+def test_a_rung_has_its_own_number_of_seeds() -> None:
+    node = {**make_record().node, "ladder": {"nano": 5, "tiny": 4, "mini": 3}}
+    looks = {name: read_study({"study": {**node, "rung": name}}).looks for name in node["ladder"]}
+    assert looks == {"nano": (3, 5), "tiny": (3, 4), "mini": (3,)}
