@@ -42,7 +42,7 @@ OmegaConf.register_new_resolver("project_folder", lambda name: str(project_folde
 
 
 def _times(factor: float, value: float) -> float:
-    """Return the product, whole where it can be: `${times:0.5,${budget.tokens}}` in an arm that is relative to its rung."""
+    """Return the product, whole where it can be; an arm is relative to its rung by `${times:0.5,${budget.tokens}}`."""
     product = factor * value
     return int(product) if product == int(product) else product
 
