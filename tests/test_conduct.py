@@ -203,10 +203,6 @@ def test_a_failed_run_is_said_makes_the_study_invalid_and_is_made_up_for(
         (("hydra.mode=RUN",), "hydra.mode must be MULTIRUN for a study, got RUN; leave it as the study has it"),
         (("study.looks=[3]",), "study.looks must ascend and end with study.seeds 4, got [3]; correct one of them"),
         (("study.outcome=train/loss",), "study.outcome must be a measure of the common evaluation, got train/loss"),
-        (
-            ("~study.margin.nats", "+study.margin.tokens=0.2", "evaluation.share=0.05"),
-            "study.margin in tokens needs 3 evaluations in the last 75% of a run, got 1; raise",
-        ),
         (("~study.margin",), "study.margin must be given"),
         (("~study.controls",), "study.controls must be given"),
     ],
@@ -219,3 +215,10 @@ def test_a_study_that_cannot_run_is_refused_before_anything_has_run(
     assert f"bertlab: {line}" in err
     assert out == ""
     assert not Path("mlflow.db").exists() or runs("run") == []
+
+
+def test_a_margin_in_tokens_without_a_curve_is_refused_before_anything_has_run(command: Command) -> None:
+    in_tokens = [word for word in TINY if "margin" not in word]  # as the study's file has it
+    code, out, err = command(*in_tokens, *LOOKS, "evaluation.share=0.05")
+    assert (code, out) == (2, "")
+    assert err.startswith("bertlab: study.margin in tokens needs 3 evaluations in the last 75% of a run, got 1; raise")

@@ -130,7 +130,7 @@ def _metrics(base: float, apart: float, outcome: str) -> dict[str, float]:
     metrics = {"eval/mlm_loss": loss, "eval/unigram_loss": UNIGRAM, "eval/context_gain": UNIGRAM - loss}
     metrics |= {"eval/mlm_accuracy": 0.9 - loss / 8}
     metrics |= {f"eval/mlm_loss.rate_{rate:g}": loss + rate - 0.15 for rate in RATES}
-    return metrics | ({outcome: 0.8 + base / 100 + apart} if outcome in HIGHER else {})
+    return metrics | ({outcome: 0.4 + base / 100 + apart} if outcome in HIGHER else {})
 
 
 def _curve(run_id: str, luck: float, apart: float, diverged: bool, outcome: str) -> list[tuple[Any, ...]]:
