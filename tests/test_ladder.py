@@ -1,0 +1,87 @@
+"""A ladder from the command line: rung by rung, a prediction before the third one, and what is refused."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertlab.reading import written_out
+from bertlab.study.ladder import FEWEST, fingerprint, read_ladder, read_predictions
+from bertlab.study.record import PREDICTED
+from tests.command import exit_code
+
+TINY = (
+    *("study=key_value_ladder", "data=oracle", "data.documents=80", "batch.size=3"),
+    *("model.width=16", "model.heads=1", "trainer.points=2", "trainer.progress=false"),
+    *("evaluation.sequences=4", "evaluation.final=4", "evaluation.share=0.99", "evaluation.pseudo=0"),
+    *("tracking.weights=false", "~study.margin.tokens", "+study.margin.nats=0.1", "study.floor=0"),
+    *("study.secondary=[]", "study.ladder.nano=3", "~study.ladder.micro", "~study.ladder.mini"),
+)
+Command = Callable[..., tuple[Any, str, str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `python -m bertlab.run` in a folder of its own, in this process: (exit code, output, messages)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def run(*words: str) -> tuple[Any, str, str]:
+        code = exit_code(*words)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def test_a_rung_is_short_for_its_regime_in_a_study_alone() -> None:
+    assert written_out(["study=heads", "rung=nano"]) == ["study=heads", "regime=nano", "++study.rung=nano"]
+    assert written_out(["rung=nano"]) == ["rung=nano"]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (TINY, "rung must be one of nano, nano_long, study, got nothing; write rung=nano"),
+        ((*TINY, "rung=micro"), "rung must be one of nano, nano_long, study, got micro; correct it"),
+        (("study=padding", "rung=nano"), "rung must be left out, as this study has no ladder, got nano; correct it"),
+        (
+            (*TINY, "++study.rung=nano", "regime=study"),
+            "regime must be that of the rung nano, got study; write rung=nano",
+        ),
+    ],
+)
+def test_what_is_no_rung_is_refused(words: tuple[str, ...], line: str, command: Command) -> None:
+    code, out, err = command(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"bertlab: {line}")
+    assert not list(Path.cwd().iterdir())
+
+
+@pytest.mark.slow
+def test_a_ladder_is_climbed_and_the_third_rung_is_predicted_before_its_runs(command: Command) -> None:
+    folder = Path("outputs/reports/key_value_ladder")
+    for tokens, rung in zip((768, 1536, 3072), ("nano", "nano_long", "study"), strict=True):
+        code, out, err = command(*TINY, f"rung={rung}", f"budget.tokens={tokens}")
+        assert code == 0, err
+        assert "report:    outputs/reports/key_value_ladder.md" in out
+        assert ("nothing is predicted" in err) == (rung != "study")
+        if rung == "study":
+            assert f"predicted from nano, nano_long: {folder}/ladder.json" in err
+            assert err.index("predicted from") < err.index("look at 3 seeds")
+    ladder, predictions = read_ladder(folder), read_predictions(folder)
+    assert ladder is not None
+    assert [*ladder.rungs] == ["nano", "nano_long", "study"]
+    (made,) = predictions
+    assert (made.arm, made.rung, len(made.below)) == ("shared_kv", "study", FEWEST)
+    (checked,) = ladder.checked()
+    assert checked[1].compute == pytest.approx(made.compute, rel=0.1)
+    facts = json.loads((folder / "study" / "study.json").read_text("utf-8"))["facts"]
+    assert facts[PREDICTED] == fingerprint(predictions, "study")
+    assert "[key_value_ladder](key_value_ladder.md)" in Path("outputs/reports/README.md").read_text("utf-8")
+    again = (folder / "ladder.json").read_bytes()
+    code, _, err = command(*TINY, "rung=study", "budget.tokens=3072")
+    assert code == 0, err
+    assert (folder / "ladder.json").read_bytes() == again, "a rung is predicted once"
