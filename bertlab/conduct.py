@@ -133,8 +133,8 @@ def _predict(bench: Bench, baseline: Job, folder: Path) -> dict[str, str]:
 
 
 def _compute(job: Job) -> float:
-    """Return the FLOPs of a run as `perf/flops` counts them, from its first step."""
-    return float(job.steps * job.count_flops(job.build_model()).of_step(job.batches(0)))
+    """Return the FLOPs of a run as `perf/flops` counts them, from a step in its middle."""
+    return float(job.steps * job.count_flops(job.build_model()).of_step(job.batches(job.steps // 2)))
 
 
 def _tracker(registration: Registration) -> Tracker:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bertlab.plan.rungs import ladder_of, of_ladder, plan_ladder
 from bertlab.reading import written_out
 from bertlab.study.ladder import FEWEST, fingerprint, read_ladder, read_predictions
 from bertlab.study.record import PREDICTED
@@ -41,6 +42,12 @@ def test_a_rung_is_short_for_its_regime_in_a_study_alone() -> None:
     assert written_out(["rung=nano"]) == ["rung=nano"]
 
 
+def test_a_plan_is_of_the_ladder_unless_it_names_a_rung() -> None:
+    assert ladder_of("key_value_ladder", []) == {"nano": 5, "nano_long": 3, "study": 3, "micro": 3, "mini": 3}
+    assert ladder_of("key_value_ladder", ["rung=nano"]) == {}
+    assert ladder_of("heads", []) == {}
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -68,6 +75,8 @@ def test_a_ladder_is_climbed_and_the_third_rung_is_predicted_before_its_runs(com
         assert code == 0, err
         assert "report:    outputs/reports/key_value_ladder.md" in out
         assert ("nothing is predicted" in err) == (rung != "study")
+        if rung == "nano_long":
+            planned = [*plan_ladder("key_value_ladder", [*TINY[1:], "budget.tokens=3072"], 0)]
         if rung == "study":
             assert f"predicted from nano, nano_long: {folder}/ladder.json" in err
             assert err.index("predicted from") < err.index("look at 3 seeds")
@@ -76,6 +85,10 @@ def test_a_ladder_is_climbed_and_the_third_rung_is_predicted_before_its_runs(com
     assert [*ladder.rungs] == ["nano", "nano_long", "study"]
     (made,) = predictions
     assert (made.arm, made.rung, len(made.below)) == ("shared_kv", "study", FEWEST)
+    expected = {each.runs.study.rung: each.predicted for each in planned}["study"]
+    assert [(each.low, each.high) for each in expected] == [(made.low, made.high)], "the plan tells what will be said"
+    printed = " ".join(map(str, of_ladder(planned)))
+    assert "python -m bertlab.plan study=key_value_ladder rung=NAME" in printed
     (checked,) = ladder.checked()
     assert checked[1].compute == pytest.approx(made.compute, rel=0.1)
     facts = json.loads((folder / "study" / "study.json").read_text("utf-8"))["facts"]

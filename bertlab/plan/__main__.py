@@ -2,7 +2,8 @@
 
 Takes the keys of bertlab.run, trains nothing but a short measurement, and records nothing. Prints the runs at each look
 (how many are finished already, tokens, time on this machine, weights on disk) and, for a standard deviation of the
-paired differences, the chance of each verdict for true effects of 0, 1/2, 1 and 2 margins.
+paired differences, the chance of each verdict for true effects of 0, 1/2, 1 and 2 margins. Of a ladder without rung=:
+what each rung costs, its chance of a decision, and where its arms are predicted.
   sd=X        standard deviation of a paired difference, in units of the outcome; else that of an earlier report of the
               study in report_dir, else a row of values that are typical of the nano model
   effect=X    one more true effect, positive = worse than the baseline
@@ -46,9 +47,16 @@ def show(words: Sequence[str]) -> None:
     check_arms(from_file(own["study"], *overrides))
 
     from bertlab.plan.outlook import outlook
+    from bertlab.plan.rungs import ladder_of, of_ladder, plan_ladder
     from bertlab.plan.runs import plan_runs
     from bertlab.plan.tables import of_chances, of_runs
 
+    if ladder_of(own["study"], overrides):
+        with Console(stderr=True).status("every arm of every rung is checked, then its baseline trained for a moment"):
+            rungs = list(plan_ladder(own["study"], overrides, numbers["seconds"] or 0.0))
+        for shown in of_ladder(rungs):
+            Console().print(shown, markup=False, highlight=False)
+        return
     with Console(stderr=True).status("every arm is checked, then the baseline trained for a moment"):
         runs = plan_runs(own["study"], overrides, numbers["seconds"] or 0.0)
     chances = outlook(runs.study, runs.reports, numbers["sd"], numbers["effect"], numbers["slope"])

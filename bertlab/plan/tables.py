@@ -43,7 +43,7 @@ def of_runs(runs: Runs) -> Iterator[Shown]:
 def arms(runs: Runs) -> Table:
     """Return one row for each arm, control and the exploration: what one of its runs is and costs."""
     study = runs.study
-    table = _table("arm", "claim", "changes", "M tokens", "time", "MiB", left=3)
+    table = table_of("arm", "claim", "changes", "M tokens", "time", "MiB", left=3)
     for name in runs.configs:
         changed = {**study.arms, **study.controls}.get(name, ())
         cost = runs.costs[name]
@@ -72,7 +72,7 @@ def role(runs: Runs, name: str) -> str:
 
 def looks(runs: Runs) -> Table:
     """Return one row for each look: all runs until then, if every arm is followed so far."""
-    table = _table("until", "runs", "finished", "M tokens", "time left", "MiB")
+    table = table_of("until", "runs", "finished", "M tokens", "time left", "MiB")
     for sums in runs.until_each_look():
         table.add_row(
             sums.until,
@@ -120,7 +120,7 @@ def levels(outlook: Outlook) -> str:
 def verdicts(chances: Sequence[Chances], margin: float) -> Table:
     """Return for each spread one row for each verdict that may come out, one column for each true effect."""
     effects = dict.fromkeys(each.effect for each in chances)
-    table = _table("sd", "verdict", *(f"{effect / margin + 0:.2g} m" for effect in effects), left=2)
+    table = table_of("sd", "verdict", *(f"{effect / margin + 0:.2g} m" for effect in effects), left=2)
     for sd in dict.fromkeys(each.sd for each in chances):
         own = [each for each in chances if each.sd == sd]
         rows = {kind.value: [each.by_kind[kind] for each in own] for kind in own[0].by_kind}
@@ -168,7 +168,7 @@ def _chance(share: float) -> str:
     return f"{100 * share:.0f}" if share >= SMALLEST else ""
 
 
-def _table(*columns: str, left: int = 1) -> Table:
+def table_of(*columns: str, left: int = 1) -> Table:
     """Return an empty table: the first `left` columns are names, the others numbers to the right."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for place, column in enumerate(columns):

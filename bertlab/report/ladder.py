@@ -96,16 +96,17 @@ def _row(ladder: Ladder, arm: str, name: str, rung: Rung) -> list[str]:
     told = _shares(rung.interval(), rung.multiplier)
     if predicted is None:
         return [escape(arm), escape(name), f"{rung.compute:.2g}", judged.verdict.kind.value, told, DASH, DASH]
-    expected = _ends(predicted.low, predicted.high)
+    expected = between_shares(predicted.low, predicted.high)
     inside = "yes" if predicted.held(rung) else "no"
     return [escape(arm), escape(name), f"{rung.compute:.2g}", judged.verdict.kind.value, told, expected, inside]
 
 
 def _shares(interval: Interval, mean: float) -> str:
-    return f"{signed(100 * math.expm1(mean), 0)} ({_ends(interval.low, interval.high)})"
+    return f"{signed(100 * math.expm1(mean), 0)} ({between_shares(interval.low, interval.high)})"
 
 
-def _ends(low: float, high: float) -> str:
+def between_shares(low: float, high: float) -> str:
+    """Write both ends of an interval of ln multipliers as per cent of the tokens."""
     if not math.isfinite(low):
         return DASH
     return f"{signed(100 * math.expm1(low), 0)} to {signed(100 * math.expm1(min(high, 7.0)), 0)}"
@@ -123,9 +124,9 @@ def _checked(ladder: Ladder) -> str:
             f"{number(PREDICTED * found.made, 1)} are expected to."
         )
     for each in open_ones:
+        expected = between_shares(each.low, each.high)
         lines.append(
-            f"Registered and not run yet: {escape(each.arm)} at {escape(each.rung)}, {_ends(each.low, each.high)} % of "
-            "the tokens."
+            f"Registered and not run yet: {escape(each.arm)} at {escape(each.rung)}, {expected} % of the tokens."
         )
     return "\n\n".join(["## Predictions", " ".join(lines)]) if lines else ""
 
