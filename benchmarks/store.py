@@ -197,7 +197,10 @@ def seeds(count: int) -> list[list[str]]:
 
 def configurations(count: int) -> list[list[str]]:
     """Return the words of jobs no two of which have a mask rate or a learning rate in common."""
-    return [[f"mask.rate={0.05 + 0.5 * part / count:.6f}", f"optimizer.lr={1e-3 * (1 + part / count):.8f}"] for part in range(count)]
+    return [
+        [f"mask.rate={0.05 + 0.5 * part / count:.6f}", f"optimizer.lr={1e-3 * (1 + part / count):.8f}"]
+        for part in range(count)
+    ]
 
 
 def copy_cell(cell: Cell, key: str, run_id: str) -> Cell:

@@ -17,7 +17,7 @@ import torch
 from bertlab.batch import Batches, staged
 from bertlab.compose import Parts, build_part
 from bertlab.data.prepare import prepare
-from bertlab.data.store import TokenStore, Tokens
+from bertlab.data.store import Tokens, TokenStore
 from bertlab.early import form_of, steps_of, streams_of
 from bertlab.errors import at
 from bertlab.evaluation.sequences import Reading
@@ -25,7 +25,8 @@ from bertlab.job import GLANCE, Job
 from bertlab.mask import Ahead, AheadFirst
 from bertlab.start import start_of
 
-KEPT = defaultdict(lambda: 4, part=1000, optimizer=100)  # of a kind: parts are small, what is as long as a corpus is not
+# of a kind: parts are small, what is as long as a corpus is not
+KEPT = defaultdict(lambda: 4, part=1000, optimizer=100)
 
 
 class Memory:
@@ -81,9 +82,7 @@ class Checks:
 
     def _part(self, config: Mapping[str, Any], name: str) -> Any:
         make = REMEMBERING.get(name, lambda part, memory: part)
-        return self._memory.once(
-            "part", _spelled(config, name), lambda: make(build_part(config, name), self._memory)
-        )
+        return self._memory.once("part", _spelled(config, name), lambda: make(build_part(config, name), self._memory))
 
 
 @dataclass(frozen=True)

@@ -158,7 +158,7 @@ def settling(compose: Callable[[list[str]], DictConfig]) -> Callable[[list[str]]
 
     @lru_cache(KEPT)
     def shared(words: tuple[str, ...]) -> Settled | None:
-        """Return what jobs have in common; in `words` every number is 0. None where they must be composed one by one."""
+        """Return what jobs have in common, every number in `words` being 0; None where each is composed by itself."""
         keys = [found[1] for found in map(NUMBER.fullmatch, words) if found]
         set_once = Counter(word.lstrip("+~").partition("=")[0] for word in words)
         if not keys or any("{" in word for word in words) or any(set_once[key] > 1 for key in keys):

@@ -149,9 +149,7 @@ def assert_refused(ended: Ended, message: str) -> None:
         ("output_dir=letter/outputs", "letter/outputs/runs/"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(
-    command: Command, here: Path, words: str, message: str
-) -> None:
+def test_bad_input_is_one_line_and_leaves_nothing(command: Command, here: Path, words: str, message: str) -> None:
     (here / "letter").write_text("a file, not a folder", "utf-8")
     own, before = words.split(), everything(here)
     keys = {word.lstrip("~+").partition("=")[0] for word in own}

@@ -75,7 +75,9 @@ def test_a_sweep_outlives_its_workers(
     started = {name: int(run.data.tags.get(RESTARTS, 0)) for name, run in runs.items()}
     assert (started["seed=0"], started[SEEDS]) == (1, 0)
     again = {name for name in table if started[name] and statuses[name] == "FINISHED"}
-    assert {name for name, line in table.items() if AGAIN in line} >= again  # and what was lost before it began to train
+    assert {
+        name for name, line in table.items() if AGAIN in line
+    } >= again  # and what was lost before it began to train
     (report,) = outputs.glob("sweeps/*/report/report.md")
     (words,) = [line for line in report.read_text("utf-8").splitlines() if "**Started again.**" in line] or [""]
     assert words.count(" time") == len(again)
