@@ -3,6 +3,7 @@
 import copy
 import inspect
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -36,7 +37,8 @@ def project_folder(name: str) -> Path:
 
 
 CONF = project_folder("conf")
-SEED = re.compile(r"seed=(0|[1-9][0-9]{0,8})")  # what sets nothing but the seed
+NUMBER = re.compile(r"(?!hydra\b)([a-z]\w*(?:\.\w+)*)=(-?(?:0|[1-9]\d{0,14})(\.\d{1,15})?(e-?\d{1,2})?)")  # key, value
+NESTED = re.compile(r"\$\{[^}]*\$\{")  # an interpolation in an interpolation
 KEPT = 1000  # configurations that a sweep keeps while its jobs are composed
 OmegaConf.register_new_resolver("project_folder", lambda name: str(project_folder(name)), replace=True)  # conf/run.yaml
 
@@ -158,35 +160,65 @@ Settled = tuple[dict[str, Any], Typed]  # a job's configuration as plain values,
 
 
 def settling(compose: Callable[[list[str]], DictConfig]) -> Callable[[list[str]], Settled]:
-    """Return what composes and resolves a job: once for all jobs that differ in nothing but the seed.
+    """Return what composes and resolves a job: once for all jobs that differ in nothing but numbers.
 
-    Where another value is made from the seed, every job is composed by itself.
+    Where another value is made from one of these numbers, every job is composed by itself.
     """
 
     @lru_cache(KEPT)
     def shared(words: tuple[str, ...]) -> Settled | None:
-        composed = compose(list(words))
-        return None if _reads_seed(composed) else (resolved(composed), typed(composed, words))
+        """Return what jobs have in common, every number in `words` being 0; None where each is composed by itself."""
+        keys = [found[1] for found in map(NUMBER.fullmatch, words) if found]
+        set_once = Counter(word.lstrip("+~").partition("=")[0] for word in words)
+        if not keys or any("{" in word for word in words) or any(set_once[key] > 1 for key in keys):
+            return None
+        try:
+            composed = compose(list(words))
+            common = resolved(composed), typed(composed, words)
+        except Exception:  # it is said of the job's own words
+            return None
+        alone = not _reads_any(composed, keys) and all(_is_zero(common[0], key.split(".")) for key in keys)
+        return common if alone else None
 
     def settled(words: list[str]) -> Settled:
-        seeds = [word for word in words if SEED.fullmatch(word)]
-        found = shared(tuple(word for word in words if word not in seeds)) if len(seeds) == 1 else None
-        if found is None:
+        numbers = {word: found for word in words if (found := NUMBER.fullmatch(word))}
+        common = shared(tuple(f"{numbers[word][1]}=0" if word in numbers else word for word in words))
+        if common is None:
             composed = compose(words)
             return resolved(composed), typed(composed, words)
-        (config, asked), seed = found, int(seeds[0].partition("=")[2])
-        return {**config, "seed": seed}, replace(asked, overrides=words, settings={**asked.settings, "seed": seed})
+        (config, asked), settings = common, common[1].settings
+        for key, text, *fraction in (found.groups() for found in numbers.values()):
+            place, value = key.split("."), float(text) if any(fraction) else int(text)
+            config = _with(config, place, value)
+            settings = _with(settings, place, value) if place[0] in settings else settings
+        return config, replace(asked, overrides=words, settings=settings)
 
     return settled
 
 
-def _reads_seed(config: DictConfig) -> bool:
-    """Tell whether any value but Hydra's own is an interpolation that may name the seed."""
+def _is_zero(value: Any, place: Sequence[str]) -> bool:
+    """Tell whether the value at a place, through mappings alone, is the number 0."""
+    for name in place:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return type(value) is int and value == 0
+
+
+def _with(config: Mapping[str, Any], place: Sequence[str], value: Any) -> dict[str, Any]:
+    """Return a configuration with another value at a place; what is elsewhere is shared with the old one."""
+    name, *below = place
+    return {**config, name: _with(config[name], below, value) if below else value}
+
+
+def _reads_any(config: DictConfig, keys: Sequence[str]) -> bool:
+    """Tell whether any value but Hydra's own is an interpolation that may read one of some keys.
+
+    It may where it names a key or a part of its place, and where one interpolation is made from another.
+    """
     own = OmegaConf.to_container(config, resolve=False)
     assert isinstance(own, dict)
-    return any(
-        "${" in text and "seed" in text for name, value in own.items() if name != "hydra" for text in _texts(value)
-    )
+    names = {name for key in keys for name in key.split(".")}
+    texts = (text for name, value in own.items() if name != "hydra" for text in _texts(value) if "${" in text)
+    return any(NESTED.search(text) or any(name in text for name in names) for text in texts)
 
 
 def _texts(value: Any) -> Iterator[str]:
@@ -262,14 +294,20 @@ def build_part(config: Mapping[str, Any], name: str) -> Any:
     return _built(config, (name,))[name]
 
 
-def build_light(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Build the parts that import nothing heavy, and check the values of the others. Raises InputError."""
-    chosen = {name: section(config, name) for name in Parts.__annotations__}
-    check_targets(config, CONF)
-    check_keys(config, CONF)
+def build_light(config: Mapping[str, Any], sections: Iterable[str] | None = None) -> dict[str, Any]:
+    """Build the parts that import nothing heavy, and check the values of the others. Raises InputError.
+
+    With `sections`, those of the configuration alone: the others were looked at before.
+    """
+    looked_at = config if sections is None else {name: config[name] for name in sections}
+    parts = {name: section(config, name) for name in Parts.__annotations__}
+    chosen = {name: node for name, node in parts.items() if name in looked_at}
+    check_targets(looked_at, CONF)
+    check_keys(looked_at, CONF)
     for name, node in chosen.items():
         _check_values(node, name)
-    return _instantiated({place: node for name, node in chosen.items() for place, node in _light(node, name)})
+    light = {place: node for name, node in chosen.items() for place, node in _light(node, name)}
+    return _instantiated(light) if light else {}
 
 
 def _light(node: Any, place: str) -> Iterator[tuple[str, Any]]:

@@ -15,24 +15,23 @@ from bertlab.streams import Streams
 def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
     """Check every value of some configurations by itself, and that the files of corpora and tokenizers are there.
 
-    Raises InputError.
+    What two of them have in common is looked at once. Raises InputError.
     """
-    tried = set()
+    tried: set[str] = set()
     for config in configs:
         streams_of(config)
         form = form_of(config)
         steps_of(config, form)
-        chosen = repr({name: part for name, part in config.items() if name not in ("seed", "tracking")})
-        if chosen in tried:
-            continue
-        start_of(config)
-        light = build_light(config)
+        untried = {name: text for name, part in config.items() if (text := f"{name} {part!r}") not in tried}
+        if {"start", "output_dir"} & untried.keys():
+            start_of(config)
+        light = build_light(config, untried)
         for name in ("data", "tokenizer"):  # left out where nobody reads a corpus
             part = light.get(name)
             if isinstance(part, Checked):
                 with at(name):
                     part.check()
-        tried.add(chosen)
+        tried.update(untried.values())
 
 
 def check_card(config: Mapping[str, Any]) -> None:

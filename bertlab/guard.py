@@ -193,7 +193,7 @@ def _parts(
 @cache
 def _keys(conf: Path) -> frozenset[str]:
     """Return the keys that a configuration may have: those of run.yaml and of the groups that it names."""
-    run = yaml.safe_load((conf / "run.yaml").read_text("utf-8"))
+    run = _plain((conf / "run.yaml").read_text("utf-8"))
     groups = {group for entry in run["defaults"] if isinstance(entry, dict) for group in entry}
     return frozenset(run.keys() | groups)
 
@@ -221,10 +221,23 @@ def _keys_of_parts(conf: Path) -> Mapping[tuple[str, str], frozenset[str]]:
     }
 
 
-def _files(conf: Path) -> Iterator[tuple[str, Mapping[str, Any], Sequence[Any]]]:
-    """Yield the group, the part and the defaults of each option's file."""
+@cache
+def _files(conf: Path) -> Sequence[tuple[str, Mapping[str, Any], Sequence[Any]]]:
+    """Return the group, the part and the defaults of each option's file."""
+    found = []
     for path in sorted(conf.rglob("*.yaml")):
         text, group = path.read_text("utf-8"), path.parent.relative_to(conf).as_posix()
-        option = yaml.safe_load(text) or {}
+        option = _plain(text) or {}
         everywhere = "@package _global_" in text
-        yield group, option.get(group, {}) if everywhere else option, [] if everywhere else option.get("defaults", [])
+        defaults = [] if everywhere else option.get("defaults", [])
+        found.append((group, option.get(group, {}) if everywhere else option, defaults))
+    return found
+
+
+def _plain(text: str) -> Any:
+    """Return what safe YAML says; by the C library where there is one, which takes a tenth of the time."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()

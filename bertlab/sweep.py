@@ -19,10 +19,10 @@ from omegaconf.errors import MissingMandatoryValue
 from tqdm import tqdm
 
 from bertlab.cache import digest
+from bertlab.checking import Checks
 from bertlab.compose import Settled, build_parts, settling
 from bertlab.data.store import TokenStore
 from bertlab.errors import whole_number
-from bertlab.job import check
 from bertlab.launch import Job, Launches, Overrides
 from bertlab.logbook import Logbook, open_logbook
 from bertlab.outcome import Outcome
@@ -115,13 +115,13 @@ def baseline_of(grid: Grid, settled: Callable[[Overrides], Settled]) -> Mapping[
 
 
 class Planning:
-    """Says what each job of a sweep will be; what differs in nothing but the seed is checked once."""
+    """Says what each job of a sweep will be; what jobs have in common is checked once (bertlab/checking.py)."""
 
     def __init__(
         self, factors: Sequence[str], settled: Callable[[Overrides], Settled], base: Mapping[str, Any]
     ) -> None:
         self._factors, self._settled, self._base = factors, settled, base
-        self._stores: dict[str, TokenStore] = {}
+        self._checks, self._stores = Checks(), dict[str, TokenStore]()
 
     def plan(self, job: Overrides) -> Planned:
         """Check a job and say what its run will be. Raises InputError for one that cannot run."""
@@ -136,7 +136,7 @@ class Planning:
         whole_number("seed", config["seed"], 0)
         apart_from_seed = digest({**config, "seed": None})
         if apart_from_seed not in self._stores:
-            self._stores[apart_from_seed] = check(config).store
+            self._stores[apart_from_seed] = self._checks.check(config)
         return self._stores[apart_from_seed]
 
 

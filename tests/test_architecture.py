@@ -54,6 +54,7 @@ ORDER = (  # a new room or module takes its place here
     "why",
     "logbook",
     "launch",
+    "checking",
     "sweep",
     "bench",
     "confirm",

@@ -261,7 +261,7 @@ def test_the_package_is_where_it_says() -> None:
 SEEDED = ["data=oracle", "mask.rate=0.3"]
 
 
-def test_jobs_that_differ_in_the_seed_alone_are_composed_once() -> None:
+def test_jobs_that_differ_in_numbers_alone_are_composed_once() -> None:
     composed: list[list[str]] = []
 
     def counted(words: list[str]) -> DictConfig:
@@ -271,7 +271,7 @@ def test_jobs_that_differ_in_the_seed_alone_are_composed_once() -> None:
     settled = settling(counted)
     jobs = [[f"mask.rate={rate}", *SEEDED[:1], f"seed={seed}"] for rate in (0.1, 0.2) for seed in range(20)]
     found = [settled(job) for job in jobs]
-    assert len(composed) == 2
+    assert len(composed) == 1
     for place in (0, 7, 39):
         config = load(jobs[place])
         assert found[place] == (resolved(config), typed(config, jobs[place]))
@@ -279,14 +279,57 @@ def test_jobs_that_differ_in_the_seed_alone_are_composed_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [["seed=-1"], ["seed=1", "seed=2"], ["seed=1.5"], ["seed=01"], ["+redraw=${seed}", "seed=3"]]
+    "words",
+    [
+        ["seed=-1"],
+        ["seed=1", "seed=2"],
+        ["seed=1.5"],
+        ["seed=01"],
+        ["++redraw=${seed}", "seed=3"],
+        ["evaluation.text=3"],
+        ["optimizer.betas=[0.8,0.9]", "budget.tokens=9000"],
+        ["model=tiny", "model.layers=3"],
+        ["++mask.extra=3", "seed=4"],
+        ["trainer.points='0'", "seed=5"],
+    ],
 )
-def test_what_says_more_than_a_seed_is_composed_as_it_is(words: list[str]) -> None:
-    config = load([*SEEDED, *words])
-    assert settling(load)([*SEEDED, *words])[0] == resolved(config)
-
-
-def test_a_value_that_is_made_from_the_seed_is_made_anew_for_each() -> None:
+def test_what_says_more_than_a_number_is_composed_as_it_is(words: list[str]) -> None:
+    own = [*SEEDED, *words]
     settled = settling(load)
-    jobs = [[*SEEDED, "trainer.points=${seed}", f"seed={seed}"] for seed in (13, 14)]
+    settled([*SEEDED, *(re.sub(r"=\d+$", "=1", word) for word in words)])  # what it knows of others changes nothing
+    config = load(own)
+    assert settled(own) == (resolved(config), typed(config, own))
+
+
+@pytest.mark.parametrize(
+    "text", ["0", "-0", "3", "-7", "0.10", "1e-3", "1e5", "2.5e-05", "-0.0", "1e99", "10.", ".5", "1_000", "inf", "+3"]
+)
+def test_a_number_is_what_hydra_reads(text: str) -> None:
+    found = settling(load)([f"optimizer.lr={text}"])[0]["optimizer"]["lr"]
+    composed = load([f"optimizer.lr={text}"]).optimizer.lr
+    assert (found, type(found), str(found)) == (composed, type(composed), str(composed))
+
+
+@pytest.mark.parametrize("words", [["mask.rat=3"], ["mask=3"], ["nothing.there=1", "seed=2"], ["hydra.sweep=3"]])
+def test_a_number_where_none_can_be_is_refused_in_the_words_of_its_own_job(words: list[str]) -> None:
+    with pytest.raises(Exception) as plain:  # noqa: PT011
+        load(words)
+    with pytest.raises(type(plain.value)) as settled:
+        settling(load)(words)
+    assert str(settled.value) == str(plain.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("trainer.points=${seed}", "seed"),
+        ("trainer.points=${batch.size}", "batch.size"),
+        ("trainer.points=${trainer.ahead}", "trainer.ahead"),
+        ("trainer.points=${oc.select:batch.size}", "batch.size"),
+        ("trainer.points=${.ahead}", "trainer.ahead"),
+    ],
+)
+def test_a_value_that_is_made_from_a_number_is_made_anew_for_each(word: str, key: str) -> None:
+    settled = settling(load)
+    jobs = [[*SEEDED, word, f"{key}={number}"] for number in (13, 14)]
     assert [settled(job)[0]["trainer"]["points"] for job in jobs] == [13, 14]

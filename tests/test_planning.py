@@ -1,12 +1,11 @@
 """A sweep is planned arm by arm: what differs in nothing but the seed is checked once, and described seed by seed."""
 
 from collections.abc import Mapping
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from bertlab import sweep
+from bertlab.checking import Checks
 from bertlab.compose import load, resolved, settling, typed
 from bertlab.data.store import TokenStore
 from bertlab.errors import InputError
@@ -21,11 +20,11 @@ def checked(monkeypatch: pytest.MonkeyPatch, store: TokenStore) -> list[Mapping[
     """The configurations that are checked."""
     found: list[Mapping[str, Any]] = []
 
-    def check(config: Mapping[str, Any]) -> SimpleNamespace:
+    def check(_: Checks, config: Mapping[str, Any]) -> TokenStore:
         found.append(config)
-        return SimpleNamespace(store=store)
+        return store
 
-    monkeypatch.setattr(sweep, "check", check)
+    monkeypatch.setattr(Checks, "check", check)
     return found
 
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,20 @@ def command(
         signal.signal(number, handler_before)
 
 
+@pytest.fixture
+def here(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which a command runs, where the store that nobody named and all temporary files would lie too."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    return tmp_path
+
+
+def everything(folder: Path) -> dict[Path, bytes | None]:
+    """Return all that is in a folder, None for a folder."""
+    return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
+
+
 def assert_refused(ended: Ended, message: str) -> None:
     assert ended.err.startswith(f"bertlab: {message}")
     assert len(ended.err.splitlines()) == 1
@@ -134,14 +149,12 @@ def assert_refused(ended: Ended, message: str) -> None:
         ("output_dir=letter/outputs", "letter/outputs/runs/"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_no_run(
-    command: Command, runs: Callable[[], list[Run]], tmp_path: Path, words: str, message: str
-) -> None:
-    (tmp_path / "letter").write_text("a file, not a folder", "utf-8")
-    own = words.split()
+def test_bad_input_is_one_line_and_leaves_nothing(command: Command, here: Path, words: str, message: str) -> None:
+    (here / "letter").write_text("a file, not a folder", "utf-8")
+    own, before = words.split(), everything(here)
     keys = {word.lstrip("~+").partition("=")[0] for word in own}
     assert_refused(command(*(word for word in TINY if word.partition("=")[0] not in keys), *own), message)
-    assert runs() == []
+    assert everything(here) == before
 
 
 @pytest.mark.parametrize(
@@ -154,14 +167,15 @@ def test_bad_input_is_one_line_and_leaves_no_run(
         ("", "data.files must be given; add data.files=... to the command line"),
     ],
 )
-def test_a_corpus_that_cannot_be_used_is_one_line_and_leaves_no_run(
-    command: Command, runs: Callable[[], list[Run]], tmp_path: Path, words: str, message: str
+def test_a_corpus_that_cannot_be_used_is_one_line_and_leaves_nothing(
+    command: Command, here: Path, words: str, message: str
 ) -> None:
-    (tmp_path / "letter").write_text("A letter.", "utf-8")
-    (tmp_path / "empty.txt").write_text("", "utf-8")
-    (tmp_path / "one.txt").write_text("One document only. It has two sentences.\n", "utf-8")
+    (here / "letter").write_text("A letter.", "utf-8")
+    (here / "empty.txt").write_text("", "utf-8")
+    (here / "one.txt").write_text("One document only. It has two sentences.\n", "utf-8")
+    before = everything(here)
     assert_refused(command("data=text", *SMALL, *words.split()), message)
-    assert runs() == []
+    assert everything(here) == before
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
@@ -183,17 +197,21 @@ def test_a_gpu_that_is_not_there_is_one_line(command: Command, runs: Callable[[]
             "model.heads must divide model.width 64, got 3; choose a divisor",
         ),
         ("optimizer.lr=1e-3,-1", "optimizer.lr must lie in (0, 1000), got -1; choose a number inside"),
+        ("mask.rate=0.15,0.2,1e-9", "mask must choose tokens to predict, got none in the first "),
+        ("optimizer.lr=1e-3,2e-3 batch.size=4,1000 budget.tokens=35000", "batch.size must be at most the "),
+        ("trainer.accelerator=cpu,abacus", "trainer.accelerator must be one that works here, got abacus: "),
         ("seed=0,1 output_dir=letter/outputs", "letter/outputs/sweeps/"),
         ("seed=0,1 tracking.uri=http://127.0.0.1:9", "tracking.uri must reach an MLflow server, got "),
     ],
 )
-def test_one_bad_cell_stops_a_sweep_before_anything_runs(
-    command: Command, runs: Callable[[], list[Run]], tmp_path: Path, words: str, message: str
+def test_one_bad_cell_stops_a_sweep_before_anything_runs_or_is_written(
+    command: Command, here: Path, words: str, message: str
 ) -> None:
-    (tmp_path / "letter").write_text("a file, not a folder", "utf-8")
-    assert_refused(command("-m", *TINY, *words.split()), message)
-    assert runs() == []
-    assert [path.name for path in tmp_path.iterdir()] == ["letter"], "nothing is half-written"
+    (here / "letter").write_text("a file, not a folder", "utf-8")
+    own, before = words.split(), everything(here)
+    keys = {word.partition("=")[0] for word in own}
+    assert_refused(command("-m", *(word for word in TINY if word.partition("=")[0] not in keys), *own), message)
+    assert everything(here) == before
 
 
 def test_the_sweep_flag_may_stand_anywhere(command: Command) -> None:

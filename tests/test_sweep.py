@@ -4,7 +4,6 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -15,6 +14,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from bertlab import job, sweep
+from bertlab.checking import Checks
 from bertlab.compose import load, resolved
 from bertlab.data.store import TokenStore
 from bertlab.errors import InputError
@@ -347,7 +347,7 @@ class FakeLauncher:
 def bare_sweep(monkeypatch: pytest.MonkeyPatch, store: TokenStore) -> None:
     """Run a grid without training or a report."""
     monkeypatch.setattr(StoreLogbook, "report", lambda book: book.folder / "report.md")
-    monkeypatch.setattr(sweep, "check", lambda _: SimpleNamespace(store=store))
+    monkeypatch.setattr(Checks, "check", lambda _, config: store)
     monkeypatch.setattr(sys, "argv", ["run", "-m", "pairs@evaluation.pairs=none,nsp", "seed=1,2"])
 
 

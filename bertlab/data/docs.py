@@ -21,7 +21,6 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from itertools import chain
 from pathlib import Path, PurePath
 
-from joblib import Parallel, cpu_count, delayed
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -160,6 +159,8 @@ def harvest(sources: Iterable[Source]) -> Iterator[Document]:
 
 def read(sources: Sequence[Source]) -> Iterator[Prose]:
     """Yield the prose of every docstring, in the order of the sources, read by as many processes as there are cores."""
+    from joblib import Parallel, cpu_count, delayed  # a fifth of a second, which an error of the input should not take
+
     parts = [sources[start : start + TOGETHER] for start in range(0, len(sources), TOGETHER)]
     processes = min(cpu_count(), len(parts)) or 1
     yield from chain.from_iterable(Parallel(processes, return_as="generator")(map(delayed(read_part), parts)))

@@ -6,7 +6,8 @@ the fingerprint of the code that it uses and the environment that computed it, i
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -15,7 +16,7 @@ from bertlab import __version__
 from bertlab.cache import digest
 from bertlab.compose import Typed
 from bertlab.data.store import TokenStore
-from bertlab.environment import environment_of
+from bertlab.environment import Environment, environment_of
 from bertlab.redact import redacted_settings
 from bertlab.start import start_of
 from bertlab.tracking.code import code_of, source_hash
@@ -81,7 +82,11 @@ def run_key(config: Mapping[str, Any], data_fingerprint: str) -> str:
 
     Of the parts the names count and not the modules that they stand in, which the code's fingerprint is for.
     """
-    return digest(_named(semantic(config)), data_fingerprint)
+    return _key(semantic(config), data_fingerprint)
+
+
+def _key(settings: Mapping[str, Any], data_fingerprint: str) -> str:
+    return digest(_named(settings), data_fingerprint)
 
 
 def _named(settings: Any) -> Any:
@@ -92,8 +97,12 @@ def _named(settings: Any) -> Any:
 
 def identify(config: Mapping[str, Any], data_fingerprint: str) -> Identity:
     """Return the identity of the run that this process would make of a configuration."""
-    environment = environment_of(config["trainer"])
-    return Identity(run_key(config, data_fingerprint), code_fingerprint(config), str(environment))
+    return _identity(semantic(config), environment_of(config["trainer"]), data_fingerprint)
+
+
+def _identity(settings: Mapping[str, Any], environment: Environment, data_fingerprint: str) -> Identity:
+    code = code_of(frozenset(_targets(settings))).fingerprint
+    return Identity(_key(settings, data_fingerprint), code, str(environment))
 
 
 def code_fingerprint(config: Mapping[str, Any]) -> str:
@@ -123,7 +132,8 @@ def describe(config: Mapping[str, Any], asked: Typed, store: TokenStore) -> Desc
     params |= {as_param(key): _value(key, asked) for key in (*own, *factors)}
     named = [as_param(key) for key in factors or own]
     fingerprint, facts = store.fingerprint, redacted_settings(dict(store.facts))
-    identity, environment = identify(config, fingerprint), environment_of(config["trainer"])
+    lasting, environment = semantic(config), environment_of(config["trainer"])
+    identity = _identity(lasting, environment, fingerprint)
     tags = {
         KEY: identity.key,
         CODE: identity.code,
@@ -147,8 +157,26 @@ def describe(config: Mapping[str, Any], asked: Typed, store: TokenStore) -> Desc
     data = Dataset(asked.options["data"], fingerprint, "bertlab", source, profile=json.dumps(facts))
     name = " ".join(f"{key}={params[key]}" for key in named) or "default"
     name = name if arm is None else f"{arm} seed {config['seed']}"
-    origin = {"code": dict(code_of(targets(config)).modules), "environment": asdict(environment)}
-    return Description(name, params, tags, yaml.safe_dump(dict(asked.settings), sort_keys=False), data, origin)
+    origin = {"code": dict(code_of(frozenset(_targets(lasting))).modules), "environment": asdict(environment)}
+    return Description(name, params, tags, as_yaml(asked.settings), data, origin)
+
+
+def as_yaml(settings: Mapping[str, Any]) -> str:
+    """Write settings as YAML. A section that many runs of a sweep have in common is written once."""
+    return "".join(_written(_Section(repr((name, value)), {name: value})) for name, value in settings.items())
+
+
+@dataclass(frozen=True)
+class _Section:
+    """A section of the settings; equal ones are spelled alike."""
+
+    spelled: str
+    value: Mapping[str, Any] = field(compare=False)
+
+
+@lru_cache(1000)
+def _written(section: _Section) -> str:
+    return str(yaml.safe_dump(section.value, sort_keys=False))
 
 
 def as_param(key: str) -> str:
