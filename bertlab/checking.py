@@ -81,7 +81,7 @@ class Checks:
         return Job(parts, form, streams, steps, store, replace(prepared, reading=reading), batches, start_of(config))
 
     def _part(self, config: Mapping[str, Any], name: str) -> Any:
-        make = REMEMBERING.get(name, lambda part, memory: part)
+        make: Callable[[Any, Memory], Any] = REMEMBERING.get(name, lambda part, memory: part)
         return self._memory.once("part", _spelled(config, name), lambda: make(build_part(config, name), self._memory))
 
 

@@ -76,7 +76,7 @@ def test_what_is_checked_is_what_a_run_makes(checks: Checks, words: str) -> None
     assert (one.form, one.streams, one.steps, one.start) == (other.form, other.streams, other.steps, other.start)
     assert one.store.fingerprint == other.store.fingerprint
     assert one.evaluation.reading == other.evaluation.reading
-    assert np.array_equal(one.evaluation.ids_NL, other.evaluation.ids_NL)
+    assert np.array_equal(one.evaluation.text.ids_NL, other.evaluation.text.ids_NL)
     for step in (0, one.steps - 1):
         first, second = one.batches(step), other.batches(step)
         assert all(bool((getattr(first, name) == getattr(second, name)).all()) for name in ("ids_BL", "target_M"))
