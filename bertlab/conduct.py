@@ -64,6 +64,8 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     _check_rung(study, compose_own)
     tracker.look()
     job = _checked(registration, compose_own)
+    for place in (Path(str(registration.arms[study.baseline]["output_dir"])), folder):
+        place.mkdir(parents=True, exist_ok=True)  # one that cannot be made is an error before a store is
     client = tracker.connect()
     name = registered_as(registration, job)
     archive = folder / study.place / ARCHIVE

@@ -81,8 +81,8 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
         print(f"{len(grid.jobs):,} runs are checked before the first one begins", file=sys.stderr, flush=True)  # noqa: T201
     checked = tqdm(grid.jobs, "checked", disable=None, leave=False)  # on a terminal only
     planned = [planning.plan(job) for job in checked]
+    folder.mkdir(parents=True, exist_ok=True)  # one that cannot be made is an error before a store is
     logbook = open_logbook(tracker, output_dir, folder)
-    folder.mkdir(parents=True, exist_ok=True)
     bury(tracker, output_dir)
     bring_unsent(tracker, output_dir)
     with ExitStack() as stack:

@@ -222,3 +222,13 @@ def test_a_margin_in_tokens_without_a_curve_is_refused_before_anything_has_run(c
     code, out, err = command(*in_tokens, *LOOKS, "evaluation.share=0.05")
     assert (code, out) == (2, "")
     assert err.startswith("bertlab: study.margin in tokens needs 3 evaluations in the last 75% of a run, got 1; raise")
+
+
+@pytest.mark.parametrize("key", ["output_dir", "report_dir"])
+def test_a_study_that_can_write_nothing_is_one_line_and_leaves_nothing(command: Command, key: str) -> None:
+    Path("letter").write_text("a file, not a folder", "utf-8")
+    code, out, err = command(*TINY, *LOOKS, f"{key}=letter/mine")
+    assert (code, out) == (2, "")
+    assert "letter/mine" in err
+    assert err.count("\n") == 1
+    assert [path.name for path in Path.cwd().iterdir() if path.name != "outputs"] == ["letter"]
