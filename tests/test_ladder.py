@@ -6,11 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from bertlab.compose import load, resolved
 from bertlab.plan.rungs import ladder_of, of_ladder, plan_ladder
 from bertlab.reading import written_out
+from bertlab.study.catalogue import study_files
 from bertlab.study.ladder import FEWEST, fingerprint, read_ladder, read_predictions
 from bertlab.study.record import PREDICTED
+from bertlab.study.registration import read_study
 from tests.command import exit_code
 
 TINY = (
@@ -40,6 +44,27 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 def test_a_rung_is_short_for_its_regime_in_a_study_alone() -> None:
     assert written_out(["study=heads", "rung=nano"]) == ["study=heads", "regime=nano", "++study.rung=nano"]
     assert written_out(["rung=nano"]) == ["rung=nano"]
+
+
+def test_every_rung_of_the_studies_here_is_a_regime_and_costs_more_than_the_one_before() -> None:
+    for name, path in study_files().items():
+        ladder = yaml.safe_load(path.read_text("utf-8"))["study"].get("ladder", {})
+        sizes = []
+        for rung in ladder:
+            config = resolved(load([f"regime={rung}"]))
+            model = config["model"]
+            sizes.append(model["layers"] * model["width"] ** 2 * config["budget"]["tokens"])
+        assert sizes == sorted(sizes), name
+
+
+def test_what_depends_on_the_size_is_relative_to_the_rung() -> None:
+    changed = {rung: read_study(resolved(load(["study=known_answers", f"rung={rung}"]))) for rung in ("nano", "micro")}
+    assert {rung: study.arms["layers_2x"] for rung, study in changed.items()} == {
+        "nano": ("model.layers=4",),
+        "micro": ("model.layers=8",),
+    }
+    assert changed["nano"].arms["inner_4x"] == ("model.inner=1024",)
+    assert changed["nano"].controls["harmful"] == ("budget.tokens=2300000",)
 
 
 def test_a_plan_is_of_the_ladder_unless_it_names_a_rung() -> None:
