@@ -64,7 +64,7 @@ class Judged:
     held: bool = False  # a finding was taken back, as the baseline was not shown to equal itself
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Findings:
     """What a study found. Margins and slopes are in units of the outcome, slopes per ln(tokens) of the baseline."""
 

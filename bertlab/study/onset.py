@@ -7,6 +7,7 @@ these are is how well it is known.
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -55,6 +56,7 @@ def onsets_of(curves: pd.DataFrame, floor: float) -> dict[str, float]:
     return found
 
 
+@lru_cache(maxsize=1)  # the sections of a page ask one after the other
 def started(findings: Findings) -> Started | None:
     """Return the decomposition of a study of a loss; None for other outcomes and where curves or starts do not tell."""
     study = findings.study

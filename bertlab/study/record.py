@@ -75,7 +75,9 @@ class Record:
 
     def arm(self, name: str) -> pd.DataFrame:
         """Return the runs of an arm, by seed."""
-        return self.runs[self.runs["arm"] == name].set_index("seed")
+        if name not in self._kept:
+            self._kept[name] = self.runs[self.runs["arm"] == name].set_index("seed")
+        return self._kept[name].copy()
 
     @cached_property
     def planned(self) -> dict[str, int]:
@@ -89,9 +91,20 @@ class Record:
         The curve of one that is measured at the end alone is that of the measure which it ends. Diverged runs and
         points that not every run has are left out.
         """
+        key = f"{name}/{curve_name(metric)}"
+        if key not in self._kept:
+            self._kept[key] = self._curve(name, curve_name(metric))
+        return self._kept[key].copy()
+
+    @cached_property
+    def _kept(self) -> dict[str, pd.DataFrame]:
+        """Runs and curves that were asked for: a page asks for the same ones hundreds of times."""
+        return {}
+
+    def _curve(self, name: str, metric: str) -> pd.DataFrame:
         runs = self.arm(name)
         seed_of = {run: seed for seed, run in runs.loc[~runs["diverged"], "run_id"].items()}
-        points = self.curves[(self.curves["metric"] == curve_name(metric)) & self.curves["run_id"].isin(list(seed_of))]
+        points = self.curves[(self.curves["metric"] == metric) & self.curves["run_id"].isin(list(seed_of))]
         points = points.assign(seed=points["run_id"].map(seed_of), value=points["value"].astype(float))
         return points.pivot_table(index="seed", columns="tokens", values="value").dropna(axis="columns")
 

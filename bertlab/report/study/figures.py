@@ -5,7 +5,7 @@ Enters: `Findings`. Leaves: `Drawing`s (see bertlab/report/figures.py). A figure
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import pandas as pd
 
@@ -35,6 +35,7 @@ MORE_CURVES = {name: f"{name.removeprefix('eval/')}_convergence" for name in FOL
 FIGURES = ("forest", "convergence", *MORE_CURVES.values(), "difference", "onset", "trend", "search")
 
 
+@lru_cache(maxsize=1)  # the page and the files of a report ask one after the other
 def drawings(findings: Findings) -> list[Drawing]:
     """Return the figures for which the study has data, in reading order."""
     first, *others = [*curve_metrics(findings), ""]

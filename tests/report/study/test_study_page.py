@@ -282,11 +282,11 @@ def test_the_lowest_loss_of_each_evaluation_rate_is_bold(make_findings: MakeFind
 def test_layers_stand_side_by_side_as_deep_as_each_arm_is(make_findings: MakeFindings) -> None:
     """Two layers, and one in rate_05; rate_60 was not probed."""
     record = make_findings(node={"secondary": ["eval/token_share", "eval/mlm_accuracy"]}).record
-    runs, probed = record.runs, record.runs["arm"] != "rate_60"
+    runs, probed = record.runs.copy(), record.runs["arm"] != "rate_60"
     shallow = runs["arm"] == "rate_05"
     runs.loc[probed, ["eval/token_share.layer_0", "eval/token_share.layer_1", "eval/token_share"]] = 1.0, 0.8, 0.6
     runs.loc[shallow, ["eval/token_share.layer_1", "eval/token_share"]] = np.nan, 0.7
-    text = layers(judge(record))
+    text = layers(judge(replace(record, runs=runs)))
     assert "| eval/token_share (%) | layer 0 | layer 1 | layer 2 |" in text
     assert row(text, "rate_15") == ["rate_15", "100.0", "80.0", "60.0"]
     assert row(text, "rate_05") == ["rate_05", "100.0", "70.0"]
