@@ -50,6 +50,17 @@ def _without_specials(ids: np.ndarray) -> np.ndarray:
     return ids
 
 
+def unread_letters(tokenizer: Tokenizer, sentence: str) -> int:
+    """Count the letters of a sentence that became [UNK]: one token may stand for very many."""
+    encodings = (tokenizer.encode(part, add_special_tokens=False) for part in parts(sentence))
+    return sum(
+        end - start
+        for encoding in encodings
+        for id_, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
+        if id_ < len(SPECIALS)
+    )
+
+
 def named(tokenizer: Tokenizer) -> list[str]:
     """Return the names of special tokens which the tokenizer makes special tokens of where a text holds them."""
     names = [str(tokenizer.id_to_token(number)) for number in range(len(SPECIALS))]

@@ -1,7 +1,8 @@
 """Whether a corpus can tell designs apart: how much of it is [UNK], and how much held-out text stands in training text.
 
-Both are facts of every run. A little of either is usual; much of it makes scores mean something else, which is warned
-of, and a corpus that is mostly unknown, or mostly known already, is refused.
+What is [UNK] is counted in tokens and in letters, since a word of any length may become one token. All are facts of
+every run. A little of either is usual; much of it makes scores mean something else, which is warned of, and a corpus
+that is mostly unknown, or mostly known already, is refused.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,10 @@ from bertlab.errors import InputError
 
 WARNED, REFUSED = 0.05, 0.5  # shares: of [UNK] among the tokens, of copies in the held-out text
 KNOWN_WARNED = 0.2  # share of the held-out text in sentences that training shows; short ones repeat in sound text too
+CAUSE = (
+    "words of more than 100 letters, and letters and words that the tokenizer has no room for or that no training text "
+    "holds, are [UNK]; look at the text, or choose another tokenizer or a larger tokenizer.vocab_size"
+)
 OF = {"train": "training", "valid": "held-out"}
 
 
@@ -19,6 +24,7 @@ class Soundness:
     """What was counted while a store was made."""
 
     unknown: dict[str, float]  # share of [UNK] among the tokens of `train` and `valid`
+    unread: dict[str, float]  # share of the letters that are in these [UNK]
     repeats: int  # documents that have the text of an earlier one
     copied: float  # share of the held-out tokens in documents of which two thirds stand in one training document
     known: float  # share of the held-out tokens in sentences that the training text has
@@ -27,7 +33,9 @@ class Soundness:
         """Say it in words, with a `warning` where there is one."""
         shares = " and ".join(f"{percent(share)} of the {OF[name]} tokens" for name, share in self.unknown.items())
         repeats = f"{self.repeats:,} documents repeat the text of another one"
-        stated = {"unknown": f"{shares} are [UNK]", "overlap": f"{self._overlap()}; {repeats}"}
+        letters = " and ".join(percent(share) for share in self.unread.values())
+        letters = f", with {letters} of the letters" if any(self.unread.values()) else ""
+        stated = {"unknown": f"{shares} are [UNK]{letters}", "overlap": f"{self._overlap()}; {repeats}"}
         warning = "; ".join(self._warnings())
         return {**stated, "warning": warning} if warning else stated
 
@@ -37,9 +45,13 @@ class Soundness:
             if share > REFUSED:
                 raise InputError(
                     f"data={corpus} must have at most {REFUSED:.0%} [UNK] among its {OF[name]} tokens, got "
-                    f"{percent(share)}: words of more than 100 letters, and letters and words that the tokenizer has "
-                    "no room for or that no training text holds, are [UNK]; look at the text, or choose "
-                    "another tokenizer or a larger tokenizer.vocab_size"
+                    f"{percent(share)}: {CAUSE}"
+                )
+        for name, share in self.unread.items():
+            if share > REFUSED:
+                raise InputError(
+                    f"data={corpus} must have at most {REFUSED:.0%} of its {OF[name]} letters in [UNK], got "
+                    f"{percent(share)}: {CAUSE}"
                 )
         if self.copied > REFUSED:
             raise InputError(
@@ -51,6 +63,8 @@ class Soundness:
         for name, share in self.unknown.items():
             if share > WARNED:
                 yield f"{percent(share)} of the {OF[name]} tokens are [UNK], which no arm can read or is asked for"
+            elif (letters := self.unread[name]) > WARNED:
+                yield f"{percent(letters)} of the {OF[name]} letters are in [UNK] of long words, which no arm can read"
         if self.copied > WARNED or self.known > KNOWN_WARNED:
             yield f"{self._overlap()}, where it can be learnt by heart"
 
