@@ -127,7 +127,7 @@ class _SplitWriter:
         self._likenesses = array("Q")  # of the sentences
         self.known = array("b")  # whether the document's text is that of a training document
         self.unknown = 0  # tokens
-        self.letters, self.unread = 0, 0  # without spaces; of these, those in tokens that are unknown
+        self.letters, self.unread = 0, 0  # without spaces; of these, those in [UNK] of very long words
         self.bytes = 0  # of the sentences in UTF-8
 
     def __enter__(self) -> "_SplitWriter":

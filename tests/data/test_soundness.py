@@ -58,9 +58,7 @@ def test_the_share_of_unknown_tokens_is_counted_and_warned_of(make_corpus: MakeC
     """Of five words a held-out sentence, one is not in the training text."""
     train, valid = ["a b c d e.", "b c d e a."], ["c d e a x.", "d e a b y."]
     facts = prepare(make_corpus(corpus_of(train, valid)), PIECES).facts
-    assert facts["unknown"] == (
-        "0% of the training tokens and 16.7% of the held-out tokens are [UNK], with 0% and 16.7% of the letters"
-    )
+    assert facts["unknown"] == "0% of the training tokens and 16.7% of the held-out tokens are [UNK]"
     assert facts["warning"].startswith("16.7% of the held-out tokens are [UNK]")
 
 
@@ -71,21 +69,23 @@ def test_one_very_long_word_is_refused_by_its_letters(make_corpus: MakeCorpus, t
         train, valid = texts("ab", 40), texts("ab", 4, 1)
         documents = corpus_of([*train, long], valid)
         refused = refusal(make_corpus(documents), tokenizer)
-        assert refused.startswith("data=listed must have at most 50% of its training letters in [UNK], got 98.")
-        assert "words of more than 100 letters" in refused
-        assert "; look at the text, or choose another tokenizer or a larger tokenizer.vocab_size" in refused
+        assert refused.startswith("data=listed must have at most 50% of its training letters in words of more than")
+        assert "more than 100 letters, which are [UNK], got 98." in refused
+        assert "; put spaces between the words of the text, or choose a tokenizer that reads words of any" in refused
         refused = refusal(make_corpus(corpus_of(train, [*valid, long])), tokenizer)
-        assert refused.startswith("data=listed must have at most 50% of its held-out letters in [UNK], got 99.")
+        assert refused.startswith("data=listed must have at most 50% of its held-out letters in words of more than")
 
 
 def test_a_long_word_in_more_text_is_warned_of(make_corpus: MakeCorpus) -> None:
-    """A word of 1,000 letters is one token among 3,600 letters in 900 tokens: the tokens alone would say 0.1 %."""
+    """A word of 1,000 letters is one token, of which the share of the tokens alone would say nothing."""
     train = [*texts("abcdefgh", 40), f"a {'abcdefgh' * 125} b"]
     facts = prepare(make_corpus(corpus_of(train, texts("abcdefgh", 4, 1))), PIECES).facts
-    assert "with 22." in facts["unknown"]
-    assert facts["unknown"].endswith("% and 0% of the letters")
+    assert facts["unknown"].startswith(
+        "less than 0.1% of the training tokens and 0% of the held-out tokens are [UNK], 22."
+    )
+    assert facts["unknown"].endswith("% and 0% of the letters in [UNK] of more than 100 letters")
     assert facts["warning"].startswith("22.")
-    assert "of the training letters are in [UNK] of long words, which no arm can read" in facts["warning"]
+    assert "of the training letters are in words of more than 100 letters, which are [UNK]" in facts["warning"]
 
 
 def test_words_of_any_length_are_read_by_a_tokenizer_of_bytes(make_corpus: MakeCorpus) -> None:
