@@ -51,8 +51,8 @@ class Soundness:
             if share > REFUSED:
                 raise InputError(
                     f"data={corpus} must have at most {REFUSED:.0%} of its {OF[name]} letters in words of {LONG}, "
-                    f"which are [UNK], got {percent(share)}; put spaces between the words of the text, or choose a tokenizer "
-                    "that reads words of any length, as tokenizer=byte_bpe"
+                    f"which are [UNK], got {percent(share)}; put spaces between the words of the text, or choose a "
+                    "tokenizer that reads words of any length, as tokenizer=byte_bpe"
                 )
         if self.copied > REFUSED:
             raise InputError(
