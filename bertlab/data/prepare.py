@@ -28,7 +28,8 @@ from bertlab.errors import InputError
 from bertlab.tokenizer import UNK
 
 VERSION = "store-5"  # change it whenever the same corpus would give other arrays or facts
-Known, Read = TypeVar("Known"), TypeVar("Read")
+Known = TypeVar("Known")
+Read = TypeVar("Read")
 
 
 class TrainableTokenizer(Protocol):
