@@ -33,6 +33,7 @@ def test_a_damaged_table_is_one_line(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize("content", CONTENTS[:5])
 def test_damaged_facts_are_one_line(tmp_path: Path, content: bytes) -> None:
     assert read_facts(tmp_path) == {}
+    (tmp_path / NUMBERS).parent.mkdir(exist_ok=True)
     (tmp_path / NUMBERS).write_bytes(content)
     with pytest.raises(InputError, match=LINE):
         read_facts(tmp_path)
