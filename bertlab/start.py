@@ -16,7 +16,7 @@ from bertlab.compose import section
 from bertlab.data.content import content_hash
 from bertlab.errors import InputError, at, one_of
 from bertlab.ledger.cell import CONFIG as RUN_CONFIG
-from bertlab.ledger.cell import MODEL, cells_in
+from bertlab.ledger.cell import MODEL, Cell, cells_in
 
 RUN = "run:"  # in front of a run's id or its cell's folder
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -109,5 +109,10 @@ def _of_run(said: str, output_dir: str, missing: str) -> Start:
         raise InputError(
             f"start must name a run whose weights lie in its cell, got {said} without {MODEL}/{WEIGHTS}; if a store "
             "has them: python -m bertlab.export run=ID to=FOLDER, then start=FOLDER start.missing=init"
+        )
+    if (broken := Cell(folder).broken()) is not None:
+        raise InputError(
+            f"start must name a run whose files are those that it left, got {said}, whose {broken} is damaged; "
+            "type the command of that run again, which makes it anew, or start from another"
         )
     return Start(said, folder, [weights], config, tokenizer, is_run=True, missing=missing)

@@ -6,7 +6,9 @@ import pytest
 
 from bertlab.compose import load, resolved
 from bertlab.errors import InputError
+from bertlab.ledger.cell import Cell
 from bertlab.start import start_of
+from tests.cells import finished
 from tests.command import exit_code
 
 
@@ -50,3 +52,19 @@ def test_pickled_weights_are_never_opened(tmp_path: Path) -> None:
 def test_nothing_to_start_from_is_the_default() -> None:
     assert start_of(resolved(load([]))) is None
     assert start_of(resolved(load(["start=null"]))) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "run.json", "record.json", "model/model.safetensors", "model/tokenizer.json"]
+)
+def test_a_run_whose_files_are_not_those_that_it_left_is_no_start(tmp_path: Path, name: str) -> None:
+    folder = finished(Cell(tmp_path / "cells" / "key-code")).folder
+    words = load([f"start=run:{folder}"])
+    start = start_of(resolved(words))
+    assert start is not None
+    assert start.is_run
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(bytes([content[0] ^ 1]) + content[1:])
+    line = rf"^start must name a run whose files are those that it left, got run:.*, whose {name} is damaged; type the"
+    with pytest.raises(InputError, match=line):
+        start_of(resolved(words))

@@ -1,11 +1,15 @@
 """Why: what differs between a run and another, or the one that words would make, and whether it would be reused."""
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from bertlab.compose import load, resolved, typed
 from bertlab.data.prepare import prepare
@@ -186,12 +190,57 @@ def test_what_cannot_be_compared_is_one_line(
     assert line.startswith(f"bertlab: {message}")
 
 
-@pytest.mark.parametrize("content", ["[1]", "{a: ", "!!python/object/apply:os.system [exit]"])
-def test_a_damaged_configuration_is_an_input_error(uri: str, make: Make, content: str) -> None:
+FOREIGN = "seed: 7\nmask: {rate: 0.9}\n"
+
+
+@pytest.mark.parametrize("content", ["[1]", "{a: ", "!!python/object/apply:os.system [exit]", FOREIGN, "", "\0"])
+def test_a_configuration_that_is_not_the_runs_own_is_an_input_error(uri: str, make: Make, content: str) -> None:
     run_id = make("seed=5")
     client = connect(uri)
     client.log_text(run_id, content, "config.yaml")
-    with pytest.raises(InputError, match=r"must have kept its configuration, got "):
+    line = (
+        rf"^run={run_id} must have the files that it left, got another config.yaml in the store; .*, else name another"
+    )
+    with pytest.raises(InputError, match=line):
+        origin_of(client, run_id)
+    for tag in ("bertlab.config", "bertlab.files"):  # of a run that left no hash
+        with suppress(MlflowException):
+            client.delete_tag(run_id, tag)
+    if content == FOREIGN:
+        assert origin_of(client, run_id).config["seed"] == 7
+        return
+    with pytest.raises(
+        InputError, match=rf"^run={run_id} must have kept its config.yaml, got .*; name another run, or"
+    ):
+        origin_of(client, run_id)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "origin.json"])
+def test_a_finished_runs_files_are_checked_by_the_hashes_that_it_left(uri: str, make: Make, name: str) -> None:
+    run_id = make("seed=6")
+    client = connect(uri)
+    own = {"config.yaml": "seed: 6\n", "origin.json": '{"code": {"bertlab.mask.token": "1"}}'}
+    for file, content in own.items():
+        client.log_text(run_id, content, file)
+    hashes = {file: sha256(content.encode()).hexdigest() for file, content in own.items()}
+    client.set_tag(run_id, "bertlab.files", json.dumps(hashes))
+    assert origin_of(client, run_id).modules == {"bertlab.mask.token": "1"}
+    client.log_text(run_id, own[name].replace("6", "7").replace("1", "2"), name)
+    with pytest.raises(InputError, match=f"got another {name} in the store"):
+        origin_of(client, run_id)
+    client.log_text(run_id, own[name], name)
+    for tag in ("{}", "[", "7", json.dumps({name: "0"})):
+        client.set_tag(run_id, "bertlab.files", tag)
+        with pytest.raises(InputError, match=r"must have the files that it left, got another "):
+            origin_of(client, run_id)
+
+
+@pytest.mark.parametrize("content", ["", "7", '{"code": 7}', "[[[", "{}"])
+def test_a_damaged_origin_is_an_input_error(uri: str, make: Make, content: str) -> None:
+    run_id = make("seed=8")
+    client = connect(uri)
+    client.log_text(run_id, content, "origin.json")
+    with pytest.raises(InputError, match=rf"^run={run_id} must have kept its origin.json, got a damaged one"):
         origin_of(client, run_id)
 
 
@@ -199,7 +248,7 @@ def test_a_run_without_its_configuration_is_an_input_error(uri: str) -> None:
     tracker = Tracker(uri=uri, experiment="bertlab")
     client = tracker.connect()
     run_id = tracker.start(client, "bare", {"bertlab.kind": "run"})
-    with pytest.raises(InputError, match=r"must have kept its configuration, got "):
+    with pytest.raises(InputError, match=r"must have kept its config.yaml in the store, got none: "):
         origin_of(client, run_id)
 
 

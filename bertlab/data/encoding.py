@@ -17,6 +17,7 @@ from bertlab.data.sentences import sentences
 from bertlab.tokenizer import SPECIALS, UNK, spelt_apart
 
 LONGEST = 10_000  # letters of a part
+LONGEST_WORD = 100  # letters; what is longer is no word of a language
 TOGETHER = 1 << 18  # letters
 MOST = 256  # documents
 PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")  # of ASCII, which always stands alone
@@ -48,6 +49,19 @@ def encode(tokenizer: Tokenizer, documents: Iterable[Document], dtype: str) -> I
 def _without_specials(ids: np.ndarray) -> np.ndarray:
     ids[ids < len(SPECIALS)] = UNK
     return ids
+
+
+def unread_letters(tokenizer: Tokenizer, sentence: str) -> int:
+    """Count the letters of a sentence in [UNK] that stand for more than `LONGEST_WORD` of them each."""
+    if len(sentence) <= LONGEST_WORD:
+        return 0
+    encodings = (tokenizer.encode(part, add_special_tokens=False) for part in parts(sentence))
+    return sum(
+        end - start
+        for encoding in encodings
+        for id_, (start, end) in zip(encoding.ids, encoding.offsets, strict=True)
+        if id_ < len(SPECIALS) and end - start > LONGEST_WORD
+    )
 
 
 def named(tokenizer: Tokenizer) -> list[str]:

@@ -11,22 +11,25 @@ from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from bertlab.cache import cached, digest
 from bertlab.data.documents import SPLITS, Corpus, likeness
-from bertlab.data.encoding import encode, parts
+from bertlab.data.encoding import encode, parts, unread_letters
 from bertlab.data.overlap import Text, shares
 from bertlab.data.sentences import sentences
 from bertlab.data.soundness import OF, Soundness
 from bertlab.data.splits import Splits, check_size, choose_splits
 from bertlab.data.store import TokenStore, read_store
+from bertlab.errors import InputError
 from bertlab.tokenizer import UNK
 
-VERSION = "store-4"  # change it whenever the same corpus would give other arrays or facts
+VERSION = "store-5"  # change it whenever the same corpus would give other arrays or facts
+Known = TypeVar("Known")
+Read = TypeVar("Read")
 
 
 class TrainableTokenizer(Protocol):
@@ -44,7 +47,13 @@ class TrainableTokenizer(Protocol):
 def prepare(corpus: Corpus, tokenizer: TrainableTokenizer) -> TokenStore:
     """Return the token store of a corpus, from the cache or made now. Raises InputError when it is of no use."""
     key = digest(VERSION, corpus.key(), tokenizer.key())
-    return read_store(cached("stores", key, lambda folder: build(folder, corpus, tokenizer)))
+
+    def build_unchanged(folder: Path) -> None:
+        build(folder, corpus, tokenizer)
+        if digest(VERSION, corpus.key(), tokenizer.key()) != key:
+            raise changed(corpus)
+
+    return read_store(cached("stores", key, build_unchanged))
 
 
 def build(folder: Path, corpus: Corpus, tokenizer: TrainableTokenizer) -> None:
@@ -54,10 +63,10 @@ def build(folder: Path, corpus: Corpus, tokenizer: TrainableTokenizer) -> None:
     trained.save(str(folder / "tokenizer.json"))
     dtype = "<u2" if trained.get_vocab_size() <= 2**16 else "<u4"
     with ExitStack() as stack:
-        writers = {name: stack.enter_context(_SplitWriter(folder, name, dtype)) for name in SPLITS}
+        writers = {name: stack.enter_context(_SplitWriter(folder, name, dtype, trained)) for name in SPLITS}
         encoded = encode(trained, corpus.documents(), dtype)
-        for name, known, (text, ids) in zip(splits.names, splits.known_N.tolist(), encoded, strict=True):
-            writers[name].add(text, ids, known)
+        for (name, known), (text, ids) in beside(zip(splits.names, splits.known_N, strict=True), encoded, corpus):
+            writers[name].add(text, ids, bool(known))
     check_size(corpus, writers["train"].documents, writers["valid"].documents)  # now without those that hold no token
     sound = _soundness(writers, splits)
     sound.check(corpus.name)
@@ -73,29 +82,53 @@ def build(folder: Path, corpus: Corpus, tokenizer: TrainableTokenizer) -> None:
 
 
 def _training_text(corpus: Corpus, splits: Splits) -> Iterator[str]:
-    for name, document in zip(splits.names, corpus.documents(), strict=True):
+    for name, document in beside(splits.names, corpus.documents(), corpus):
         if name == "train":
             for sentence in sentences(document.text):
                 yield from parts(sentence)
+
+
+def beside(known: Iterable[Known], read: Iterator[Read], corpus: Corpus) -> Iterator[tuple[Known, Read]]:
+    """Yield what is known of each document and what is read of it now. Raises InputError where they are not as many."""
+    left = iter(known)
+    for item in read:
+        own = next(left, None)
+        if own is None:
+            for _ in read:  # to its end, where the corpus may say more
+                pass
+            raise changed(corpus)
+        yield own, item
+    if next(left, None) is not None:
+        raise changed(corpus)
+
+
+def changed(corpus: Corpus) -> InputError:
+    """Return what to say of a corpus, or a tokenizer, that is another one when it is read again."""
+    return InputError(
+        f"data={corpus.name} and its tokenizer must stay as they are while they are read, got another content; "
+        "type the same command again when no program writes to their files"
+    )
 
 
 def _soundness(writers: "dict[str, _SplitWriter]", splits: Splits) -> Soundness:
     valid = writers["valid"]
     known, copied = shares(valid.text(), writers["train"].text(), np.asarray(valid.known, bool))
     unknown = {name: writers[name].unknown / writers[name].tokens for name in OF}
-    return Soundness(unknown=unknown, repeats=splits.repeats, copied=copied, known=known)
+    unread = {name: writers[name].unread / writers[name].letters for name in OF}
+    return Soundness(unknown=unknown, unread=unread, repeats=splits.repeats, copied=copied, known=known)
 
 
 class _SplitWriter:
     """Appends documents to the arrays of one split, and counts."""
 
-    def __init__(self, folder: Path, name: str, dtype: str) -> None:
-        self._folder, self._name = folder, name
+    def __init__(self, folder: Path, name: str, dtype: str, tokenizer: Tokenizer) -> None:
+        self._folder, self._name, self._tokenizer = folder, name, tokenizer
         self._file: IO[bytes] = (folder / f"{name}.ids").open("wb")
         self._sentences, self._documents = array("q", [0]), array("q", [0])
         self._likenesses = array("Q")  # of the sentences
         self.known = array("b")  # whether the document's text is that of a training document
         self.unknown = 0  # tokens
+        self.letters, self.unread = 0, 0  # without spaces; of these, those in [UNK] of very long words
         self.bytes = 0  # of the sentences in UTF-8
 
     def __enter__(self) -> "_SplitWriter":
@@ -116,6 +149,9 @@ class _SplitWriter:
         for sentence, own in zip(text, ids, strict=True):
             self._likenesses.append(likeness(sentence))
             self.bytes += len(sentence.encode(errors="surrogatepass"))
+            self.letters += len(sentence) - sentence.count(" ")
+            if (own == UNK).any():
+                self.unread += unread_letters(self._tokenizer, sentence)
             self._sentences.append(self._sentences[-1] + len(own))
         self._documents.append(len(self._sentences) - 1)
         self.known.append(known)

@@ -1,16 +1,19 @@
 """Whether a corpus can tell designs apart: how much of it is [UNK], and how much held-out text stands in training text.
 
-Both are facts of every run. A little of either is usual; much of it makes scores mean something else, which is warned
-of, and a corpus that is mostly unknown, or mostly known already, is refused.
+One [UNK] may stand for a word of any length, so that those of very long words are counted in letters too. All are
+facts of every run. A little of either is usual; much of it makes scores mean something else, which is warned of, and a
+corpus that is mostly unknown, or mostly known already, is refused.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bertlab.data.encoding import LONGEST_WORD
 from bertlab.errors import InputError
 
 WARNED, REFUSED = 0.05, 0.5  # shares: of [UNK] among the tokens, of copies in the held-out text
 KNOWN_WARNED = 0.2  # share of the held-out text in sentences that training shows; short ones repeat in sound text too
+LONG = f"more than {LONGEST_WORD} letters"
 OF = {"train": "training", "valid": "held-out"}
 
 
@@ -19,6 +22,7 @@ class Soundness:
     """What was counted while a store was made."""
 
     unknown: dict[str, float]  # share of [UNK] among the tokens of `train` and `valid`
+    unread: dict[str, float]  # share of the letters that are in [UNK] of more than 100 letters each
     repeats: int  # documents that have the text of an earlier one
     copied: float  # share of the held-out tokens in documents of which two thirds stand in one training document
     known: float  # share of the held-out tokens in sentences that the training text has
@@ -27,7 +31,9 @@ class Soundness:
         """Say it in words, with a `warning` where there is one."""
         shares = " and ".join(f"{percent(share)} of the {OF[name]} tokens" for name, share in self.unknown.items())
         repeats = f"{self.repeats:,} documents repeat the text of another one"
-        stated = {"unknown": f"{shares} are [UNK]", "overlap": f"{self._overlap()}; {repeats}"}
+        letters = " and ".join(percent(share) for share in self.unread.values())
+        letters = f", {letters} of the letters in [UNK] of {LONG}" if any(self.unread.values()) else ""
+        stated = {"unknown": f"{shares} are [UNK]{letters}", "overlap": f"{self._overlap()}; {repeats}"}
         warning = "; ".join(self._warnings())
         return {**stated, "warning": warning} if warning else stated
 
@@ -37,9 +43,16 @@ class Soundness:
             if share > REFUSED:
                 raise InputError(
                     f"data={corpus} must have at most {REFUSED:.0%} [UNK] among its {OF[name]} tokens, got "
-                    f"{percent(share)}: words of more than 100 letters, and letters and words that the tokenizer has "
-                    "no room for or that no training text holds, are [UNK]; look at the text, or choose "
-                    "another tokenizer or a larger tokenizer.vocab_size"
+                    f"{percent(share)}: words of {LONG}, and letters and words that the tokenizer has no room for or "
+                    "that no training text holds, are [UNK]; look at the text, or choose another tokenizer or a larger "
+                    "tokenizer.vocab_size"
+                )
+        for name, share in self.unread.items():
+            if share > REFUSED:
+                raise InputError(
+                    f"data={corpus} must have at most {REFUSED:.0%} of its {OF[name]} letters in words of {LONG}, "
+                    f"which are [UNK], got {percent(share)}; put spaces between the words of the text, or choose a "
+                    "tokenizer that reads words of any length, as tokenizer=byte_bpe"
                 )
         if self.copied > REFUSED:
             raise InputError(
@@ -51,6 +64,8 @@ class Soundness:
         for name, share in self.unknown.items():
             if share > WARNED:
                 yield f"{percent(share)} of the {OF[name]} tokens are [UNK], which no arm can read or is asked for"
+            if (letters := self.unread[name]) > WARNED:
+                yield f"{percent(letters)} of the {OF[name]} letters are in words of {LONG}, which are [UNK]"
         if self.copied > WARNED or self.known > KNOWN_WARNED:
             yield f"{self._overlap()}, where it can be learnt by heart"
 

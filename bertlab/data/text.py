@@ -38,6 +38,7 @@ COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ", b"(\xb5/\xfd")  # how .gz, .xz, .zst beg
 BATCH = 64  # rows of a Parquet file in memory at a time
 LONGEST = 32 << 20  # bytes of a line or a document, several of the longest books; more is text that nothing separates
 SHOWN = 40  # characters of a wrong value in an error
+State = tuple[int, int, int, int]  # of a file: size, times of change (ns), number on its disk
 SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which JSON can express and UTF-8 cannot
 
 
@@ -61,6 +62,7 @@ class Text:
                 f"{_key('column', 'data')} must be null or the name of the text's field, got {column!r}; give a name"
             )
         self.patterns, self.column = list(given), column or "text"
+        self._seen: dict[Path, State | None] = {}  # the files as they were when their key was taken
 
     def check(self) -> None:
         """Raise InputError for files that are not there or that nothing here reads."""
@@ -68,41 +70,80 @@ class Text:
 
     def key(self) -> str:
         """Hash of every file's name and bytes, whatever folder they are in and whenever they were written."""
-        return digest(VERSION, self.column, [(path.name, _sha256(path)) for path in find(self.patterns)])
+        files = find(self.patterns)
+        self._seen = {path: state_of(path) for path in files}
+        return digest(VERSION, self.column, [(path.name, _sha256(path)) for path in files])
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents of one file after the other.
 
-        Raises InputError that names the file, and the line or row where there is one, if anything is wrong with it.
+        Raises InputError that names the file, and the line or row where there is one, if anything is wrong with it or
+        if it is not the file any more that the key was taken of.
         """
+        try:
+            yield from self._documents()
+        except InputError:  # of a file that is cut short, say, while another program writes it
+            self._check_unchanged()
+            raise
+        self._check_unchanged()
+
+    def _check_unchanged(self) -> None:
+        """Raise InputError where the files are not those any more that the key was taken of."""
+        for path, state in self._seen.items():
+            if (now := state_of(path)) != state:
+                raise InputError(
+                    f"{_key('files', 'data')} must stay as they are while they are read, got {path}, which "
+                    f"{'was removed' if now is None else 'changed'}; type the same command again when it is complete"
+                )
+        if new := [path for path in find(self.patterns) if path not in self._seen] if self._seen else []:
+            raise InputError(
+                f"{_key('files', 'data')} must stay as they are while they are read, got {new[0]}, which is new; type "
+                "the same command again when all files are there"
+            )
+
+    def _documents(self) -> Iterator[Document]:
         names: Counter[str] = Counter()
         ids: set[int] = set()  # hashes, to spare memory
         for path in find(self.patterns):
             names[path.name] += 1
             label = path.name if names[path.name] == 1 else f"{path.name}#{names[path.name]}"
-            known = len(ids)
+            empty = True
             for document in READERS[form(path)](path, label, self.column):
-                if hash(document.id) in ids:
+                if document.has_id and hash(document.id) in ids:
                     raise InputError(
                         f"{path}: an id must occur once, got {_shown(document.id)} again; make the ids unique"
                     )
-                ids.add(hash(document.id))
+                if document.has_id:  # others are named by their place
+                    ids.add(hash(document.id))
+                empty = False
                 yield document
-            if len(ids) == known:
+            if empty:
                 raise InputError(f"{path} must hold at least one document, got none; add text or leave the file out")
 
     def facts(self) -> dict[str, str]:
         """Name the files, without their folders, and what their documents say of where they are from."""
+        sources, licences = Counter[str](), Counter[str]()
+        for document in self.documents():
+            sources[document.source] += 1
+            licences[document.licence] += 1
+        del sources[""], licences[""]  # of documents that say nothing
         names = [path.name for path in find(self.patterns)]
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        documents = [(document.source, document.licence) for document in self.documents()]
-        sources, licences = (Counter(filter(None, values)) for values in zip(*documents, strict=True))
         said = f", documents of {_counted(sources)}" if sources else ""
         return {
             "source": f"the user's files: {', '.join(names[:NAMED])}{more}{said}",
             "licence": _counted(licences) or "whatever the files' owner has set",
             "content": self.key(),
         }
+
+
+def state_of(path: Path) -> State | None:
+    """Return what tells that a file is still the same without reading it; None for one that is not there."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_size, about.st_mtime_ns, about.st_ctime_ns, about.st_ino
 
 
 def _counted(named: Counter[str]) -> str:

@@ -52,6 +52,7 @@ LOCK, WEIGHTS = "lock", f"{MODEL}/model.safetensors"
 SEALED = (CONFIG, ORIGIN, POINTS)  # and all of the model
 LATER = ("status", "pid", "host", "ended", "place", "parent", "run_id")  # fields of run.json that change after the end
 OLD = {"key", "code", "points", "weights", "outcome", "diverged"}  # fields of a record of before there were seals
+OLD_STATE = {"token", "status", "started", "description"}  # fields of a run.json of before there were seals
 
 
 class Cell:
@@ -108,7 +109,7 @@ class Cell:
 
     def _read_state(self) -> dict[str, Any]:
         old = read_unsealed(self.folder / STATE)
-        return read_sealed(self.folder / STATE) or (old if old.keys() >= {"token", "status"} else {})
+        return read_sealed(self.folder / STATE) or (old if old.keys() >= OLD_STATE else {})
 
     def note(self, **fields: Any) -> dict[str, Any]:
         """Change some fields of run.json and return all."""

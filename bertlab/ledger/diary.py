@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bertlab.ledger.files import refusing
+from bertlab.ledger.seal import DAMAGE
 from bertlab.outcome import Outcome
 
 MOST = 3  # jobs in a row that may end with the same words
@@ -45,10 +46,13 @@ class Diary:
         first = content.split(b"\n", 2)[1:2]  # a note begins with an empty line
         if not first or b'"expected": ' not in first[0]:
             return ""
-        plan, ended = json.loads(first[0]), content.count(END)
-        total = plan["expected"]
+        try:
+            plan, ended = json.loads(first[0]), content.count(END)
+            total, begun = int(plan["expected"]), float(plan["time"])
+        except DAMAGE:
+            return ""
         ended = min(ended, total)  # one that is launched again may end twice
-        left = (time.time() - plan["time"]) / max(ended, 1) * (total - ended)
+        left = (time.time() - begun) / max(ended, 1) * (total - ended)
         return f"{ended} of {total} runs have ended{f', about {span(left)} left' if ended < total else ''}"
 
     def begin(self, job: int) -> None:

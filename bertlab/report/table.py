@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bertlab.errors import InputError
+from bertlab.study.record import reading
 
 RUN_COLUMNS = ("run_id", "name", "status", "params.seed")
 CURVE_COLUMNS = ("run_id", "metric", "step", "tokens", "value")
@@ -97,18 +98,20 @@ def as_number(text: str) -> float:
 def read_table(folder: Path) -> RunTable:
     """Read the CSV twins and facts that a report left in `folder`; `write_report` of it gives the same bytes.
 
-    All but counts is text still: `canonical` makes numbers of it. Raises InputError for a file that is missing.
+    All but counts is text still: `canonical` makes numbers of it. Raises InputError for a file that is
+    missing or damaged.
     """
     for name in FILES:
         if not (folder / name).is_file():
             raise InputError(f"a report folder must hold {', '.join(FILES)}; {folder} has no {name}")
-    # plain objects: one by one, pandas' own texts are slow to get at
-    runs = pd.read_csv(folder / FILES[0], dtype=object, keep_default_na=False)
     types = {**dict.fromkeys(CURVE_COLUMNS, object), **dict.fromkeys(COUNTS, float)}  # counts: no last bit to miss
     absent = dict.fromkeys(COUNTS, "")
-    curves = pd.read_csv(folder / FILES[1], dtype=types, keep_default_na=False, na_values=absent)
-    facts = json.loads((folder / FILES[2]).read_text(encoding="utf-8"))
-    return RunTable(runs, curves, facts)
+    with reading(folder):
+        # plain objects: one by one, pandas' own texts are slow to get at
+        runs = pd.read_csv(folder / FILES[0], dtype=object, keep_default_na=False)
+        curves = pd.read_csv(folder / FILES[1], dtype=types, keep_default_na=False, na_values=absent)
+        facts = dict(json.loads((folder / FILES[2]).read_text(encoding="utf-8")))
+        return RunTable(runs, curves, facts)
 
 
 def table_files(table: RunTable) -> dict[str, bytes]:

@@ -30,7 +30,7 @@ class Unigram:
 
     def key(self) -> str:
         """Hash of all that decides the outcome of training, apart from the sentences."""
-        return digest("unigram-1", self.vocab_size, self.lowercase)
+        return digest("unigram-2", self.vocab_size, self.lowercase)
 
     def train(self, sentences: Iterator[str]) -> Tokenizer:
         """Return the tokenizer learnt from `sentences`; equal sentences, equal tokenizer.

@@ -7,6 +7,7 @@ punctuation and around every Chinese character.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import chain
+from zlib import crc32
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -16,6 +17,8 @@ from bertlab.tokenizer.vocabulary import SPECIALS
 
 LONGEST_WORD = 100  # letters; longer ones become [UNK], as in the library, and teach nothing (in quadratic time)
 ALPHABET = 1000  # letters at most; the rarer ones become [UNK]
+TAUGHT = 1 << 22  # letters of all different words; the library takes a hundred bytes for each of them
+MOST_CHUNKS, MOST_LETTERS = 1 << 17, 1 << 25  # of text that is counted together before it is split into words
 REPEATED = 100  # times a word is given to the library at once, which takes several hundred bytes for each of them
 
 
@@ -29,7 +32,7 @@ class WordPiece:
 
     def key(self) -> str:
         """Hash of all that decides the outcome of training, apart from the sentences."""
-        return digest("wordpiece-3", self.vocab_size, self.lowercase, self.strip_accents)
+        return digest("wordpiece-4", self.vocab_size, self.lowercase, self.strip_accents)
 
     def train(self, sentences: Iterator[str]) -> Tokenizer:
         """Return the tokenizer learnt from `sentences`; equal sentences, equal tokenizer.
@@ -70,14 +73,55 @@ class WordPiece:
 
 
 def count_words(tokenizer: Tokenizer, sentences: Iterator[str]) -> Counter[str]:
-    """Count the words that `tokenizer` splits sentences into before it cuts them into pieces, but for the longest."""
-    chunks = Counter(chain.from_iterable(map(str.split, sentences)))
+    """Count the words that `tokenizer` splits sentences into before it cuts them into pieces, but for the longest.
+
+    Where there are very many different words, the rarest are left out.
+    """
     words: Counter[str] = Counter()
-    for chunk, count in chunks.items():
-        for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(chunk)):
-            if len(word) <= LONGEST_WORD:
-                words[word] += count
-    return words
+    for chunks in count_chunks(sentences):
+        for chunk, count in chunks.items():
+            for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(chunk)):
+                if len(word) <= LONGEST_WORD:
+                    words[word] += count
+    return most_frequent(words, TAUGHT)
+
+
+def count_chunks(sentences: Iterator[str]) -> Iterator[Counter[str]]:
+    """Yield counts of what stands between spaces, of so much text at a time that they take little memory."""
+    chunks: Counter[str] = Counter()
+    letters = 0
+    for sentence in sentences:
+        chunks.update(sentence.split())
+        letters += len(sentence)
+        if len(chunks) > MOST_CHUNKS or letters > MOST_LETTERS:
+            yield chunks
+            chunks, letters = Counter(), 0
+    yield chunks
+
+
+def most_frequent(words: Counter[str], limit: int) -> Counter[str]:
+    """Return the most frequent words, about `limit` letters together; of equally frequent ones, those a checksum picks.
+
+    So the choice is the same each time, and takes no more memory than it has to.
+    """
+    if sum(map(len, words)) <= limit:
+        return words
+    letters: Counter[int] = Counter()
+    for word, count in words.items():
+        letters[count] += len(word)
+    left = limit
+    for rarest in sorted(letters, reverse=True):
+        if letters[rarest] > left:
+            break
+        left -= letters[rarest]
+    below = left / letters[rarest] * 2**32
+    return Counter(
+        {
+            word: count
+            for word, count in words.items()
+            if count > rarest or (count == rarest and crc32(word.encode()) < below)
+        }
+    )
 
 
 def repeated(words: Mapping[str, int]) -> Iterator[str]:

@@ -7,15 +7,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from bertlab.errors import InputError
+from bertlab.ledger.cell import CONFIG, ORIGIN
+from bertlab.ledger.seal import DAMAGE
 from bertlab.tracking.description import Identity, identity_of
+from bertlab.tracking.left import MEND, check_left, copy_left, read_config
 from bertlab.tracking.stored import find_run
-
-CONFIG, ORIGIN = "config.yaml", "origin.json"  # artifacts of every run, the second of later ones
 
 
 @dataclass(frozen=True)
@@ -31,26 +30,29 @@ class Origin:
 
 
 def origin_of(client: MlflowClient, run: str) -> Origin:
-    """Return what the run was made of, by its id, how only one id begins, or latest. Raises InputError."""
+    """Return what the run was made of, by its id, how only one id begins, or latest.
+
+    Raises InputError for a run that is not there, or whose files are not those that it left.
+    """
     found = find_run(client, run)
     run_id, tags = found.info.run_id, found.data.tags
-    with TemporaryDirectory() as folder:
-        try:
-            config = yaml.safe_load(Path(client.download_artifacts(run_id, CONFIG, folder)).read_text("utf-8"))
-        except (MlflowException, OSError, ValueError, yaml.YAMLError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise InputError(f"run={run} must have kept its configuration, got {run_id}: {reason}") from error
-        modules = _modules(client, run_id, folder)
-    if not isinstance(config, Mapping):
-        raise InputError(f"run={run} must have kept its configuration, got {run_id} with a damaged {CONFIG}")
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        recorded = any(one.path == ORIGIN for one in client.list_artifacts(run_id))
+        copy_left(client, run_id, (CONFIG, ORIGIN) if recorded else (CONFIG,), folder)
+        check_left(found, folder, (CONFIG, ORIGIN), "name another run")
+        config = read_config(folder / CONFIG, run_id)
+        modules = _modules(folder / ORIGIN, run_id)
     name = f"{found.info.run_name} ({run_id}, {found.info.status.lower()})"
     data, finished = tags.get("bertlab.corpus", "unknown"), found.info.status == "FINISHED"
     return Origin(name, config, data, identity_of(tags), modules, finished)
 
 
-def _modules(client: MlflowClient, run_id: str, folder: str) -> Mapping[str, str]:
-    """Return the hashes of the code that a run used; none where it left none that can be read."""
-    try:
-        return dict(json.loads(Path(client.download_artifacts(run_id, ORIGIN, folder)).read_text("utf-8"))["code"])
-    except (MlflowException, OSError, ValueError, KeyError, TypeError):
+def _modules(path: Path, run_id: str) -> Mapping[str, str]:
+    """Return the hashes of the code that a run used; none where it recorded none. Raises InputError for damage."""
+    if not path.is_file():
         return {}
+    try:
+        return {str(name): str(own) for name, own in json.loads(path.read_text("utf-8"))["code"].items()}
+    except (*DAMAGE, AttributeError) as error:
+        raise InputError(f"run={run_id} must have kept its {ORIGIN}, got a damaged one in the store; {MEND}") from error

@@ -14,6 +14,7 @@ SWEEP_KEY = "bertlab.sweep"  # of a sweep's own run: what the sweep is, the same
 OPENED = "bertlab.opened"  # of a sweep's own run: when it was typed last, in ms
 RESTARTS = "bertlab.restarts"  # how often a run was started again after its process had ended without a result
 FILES = "bertlab.files"  # JSON: the SHA-256 of each file that a finished run left, as its record has them
+SETTINGS = "bertlab.config"  # hash of the settings in config.yaml
 LEFT = "bertlab.curves"  # SHA-256 of the file of its curves that a finished run left in the store
 OUTCOME = "eval/mlm_loss"  # MLflow compares runs by the metric that they sent first, until told otherwise
 TEXT_LIMIT = 5000  # characters of a tag or parameter

@@ -20,7 +20,7 @@ from bertlab.environment import Environment, environment_of
 from bertlab.redact import redacted_settings
 from bertlab.start import start_of
 from bertlab.tracking.code import code_of, source_hash
-from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, Dataset, Description, Identity
+from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, SETTINGS, Dataset, Description, Identity
 
 NOT_SEMANTIC = (
     "data.files",  # where a corpus lies; what it holds is in its fingerprint
@@ -140,7 +140,7 @@ def describe(config: Mapping[str, Any], asked: Typed, store: TokenStore) -> Desc
         ENVIRONMENT: identity.environment,
         "bertlab.processor": environment.processor,
         "bertlab.source": source_hash(),
-        "bertlab.config": digest(asked.settings),
+        SETTINGS: digest(asked.settings),
         "bertlab.version": __version__,
         "bertlab.corpus": fingerprint,
         "bertlab.data": f"{facts['source']}; training {facts['train']}; held out {facts['valid']}",

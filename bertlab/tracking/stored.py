@@ -1,14 +1,12 @@
 """The model of a finished run, kept with the run in MLflow: its weights, its tokenizer, its configuration."""
 
-import json
-import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_model, save_model
 from tokenizers import Tokenizer
@@ -18,17 +16,15 @@ from bertlab.errors import InputError
 from bertlab.ledger.cell import CONFIG
 from bertlab.ledger.cell import MODEL as FOLDER
 from bertlab.ledger.files import refusing, whole
-from bertlab.ledger.seal import DAMAGE
-from bertlab.tracking.artifacts import unlike
-from bertlab.tracking.description import FILES, KIND
+from bertlab.tracking.again import command_again
+from bertlab.tracking.description import KIND
+from bertlab.tracking.left import check_left, copy_left, read_config
 from bertlab.tracking.life import RunLog
 from bertlab.tracking.mlflow import Tracker
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
-
-log = logging.getLogger(__name__)
 
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
 LENGTH = "length"  # in the metadata of the weights
@@ -58,32 +54,50 @@ class Stored:
 
     run_id: str
     folder: Path
+    again: str  # what to do where a file is damaged that no hash is known of
 
     @property
     def config(self) -> Mapping[str, Any]:
         """The run's configuration."""
-        config: Mapping[str, Any] = yaml.safe_load((self.folder / CONFIG).read_text("utf-8"))
-        return config
+        return read_config(self.folder / CONFIG, self.run_id)
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The run's tokenizer."""
-        return Tokenizer.from_file(str(self.folder / FOLDER / TOKENIZER))
+        """The run's tokenizer. Raises InputError for a damaged file."""
+        with self._reading(TOKENIZER):
+            return Tokenizer.from_file(str(self.folder / FOLDER / TOKENIZER))
 
     @property
     def length(self) -> int:
-        """The longest sequence that the model is made for, in tokens."""
-        with safe_open(self.folder / FOLDER / WEIGHTS, "pt") as file:
+        """The longest sequence that the model is made for, in tokens. Raises InputError for a damaged file."""
+        with self._reading(WEIGHTS), safe_open(self.folder / FOLDER / WEIGHTS, "pt") as file:
             return int(file.metadata()[LENGTH])
 
     def restore(self, model: nn.Module) -> None:
-        """Load the weights into a model built from the run's configuration. Raises InputError where they do not fit."""
+        """Load the weights into a model built from the run's configuration.
+
+        Raises InputError for a damaged file, and where they do not fit.
+        """
+        with self._reading(WEIGHTS):
+            try:
+                load_model(model, self.folder / FOLDER / WEIGHTS)
+            except RuntimeError as error:
+                raise InputError(
+                    f"run={self.run_id} must fit the model that its configuration describes now, got "
+                    f"{' '.join(str(error).split())[:200]}; use the version of bertlab that its tag bertlab.version "
+                    "names"
+                ) from error
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
         try:
-            load_model(model, self.folder / FOLDER / WEIGHTS)
-        except RuntimeError as error:
+            yield
+        except InputError:
+            raise
+        except Exception as error:  # every library has its own
+            reason = " ".join(str(error).split())[:200]
             raise InputError(
-                f"run={self.run_id} must fit the model that its configuration describes now, got "
-                f"{' '.join(str(error).split())[:200]}; use the version of bertlab that its tag bertlab.version names"
+                f"run={self.run_id} must have kept its {FOLDER}/{name}, got a damaged file: {reason}; {self.again}"
             ) from error
 
 
@@ -104,26 +118,10 @@ def fetch(client: "MlflowClient", name: str, folder: Path) -> Stored:
             f"run={name} must have kept its weights, got {run_id} ({status.lower()}) without; runs keep them when they "
             "finish without diverging and tracking.weights is true"
         )
-    for path in (CONFIG, FOLDER):
-        client.download_artifacts(run_id, path, str(folder))
-    _check(run, folder)
-    return Stored(run_id, folder)
-
-
-def _check(run: "Run", folder: Path) -> None:
-    """Compare what was copied with what the run says that it left. Raises InputError."""
-    if (text := run.data.tags.get(FILES)) is None:
-        log.warning("run %s did not say what its files are; its weights are not checked", run.info.run_id)
-        return
-    try:
-        files = {name: own for name, own in json.loads(text).items() if name == CONFIG or name.startswith(f"{FOLDER}/")}
-    except DAMAGE:
-        files = {FILES: ""}
-    if wrong := unlike(folder, files):
-        raise InputError(
-            f"run={run.info.run_id} must have the files that it left, got another {wrong} in the store; "
-            "python -m bertlab.sync mends it where the run's own files are, else make the run anew"
-        )
+    copy_left(client, run_id, (CONFIG, FOLDER), folder)
+    again = f"train it again: {command_again(run, folder / CONFIG)}"
+    check_left(run, folder, (CONFIG, FOLDER), again)
+    return Stored(run_id, folder, again)
 
 
 def find_run(client: "MlflowClient", name: str) -> "Run":

@@ -52,7 +52,10 @@ def children(client: "MlflowClient", parent: "Run") -> "list[Run]":
         for wanted in (f"tags.`{PARENT}` = '{parent.info.run_id}'", f"tags.`{tag}` LIKE '%'")
     )
     for run in found:
-        run.data.tags.update(json.loads(run.data.tags[tag]))
+        try:
+            run.data.tags.update(json.loads(run.data.tags[tag]))
+        except (ValueError, TypeError):
+            log.warning("run %s: its tag %s is damaged and left out", run.info.run_id, tag)
     return sorted(once([*made[::-1], *found[::-1]]), key=lambda run: int(run.info.start_time))
 
 

@@ -13,6 +13,7 @@ from bertlab.data.soundness import percent
 from bertlab.data.splits import choose_splits
 from bertlab.data.store import TokenStore
 from bertlab.errors import InputError
+from bertlab.tokenizer.byte_bpe import ByteBpe
 from bertlab.tokenizer.wordpiece import WordPiece
 from bertlab.tokenizer.words import Words
 
@@ -59,6 +60,39 @@ def test_the_share_of_unknown_tokens_is_counted_and_warned_of(make_corpus: MakeC
     facts = prepare(make_corpus(corpus_of(train, valid)), PIECES).facts
     assert facts["unknown"] == "0% of the training tokens and 16.7% of the held-out tokens are [UNK]"
     assert facts["warning"].startswith("16.7% of the held-out tokens are [UNK]")
+
+
+@pytest.mark.parametrize("tokenizer", [PIECES, Words(vocab_size=3000)])
+def test_one_very_long_word_is_refused_by_its_letters(make_corpus: MakeCorpus, tokenizer: Any) -> None:
+    """It is few tokens, whatever its length: of 200 KB, 20."""
+    for long in ("a" * 200_000, "0f" * 100_000, "ก" * 200_000):
+        train, valid = texts("ab", 40), texts("ab", 4, 1)
+        documents = corpus_of([*train, long], valid)
+        refused = refusal(make_corpus(documents), tokenizer)
+        assert refused.startswith("data=listed must have at most 50% of its training letters in words of more than")
+        assert "more than 100 letters, which are [UNK], got 98." in refused
+        assert "; put spaces between the words of the text, or choose a tokenizer that reads words of any" in refused
+        refused = refusal(make_corpus(corpus_of(train, [*valid, long])), tokenizer)
+        assert refused.startswith("data=listed must have at most 50% of its held-out letters in words of more than")
+
+
+def test_a_long_word_in_more_text_is_warned_of(make_corpus: MakeCorpus) -> None:
+    """A word of 1,000 letters is one token, of which the share of the tokens alone would say nothing."""
+    train = [*texts("abcdefgh", 40), f"a {'abcdefgh' * 125} b"]
+    facts = prepare(make_corpus(corpus_of(train, texts("abcdefgh", 4, 1))), PIECES).facts
+    assert facts["unknown"].startswith(
+        "less than 0.1% of the training tokens and 0% of the held-out tokens are [UNK], 22."
+    )
+    assert facts["unknown"].endswith("% and 0% of the letters in [UNK] of more than 100 letters")
+    assert facts["warning"].startswith("22.")
+    assert "of the training letters are in words of more than 100 letters, which are [UNK]" in facts["warning"]
+
+
+def test_words_of_any_length_are_read_by_a_tokenizer_of_bytes(make_corpus: MakeCorpus) -> None:
+    train = [*texts("abcdefgh", 40), "abcdefgh" * 5000]
+    documents = make_corpus(corpus_of(train, texts("abcdefgh", 4, 1)))
+    facts = prepare(documents, ByteBpe(vocab_size=300, lowercase=True)).facts
+    assert facts["unknown"] == "0% of the training tokens and 0% of the held-out tokens are [UNK]"
 
 
 def test_text_in_letters_that_training_has_not_is_refused(make_corpus: MakeCorpus) -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from bertlab.data.documents import Corpus
 from bertlab.data.sentences import sentences
 from bertlab.errors import InputError
 from bertlab.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
-from bertlab.tokenizer.wordpiece import WordPiece, repeated
+from bertlab.tokenizer.wordpiece import WordPiece, count_chunks, most_frequent, repeated
 from bertlab.tokenizer.words import Words
 
 NAMES = sorted(path.stem for path in (CONF / "tokenizer").glob("*.yaml"))
@@ -225,3 +226,33 @@ def test_words_keeps_the_most_frequent_and_breaks_ties_by_spelling() -> None:
     trained = Words(vocab_size=8).train(iter(["b a c. A d", "d a"]))
     assert sorted(trained.get_vocab(), key=trained.get_vocab().__getitem__)[5:] == ["a", "d", "A"]
     assert trained.encode("d  a\nA b c.").tokens == ["d", "a", "A", "[UNK]", "[UNK]"]
+
+
+def test_of_very_many_words_the_most_frequent_teach() -> None:
+    """A choice among equally frequent ones is the same each time and not by the alphabet."""
+    words = Counter({"often": 9, "twice": 2, **{f"{number:05d}": 1 for number in range(10_000)}})
+    assert most_frequent(words, 50_010) == words
+    kept = most_frequent(words, 5_010)
+    assert {"often", "twice"} <= kept.keys()
+    assert 0.08 < (len(kept) - 2) / 10_000 < 0.12
+    assert 0.3 < sum(word >= "05000" for word in kept if word.isdigit()) / len(kept) < 0.7
+    assert kept == most_frequent(Counter(dict(reversed(words.items()))), 5_010)
+    assert all(words[word] == count for word, count in kept.items())
+    assert set(most_frequent(Counter({"a": 3, "b": 2, "c": 2}), 1)) == {"a"}
+
+
+def test_text_is_counted_a_part_at_a_time_with_the_same_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    sentences = [f"word{number} the end" for number in range(50)]
+    whole = list(count_chunks(iter(sentences)))
+    assert len(whole) == 1
+    for name in ("MOST_CHUNKS", "MOST_LETTERS"):
+        monkeypatch.setattr(f"bertlab.tokenizer.wordpiece.{name}", 7)
+        parts = list(count_chunks(iter(sentences)))
+        assert len(parts) > 5
+        assert sum(parts, Counter()) == whole[0]
+        monkeypatch.undo()
+
+
+def test_a_very_long_word_is_none_of_the_words() -> None:
+    trained = Words(vocab_size=100).train(iter(["a b", "x" * 101, "y" * 100]))
+    assert trained.encode(f"a {'x' * 101} {'y' * 100}").tokens == ["a", "[UNK]", "y" * 100]

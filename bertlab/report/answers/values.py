@@ -27,6 +27,7 @@ from bertlab.report.words import DASH, count, escape, grid, number
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
 from bertlab.study.onset import starts_of
+from bertlab.study.record import reading
 
 PLACE = re.compile(r"\{(study|fact|agrees|published)\b([^{}]*)\}")
 NUMBERS = Path("facts", "facts.json")
@@ -149,9 +150,13 @@ class Values:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """Return the numbers and tables of facts of a folder of reports; empty where there are none."""
+    """Return the numbers and tables of facts of a folder of reports; empty where there are none.
+
+    Raises InputError for a damaged file.
+    """
     path = folder / NUMBERS
-    return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
+    with reading(folder):
+        return dict(json.loads(path.read_text("utf-8"))) if path.is_file() else {}
 
 
 def _scale(findings: Findings, metric: str) -> Scale:
