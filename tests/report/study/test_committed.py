@@ -8,12 +8,19 @@ import pytest
 from bertlab.compose import PACKAGE
 from bertlab.ledger.archive import ARCHIVE, unpack
 from bertlab.ledger.cell import cells_in
+from bertlab.report.ladder import FIGURE, write_ladder
 from bertlab.report.study import write_study
 from bertlab.study.judge import judge
-from bertlab.study.record import FILES, read_record
+from bertlab.study.ladder import fingerprint, read_ladder
+from bertlab.study.record import FILES, PREDICTED, read_record
 
 REPORTS = PACKAGE.parent / "reports"
-STUDIES = sorted(path.parent.name for path in REPORTS.glob(f"*/{FILES[0]}"))
+STUDIES = sorted(
+    path.parent.relative_to(REPORTS).as_posix() for at in ("*", "*/*") for path in REPORTS.glob(f"{at}/{FILES[0]}")
+)
+LADDERS = sorted({path.parents[1].name for path in REPORTS.glob(f"*/*/{FILES[0]}")})
+QUICK = ("again", "key_value", "mask_rate")  # those that the default suite looks at
+EACH = [pytest.param(study, marks=[] if study in QUICK else [pytest.mark.slow]) for study in STUDIES]
 FOLDER = re.compile(rb"files\W+/|/home/|/Users/")  # an absolute path of a corpus, in YAML or JSON, or somebody's files
 LARGEST = 2 << 20  # bytes of a study
 
@@ -23,14 +30,14 @@ def files(folder: Path, study: str) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths if path.name != ARCHIVE}
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", EACH)
 def test_a_report_is_rebuilt_byte_for_byte(study: str, tmp_path: Path) -> None:
     """After a wanted change of reports: `python -m bertlab.report study=ID` for each, then `book=reports`."""
     write_study(judge(read_record(REPORTS / study)), tmp_path)
     assert files(REPORTS, study) == files(tmp_path, study)
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", EACH)
 def test_the_runs_of_a_report_are_finished_wherever_its_archive_is_unpacked(study: str, tmp_path: Path) -> None:
     runs = read_record(REPORTS / study).runs
     assert unpack(REPORTS / study / ARCHIVE, tmp_path) == runs["run_id"].nunique()
@@ -38,10 +45,29 @@ def test_the_runs_of_a_report_are_finished_wherever_its_archive_is_unpacked(stud
     assert {cell.code for cell in cells_in(tmp_path)} == set(runs["code"])
 
 
-@pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.parametrize("study", EACH)
 def test_a_report_is_small_and_names_no_folder_of_a_machine(study: str, tmp_path: Path) -> None:
     held = files(REPORTS, study)
     assert sum(map(len, held.values())) + (REPORTS / study / ARCHIVE).stat().st_size < LARGEST
     unpack(REPORTS / study / ARCHIVE, tmp_path)
     held |= {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert [name for name, content in held.items() if FOLDER.search(content)] == []
+
+
+@pytest.mark.parametrize("study", LADDERS)
+def test_a_ladder_is_rebuilt_byte_for_byte(study: str, tmp_path: Path) -> None:
+    """After a wanted change: `python -m bertlab.report study=ID`."""
+    page = write_ladder(REPORTS, study, tmp_path)
+    assert (REPORTS / f"{study}.md").read_bytes() == page.read_bytes()
+    assert (REPORTS / study / FIGURE).read_bytes() == (tmp_path / study / FIGURE).read_bytes()
+
+
+@pytest.mark.parametrize("study", LADDERS)
+def test_a_rung_was_predicted_before_its_runs_or_not_at_all(study: str) -> None:
+    ladder = read_ladder(REPORTS / study)
+    assert ladder is not None
+    for rung, findings in ladder.rungs.items():
+        known = [each for each in ladder.predictions if each.rung == rung]
+        stated = findings.record.facts.get(PREDICTED)
+        assert stated == (fingerprint(ladder.predictions, rung) if known else None)
+        assert all(set(each.below) < set(ladder.study.ladder) for each in known)
