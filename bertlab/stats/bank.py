@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from bertlab.stats.interval import Shared
 from bertlab.stats.moderated import NO_PRIOR, Prior
 
 
@@ -21,6 +22,13 @@ class Apart:
     mean: float
     se: float
     df: float
+
+
+def bank_noise(bank_B: ArrayLike, prior: Prior = NO_PRIOR) -> Shared:
+    """Return the variance of the bank's mean, which every run of an arm is compared with; two runs at least."""
+    bank = np.asarray(bank_B, dtype=np.float64).ravel()
+    sd, df = prior.moderated(float(bank.std(ddof=1)), bank.size - 1)
+    return Shared(sd**2 / bank.size, df)
 
 
 def against_bank(arm_S: ArrayLike, bank_B: ArrayLike, prior: Prior = NO_PRIOR) -> Apart:

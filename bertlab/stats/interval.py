@@ -29,6 +29,13 @@ class Shared:
 NOTHING_SHARED = Shared()
 
 
+def together(one: Shared, other: Shared) -> Shared:
+    """Return both as one; degrees of freedom by Welch and Satterthwaite."""
+    total = one.variance + other.variance
+    squares = one.variance**2 / one.df + other.variance**2 / other.df
+    return Shared(total, total**2 / squares if squares else math.inf)
+
+
 @dataclass(frozen=True)
 class Interval:
     """A mean over `n` replicates, its two-sided interval at `level`, and the standard deviation of one replicate.

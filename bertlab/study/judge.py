@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from bertlab.stats.bank import bank_noise
 from bertlab.stats.claim import (
     Expectation,
     Finding,
@@ -26,12 +27,12 @@ from bertlab.stats.claim import (
 )
 from bertlab.stats.contrast import Contrast
 from bertlab.stats.futility import HOPELESS, decision_chance
-from bertlab.stats.interval import Interval
+from bertlab.stats.interval import Interval, together
 from bertlab.stats.looks import interval_level, overall_p
 from bertlab.stats.rule import AT_THE_MARGIN, Kind, one_of, settled
 from bertlab.stats.verdict import NOT_COMPARED, Standing, Verdict, vacuity
 from bertlab.stats.verdict import judge as judge_interval
-from bertlab.study.contrasts import contrast_of, standing_of
+from bertlab.study.contrasts import contrast_of, outcomes, standing_of
 from bertlab.study.design import Study
 from bertlab.study.outcome import Outcome, outcome_of
 from bertlab.study.record import HARMFUL, PLANNED, SAME, Record
@@ -127,11 +128,12 @@ class Findings:
         over = kind in (Kind.INVALID, Kind.UNSTABLE) or kind in AT_THE_MARGIN
         if self.on_plateau or over or judged.finding is not Finding.UNDECIDED or not 2 <= n < last:
             return False
-        if self.study.bank:
-            return True  # what the bank's own error leaves to chance is not simulated; going on inflates no error
         sign = 1 if self.outcome.lower_is_better else -1
         differences, aims = sign * np.array(judged.contrast.differences), decides(judged.expects)
         level, shared = judged.interval.level, judged.interval.shared
+        if self.study.bank:
+            bank = outcomes(self.record, self.study, self.study.baseline)
+            shared = together(shared, bank_noise(bank, self.study.prior))
         chance = decision_chance(differences, last, self.margin, level, rng, aims, self.study.prior, shared)
         return chance >= HOPELESS
 

@@ -177,6 +177,21 @@ def test_arms_may_be_compared_with_a_bank_of_the_baseline(make_record: MakeRecor
     assert findings.finding is Finding.SUPPORTED
 
 
+@pytest.mark.parametrize(
+    ("sd", "open_arms"),
+    [(0.1, ["one", "four"]), (2.0, [])],  # seeds to come may decide; or there is no hope
+)
+def test_an_arm_against_a_bank_is_followed_as_long_as_there_is_hope(
+    make_record: MakeRecord, sd: float, open_arms: list[str]
+) -> None:
+    record = make_record({"one": 0.05}, sd=sd, seeds=24, node={"bank": 24})
+    runs = record.runs[(record.runs["seed"] < 5) | (record.runs["arm"] == "two")]
+    planned = planned_text({**dict.fromkeys([*record.study.arms, "same", "harmful"], 5), "two": 24})
+    findings = judge(canonical(replace(record, runs=runs, facts={**record.facts, "planned": planned})))
+    assert findings.arms["one"].contrast.n == 5
+    assert findings.open_arms(np.random.default_rng(0)) == open_arms
+
+
 def test_one_diverged_seed_is_left_out_and_counted(make_record: MakeRecord) -> None:
     judged = judge(make_record(diverged=[("one", 2)])).arms["one"]
     assert judged.contrast.n == 7
