@@ -125,6 +125,10 @@ def test_a_sweep_has_runs_and_not_too_many(words: list[str], line: str) -> None:
         (["+model.norm.epss=1"], "model.norm.epss is not a key of this part; did you mean model.norm.eps?"),
         (["+new.key=1"], "new is not a key of the configuration; python -m bertlab.run --help lists the keys"),
         (["hydra.run.dir=elsewhere"], "hydra.run.dir is not for the command line; "),
+        (
+            ["study=finetune", "evaluation.finetune_seeds=1"],
+            "evaluation.finetune_seeds must be at least 3 for a study of eval/finetuned.examples_1024, got 1; set it ",
+        ),
         (["study=mask_rate", "seed=1,2"], "a study runs its own arms, got several values of seed; give one each"),
     ],
 )

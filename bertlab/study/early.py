@@ -7,11 +7,12 @@ from bertlab.compose import resolved
 from bertlab.early import check_early, form_of, steps_of
 from bertlab.errors import InputError
 from bertlab.evaluation.curve import LAST, PAIRS_A_TEXT, steps_to_evaluate
-from bertlab.study.arms import Compose, register
+from bertlab.study.arms import Compose, Registration, register
 from bertlab.study.design import Study
 from bertlab.study.registration import read_study
 
 POINTS = 3  # evaluations that a slope needs
+TUNED, TUNINGS = "eval/finetuned", 3  # outcomes of fine-tuned models, and how often each run is fine-tuned at least
 NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least three evaluations stand there
 
 
@@ -27,7 +28,19 @@ def check_study(compose: Compose) -> None:
 def check_arms(compose: Compose) -> None:
     """Check what a study says, and every value of its arms and controls. Raises InputError."""
     registration = register(compose)
+    _check_tuning(registration)
     check_early([*registration.arms.values(), *registration.controls.values()])
+
+
+def _check_tuning(registration: Registration) -> None:
+    """Refuse a study of fine-tuned models that tunes each so few times that chance of tuning decides."""
+    study = registration.study
+    seeds = registration.arms[study.baseline]["evaluation"]["finetune_seeds"]
+    if study.outcome.startswith(TUNED) and seeds < TUNINGS:
+        raise InputError(
+            f"evaluation.finetune_seeds must be at least {TUNINGS} for a study of {study.outcome}, got {seeds}; set it "
+            "beside `study`"
+        )
 
 
 def least_evaluation(config: Mapping[str, Any]) -> tuple[Sequence[int], int, float]:
