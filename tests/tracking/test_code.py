@@ -1,6 +1,7 @@
 """The fingerprint of code reacts to what can change a result of the run, and to nothing else."""
 
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -183,3 +184,26 @@ def test_everything_that_a_run_calls_is_found(tmp_path: Path, words: tuple[str, 
 
 def _module(path: Path) -> str:
     return ".".join(["bertlab", *path.with_suffix("").parts]).removesuffix(".__init__")
+
+
+ALONE = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("code_of_runs", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+sys.modules["code_of_runs"] = module
+spec.loader.exec_module(module)
+print(module.code_of(frozenset(sys.argv[2:])).fingerprint)
+"""  # the module needs nothing but Python's own library
+
+
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13"])
+def test_every_version_of_python_finds_the_same_fingerprint(version: str) -> None:
+    """With the interpreters that are here, on the path or in pyenv's folder."""
+    folders = sorted((Path.home() / ".pyenv/versions").glob(f"{version}.*/bin/python"))
+    python = str(folders[0]) if folders else shutil.which(f"python{version}")
+    if python is None:
+        pytest.skip(f"there is no Python {version} here")
+    told = subprocess.run(
+        [python, "-c", ALONE, str(PACKAGE / "tracking/code.py"), *PARTS], capture_output=True, text=True, check=False
+    )
+    assert told.stdout.strip() == code_of(PARTS).fingerprint, told.stderr
