@@ -5,6 +5,7 @@ bytes.
 """
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -23,7 +24,7 @@ from bertlab.report.write import put
 from bertlab.stats.interval import Interval
 from bertlab.stats.ladder import PREDICTED, Rung, coverage
 from bertlab.study.labels import label
-from bertlab.study.ladder import FEWEST, PREDICTIONS, Ladder, Prediction, predictions_text, read_ladder, trend
+from bertlab.study.ladder import FEWEST, PREDICTIONS, Checked, Ladder, Prediction, predictions_text, read_ladder, trend
 
 FIGURE, TIMES = "ladder.svg", "times the tokens"
 ABOUT = (
@@ -114,21 +115,25 @@ def between_shares(low: float, high: float) -> str:
 
 def _checked(ladder: Ladder) -> str:
     """Say how many of the registered predictions held."""
-    checked = ladder.checked()
     open_ones = [each for each in ladder.predictions if each.rung not in ladder.rungs]
-    lines = []
-    if checked:
-        found = coverage([held for _, _, held in checked])
-        lines.append(
-            f"Of {plural(found.made, 'prediction')} whose rung has run, {count(found.held)} held; "
-            f"{number(PREDICTED * found.made, 1)} are expected to."
-        )
+    lines = [predictions_words(checked)] if (checked := ladder.checked()) else []
     for each in open_ones:
         expected = between_shares(each.low, each.high)
         lines.append(
             f"Registered and not run yet: {escape(each.arm)} at {escape(each.rung)}, {expected} % of the tokens."
         )
     return "\n\n".join(["## Predictions", " ".join(lines)]) if lines else ""
+
+
+def predictions_words(checked: Sequence[Checked]) -> str:
+    """Say how many of some predictions held, and how likely so few are if they are as sure as they say."""
+    if not checked:
+        return "No rung has run that was predicted."
+    found = coverage([held for _, _, held in checked])
+    return (
+        f"Of {plural(found.made, 'prediction')} whose rung has run, {count(found.held)} held; "
+        f"{number(PREDICTED * found.made, 1)} are expected to (so few or fewer by chance: p = {number(found.p, 2)})."
+    )
 
 
 def _rungs(ladder: Ladder) -> str:

@@ -46,6 +46,9 @@ class Prediction:
         return self.low <= rung.multiplier <= self.high
 
 
+Checked = tuple[Prediction, Rung, bool]  # what was predicted, what was found, and whether it fell inside
+
+
 @dataclass(frozen=True)
 class Ladder:
     """A study at the rungs that have run, in the order of the study."""
@@ -80,7 +83,7 @@ class Ladder:
         """Return what was registered about an arm at a rung; None where nothing was."""
         return next((each for each in self.predictions if (each.arm, each.rung) == (arm, rung)), None)
 
-    def checked(self) -> list[tuple[Prediction, Rung, bool]]:
+    def checked(self) -> list[Checked]:
         """Return the predictions whose rung has run, with what was found, and whether it fell inside."""
         ran = ((each, self.arms.get(each.arm, {}).get(each.rung)) for each in self.predictions)
         return [(each, rung, each.held(rung)) for each, rung in ran if rung]

@@ -147,10 +147,10 @@ def test_the_page_is_written_again_from_the_records(folder: Path, tmp_path_facto
 def test_the_book_leads_with_the_highest_rung_and_the_trend(folder: Path) -> None:
     assert judged(folder)["mask_rate"].study.rung == "tiny"
     write_ladder(folder, "mask_rate")
-    (row,) = [
-        line for line in write_book(folder).read_text("utf-8").splitlines() if "[mask_rate](mask_rate.md)" in line
-    ]
+    book = write_book(folder).read_text("utf-8")
+    (row,) = [line for line in book.splitlines() if line.endswith("[mask_rate](mask_rate.md) |")]
     assert sentence(there(folder), "rate_30") in row
+    assert "- [mask_rate](mask_rate.md): 2 rungs of 3, up to tiny\n\nNo rung has run that was predicted." in book
 
 
 def test_a_folder_without_a_rung_has_no_page(tmp_path: Path) -> None:
