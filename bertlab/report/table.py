@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from bertlab.errors import InputError
-from bertlab.study.record import reading
+from bertlab.study.damage import reading
 
 RUN_COLUMNS = ("run_id", "name", "status", "params.seed")
 CURVE_COLUMNS = ("run_id", "metric", "step", "tokens", "value")

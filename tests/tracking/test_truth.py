@@ -198,7 +198,7 @@ def test_a_run_that_said_nothing_of_its_files_is_exported_with_a_word(
     run_id = only(client, tracker).info.run_id
     client.delete_tag(run_id, FILES)
     fetch(client, run_id, tmp_path)
-    assert caplog.messages == [f"run {run_id} did not say what its files are; its weights are not checked"]
+    assert caplog.messages == [f"run {run_id} did not say what its files are; they are not checked"]
 
 
 def test_sync_leaves_out_what_is_damaged_and_says_so(

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -19,6 +19,14 @@ Fit = Callable[..., Any]
 PLAN = Plan(7, frozenset({3, 7}), frozenset({7}))
 JOINT = Joint(mlm_weight=1, pair_weight=1)
 Saved = list[tuple[int, Mapping[str, Tensor], Mapping[str, Any]]]
+
+
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:
+    """Have Ctrl-C be heard where a shell started these tests in the background, with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def stopping_in(step: int, *numbers: int) -> Objective:
