@@ -17,6 +17,7 @@ from bertlab.ledger.cell import cells_in
 from bertlab.run import main
 from bertlab.tracking import life
 from bertlab.tracking.life import RunLog
+from tests.command import settled
 from tests.integration.conftest import Server
 
 pytestmark = pytest.mark.integration
@@ -39,7 +40,8 @@ PARENT = "select value from tags where run_uuid = :run and key = 'mlflow.parentR
 
 def start(server: Server, spawn: Spawn, experiment: str, *words: str) -> subprocess.Popen[str]:
     """Start a run and return once it trains."""
-    process = spawn(*WORDS, f"tracking.uri={server.uri}", f"tracking.experiment={experiment}", *words)
+    own = [f"tracking.uri={server.uri}", f"tracking.experiment={experiment}", *words]
+    process = spawn(*settled([*WORDS, *own]))
     deadline = time.monotonic() + 120
     while not server.rows(RUN, experiment=experiment, kind="run"):
         assert process.poll() is None, process.communicate()[1]
@@ -71,7 +73,7 @@ def test_a_server_that_is_away_for_a_while_costs_no_point_and_no_time(server: Se
     finally:
         server.start()
     process.send_signal(signal.SIGCONT)
-    _, error = process.communicate(timeout=240)
+    _, error = process.communicate(timeout=500)
     assert process.returncode == 0, error
     _, losses = arrived(server, "away", LONGER)
     assert any(left < milliseconds / 1000 < back for _, milliseconds in losses), "training waited for the server"
@@ -83,7 +85,7 @@ def test_what_a_sweep_could_not_send_at_its_end_is_brought_by_sync_twice_without
     process = start(server, spawn, "gone", "-m", "mask.rate=0.15")
     server.stop()
     try:
-        out, error = process.communicate(timeout=240)
+        out, error = process.communicate(timeout=500)
     finally:
         server.start()
     assert process.returncode == 0, error

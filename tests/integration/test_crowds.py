@@ -28,7 +28,7 @@ def assert_a_crowd_is_counted(store: Store, spawn: Spawn, workers: int, runs: in
     """Let workers open runs at the same moment, and compare the store's tables with what they logged."""
     experiment = f"{workers} workers x {runs} runs"
     crowd = spawn(WORKER, store.uri, experiment, workers, runs)
-    _, error = crowd.communicate(timeout=240)
+    _, error = crowd.communicate(timeout=500)
     assert crowd.returncode == 0, error
     assert "locked" not in error
     names = sorted(f"{worker} {run}" for worker in range(workers) for run in range(runs))

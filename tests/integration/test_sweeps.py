@@ -38,7 +38,7 @@ def store(request: pytest.FixtureRequest) -> Store:
 def end(*sweeps: subprocess.Popen[str]) -> None:
     """Wait for the ends of sweeps, which must be good ones."""
     for sweep in sweeps:
-        _, error = sweep.communicate(timeout=240)
+        _, error = sweep.communicate(timeout=500)
         assert sweep.returncode == 0, error
 
 
