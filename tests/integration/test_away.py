@@ -41,7 +41,7 @@ PARENT = "select value from tags where run_uuid = :run and key = 'mlflow.parentR
 def start(server: Server, spawn: Spawn, experiment: str, *words: str) -> subprocess.Popen[str]:
     """Start a run and return once it trains."""
     own = [f"tracking.uri={server.uri}", f"tracking.experiment={experiment}", *words]
-    process = spawn(*settled([*WORDS, *own]))
+    process = spawn(*WORDS[:2], *settled([*WORDS[2:], *own]))  # behind python -m bertlab.run
     deadline = time.monotonic() + 120
     while not server.rows(RUN, experiment=experiment, kind="run"):
         assert process.poll() is None, process.communicate()[1]
