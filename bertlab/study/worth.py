@@ -88,5 +88,5 @@ def shorter_runs(findings: Findings) -> tuple[float, Interval | None]:
     shorter, whole = (float(record.arm(name)[TOKENS].median()) for name in (HARMFUL, study.baseline))
     if not 0 < shorter < whole or not control.contrast.n or not control.contrast.mean:
         return shorter, None
-    own, doublings = control.contrast.interval(), math.log(whole / shorter)
-    return shorter, around(-own.mean / doublings, own.se / doublings, 1, own.df, own.level)
+    own, log_ratio = control.contrast.interval(), math.log(whole / shorter)
+    return shorter, around(-own.mean / log_ratio, own.se / log_ratio, 1, own.df, own.level)
