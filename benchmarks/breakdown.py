@@ -30,11 +30,11 @@ from torch.profiler import ProfilerActivity, profile, record_function
 from training import WARM as STEPS
 from training import Ours
 
-from bertlab.arguments import parse
-from bertlab.compose import load, resolved
-from bertlab.explain import one_line_errors
-from bertlab.job import Job, prepare_job
+from bertlab.config.arguments import parse
+from bertlab.config.compose import load, resolved
+from bertlab.config.error_messages import one_line_errors
 from bertlab.model.bert import Bert
+from bertlab.sweep.run import Job, prepare_job
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder
 

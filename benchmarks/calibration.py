@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bertlab.arguments import parse
-from bertlab.compose import project_folder
-from bertlab.errors import InputError, whole_number
-from bertlab.explain import one_line_errors
+from bertlab.config.arguments import parse
+from bertlab.config.compose import project_folder
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError, whole_number
 from bertlab.stats.calibration import NOISES, Truth, false_centrals, false_positives, rates
 from bertlab.stats.claim import Expectation
 from bertlab.stats.claim_calibration import Outcomes, empirical, normal, unequal, worst_rates

@@ -22,19 +22,19 @@ from tokenizers import Tokenizer
 from training import DEFAULTS as TRAINING
 from training import Case, Ours, Theirs, prepared
 
-from bertlab.arguments import parse
-from bertlab.batch import Batches
+from bertlab.batch.batches import Batches
+from bertlab.config.arguments import parse
+from bertlab.config.error_messages import one_line_errors
 from bertlab.data.documents import Corpus, Document
 from bertlab.data.prepare import prepare
 from bertlab.data.sentences import sentences
-from bertlab.explain import one_line_errors
-from bertlab.job import Job
+from bertlab.sweep.run import Job
 
 DEFAULTS = {"rounds": "7", "share": "0.3"}
 COLLATION, STEP, ENCODING, START = 10.0, 0.03, 0.9, 1.0  # to be reached
 OPEN = """
 import sys, time
-from bertlab.compose import build_parts, load, resolved
+from bertlab.config.compose import build_parts, load, resolved
 from bertlab.data.prepare import prepare
 parts = build_parts(resolved(load(sys.argv[1:])))
 start = time.perf_counter()

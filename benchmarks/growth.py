@@ -21,10 +21,10 @@ from measure import Row, alternate, save, seconds
 from store import copy_run, found_in, make_store
 from training import Ours
 
-from bertlab.arguments import parse
-from bertlab.compose import load, resolved, typed
-from bertlab.explain import one_line_errors
-from bertlab.job import prepare_job, train
+from bertlab.config.arguments import parse
+from bertlab.config.compose import load, resolved, typed
+from bertlab.config.error_messages import one_line_errors
+from bertlab.sweep.run import prepare_job, train
 
 DEFAULTS = {
     "rounds": "3",

@@ -26,10 +26,10 @@ from measure import Row, save
 from startup import MIB, RUN, ended
 from training import Case, Clock, Ours, prepared
 
-from bertlab.arguments import parse
+from bertlab.config.arguments import parse
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
 from bertlab.data.store import read_store
-from bertlab.errors import InputError
-from bertlab.explain import one_line_errors
 from bertlab.train import fit
 
 DEFAULTS = {"tokens": "300000", "mib": "256", "steps": "200"}

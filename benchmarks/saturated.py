@@ -15,10 +15,10 @@ import torch
 from measure import Row, alternate, ratio, save, spread
 from training import Ours
 
-from bertlab.arguments import parse
-from bertlab.compose import load, resolved
-from bertlab.explain import one_line_errors
-from bertlab.job import prepare_job
+from bertlab.config.arguments import parse
+from bertlab.config.compose import load, resolved
+from bertlab.config.error_messages import one_line_errors
+from bertlab.sweep.run import prepare_job
 
 DEFAULTS = {"rounds": "5", "steps": "20", "std": "0.4"}
 NANO = ("model=nano", "data=docs", "trainer.progress=false", "tracking.offline=true")

@@ -24,12 +24,12 @@ import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # processes are for
 import numpy as np
 from mlflow.tracking import MlflowClient
 
-from bertlab.arguments import parse
-from bertlab.compose import PACKAGE, load, resolved, typed
-from bertlab.errors import InputError
-from bertlab.explain import one_line_errors
-from bertlab.job import train
+from bertlab.config.arguments import parse
+from bertlab.config.compose import PACKAGE, load, resolved, typed
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
 from bertlab.ledger.cell import MODEL, RECORD, WEIGHTS, Cell, cells_in, checkpoints
+from bertlab.sweep.run import train
 
 DEFAULTS = {"kills": "20", "inputs": "200", "seed": "0"}
 STEPS = 40

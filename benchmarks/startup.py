@@ -2,7 +2,7 @@
 
 Whole commands are timed in fresh processes and in alternation, beside the least that any of them could take: Python
 alone, and Python with Hydra. The first training step is timed in a process that has trained before, as in a sweep: from
-the call of `bertlab.job.train` on, with SQLite tracking, its run opened in the store.
+the call of `bertlab.sweep.run.train` on, with SQLite tracking, its run opened in the store.
   times=7    of each
 """
 
@@ -21,8 +21,8 @@ from unittest.mock import patch
 
 from measure import Row, alternate, save
 
-from bertlab.arguments import parse
-from bertlab.explain import one_line_errors
+from bertlab.config.arguments import parse
+from bertlab.config.error_messages import one_line_errors
 
 DEFAULTS = {"times": "7"}
 RUN = ("-m", "bertlab.run")
@@ -95,8 +95,8 @@ def commands(folder: str, times: int) -> list[Row]:
 
 def first_step(folder: str, times: int) -> Row:
     """Time the way to the first training step in a warm process."""
-    from bertlab.compose import load, resolved, typed
-    from bertlab.job import train
+    from bertlab.config.compose import load, resolved, typed
+    from bertlab.sweep.run import train
     from bertlab.train.module import Pretraining
 
     starts: list[float] = []

@@ -28,20 +28,20 @@ from measure import Row, save, seconds
 from mlflow.utils.file_utils import local_file_uri_to_path
 from startup import ended
 
-from bertlab.arguments import parse
-from bertlab.compose import composing, load, resolved, settling, typed
-from bertlab.early import check_early
-from bertlab.errors import InputError, whole_number
-from bertlab.explain import one_line_errors
+from bertlab.config.arguments import parse
+from bertlab.config.compose import composing, load, resolved, settling, typed
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError, whole_number
 from bertlab.ledger.archive import cells_in as archived
 from bertlab.ledger.archive import pack
 from bertlab.ledger.cell import RECORD, RUNNING, SEALED, STATE, Cell, cell_of, cells_in, lasting_hash
 from bertlab.ledger.seal import sealed
-from bertlab.sweep import Planning
+from bertlab.sweep.grid import Planning
 from bertlab.tracking.description import KIND, TOKEN, Identity
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury, cell_identity, finished_runs
 from bertlab.tracking.table import children, find_sweep
+from bertlab.train.early import check_early
 
 DEFAULTS = {
     "report": "200",
@@ -229,7 +229,7 @@ def found_in(tracker: Tracker, output_dir: Path, asked: list[Identity], times: i
 
 def make_store(folder: Path, points: int) -> Tracker:
     """Make a store that holds a sweep of one run with so many points, and return its tracker."""
-    from bertlab.job import train
+    from bertlab.sweep.run import train
 
     folder.mkdir()
     tracker = Tracker(uri=f"sqlite:///{folder}/mlflow.db", experiment=EXPERIMENT)

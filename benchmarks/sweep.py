@@ -25,8 +25,8 @@ from unittest.mock import patch
 
 from measure import Row, save, seconds
 
-from bertlab.arguments import parse
-from bertlab.explain import one_line_errors
+from bertlab.config.arguments import parse
+from bertlab.config.error_messages import one_line_errors
 
 DEFAULTS = {"tokens": "2300000", "runs": "8", "workers": "2"}
 OVERHEAD, EVALUATION, FASTER = 0.08, 0.05, 1.8  # to be reached
@@ -82,7 +82,7 @@ def runs_of(store: str) -> list[Any]:
 
 def entry(timings: str) -> None:
     """Be `python -m bertlab.run`, and leave the seconds that evaluation took in a file."""
-    from bertlab.run import main as run
+    from bertlab.commands.run import main as run
 
     with timed_evaluation() as took:
         try:

@@ -19,11 +19,11 @@ from unittest.mock import patch
 
 from measure import Row, save
 
-from bertlab.arguments import parse
-from bertlab.compose import load, resolved, typed
-from bertlab.errors import InputError
-from bertlab.explain import one_line_errors
-from bertlab.job import train
+from bertlab.config.arguments import parse
+from bertlab.config.compose import load, resolved, typed
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
+from bertlab.sweep.run import train
 from bertlab.tracking.life import RunLog
 from bertlab.train.fit import Hardware
 

@@ -37,14 +37,14 @@ import torch
 from measure import Row, alternate, keep, ratio, show, spread
 from products import Kinds, Shapes, flops_of, products, replay
 
-from bertlab.arguments import parse
-from bertlab.batch import Batch
-from bertlab.compose import load, resolved
-from bertlab.errors import InputError
-from bertlab.explain import one_line_errors
-from bertlab.job import Job, prepare_job
+from bertlab.batch.batches import Batch
+from bertlab.config.arguments import parse
+from bertlab.config.compose import load, resolved
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
+from bertlab.data.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK
 from bertlab.model.flops import Flops, count_flops
-from bertlab.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK
+from bertlab.sweep.run import Job, prepare_job
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Plan, Recorder
 

@@ -1,58 +1,6 @@
-"""Show what checkpoints take and remove those that no run needs: `python -m bertlab.clean [from=outputs] [all=true]`.
+"""`python -m bertlab.clean` is `bertlab.commands.clean`."""
 
-from=FOLDER  the output_dir of the runs
-all=true     also those of runs that can go on from them; they then begin anew
-"""
-
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
-from bertlab.arguments import parse
-from bertlab.errors import InputError
-from bertlab.explain import one_line_errors
-from bertlab.ledger.cell import Cell, cells_in, checkpoints
-
-DEFAULTS = {"from": "outputs", "all": "false"}
-
-
-def main() -> None:
-    """Enter from the command line."""
-    with one_line_errors():
-        print("\n".join(clean(parse(DEFAULTS, __doc__))))  # noqa: T201
-
-
-def clean(arguments: dict[str, Any]) -> Iterator[str]:
-    """Yield a line for each run with checkpoints, and one for what was freed. Raises InputError."""
-    if arguments["all"] not in ("true", "false"):
-        raise InputError(f"all must be true or false, got {arguments['all']}; choose one")
-    freed, folder = 0, Path(arguments["from"])
-    if not folder.is_dir():
-        raise InputError(f"from must be the output_dir of some runs, got {folder}, which is no folder; name another")
-    for cell in cells_in(folder):
-        size = sum(path.stat().st_size for path in checkpoints(cell.folder))
-        if size:
-            kept = _why_kept(cell, everything=arguments["all"] == "true")
-            freed += 0 if kept else size
-            yield f"{_mega(size):>10}  {cell.folder}  {kept or 'removed'}"
-    yield f"{_mega(freed):>10}  freed"
-
-
-def _why_kept(cell: Cell, *, everything: bool) -> str | None:
-    """Remove a cell's checkpoints, or say why not."""
-    with cell.held(0) as held:
-        if not held:
-            return "kept: it trains"
-        if not everything and not cell.record():
-            return "kept: the run can go on from them"
-        for path in checkpoints(cell.folder):
-            path.unlink()
-    return None
-
-
-def _mega(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
-
+from bertlab.commands.clean import main
 
 if __name__ == "__main__":
     main()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 
 MASK_NAMES = ("mask.position", "mask.kind", "mask.replacement", "mask.span", "mask.noise")
 NAMES = ("init", "order", "pairs", "dropout", "mask", *MASK_NAMES)

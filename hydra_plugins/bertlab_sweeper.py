@@ -29,12 +29,12 @@ class BertlabSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid through the configured launcher; one failing job neither stops nor hides the others."""
-        from bertlab.compose import composing, resolved, settling
-        from bertlab.early import check_card, check_early
-        from bertlab.errors import InputError
-        from bertlab.guard import check_launcher
-        from bertlab.importing import import_heavy
-        from bertlab.reading import check_sweep
+        from bertlab.config.compose import composing, resolved, settling
+        from bertlab.config.errors import InputError
+        from bertlab.config.importing import import_heavy
+        from bertlab.config.override_policy import check_launcher
+        from bertlab.config.reading import check_sweep
+        from bertlab.train.early import check_card, check_early
 
         assert self.config is not None
         assert self.hydra_context is not None
@@ -62,12 +62,12 @@ class BertlabSweeper(BasicSweeper):
             check_early(settled(job)[0] for job in jobs)
             for job in jobs:
                 check_card(settled(job)[0])
-        import_heavy("bertlab.sweep")  # only now: an error in the configuration must come at once
-        from bertlab.sweep import Grid, run_grid
+        import_heavy("bertlab.sweep.grid")  # only now: an error in the configuration must come at once
+        from bertlab.sweep.grid import Grid, run_grid
 
         grid = Grid(jobs, factors, fixed)
         if self.config.get("study"):
-            from bertlab.conduct import conduct  # needs MLflow, which a sweep that is offline does without
+            from bertlab.experiment.run_study import conduct  # needs MLflow, which a sweep that is offline does without
 
             return conduct(grid, compose, self.launcher, Path(self.config.report_dir))
         return run_grid(grid, compose, self.launcher, folder)

@@ -20,9 +20,9 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from bertlab.arguments import parse
-from bertlab.errors import InputError
-from bertlab.explain import one_line_errors
+from bertlab.config.arguments import parse
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
 from bertlab.tracking.description import KIND, PARENT
 from scripts.server import LOOPBACK, free_port, running, wait_for
 

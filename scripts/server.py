@@ -32,9 +32,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bertlab.arguments import parse
-from bertlab.errors import InputError
-from bertlab.explain import one_line_errors
+from bertlab.config.arguments import parse
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
 
 DEBIAN = Path("/usr/lib/postgresql")  # Debian's package keeps its programs here, off the PATH
 START_SECONDS, STOP_SECONDS = 120.0, 20.0

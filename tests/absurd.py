@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from bertlab.compose import CONF, load, resolved
-from bertlab.early import check_early
-from bertlab.explain import explain
+from bertlab.config.compose import CONF, load, resolved
+from bertlab.config.error_messages import explain
+from bertlab.train.early import check_early
 
 VALUE = -1.5  # no share, no number of anything, no name of an option, neither true nor false
 TEXT = {  # any word will do, and what it names is looked for later

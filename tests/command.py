@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from bertlab.run import main
+from bertlab.commands.run import main
 
 
 def settled(words: Sequence[str]) -> list[str]:

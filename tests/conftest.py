@@ -15,12 +15,12 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from bertlab.cache import digest
-from bertlab.compose import load
+from bertlab.config.cache import digest
+from bertlab.config.compose import load
 from bertlab.data.documents import Document
 from bertlab.data.prepare import prepare
 from bertlab.data.store import Tokens, TokenStore
-from bertlab.tokenizer.wordpiece import WordPiece
+from bertlab.data.tokenizer.wordpiece import WordPiece
 
 STEERING = ("MLFLOW_", "SLURM_", "HYDRA_", "FORCE_COLOR", "NO_COLOR", "COLUMNS", "LINES")
 for _name in [name for name in os.environ if name.startswith(STEERING)]:

@@ -1,4 +1,4 @@
-"""A process that tries command lines at the real entry, `bertlab.run.main`, and watches what they do.
+"""A process that tries command lines at the real entry, `bertlab.commands.run.main`, and watches what they do.
 
 In: one JSON list of words a line, on standard input. Out: one JSON object a line: exit code, standard error, and the
 events that only a command line which had its way would cause. Every case runs in a fork of its own, with the working
@@ -19,11 +19,11 @@ from typing import Any
 
 import torch
 
-import bertlab.conduct
-import bertlab.job
-import bertlab.sweep
-from bertlab.compose import build_parts, load, resolved
-from bertlab.run import main
+import bertlab.experiment.run_study
+import bertlab.sweep.grid
+import bertlab.sweep.run
+from bertlab.commands.run import main
+from bertlab.config.compose import build_parts, load, resolved
 from bertlab.study.arms import register
 
 SECONDS = 8  # of the processor for a case; what is still at work then was let in
@@ -65,22 +65,22 @@ def note_write(event: str, path: Any) -> None:
 
 
 def first_batch(config: Mapping[str, Any], asked: Any = None) -> str:
-    """Stand in for `bertlab.job.train`: everything up to the first batch."""
-    job = bertlab.job.prepare_job(config)
+    """Stand in for `bertlab.sweep.run.train`: everything up to the first batch."""
+    job = bertlab.sweep.run.prepare_job(config)
     job.check()
     assert job.batches(0).ids_BL.shape == (job.form.size, job.form.length)
     return "a batch"
 
 
 def check_grid(grid: Any, compose: Any, launcher: Any, folder: Path) -> list[Any]:
-    """Stand in for `bertlab.sweep.run_grid`: everything up to the first job."""
+    """Stand in for `bertlab.sweep.grid.run_grid`: everything up to the first job."""
     for overrides in grid.jobs:
         first_batch(resolved(compose(overrides)))
     return []
 
 
 def check_study(grid: Any, compose: Any, launcher: Any, folder: Path) -> list[Any]:
-    """Stand in for `bertlab.conduct.conduct`: everything up to the first job."""
+    """Stand in for `bertlab.experiment.run_study.conduct`: everything up to the first job."""
     registration = register(lambda own: compose([*grid.fixed, *own]))
     first_batch(registration.arms[registration.study.baseline])
     return []
@@ -140,9 +140,9 @@ def case(words: Sequence[str]) -> dict[str, Any]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     build_parts(resolved(load(["data=oracle"])))  # what Hydra finds out once, every fork then knows
-    bertlab.job.train = first_batch  # type: ignore[assignment]
-    bertlab.sweep.run_grid = check_grid  # type: ignore[assignment]
-    bertlab.conduct.conduct = check_study
+    bertlab.sweep.run.train = first_batch  # type: ignore[assignment]
+    bertlab.sweep.grid.run_grid = check_grid  # type: ignore[assignment]
+    bertlab.experiment.run_study.conduct = check_study
     sys.addaudithook(watch)
     for line in sys.stdin:
         print(json.dumps(case(json.loads(line))), flush=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.compose import PACKAGE
+from bertlab.config.compose import PACKAGE
 
 ORDER = (  # a new room or module takes its place here
     "errors",

@@ -1,7 +1,7 @@
 import pytest
 
-from bertlab.arguments import parse
-from bertlab.errors import InputError
+from bertlab.config.arguments import parse
+from bertlab.config.errors import InputError
 
 DEFAULTS = {"sweep": None, "filter": None, "out": "outputs/report"}
 

@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from mlflow.exceptions import MlflowException
 
-from bertlab import sync
-from bertlab.errors import InputError
+from bertlab.commands import sync
+from bertlab.config.errors import InputError
 from bertlab.ledger.cell import MODEL
 from bertlab.objective.joint import Joint
 from bertlab.tracking import life

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from bertlab.batch import Batch, Batches, Staged, assemble, staged, without_cls
+from bertlab.batch.batches import Batch, Batches, Staged, assemble, staged, without_cls
+from bertlab.batch.form import Form
+from bertlab.config.errors import InputError
+from bertlab.data.pairs import FOLLOWS, NO_PAIR, RANDOM, Examples, PairMaker
+from bertlab.data.pairs.none import Packed
+from bertlab.data.pairs.nsp import NextSentence
+from bertlab.data.pairs.single import Single
 from bertlab.data.store import Tokens, TokenStore
-from bertlab.errors import InputError
-from bertlab.form import Form
+from bertlab.data.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, Vocabulary
 from bertlab.mask import MaskPolicy, Moment
 from bertlab.mask.static import Static
 from bertlab.mask.token import TokenMask
-from bertlab.pairs import FOLLOWS, NO_PAIR, RANDOM, Examples, PairMaker
-from bertlab.pairs.none import Packed
-from bertlab.pairs.nsp import NextSentence
-from bertlab.pairs.single import Single
 from bertlab.streams import Streams
-from bertlab.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, Vocabulary
 
 NSP = NextSentence(random=0.5, short=0.1)
 MAKERS: dict[str, PairMaker] = {"nsp": NSP, "none": Packed(), "single": Single(shortest=3)}

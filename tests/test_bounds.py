@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from bertlab.bounds import BOUNDS, bounded
-from bertlab.compose import CONF, load, resolved
-from bertlab.errors import InputError
+from bertlab.config.bounds import BOUNDS, bounded
+from bertlab.config.compose import CONF, load, resolved
+from bertlab.config.errors import InputError
 from tests.absurd import VALUE, messages, said
 from tests.command import exit_code
 
@@ -123,6 +123,8 @@ def test_a_part_that_is_built_from_python_is_held_to_the_same_bounds(monkeypatch
         return size + depth
 
     assert part(2, depth=3) == 5
-    monkeypatch.setattr("bertlab.bounds.BOUNDS", {**BOUNDS, f"{part.__module__}.{part.__qualname__}": {"depth": rule}})
+    monkeypatch.setattr(
+        "bertlab.config.bounds.BOUNDS", {**BOUNDS, f"{part.__module__}.{part.__qualname__}": {"depth": rule}}
+    )
     with pytest.raises(InputError, match="depth is 3"):
         part(2, depth=3)

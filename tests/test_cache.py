@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.cache import cache_root, cached, checksums, digest
-from bertlab.errors import InputError
+from bertlab.config.cache import cache_root, cached, checksums, digest
+from bertlab.config.errors import InputError
 
 # A process that asks for an entry as soon as `go` exists; its builder notes that it ran, dwells, and may die.
 ASK = """
 import os, sys, time
 from pathlib import Path
-from bertlab.cache import cached
+from bertlab.config.cache import cached
 
 here, end = Path(sys.argv[1]), sys.argv[2]
 
@@ -90,7 +90,7 @@ def test_a_damaged_entry_is_said_and_made_anew(root: Path, kind: str, caplog: py
 
 def test_an_entry_is_hashed_once_in_a_process(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hashed: list[Path] = []
-    monkeypatch.setattr("bertlab.cache.checksums", lambda folder: hashed.append(folder) or checksums(folder))
+    monkeypatch.setattr("bertlab.config.cache.checksums", lambda folder: hashed.append(folder) or checksums(folder))
     for _ in range(3):
         cached("things", "key", writes("first"))
     assert hashed[1:] == [root / "things" / "key"]

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertlab import checking, job
-from bertlab.checking import Checks
-from bertlab.compose import load, resolved
-from bertlab.errors import InputError
+from bertlab.config.compose import load, resolved
+from bertlab.config.errors import InputError
+from bertlab.sweep import checking
+from bertlab.sweep import run as job
+from bertlab.sweep.checking import Checks
 
 TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=1400"),

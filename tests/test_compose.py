@@ -15,8 +15,8 @@ import yaml
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 
-from bertlab import compose
-from bertlab.compose import (
+from bertlab.config import compose
+from bertlab.config.compose import (
     CONF,
     LIGHT,
     PACKAGE,
@@ -31,10 +31,10 @@ from bertlab.compose import (
     settling,
     typed,
 )
+from bertlab.config.errors import InputError
 from bertlab.data.oracle import Oracle
-from bertlab.errors import InputError
+from bertlab.data.pairs.nsp import NextSentence
 from bertlab.mask.token import TokenMask
-from bertlab.pairs.nsp import NextSentence
 
 
 def built(*overrides: str) -> Parts:
@@ -129,7 +129,7 @@ def test_light_parts_import_nothing_heavy() -> None:
     }
     assert len(targets) > len(LIGHT)
     heavy = "{'torch', 'pytorch_lightning', 'mlflow', 'scipy', 'pandas'} & sys.modules.keys()"
-    code = f"import sys, bertlab.compose, {', '.join(sorted(targets))}; sys.exit(', '.join({heavy}) or 0)"
+    code = f"import sys, bertlab.config.compose, {', '.join(sorted(targets))}; sys.exit(', '.join({heavy}) or 0)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -158,8 +158,8 @@ def test_parts_that_need_sizes_or_a_model_are_factories() -> None:
         ("data", "shutil.rmtree"),
         ("model.norm", "torch.nn.Identity"),
         ("evaluation.text", "builtins.exec"),
-        ("mask", "bertlab.cache.tempfile.mkdtemp"),
-        ("mask", "bertlab.compose.instantiate"),
+        ("mask", "bertlab.config.cache.tempfile.mkdtemp"),
+        ("mask", "bertlab.config.compose.instantiate"),
         ("mask", "bertlab"),
         ("mask", "bertlab_of_someone_else.Mask"),
         ("mask", "bertlab.mask.nonesuch.Mask"),
@@ -197,7 +197,7 @@ def test_a_foreign_target_is_neither_imported_nor_called(tmp_path: Path, monkeyp
     called: list[object] = []
     monkeypatch.setattr(os, "system", called.append)
     monkeypatch.setattr(tempfile, "mkdtemp", lambda *_, **__: called.append("mkdtemp"))
-    for target in ("trap.part", "os.system", "bertlab.cache.tempfile.mkdtemp"):
+    for target in ("trap.part", "os.system", "bertlab.config.cache.tempfile.mkdtemp"):
         with pytest.raises(InputError):
             built(f"mask._target_={target}")
     assert called == []
@@ -246,7 +246,7 @@ def test_a_section_holds_its_names_and_no_others(value: Any, line: str) -> None:
 
 @pytest.mark.parametrize("change", [lambda config: config.pop("seed"), lambda config: config["batch"].pop("size")])
 def test_a_run_without_a_seed_or_a_batch_is_an_input_error(change: Callable[[dict[str, Any]], Any]) -> None:
-    from bertlab.job import prepare_job
+    from bertlab.sweep.run import prepare_job
 
     config = resolved(load(["data=oracle"]))
     change(config)

@@ -11,10 +11,10 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from bertlab import job
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import judge
 from bertlab.study.record import read_record
+from bertlab.sweep import run as job
 from bertlab.tracking.description import KIND, PARENT, TOKEN
 from tests.command import exit_code
 

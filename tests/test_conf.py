@@ -11,7 +11,7 @@ import pytest
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from bertlab.compose import CONF, Parts, load
+from bertlab.config.compose import CONF, Parts, load
 
 ROOM = {  # where it is not bertlab.<family>
     "trainer": "bertlab.train",

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from bertlab import describe
-from bertlab.compose import Parts, build_parts, load, resolved
-from bertlab.describe import Costs, count
-from bertlab.form import Form
+from bertlab.batch.form import Form
+from bertlab.commands import describe
+from bertlab.commands.describe import Costs, count
+from bertlab.config.compose import Parts, build_parts, load, resolved
 from bertlab.model.bert import Bert
 from bertlab.model.count import count_memory, count_parameters
 from bertlab.model.flops import count_flops

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bertlab import early
-from bertlab.compose import load, resolved
-from bertlab.early import check_card, check_early
-from bertlab.errors import InputError
+from bertlab.config.compose import load, resolved
+from bertlab.config.errors import InputError
+from bertlab.train import early
+from bertlab.train.early import check_card, check_early
 from tests.command import exit_code
 
 

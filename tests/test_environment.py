@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from bertlab.environment import environment_of, lacks_card, usable_cores
+from bertlab.config.environment import environment_of, lacks_card, usable_cores
 
 TRAINER: dict[str, Any] = {"accelerator": "cpu", "threads": 1, "compile": False}
 

@@ -3,7 +3,16 @@ from typing import Any
 
 import pytest
 
-from bertlab.errors import InputError, at, closed_interval, open_interval, open_intervals, own, shares, whole_number
+from bertlab.config.errors import (
+    InputError,
+    at,
+    closed_interval,
+    open_interval,
+    open_intervals,
+    own,
+    shares,
+    whole_number,
+)
 
 KINDS = ("mask", "random", "keep")
 

@@ -8,14 +8,14 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from bertlab.compose import load, resolved
-from bertlab.errors import InputError
-from bertlab.explain import explain, one_line_errors
+from bertlab.config.compose import load, resolved
+from bertlab.config.error_messages import explain, one_line_errors
+from bertlab.config.errors import InputError
 
 
 def error_of(*overrides: str) -> Exception:
     """Return what composing and building raises."""
-    from bertlab.compose import build_parts
+    from bertlab.config.compose import build_parts
 
     with pytest.raises(Exception) as caught:  # noqa: PT011 - each kind is told apart by its explanation
         build_parts(resolved(load(overrides)))

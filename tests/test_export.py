@@ -14,13 +14,13 @@ import torch
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from bertlab.batch import Batch, assemble
-from bertlab.compose import load, resolved, typed
+from bertlab.batch.batches import Batch, assemble
+from bertlab.commands.export import main
+from bertlab.config.compose import load, resolved, typed
 from bertlab.data.documents import Document
+from bertlab.data.pairs import Examples
 from bertlab.data.store import Tokens
-from bertlab.export import main
-from bertlab.job import Job, prepare_job, train
-from bertlab.pairs import Examples
+from bertlab.sweep.run import Job, prepare_job, train
 from bertlab.tracking.again import command_again
 from bertlab.tracking.identity import run_key
 from bertlab.tracking.stored import connect, fetch
@@ -241,7 +241,7 @@ def test_what_stands_in_the_folder_is_never_overwritten(
 def test_an_export_that_breaks_leaves_nothing(
     run_id: str, export: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bertlab.export.save_tokenizer", lambda *_: 1 / 0)
+    monkeypatch.setattr("bertlab.commands.export.save_tokenizer", lambda *_: 1 / 0)
     assert export(f"run={run_id}", "to=bert")[0] == 1
     assert list(tmp_path.iterdir()) == []
 

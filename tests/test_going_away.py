@@ -8,9 +8,9 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from bertlab.commands.sync import sync
 from bertlab.ledger.cell import UNSENT, cells_in
 from bertlab.study.record import read_record
-from bertlab.sync import sync
 from bertlab.tracking import reach
 from bertlab.tracking.life import RunLog
 from bertlab.tracking.patience import AwayError

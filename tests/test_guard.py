@@ -2,9 +2,9 @@
 
 import pytest
 
-from bertlab.compose import CONF, build_parts, check, load, resolved
-from bertlab.errors import InputError
-from bertlab.guard import check_targets
+from bertlab.config.compose import CONF, build_parts, check, load, resolved
+from bertlab.config.errors import InputError
+from bertlab.config.override_policy import check_targets
 
 
 @pytest.mark.parametrize("key", ["output_dir", "report_dir"])

@@ -23,7 +23,7 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from bertlab.compose import CONF, PACKAGE, load, resolved
+from bertlab.config.compose import CONF, PACKAGE, load, resolved
 from bertlab.study.catalogue import study_files
 
 TRIES = int(os.environ.get("HOSTILE", "5"))
@@ -156,7 +156,14 @@ OF_HYDRA = [
     "mask@hydra.callbacks.x",
 ]
 SPECIAL = [f"{part}.{own}" for part in ("mask", "data", "model.norm") for own in ("_target_", "_partial_", "_args_")]
-TARGETS = ("os.system", "subprocess.Popen", "trap.part", "builtins.exec", "bertlab.run.main", "bertlab.cache.cached")
+TARGETS = (
+    "os.system",
+    "subprocess.Popen",
+    "trap.part",
+    "builtins.exec",
+    "bertlab.commands.run.main",
+    "bertlab.config.cache.cached",
+)
 INTERPOLATIONS = (
     "${seed}",
     "${mask}",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.importing import import_heavy
+from bertlab.config.importing import import_heavy
 
 NAME = "a_heavy_module"
 

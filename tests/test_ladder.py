@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from bertlab.compose import load, resolved
-from bertlab.plan.rungs import ladder_of, of_ladder, plan_ladder
-from bertlab.reading import written_out
+from bertlab.config.compose import load, resolved
+from bertlab.config.reading import written_out
+from bertlab.experiment.plan.rungs import ladder_of, of_ladder, plan_ladder
 from bertlab.study.catalogue import study_files
 from bertlab.study.ladder import FEWEST, fingerprint, read_ladder, read_predictions
 from bertlab.study.record import PREDICTED

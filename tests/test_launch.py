@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
-from bertlab.errors import InputError
-from bertlab.guard import check_launcher
-from bertlab.launch import Job, Launches
+from bertlab.config.errors import InputError
+from bertlab.config.override_policy import check_launcher
 from bertlab.ledger.cell import KILLED, Cell, cell_of
 from bertlab.ledger.diary import Diary
-from bertlab.outcome import Outcome, TerminatedError
+from bertlab.ledger.outcome import Outcome, TerminatedError
+from bertlab.sweep.launch import Job, Launches
 from bertlab.tracking.description import Identity
 from bertlab.tracking.mlflow import Tracker
 from tests.cells import finished

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from bertlab.compose import PACKAGE
-from bertlab.sync import sync
+from bertlab.commands.sync import sync
+from bertlab.config.compose import PACKAGE
 from bertlab.tracking.table import children, find_sweep
 
 TINY = (
@@ -19,7 +19,7 @@ TINY = (
 )
 PROGRAM = """
 import sys
-from bertlab.run import main
+from bertlab.commands.run import main
 main()
 print("imported:", sorted(name for name in sys.modules if name.partition(".")[0] == "mlflow"))
 """

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from bertlab.compose import CONF
-from bertlab.errors import InputError
-from bertlab.optimizer import adam, adamw, decay_groups, muon, sgd
+from bertlab.config.compose import CONF
+from bertlab.config.errors import InputError
+from bertlab.optim.optimizer import adam, adamw, decay_groups, muon, sgd
 from bertlab.train.state import restore_optimizer, snapshot
 
 GOOD: dict[str, Any] = {"lr": 0.1, "betas": [0.9, 0.98], "eps": 1e-6, "weight_decay": 0.5}

@@ -14,28 +14,28 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bertlab.batch import Batch
-from bertlab.bench import Bench
-from bertlab.compose import load, resolved
-from bertlab.confirm import EXPLORING, FIRST_EXPLORING
-from bertlab.errors import InputError
+from bertlab.batch.batches import Batch
+from bertlab.config.compose import load, resolved
+from bertlab.config.errors import InputError
 from bertlab.evaluation.finetune import EPOCHS, RATES
 from bertlab.evaluation.tasks import Task
-from bertlab.job import Job, prepare_job
+from bertlab.experiment.plan import speed
+from bertlab.experiment.plan.__main__ import main
+from bertlab.experiment.plan.outlook import PILOT_SLOPE, TRUTHS, TYPICAL, outlook, prospect
+from bertlab.experiment.plan.runs import Runs, evaluation_share, finished_runs, plan_runs, side_by_side
+from bertlab.experiment.plan.speed import Stopwatch, seconds_a_step
+from bertlab.experiment.plan.tables import duration, levels, of_chances
+from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING
+from bertlab.experiment.study_runs import Bench
 from bertlab.ledger.archive import cells_in, pack
 from bertlab.ledger.cell import cell_of
-from bertlab.plan import speed
-from bertlab.plan.__main__ import main
-from bertlab.plan.outlook import PILOT_SLOPE, TRUTHS, TYPICAL, outlook, prospect
-from bertlab.plan.runs import Runs, evaluation_share, finished_runs, plan_runs, side_by_side
-from bertlab.plan.speed import Stopwatch, seconds_a_step
-from bertlab.plan.tables import duration, levels, of_chances
 from bertlab.stats.claim import Expectation, decides
 from bertlab.stats.looks import interval_level
 from bertlab.stats.power import POWER, chance, chances
 from bertlab.study.design import Study
 from bertlab.study.record import EXPLORATION, Record, canonical, twins
 from bertlab.study.registration import read_study
+from bertlab.sweep.run import Job, prepare_job
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, Identity
 from bertlab.tracking.mlflow import Tracker
 from tests.cells import finished
@@ -388,7 +388,7 @@ def test_what_cannot_be_planned_is_one_line(
 
 def test_help_comes_before_anything_heavy_is_imported() -> None:
     seen = (
-        "import sys; from bertlab.plan.__main__ import main; sys.argv = ['plan', '--help']\n"
+        "import sys; from bertlab.experiment.plan.__main__ import main; sys.argv = ['plan', '--help']\n"
         "try: main()\nexcept SystemExit: pass\n"
         "print(*({'torch', 'numpy', 'scipy', 'mlflow', 'pandas'} & set(sys.modules)), file=sys.stderr)"
     )

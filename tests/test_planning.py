@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from bertlab.checking import Checks
-from bertlab.compose import load, resolved, settling, typed
+from bertlab.config.compose import load, resolved, settling, typed
+from bertlab.config.errors import InputError
 from bertlab.data.store import TokenStore
-from bertlab.errors import InputError
-from bertlab.sweep import Planning, alike
+from bertlab.sweep.checking import Checks
+from bertlab.sweep.grid import Planning, alike
 from bertlab.tracking.identity import describe
 
 FACTORS = ["mask.rate", "seed"]

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from bertlab.compose import check
-from bertlab.errors import InputError
-from bertlab.reading import check_command, check_single, check_sweep, parsed
+from bertlab.config.compose import check
+from bertlab.config.errors import InputError
+from bertlab.config.reading import check_command, check_single, check_sweep, parsed
 from tests.command import typed_exit_code
 
 

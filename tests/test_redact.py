@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bertlab.compose import CONF, load, project_folder, resolved
-from bertlab.redact import SECRET_KEY, RedactingFormatter, redacted, redacted_command, redacted_settings, shown
+from bertlab.config.compose import CONF, load, project_folder, resolved
+from bertlab.config.redact import SECRET_KEY, RedactingFormatter, redacted, redacted_command, redacted_settings, shown
 
 ADDRESSES = {
     "postgresql+psycopg2://bert:S3cret@host:5432/db": "postgresql+psycopg2://***@host:5432/db",

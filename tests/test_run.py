@@ -18,9 +18,9 @@ from hydra.core.global_hydra import GlobalHydra
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from bertlab.compose import PACKAGE
+from bertlab.commands.run import main
+from bertlab.config.compose import PACKAGE
 from bertlab.objective.joint import Joint
-from bertlab.run import main
 from bertlab.tracking.mlflow import Tracker
 
 SMALL = ("batch.size=4", "batch.length=35", "budget.tokens=700", "evaluation.sequences=8", "trainer.progress=false")
@@ -332,7 +332,7 @@ def test_a_typing_mistake_is_one_line_and_its_traceback_comes_back_on_demand(
 
 EDIT = """
 from pathlib import Path
-import bertlab.job
+import bertlab.sweep.run
 from bertlab.tracking.code import PACKAGE, STEPS, Sources, code_of
 parts = ["bertlab.mask.span.SpanMask"]
 at_start, on_disk = code_of(frozenset(parts)), Sources().used_by([*STEPS, *parts])

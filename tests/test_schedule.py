@@ -5,9 +5,9 @@ from math import cos, pi, sqrt
 
 import pytest
 
-from bertlab.compose import CONF
-from bertlab.errors import InputError
-from bertlab.schedule import Constant, Cosine, InverseSqrt, Linear, Warmup
+from bertlab.config.compose import CONF
+from bertlab.config.errors import InputError
+from bertlab.optim.schedule import Constant, Cosine, InverseSqrt, Linear, Warmup
 
 NAMES = sorted(path.stem for path in (CONF / "schedule").glob("*.yaml"))
 

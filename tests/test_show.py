@@ -5,11 +5,11 @@ import pytest
 import torch
 from rich.text import Text
 
-from bertlab import show
-from bertlab.batch import Batch
+from bertlab.batch.batches import Batch
+from bertlab.commands import show
+from bertlab.data.pairs import NO_PAIR, RANDOM
 from bertlab.data.store import TokenStore
-from bertlab.pairs import NO_PAIR, RANDOM
-from bertlab.tokenizer import CLS, MASK, PAD, SEP
+from bertlab.data.tokenizer import CLS, MASK, PAD, SEP
 
 ORACLE = ["data=oracle", "data.documents=60", "trainer.progress=false"]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.compose import load, resolved
-from bertlab.errors import InputError
+from bertlab.config.compose import load, resolved
+from bertlab.config.errors import InputError
 from bertlab.ledger.cell import Cell
-from bertlab.start import start_of
+from bertlab.model.weights import start_of
 from tests.cells import finished
 from tests.command import exit_code
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from bertlab.compose import PACKAGE
-from bertlab.errors import InputError
+from bertlab.config.compose import PACKAGE
+from bertlab.config.errors import InputError
 from bertlab.streams import NAMES as KNOWN
 from bertlab.streams import Streams
 

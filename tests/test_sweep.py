@@ -13,16 +13,17 @@ from hydra.core.utils import JobReturn, JobStatus
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from bertlab import job, sweep
-from bertlab.checking import Checks
-from bertlab.compose import load, resolved
+from bertlab.config.compose import load, resolved
+from bertlab.config.errors import InputError
 from bertlab.data.store import TokenStore
-from bertlab.errors import InputError
-from bertlab.logbook import StoreLogbook
-from bertlab.outcome import Outcome
+from bertlab.ledger.outcome import Outcome
 from bertlab.report.__main__ import DEFAULTS, write
 from bertlab.report.html import page
-from bertlab.sweep import Grid, alike, run_grid
+from bertlab.sweep import grid as sweep
+from bertlab.sweep import run as job
+from bertlab.sweep.checking import Checks
+from bertlab.sweep.grid import Grid, alike, run_grid
+from bertlab.sweep.logbook import StoreLogbook
 from bertlab.tracking.identity import code_fingerprint, run_key
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reach import ui_command

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from mlflow.exceptions import MlflowException
 
-from bertlab.compose import load, resolved, typed
+from bertlab.commands.compare import changed_modules, compared, differences, main, verdict, why
+from bertlab.config.compose import load, resolved, typed
+from bertlab.config.error_messages import printable
+from bertlab.config.errors import InputError
 from bertlab.data.prepare import prepare
-from bertlab.errors import InputError
-from bertlab.explain import printable
 from bertlab.tracking.code import Code
 from bertlab.tracking.compared import Origin, origin_of
 from bertlab.tracking.description import Identity
 from bertlab.tracking.identity import describe
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.stored import connect
-from bertlab.why import changed_modules, compared, differences, main, verdict, why
 
 WORDS = ["data=oracle", "data.documents=60"]
 Make = Callable[..., str]
@@ -42,7 +42,7 @@ def make(uri: str) -> Make:
         plain = resolved(config)
         parts = [plain["data"], plain["tokenizer"]]
         assert all("_target_" in part for part in parts)
-        from bertlab.compose import build_parts
+        from bertlab.config.compose import build_parts
 
         built = build_parts(plain)
         description = describe(plain, typed(config, words), prepare(built.data, built.tokenizer))

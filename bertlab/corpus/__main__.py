@@ -12,14 +12,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bertlab.arguments import parse
-from bertlab.cache import cache_root
+from bertlab.config.arguments import parse
+from bertlab.config.cache import cache_root
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
 from bertlab.corpus.books import made
 from bertlab.corpus.git import HOST, Tree, fetched, mirrored
 from bertlab.corpus.sources import Source, listed
 from bertlab.data.books import MEGABYTES
-from bertlab.errors import InputError
-from bertlab.explain import one_line_errors
 
 DEFAULTS = {"yes": "false", "mirror": None}
 PLAN = """\

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from bertlab.cache import cached
+from bertlab.config.cache import cached
+from bertlab.config.errors import InputError
 from bertlab.corpus.alike import told_apart
 from bertlab.corpus.book import Book
 from bertlab.corpus.git import Tree
 from bertlab.corpus.sources import Source
 from bertlab.data.books import FILE, KIND, SHA256
-from bertlab.errors import InputError
 
 Record = dict[str, str]
 HELD_OUT = {"valid": 0.05, "test": 0.09}  # lots below these, in this order

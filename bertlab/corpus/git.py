@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 
 HOST = "https://github.com"
 WITHOUT_IMAGES = "--filter=blob:limit=4m"  # larger files are scans of covers; git fetches them if anyone asks

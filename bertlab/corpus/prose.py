@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 
 PLAIN = str.maketrans(
     {

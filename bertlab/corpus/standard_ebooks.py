@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
+from bertlab.config.errors import InputError
 from bertlab.corpus.book import Book, joined
 from bertlab.corpus.git import Repository, Tree
 from bertlab.corpus.prose import name, paragraphs, parsed, types
-from bertlab.errors import InputError
 
 PACKAGE = "src/epub/content.opf"  # names the files in the order of reading
 LICENSE = "text: public domain in the US; edition: CC0 1.0"

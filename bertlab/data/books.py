@@ -6,10 +6,10 @@ A document is a chapter. Held-out books are by authors of whom nothing is in the
 from collections.abc import Iterator
 from pathlib import Path
 
-from bertlab.cache import cached, digest
+from bertlab.config.cache import cached, digest
+from bertlab.config.errors import InputError
 from bertlab.data.documents import Document
 from bertlab.data.text import Text
-from bertlab.errors import InputError
 
 KIND, FILE = "corpora", "books.jsonl.xz"  # of the cache, and in its entry
 SHA256 = "b6c33ef634e31ae8873a37ad6674de58c7f6c733488a9a11680409a1c4aec212"  # of the corpus, unpacked

@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from bertlab.errors import InputError, own
+from bertlab.config.errors import InputError, own
 
 EXPANSION = 200  # times the size of the compressed file
 HARMLESS = 64 << 20  # bytes

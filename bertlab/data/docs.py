@@ -25,10 +25,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from bertlab import DISTRIBUTION
-from bertlab.cache import cached, digest
+from bertlab.config.cache import cached, digest
+from bertlab.config.errors import InputError
 from bertlab.data.docstrings import count_sentences, prose
 from bertlab.data.documents import Document
-from bertlab.errors import InputError
 
 VERSION = "docs-1"  # change it whenever the same packages would give other documents
 FILE = "documents.jsonl.gz"

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer
 
 from bertlab.data.documents import Document
 from bertlab.data.sentences import sentences
-from bertlab.tokenizer import SPECIALS, UNK, spelt_apart
+from bertlab.data.tokenizer import SPECIALS, UNK, spelt_apart
 
 LONGEST = 10_000  # letters of a part
 LONGEST_WORD = 100  # letters; what is longer is no word of a language

@@ -10,9 +10,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bertlab.cache import digest
+from bertlab.config.cache import digest
+from bertlab.config.errors import InputError, own, own_option
 from bertlab.data.documents import SPLITS, Document
-from bertlab.errors import InputError, own, own_option
 
 VERSION = "hub-2"  # change it whenever the same dataset would give other documents or hold out others
 USUAL_SPLITS = {"train": "train", "validation": "valid", "test": "test"}

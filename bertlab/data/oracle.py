@@ -11,11 +11,11 @@ from math import ceil, log
 
 import numpy as np
 
-from bertlab.cache import digest
+from bertlab.config.cache import digest
+from bertlab.config.errors import InputError, own, whole_number
 from bertlab.data import hmm
 from bertlab.data.documents import Document
 from bertlab.data.hmm import Floats, Ints
-from bertlab.errors import InputError, own, whole_number
 
 VERSION = "oracle-1"  # change it whenever the same settings would give another text
 HELD_OUT = 0.05  # share of documents in `valid`, two at least

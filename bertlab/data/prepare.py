@@ -16,7 +16,8 @@ from typing import IO, Protocol, TypeVar
 import numpy as np
 from tokenizers import Tokenizer
 
-from bertlab.cache import cached, digest
+from bertlab.config.cache import cached, digest
+from bertlab.config.errors import InputError
 from bertlab.data.documents import SPLITS, Corpus, likeness
 from bertlab.data.encoding import encode, parts, unread_letters
 from bertlab.data.overlap import Text, shares
@@ -24,8 +25,7 @@ from bertlab.data.sentences import sentences
 from bertlab.data.soundness import OF, Soundness
 from bertlab.data.splits import Splits, check_size, choose_splits
 from bertlab.data.store import TokenStore, read_store
-from bertlab.errors import InputError
-from bertlab.tokenizer import UNK
+from bertlab.data.tokenizer import UNK
 
 VERSION = "store-5"  # change it whenever the same corpus would give other arrays or facts
 Known = TypeVar("Known")

@@ -8,8 +8,8 @@ corpus that is mostly unknown, or mostly known already, is refused.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from bertlab.config.errors import InputError
 from bertlab.data.encoding import LONGEST_WORD
-from bertlab.errors import InputError
 
 WARNED, REFUSED = 0.05, 0.5  # shares: of [UNK] among the tokens, of copies in the held-out text
 KNOWN_WARNED = 0.2  # share of the held-out text in sentences that training shows; short ones repeat in sound text too

@@ -11,8 +11,8 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
+from bertlab.config.errors import InputError
 from bertlab.data.documents import SPLITS, Corpus, likeness, lot
-from bertlab.errors import InputError
 
 HELD_OUT = 0.05  # share of documents held out when the source names no split
 FEWEST = 2  # documents a split needs: a next-sentence pair may take its second half from another document

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from bertlab.tokenizer import Vocabulary, space_mark
+from bertlab.data.tokenizer import Vocabulary, space_mark
 
 Ints = npt.NDArray[np.int64]
 Ids = npt.NDArray[np.unsignedinteger]

@@ -24,12 +24,12 @@ from typing import BinaryIO, cast
 
 import pyarrow.parquet as pq
 
-from bertlab.cache import digest
+from bertlab.config.cache import digest
+from bertlab.config.errors import InputError
+from bertlab.config.errors import own as _key  # `own` is a variable here
 from bertlab.data.compressed import OPENERS, decompressed, file_errors
 from bertlab.data.content import content_hash
 from bertlab.data.documents import SPLITS, Document
-from bertlab.errors import InputError
-from bertlab.errors import own as _key  # `own` is a variable here
 
 VERSION = "text-3"  # change it whenever the same files would give other documents
 ABOUT = ("split", "id", "source", "license")

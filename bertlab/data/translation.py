@@ -12,11 +12,11 @@ from math import log
 
 import numpy as np
 
-from bertlab.cache import digest
+from bertlab.config.cache import digest
+from bertlab.config.errors import InputError, own, whole_number
 from bertlab.data.documents import Document
 from bertlab.data.oracle import SYLLABLES
 from bertlab.data.store import Ints
-from bertlab.errors import InputError, own, whole_number
 
 VERSION = "translation-1"  # change it whenever the same settings would give another text
 HELD_OUT = 0.05  # share of documents in `valid`, two at least

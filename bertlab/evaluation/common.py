@@ -15,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from bertlab.batch import assemble
-from bertlab.bounds import bounded
-from bertlab.cache import cached, digest
+from bertlab.batch.batches import assemble
+from bertlab.config.bounds import bounded
+from bertlab.config.cache import cached, digest
+from bertlab.config.errors import InputError, at, own
 from bertlab.data.documents import Corpus
+from bertlab.data.pairs import FOLLOWS, NO_PAIR, PairMaker
 from bertlab.data.store import Ints, TokenStore
-from bertlab.errors import InputError, at, own
+from bertlab.data.tokenizer import PAD
 from bertlab.evaluation.curve import PAIRS_A_TEXT, steps_to_evaluate
 from bertlab.evaluation.features import draw_features
 from bertlab.evaluation.floor import Oracle, follows, hidden_log_prob, senses
@@ -29,8 +31,6 @@ from bertlab.evaluation.sequences import STREAMS
 from bertlab.evaluation.tasks import draw_tasks
 from bertlab.mask.corrupt import Masked, maskable
 from bertlab.mask.token import TokenMask
-from bertlab.pairs import FOLLOWS, NO_PAIR, PairMaker
-from bertlab.tokenizer import PAD
 
 VERSION = "evaluation-5"  # change it whenever the same settings would give other sequences or masks
 ONLY_MASKS, BERT_SPLIT = (1.0, 0.0, 0.0), (0.8, 0.1, 0.1)  # [MASK], random, kept; Devlin et al. 2018

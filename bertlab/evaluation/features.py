@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bertlab.data.pairs import NO_PAIR
 from bertlab.data.store import Ints
 from bertlab.evaluation.probe import effective_rank, probe_accuracy, token_share
 from bertlab.evaluation.sequences import Reading, Sequences
 from bertlab.model.bert import Bert
-from bertlab.pairs import NO_PAIR
 
 FEWEST = 16  # sequences; fewer would teach and test nothing
 JUDGED = 0.3  # share of the words that are judged, half of them moved: as many as BERT predicts

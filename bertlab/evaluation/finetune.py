@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, linear
 from torch.optim.lr_scheduler import LambdaLR
 
-from bertlab.batch import Batch
+from bertlab.batch.batches import Batch
 from bertlab.evaluation.probe import probe_accuracy
 from bertlab.evaluation.sequences import STREAMS, Reading
 from bertlab.evaluation.tasks import Labelled, Task
 from bertlab.model.bert import Bert
-from bertlab.optimizer import adamw
+from bertlab.optim.optimizer import adamw
 
 RATES = (3e-4, 1e-3, 3e-3)  # of learning, for small models; ties go to the lower one
 EPOCHS, SIZE, WARM_UP, CLIP = 10, 32, 0.1, 1.0

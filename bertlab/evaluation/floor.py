@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from bertlab.config.errors import InputError
 from bertlab.data.store import Ints, TokenStore
-from bertlab.errors import InputError
-from bertlab.tokenizer import CLS, PAD, SEP, SPECIALS
+from bertlab.data.tokenizer import CLS, PAD, SEP, SPECIALS
 
 HIDDEN, OUTSIDE = -1, -2
 

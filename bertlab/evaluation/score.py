@@ -65,7 +65,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from bertlab.batch import Batch
+from bertlab.batch.batches import Batch
+from bertlab.data.pairs import NO_PAIR
 from bertlab.data.store import Ints, TokenStore
 from bertlab.evaluation.attention import pruning_cost, spread
 from bertlab.evaluation.curve import LAST
@@ -75,7 +76,6 @@ from bertlab.evaluation.sequences import BERT, NOWHERE, Reading, Sequences
 from bertlab.evaluation.tasks import Task, read_tasks
 from bertlab.model.bert import Bert
 from bertlab.model.norm import batch_statistics, over_tokens
-from bertlab.pairs import NO_PAIR
 
 CHUNKS = 4  # parts of the text, to tell noise of the text from that of seeds
 FINAL_CHUNKS = 16  # parts of the final text, likewise

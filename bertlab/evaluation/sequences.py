@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bertlab.batch import Batch, corrupted, without_cls
+from bertlab.batch.batches import Batch, corrupted, without_cls
+from bertlab.config.errors import InputError
+from bertlab.data.pairs import NO_PAIR
 from bertlab.data.store import Ints
-from bertlab.errors import InputError
+from bertlab.data.tokenizer import MASK
 from bertlab.mask import Masked
 from bertlab.mask.corrupt import Bools
-from bertlab.pairs import NO_PAIR
 from bertlab.streams import Streams
-from bertlab.tokenizer import MASK
 
 STREAMS = Streams(20181011)  # the day BERT appeared; evaluation never depends on a run's seed
 CHUNK = 64  # sequences scored at once

@@ -15,14 +15,14 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from bertlab.batch import assemble
+from bertlab.batch.batches import assemble
+from bertlab.config.errors import InputError
+from bertlab.data.pairs import NO_PAIR, Examples
+from bertlab.data.pairs.single import Single
 from bertlab.data.store import Ints, Tokens
-from bertlab.errors import InputError
+from bertlab.data.tokenizer import PAD, SEP
 from bertlab.evaluation.sequences import Sequences
 from bertlab.mask.corrupt import Bools
-from bertlab.pairs import NO_PAIR, Examples
-from bertlab.pairs.single import Single
-from bertlab.tokenizer import PAD, SEP
 
 TASKS = ("similarity", "proofreading", "continuation")
 PARTS = {"teach": 2, "choose": 1, "judge": 1}  # shares of the documents

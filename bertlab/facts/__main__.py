@@ -8,9 +8,9 @@ models; a test asserts its numbers. The page is FOLDER/facts.md.
 
 from pathlib import Path
 
-from bertlab.arguments import parse
-from bertlab.errors import InputError
-from bertlab.explain import one_line_errors
+from bertlab.config.arguments import parse
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
 
 
 def main() -> None:

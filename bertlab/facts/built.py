@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bertlab.batch import Batch
-from bertlab.compose import build_parts, load, resolved
+from bertlab.batch.batches import Batch
+from bertlab.config.compose import build_parts, load, resolved
+from bertlab.data.pairs import NO_PAIR
+from bertlab.data.tokenizer import SPECIALS
 from bertlab.model.bert import Bert
 from bertlab.model.init import initialise
-from bertlab.pairs import NO_PAIR
 from bertlab.streams import Streams
-from bertlab.tokenizer import SPECIALS
 
 PUBLISHED = 30_522  # tokens in the vocabulary of Devlin et al. 2018
 VOCABULARY = 101

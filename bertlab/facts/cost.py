@@ -10,7 +10,7 @@ import torch
 from torch.nn.attention import sdpa_kernel
 from torch.nn.functional import cross_entropy
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.facts.built import LONGEST, base, batch_of, largest, small, tokens
 from bertlab.facts.fact import Fact
 from bertlab.facts.measure import HEADS, KERNELS, SIGHT, Measured, attention, states

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.facts.built import normal, small
 from bertlab.model.position import Position
 from bertlab.model.sight import Sight

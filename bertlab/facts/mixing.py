@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.facts.attention import moved_by_order
 from bertlab.facts.built import batch_of, normal, relative, small, tokens
 from bertlab.facts.fact import Fact, below

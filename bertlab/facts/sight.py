@@ -5,10 +5,10 @@ Legend: L length, D width, M predicted positions.
 
 import torch
 
+from bertlab.data.tokenizer import MASK
 from bertlab.facts.built import batch_of, small
 from bertlab.facts.fact import Fact
 from bertlab.model.bert import Bert
-from bertlab.tokenizer import MASK
 
 TOKENS = (17, 31, 8, 43, 11, 29, 71)  # all different, so that each has a row of the token table of its own
 PREDICTED = (1, 4)

@@ -21,11 +21,11 @@ from typing import Any
 
 import yaml
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
+from bertlab.config.redact import redacted_settings
 from bertlab.ledger.cell import CELLS, CONFIG, ORIGIN, POINTS, RECORD, SEALED, STATE, Cell, lasting_hash
 from bertlab.ledger.files import refusing, whole
 from bertlab.ledger.seal import DAMAGE, sealed
-from bertlab.redact import redacted_settings
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bertlab.ledger.files import refusing
+from bertlab.ledger.outcome import Outcome
 from bertlab.ledger.seal import DAMAGE
-from bertlab.outcome import Outcome
 
 MOST = 3  # jobs in a row that may end with the same words
 END = b'"error": '  # in the note of a job that ended, and unescaped nowhere else

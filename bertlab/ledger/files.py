@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 
 
 @contextmanager

@@ -3,9 +3,9 @@
 Departure: they add a copy mechanism, a probability to output the input token; here the head predicts it as any other.
 """
 
+from bertlab.data.tokenizer import Vocabulary
 from bertlab.mask.corrupt import Draw, Drawn, Ints, Masked, maskable, predict
 from bertlab.mask.rated import rated
-from bertlab.tokenizer import Vocabulary
 
 
 class AllTokens(Drawn):

@@ -3,10 +3,10 @@
 More corruption makes a prediction harder; more predictions make training signal. With one rate both move at once.
 """
 
-from bertlab.errors import InputError, at, open_interval, own, own_option
+from bertlab.config.errors import InputError, at, open_interval, own, own_option
+from bertlab.data.tokenizer import Vocabulary
 from bertlab.mask.corrupt import Draw, Drawn, Ints, Masked, predict
 from bertlab.mask.rated import rated
-from bertlab.tokenizer import Vocabulary
 
 
 class Apart(Drawn):

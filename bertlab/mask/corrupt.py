@@ -15,8 +15,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from bertlab.data.tokenizer import MASK, Vocabulary
 from bertlab.mask.moment import Moment
-from bertlab.tokenizer import MASK, Vocabulary
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

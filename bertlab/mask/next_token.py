@@ -1,13 +1,13 @@
 """Left to right: every token is predicted from those before it (Radford et al. 2018, "GPT").
 
 Nothing is corrupted, so this is a task only for a model in which no token looks ahead; any other one is given the
-answer, and `bertlab/job.py` refuses it.
+answer, and `bertlab/sweep/run.py` refuses it.
 """
 
 import numpy as np
 
+from bertlab.data.tokenizer import Vocabulary
 from bertlab.mask.corrupt import Draw, Ints, Masked, maskable
-from bertlab.tokenizer import Vocabulary
 
 
 class NextToken:

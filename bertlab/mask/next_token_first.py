@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from bertlab.errors import at, open_interval
+from bertlab.config.errors import at, open_interval
+from bertlab.data.tokenizer import Vocabulary
 from bertlab.mask.corrupt import Ints, Masked
 from bertlab.mask.moment import Moment
 from bertlab.mask.next_token import NextToken
 from bertlab.mask.rated import rated
-from bertlab.tokenizer import Vocabulary
 
 
 class NextTokenFirst:

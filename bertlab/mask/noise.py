@@ -12,10 +12,10 @@ Noise is nested across doses. A random token may equal the original, once in the
 
 import numpy as np
 
-from bertlab.errors import InputError, at, closed_interval, own
+from bertlab.config.errors import InputError, at, closed_interval, own
+from bertlab.data.tokenizer import Vocabulary
 from bertlab.mask.corrupt import Draw, Drawn, Ints, Masked, maskable, random_tokens
 from bertlab.mask.rated import rated
-from bertlab.tokenizer import Vocabulary
 
 
 class Noise(Drawn):

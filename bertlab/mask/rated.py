@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from bertlab.errors import InputError, open_interval, own, shares
+from bertlab.config.errors import InputError, open_interval, own, shares
+from bertlab.data.tokenizer import Vocabulary
 from bertlab.mask.corrupt import Bools, Draw, Drawn, Ints, Masked, corrupt, maskable
-from bertlab.tokenizer import Vocabulary
 
 Levels = npt.NDArray[np.float64]
 NEVER = 1.0  # level of a token that no rate chooses

@@ -1,10 +1,10 @@
 """A rate that moves over the run, such as from 30 % to 15 % (Ankner et al. 2023, arXiv:2305.15096)."""
 
-from bertlab.errors import at, open_interval
+from bertlab.config.errors import at, open_interval
+from bertlab.data.tokenizer import Vocabulary
 from bertlab.mask.corrupt import Ints, Masked, corrupt
 from bertlab.mask.moment import Moment
 from bertlab.mask.rated import rated
-from bertlab.tokenizer import Vocabulary
 
 
 class Scheduled:

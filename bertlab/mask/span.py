@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bertlab.errors import open_interval, whole_number
+from bertlab.config.errors import open_interval, whole_number
+from bertlab.data.tokenizer import Vocabulary
 from bertlab.mask.corrupt import Bools, Draw, Ints, maskable
 from bertlab.mask.rated import Levels, Rated
 from bertlab.mask.whole_word import word_starts
-from bertlab.tokenizer import Vocabulary
 
 
 class SpanMask(Rated):

@@ -10,10 +10,10 @@ from functools import partial
 
 import numpy as np
 
-from bertlab.errors import InputError, at, own, whole_number
+from bertlab.config.errors import InputError, at, own, whole_number
+from bertlab.data.tokenizer import Vocabulary
 from bertlab.mask.corrupt import Drawn, Ints, Masked
 from bertlab.mask.moment import Moment
-from bertlab.tokenizer import Vocabulary
 
 
 class Static:

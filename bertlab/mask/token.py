@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from bertlab.data.tokenizer import Vocabulary
 from bertlab.mask.corrupt import Bools, Draw, Ints, maskable
 from bertlab.mask.rated import NEVER, Levels, Rated
-from bertlab.tokenizer import Vocabulary
 
 
 class TokenMask(Rated):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from bertlab.data.tokenizer import SEP, Vocabulary
 from bertlab.mask.corrupt import Draw, Ints, Masked
 from bertlab.mask.next_token import NextToken
-from bertlab.tokenizer import SEP, Vocabulary
 
 
 class Translate(NextToken):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from bertlab.errors import InputError, own_option
+from bertlab.config.errors import InputError, own_option
+from bertlab.data.tokenizer import Vocabulary
 from bertlab.mask.corrupt import Bools, Draw, Ints, maskable
 from bertlab.mask.rated import Rated
-from bertlab.tokenizer import Vocabulary
 
 
 class WholeWordMask(Rated):

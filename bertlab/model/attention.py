@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from bertlab.bounds import bounded
-from bertlab.errors import InputError
+from bertlab.config.bounds import bounded
+from bertlab.config.errors import InputError
 from bertlab.model.shape import Shape
 from bertlab.model.sight import Sight
 

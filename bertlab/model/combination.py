@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from torch import nn
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.model.attention import Mixer
 from bertlab.model.embedding import Embedding
 from bertlab.model.pooling import Pooling, is_of_cls

@@ -8,8 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bertlab.bounds import bounded
-from bertlab.errors import InputError
+from bertlab.config.bounds import bounded
+from bertlab.config.errors import InputError
 from bertlab.model.attention import split
 from bertlab.model.dropout import Dropout
 from bertlab.model.norm import Norm

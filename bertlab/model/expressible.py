@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.model.attention import SelfAttention
 from bertlab.model.bert import Bert
 from bertlab.model.block import PostNorm

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.model.reference import BASE, COPIES, EMBEDDINGS, LAYER, Weights, modern
 from bertlab.model.roformer import ANGLES, halves
 

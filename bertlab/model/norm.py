@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from bertlab.bounds import bounded
+from bertlab.config.bounds import bounded
 
 Norm = Callable[[int], nn.Module]
 

@@ -8,8 +8,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from bertlab.bounds import bounded
-from bertlab.errors import InputError, own, own_option
+from bertlab.config.bounds import bounded
+from bertlab.config.errors import InputError, own, own_option
 from bertlab.model.shape import Shape
 
 

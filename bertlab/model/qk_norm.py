@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from bertlab.bounds import bounded
+from bertlab.config.bounds import bounded
 from bertlab.model.attention import Mix, SelfAttention
 from bertlab.model.shape import Shape
 

@@ -19,7 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
+from bertlab.data.tokenizer import PAD
 from bertlab.model.attention import SelfAttention
 from bertlab.model.bert import Bert, build
 from bertlab.model.block import PostNorm
@@ -33,7 +34,6 @@ from bertlab.model.scale import sqrt
 from bertlab.model.score import softmax
 from bertlab.model.sharing import share
 from bertlab.model.visibility import Everyone
-from bertlab.tokenizer import PAD
 
 Weights = dict[str, Tensor]
 CONFIG, WEIGHTS = "config.json", "model.safetensors"  # the files' names

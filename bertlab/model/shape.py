@@ -1,4 +1,4 @@
-"""The sizes and switches that parts of a model agree on; what they may be is said in bertlab/bounds.py."""
+"""The sizes and switches that parts of a model agree on; what they may be is said in bertlab/config/bounds.py."""
 
 import math
 from dataclasses import dataclass

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from bertlab.bounds import bounded
-from bertlab.errors import InputError
+from bertlab.config.bounds import bounded
+from bertlab.config.errors import InputError
 
 
 @bounded

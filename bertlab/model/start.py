@@ -18,16 +18,16 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
+from bertlab.data.tokenizer import SPECIALS
+from bertlab.data.tokenizer.file import FromFile
 from bertlab.model.bert import Bert
 from bertlab.model.expressible import check_expressible
 from bertlab.model.foreign import Foreign, read_foreign
 from bertlab.model.norm import LayerNorm
 from bertlab.model.position import Rotary
 from bertlab.model.roformer import angles
-from bertlab.start import INIT, Start
-from bertlab.tokenizer import SPECIALS
-from bertlab.tokenizer.file import FromFile
+from bertlab.model.weights import INIT, Start
 
 log = logging.getLogger(__name__)
 

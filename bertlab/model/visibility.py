@@ -12,11 +12,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from bertlab.batch import Batch
-from bertlab.errors import InputError
+from bertlab.batch.batches import Batch
+from bertlab.config.errors import InputError
+from bertlab.data.tokenizer import MASK
 from bertlab.model.shape import Shape
 from bertlab.model.sight import Sight, both
-from bertlab.tokenizer import MASK
 
 MakeBlock = Callable[[Shape], nn.Module]
 

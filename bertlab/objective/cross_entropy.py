@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from bertlab.batch import NO_TARGET
+from bertlab.batch.batches import NO_TARGET
 from bertlab.model.rounding import kind_of_factors
 
 ROWS = 128  # of logits that there are at once: few enough to stay in a processor's cache, enough for fast products

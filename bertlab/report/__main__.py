@@ -18,8 +18,8 @@ import gc
 from pathlib import Path
 from typing import Any
 
-from bertlab.arguments import parse
-from bertlab.explain import one_line_errors
+from bertlab.config.arguments import parse
+from bertlab.config.error_messages import one_line_errors
 
 DEFAULTS = {
     "sweep": None,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.page import LANGUAGES, file_name
 from bertlab.report.answers.sentences import plain, telling

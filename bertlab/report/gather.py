@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertlab.redact import redacted
+from bertlab.config.redact import redacted
 from bertlab.report.publish import publish_sweep
 from bertlab.report.table import RunTable
 from bertlab.report.write import write_report

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.report.draw import NAMED, svg
 from bertlab.report.layout import INK, Ink, Label, axes_for, set_ticks, write_labels
 from bertlab.report.study.fitness import start_words

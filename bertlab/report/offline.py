@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from bertlab.config.redact import redacted
 from bertlab.ledger.cell import FINISHED, POINTS, Cell
 from bertlab.ledger.points import Point, read_points
-from bertlab.redact import redacted
 from bertlab.report.gather import FROM_RUNS
 from bertlab.report.table import RunTable
 from bertlab.report.write import write_report

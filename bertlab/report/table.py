@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.study.damage import reading
 
 RUN_COLUMNS = ("run_id", "name", "status", "params.seed")

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.report.draw import svg
 from bertlab.report.figures import drawings
 from bertlab.report.sections import SECTIONS

@@ -11,10 +11,10 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from bertlab.cache import digest
-from bertlab.compose import load, resolved
-from bertlab.errors import InputError
-from bertlab.explain import explain
+from bertlab.config.cache import digest
+from bertlab.config.compose import load, resolved
+from bertlab.config.error_messages import explain
+from bertlab.config.errors import InputError
 from bertlab.study.design import Study
 from bertlab.study.registration import is_within, place, read_study, registration_hash
 from bertlab.tracking.identity import code_fingerprint, semantic

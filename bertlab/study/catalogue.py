@@ -7,7 +7,7 @@ files whose names begin with its id; one of kind `fact` is a property of the cod
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertlab.compose import project_folder
+from bertlab.config.compose import project_folder
 
 
 @dataclass(frozen=True)

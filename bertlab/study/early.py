@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bertlab.compose import resolved
-from bertlab.early import check_early, form_of, steps_of
-from bertlab.errors import InputError
+from bertlab.config.compose import resolved
+from bertlab.config.errors import InputError
 from bertlab.evaluation.curve import LAST, PAIRS_A_TEXT, steps_to_evaluate
 from bertlab.study.arms import Compose, Registration, register
 from bertlab.study.design import Study
 from bertlab.study.registration import read_study
+from bertlab.train.early import check_early, form_of, steps_of
 
 POINTS = 3  # evaluations that a slope needs
 TUNED, TUNINGS = "eval/finetuned", 3  # outcomes of fine-tuned models, and how often each run is fine-tuned at least

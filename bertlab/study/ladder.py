@@ -13,8 +13,8 @@ from functools import cached_property
 from itertools import takewhile
 from pathlib import Path
 
-from bertlab.cache import digest
-from bertlab.errors import InputError
+from bertlab.config.cache import digest
+from bertlab.config.errors import InputError
 from bertlab.stats.interval import around
 from bertlab.stats.ladder import LEVEL, PREDICTED, Line, Rung, by_slope, fit_line
 from bertlab.study.design import Study

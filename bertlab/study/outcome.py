@@ -6,7 +6,7 @@ Training losses are not among them: arms with other masks or examples have other
 import re
 from dataclasses import dataclass
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 
 
 @dataclass(frozen=True)

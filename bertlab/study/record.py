@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.study.damage import reading
 from bertlab.study.design import Study
 from bertlab.study.outcome import curve_name

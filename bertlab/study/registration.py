@@ -10,10 +10,10 @@ from dataclasses import MISSING, fields
 from itertools import pairwise
 from typing import Any
 
-from bertlab.cache import digest
-from bertlab.compose import check, section
-from bertlab.errors import InputError, closed_interval, open_interval, whole_number
-from bertlab.reading import written_out
+from bertlab.config.cache import digest
+from bertlab.config.compose import check, section
+from bertlab.config.errors import InputError, closed_interval, open_interval, whole_number
+from bertlab.config.reading import written_out
 from bertlab.stats.claim import Expectation
 from bertlab.stats.moderated import FEWEST_CONTRASTS, NO_PRIOR, Prior
 from bertlab.study.design import Margin, Search, Source, Study, Trend

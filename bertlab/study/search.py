@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.study.design import Search, Study
 from bertlab.study.outcome import outcome_of
 

@@ -6,7 +6,7 @@ Enters: runs of the baseline on exploration seeds, scored in parts of the text. 
 from collections.abc import Mapping
 from typing import Any
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.stats.noise import LARGE, between_runs, text_needed
 from bertlab.study.contrasts import parts_of
 from bertlab.study.record import EXPLORATION, Record

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from bertlab.errors import InputError
-from bertlab.redact import shown
+from bertlab.config.errors import InputError
+from bertlab.config.redact import shown
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bertlab.errors import InputError
-from bertlab.redact import redacted_command
+from bertlab.config.errors import InputError
+from bertlab.config.redact import redacted_command
 from bertlab.tracking.left import read_config
 
 if TYPE_CHECKING:

@@ -21,14 +21,11 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 ROOT = "bertlab"
-RESULT_ROOMS = ("data", "tokenizer", "pairs", "mask", "model", "objective", "evaluation", "train")
-RESULT_MODULES = (
-    *("streams.py", "form.py", "early.py", "batch.py", "optimizer.py", "schedule.py", "job.py", "start.py"),
-    "ledger/checkpoint.py",
-)
+RESULT_ROOMS = ("data", "mask", "batch", "model", "objective", "optim", "evaluation", "train")
+RESULT_MODULES = ("streams.py", "ledger/checkpoint.py", "sweep/run.py")
 STEPS = (  # of every run, whatever its configuration
-    "bertlab.job.prepare_job",
-    "bertlab.job.fit",
+    "bertlab.sweep.run.prepare_job",
+    "bertlab.sweep.run.fit",
     "bertlab.ledger.checkpoint.save_checkpoint",
     "bertlab.ledger.checkpoint.newest_checkpoint",
 )

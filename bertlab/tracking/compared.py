@@ -9,7 +9,7 @@ from typing import Any
 
 from mlflow.tracking import MlflowClient
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.ledger.cell import CONFIG, ORIGIN
 from bertlab.ledger.seal import DAMAGE
 from bertlab.tracking.description import Identity, identity_of

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bertlab.cache import digest
+from bertlab.config.cache import digest
 
 PARENT, KIND = "mlflow.parentRunId", "bertlab.kind"
 KEY, CODE, ENVIRONMENT = "bertlab.key", "bertlab.code", "bertlab.environment"  # what a finished run is found by

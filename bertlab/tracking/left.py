@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from bertlab.cache import digest
-from bertlab.errors import InputError
+from bertlab.config.cache import digest
+from bertlab.config.errors import InputError
 from bertlab.ledger.cell import CONFIG
 from bertlab.ledger.seal import DAMAGE
 from bertlab.tracking.artifacts import unlike

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bertlab.config.redact import redacted
 from bertlab.ledger.cell import FAILED, FINISHED, KILLED, MODEL, TRACEBACK, UNSENT, Cell, checkpoints
 from bertlab.ledger.files import refusing
 from bertlab.ledger.points import Mark, Points, holds
-from bertlab.redact import redacted
 from bertlab.tracking.patience import AwayError, away, line
 from bertlab.tracking.reach import connect
 from bertlab.tracking.sender import Sender

@@ -16,12 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
-from bertlab.cache import digest
-from bertlab.errors import InputError, one_of, own, true_or_false
+from bertlab.config.cache import digest
+from bertlab.config.errors import InputError, one_of, own, true_or_false
+from bertlab.config.redact import redacted, shown
 from bertlab.ledger.cell import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, UNSENT, Cell
 from bertlab.ledger.files import write_whole
 from bertlab.ledger.points import Points
-from bertlab.redact import redacted, shown
 from bertlab.tracking import reach
 from bertlab.tracking.address import address, chosen
 from bertlab.tracking.description import PARENT, RESTARTS, Description

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from errno import EACCES, EDQUOT, EISDIR, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS
 from typing import TypeVar
 
-from bertlab.errors import InputError
-from bertlab.redact import redacted
+from bertlab.config.errors import InputError
+from bertlab.config.redact import redacted
 from bertlab.tracking.address import address
 
 BUSY_SECONDS = 30.0  # a store that is locked or restarting is tried again for so long at the start of a run

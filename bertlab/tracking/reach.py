@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from bertlab.cache import cached, digest
-from bertlab.errors import InputError
-from bertlab.importing import import_heavy
-from bertlab.redact import HIDDEN
+from bertlab.config.cache import cached, digest
+from bertlab.config.errors import InputError
+from bertlab.config.importing import import_heavy
+from bertlab.config.redact import HIDDEN
 from bertlab.tracking.address import DATABASES, PASSWORD, SPECIAL, USER, Address, address, chosen, database_url
 from bertlab.tracking.page import KIND_OF_EXPERIMENT
 from bertlab.tracking.patience import AwayError, line

@@ -12,7 +12,7 @@ from safetensors.torch import load_model, save_model
 from tokenizers import Tokenizer
 from torch import nn
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.ledger.cell import CONFIG
 from bertlab.ledger.cell import MODEL as FOLDER
 from bertlab.ledger.files import refusing, whole

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.ledger.cell import FINISHED
 from bertlab.ledger.points import Point
 from bertlab.tracking.artifacts import fetched

@@ -19,10 +19,10 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.accelerators import CUDAAccelerator
 
-from bertlab.batch import Batch
-from bertlab.bounds import bounded
-from bertlab.environment import usable_cores
-from bertlab.errors import InputError, own
+from bertlab.batch.batches import Batch
+from bertlab.config.bounds import bounded
+from bertlab.config.errors import InputError, own
+from bertlab.config.environment import usable_cores
 from bertlab.train.module import Pretraining
 from bertlab.train.precision import RoundedProducts
 from bertlab.train.progress import ProgressLine

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bertlab.config.errors import InputError
 from bertlab.corpus import __main__ as command
 from bertlab.corpus import books as room
 from bertlab.corpus.alike import told_apart
@@ -19,8 +20,7 @@ from bertlab.corpus.git import mirrored
 from bertlab.corpus.sources import Source
 from bertlab.data.books import FILE, Books
 from bertlab.data.prepare import prepare
-from bertlab.errors import InputError
-from bertlab.tokenizer.wordpiece import WordPiece
+from bertlab.data.tokenizer.wordpiece import WordPiece
 from tests.corpus.pages import ebook, family, novel, paragraph
 
 Mirror = Callable[..., list[Source]]

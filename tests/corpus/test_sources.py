@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.compose import PACKAGE
+from bertlab.config.compose import PACKAGE
+from bertlab.config.errors import InputError
 from bertlab.corpus import eltec
 from bertlab.corpus.book import SHORT, Book, joined
 from bertlab.corpus.git import fetched, mirrored
 from bertlab.corpus.prose import parsed
 from bertlab.corpus.sources import Source, listed
-from bertlab.errors import InputError
 from tests.corpus.pages import ebook, novel, paragraph
 
 Mirror = Callable[..., list[Source]]

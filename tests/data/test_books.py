@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from bertlab.config.errors import InputError
 from bertlab.data.books import FILE, KIND, SHA256, Books
 from bertlab.data.prepare import prepare
-from bertlab.errors import InputError
-from bertlab.tokenizer.wordpiece import WordPiece
+from bertlab.data.tokenizer.wordpiece import WordPiece
 
 
 def test_without_its_corpus_data_books_says_what_to_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
+from bertlab.config.errors import InputError
 from bertlab.data import prepare as module
 from bertlab.data.documents import Document
 from bertlab.data.prepare import beside, prepare
 from bertlab.data.text import Text
-from bertlab.errors import InputError
-from bertlab.tokenizer.wordpiece import WordPiece
-from bertlab.tokenizer.words import Words
+from bertlab.data.tokenizer.wordpiece import WordPiece
+from bertlab.data.tokenizer.words import Words
 
 TEXT = "\n\n".join(f"The captain of ship {number} finds the harbour. A sailor mends it." for number in range(60))
 CHANGES: dict[str, tuple[Callable[[Path], Any], str]] = {

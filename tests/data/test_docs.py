@@ -9,11 +9,11 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from bertlab import DISTRIBUTION
+from bertlab.config.errors import InputError
 from bertlab.data import docs
 from bertlab.data.docs import Docs, dependencies, docstrings, library_sources, versions
 from bertlab.data.docstrings import count_sentences, prose
 from bertlab.data.documents import Corpus
-from bertlab.errors import InputError
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
 Install = Callable[..., None]

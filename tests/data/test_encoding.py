@@ -9,9 +9,9 @@ from bertlab.data import encoding
 from bertlab.data.documents import Document, one_line
 from bertlab.data.encoding import encode, few, parts
 from bertlab.data.sentences import sentences
-from bertlab.tokenizer import SPECIALS
-from bertlab.tokenizer.wordpiece import WordPiece
-from bertlab.tokenizer.words import Words
+from bertlab.data.tokenizer import SPECIALS
+from bertlab.data.tokenizer.wordpiece import WordPiece
+from bertlab.data.tokenizer.words import Words
 
 DRAWN = random.Random(7)
 WORDS = ["".join(DRAWN.choices("abcdé中,.-[]", k=DRAWN.randint(1, 9))) for _ in range(400)]

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
+from bertlab.config.errors import InputError
 from bertlab.data import hmm
 from bertlab.data.hmm import HIDDEN, OUTSIDE, Floats, Ints, Language
-from bertlab.errors import InputError
 
 assert_exact = partial(np.testing.assert_allclose, rtol=0, atol=1e-10)
 TINY = hmm.make_language(3, 2, 4, 3, 2, np.random.default_rng(7))

@@ -9,9 +9,9 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from bertlab.config.errors import InputError
 from bertlab.data.documents import Corpus, Document, lot
 from bertlab.data.hub import Hub
-from bertlab.errors import InputError
 
 datasets: Any = pytest.importorskip("datasets")
 

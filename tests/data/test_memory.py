@@ -12,8 +12,8 @@ MEASURE = """
 import contextlib, resource, sys
 from bertlab.data.prepare import prepare
 from bertlab.data.text import Text
-from bertlab.errors import InputError
-from bertlab.tokenizer.wordpiece import WordPiece
+from bertlab.config.errors import InputError
+from bertlab.data.tokenizer.wordpiece import WordPiece
 
 with contextlib.suppress(InputError):  # a text that is mostly [UNK] is refused when all of it was read
     prepare(Text(sys.argv[1]), WordPiece(vocab_size=300, lowercase=True))

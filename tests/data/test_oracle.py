@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from bertlab.config.errors import InputError
 from bertlab.data.documents import Corpus, Document
 from bertlab.data.hmm import HIDDEN, Floats, Ints, Language, hidden_log_prob, infer
 from bertlab.data.oracle import Oracle
 from bertlab.data.sentences import sentences
-from bertlab.errors import InputError
 
 
 def some(count: int, **settings: Any) -> list[Document]:

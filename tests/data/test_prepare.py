@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from bertlab.config.errors import InputError
 from bertlab.data.documents import SPLITS, Document, lot
 from bertlab.data.prepare import prepare
 from bertlab.data.splits import choose_splits
 from bertlab.data.store import TokenStore
-from bertlab.errors import InputError
-from bertlab.tokenizer import SPECIALS
-from bertlab.tokenizer.wordpiece import WordPiece
-from bertlab.tokenizer.words import Words
+from bertlab.data.tokenizer import SPECIALS
+from bertlab.data.tokenizer.wordpiece import WordPiece
+from bertlab.data.tokenizer.words import Words
 
 MakeCorpus = Callable[..., Any]
 WORDS = Words(vocab_size=100)

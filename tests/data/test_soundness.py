@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
+from bertlab.config.errors import InputError
 from bertlab.data.documents import Document, likeness
 from bertlab.data.prepare import prepare
 from bertlab.data.soundness import percent
 from bertlab.data.splits import choose_splits
 from bertlab.data.store import TokenStore
-from bertlab.errors import InputError
-from bertlab.tokenizer.byte_bpe import ByteBpe
-from bertlab.tokenizer.wordpiece import WordPiece
-from bertlab.tokenizer.words import Words
+from bertlab.data.tokenizer.byte_bpe import ByteBpe
+from bertlab.data.tokenizer.wordpiece import WordPiece
+from bertlab.data.tokenizer.words import Words
 
 MakeCorpus = Callable[..., Any]
 PIECES = WordPiece(vocab_size=300, lowercase=True)

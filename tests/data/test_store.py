@@ -9,8 +9,8 @@ from bertlab.data.documents import Document
 from bertlab.data.prepare import prepare
 from bertlab.data.sentences import sentences
 from bertlab.data.store import TokenStore, read_store
-from bertlab.tokenizer import SPECIALS
-from bertlab.tokenizer.words import Words
+from bertlab.data.tokenizer import SPECIALS
+from bertlab.data.tokenizer.words import Words
 
 HAND = [  # of "a b c" the training split holds 3, 2 and 1; "d" is held out only, "e" in the test split only
     Document("one", "a b a b\n\nc", "train"),

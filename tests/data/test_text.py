@@ -13,10 +13,10 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import MissingMandatoryValue, OmegaConf
 
+from bertlab.config.errors import InputError, at
 from bertlab.data import text
 from bertlab.data.documents import Corpus, Document, lot
 from bertlab.data.text import Text
-from bertlab.errors import InputError, at
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hydra.utils import instantiate
 
-from bertlab.compose import load
+from bertlab.config.compose import load
+from bertlab.config.errors import InputError
 from bertlab.data.documents import Corpus, Document
 from bertlab.data.sentences import sentences
 from bertlab.data.translation import Translation, reordered
-from bertlab.errors import InputError
 
 
 def make(**settings: Any) -> Translation:

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from bertlab.batch import Batch
+from bertlab.batch.batches import Batch
+from bertlab.data.pairs import NO_PAIR
+from bertlab.data.tokenizer import CLS, PAD, SEP
 from bertlab.evaluation.attention import Spread, mixing, pruning_cost
 from bertlab.model.attention import SelfAttention
 from bertlab.model.bert import Bert
 from bertlab.model.init import initialise
-from bertlab.pairs import NO_PAIR
 from bertlab.streams import Streams
-from bertlab.tokenizer import CLS, PAD, SEP
 
 V, REAL = 23, 7
 MakeSmall = Callable[..., Bert]

@@ -10,20 +10,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bertlab.batch import Batch
-from bertlab.compose import CONF
+from bertlab.batch.batches import Batch
+from bertlab.config.compose import CONF
+from bertlab.config.errors import InputError
+from bertlab.data.pairs import FOLLOWS, NO_PAIR, RANDOM
+from bertlab.data.pairs.none import Packed
+from bertlab.data.pairs.nsp import NextSentence
+from bertlab.data.pairs.single import Single
 from bertlab.data.store import TokenStore
-from bertlab.errors import InputError
+from bertlab.data.tokenizer import CLS, MASK, PAD, SEP
 from bertlab.evaluation import common, sequences, tasks
 from bertlab.evaluation.common import Common, chunks
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.tasks import TASKS
 from bertlab.model.bert import Output
-from bertlab.pairs import FOLLOWS, NO_PAIR, RANDOM
-from bertlab.pairs.none import Packed
-from bertlab.pairs.nsp import NextSentence
-from bertlab.pairs.single import Single
-from bertlab.tokenizer import CLS, MASK, PAD, SEP
 from tests.outputs import of_logits
 
 NAMES = sorted(path.stem for path in (CONF / "evaluation").glob("*.yaml"))

@@ -10,20 +10,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from bertlab.batch import Batch
+from bertlab.batch.batches import Batch
 from bertlab.data.oracle import Oracle
+from bertlab.data.pairs.none import Packed
+from bertlab.data.pairs.single import Single
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
+from bertlab.data.tokenizer import SPECIALS
+from bertlab.data.tokenizer.words import Words
 from bertlab.evaluation.common import Common
 from bertlab.evaluation.features import FEWEST, Features
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import BERT, Reading
 from bertlab.model.init import initialise
-from bertlab.pairs.none import Packed
-from bertlab.pairs.single import Single
 from bertlab.streams import Streams
-from bertlab.tokenizer import SPECIALS
-from bertlab.tokenizer.words import Words
 
 LENGTH, CPU = 35, torch.device("cpu")
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from bertlab.batch import Batch
+from bertlab.batch.batches import Batch
+from bertlab.data.tokenizer import CLS, PAD, SEP
 from bertlab.evaluation import finetune
 from bertlab.evaluation.finetune import Answerer, finetuned, frozen, tuning_tokens
 from bertlab.evaluation.sequences import BERT, Reading
@@ -16,7 +17,6 @@ from bertlab.evaluation.tasks import Labelled, Task
 from bertlab.model.bert import Bert, Output
 from bertlab.model.init import initialise
 from bertlab.streams import Streams
-from bertlab.tokenizer import CLS, PAD, SEP
 
 CPU, V, LENGTH = torch.device("cpu"), 30, 10
 MakeSmall = Callable[..., Bert]

@@ -9,21 +9,21 @@ import pytest
 import torch
 from torch import nn
 
-from bertlab.batch import Batch
+from bertlab.batch.batches import Batch
+from bertlab.config.errors import InputError
 from bertlab.data.oracle import Oracle
+from bertlab.data.pairs.none import Packed
+from bertlab.data.pairs.nsp import NextSentence
+from bertlab.data.pairs.single import Single
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
-from bertlab.errors import InputError
+from bertlab.data.tokenizer import MASK
+from bertlab.data.tokenizer.wordpiece import WordPiece
+from bertlab.data.tokenizer.words import Words
 from bertlab.evaluation.common import Common
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import Reading
 from bertlab.model.bert import Output
-from bertlab.pairs.none import Packed
-from bertlab.pairs.nsp import NextSentence
-from bertlab.pairs.single import Single
-from bertlab.tokenizer import MASK
-from bertlab.tokenizer.wordpiece import WordPiece
-from bertlab.tokenizer.words import Words
 from tests.outputs import of_logits
 
 LENGTH = 19  # 16 words = 4 sentences, and 3 special tokens: no pair is ever cut

@@ -9,19 +9,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bertlab.batch import Batch
+from bertlab.batch.batches import Batch
+from bertlab.data.pairs import NO_PAIR
+from bertlab.data.pairs.none import Packed
+from bertlab.data.pairs.single import Single
 from bertlab.data.store import TokenStore
+from bertlab.data.tokenizer import CLS, MASK, SEP
 from bertlab.evaluation import score
 from bertlab.evaluation.common import Common
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import NOWHERE, Reading, Sequences
 from bertlab.model.bert import Bert, Output
 from bertlab.model.init import initialise
-from bertlab.pairs import NO_PAIR
-from bertlab.pairs.none import Packed
-from bertlab.pairs.single import Single
 from bertlab.streams import Streams
-from bertlab.tokenizer import CLS, MASK, SEP
 from tests.hardware import needs_gpu
 from tests.outputs import of_logits
 

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from bertlab.batch import Batch
-from bertlab.errors import InputError
+from bertlab.batch.batches import Batch
+from bertlab.config.errors import InputError
+from bertlab.data.pairs import NO_PAIR
+from bertlab.data.tokenizer import CLS, MASK, PAD, SEP
 from bertlab.evaluation import sequences
 from bertlab.evaluation.sequences import Reading, Sequences
-from bertlab.pairs import NO_PAIR
-from bertlab.tokenizer import CLS, MASK, PAD, SEP
 
 TEXT = Sequences(
     ids_NL=np.array([[CLS, 11, 12, 13, SEP, PAD], [CLS, 21, 22, 23, 24, SEP]]),

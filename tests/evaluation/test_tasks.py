@@ -5,14 +5,14 @@ from dataclasses import fields
 import numpy as np
 import pytest
 
+from bertlab.config.errors import InputError
 from bertlab.data.oracle import Oracle
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
-from bertlab.errors import InputError
+from bertlab.data.tokenizer import CLS, MASK, PAD, SEP
+from bertlab.data.tokenizer.words import Words
 from bertlab.evaluation import tasks
 from bertlab.evaluation.tasks import APART, TASKS, Labelled, Task, draw_tasks, read_tasks
-from bertlab.tokenizer import CLS, MASK, PAD, SEP
-from bertlab.tokenizer.words import Words
 
 LENGTH, TEACH, CHOOSE, JUDGE = 17, 40, 24, 30
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from bertlab.compose import PACKAGE
-from bertlab.errors import InputError
+from bertlab.config.compose import PACKAGE
+from bertlab.config.errors import InputError
 from bertlab.facts import measure, page
 from bertlab.facts.built import base, batch_of
 from bertlab.facts.fact import Fact, below

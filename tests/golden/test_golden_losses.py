@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.compose import load, resolved
-from bertlab.job import prepare_job
+from bertlab.config.compose import load, resolved
 from bertlab.model.flops import Flops
+from bertlab.sweep.run import prepare_job
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Plan, Recorder
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
-from bertlab import conduct, sync
+from bertlab.commands import sync
+from bertlab.commands.run import main
+from bertlab.experiment import run_study as conduct
 from bertlab.ledger.cell import cells_in
-from bertlab.run import main
 from bertlab.tracking import life
 from bertlab.tracking.life import RunLog
 from tests.command import settled

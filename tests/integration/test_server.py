@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 from sqlalchemy import create_engine, text
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from scripts.server import is_loopback, mlflow_server, postgres, programs
 
 needs_postgres = pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.compose import PACKAGE
+from bertlab.config.compose import PACKAGE
 from bertlab.ledger.cell import cells_in
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury

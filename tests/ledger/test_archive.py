@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.ledger import archive
 from bertlab.ledger.archive import cells_in, pack, unpack
 from bertlab.ledger.cell import CONFIG, FINISHED, POINTS, STATE, Cell, cell_of

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.compose import PACKAGE
-from bertlab.errors import InputError
+from bertlab.config.compose import PACKAGE
+from bertlab.config.errors import InputError
 from bertlab.ledger.cell import (
     CONFIG,
     FINISHED,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.ledger import checkpoint as room
 from bertlab.ledger.cell import checkpoints
 from bertlab.ledger.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint

@@ -7,7 +7,7 @@ import pytest
 
 from bertlab.ledger import diary as diary_module
 from bertlab.ledger.diary import Diary, span
-from bertlab.outcome import Outcome
+from bertlab.ledger.outcome import Outcome
 
 
 def ended(error: str | None) -> Outcome:

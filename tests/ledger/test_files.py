@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.ledger.files import write_whole
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.ledger.points import Point, Points, holds, read_points
 
 

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bertlab.compose import PACKAGE
+from bertlab.config.compose import PACKAGE
 
 
 @pytest.mark.slow

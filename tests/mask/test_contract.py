@@ -11,12 +11,12 @@ import pytest
 import yaml
 from scipy.stats import chisquare
 
-from bertlab.compose import CONF
-from bertlab.errors import InputError
+from bertlab.config.compose import CONF
+from bertlab.config.errors import InputError
+from bertlab.data.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 from bertlab.mask import Masked, MaskPolicy, Moment
 from bertlab.mask.corrupt import Ints
 from bertlab.streams import Streams
-from bertlab.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 
 NAMES = sorted(
     path.stem

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertlab.compose import CONF
-from bertlab.errors import InputError
+from bertlab.config.compose import CONF
+from bertlab.config.errors import InputError
+from bertlab.data.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 from bertlab.mask import Masked, MaskPolicy, Moment
 from bertlab.mask.all_tokens import AllTokens
 from bertlab.mask.apart import Apart
@@ -21,7 +22,6 @@ from bertlab.mask.scheduled import Scheduled
 from bertlab.mask.static import Static
 from bertlab.mask.token import TokenMask
 from bertlab.streams import Streams
-from bertlab.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 
 NAMES = sorted(path.stem for path in (CONF / "mask").glob("*.yaml"))
 VOCABULARY = Vocabulary([*SPECIALS, *(f"##{n}" for n in range(31)), *(f"w{n}" for n in range(67))])

@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 from scipy.stats import chisquare
 
+from bertlab.data.tokenizer import SPECIALS, Vocabulary
 from bertlab.mask.token import TokenMask
 from bertlab.streams import Streams
-from bertlab.tokenizer import SPECIALS, Vocabulary
 
 VOCABULARY = Vocabulary([*SPECIALS, *"abcdefg"])
 IDS = np.tile(np.arange(5, 12), (1009, 5))

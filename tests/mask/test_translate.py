@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from bertlab.data.tokenizer import CLS, PAD, SEP, SPECIALS, Vocabulary
 from bertlab.mask import Moment
 from bertlab.mask.translate import Translate
 from bertlab.streams import Streams
-from bertlab.tokenizer import CLS, PAD, SEP, SPECIALS, Vocabulary
 
 VOCABULARY = Vocabulary([*SPECIALS, "a", "b", "c", "d", "e"])
 A, B, C, D, E = range(5, 10)

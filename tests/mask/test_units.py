@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
+from bertlab.data.tokenizer import CLS, PAD, SEP, SPECIALS, UNK, Vocabulary
 from bertlab.mask.rated import NEVER, carry
 from bertlab.mask.span import SpanMask, span_lengths, tile
 from bertlab.mask.token import TokenMask
 from bertlab.mask.whole_word import WholeWordMask, word_starts
 from bertlab.streams import Streams
-from bertlab.tokenizer import CLS, PAD, SEP, SPECIALS, UNK, Vocabulary
 
 VOCABULARY = Vocabulary([*SPECIALS, "sail", "##or", "##s", "the", "sea"])
 SAIL, OR, S, THE, SEA = range(5, 10)

@@ -11,12 +11,12 @@ import yaml
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from bertlab.batch import Batch
-from bertlab.compose import CONF
+from bertlab.batch.batches import Batch
+from bertlab.config.compose import CONF
+from bertlab.data.tokenizer import CLS, PAD, SEP
 from bertlab.model.bert import Bert, build
 from bertlab.model.init import initialise
 from bertlab.streams import Streams
-from bertlab.tokenizer import CLS, PAD, SEP
 
 B, L, V, LONGEST = 5, 13, 61, 19
 UNSEEN = 60  # the one token that no batch holds

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.model.attention import SelfAttention, split
 from bertlab.model.bert import Bert
 from bertlab.model.flops import count_flops

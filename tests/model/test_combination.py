@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.model.bert import Bert
 from bertlab.model.combination import check_cls
 

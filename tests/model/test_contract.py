@@ -13,9 +13,9 @@ import yaml
 from torch import Tensor
 from torch.nn.functional import linear
 
-from bertlab.batch import Batch
-from bertlab.compose import CONF
-from bertlab.errors import InputError
+from bertlab.batch.batches import Batch
+from bertlab.config.compose import CONF
+from bertlab.config.errors import InputError
 from bertlab.model import packing
 from bertlab.model.attention import Mixer
 from bertlab.model.bert import Bert, Output

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.model.bert import Bert
 from bertlab.model.init import start_at_unigram
 

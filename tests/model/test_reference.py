@@ -16,12 +16,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import gelu
 
-from bertlab.batch import Batch
-from bertlab.compose import CONF
-from bertlab.errors import InputError
+from bertlab.batch.batches import Batch
+from bertlab.config.compose import CONF
+from bertlab.config.errors import InputError
+from bertlab.data.pairs import FOLLOWS, RANDOM
 from bertlab.model.bert import Bert
 from bertlab.model.reference import from_reference, load_reference, save_reference, to_reference
-from bertlab.pairs import FOLLOWS, RANDOM
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read at the import: nothing is ever looked up
 transformers = import_module("transformers")

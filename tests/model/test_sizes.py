@@ -5,7 +5,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from bertlab.compose import CONF, load, resolved
+from bertlab.config.compose import CONF, load, resolved
 from bertlab.model.bert import Bert
 
 SIZES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))

@@ -13,15 +13,15 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
 
-from bertlab.batch import Batch
-from bertlab.compose import build_part, load, resolved
-from bertlab.errors import InputError
+from bertlab.batch.batches import Batch
+from bertlab.config.compose import build_part, load, resolved
+from bertlab.config.errors import InputError
+from bertlab.data.tokenizer.file import FromFile
 from bertlab.model.bert import Bert
 from bertlab.model.init import initialise
 from bertlab.model.start import load_start
-from bertlab.start import start_of
+from bertlab.model.weights import start_of
 from bertlab.streams import Streams
-from bertlab.tokenizer.file import FromFile
 
 transformers = import_module("transformers")
 

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from bertlab.batch import Batch
-from bertlab.compose import CONF
-from bertlab.errors import InputError
+from bertlab.batch.batches import Batch
+from bertlab.config.compose import CONF
+from bertlab.config.errors import InputError
 from bertlab.model.bert import Bert
 
 MakeModel = Callable[..., Bert]

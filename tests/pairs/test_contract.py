@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bertlab.compose import CONF
+from bertlab.config.compose import CONF
+from bertlab.config.errors import InputError
+from bertlab.data.pairs import FOLLOWS, NO_PAIR, RANDOM, Examples, PairMaker
+from bertlab.data.pairs.parallel import Parallel
 from bertlab.data.store import Tokens, TokenStore
-from bertlab.errors import InputError
-from bertlab.pairs import FOLLOWS, NO_PAIR, RANDOM, Examples, PairMaker
-from bertlab.pairs.parallel import Parallel
 
 NAMES = sorted(path.stem for path in (CONF / "pairs").glob("*.yaml"))
 FIELDS = ("a_start", "a_end", "b_start", "b_end", "label")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare, kstest
 
+from bertlab.config.errors import InputError
+from bertlab.data.pairs import FOLLOWS, RANDOM, Examples
+from bertlab.data.pairs.nsp import NextSentence
 from bertlab.data.store import Ints, Tokens
-from bertlab.errors import InputError
-from bertlab.pairs import FOLLOWS, RANDOM, Examples
-from bertlab.pairs.nsp import NextSentence
 
 MakeTokens = Callable[..., Tokens]
 LENGTH, ROOM = 64, 61

@@ -5,10 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from bertlab.config.errors import InputError
+from bertlab.data.pairs import NO_PAIR
+from bertlab.data.pairs.parallel import Parallel
 from bertlab.data.store import Tokens
-from bertlab.errors import InputError
-from bertlab.pairs import NO_PAIR
-from bertlab.pairs.parallel import Parallel
 
 NOTHING = np.random.default_rng(0)
 MakeTokens = Callable[..., Tokens]

@@ -6,10 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from bertlab.config.errors import InputError
+from bertlab.data.pairs.none import Packed
+from bertlab.data.pairs.single import Single
 from bertlab.data.store import Tokens
-from bertlab.errors import InputError
-from bertlab.pairs.none import Packed
-from bertlab.pairs.single import Single
 
 MakeTokens = Callable[..., Tokens]
 RNG = np.random.default_rng

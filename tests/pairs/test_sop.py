@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from bertlab.config.errors import InputError
+from bertlab.data.pairs import FOLLOWS, SWAPPED, Examples
+from bertlab.data.pairs.nsp import NextSentence
+from bertlab.data.pairs.sop import SentenceOrder
 from bertlab.data.store import Tokens
-from bertlab.errors import InputError
-from bertlab.pairs import FOLLOWS, SWAPPED, Examples
-from bertlab.pairs.nsp import NextSentence
-from bertlab.pairs.sop import SentenceOrder
 
 
 @pytest.fixture(scope="module")

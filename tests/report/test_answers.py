@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.compose import PACKAGE
-from bertlab.errors import InputError
+from bertlab.config.compose import PACKAGE
+from bertlab.config.errors import InputError
 from bertlab.report.answers.chinese import CHINESE
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.page import HEADING, LANGUAGES, PAGES, SECTIONS, file_name, template

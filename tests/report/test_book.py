@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bertlab.compose import PACKAGE
-from bertlab.errors import InputError
+from bertlab.config.compose import PACKAGE
+from bertlab.config.errors import InputError
 from bertlab.report.book import BOOK, book, write_book
 from bertlab.report.rules import RULES, rules
 from bertlab.report.words import DASH, escape

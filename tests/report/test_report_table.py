@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.report.table import RunTable, canonical, declared_factors, natural, read_table, table_files
 
 

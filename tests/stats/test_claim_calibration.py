@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bertlab.compose import PACKAGE
+from bertlab.config.compose import PACKAGE
 from bertlab.stats.claim import Expectation, Finding
 from bertlab.stats.claim_calibration import Setting, empirical, finding_rates, normal, unequal, worst_rates
 from bertlab.stats.moderated import Prior

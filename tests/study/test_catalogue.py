@@ -9,16 +9,16 @@ import pytest
 import torch
 import yaml
 
-from bertlab.batch import Batch, Batches
-from bertlab.cache import digest
-from bertlab.compose import Parts, build_parts, load, resolved
-from bertlab.confirm import check_curve
+from bertlab.batch.batches import Batch, Batches
+from bertlab.batch.form import Form
+from bertlab.config.cache import digest
+from bertlab.config.compose import Parts, build_parts, load, resolved
 from bertlab.data.oracle import Oracle
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
+from bertlab.data.tokenizer.words import Words
 from bertlab.data.translation import Translation
-from bertlab.form import Form
-from bertlab.job import looks_ahead
+from bertlab.experiment.sequential import check_curve
 from bertlab.mask import Ahead
 from bertlab.model.init import initialise
 from bertlab.streams import Streams
@@ -27,7 +27,7 @@ from bertlab.study.catalogue import CATALOGUE, question_of, study_files
 from bertlab.study.design import Study
 from bertlab.study.registration import is_within, place, read_study
 from bertlab.study.search import of_trials, trial
-from bertlab.tokenizer.words import Words
+from bertlab.sweep.run import looks_ahead
 from bertlab.tracking.identity import semantic
 
 STUDIES = study_files()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.report.answers.values import NUMBERS, read_facts
 from bertlab.report.table import FILES as TABLE
 from bertlab.report.table import read_table

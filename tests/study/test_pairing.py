@@ -5,11 +5,11 @@ from collections.abc import Mapping
 import pytest
 import torch
 
-from bertlab.compose import resolved
-from bertlab.job import Job, prepare_job
+from bertlab.config.compose import resolved
 from bertlab.model.init import initialise
 from bertlab.study.arms import compose_arms, from_file
 from bertlab.study.registration import read_study
+from bertlab.sweep.run import Job, prepare_job
 
 QUICK = (
     *("data=oracle", "data.documents=60", "batch.size=3", "budget.tokens=735", "evaluation.sequences=8"),

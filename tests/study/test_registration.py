@@ -8,9 +8,9 @@ import pytest
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from bertlab.compose import load, resolved
-from bertlab.errors import InputError
-from bertlab.explain import explain
+from bertlab.config.compose import load, resolved
+from bertlab.config.error_messages import explain
+from bertlab.config.errors import InputError
 from bertlab.stats.claim import Expectation
 from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.study.arms import Compose, changes, compose_arms, from_file, register

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.stats.claim import Expectation
 from bertlab.stats.rule import Kind
 from bertlab.study.design import Search, Study

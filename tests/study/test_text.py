@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.study.record import EXPLORATION, Record, canonical
 from bertlab.study.text import check_text, too_little_text
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+from bertlab.config.errors import InputError
 from bertlab.data.documents import Document
 from bertlab.data.encoding import encode, named
 from bertlab.data.prepare import prepare
-from bertlab.errors import InputError
+from bertlab.data.tokenizer import SPECIALS, UNK, Vocabulary, space_mark
+from bertlab.data.tokenizer.file import FromFile
 from bertlab.mask.whole_word import word_starts
-from bertlab.tokenizer import SPECIALS, UNK, Vocabulary, space_mark
-from bertlab.tokenizer.file import FromFile
 from tests.command import exit_code
 
 transformers = import_module("transformers")

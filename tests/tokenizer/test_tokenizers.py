@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer
 
-from bertlab.compose import CONF
+from bertlab.config.compose import CONF
+from bertlab.config.errors import InputError
 from bertlab.data.documents import Corpus
 from bertlab.data.sentences import sentences
-from bertlab.errors import InputError
-from bertlab.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
-from bertlab.tokenizer.wordpiece import WordPiece, count_chunks, most_frequent, repeated
-from bertlab.tokenizer.words import Words
+from bertlab.data.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
+from bertlab.data.tokenizer.wordpiece import WordPiece, count_chunks, most_frequent, repeated
+from bertlab.data.tokenizer.words import Words
 
 NAMES = sorted(path.stem for path in (CONF / "tokenizer").glob("*.yaml"))
 TRAINED = [name for name in NAMES if name != "file"]
@@ -119,7 +119,7 @@ def test_every_vocab_size_is_checked(trainable: Any) -> None:
 def test_wordpiece_is_the_same_in_another_process() -> None:
     """Ties are broken by the order of a hash map, which differs between processes, unless something is done."""
     program = (
-        "from bertlab.tokenizer.wordpiece import WordPiece\n"
+        "from bertlab.data.tokenizer.wordpiece import WordPiece\n"
         "texts = ['abcd bcda cdab dabc', 'acbd bdac', 'ab ba cd dc 12 21 1.2']\n"
         "print(WordPiece(vocab_size=100, lowercase=True).train(iter(texts)).to_str())"
     )
@@ -246,7 +246,7 @@ def test_text_is_counted_a_part_at_a_time_with_the_same_counts(monkeypatch: pyte
     whole = list(count_chunks(iter(sentences)))
     assert len(whole) == 1
     for name in ("MOST_CHUNKS", "MOST_LETTERS"):
-        monkeypatch.setattr(f"bertlab.tokenizer.wordpiece.{name}", 7)
+        monkeypatch.setattr(f"bertlab.data.tokenizer.wordpiece.{name}", 7)
         parts = list(count_chunks(iter(sentences)))
         assert len(parts) > 5
         assert sum(parts, Counter()) == whole[0]

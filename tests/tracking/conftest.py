@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-from bertlab.compose import choices, load, resolved
+from bertlab.config.compose import choices, load, resolved
 from bertlab.ledger.cell import Cell, cell_of
 from bertlab.tracking.description import Dataset, Description, Identity
 from bertlab.tracking.mlflow import Tracker

@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.tracking.address import KEPT, PASSWORD, USER, address, chosen, without_login
 from bertlab.tracking.description import Description
 from bertlab.tracking.mlflow import Tracker

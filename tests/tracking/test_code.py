@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bertlab.compose import load, resolved, typed
-from bertlab.job import train
+from bertlab.config.compose import load, resolved, typed
+from bertlab.sweep.run import train
 from bertlab.tracking.code import PACKAGE, STEPS, Code, Sources, code_of, read_module
 from bertlab.tracking.identity import targets
 
@@ -115,7 +115,7 @@ def test_a_definition_that_moves_to_another_module_keeps_its_runs(package: Path)
     job, text = package / "job.py", (package / "job.py").read_text("utf-8")
     moved = text[text.index("@torch.no_grad()\ndef looks_ahead(") : text.index("def _size(")]
     job.write_text(text.replace(moved, "from bertlab.train.ahead import looks_ahead\n\n"), "utf-8")
-    imports = ("import torch", "from dataclasses import replace", "from bertlab.tokenizer import CLS")
+    imports = ("import torch", "from dataclasses import replace", "from bertlab.data.tokenizer import CLS")
     (package / "train" / "ahead.py").write_text("\n".join([*imports, moved]), "utf-8")
     there = code(package)
     assert there.fingerprint == code_of(PARTS).fingerprint

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from bertlab.compose import PACKAGE
+from bertlab.config.compose import PACKAGE
 from bertlab.tracking.leading import bury_sweeps, leading
 from bertlab.tracking.mlflow import Tracker
 

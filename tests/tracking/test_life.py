@@ -5,7 +5,7 @@ from contextlib import nullcontext
 import pytest
 from mlflow.tracking import MlflowClient
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.tracking import life as room
 from bertlab.tracking.life import closing, sync_command
 from bertlab.tracking.mlflow import Tracker

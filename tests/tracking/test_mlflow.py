@@ -12,7 +12,7 @@ import pytest
 from mlflow.entities import Dataset, Run
 from mlflow.tracking import MlflowClient
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.ledger.cell import Cell
 from bertlab.tracking import reach as room
 from bertlab.tracking.description import TEXT_LIMIT, Description

@@ -6,10 +6,10 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from bertlab.clean import clean
-from bertlab.errors import InputError
+from bertlab.commands.clean import clean
+from bertlab.commands.sync import sync
+from bertlab.config.errors import InputError
 from bertlab.ledger.cell import KILLED, RECORD, RUNNING, Cell, cell_of
-from bertlab.sync import sync
 from bertlab.tracking import life as room
 from bertlab.tracking import reuse
 from bertlab.tracking.delivery import Delivery

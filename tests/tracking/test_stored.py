@@ -8,7 +8,7 @@ from mlflow.tracking import MlflowClient
 from tokenizers import Tokenizer, models
 from torch import nn
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.tracking.description import Description
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.stored import connect, fetch, find_run, keep

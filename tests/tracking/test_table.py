@@ -10,7 +10,7 @@ import pytest
 from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.ledger.cell import POINTS, RECORD, STATE, cell_of
 from bertlab.tracking import truth
 from bertlab.tracking.curves import FILE

@@ -8,9 +8,9 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from bertlab.errors import InputError
+from bertlab.commands.sync import sync
+from bertlab.config.errors import InputError
 from bertlab.ledger.cell import POINTS, Cell
-from bertlab.sync import sync
 from bertlab.tracking import life, truth
 from bertlab.tracking.delivery import Delivery
 from bertlab.tracking.description import FILES, LEFT, Identity

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from bertlab.compose import load, resolved
-from bertlab.job import Job, prepare_job
+from bertlab.config.compose import load, resolved
 from bertlab.model.bert import Bert
 from bertlab.model.flops import StagedFlops
+from bertlab.sweep.run import Job, prepare_job
 from bertlab.train.module import Objective, Pretraining
 from bertlab.train.recorder import Plan, Recorder
 

@@ -14,13 +14,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bertlab.batch import Batch
-from bertlab.environment import usable_cores
-from bertlab.errors import InputError
-from bertlab.job import Job
+from bertlab.batch.batches import Batch
+from bertlab.config.errors import InputError
 from bertlab.model.bert import Output
 from bertlab.model.dropout import Dropout
 from bertlab.objective import Joint
+from bertlab.sweep.run import Job
+from bertlab.config.environment import usable_cores
 from bertlab.train.fit import Hardware, Steps
 from bertlab.train.recorder import Saver
 from tests.hardware import needs_gpu

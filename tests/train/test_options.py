@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from bertlab.batch import Batch
-from bertlab.compose import CONF
-from bertlab.errors import InputError
-from bertlab.job import Job
+from bertlab.batch.batches import Batch
+from bertlab.config.compose import CONF
+from bertlab.config.errors import InputError
 from bertlab.model.init import initialise
+from bertlab.sweep.run import Job
 
 GROUPS = ("mask", "pairs", "objective", "optimizer", "schedule")
 OPTIONS = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]

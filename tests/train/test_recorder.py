@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bertlab.batch import Batch
-from bertlab.job import Job
+from bertlab.batch.batches import Batch
 from bertlab.model.bert import Output
 from bertlab.objective import Joint
 from bertlab.objective.turns import Alternating, Sequential
+from bertlab.sweep.run import Job
 from bertlab.train.module import Objective
 from bertlab.train.recorder import Plan, plan
 

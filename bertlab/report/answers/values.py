@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.report.answers.language import Language
 from bertlab.report.answers.sentences import agreement, compare, tokens_of
 from bertlab.report.study.scale import Scale, outcome_scale, scale_of

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.report.answers.page import LANGUAGES, answer, file_name
 from bertlab.report.answers.sentences import telling
 from bertlab.report.answers.values import Values, read_facts

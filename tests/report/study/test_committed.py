@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.compose import PACKAGE
+from bertlab.config.compose import PACKAGE
 from bertlab.ledger.archive import ARCHIVE, unpack
 from bertlab.ledger.cell import cells_in
 from bertlab.report.ladder import FIGURE, write_ladder

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from scipy import optimize, special, stats
 
-from bertlab.compose import PACKAGE
+from bertlab.config.compose import PACKAGE
 
 REPORTS = PACKAGE.parent / "reports"
 STUDIES = sorted(path.parent.name for path in REPORTS.glob("*/study.json"))
@@ -213,4 +213,4 @@ def test_the_prior_that_a_study_was_judged_again_with_is_that_of_its_regime(stud
 
 def test_the_second_derivation_shares_no_code_with_the_first() -> None:
     imported = [line for line in Path(__file__).read_text("utf-8").splitlines() if line.startswith(("import", "from"))]
-    assert [line for line in imported if "bertlab" in line] == ["from bertlab.compose import PACKAGE"]
+    assert [line for line in imported if "bertlab" in line] == ["from bertlab.config.compose import PACKAGE"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.report.answers.write import judged
 from bertlab.report.book import write_book
 from bertlab.report.ladder import keep_predictions, sentence, write_ladder

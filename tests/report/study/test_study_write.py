@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.report.__main__ import DEFAULTS, write
 from bertlab.report.study import headline, write_study
 from bertlab.report.study.contrasts import verdict_files

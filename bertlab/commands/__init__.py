@@ -1,0 +1,1 @@
+"""The commands: one file each, as a person types them."""

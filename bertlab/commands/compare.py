@@ -1,0 +1,145 @@
+"""Why a run is, or is not, the same as another: `python -m bertlab.why run=ID [run=OTHER] [key=value ...]`.
+
+Compares a run with another one, or with the run that the words would make, as `python -m bertlab.run` would take them:
+the keys that can change a result, the data, the code, and what computed it; and says whether the run would be reused.
+  run=ID   a run's id, its first characters, or latest; twice: compare two runs
+  uri=URI  another MLflow store than mlflow.db in the working directory, or MLFLOW_TRACKING_URI
+"""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
+from bertlab.config.redact import redacted_command
+
+if TYPE_CHECKING:
+    from bertlab.tracking.compared import Origin
+
+ABSENT, UNKNOWN = "-", "not recorded"
+REUSE = ("same", "code", "any")  # the nearest first
+
+
+def main() -> None:
+    """Enter from the command line."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__)  # noqa: T201
+        return
+    with one_line_errors():
+        print(why(sys.argv[1:]))  # noqa: T201
+
+
+def why(words: Sequence[str]) -> str:
+    """Return what differs between the run and the other run or the words, and what follows. Raises InputError."""
+    runs, uris = ([word[4:] for word in words if word.startswith(name)] for name in ("run=", "uri="))
+    others = [word for word in words if not word.startswith(("run=", "uri="))]
+    if not runs or len(runs) > 2 or (len(runs) == 2 and others) or len(uris) > 1:
+        raise InputError("why compares run=ID with a second run=ID or with key=value words; --help shows how")
+    if others:
+        check_words(others)
+
+    from bertlab.tracking.compared import origin_of
+    from bertlab.tracking.stored import connect
+
+    client = connect(uris[0] if uris else None)
+    first = origin_of(client, runs[0])
+    second = origin_of(client, runs[1]) if len(runs) == 2 else described(others)
+    return "\n".join(compared(first, second))
+
+
+def check_words(words: Sequence[str]) -> None:
+    """Check words that describe a run before a store is asked. Raises InputError."""
+    from bertlab.config.compose import check, load, resolved
+    from bertlab.train.early import check_early
+
+    check(words)
+    check_early([resolved(load(words))])
+
+
+def described(words: Sequence[str]) -> "Origin":
+    """Return what a run of these words would be made of; its data are prepared for that. Raises InputError."""
+    from bertlab.config.compose import build_parts, load, resolved, typed
+    from bertlab.data.prepare import prepare
+    from bertlab.tracking.code import code_of
+    from bertlab.tracking.compared import Origin
+    from bertlab.tracking.identity import identify, targets
+
+    composed = load(words)
+    config = resolved(composed)
+    parts = build_parts(config)
+    data = prepare(parts.data, parts.tokenizer).fingerprint
+    name = f"a run of: {' '.join(redacted_command(words)) or 'nothing but the defaults'}"
+    told = {**typed(composed, words).settings, "tracking": {"reuse": parts.tracking.reuse}}
+    return Origin(name, told, data, identify(config, data), code_of(targets(config)).modules, finished=False)
+
+
+def compared(first: "Origin", second: "Origin") -> Iterator[str]:
+    """Yield the lines that tell two origins apart."""
+    yield f"first:   {first.name}\nsecond:  {second.name}"
+    changed = list(differences(first.config, second.config))
+    yield "keys:    none differs that can change a result" if not changed else "keys:"
+    yield from (f"  {key}: {one} -> {other}" for key, one, other in changed)
+    yield f"data:    {_same_or(first.data, second.data)}"
+    yield f"code:    {_same_or(first.identity.code, second.identity.code)}"
+    yield from (f"  {line}" for line in changed_modules(first, second))
+    yield f"computed: {_same_or(first.identity.environment or UNKNOWN, second.identity.environment or UNKNOWN)}"
+    yield f"verdict: {verdict(first, second, bool(changed))}"
+
+
+def changed_modules(first: "Origin", second: "Origin") -> Iterator[str]:
+    """Yield which modules hold the code that differs. A module that was moved, and nothing else, is in none."""
+    if first.identity.code == second.identity.code:
+        return
+    if not first.modules or not second.modules:
+        yield "which module changed is not known: a run of before they were recorded has one hash over all of them"
+        return
+    moved = set(first.modules.values()) & set(second.modules.values())
+    for name in sorted(first.modules.keys() | second.modules.keys()):
+        one, other = first.modules.get(name), second.modules.get(name)
+        if one != other and not {one, other} - {None} <= moved:
+            yield f"{name}: " + ("changed" if one and other else f"used by the {'first' if one else 'second'} alone")
+
+
+def verdict(first: "Origin", second: "Origin", changed: bool) -> str:
+    """Say whether the first run can stand for the second, by the rule of `tracking.reuse` that the second follows."""
+    if changed or first.data != second.data:
+        return "different runs; neither stands for the other"
+    if first.identity.key != second.identity.key:
+        return "equal by what they say, under keys of different versions of bertlab; the first is not reused"
+    if not first.finished:
+        return "the same run, but the first is not finished; it is computed"
+    reuse = second.config.get("tracking", {}).get("reuse", "same")
+    needed = next(rule for rule in REUSE if first.identity.as_reused(rule) == second.identity.as_reused(rule))
+    if needed == "same":
+        return "the same run; the first is reused"
+    by = {"code": "in another environment", "any": "by other code"}[needed]
+    if REUSE.index(reuse) >= REUSE.index(needed):
+        return f"the same run made {by}; tracking.reuse={reuse} reuses it, unless a nearer one is finished"
+    return f"the same run made {by}; it is computed again, unless tracking.reuse={needed}"
+
+
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the keys that can change a result and differ, with both values."""
+    from bertlab.tracking.identity import semantic
+
+    left, right = (dict(_leaves(semantic(config), "")) for config in (one, other))
+    for key in sorted(left.keys() | right.keys()):
+        if left.get(key, ABSENT) != right.get(key, ABSENT):
+            yield key, left.get(key, ABSENT), right.get(key, ABSENT)
+
+
+def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping) and value:
+        for name, child in value.items():
+            yield from _leaves(child, f"{key}.{name}".lstrip("."))
+    else:
+        yield key, value
+
+
+def _same_or(one: str, other: str) -> str:
+    return f"the same ({one})" if one == other else f"{one} -> {other}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""Export a run's model to transformers: `python -m bertlab.export run=ID to=FOLDER [uri=URI]`.
+
+Writes what `BertForPreTraining.from_pretrained` and `AutoTokenizer.from_pretrained` read: config.json,
+model.safetensors, tokenizer.json and tokenizer_config.json. A model with rotary positions becomes a
+`RoFormerForMaskedLM`, which has no head for pairs. Arms that neither can compute are refused.
+  run=ID     a run's id, its first characters, or latest
+  to=FOLDER  a folder that is absent or empty
+  uri=URI    another MLflow store than mlflow.db in the working directory, or MLFLOW_TRACKING_URI
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bertlab.config.arguments import parse
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
+from bertlab.data.tokenizer import CLS, SEP, SPECIALS
+
+DEFAULTS = {"run": None, "to": None, "uri": None}
+SPECIAL_KEYS = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")  # in the order of SPECIALS
+
+
+def main() -> None:
+    """Enter from the command line."""
+    with one_line_errors():
+        print(export(parse(DEFAULTS, __doc__)))  # noqa: T201
+
+
+def export(arguments: dict[str, Any]) -> str:
+    """Write the folder that the arguments ask for and return what to tell about it. Raises InputError."""
+    for key in ("run", "to"):
+        if not arguments[key]:
+            raise InputError(f"{key} must be given; add {key}=... (python -m bertlab.export --help)")
+    to = vacant(Path(arguments["to"]))
+
+    from bertlab.config.compose import build_part
+    from bertlab.model.position import Rotary
+    from bertlab.model.reference import save_reference, to_reference
+    from bertlab.model.roformer import to_roformer
+    from bertlab.tracking.stored import connect, fetch
+
+    client = connect(arguments["uri"])
+    with tempfile.TemporaryDirectory() as folder:
+        stored = fetch(client, arguments["run"], Path(folder))
+        tokenizer = stored.tokenizer
+        model = build_part(stored.config, "model")(tokenizer.get_vocab_size(), stored.length)
+        stored.restore(model)
+    config, weights = (to_roformer if isinstance(model.position, Rotary) else to_reference)(model)
+    with whole(to) as temporary:
+        save_reference(temporary, config, weights)
+        save_tokenizer(temporary, tokenizer, config["max_position_embeddings"])
+    return told(to, stored.run_id, config["architectures"][0])
+
+
+def vacant(to: Path) -> Path:
+    """Return the folder that can be written to. Raises InputError for one that holds something."""
+    if to.is_dir() and not any(to.iterdir()):
+        return to
+    if to.exists() or to.is_symlink():
+        raise InputError(f"to must be a folder that is absent or empty, got {to}; choose another or remove it")
+    return to
+
+
+@contextmanager
+def whole(to: Path) -> Iterator[Path]:
+    """Lend a temporary folder that becomes `to` when the block ends well, and vanishes otherwise. Raises InputError."""
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"to must be a folder that can be written, got {to} ({reason}); choose another") from error
+    try:
+        yield temporary
+        temporary.chmod(0o755)
+        if to.is_dir():
+            to.rmdir()
+        temporary.rename(to)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def save_tokenizer(folder: Path, tokenizer: Any, length: int) -> None:
+    """Write the tokenizer so that it puts [CLS] A [SEP] B [SEP] together as batches have it, with segments 0 and 1.
+
+    The class that takes tokenizer.json as it is: BERT's own would build its lower-casing normaliser instead.
+    """
+    from tokenizers.processors import TemplateProcessing
+
+    names = [tokenizer.id_to_token(number) for number in range(len(SPECIALS))]  # of a file's tokenizer, its own
+    cls, sep = names[CLS], names[SEP]
+    tokenizer.post_processor = TemplateProcessing(
+        single=f"{cls}:0 $A:0 {sep}:0",
+        pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",
+        special_tokens=[(cls, CLS), (sep, SEP)],
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "model_max_length": length,
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        **dict(zip(SPECIAL_KEYS, names, strict=True)),
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+
+
+def told(to: Path, run_id: str, architecture: str) -> str:
+    """Return what was written and the lines that load it."""
+    files = ", ".join(sorted(path.name for path in to.iterdir()))
+    return f"""{to}: {files}, from run {run_id}; in Python:
+    tokenizer = transformers.AutoTokenizer.from_pretrained({str(to)!r})
+    model = transformers.{architecture}.from_pretrained({str(to)!r})"""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""Train one run or a sweep: `python -m bertlab.run [-m] [key=value ...]`.
+
+A run is composed from conf/, identified, built, trained, evaluated and recorded. With -m every comma-separated value is
+swept, and the sweep's report is written at its end. `--help` shows all groups and keys.
+"""
+
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from bertlab.config.compose import CONF, check, resolved, said, typed
+from bertlab.config.error_messages import explain, one_line_errors
+from bertlab.config.errors import InputError
+from bertlab.config.importing import import_heavy
+from bertlab.config.reading import check_command, written_out
+from bertlab.config.redact import redacted
+from bertlab.ledger.diary import MOST, Diary
+from bertlab.ledger.outcome import NOT_RUN, Outcome, TerminatedError
+from bertlab.tracking.address import without_login
+
+log = logging.getLogger(__name__)
+
+WATCH = "bertlab-parent"  # the thread's name
+WATCH_SECONDS = 1.0  # between two looks at whether the process that started this one is there
+
+
+@hydra.main(version_base="1.3", config_path=str(CONF), config_name="run")
+def job(config: DictConfig) -> Outcome:
+    """Run one job. Alone, an error ends the program; in a sweep it is the job's outcome and the others go on."""
+    alone = HydraConfig.get().mode == RunMode.RUN
+    if alone:
+        with _refused_without_trace(), one_line_errors():
+            if config.get("study"):
+                raise InputError("hydra.mode must be MULTIRUN for a study, got RUN; leave it as the study has it")
+            from bertlab.train.early import check_card, check_early
+
+            check_early([resolved(config)])
+            check_card(resolved(config))
+    import_heavy("bertlab.sweep.run")  # only now: an error in the configuration must come at once
+    signal.signal(signal.SIGTERM, _terminate)
+    _end_with_parent()
+    overrides = said()
+    if alone:
+        from bertlab.sweep.run import train
+
+        with _refused_without_trace(), one_line_errors():
+            print(train(resolved(config), typed(config, overrides)))  # noqa: T201
+        return Outcome(tuple(overrides))
+    diary, number = Diary(config.output_dir, str(config.tracking.parent)), int(HydraConfig.get().job.num)
+    if words := diary.repeated():
+        return Outcome(tuple(overrides), f"{NOT_RUN}{MOST} runs in a row ended with {words}")
+    diary.begin(number)
+    outcome = _outcome(config, overrides)
+    diary.end(number, outcome)
+    log.info("%s", diary.progress())
+    return outcome
+
+
+def _outcome(config: DictConfig, overrides: list[str]) -> Outcome:
+    """Train a job of a sweep; its error is its outcome. Raises TerminatedError where its own process was told to end.
+
+    The sweep goes on then; where the sweep itself is told to end, the request passes through.
+    """
+    from bertlab.sweep.run import train
+
+    try:
+        reached = train(resolved(config), typed(config, overrides))
+    except Exception as error:
+        explained = explain(error)
+        log.error("the run failed: %s", explained or "see below", exc_info=None if explained else error)
+        return Outcome(tuple(overrides), explained or redacted(f"{type(error).__name__}: {error}"))
+    except SystemExit as error:
+        if multiprocessing.parent_process() is None or _is_orphan():
+            raise
+        raise TerminatedError(f"its process was told to end (exit code {error.code})") from None
+    finally:
+        if _is_orphan():
+            os._exit(128 + signal.SIGTERM)  # a pool's worker would take the next job
+    return Outcome(tuple(overrides), reached=reached.partition("\n")[0])
+
+
+@contextmanager
+def _refused_without_trace() -> Iterator[None]:
+    """Take away the folder that Hydra makes for every command, where nothing but Hydra's own files came into it."""
+    try:
+        yield
+    except SystemExit:
+        folder = Path(HydraConfig.get().runtime.output_dir)
+        if {path.name for path in folder.iterdir()} <= {".hydra"}:
+            shutil.rmtree(folder)
+            with suppress(OSError):  # what else is there stays
+                folder.parent.rmdir()
+                folder.parents[1].rmdir()
+        raise
+
+
+def _terminate(signum: int, _: object) -> None:
+    raise SystemExit(128 + signum)
+
+
+def _end_with_parent() -> None:
+    """Have a worker of a pool close its run and end when the process that leads the sweep is gone.
+
+    A process that is killed tells its workers nothing: they would train on for nobody.
+    """
+    if multiprocessing.parent_process() and WATCH not in (thread.name for thread in threading.enumerate()):
+        threading.Thread(target=_watch, name=WATCH, daemon=True).start()
+
+
+def _watch() -> None:
+    while not _is_orphan():
+        time.sleep(WATCH_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _is_orphan() -> bool:
+    parent = multiprocessing.parent_process()  # None where no pool made this process
+    return parent is not None and parent.pid != os.getppid()
+
+
+def main() -> None:
+    """Enter from the command line."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors to us instead of printing them its way
+    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it in front
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.argv[1:] = written_out(sys.argv[1:])
+    with one_line_errors():
+        check(sys.argv[1:])
+        check_command(sys.argv[1:])
+        sys.argv[1:] = [without_login(word) for word in sys.argv[1:]]
+        job()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+"""Bring runs from disk into an MLflow store: `python -m bertlab.sync [from=outputs] [uri=URI] [experiment=NAME]`.
+
+For runs that were made offline, for what a store that was away did not take, and for a store that says something else
+than the files of its runs: it is mended. Twice does no harm.
+  from=FOLDER      the output_dir of the runs
+  uri=URI          an MLflow store; else MLFLOW_TRACKING_URI, else mlflow.db in the working directory
+  experiment=NAME  instead of the one that each run names
+"""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bertlab.config.arguments import parse
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
+from bertlab.ledger.cell import FINISHED, KILLED, Cell, cells_in
+
+if TYPE_CHECKING:
+    from bertlab.tracking.mlflow import Tracker
+
+log = logging.getLogger(__name__)
+
+SAID = 10  # runs that were mended or left out, of which each has a line
+DEFAULTS = {"from": "outputs", "uri": None, "experiment": None}
+
+
+def main() -> None:
+    """Enter from the command line."""
+    with one_line_errors():
+        print(sync(parse(DEFAULTS, __doc__)))  # noqa: T201
+
+
+def sync(arguments: dict[str, Any]) -> str:
+    """Bring every cell and sweep of a folder into a store and say how many. Raises InputError."""
+    from bertlab.sweep.unsent import show
+    from bertlab.tracking.mlflow import Tracker
+    from bertlab.tracking.reach import ui_command
+    from bertlab.tracking.sweeps import open_sweeps
+
+    folder = Path(arguments["from"])
+    cells = cells_in(folder)
+    if not cells:
+        raise InputError(f"from must be the output_dir of some runs, got {folder} without any; name another")
+    uri, brought, left, lines = arguments["uri"], 0, 0, list[str]()
+    sweeps = open_sweeps(folder, uri, arguments["experiment"])
+    parents = {sweep.local: sweep.run_id for sweep in sweeps}
+    tracker = Tracker(uri=uri, experiment=arguments["experiment"] or "bertlab")
+    for cell in cells:
+        with cell.held(0) as held:
+            if held:
+                settle(cell)
+            if not held or (broken := cell.broken()):
+                left += 1
+                lines += (
+                    [f"{cell.folder} is left out, its {broken} is damaged; its command makes it anew"] if held else []
+                )
+                continue
+            tracker = Tracker(uri=uri, experiment=arguments["experiment"] or cell.state()["experiment"])
+            lines += filter(None, [bring(tracker, cell, parents)])
+            brought += 1
+    for sweep in sweeps:
+        show(sweep)
+        sweep.close(cells)
+    say(lines)
+    rest = f", {left} that train now or are damaged left out" if left else ""
+    return f"{brought} runs and {len(sweeps)} sweeps of {folder} are in the store{rest}\n{ui_command(tracker.uri)}"
+
+
+def say(lines: list[str]) -> None:
+    """Say what was mended or left out, the first of it a line each."""
+    for line in lines[:SAID]:
+        log.warning("%s", line)
+    if len(lines) > SAID:
+        log.warning("and %s more runs were mended or left out", len(lines) - SAID)
+
+
+def settle(cell: Cell) -> None:
+    """Give a run whose process is gone its true status. Hold its lock."""
+    if cell.vanished():
+        cell.end(FINISHED if cell.record() else KILLED)
+
+
+def bring(tracker: "Tracker", cell: Cell, parents: dict[str, str]) -> str | None:
+    """Deliver a cell, below its sweep where that is in the same store; return what was mended there, in words."""
+    from bertlab.tracking.delivery import deliver
+    from bertlab.tracking.mending import mend
+
+    client, state = tracker.connect(), cell.state()
+    own = state["parent"] if state["place"] == tracker.place else None
+    experiment = tracker.experiment_id(client)
+    run_id = deliver(client, experiment, cell, parents.get(state["parent"] or "", own))
+    return mend(client, experiment, cell, run_id) if cell.record() else None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""What the keys of a part may hold, where the part's own module imports torch: said before that is imported.
+
+A part with light imports checks its own values when it is built. A part of the model, an objective, an optimiser, the
+evaluation and the trainer have their bounds here, by the `_target_` of their options; `bounded` holds whoever builds
+one from Python to the same ones. `tests/test_bounds.py` tries every key of every option in conf/.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeVar
+
+from bertlab.config.errors import (
+    InputError,
+    closed_interval,
+    one_of,
+    open_interval,
+    open_intervals,
+    own,
+    true_or_false,
+    whole_number,
+    whole_numbers,
+)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Rule = Callable[[str, Any], object]  # (key, value) -> value; raises InputError
+Rules = Mapping[str, Rule]
+
+FLAG: Rule = true_or_false
+COUNT: Rule = partial(whole_number, low=1)
+COUNT_OR_NONE: Rule = partial(whole_number, low=0)
+BETWEEN: Rule = partial(open_interval, low=0, high=1)
+SHARE: Rule = partial(closed_interval, low=0, high=1)
+WEIGHT: Rule = partial(closed_interval, low=0, high=1e6)
+POSITIVE_WEIGHT: Rule = partial(open_interval, low=0, high=1e6)
+DEVIATION: Rule = partial(open_interval, low=0, high=10)
+DECAY: Rule = partial(closed_interval, low=0, high=0.999999)  # of a running mean
+LARGE: Rule = partial(closed_interval, low=0, high=1e9)
+PRECISIONS = ("32-true", "bf16-mixed", "bf16-products")  # float16 would need its gradients unscaled to clip
+MODES = ("reduce-overhead", "max-autotune")  # of torch.compile, beside its default; both make CUDA graphs
+TASKS = ("mlm", "pair")
+
+
+def optional(rule: Rule) -> Rule:
+    """Return the rule that lets null pass too."""
+    return lambda key, value: None if value is None else rule(key, value)
+
+
+def _betas(key: str, betas: object) -> None:
+    if isinstance(betas, str) or not isinstance(betas, Sequence) or len(betas) != 2:
+        raise InputError(f"{own(key)} must hold two numbers, got {betas}; choose for example [0.9, 0.98]")
+    for beta in betas:
+        DECAY(key, beta)
+
+
+def _order(key: str, order: object) -> None:
+    if isinstance(order, str) or not isinstance(order, Sequence) or sorted(map(str, order)) != sorted(TASKS):
+        wanted = " and ".join(TASKS)
+        raise InputError(f"{own(key)} must hold {wanted}, got {order}; choose [{', '.join(TASKS)}] or the reverse")
+
+
+def _word(key: str, value: object) -> None:
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{own(key)} must be a word, got {value}; choose for example cpu")
+
+
+def _names(key: str, parts: object) -> None:
+    if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        raise InputError(f"{own(key)} must list names of parts, got {parts}; choose an option of model/sharing")
+
+
+ROLES: Rules = {
+    **dict.fromkeys(("query", "key", "value"), partial(one_of, known=("query", "key", "value", None))),
+    "output": FLAG,
+}
+WEIGHTS: Rules = {"mlm_weight": WEIGHT, "pair_weight": WEIGHT}
+TURNS: Rules = {"order": _order, "mlm_weight": POSITIVE_WEIGHT, "pair_weight": POSITIVE_WEIGHT}
+RATE: Rules = {
+    "lr": partial(open_interval, low=0, high=1e3),
+    "weight_decay": partial(closed_interval, low=0, high=1e3),
+}
+ADAM: Rules = {**RATE, "betas": _betas, "eps": BETWEEN}
+SEGMENT: Rules = {"segment": FLAG}
+BASE: Rule = partial(open_interval, low=1, high=1e9)
+
+BOUNDS: Mapping[str, Rules] = {
+    "bertlab.model.bert.build": {
+        **dict.fromkeys(("layers", "width", "heads", "inner", "segment_types"), COUNT),
+        "head_width": optional(COUNT),
+        "dropout": partial(closed_interval, low=0, high=0.99),
+        **dict.fromkeys(("embedding_std", "dense_std"), DEVIATION),
+        "dense_gain": optional(partial(open_interval, low=0, high=100)),
+        **dict.fromkeys(("skip", "padding_mask", "tie_output", "unigram_bias"), FLAG),
+    },
+    "bertlab.model.attention.SelfAttention": ROLES,
+    "bertlab.model.qk_norm.QkNorm": {**ROLES, "start": partial(open_interval, low=0, high=1e3)},
+    "bertlab.model.mixing.FixedRandom": {"std": partial(open_interval, low=0, high=100)},
+    "bertlab.model.embedding.Sum": SEGMENT,
+    "bertlab.model.embedding.Concat": SEGMENT,
+    "bertlab.model.embedding.Untied": SEGMENT,
+    "bertlab.model.norm.layer": {"eps": BETWEEN, "affine": FLAG},
+    "bertlab.model.norm.rms": {"eps": BETWEEN},
+    "bertlab.model.norm.batch": {"eps": BETWEEN, "momentum": BETWEEN},
+    "bertlab.model.position.Learned": {"positions": COUNT},
+    "bertlab.model.position.SinusoidalStart": {"positions": COUNT, "base": BASE},
+    "bertlab.model.position.Sinusoidal": {"base": BASE, "learn_scale": FLAG},
+    "bertlab.model.position.Rotary": {"base": BASE},
+    "bertlab.model.sharing.share": {"parts": _names},
+    "bertlab.objective.joint.Joint": WEIGHTS,
+    "bertlab.objective.turns.Alternating": {**TURNS, "every": COUNT},
+    "bertlab.objective.turns.Sequential": {**TURNS, "share": BETWEEN},
+    "bertlab.optim.optimizer.adamw": ADAM,
+    "bertlab.optim.optimizer.adam": ADAM,
+    "bertlab.optim.optimizer.muon": {**ADAM, "momentum": DECAY},
+    "bertlab.optim.optimizer.sgd": {**RATE, "momentum": DECAY},
+    "bertlab.evaluation.common.Common": {
+        **dict.fromkeys(("sequences", "finetune_seeds"), COUNT),
+        "rate": BETWEEN,
+        **dict.fromkeys(("grid", "prune"), partial(open_intervals, low=0, high=1)),
+        **dict.fromkeys(("pseudo", "probe", "final"), COUNT_OR_NONE),
+        "finetune": partial(whole_numbers, low=1),
+        "longest": optional(COUNT),
+        "share": SHARE,
+    },
+    "bertlab.train.fit.Hardware": {
+        "accelerator": _word,
+        "threads": optional(COUNT),
+        "precision": partial(one_of, known=PRECISIONS),
+        **dict.fromkeys(("clip", "checkpoint_seconds"), LARGE),
+        "points": COUNT,
+        "progress": FLAG,
+        "compile": partial(one_of, known=(True, False, *MODES)),
+        "ahead": COUNT_OR_NONE,
+    },
+}
+
+
+def check_bounds(target: str, values: Mapping[str, Any]) -> None:
+    """Raise InputError for a value that is out of the bounds of its key, in a part that is named here."""
+    for key, rule in BOUNDS.get(target, {}).items():
+        if key in values:
+            rule(key, values[key])
+    if target == "bertlab.model.bert.build" and {"width", "heads"} <= set(values):
+        width, heads = values["width"], values["heads"]
+        if values.get("head_width") is None and width % heads:
+            raise InputError(f"{own('heads')} must divide {own('width')} {width}, got {heads}; choose a divisor")
+
+
+def bounded(make: Callable[P, R]) -> Callable[P, R]:
+    """Have a function, or the `__init__` of a class and its subclasses, check the keys that it is given."""
+
+    @wraps(make)
+    def checked(*args: P.args, **keywords: P.kwargs) -> R:
+        part = type(args[0]) if make.__name__ == "__init__" else make
+        check_bounds(f"{part.__module__}.{part.__qualname__}", keywords)
+        return make(*args, **keywords)
+
+    return checked

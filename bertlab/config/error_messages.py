@@ -1,0 +1,147 @@
+"""What went wrong, in one line on standard error and an exit code: 2 for the input, 1 for us, 130 for an interrupt.
+
+Imports nothing heavy: a composition error must come at once.
+"""
+
+import difflib
+import io
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from bertlab.config.compose import FULL_KEY, load, resolved
+from bertlab.config.errors import InputError
+from bertlab.config.redact import redacted
+
+LONGEST = 1000  # characters of a line; what a user typed or a file holds may be longer
+NO_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "maximum allowed",
+    "array is too big",
+    "storage size calculation",
+)
+QUOTES = "'\")"
+TRACEBACK = "BERTLAB_TRACEBACK"  # set to 1 to see tracebacks; hydra.verbose=true does the same
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn what escapes the block into one line and an exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # an encoding without some character writes its escape, as stderr does
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise _exit("interrupted; type the same command to run it again", 130) from None
+    except BrokenPipeError:  # the reader has seen enough, as in `... --help | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+    except Exception as error:
+        message = explain(error)
+        if message is None or os.environ.get(TRACEBACK) == "1" or any("hydra.verbose" in word for word in sys.argv):
+            print(redacted(traceback.format_exc()), file=sys.stderr)  # noqa: T201
+        if message is None:
+            raise _exit(f"stopped by an error of its own ({type(error).__name__}); please report it", 1) from None
+        raise _exit(message, 2) from None
+
+
+def _exit(message: str, code: int) -> SystemExit:
+    print(f"bertlab: {printable(redacted(message))}", file=sys.stderr)  # noqa: T201
+    return SystemExit(code)
+
+
+def explain(error: BaseException) -> str | None:
+    """Return the one line that tells a user what to mend, or None when the fault is ours."""
+    for cause in _causes(error):
+        match cause:
+            case InputError():
+                return _line(str(cause))
+            case MissingMandatoryValue():
+                return f"{cause.full_key} must be given; add {cause.full_key}=... to the command line"
+            case MissingConfigException(missing_cfg_file=str(missing), options=list(options)):
+                group, _, name = missing.rpartition("/")
+                return f"{group}={name} is not an option; choose one of {', '.join(options)}"
+    match error:
+        case InstantiationException():
+            return _instantiation(error)
+        case HydraException() | OmegaConfBaseException():
+            return _unknown_key(str(error)) or _line(str(error))
+        case ValueError() if str(error).startswith("Config group override"):
+            return "a config group takes the name of an option; python -m bertlab.run --help lists groups and options"
+        case MemoryError() | RuntimeError() | ValueError() | OSError() if _is_memory(error):
+            reason = _line(str(error))[:200] or type(error).__name__
+            return (
+                f"this needs more memory than there is ({reason}); lower batch.size or batch.length, or choose a "
+                "smaller model or corpus"
+            )
+        case OSError(filename=name, strerror=reason) if reason:
+            return f"{name or 'the output'} cannot be used: {reason.lower()}; choose another with output_dir=..."
+    return None
+
+
+def _is_memory(error: BaseException) -> bool:
+    """Tell whether memory ran out: torch and numpy have errors of their own for it."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
+
+
+def _instantiation(error: InstantiationException) -> str:
+    """Say which key a part does not know, or what else stopped it from being built."""
+    part = str(error).rpartition(FULL_KEY)[2].strip()
+    reason = _line(str(error.__cause__ or error))
+    _, unknown, rest = reason.partition("got an unexpected keyword argument ")
+    if unknown:
+        return f"{part}.{rest.strip(QUOTES)} is not a key of this part; python -m bertlab.run --help lists the keys"
+    return f"{part} cannot be built: {reason}"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _unknown_key(message: str) -> str | None:
+    """Turn Hydra's words for a key that does not exist into ours, with the nearest keys that do."""
+    if not message.startswith("Could not override '"):
+        return None
+    key = message.split("'")[1]
+    known = list(_keys(_chosen(key), ""))
+    near = difflib.get_close_matches(key, known, n=3)
+    return f"{key} is not a key of the configuration; " + (
+        f"did you mean {' or '.join(near)}?" if near else "python -m bertlab.run --help lists the keys"
+    )
+
+
+def _chosen(key: str) -> dict[str, Any]:
+    """Return the configuration of the options that the command line chooses, where it makes one without `key`."""
+    words = [word for word in sys.argv[1:] if "=" in word and word.lstrip("+~").partition("=")[0] != key]
+    try:
+        return resolved(load(words))
+    except (HydraException, OmegaConfBaseException):
+        return resolved(load([]))
+
+
+def _keys(value: Any, key: str) -> Iterator[str]:
+    if key:
+        yield key
+    if isinstance(value, dict):
+        for name, child in value.items():
+            yield from _keys(child, f"{key}.{name}" if key else name)
+
+
+def _line(text: str) -> str:
+    line = printable(redacted(" ".join(text.split())))
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+
+
+def printable(text: str) -> str:
+    """Write characters that steer a terminal or turn the direction of writing as their escapes."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -1,0 +1,243 @@
+"""What may be asked of Hydra: the words of a command line, and the targets of a configuration.
+
+Hydra runs what a configuration names (`_target_`, callbacks, logging), reads configurations from anywhere
+(`--config-dir`, `hydra.searchpath`) and unpickles (`--experimental-rerun`). Here a command line chooses options and
+sets their values, and nothing else; every target is one that an option's file in conf/ names.
+"""
+
+import difflib
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.override_parser.types import Override
+
+from bertlab.config.errors import InputError
+from bertlab.config.reading import overrides_in, parsed
+
+FLAGS = {"-m", "--multirun", "-r", "--run", "-h", "--help", "--hydra-help", "--version", "--resolve"}
+SHOWN, INFORMED = ("job", "hydra", "all"), ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+TAKES: dict[str, tuple[str, ...]] = {"-c": SHOWN, "--cfg": SHOWN, "-p": (), "--package": (), "-i": INFORMED}
+TAKES["--info"] = INFORMED  # each takes a word that says what to show
+FLAGS |= set(TAKES)
+OF_HYDRA = re.compile(r"hydra/launcher|hydra\.launcher\.[a-z]\w*(\.[a-z]\w*)*|hydra\.verbose|hydra\.mode")
+MOST_WORKERS = 1024  # processes on one machine
+NO_NAME = re.compile(r"\.\.|[\[{:]|^['\"]?/")  # in the value of a group: a path, a list, a mapping, an interpolation
+FOLDERS = frozenset({"output_dir", "report_dir"})  # Hydra makes the first one before anything here has looked at it
+NESTED = re.compile(r"/(\w+)@(\w+)")  # in a defaults list: the options of which group stand under which key
+OWN_KEYS = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})  # Hydra's, in a part
+Specials = frozenset[tuple[str, str]]
+
+
+def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
+    """Refuse words of a command line that would run, import, unpickle or write something of their own.
+
+    `groups` are the folders that hold the config groups. Raises InputError, for a word that cannot be parsed too.
+    """
+    for word in words:
+        _check_characters(word)
+        if word.startswith("-"):
+            _check_flag(word)
+    _check_usage(words)
+    for word in overrides_in(words):
+        override = parsed(word)
+        key, package, value = override.key_or_group, override.package or "", word.partition("=")[2]
+        if "oc.deprecated" in value:
+            raise InputError(f"{key} must not hold oc.deprecated, got {word}; name the other key: {key}='${{seed}}'")
+        if override.is_delete() and key.rpartition(".")[2] in OWN_KEYS:
+            raise InputError(f"{key} must stay, got {word}; choose another option of the group")
+        if FOLDERS & {key, package}:
+            _check_folder(package or key, override)
+        if re.match(r"hydra\b", package) or (re.match(r"hydra\b", key) and not OF_HYDRA.fullmatch(key)):
+            raise InputError(
+                f"{package or key} is not for the command line; of Hydra's own keys there are hydra/launcher, "
+                "hydra.launcher.*, hydra.verbose and hydra.mode; output_dir=... says where runs write"
+            )
+        is_group = key == "hydra/launcher" or any((folder / key).is_dir() for folder in groups)
+        if ".." in key or (is_group and NO_NAME.search(value)):
+            raise InputError(
+                f"{key} takes the name of an option, got {value or key}; python -m bertlab.run --help lists the options"
+            )
+        if key in ("hydra.verbose", "hydra.mode"):
+            _check_switch(key, override)
+        if key.startswith("hydra") and "_target_" in value:
+            raise InputError(f"{key} must hold plain values, got {value}; choose hydra/launcher by its name")
+
+
+def _check_folder(key: str, override: Override) -> None:
+    """Refuse what is not the path of one folder."""
+    one = not (override.package or override.is_delete() or override.is_sweep_override())
+    path = override.value() if one else None
+    if not isinstance(path, str) or not path.strip() or path == "???" or "${" in path:
+        given = override.input_line
+        raise InputError(f"{key} must be the path of one folder, got {given}; write for example {key}='outputs/mine'")
+
+
+def _check_switch(key: str, override: Override) -> None:
+    """Refuse values of Hydra's own keys that Hydra asserts it never gets."""
+    value = override.value()
+    loggers = value if isinstance(value, list) else [value]
+    if key == "hydra.verbose" and value is not True and not all(isinstance(each, str) for each in loggers):
+        raise InputError(f"{key} must be true or name loggers, got {override.input_line}; write {key}=true")
+    if key == "hydra.mode" and value not in ("RUN", "MULTIRUN"):
+        raise InputError(f"{key} must be RUN or MULTIRUN, got {override.input_line}; choose one")
+
+
+def _check_usage(words: Sequence[str]) -> None:
+    """Refuse flags that Hydra's own parser would refuse, in one line instead of its usage."""
+    for place, word in enumerate(words):
+        name, _, value = word.partition("=")
+        value = value or " ".join(words[place + 1 : place + 2])
+        if name in TAKES and (not value or value not in (TAKES[name] or (value,))):
+            raise InputError(f"{name} takes {' or '.join(TAKES[name] or ('a name',))}, got {value!r}; --help shows how")
+
+
+def _check_flag(word: str) -> None:
+    if word.partition("=")[0] not in FLAGS:
+        raise InputError(f"options are {', '.join(sorted(FLAGS))}, got {word}; everything else is key=value")
+
+
+def _check_characters(word: str) -> None:
+    if bad := next((char for char in word if ord(char) < 32 or "\ud800" <= char <= "\udfff"), None):
+        raise InputError(f"arguments must hold no control character, got {bad!a} in {word!a}; remove it")
+
+
+def check_launcher(launcher: object) -> None:
+    """Refuse settings that joblib would refuse once all is planned, by giving it nothing to do. Raises InputError."""
+    settings = dict(getattr(launcher, "joblib", {}))  # of Hydra's launcher by this name
+    if not settings:
+        return
+    from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg  # type: ignore[import-untyped]
+    from joblib import Parallel
+
+    if settings.get("n_jobs", -1) > MOST_WORKERS:
+        raise InputError(f"hydra.launcher.n_jobs must be at most {MOST_WORKERS}, got {settings['n_jobs']}; lower it")
+    process_joblib_cfg(settings)
+    try:
+        Parallel(**{**settings, "backend": "loky", "verbose": 0})(())
+    except (ValueError, TypeError, OSError) as error:
+        raise InputError(
+            f"hydra.launcher must hold settings that joblib takes, got {' '.join(str(error).split())}; write for "
+            "example hydra.launcher.n_jobs=2, or -1 for all cores"
+        ) from error
+
+
+def check_targets(config: Mapping[str, Any], conf: Path) -> None:
+    """Refuse a target, or another of Hydra's own keys of a part, that no option of the part's group has.
+
+    Nothing is imported for it, and nothing called. Raises InputError.
+    """
+    if strangers := [key for key in config if key not in _keys(conf)]:
+        raise InputError(
+            f"{strangers[0]} is not a key of the configuration; python -m bertlab.run --help lists the keys"
+        )
+    known, nested = _options(conf)
+    for place, node, group in _parts(config, "", known, nested):
+        if node == {} and "." not in place:
+            continue  # a group that a command leaves out, as bertlab.describe does
+        if not isinstance(node, Mapping) or "_target_" not in node:
+            raise InputError(f"{place} must be one of the group's options, got {node}; choose one by its name")
+        own = _specials(node)
+        if own not in (options := known.get(group, set())):
+            targets = {dict(specials).get("_target_") for specials in options}
+            if (target := str(node.get("_target_"))) not in targets:
+                raise InputError(
+                    f"{place}._target_ must name a part of bertlab, got {target}; choose an option of the group"
+                )
+            raise InputError(
+                f"{place} must keep Hydra's own keys as its option has them, got {_written(own)}; set none of them"
+            )
+
+
+def check_keys(config: Mapping[str, Any], conf: Path) -> None:
+    """Refuse a part that has a key which its options do not have, or lacks one. Raises InputError."""
+    known, nested = _options(conf)
+    for place, node, group in _parts(config, "", known, nested):
+        keys = _keys_of_parts(conf).get((group, str(node.get("_target_"))), frozenset())
+        own = {str(key) for key in node if key not in OWN_KEYS}
+        if strangers := sorted(own - keys):
+            near = difflib.get_close_matches(strangers[0], sorted(keys - own) or sorted(keys), n=1)
+            advice = f"did you mean {place}.{near[0]}?" if near else f"its keys are {', '.join(sorted(keys)) or 'none'}"
+            raise InputError(f"{place}.{strangers[0]} is not a key of this part; {advice}")
+        if missing := sorted(keys - own):
+            raise InputError(f"{place}.{missing[0]} must be given, got nothing; leave it as its option has it")
+
+
+def _specials(node: Mapping[str, Any]) -> Specials:
+    return frozenset((str(key), str(value)) for key, value in node.items() if key in OWN_KEYS)
+
+
+def _written(own: Specials) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(own))
+
+
+def _parts(
+    value: Any, place: str, known: Mapping[str, Any], nested: Mapping[str, str], group: str = ""
+) -> Iterator[tuple[str, Any, str]]:
+    """Yield the place, the value and the group of everything that Hydra would build, or that must be a part."""
+    if group in known or (isinstance(value, Mapping) and OWN_KEYS & set(value)):
+        yield place, value, group
+    if isinstance(value, Mapping):
+        for name, child in value.items():
+            inner = f"{group}/{name}".lstrip("/")
+            yield from _parts(child, f"{place}.{name}".lstrip("."), known, nested, nested.get(inner, inner))
+    elif isinstance(value, list | tuple):
+        for index, child in enumerate(value):
+            yield from _parts(child, f"{place}[{index}]", known, nested, f"{group}/{index}")
+
+
+@cache
+def _keys(conf: Path) -> frozenset[str]:
+    """Return the keys that a configuration may have: those of run.yaml and of the groups that it names."""
+    run = _plain((conf / "run.yaml").read_text("utf-8"))
+    groups = {group for entry in run["defaults"] if isinstance(entry, dict) for group in entry}
+    return frozenset(run.keys() | groups)
+
+
+@cache
+def _options(conf: Path) -> tuple[Mapping[str, set[Specials]], Mapping[str, str]]:
+    """Return what Hydra's own keys are in the options of each group, and which group's options stand under a key."""
+    known: dict[str, set[Specials]] = defaultdict(set)
+    nested: dict[str, str] = {}
+    for group, part, defaults in _files(conf):
+        if "_target_" in part:
+            known[group].add(_specials(part))
+        nested |= {f"{group}/{name}": other for other, name in NESTED.findall(str(defaults))}
+    return dict(known), nested
+
+
+@cache
+def _keys_of_parts(conf: Path) -> Mapping[tuple[str, str], frozenset[str]]:
+    """Return the keys of each part, by group and target: those of its file and the parts that its defaults choose."""
+    return {
+        (group, part["_target_"]): frozenset(key for key in part if key not in OWN_KEYS | {"defaults"})
+        | {str(key).rpartition("@")[2] for entry in defaults if isinstance(entry, dict) for key in entry}
+        for group, part, defaults in _files(conf)
+        if "_target_" in part
+    }
+
+
+@cache
+def _files(conf: Path) -> Sequence[tuple[str, Mapping[str, Any], Sequence[Any]]]:
+    """Return the group, the part and the defaults of each option's file."""
+    found = []
+    for path in sorted(conf.rglob("*.yaml")):
+        text, group = path.read_text("utf-8"), path.parent.relative_to(conf).as_posix()
+        option = _plain(text) or {}
+        everywhere = "@package _global_" in text
+        defaults = [] if everywhere else option.get("defaults", [])
+        found.append((group, option.get(group, {}) if everywhere else option, defaults))
+    return found
+
+
+def _plain(text: str) -> Any:
+    """Return what safe YAML says; by the C library where there is one, which takes a tenth of the time."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()

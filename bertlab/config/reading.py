@@ -1,0 +1,133 @@
+"""Reading a command line before Hydra does: which word cannot be read, and what would be right.
+
+Hydra says what is wrong and not with which of the words, and takes the last of two values for one key in silence: of
+two that were typed by mistake, in a line copied from another, nobody would notice which one ran.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice, pairwise
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from bertlab.config.errors import InputError
+
+MULTIRUN = ("-m", "--multirun")
+COMMANDS = (("-r", "--run"), MULTIRUN, ("-c", "--cfg"), ("-i", "--info"))  # of which Hydra takes one
+TAKE_A_WORD = ("-c", "--cfg", "-p", "--package", "-i", "--info")
+MOST_JOBS = 100_000  # of a sweep: more would fill the memory before the first of them runs
+RUNG = re.compile(r"rung=(\w+)")  # short for a regime, and the word in a study that names it
+QUOTE, ESCAPED, QUOTES = "'", "\\'", "'\""
+PARSER = OverridesParser.create()
+
+
+def overrides_in(words: Sequence[str]) -> Iterator[str]:
+    """Yield the words of a command line that are key=value, or should be."""
+    for before, word in pairwise(["", *words]):
+        if not word.startswith("-") and before not in TAKE_A_WORD:
+            yield word
+
+
+def written_out(words: Sequence[str]) -> list[str]:
+    """Return the words with short forms written out: `start.from=` for `start=`, the regime of a study for `rung=`."""
+    written = [re.sub(r"^(\+{0,2})start=", r"\1start.from=", word) for word in words]
+    if any(word.startswith("study=") for word in written):
+        return [each for word in written for each in _of_rung(word)]
+    return written
+
+
+def _of_rung(word: str) -> list[str]:
+    rung = RUNG.fullmatch(word)
+    return [f"regime={rung[1]}", f"++study.rung={rung[1]}"] if rung else [word]
+
+
+def parsed(word: str) -> Override:
+    """Return what a word says to Hydra. Raises InputError that names the word and writes it as it could be read."""
+    try:
+        return PARSER.parse_override(word)
+    except HydraException as error:
+        raise InputError(f"arguments must be key=value that can be read, got {word}; {_advice(word)}") from error
+
+
+def _advice(word: str) -> str:
+    key, equals, value = word.partition("=")
+    if not equals:
+        return f"write {key}=... or leave it out"
+    if re.fullmatch(r"(choice|range|glob|interval|sort|shuffle|tag)\(.*\)", value):
+        return f"write for example {key}=choice(1,2) or {key}=range(0,3)"
+    if _reads(f"{key}={re.sub(',+', ',', value).strip(',')}"):
+        return "leave no choice between commas empty"
+    quoted = f"{key}='{value.strip(QUOTES).replace(QUOTE, ESCAPED)}'"
+    if _reads(quoted):
+        return f'put the value in quotes, and all of it in those of the shell: "{quoted}"'
+    return "python -m bertlab.run --help lists the keys"
+
+
+def _reads(word: str) -> bool:
+    try:
+        PARSER.parse_override(word)
+    except HydraException:
+        return False
+    return True
+
+
+def check_once(words: Sequence[str]) -> None:
+    """Refuse two values for one key, and two options of one group; the same word twice says nothing new.
+
+    Raises InputError.
+    """
+    seen = dict[str, str]()
+    for word in overrides_in(words):
+        override = parsed(word)
+        key = override.get_key_element().lstrip("+~")
+        if key in seen and word != seen[key]:
+            raise InputError(f"{key} must be given once, got {seen[key]} and {word}; leave one of them out")
+        seen[key] = word
+
+
+def check_single(words: Sequence[str], advice: str = "choose one") -> None:
+    """Refuse several values for one key where there is one run. Raises InputError."""
+    for word in overrides_in(words):
+        if (override := parsed(word)).is_sweep_override():
+            key, value = override.get_key_element(), word.partition("=")[2]
+            a_list = f", or write {key}=[{value}] for a list" if "(" not in value else ""
+            raise InputError(f"{key} must be one value, got {value}; {advice}{a_list}")
+
+
+def check_plain(words: Sequence[str]) -> None:
+    """Refuse options where there are keys and values alone. Raises InputError."""
+    if options := [word for word in words if word.startswith("-")]:
+        raise InputError(f"arguments must be key=value, got {options[0]}; leave it out")
+
+
+def check_command(words: Sequence[str]) -> None:
+    """Refuse a command line of bertlab.run that asks for two things at once. Raises InputError."""
+    names = [word.partition("=")[0] for word in words]
+    asked = [next(name for name in names if name in forms) for forms in COMMANDS if set(forms) & set(names)]
+    if len(asked) > 1:
+        raise InputError(f"a command does one thing, got {' and '.join(asked)}; leave one of them out")
+    if "--resolve" in names and not {"-c", "--cfg", "-h", "--help"} & set(names):
+        raise InputError("--resolve must stand beside --cfg or --help, got neither; leave it out or add --cfg job")
+    studies = any(word.startswith(("study=", "hydra.mode=MULTIRUN")) for word in words)
+    if not studies and not set(MULTIRUN) & set(names):
+        check_single(words, "add -m to run each of them")
+
+
+def check_sweep(overrides: Sequence[Override]) -> None:
+    """Refuse a sweep over nothing, and one that is too large to be listed. Raises InputError."""
+    jobs = 1
+    for override in overrides:
+        if not override.is_sweep_override():
+            continue
+        key, _, value = str(override.input_line).partition("=")
+        try:
+            count = sum(1 for _ in islice(override.sweep_iterator(), MOST_JOBS + 1))
+        except (ValueError, HydraException) as error:  # a range whose step is 0
+            raise InputError(f"{key} must list values, got {value} ({error}); correct it") from error
+        if not count:
+            raise InputError(f"{key} must have a value to run, got {value}; name at least one")
+        jobs *= count
+    if jobs > MOST_JOBS:
+        raise InputError(f"a sweep must have at most {MOST_JOBS:,} runs, got more; leave values out")

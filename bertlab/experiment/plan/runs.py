@@ -1,0 +1,207 @@
+"""The runs of a study and what they cost, before any of them is made.
+
+Enters: the study's file and overrides. Leaves: for every arm and control what one run costs, and for every look the
+runs that it needs at most, which of them are finished, and the sums. An arm's time is that of the baseline's measured
+step times the ratio of their FLOPs, which is fair between models of one kind and rough between kinds.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from joblib import cpu_count, effective_n_jobs
+from omegaconf import DictConfig
+from torch import nn
+
+from bertlab.config.errors import InputError
+from bertlab.data.pairs import NO_PAIR
+from bertlab.evaluation.finetune import tuning_tokens
+from bertlab.experiment.plan.speed import seconds_a_step
+from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING
+from bertlab.model.flops import count_flops
+from bertlab.study.arms import Config, Registration, at_stage, from_file, register
+from bertlab.study.design import Study
+from bertlab.study.outcome import outcome_of
+from bertlab.study.record import EXPLORATION
+from bertlab.study.search import at_most, of_trials
+from bertlab.sweep.run import Job, prepare_job
+from bertlab.tracking.identity import identify
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.reach import is_there
+from bertlab.tracking.registry import finished
+
+Cell = tuple[str, int]  # arm, seed
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run costs."""
+
+    tokens: int
+    flops: float  # of training
+    evaluation: float  # what the common evaluation takes, as a share of training
+    weights: int  # bytes that stay on disk
+    fingerprint: str  # of its data
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a study needs until a look if every arm is followed to it."""
+
+    until: str
+    runs: int
+    finished: int
+    tokens: int
+    weights: int
+    seconds: float | None  # for the runs that are left, side by side where the launcher does so
+
+
+@dataclass(frozen=True)
+class Runs:
+    """All runs of a study. `speed` is the baseline's, in FLOPs a second; None where it was not measured."""
+
+    registration: Registration
+    costs: Mapping[str, Cost]
+    done: Collection[tuple[str, ...]]  # what finished runs can stand for, by `tracking.reuse`
+    speed: float | None
+    side_by_side: int
+    reports: Path
+    trials: Mapping[str, Config] = field(default_factory=dict)  # of the search
+
+    @property
+    def study(self) -> Study:
+        """The study."""
+        return self.registration.study
+
+    @cached_property
+    def configs(self) -> dict[str, Config]:
+        """The configuration of every arm, control and of the exploration."""
+        arms = {**self.registration.arms, **self.registration.controls}
+        explored = {EXPLORATION: arms[self.study.baseline]} if outcome_of(self.study.outcome).curve else {}
+        return {**arms, **explored}
+
+    def seconds(self, arm: str) -> float | None:
+        """Return what one run takes, evaluation included."""
+        cost = self.costs[arm]
+        return None if self.speed is None else cost.flops / self.speed * (1 + cost.evaluation)
+
+    def until_each_look(self) -> Iterator[Sums]:
+        """Yield the sums until each look, the exploration first."""
+        explored = dict.fromkeys(self.trials, self.study.search.seeds if self.study.search else 0)
+        explored |= {arm: EXPLORING for arm in self.configs if arm == EXPLORATION}
+        cells = [(arm, FIRST_EXPLORING + seed) for arm, seeds in explored.items() for seed in range(seeds)]
+        if cells:
+            yield self._sums(EXPLORATION, cells)
+        for look in self.study.looks:
+            arms = [arm for arm in self.configs if arm != EXPLORATION]
+            wanted = [(arm, seed) for arm in arms for seed in range(self.study.seeds_at(arm, look))]
+            yield self._sums(f"look at {look} seeds", [*cells, *wanted])
+
+    def identity(self, arm: str, seed: int) -> tuple[str, ...]:
+        """Return what a finished run is found by, by `tracking.reuse`."""
+        config = {**self.configs, **self.trials}[arm]
+        found = identify({**config, "seed": seed}, self.costs[arm].fingerprint)
+        return found.as_reused(config["tracking"]["reuse"])
+
+    def _sums(self, until: str, cells: Sequence[Cell]) -> Sums:
+        unique = {self.identity(arm, seed): arm for arm, seed in cells}
+        left = [arm for key, arm in unique.items() if key not in self.done]
+        arms = list(unique.values())
+        seconds = [self.seconds(arm) for arm in left]
+        known = [each for each in seconds if each is not None]
+        return Sums(
+            until=until,
+            runs=len(arms),
+            finished=len(arms) - len(left),
+            tokens=sum(self.costs[arm].tokens for arm in arms),
+            weights=sum(self.costs[arm].weights for arm in arms),
+            seconds=sum(known) / min(self.side_by_side, max(len(left), 1)) if len(known) == len(left) else None,
+        )
+
+
+def plan_runs(study: str, overrides: Sequence[str], seconds: float) -> Runs:
+    """Compose and check the study and all its arms as if it would start; train for `seconds` to measure speed.
+
+    Raises InputError for whatever would stop the study at its start.
+    """
+    compose = from_file(study, *overrides)
+    registration = register(compose)
+    trials: Mapping[str, Config] = {}
+    if registration.study.search:
+        trials = at_stage(registration, of_trials(registration.study), compose).arms
+        registration = at_stage(registration, at_most(registration.study), compose)
+    composed = compose([])
+    baseline = registration.study.baseline
+    jobs = {name: _job(config) for name, config in {**registration.arms, **registration.controls, **trials}.items()}
+    costs = {name: cost(job) for name, job in jobs.items()}
+    job = jobs[baseline]
+    flops = costs[baseline].flops / job.steps
+    return Runs(
+        registration=registration,
+        costs={**costs, EXPLORATION: costs[baseline]},
+        done=finished_runs(job.parts.tracking),
+        speed=flops / seconds_a_step(job, seconds) if seconds else None,
+        side_by_side=side_by_side(composed),
+        reports=Path(composed.report_dir),
+        trials=trials,
+    )
+
+
+def _job(config: Config) -> Job:
+    job = prepare_job({**config, "trainer": {**config["trainer"], "progress": False}})
+    job.check()
+    return job
+
+
+def cost(job: Job) -> Cost:
+    """Return what a run of the job costs, its FLOPs those of a step in the middle times the steps."""
+    with torch.device("meta"):  # without memory
+        model = job.build_model()
+    step = count_flops(model, job.form.length).of_step(job.batches(job.steps // 2))
+    return Cost(
+        tokens=job.steps * job.form.tokens,
+        flops=float(step) * job.steps,
+        evaluation=evaluation_share(job),
+        weights=stored_bytes(model) if job.parts.tracking.weights else 0,
+        fingerprint=job.store.fingerprint,
+    )
+
+
+def evaluation_share(job: Job) -> float:
+    """Return the planned cost of evaluation as a share of training; a forward pass is a third of a training step."""
+    evaluation, last = job.evaluation, job.evaluation.last_passes
+    points = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, last)
+    text, pairs = evaluation.text.ids_NL.size, evaluation.pairs.ids_NL.size
+    point = text + (pairs if (evaluation.pairs.label_N != NO_PAIR).any() else 0)
+    tuning = tuning_tokens(evaluation.tasks, evaluation.finetune, job.form.length, evaluation.finetune_seeds)
+    return (float(len(points) * point + last * text) / 3 + tuning) / (job.steps * job.form.tokens)
+
+
+def stored_bytes(model: nn.Module) -> int:
+    """Return the size of a model's weights, what is shared once."""
+    stored = model.state_dict().keys()
+    tensors: Iterator[tuple[str, Any]] = chain(model.named_parameters(), model.named_buffers())
+    return sum(tensor.nbytes for name, tensor in tensors if name in stored)
+
+
+def finished_runs(tracker: Tracker) -> Collection[tuple[str, ...]]:
+    """Return what the runs that are finished in the store can stand for; nothing where there is no store yet."""
+    if not is_there(tracker.uri):
+        return ()
+    client = tracker.connect()
+    if client.get_experiment_by_name(tracker.experiment) is None:
+        return ()
+    return {identity.as_reused(tracker.reuse) for identity in finished(client, tracker.experiment)}
+
+
+def side_by_side(config: DictConfig) -> int:
+    """Return how many runs the configured launcher makes at once on this machine, at most one a core."""
+    asked = config.hydra.launcher.get("n_jobs", 1)
+    if asked == 0:
+        raise InputError("hydra.launcher.n_jobs must be a number of processes, or -1 for all cores, got 0; write 2")
+    workers: int = effective_n_jobs(asked)
+    return min(workers, int(cpu_count()))

@@ -1,0 +1,161 @@
+"""Confirming: from a bench to findings. Search -> measure the margin -> run up to each look and judge.
+
+Enters: a bench with a registered study. Leaves: the findings of the last look that was needed.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mlflow.entities import Run
+
+from bertlab.config.errors import InputError
+from bertlab.config.redact import redacted_settings
+from bertlab.experiment.study_runs import Bench, Cell, record_of, say
+from bertlab.report.study import headline
+from bertlab.stats.margin import worth_of_tokens
+from bertlab.streams import Streams
+from bertlab.study.arms import Compose, at_stage
+from bertlab.study.design import Study
+from bertlab.study.early import check_points
+from bertlab.study.judge import Findings, judge
+from bertlab.study.outcome import outcome_of
+from bertlab.study.record import EXPLORATION, PLANNED, RULE, RULE_NOW, planned_text
+from bertlab.study.search import EXTENSIONS, beyond_ends, of_trials, trial
+from bertlab.study.text import check_text, too_little_text
+from bertlab.study.worth import PART, slope_part
+from bertlab.sweep.grid import say_failures
+from bertlab.sweep.run import Job
+from bertlab.tracking.identity import SOUND, yardstick
+
+FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds that the margin is measured on; no confirming run uses one of them
+Runs = dict[tuple[str, int], tuple[Cell, Run]]  # by arm and seed
+
+
+def confirm(bench: Bench, compose: Compose, baseline: Job, facts: Mapping[str, str]) -> Findings:
+    """Search, measure the margin, then run and judge look by look. `baseline`: a job of that arm; `facts`: in words.
+
+    Raises InputError where the margin cannot be measured, and SystemExit when a run failed that the others rest on.
+    """
+    searched = _search(bench, compose)
+    study = bench.registration.study
+    setting = _setting(baseline, bench.registration.arms[study.baseline])
+    runs, margin = _explore(bench, searched)
+    _check_text(bench, runs)
+    going, planned = [*study.arms], dict[str, int]()
+    for look in study.looks:
+        arms = list(dict.fromkeys([study.baseline, *going, *study.controls]))
+        planned |= {arm: study.seeds_at(arm, look) for arm in arms}
+        say(f"look at {look} seeds: {', '.join(arms)}")
+        cells = [cell for arm in arms for cell in bench.cells([arm], range(planned[arm]))]
+        runs |= _by_cell(bench.run(cells))
+        known = {**facts, **setting, **margin, PLANNED: planned_text(planned), RULE: RULE_NOW}
+        findings = judge(record_of(bench, list(runs.values()), known))
+        say(headline(findings))
+        going = findings.open_arms(Streams(look).generator(f"futility/{study.id}"))
+        if not going:
+            break
+    return findings
+
+
+def _search(bench: Bench, compose: Compose) -> Runs:
+    """Try every arm at every value of the search, and move the bench on to the arms at the values that are best."""
+    registration = bench.registration
+    if registration.study.search is None:
+        return {}
+    bench.registration = at_stage(registration, of_trials(registration.study), compose)
+    trials = [*bench.registration.arms]
+    say(f"search of {registration.study.search.setting}: {', '.join(trials)}")
+    runs = _on_exploration_seeds(bench, trials, registration.study.search.seeds)
+    for _ in range(EXTENSIONS):
+        beyond = beyond_ends(registration.study, record_of(bench, list(runs.values()), {}).runs)
+        if not beyond:
+            break
+        more = [trial(arm, value) for arm, values in beyond.items() for value in values]
+        bench.registration = at_stage(registration, of_trials(registration.study, beyond), compose)
+        say(f"best at an end of what was tried, so the search goes on: {', '.join(more)}")
+        runs |= _on_exploration_seeds(bench, more, registration.study.search.seeds)
+    study = record_of(bench, list(runs.values()), {}).study
+    bench.registration = at_stage(registration, study, compose)
+    say("found: " + "; ".join(f"{arm} at {overrides[-1]}" for arm, overrides in study.arms.items()))
+    return runs
+
+
+def _explore(bench: Bench, searched: Runs) -> tuple[Runs, dict[str, str]]:
+    """Run the baseline on seeds of its own and measure what tokens are worth to it: this freezes the margin.
+
+    Returns the runs of the search too.
+
+    Raises InputError where tokens are worth nothing that could be measured, and SystemExit when a run failed.
+    """
+    study = bench.registration.study
+    stated = {"margin": repr(study.margin.value), "slope": "nan", "exploring": "0"}
+    if not outcome_of(study.outcome).curve:
+        return searched, stated
+    runs = searched | _on_exploration_seeds(bench, [EXPLORATION], EXPLORING)
+    curve = record_of(bench, list(runs.values()), {}).curve(EXPLORATION, study.outcome)
+    by_tokens = study.margin.unit == "tokens"
+    share = study.margin.value if by_tokens else 0.05
+    try:
+        tokens = [int(each) for each in curve.columns]
+        part, fewest = slope_part(tokens)
+        worth = worth_of_tokens(tokens, curve.to_numpy(), share, part, fewest)
+    except ValueError as error:
+        if not by_tokens:
+            return runs, stated
+        raise InputError(f"study.margin in tokens needs a slope of {study.outcome}: {error}") from error
+    measured = {"slope": repr(worth.slope), "exploring": str(len(curve)), PART: f"{part:g}"}
+    if by_tokens and worth.rough:
+        say(f"the margin, {worth.delta:.3g}, is known to more than 20 % either way: it needs more exploration seeds")
+    return runs, {**stated, **measured, **({"margin": repr(worth.delta)} if by_tokens else {})}
+
+
+def _check_text(bench: Bench, runs: Runs) -> None:
+    """Say where there is too little held-out text. Raises InputError where that is sure and no arm has run yet."""
+    study = bench.registration.study
+    if not runs:
+        return
+    record = record_of(bench, list(runs.values()), {})
+    evaluation = bench.registration.arms[study.baseline]["evaluation"]
+    first = bench.cells([arm for arm in study.arms if arm != study.baseline], range(study.looks[0]))
+    said = too_little_text(record, evaluation) if bench.has_any(first) else check_text(record, evaluation)
+    if said:
+        say(f"warning: {said}")
+
+
+def _on_exploration_seeds(bench: Bench, arms: Sequence[str], seeds: int) -> Runs:
+    """Run some arms on the seeds that no contrast uses. Raises SystemExit when a run failed."""
+    cells = bench.cells(arms, range(FIRST_EXPLORING, FIRST_EXPLORING + seeds))
+    runs = _by_cell(bench.run(cells))
+    if len(runs) < len(cells):
+        say_failures(bench.outcomes)
+    return runs
+
+
+def check_curve(study: Study, job: Job) -> None:
+    """Raise InputError where the baseline's curve has too few points for a margin that is stated in tokens."""
+    steps = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, job.evaluation.last_passes)
+    check_points(study, steps, job.steps, job.parts.evaluation.share)
+
+
+def _by_cell(runs: list[tuple[Cell, Run]]) -> Runs:
+    return {(cell.arm, cell.seed): (cell, run) for cell, run in runs}
+
+
+def _setting(job: Job, config: Mapping[str, Any]) -> dict[str, str]:
+    """Say what the baseline is trained on and how: the regime that a verdict holds for."""
+    facts, model, batch, optimizer = (
+        redacted_settings(dict(job.store.facts)),
+        config["model"],
+        config["batch"],
+        config["optimizer"],
+    )
+    return {
+        "corpus": f"{facts['source']}; training {facts['train']}; held out {facts['valid']}",
+        "licence": facts.get("licence", "not stated"),
+        **{name: facts[name] for name in SOUND if name in facts},
+        "evaluation": yardstick(config["evaluation"]),
+        "fingerprint": job.store.fingerprint,
+        "model": f"{model['layers']} layers, width {model['width']}, {model['heads']} heads",
+        "budget": f"{job.steps:,} steps of {batch['size']} sequences of {batch['length']} tokens",
+        "optimizer": f"{optimizer['_target_'].rpartition('.')[2]}, learning rate {optimizer['lr']:g}",
+    }

@@ -1,0 +1,180 @@
+"""The bench of a study: its cells (arm x seed), which of them are finished, and the launching of those that are not.
+
+A finished run with the same key and code is never repeated, whichever study it was made for.
+"""
+
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from hydra.plugins.launcher import Launcher
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from bertlab.ledger.archive import cells_in, pack, unpack
+from bertlab.ledger.cell import Cell as LedgerCell
+from bertlab.ledger.outcome import Outcome
+from bertlab.study.arms import Registration
+from bertlab.study.onset import ONSET, onsets_of
+from bertlab.study.outcome import curve_name
+from bertlab.study.record import EXPLORATION, RESTARTS, Record, canonical, read_remarks
+from bertlab.sweep.launch import Job, Launches, Overrides
+from bertlab.tracking.description import RESTARTS as TAG
+from bertlab.tracking.description import Identity, identity_of
+from bertlab.tracking.identity import identify
+from bertlab.tracking.life import Telling
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.parents import take_over
+from bertlab.tracking.reuse import REUSED_HERE, finished_cell, finished_runs
+from bertlab.tracking.truth import run_of_cell, truth_of
+
+KEPT = ("metrics.eval/", "metrics.perf/")  # of a run, in a study's record
+ALWAYS = ("eval/mlm_loss", "eval/context_gain")  # curves that every study keeps
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a study."""
+
+    arm: str
+    seed: int
+    overrides: Overrides
+    identity: Identity  # if this machine makes it
+
+    @property
+    def key(self) -> str:
+        """The run's key."""
+        return self.identity.key
+
+
+@dataclass
+class Bench:
+    """Where a study's runs are made and found again. `registration` has the arms of the stage that the study is at."""
+
+    registration: Registration
+    fixed: Overrides  # what all runs share, the choice of the study included
+    launcher: Launcher
+    tracker: Tracker
+    client: MlflowClient
+    fingerprint: str  # of the data, which all arms share
+    archive: Path  # what the study's finished runs are kept in beside its report
+    outcomes: list[Outcome] = field(default_factory=list)  # of what was launched
+    launched: int = 0  # jobs, those that were launched again included
+    wanted: dict[str, Identity] = field(default_factory=dict)  # of all cells so far, by key
+    seen: dict[str, Run] = field(default_factory=dict)  # finished runs, by key
+    telling: Telling = field(default_factory=Telling)
+    earlier: dict[str, LedgerCell] = field(default_factory=dict)  # those of the archive, of whatever code, by key
+
+    @property
+    def output_dir(self) -> str:
+        """Where the ledger lies."""
+        return str(self.registration.arms[self.registration.study.baseline]["output_dir"])
+
+    def cells(self, arms: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
+        """Return the cells of some arms and seeds, seed by seed, so that what is there early is paired."""
+        return [self._cell(arm, seed) for seed in seeds for arm in arms]
+
+    def run(self, cells: Sequence[Cell]) -> list[tuple[Cell, Run]]:
+        """Launch the cells that are not finished yet, and return those that are finished then."""
+        wanted = {cell.key: cell.identity for cell in cells}
+        self.wanted |= wanted
+        done = self._finished(wanted.values())
+        missing = list({cell.key: cell for cell in cells if cell.key not in done}.values())
+        say(f"{len(cells) - len(missing)} of {len(cells)} runs are there already")
+        if missing:
+            launches = Launches(self.launcher, self.tracker, self.output_dir, str(self.tracker.parent), self.launched)
+            self.outcomes += launches.run([Job(cell.identity, cell.overrides) for cell in missing])
+            self.launched = launches.count
+            done |= self._finished([cell.identity for cell in missing], REUSED_HERE[self.tracker.reuse])
+        self.telling(lambda: take_over(self.client, str(self.tracker.parent), done.values()))
+        self.keep()
+        return [(cell, done[cell.key]) for cell in cells if cell.key in done]
+
+    def has_any(self, cells: Sequence[Cell]) -> bool:
+        """Tell whether one of the cells is finished."""
+        return bool(self._finished([cell.identity for cell in cells]))
+
+    def _finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, Run]:
+        """Return the finished runs by key; where the store went away, those seen there and those on this disk."""
+        found = self.telling(lambda: finished_runs(self.tracker, self.output_dir, identities, reuse))
+        if found is None:
+            say(f"the store went away, the study goes on with the files in {self.output_dir}: {self.telling.failure}")
+            here = reuse or self.tracker.reuse
+            cells = {each.key: finished_cell(self.output_dir, each, here) for each in identities}
+            found = self.seen | {key: run_of_cell(cell) for key, cell in cells.items() if cell}
+        self.seen |= found
+        return {each.key: found[each.key] for each in identities if each.key in found}
+
+    def restore(self) -> None:
+        """Take the runs that an earlier machine kept in the archive."""
+        if not self.archive.is_file():
+            return
+        if count := unpack(self.archive, self.output_dir):
+            say(f"{count} runs are taken from {self.archive}")
+        self.earlier = cells_in(self.archive, self.output_dir)
+
+    def keep(self) -> None:
+        """Write all that is finished on this disk into the archive.
+
+        A run of other code stays until one of this code is there, or the report that rests on it is written anew.
+        """
+        reuse = REUSED_HERE[self.tracker.reuse]
+        found = {key: finished_cell(self.output_dir, identity, reuse) for key, identity in self.wanted.items()}
+        made = {key: cell for key, cell in found.items() if cell}
+        if cells := {**self.earlier, **made}:  # a study that is stopped early writes no earlier run away
+            pack(cells.values(), self.archive)
+
+    def drop_earlier(self) -> None:
+        """Leave runs of other code out of the archive, once no report rests on them any more."""
+        if self.earlier:
+            self.earlier = {}
+            self.keep()
+
+    def _cell(self, arm: str, seed: int) -> Cell:
+        study = self.registration.study
+        own = study.arms[arm] if arm in study.arms else (*study.arms[study.baseline], *study.controls.get(arm, ()))
+        config = {**self._config(arm), "seed": seed}
+        about = [f"tracking.study={study.id}", f"tracking.arm={arm}", f"tracking.parent={self.tracker.parent}"]
+        factors = ",".join(f"'{factor}'" for factor in study.factors)
+        overrides = [*self.fixed, *own, f"seed={seed}", f"tracking.factors=[{factors}]", *about]
+        return Cell(arm, seed, overrides, identify(config, self.fingerprint))
+
+    def _config(self, arm: str) -> Mapping[str, Any]:
+        arms = {**self.registration.arms, **self.registration.controls}
+        return arms[self.registration.study.baseline if arm == EXPLORATION else arm]
+
+
+def say(line: str) -> None:
+    """Tell the person at the command line what a study does; Hydra sets up logging for jobs only."""
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str, str]) -> Record:
+    """Return the record of some finished runs, its numbers read from their files where those lie here."""
+    study = bench.registration.study
+    unique = list({run.info.run_id: run for _, run in runs}.values())
+    truth = truth_of(bench.client, unique, bench.output_dir)
+    stored = truth.runs.set_index("run_id")
+    wanted = dict.fromkeys(map(curve_name, [study.outcome, *study.secondary, *ALWAYS]))
+    rows = []
+    for cell, run in runs:
+        own = stored.loc[run.info.run_id].dropna()
+        about = {name: own[f"tags.bertlab.{name}"] for name in ("corpus", "evaluation")}
+        made_by = identity_of(run.data.tags)
+        about["code"] = bench.registration.code if made_by.code == cell.identity.code else made_by.code
+        about["environment"] = made_by.environment
+        if restarts := own.get(f"tags.{TAG}"):
+            about[RESTARTS] = restarts
+        about |= {"arm": cell.arm, "seed": cell.seed, "run_id": run.info.run_id}
+        about["diverged"] = own.get("tags.bertlab.diverged", "false")
+        metrics = {name.removeprefix("metrics."): own[name] for name in own.index if name.startswith(KEPT)}
+        rows.append({**about, **metrics})
+    curves = truth.curves
+    start = onsets_of(curves, study.floor)
+    rows = [row | ({ONSET: start[row["run_id"]]} if row["run_id"] in start else {}) for row in rows]
+    curves = curves[curves["metric"].isin(list(wanted))]
+    remarks = read_remarks(bench.archive.parent)
+    return canonical(Record(bench.registration.node, dict(facts), pd.DataFrame(rows), curves, remarks))

@@ -1,0 +1,62 @@
+"""Schedules: a step of a run -> factor on the learning rate, in (0, 1].
+
+All rise linearly over the first `warmup` of the run. They differ in what comes after it.
+"""
+
+from abc import ABC, abstractmethod
+from math import cos, pi, sqrt
+
+from bertlab.config.errors import closed_interval
+
+
+class Warmup(ABC):
+    """Rise linearly over the first `warmup` of the run; `warmup` 0: not at all, 1: all the time."""
+
+    def __init__(self, *, warmup: float) -> None:
+        self.warmup = closed_interval("warmup", warmup, 0, 1)
+
+    def __call__(self, step: int, total: int) -> float:
+        """Return the factor of step `step` (counted from 0) of `total`; it is positive at every step."""
+        rise = self.warmup * total
+        if step + 1 <= rise:
+            return (step + 1) / rise
+        return self.after(min((total - step) / max(total - rise, 1), 1), step, rise)  # the peak may lie between steps
+
+    @abstractmethod
+    def after(self, left: float, step: int, rise: float) -> float:
+        """Return the factor after the rise of `rise` steps; `left` is the share of the fall that is left, in (0, 1]."""
+
+
+class Linear(Warmup):
+    """Fall linearly to 0 at the end of the run (Devlin et al. 2018)."""
+
+    def after(self, left: float, step: int, rise: float) -> float:
+        """Return `left`."""
+        return left
+
+
+class Cosine(Warmup):
+    """Fall to 0 at the end of the run as half a period of a cosine (Loshchilov & Hutter 2017, arXiv:1608.03983)."""
+
+    def after(self, left: float, step: int, rise: float) -> float:
+        """Return (1 - cos(pi left)) / 2."""
+        return (1 - cos(pi * left)) / 2
+
+
+class Constant(Warmup):
+    """Stay at the peak."""
+
+    def after(self, left: float, step: int, rise: float) -> float:
+        """Return 1."""
+        return 1.0
+
+
+class InverseSqrt(Warmup):
+    """Fall as 1 / sqrt(step), counted so that it meets the rise (Vaswani et al. 2017, sec. 5.3, arXiv:1706.03762).
+
+    Without a rise that is 1 / sqrt(step) from the first step on.
+    """
+
+    def after(self, left: float, step: int, rise: float) -> float:
+        """Return sqrt(rise / (step + 1)), with a rise of 1 step at least."""
+        return sqrt(max(rise, 1) / (step + 1))

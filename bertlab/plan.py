@@ -1,0 +1,6 @@
+"""`python -m bertlab.plan` is `bertlab.experiment.plan`."""
+
+from bertlab.experiment.plan.__main__ import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""One run, and a grid of runs under one parent."""

@@ -1,0 +1,210 @@
+"""A sweep: a grid of jobs under one parent run, launched wherever the launcher says, reported at its end.
+
+Everything is checked before anything runs; what is finished already is not run again, and a job that fails neither
+stops nor hides the others.
+"""
+
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig
+from omegaconf.errors import MissingMandatoryValue
+from tqdm import tqdm
+
+from bertlab.config.cache import digest
+from bertlab.config.compose import Settled, build_parts, settling
+from bertlab.config.errors import whole_number
+from bertlab.config.redact import redacted_command
+from bertlab.data.store import TokenStore
+from bertlab.ledger.outcome import Outcome
+from bertlab.sweep.checking import Checks
+from bertlab.sweep.launch import Job, Launches, Overrides
+from bertlab.sweep.logbook import Logbook, open_logbook
+from bertlab.sweep.unsent import bring_unsent
+from bertlab.tracking.description import KIND, SWEEP_KEY, Description, Identity, identity_of
+from bertlab.tracking.identity import as_param, describe, semantic
+from bertlab.tracking.leading import leading
+from bertlab.tracking.life import Telling
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.reuse import REUSED_HERE, bury
+
+MANY = 30  # runs whose check takes long enough to be spoken of
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What a sweep varies."""
+
+    jobs: Sequence[Overrides]  # the overrides of each job
+    factors: Sequence[str]  # the keys that differ between jobs
+    fixed: Overrides  # the overrides that all jobs share
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job of a sweep before it runs."""
+
+    overrides: Overrides
+    description: Description
+
+    @property
+    def identity(self) -> Identity:
+        """What the result depends on, if this machine computes it."""
+        return identity_of(self.description.tags)
+
+    @property
+    def key(self) -> str:
+        """The run's key."""
+        return self.identity.key
+
+
+def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: Launcher, folder: Path) -> list[Outcome]:
+    """Run every job of the grid that is not finished yet, and write the report of all into `folder`.
+
+    Raises InputError before anything has run when a job's configuration cannot run, and SystemExit with code 1 at the
+    end when a job failed.
+    """
+    settled = settling(compose)
+    base = baseline_of(grid, settled)
+    tracker: Tracker = build_parts(base).tracking
+    output_dir = base["output_dir"]
+    tracker.look()  # a store that does not answer is an error before any work
+    planning = Planning(grid.factors, settled, base)
+    if len(grid.jobs) >= MANY:
+        print(f"{len(grid.jobs):,} runs are checked before the first one begins", file=sys.stderr, flush=True)  # noqa: T201
+    checked = tqdm(grid.jobs, "checked", disable=None, leave=False)  # on a terminal only
+    planned = [planning.plan(job) for job in checked]
+    folder.mkdir(parents=True, exist_ok=True)  # one that cannot be made is an error before a store is
+    logbook = open_logbook(tracker, output_dir, folder)
+    bury(tracker, output_dir)
+    bring_unsent(tracker, output_dir)
+    with ExitStack() as stack:
+        tags = {KIND: "sweep", SWEEP_KEY: sweep_key(planned, grid.factors)}
+        tags |= {**stack.enter_context(leading(tracker, folder)), **_about(grid.factors)}
+        parent = stack.enter_context(logbook.sweep(_title(grid.factors), tags))
+        try:
+            outcomes = run_missing(planned, logbook, Launches(launcher, tracker, output_dir, parent))
+        except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
+            Telling()(lambda: bury(tracker, output_dir))
+            raise
+        report = logbook.report() if any(not outcome.error for outcome in outcomes) else "none, no run finished"
+    say_outcomes(outcomes, [_words(job, grid.factors) for job in grid.jobs])
+    print(f"report:    {report}\n{tracker.where(output_dir)}")  # noqa: T201
+    say_failures(outcomes)
+    return outcomes
+
+
+def sweep_key(planned: Sequence[Planned], factors: Sequence[str]) -> str:
+    """Return what tells a sweep from others: its runs and what it compares, whichever code, folder or order."""
+    return digest(sorted({job.key for job in planned}), sorted(map(as_param, factors)))
+
+
+def baseline_of(grid: Grid, settled: Callable[[Overrides], Settled]) -> Mapping[str, Any]:
+    """Return the configuration without what the grid varies, or, where that has no default, the grid's first job."""
+    try:
+        return settled(grid.fixed)[0]
+    except MissingMandatoryValue:  # a key without a default, which each job gives; one that none gives is said here
+        return settled(grid.jobs[0])[0]
+
+
+class Planning:
+    """Says what each job of a sweep will be; what jobs have in common is checked once (bertlab/sweep/checking.py)."""
+
+    def __init__(
+        self, factors: Sequence[str], settled: Callable[[Overrides], Settled], base: Mapping[str, Any]
+    ) -> None:
+        self._factors, self._settled, self._base = factors, settled, base
+        self._checks, self._stores = Checks(), dict[str, TokenStore]()
+
+    def plan(self, job: Overrides) -> Planned:
+        """Check a job and say what its run will be. Raises InputError for one that cannot run."""
+        config, asked = self._settled(job)
+        own = {"factors": list(self._factors), "baseline": alike(config, self._base, self._factors)}
+        listed = ",".join(f"'{key}'" for key in self._factors)
+        overrides = [*job, f"tracking.factors=[{listed}]", f"tracking.baseline={own['baseline']}"]
+        told = {**config, "tracking": {**config["tracking"], **own}}
+        return Planned(overrides, describe(told, asked, self._checked(config)))
+
+    def _checked(self, config: Mapping[str, Any]) -> TokenStore:
+        whole_number("seed", config["seed"], 0)
+        apart_from_seed = digest({**config, "seed": None})
+        if apart_from_seed not in self._stores:
+            self._stores[apart_from_seed] = self._checks.check(config)
+        return self._stores[apart_from_seed]
+
+
+def run_missing(planned: Sequence[Planned], logbook: Logbook, launches: Launches) -> list[Outcome]:
+    """Launch what is not finished, each key once; return how every job ended."""
+    by_key = {job.key: job for job in reversed(planned)}
+    done = logbook.finished([job.identity for job in by_key.values()])
+    logbook.adopt({key: by_key[key].description for key in done})
+    missing = [job for job in planned if job.key not in done and by_key[job.key] is job]
+    launched = launches.run(
+        [Job(job.identity, [*job.overrides, f"tracking.parent={logbook.parent}"]) for job in missing]
+    )
+    ended = {job.key: outcome for job, outcome in zip(missing, launched, strict=True)}
+    made = [job.identity for job in missing if not ended[job.key].error]
+    late = logbook.finished(made, REUSED_HERE[logbook.tracker.reuse])
+    logbook.adopt({key: by_key[key].description for key in late})
+    reused = {key: Outcome(tuple(by_key[key].overrides), reached=words) for key, words in done.items()}
+    return [{**reused, **ended}[job.key] for job in planned]
+
+
+def alike(one: Mapping[str, Any], other: Mapping[str, Any], factors: Sequence[str] = ()) -> bool:
+    """Tell whether two configurations are the same run apart from the seed, with equal values of the factors."""
+    varied = [as_param(key).replace("/", ".").split(".") for key in factors if key != "seed"]
+    equal = all(reduce(_value, path, one) == reduce(_value, path, other) for path in varied)
+    return equal and {**semantic(one), "seed": None} == {**semantic(other), "seed": None}
+
+
+def _value(config: Any, name: str) -> Any:
+    return config.get(name) if isinstance(config, Mapping) else None
+
+
+def _words(job: Overrides, factors: Sequence[str]) -> str:
+    """Return what sets a job apart."""
+    return (
+        " ".join(word for word in redacted_command(job) if word.partition("=")[0].lstrip("+") in factors)
+        or "the only run"
+    )
+
+
+def _title(factors: Sequence[str]) -> str:
+    """Name a sweep by the values it sweeps, as they were typed."""
+    words = redacted_command(sys.argv[1:])
+    return " ".join(word for word in words if word.partition("=")[0].lstrip("+") in factors) or "sweep"
+
+
+def _about(factors: Sequence[str]) -> dict[str, str]:
+    command = " ".join(["python -m bertlab.run", *map(shlex.quote, redacted_command(sys.argv[1:]))])
+    return {"bertlab.factors": " ".join(map(as_param, factors)), "bertlab.command": command}
+
+
+def say_outcomes(outcomes: Sequence[Outcome], names: Sequence[str]) -> None:
+    """Print a table: how each run ended, which one, and what it reached."""
+    wide = max(map(len, names))
+    for outcome, name in zip(outcomes, names, strict=True):
+        reached = outcome.error or outcome.reached.removeprefix(f"{outcome.status}: ")
+        print(f"{outcome.status:<8}  {name:<{wide}}  {reached}".rstrip())  # noqa: T201
+
+
+def say_failures(outcomes: Sequence[Outcome]) -> None:
+    """Say which runs failed and why, and how many were not run for it. Raises SystemExit with code 1 when any was."""
+    failed = [outcome for outcome in outcomes if outcome.status == "failed"]
+    left = [outcome for outcome in outcomes if outcome.status == "not run"]
+    if not failed and not left:
+        return
+    print(f"bertlab: {len(failed)} of {len(outcomes)} runs failed; the others are in the report", file=sys.stderr)  # noqa: T201
+    for outcome in failed:
+        own = " ".join(redacted_command(outcome.overrides))
+        print(f"  {own}: {outcome.error}", file=sys.stderr)  # noqa: T201
+    if left:
+        print(f"bertlab: stopped early, {len(left)} runs are left: {left[0].error}", file=sys.stderr)  # noqa: T201
+    raise SystemExit(1)

@@ -1,0 +1,190 @@
+"""The logbook of a sweep: which runs are finished, and the report of all; in MLflow, or offline in the ledger."""
+
+import time
+import uuid
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from bertlab.config.errors import InputError
+from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, SWEEP, UNSENT, Cell
+from bertlab.ledger.files import write_whole
+from bertlab.ledger.seal import sealed
+from bertlab.sweep.unsent import bring_unsent
+from bertlab.tracking.description import PARENT, SWEEP_KEY, TOKEN, Description, Identity, identity_of
+from bertlab.tracking.life import Telling, closing, sync_command
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.reuse import (
+    REUSED_HERE,
+    cell_identity,
+    finished_cell,
+    finished_runs,
+    outcome_in_words,
+    outcome_on_disk,
+    told,
+)
+from bertlab.tracking.table import adopt, seen_as
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from mlflow.entities import Run
+
+
+class Logbook(Protocol):
+    """What a sweep asks of its logbook."""
+
+    parent: str
+    tracker: Tracker
+
+    def sweep(self, name: str, tags: Mapping[str, str]) -> "AbstractContextManager[str]":
+        """Open the sweep's own entry, and close it with its true status; yields its id."""
+
+    def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, str]:
+        """Return the keys of the identities whose runs are finished, and what those reached, in words.
+
+        `reuse`: what may stand for them; the tracker's own rule where none is given.
+        """
+
+    def adopt(self, descriptions: Mapping[str, Description]) -> None:
+        """Take finished runs into this sweep, described as it sees them."""
+
+    def report(self) -> Path:
+        """Write the sweep's report and return its path."""
+
+
+def open_logbook(tracker: Tracker, output_dir: str, folder: Path) -> Logbook:
+    """Return the logbook of a sweep whose folder is given. Raises InputError for a store that does not answer."""
+    return LedgerLogbook(tracker, output_dir, folder) if tracker.offline else StoreLogbook(tracker, output_dir, folder)
+
+
+class StoreLogbook:
+    """A sweep in an MLflow store, and in the ledger: where the store goes away, the ledger goes on."""
+
+    def __init__(self, tracker: Tracker, output_dir: str, folder: Path) -> None:
+        self.tracker, self.output_dir, self.folder = tracker, output_dir, folder
+        self.client = tracker.ready()
+        self.parent = ""
+        self._runs: dict[str, Run] = {}
+        self._ledger = LedgerLogbook(tracker, output_dir, folder)
+        self._telling = Telling()
+
+    @contextmanager
+    def sweep(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """Open the parent run."""
+        from bertlab.tracking.lease import leased
+        from bertlab.tracking.parents import open_parent
+
+        with leased(self.tracker, self.client, tags[SWEEP_KEY]):
+            self.parent = open_parent(self.tracker, self.client, name, tags, self.output_dir)
+            self.client.set_tag(self.parent, TOKEN, self.parent)
+            self.tracker.parent = self._ledger.parent = self.parent
+            remedy = sync_command(self.output_dir)
+            try:
+                with closing(self.tracker.uri, self.parent, remedy) as self._telling, self._ledger.sweep(name, tags):
+                    yield self.parent
+            finally:
+                if self._telling.failure:
+                    write_whole(self.folder / UNSENT, self.tracker.place)
+
+    def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, str]:
+        """Return what is finished in the store, or was in the ledger."""
+        if not identities:
+            return {}
+        found = self._telling(lambda: finished_runs(self.tracker, self.output_dir, identities, reuse))
+        if found is None:
+            return self._ledger.finished(identities, reuse)
+        self._runs |= found
+        wanted = {identity.key: identity for identity in identities}
+        return {key: self._told(wanted[key], run, reuse) for key, run in found.items()}
+
+    def _told(self, wanted: Identity, run: "Run", reuse: str | None) -> str:
+        cell = finished_cell(self.output_dir, wanted, reuse or self.tracker.reuse)
+        outcome = outcome_on_disk(cell) if cell else outcome_in_words(run)
+        return told(run.info.run_id, outcome, identity_of(run.data.tags), wanted)
+
+    def adopt(self, descriptions: Mapping[str, Description]) -> None:
+        """Tag the runs that another sweep made."""
+        from bertlab.tracking.parents import take_over
+
+        self._ledger.adopt(descriptions)
+        for key in descriptions.keys() & self._runs.keys():
+            run, seen = self._runs[key], seen_as(descriptions[key])
+            if run.data.tags.get(PARENT) != self.parent:
+                self._telling(partial(adopt, self.client, self.parent, run, seen))
+                self._telling(partial(take_over, self.client, self.parent, [run]))
+
+    def report(self) -> Path:
+        """Write the report, and attach it to the parent run.
+
+        Raises InputError where the store went away and the ledger has not all of the runs.
+        """
+        from bertlab.report.gather import report_sweep
+
+        def attempt() -> Path:
+            return report_sweep(self.client, self.client.get_run(self.parent), self.folder / "report", self.output_dir)
+
+        self._telling(lambda: bring_unsent(self.tracker, self.output_dir))  # it may be back
+        if made := self._telling(attempt):
+            return made
+        if self._runs.keys() - self._ledger.cells.keys():
+            raise InputError(
+                f"tracking.uri must answer for a report of runs that are not in {self.output_dir}, got "
+                f"{self._telling.failure}; type the same command again when the store is back"
+            )
+        return self._ledger.report()
+
+
+class LedgerLogbook:
+    """A sweep without a store: its folder says what it was, for `python -m bertlab.sync`."""
+
+    def __init__(self, tracker: Tracker, output_dir: str, folder: Path) -> None:
+        self.tracker, self.output_dir, self.folder = tracker, output_dir, folder
+        self.parent = uuid.uuid4().hex
+        self._about: dict[str, object] = {}
+        self.cells: dict[str, tuple[Cell, Description]] = {}
+
+    @contextmanager
+    def sweep(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
+        """Note the sweep in its folder."""
+        now = time.time_ns() // 1_000_000
+        about = {"name": name, "tags": dict(tags), "experiment": self.tracker.experiment, "started": now}
+        self._note(id=self.parent, status=RUNNING, **about)
+        status = FAILED
+        try:
+            yield self.parent
+            status = FINISHED
+        except (KeyboardInterrupt, SystemExit):
+            status = KILLED
+            raise
+        finally:
+            self._note(status=status, ended=max(time.time_ns() // 1_000_000, now))
+
+    def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, str]:
+        """Return what is finished in the ledger."""
+        cells = ((each, finished_cell(self.output_dir, each, reuse or self.tracker.reuse)) for each in identities)
+        return {
+            each.key: told(cell.state()["token"], outcome_on_disk(cell), cell_identity(cell), each)
+            for each, cell in cells
+            if cell
+        }
+
+    def adopt(self, descriptions: Mapping[str, Description]) -> None:
+        """Note which cells the sweep has; a run that is in a store alone has none."""
+        for key, description in descriptions.items():
+            if cell := finished_cell(self.output_dir, identity_of(description.tags), REUSED_HERE[self.tracker.reuse]):
+                self.cells[key] = cell, description
+        seen = {cell.folder.name: seen_as(described) for cell, described in self.cells.values()}
+        self._note(cells=seen)
+
+    def report(self) -> Path:
+        """Write the report from what the cells hold."""
+        from bertlab.report.offline import report_cells
+
+        return report_cells(list(self.cells.values()), self._about, self.folder / "report")
+
+    def _note(self, **fields: object) -> None:
+        self._about |= fields
+        write_whole(self.folder / SWEEP, sealed(self._about))

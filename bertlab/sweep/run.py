@@ -1,0 +1,216 @@
+"""One run from its configuration to its record: prepare -> build -> fit -> evaluate -> record."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import import_module
+from typing import Any
+
+import torch
+
+from bertlab.batch.batches import Batch, Batches, Staged, staged
+from bertlab.batch.form import Form
+from bertlab.config.compose import Parts, Typed, build_part, build_parts
+from bertlab.config.errors import InputError, at
+from bertlab.data.prepare import prepare
+from bertlab.data.store import TokenStore
+from bertlab.data.tokenizer import CLS
+from bertlab.evaluation.score import Evaluation
+from bertlab.evaluation.sequences import Reading
+from bertlab.ledger.cell import Cell, cell_of
+from bertlab.mask import Ahead, AheadFirst
+from bertlab.model.bert import Bert
+from bertlab.model.combination import check_cls
+from bertlab.model.flops import StagedFlops, count_flops
+from bertlab.model.init import initialise, start_at_unigram
+from bertlab.model.start import load_start
+from bertlab.model.weights import Start, start_of
+from bertlab.streams import Streams
+from bertlab.sweep.unsent import bring_unsent
+from bertlab.tracking.code import PACKAGE, result_modules
+from bertlab.tracking.description import identity_of
+from bertlab.tracking.identity import describe
+from bertlab.tracking.life import RunLog
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.reuse import bury, reused
+from bertlab.tracking.stored import TOKENIZER, keep
+from bertlab.train.early import form_of, steps_of, streams_of
+from bertlab.train.fit import Hardware
+from bertlab.train.module import Pretraining
+from bertlab.train.recorder import Recorder, Saver, plan
+
+log = logging.getLogger(__name__)
+for _path in result_modules():  # all now: a part that is imported when it is first chosen could be newer than its label
+    import_module(".".join(_path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"))
+
+GLANCE = 20  # batches that are looked at before a run
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything a run needs before its model is built."""
+
+    parts: Parts
+    form: Form
+    streams: Streams
+    steps: int
+    store: TokenStore
+    evaluation: Evaluation
+    batches: Batches | Staged
+    start: Start | None = None
+
+    def build_model(self) -> Bert:
+        """Return the model, its weights not yet set; it reads the longest text that is trained or evaluated on."""
+        longest = self.parts.evaluation.longest or self.form.length
+        with at("model"):
+            model: Bert = self.parts.model(self.store.vocabulary.size, longest)
+        return model
+
+    def initial_model(self) -> Bert:
+        """Return the model with the weights that training starts from."""
+        model = self.build_model()
+        initialise(model, self.streams)
+        start_at_unigram(model, self.store.unigram)
+        if self.start is not None:
+            load_start(model, self.start, self.store.tokenizer)
+        return model
+
+    def count_flops(self, model: Bert) -> StagedFlops:
+        """Count the FLOPs of a step on sequences of every length that the run has."""
+        lengths = {self.form.at_start.length, self.form.length}
+        return StagedFlops({length: count_flops(model, length) for length in lengths})
+
+    def check(self) -> None:
+        """Raise InputError for batches, an objective, a model, an optimiser or hardware that cannot train."""
+        first = self.batches(0)  # made outside, since an error of a mask is not one of the objective
+        with at("objective"):
+            self.parts.objective.check(first)
+        if not any(len(self.batches(step).target_M) for step in range(min(self.steps, GLANCE))):
+            raise InputError(
+                f"mask must choose tokens to predict, got none in the first {min(self.steps, GLANCE)} batches; "
+                "look at them with python -m bertlab.show and change a key of mask"
+            )
+        with torch.device("meta"):  # without memory
+            model = self.build_model()
+        if self.start is not None:
+            self.initial_model()  # where its weights do not fit, now
+        if not self.form.cls:
+            check_cls(model.embedding, model.pooling)
+        with at("optimizer"):
+            self.parts.optimizer(model)
+        if isinstance(self.parts.mask, Ahead) and looks_ahead(self.build_model(), self.batches(0)):
+            raise InputError(
+                "mask=next_token needs a model in which no token looks ahead, got one that is given the answers; "
+                "choose model/visibility=left_to_right"
+            )
+        if isinstance(self.parts.mask, AheadFirst) and looks_ahead(self.build_model(), self.batches(0)):
+            raise InputError(
+                "mask=next_token_first needs tokens that can be kept from looking ahead, and this model/attention "
+                "cannot; choose model/attention=softmax"
+            )
+        with at("trainer"):
+            self.parts.trainer.check()
+
+
+def prepare_job(config: Mapping[str, Any]) -> Job:
+    """Build the parts and open the data. Raises InputError for whatever in the configuration cannot run."""
+    parts = build_parts(config)
+    form, streams = form_of(config), streams_of(config)
+    steps = steps_of(config, form)
+    store = prepare(parts.data, parts.tokenizer)
+    reading = Reading(form.cls, parts.mask.ahead if isinstance(parts.mask, Ahead) else 0)
+    if isinstance(parts.mask, AheadFirst):
+        replace(reading, ahead=parts.mask.starts_ahead)  # raises where nothing could be read so
+    with at("evaluation"):
+        prepared = parts.evaluation.prepare(store, parts.data, form.length)
+    evaluation = replace(prepared, reading=reading)
+    text = (store.splits["train"], store.vocabulary, parts.pairs, parts.mask)
+    batches = staged(lambda form: Batches(*text, form, streams, steps), form, steps)
+    return Job(parts, form, streams, steps, store, evaluation, batches, start_of(config))
+
+
+def check(config: Mapping[str, Any]) -> Job:
+    """Return the job that `train` would run. Raises InputError for whatever would stop it at its start."""
+    job = prepare_job(config)
+    job.check()
+    return job
+
+
+def train(config: Mapping[str, Any], asked: Typed) -> str:
+    """Train and evaluate the run that `config` describes, and record it; one that is finished already is reused.
+
+    Returns what came of it, in words. `asked` names the run and is what its record shows. A run that was stopped goes
+    on where it was.
+    """
+    tracking: Tracker = build_part(config, "tracking")
+    tracking.look()  # an unreachable store is an error before any work
+    job = check(config)
+    if warning := job.store.facts.get("warning"):
+        log.warning("data=%s: %s", job.parts.data.name, warning)
+    description = describe(config, asked, job.store)
+    identity, output_dir = identity_of(description.tags), config["output_dir"]
+    if tracking.parent is None:  # whoever leads a sweep or a study has looked for the dead, and at what waits
+        bury(tracking, output_dir)
+        bring_unsent(tracking, output_dir)
+    cell = cell_of(output_dir, identity.key, identity.code, identity.made_in)
+    with in_turn(cell):
+        if broken := cell.distrust():
+            log.warning("%s is not what its run left, %s is damaged; the run is made anew", cell.folder, broken)
+        told = None if broken else tracking.or_offline(lambda: reused(tracking, output_dir, identity))
+        if told is None:
+            with tracking.run(description, cell) as run:
+                told = fit(job, run)
+    return f"{told}\n{tracking.where(output_dir)}"
+
+
+def fit(job: Job, run: RunLog) -> str:
+    """Train and evaluate a run from its start or its newest checkpoint; return what it reached, in words."""
+    model = job.initial_model()
+    module = Pretraining(model, job.parts.objective, job.parts.optimizer, job.parts.schedule, job.steps, job.streams)
+    evaluate_at = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, job.evaluation.last_passes)
+    trainer: Hardware = job.parts.trainer
+    planned, flops = plan(job.steps, trainer.points, evaluate_at), job.count_flops(model)
+    recorder = Recorder(planned, job.evaluation, flops, run.log, Saver(trainer.checkpoint_seconds, run.save))
+    log.info("%s: %s parameters, %s steps", run.name, f"{_size(model):,}", f"{job.steps:,}")
+    if saved := run.saved():
+        module.resume(saved.step, saved.tensors)
+        recorder.resume(saved.about["counters"], saved.tensors)
+        log.info("%s: goes on after step %s", run.name, f"{saved.step:,}")
+    trainer.fit(module, job.batches, recorder, run.cell.folder)
+    if recorder.diverged:
+        run.tag("bertlab.diverged", "true")
+    elif job.parts.tracking.weights:
+        keep(run, model, job.store.folder / TOKENIZER, length=model.shape.length)
+    run.finish(recorder.outcome, diverged=recorder.diverged)
+    return recorder.outcome
+
+
+@contextmanager
+def in_turn(cell: Cell) -> Iterator[None]:
+    """Hold a cell; another process that trains it is waited for."""
+    with cell.held(0) as held:
+        if held:
+            yield
+            return
+    log.info("another process trains this run; waiting for it to end")
+    with cell.held():
+        yield
+
+
+@torch.no_grad()
+def looks_ahead(model: Bert, batch: Batch) -> bool:
+    """Tell whether, up to the middle predicted position of a row, states change with the tokens behind it."""
+    length = batch.ids_BL.shape[1]
+    other_BL, early = batch.ids_BL.clone(), torch.zeros(batch.ids_BL.shape, dtype=torch.bool)
+    for row, ids_L in enumerate(other_BL):
+        column = batch.position_M[batch.position_M // length == row] % length
+        if len(column):
+            early[row, column[column <= column.median()]] = True
+            ids_L[column.median() + 1 :] = CLS
+    one, other = (model.eval().encode(seen)[early] for seen in (batch, replace(batch, ids_BL=other_BL)))
+    return not torch.allclose(one, other, rtol=0, atol=1e-5)
+
+
+def _size(model: torch.nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,0 +1,59 @@
+"""What is wrong with a configuration and can be said at once: before torch is imported and before any data are read."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bertlab.batch.form import KEYS, Form, count_steps
+from bertlab.config.compose import build_light, section
+from bertlab.config.errors import InputError, at, whole_number
+from bertlab.data.documents import Checked
+from bertlab.model.weights import start_of
+from bertlab.streams import Streams
+from bertlab.config.environment import CUDA, lacks_card
+
+
+def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
+    """Check every value of some configurations by itself, and that the files of corpora and tokenizers are there.
+
+    What two of them have in common is looked at once. Raises InputError.
+    """
+    tried: set[str] = set()
+    for config in configs:
+        streams_of(config)
+        form = form_of(config)
+        steps_of(config, form)
+        untried = {name: text for name, part in config.items() if (text := f"{name} {part!r}") not in tried}
+        if {"start", "output_dir"} & untried.keys():
+            start_of(config)
+        light = build_light(config, untried)
+        for name in ("data", "tokenizer"):  # left out where nobody reads a corpus
+            part = light.get(name)
+            if isinstance(part, Checked):
+                with at(name):
+                    part.check()
+        tried.update(untried.values())
+
+
+def check_card(config: Mapping[str, Any]) -> None:
+    """Raise InputError for a run on a GPU where there certainly is none; what else is missing, torch says later."""
+    accelerator = config["trainer"].get("accelerator")
+    if accelerator in CUDA and lacks_card():
+        raise InputError(
+            f"trainer.accelerator must be one that works here, got {accelerator}: this machine has no GPU and no "
+            "driver of one; choose cpu, or a machine with a GPU"
+        )
+
+
+def form_of(config: Mapping[str, Any]) -> Form:
+    """Return the form of the batches of a run. Raises InputError."""
+    return Form(**section(config, "batch", *KEYS))
+
+
+def streams_of(config: Mapping[str, Any]) -> Streams:
+    """Return the random streams of a run. Raises InputError."""
+    return Streams(whole_number("seed", config.get("seed"), 0), config.get("redraw"))
+
+
+def steps_of(config: Mapping[str, Any], form: Form) -> int:
+    """Return the steps of a run. Raises InputError for a budget below one batch."""
+    return count_steps(section(config, "budget", "tokens")["tokens"], form.tokens)
