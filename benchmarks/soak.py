@@ -3,7 +3,7 @@
 Tiny runs on the generated corpus are trained in processes of their own. Each is killed with SIGKILL again and again and
 typed again: mostly at random steps between its first checkpoint and its end, now and then before that, or while it ends
 and is recorded. Then it is compared with the same run left alone: weights bit by bit, and every point in MLflow but the
-times. The command lines are those of tests/test_hostile.py, drawn anew.
+times. The command lines are those of tests/config/test_hostile.py, drawn anew.
   kills=20    in all
   inputs=200  command lines
   seed=0      of the moments and of the command lines
@@ -187,7 +187,7 @@ def try_inputs(inputs: int, folder: Path, seed: int) -> Figures:
     from hypothesis import strategies as st
 
     sys.path.append(str(PACKAGE.parent))
-    from tests.test_hostile import ORACLE, WORDS, Entry
+    from tests.config.test_hostile import ORACLE, WORDS, Entry
 
     entry = Entry(folder)
 

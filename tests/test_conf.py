@@ -14,6 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 from bertlab.config.compose import CONF, Parts, load
 
 ROOM = {  # where it is not bertlab.<family>
+    "optimizer": "bertlab.optim.optimizer",
+    "pairs": "bertlab.data.pairs",
+    "schedule": "bertlab.optim.schedule",
+    "tokenizer": "bertlab.data.tokenizer",
     "trainer": "bertlab.train",
 }
 NO_PART = ("regime", "hydra")  # groups that set keys and choose no part

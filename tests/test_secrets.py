@@ -9,7 +9,7 @@ import pytest
 from joblib.externals.loky import get_reusable_executor
 
 from tests.command import exit_code
-from tests.test_conduct import TINY as STUDY
+from tests.experiment.test_run_study import TINY as STUDY
 
 TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700"),

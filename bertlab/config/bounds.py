@@ -2,7 +2,7 @@
 
 A part with light imports checks its own values when it is built. A part of the model, an objective, an optimiser, the
 evaluation and the trainer have their bounds here, by the `_target_` of their options; `bounded` holds whoever builds
-one from Python to the same ones. `tests/test_bounds.py` tries every key of every option in conf/.
+one from Python to the same ones. `tests/config/test_bounds.py` tries every key of every option in conf/.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -21,13 +21,13 @@ from torch import Tensor
 from bertlab.config.errors import InputError
 from bertlab.data.tokenizer import SPECIALS
 from bertlab.data.tokenizer.file import FromFile
+from bertlab.data.weights import INIT, Start
 from bertlab.model.bert import Bert
 from bertlab.model.expressible import check_expressible
 from bertlab.model.foreign import Foreign, read_foreign
 from bertlab.model.norm import LayerNorm
 from bertlab.model.position import Rotary
 from bertlab.model.roformer import angles
-from bertlab.model.weights import INIT, Start
 
 log = logging.getLogger(__name__)
 

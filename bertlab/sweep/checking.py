@@ -1,4 +1,4 @@
-"""Checking many configurations that are alike, each as `bertlab.sweep.run.check` does: what they have in common is made once.
+"""Checking many configurations that are alike, each as `run.check` does: what they have in common is made once.
 
 A step is repeated where anything that it depends on differs: a part where its section does, batches where the corpus,
 the pairs, the masks, the form, the steps or the streams do. So a number that is swept costs what rests on it, and no
@@ -19,9 +19,9 @@ from bertlab.config.compose import Parts, build_part
 from bertlab.config.errors import at
 from bertlab.data.prepare import prepare
 from bertlab.data.store import Tokens, TokenStore
+from bertlab.data.weights import start_of
 from bertlab.evaluation.sequences import Reading
 from bertlab.mask import Ahead, AheadFirst
-from bertlab.model.weights import start_of
 from bertlab.sweep.run import GLANCE, Job
 from bertlab.train.early import form_of, steps_of, streams_of
 

@@ -16,6 +16,7 @@ from bertlab.config.errors import InputError, at
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
 from bertlab.data.tokenizer import CLS
+from bertlab.data.weights import Start, start_of
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import Reading
 from bertlab.ledger.cell import Cell, cell_of
@@ -25,7 +26,6 @@ from bertlab.model.combination import check_cls
 from bertlab.model.flops import StagedFlops, count_flops
 from bertlab.model.init import initialise, start_at_unigram
 from bertlab.model.start import load_start
-from bertlab.model.weights import Start, start_of
 from bertlab.streams import Streams
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.code import PACKAGE, result_modules

@@ -15,12 +15,12 @@ import yaml
 from bertlab import __version__
 from bertlab.config.cache import digest
 from bertlab.config.compose import Typed
+from bertlab.config.environment import Environment, environment_of
 from bertlab.config.redact import redacted_settings
 from bertlab.data.store import TokenStore
-from bertlab.model.weights import start_of
+from bertlab.data.weights import start_of
 from bertlab.tracking.code import code_of, source_hash
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, SETTINGS, Dataset, Description, Identity
-from bertlab.config.environment import Environment, environment_of
 
 NOT_SEMANTIC = (
     "data.files",  # where a corpus lies; what it holds is in its fingerprint

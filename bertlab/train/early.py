@@ -5,11 +5,11 @@ from typing import Any
 
 from bertlab.batch.form import KEYS, Form, count_steps
 from bertlab.config.compose import build_light, section
+from bertlab.config.environment import CUDA, lacks_card
 from bertlab.config.errors import InputError, at, whole_number
 from bertlab.data.documents import Checked
-from bertlab.model.weights import start_of
+from bertlab.data.weights import start_of
 from bertlab.streams import Streams
-from bertlab.config.environment import CUDA, lacks_card
 
 
 def check_early(configs: Iterable[Mapping[str, Any]]) -> None:

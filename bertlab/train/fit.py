@@ -21,8 +21,8 @@ from pytorch_lightning.accelerators import CUDAAccelerator
 
 from bertlab.batch.batches import Batch
 from bertlab.config.bounds import bounded
-from bertlab.config.errors import InputError, own
 from bertlab.config.environment import usable_cores
+from bertlab.config.errors import InputError, own
 from bertlab.train.module import Pretraining
 from bertlab.train.precision import RoundedProducts
 from bertlab.train.progress import ProgressLine

@@ -17,10 +17,10 @@ from bertlab.batch.batches import Batch
 from bertlab.config.compose import build_part, load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.tokenizer.file import FromFile
+from bertlab.data.weights import start_of
 from bertlab.model.bert import Bert
 from bertlab.model.init import initialise
 from bertlab.model.start import load_start
-from bertlab.model.weights import start_of
 from bertlab.streams import Streams
 
 transformers = import_module("transformers")

@@ -51,11 +51,11 @@ def test_the_folder_does_not_matter(package: Path) -> None:
         ("mask/token.py", '"""', '"""Other words. '),
         ("mask/corrupt.py", "def corrupt(", "# a comment\ndef corrupt("),
         ("streams.py", "import hashlib\n", "import math\nimport hashlib\n"),
-        ("errors.py", "def whole_number(", "def another() -> None: ...\n\n\ndef whole_number("),
-        ("job.py", "must choose tokens to predict, got none", "chooses nothing, got none"),
-        ("job.py", 'log.info("%s: %s parameters', 'log.info("%s has %s parameters'),
-        ("job.py", "def looks_ahead(model: Bert, batch: Batch) -> bool:", "def looks_ahead(model, batch):"),
-        ("optimizer.py", "def sgd(", "def another() -> int:\n    return 1\n\n\ndef sgd("),
+        ("config/errors.py", "def whole_number(", "def another() -> None: ...\n\n\ndef whole_number("),
+        ("sweep/run.py", "must choose tokens to predict, got none", "chooses nothing, got none"),
+        ("sweep/run.py", 'log.info("%s: %s parameters', 'log.info("%s has %s parameters'),
+        ("sweep/run.py", "def looks_ahead(model: Bert, batch: Batch) -> bool:", "def looks_ahead(model, batch):"),
+        ("optim/optimizer.py", "def sgd(", "def another() -> int:\n    return 1\n\n\ndef sgd("),
         ("model/position.py", "class Alibi", "class Alibi2"),
         ("tracking/mlflow.py", "REUSE = ", "SOMETHING, REUSE = 0, "),
         ("model/reference.py", "import ", "import math, "),
@@ -74,12 +74,12 @@ def test_words_and_code_that_the_run_does_not_use_do_not_matter(
         ("streams.py", "return ", "return 0 or "),
         ("model/attention.py", "class SelfAttention", "@print\nclass SelfAttention"),
         ("train/module.py", "self.", "self . other."),
-        ("tokenizer/wordpiece.py", "def ", "async def "),
+        ("data/tokenizer/wordpiece.py", "def ", "async def "),
         ("data/prepare.py", "if ", "if not "),
-        ("batch.py", "+ 1", "+ 2"),
+        ("batch/batches.py", "+ 1", "+ 2"),
         ("evaluation/common.py", "np.where", "np.choose"),
-        ("batch.py", "ceil(", "abs("),
-        ("job.py", "GLANCE = 20", "GLANCE = 21"),
+        ("batch/batches.py", "ceil(", "abs("),
+        ("sweep/run.py", "GLANCE = 20", "GLANCE = 21"),
         ("ledger/checkpoint.py", "KEPT = 2", "KEPT = 3"),
         ("streams.py", "import hashlib", "import zlib as hashlib"),
     ],
@@ -112,7 +112,7 @@ def test_a_module_that_is_renamed_keeps_its_runs(package: Path) -> None:
 
 
 def test_a_definition_that_moves_to_another_module_keeps_its_runs(package: Path) -> None:
-    job, text = package / "job.py", (package / "job.py").read_text("utf-8")
+    job, text = package / "sweep/run.py", (package / "sweep/run.py").read_text("utf-8")
     moved = text[text.index("@torch.no_grad()\ndef looks_ahead(") : text.index("def _size(")]
     job.write_text(text.replace(moved, "from bertlab.train.ahead import looks_ahead\n\n"), "utf-8")
     imports = ("import torch", "from dataclasses import replace", "from bertlab.data.tokenizer import CLS")
@@ -146,10 +146,7 @@ def test_hints_count_only_where_a_dataclass_acts_on_them() -> None:
 
 
 TINY = ("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=1000")
-AROUND = {  # what is called around a result and has no part in it; a module that has one belongs to RESULT_MODULES
-    *("bounds.py", "cache.py", "compose.py", "environment.py", "errors.py", "guard.py", "redact.py"),
-    *("ledger", "tracking", "unsent.py"),
-}
+AROUND = {"config", "ledger", "sweep", "tracking"}  # rooms around a result, that have no part in it
 QUIET = ("evaluation.sequences=8", "evaluation.pseudo=4", "evaluation.probe=8", "trainer.progress=false")
 
 
@@ -169,7 +166,7 @@ def test_everything_that_a_run_calls_is_found(tmp_path: Path, words: tuple[str, 
         sys.setprofile(None)
     sources = Sources()
     reached = sources.reached_from([*STEPS, *targets(resolved(config))])
-    ours = {path for path in sources.files if path != Path("job.py")}  # whose other half only records
+    ours = {path for path in sources.files if path != Path("sweep/run.py")}  # whose other half only records
     found = {(Path(code.co_filename), code.co_qualname.partition(".")[0]) for code in called}
     run = {(path.relative_to(PACKAGE), name) for path, name in found if path.is_relative_to(PACKAGE)}
     missed = {

@@ -12,11 +12,11 @@ import yaml
 
 from bertlab.config.cache import digest
 from bertlab.config.compose import load, resolved, typed
+from bertlab.config.environment import environment_of
 from bertlab.data.store import TokenStore
 from bertlab.tracking.code import code_of
 from bertlab.tracking.description import Description
 from bertlab.tracking.identity import BEFORE, code_fingerprint, describe, run_key, semantic, targets
-from bertlab.config.environment import environment_of
 
 NOT_SEMANTIC = {
     "output_dir",

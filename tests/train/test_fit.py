@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from bertlab.batch.batches import Batch
+from bertlab.config.environment import usable_cores
 from bertlab.config.errors import InputError
 from bertlab.model.bert import Output
 from bertlab.model.dropout import Dropout
 from bertlab.objective import Joint
 from bertlab.sweep.run import Job
-from bertlab.config.environment import usable_cores
 from bertlab.train.fit import Hardware, Steps
 from bertlab.train.recorder import Saver
 from tests.hardware import needs_gpu

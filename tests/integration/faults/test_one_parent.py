@@ -18,9 +18,9 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.tracking.description import KIND, PARENT
 from scripts.server import mlflow_server
+from tests.experiment.test_run_study import LOOKS
+from tests.experiment.test_run_study import TINY as STUDY
 from tests.integration.test_stopped import until
-from tests.test_conduct import LOOKS
-from tests.test_conduct import TINY as STUDY
 
 pytestmark = pytest.mark.integration
 

@@ -8,36 +8,68 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent.parent
+HERE = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
     ("command", "words", "line"),
     [
         (
-            "plan.__main__",
+            "experiment.plan.__main__",
             ["study=mask_rate", "study.seeds=2"],
             "study.seeds must be a whole number of at least 3, got 2",
         ),
-        ("plan.__main__", ["study=mask_rate", "+study.nonsense=3"], "study.nonsense is not a key of a study; "),
-        ("plan.__main__", ["study=mask_rate", "trainer.clip=no"], "trainer.clip must lie in [0, 1e+09], got no; "),
-        ("plan.__main__", ["study=mask_rate", "batch.size=1,2"], "batch.size must be one value, got 1,2; choose one"),
-        ("show", ["mask.rate=2"], "mask.rate must lie in (0, 1), got 2; choose a number inside"),
-        ("show", ["-m", "seed=1"], "arguments must be key=value, got -m; leave it out"),
-        ("show", ["data=text", "data.files=gone.txt"], "data.files must name files that are there, got 'gone.txt'"),
-        ("describe", ["model.heads=3"], "model.heads must divide model.width 64, got 3; choose a divisor"),
-        ("describe", ["against", "mask.rate=2"], "mask.rate must lie in (0, 1), got 2; choose a number inside"),
-        ("why", ["run=latest", "mask.rate=2"], "mask.rate must lie in (0, 1), got 2; choose a number inside"),
-        ("why", ["seed=1"], "why compares run=ID with a second run=ID or with key=value words; --help shows how"),
-        ("export", ["run=latest"], "to must be given; add to=... (python -m bertlab.export --help)"),
-        ("export", ["run=a", "run=b", "to=c"], "run must be given once, got run=b too; leave one of them out"),
-        ("sync", ["from=nope"], "from must be the output_dir of some runs, got nope without any; name another"),
         (
-            "clean",
+            "experiment.plan.__main__",
+            ["study=mask_rate", "+study.nonsense=3"],
+            "study.nonsense is not a key of a study; ",
+        ),
+        (
+            "experiment.plan.__main__",
+            ["study=mask_rate", "trainer.clip=no"],
+            "trainer.clip must lie in [0, 1e+09], got no; ",
+        ),
+        (
+            "experiment.plan.__main__",
+            ["study=mask_rate", "batch.size=1,2"],
+            "batch.size must be one value, got 1,2; choose one",
+        ),
+        ("commands.show", ["mask.rate=2"], "mask.rate must lie in (0, 1), got 2; choose a number inside"),
+        ("commands.show", ["-m", "seed=1"], "arguments must be key=value, got -m; leave it out"),
+        (
+            "commands.show",
+            ["data=text", "data.files=gone.txt"],
+            "data.files must name files that are there, got 'gone.txt'",
+        ),
+        ("commands.describe", ["model.heads=3"], "model.heads must divide model.width 64, got 3; choose a divisor"),
+        (
+            "commands.describe",
+            ["against", "mask.rate=2"],
+            "mask.rate must lie in (0, 1), got 2; choose a number inside",
+        ),
+        (
+            "commands.compare",
+            ["run=latest", "mask.rate=2"],
+            "mask.rate must lie in (0, 1), got 2; choose a number inside",
+        ),
+        (
+            "commands.compare",
+            ["seed=1"],
+            "why compares run=ID with a second run=ID or with key=value words; --help shows how",
+        ),
+        ("commands.export", ["run=latest"], "to must be given; add to=... (python -m bertlab.export --help)"),
+        ("commands.export", ["run=a", "run=b", "to=c"], "run must be given once, got run=b too; leave one of them out"),
+        (
+            "commands.sync",
+            ["from=nope"],
+            "from must be the output_dir of some runs, got nope without any; name another",
+        ),
+        (
+            "commands.clean",
             ["from=nope"],
             "from must be the output_dir of some runs, got nope, which is no folder; ",
         ),
-        ("clean", ["all=maybe"], "all must be true or false, got maybe; choose one"),
+        ("commands.clean", ["all=maybe"], "all must be true or false, got maybe; choose one"),
         ("report.__main__", [], "uri must name a store that holds runs, got sqlite:///"),
         ("report.__main__", ["sweep=x"], "uri must name a store that holds runs, got sqlite:///"),
         ("report.__main__", ["from=nope"], "a report folder must hold runs.csv, curves.csv, facts.json; nope has no "),
@@ -87,8 +119,8 @@ except SystemExit as exit_:
         ("run", ["study=mask_rate", "study.seeds=2"]),
         ("run", ["study=mask_rate", "evaluation.share=0.0001"]),
         ("plan", ["study=mask_rate", "study.seeds=2"]),
-        ("show", ["mask.rate=2"]),
-        ("describe", ["model.heads=3"]),
+        ("commands.show", ["mask.rate=2"]),
+        ("commands.describe", ["model.heads=3"]),
     ],
 )
 def test_what_needs_no_torch_is_said_without_it(command: str, words: list[str], tmp_path: Path) -> None:

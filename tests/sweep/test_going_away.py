@@ -16,7 +16,7 @@ from bertlab.tracking.life import RunLog
 from bertlab.tracking.patience import AwayError
 from bertlab.tracking.table import children
 from tests.command import exit_code
-from tests.test_conduct import TINY as STUDY
+from tests.experiment.test_run_study import TINY as STUDY
 
 TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700"),

@@ -1,6 +1,6 @@
 """Every key of every option in conf/, at every place where the option can stand, with a value that no key can hold.
 
-A program too, for tests/test_bounds.py: it prints what is said of each as JSON, and whether torch was imported for it.
+A program too, for test_bounds.py: it prints what is said of each as JSON, and whether torch was imported for it.
 """
 
 import copy

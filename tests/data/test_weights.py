@@ -6,8 +6,8 @@ import pytest
 
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
+from bertlab.data.weights import start_of
 from bertlab.ledger.cell import Cell
-from bertlab.model.weights import start_of
 from tests.cells import finished
 from tests.command import exit_code
 

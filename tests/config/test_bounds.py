@@ -14,8 +14,8 @@ import pytest
 from bertlab.config.bounds import BOUNDS, bounded
 from bertlab.config.compose import CONF, load, resolved
 from bertlab.config.errors import InputError
-from tests.absurd import VALUE, messages, said
 from tests.command import exit_code
+from tests.config.absurd import VALUE, messages, said
 
 PROGRAM = Path(__file__).with_name("absurd.py")
 OPTION = re.compile(r"\b([a-z_]+(?:/[a-z_]+)?)(?:@([a-z_.]+))?=([a-z_]+)")
