@@ -14,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR")  # choose other kernels
+LIMITS = (  # choose other kernels, of torch, oneDNN or MKL, than the processor would get
+    *("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR"),
+)
 CPU, CUDA = "cpu", ("cuda", "gpu")
 CARDS = ("nvidia*", "nvhost*", "nvgpu*", "nvmap", "kfd", "dxg")  # in /dev: of NVIDIA, of its boards, of AMD, of WSL
 DRIVER = "libcuda.so.1"

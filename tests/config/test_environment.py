@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import torch
 
-from bertlab.config.environment import environment_of, lacks_card, usable_cores
+from bertlab.config.environment import LIMITS, environment_of, lacks_card, usable_cores
 
 TRAINER: dict[str, Any] = {"accelerator": "cpu", "threads": 1, "compile": False}
 
 
 @pytest.fixture(autouse=True)
 def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR"):
+    for name in LIMITS:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -42,10 +42,11 @@ def test_no_number_of_threads_is_all_cores_whatever_a_launcher_says(monkeypatch:
     assert environment_of({**TRAINER, "threads": None}).threads == usable_cores()
 
 
-def test_a_limit_on_instructions_tells_environments_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA"])
+def test_a_limit_on_instructions_tells_environments_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     free = environment_of(TRAINER)
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "sse41")
-    assert str(environment_of(TRAINER)) == f"{free}, ONEDNN_MAX_CPU_ISA=SSE41"
+    monkeypatch.setenv(name, "sse41")
+    assert str(environment_of(TRAINER)) == f"{free}, {name}=SSE41"
 
 
 def test_the_name_of_the_processor_is_kept_and_tells_none_apart() -> None:
