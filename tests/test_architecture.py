@@ -1,42 +1,17 @@
 """The arrows of the house: text flows from left to right, and a module imports only what stands left of it."""
 
 import ast
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from bertlab.config.compose import PACKAGE
+from scripts.architecture import MODULES, ORDER, PAGE, arrows, imported, imports, page, room
 
-ORDER = (  # a new room takes its place here
-    *("config", "streams", "ledger", "data", "mask", "batch", "model", "objective", "optim", "evaluation", "train"),
-    *("tracking", "stats", "study", "report", "sweep", "experiment", "facts", "corpus", "commands"),
-)
 DOORS = ("clean", "describe", "export", "plan", "run", "show", "sync", "why")  # `python -m bertlab.<door>`
 HEAVY = {"torch", "pytorch_lightning", "mlflow", "pandas", "matplotlib", "scipy", "numpy", "tokenizers", "pyarrow"}
 PLUGIN = PACKAGE.parent / "hydra_plugins" / "bertlab_sweeper.py"
-MODULES = {
-    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted(PACKAGE.rglob("*.py"))
-}
-
-
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield the modules that a file imports, wherever in the file."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            assert node.module is not None
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-@cache
-def imported(path: Path) -> frozenset[str]:
-    return frozenset(imports(ast.parse(path.read_text("utf-8"))))
+ARROWS = arrows()
 
 
 def imported_at_once(path: Path) -> set[str]:
@@ -50,21 +25,8 @@ def imported_at_once(path: Path) -> set[str]:
     return set(imports(tree))
 
 
-def room(module: str) -> str:
-    return module.removeprefix("bertlab.").partition(".")[0]
-
-
-def ours(names: Iterator[str] | frozenset[str] | set[str]) -> set[str]:
+def ours(names: frozenset[str] | set[str]) -> set[str]:
     return {name for name in names if name.startswith("bertlab.")}
-
-
-ARROWS = {
-    (room(module), room(name))
-    for module, path in MODULES.items()
-    if room(module) in ORDER
-    for name in ours(imported(path))
-    if room(name) in ORDER
-}
 
 
 def test_every_room_has_its_place() -> None:
@@ -82,6 +44,10 @@ def test_a_door_only_opens(door: str) -> None:
 def test_imports_point_left_only() -> None:
     backwards = {(left, right) for left, right in ARROWS if ORDER.index(right) > ORDER.index(left)}
     assert backwards == set()
+
+
+def test_the_page_of_the_rooms_is_what_the_code_says() -> None:
+    assert PAGE.read_text("utf-8") == page(), "write it anew: python -m scripts.architecture"
 
 
 def test_statistics_know_nothing_of_ours() -> None:
