@@ -26,6 +26,9 @@ STEERING = ("MLFLOW_", "SLURM_", "HYDRA_", "FORCE_COLOR", "NO_COLOR", "COLUMNS",
 for _name in [name for name in os.environ if name.startswith(STEERING)]:
     del os.environ[_name]
 os.environ |= {"COLUMNS": "80", "LINES": "25", "MLFLOW_DISABLE_TELEMETRY": "true"}  # rich would ask the terminal
+if _worker := os.environ.get("PYTEST_XDIST_WORKER"):  # one core each: workers that take all of them wait for each other
+    _cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {_cores[int(_worker.removeprefix("gw")) % len(_cores)]})
 
 TOPICS = {  # the words of a document come from one topic, so its sentences tell what the next one may hold
     "sea": ["ship", "harbour", "sailor", "anchor", "wave", "storm", "captain", "island", "current", "lantern"],

@@ -6,13 +6,14 @@ A program too, for test_bounds.py: it prints what is said of each as JSON, and w
 import copy
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from bertlab.config.compose import CONF, load, resolved
 from bertlab.config.error_messages import explain
 from bertlab.train.early import check_early
 
+Chosen = tuple[tuple[str, ...], str, dict[str, Any]]
 VALUE = -1.5  # no share, no number of anything, no name of an option, neither true nor false
 TEXT = {  # any word will do, and what it names is looked for later
     *("data.root", "data.path", "data.name", "data.revision", "data.column", "tracking.uri"),
@@ -31,18 +32,17 @@ GIVEN = {
 }
 
 
-def messages() -> Iterator[tuple[tuple[str, ...], str, str | None]]:
+def messages(options: Iterable[Chosen]) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
     """Yield the words that choose an option, a key of it, and what is said of the absurd value there."""
-    for words, place, config in chosen():
-        keys = PLAIN if not place else [f"{place}.{name}" for name in own_values(config, place)]
-        for key in keys:
+    for words, place, config in options:
+        for key in PLAIN if not place else [f"{place}.{name}" for name in own_values(config, place)]:
             changed = copy.deepcopy(config)
             *above, name = key.split(".")
             part(changed, above)[name] = VALUE
             yield words, key, said(changed)
 
 
-def chosen() -> Iterator[tuple[tuple[str, ...], str, dict[str, Any]]]:
+def chosen() -> Iterator[Chosen]:
     """Yield the words that put an option in a place, the place, and the configuration."""
     yield (), "", resolved(load([]))
     for path in sorted(CONF.rglob("*.yaml")):
@@ -81,6 +81,15 @@ def own_values(config: Mapping[str, Any], place: str) -> Iterator[str]:
             yield name
 
 
+def keys(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the full names of all keys of a configuration."""
+    yield key
+    if isinstance(value, Mapping):
+        for name, child in value.items():
+            yield from keys(child, f"{key}.{name}".lstrip("."))
+
+
 if __name__ == "__main__":
-    found = list(messages())
-    print(json.dumps({"messages": found, "torch": "torch" in sys.modules}))
+    options = list(chosen())
+    known = [(words, sorted(keys(config))) for words, _, config in options]
+    print(json.dumps({"messages": list(messages(options)), "keys": known, "torch": "torch" in sys.modules}))
