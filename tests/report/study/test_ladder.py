@@ -1,5 +1,6 @@
 """A study at several rungs: effects in tokens, the line through them, and predictions that were made before."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from bertlab.config.errors import InputError
 from bertlab.report.answers.write import judged
 from bertlab.report.book import write_book
-from bertlab.report.ladder import keep_predictions, sentence, write_ladder
+from bertlab.report.ladder import keep_predictions, page, read_rates, sentence, write_ladder
 from bertlab.report.study import write_study
 from bertlab.study.judge import judge
 from bertlab.study.ladder import (
@@ -151,6 +152,20 @@ def test_the_book_leads_with_the_highest_rung_and_the_trend(folder: Path) -> Non
     (row,) = [line for line in book.splitlines() if line.endswith("[mask_rate](mask_rate.md) |")]
     assert sentence(there(folder), "rate_30") in row
     assert "- [mask_rate](mask_rate.md): 2 rungs of 3, up to tiny\n\nNo rung has run that was predicted." in book
+
+
+def test_the_page_says_how_far_a_rung_can_be_trusted(folder: Path) -> None:
+    rates = {"nano": {"1e-3": 5.1, "2e-3": 4.8931, "4e-3": 5.0}, "tiny": {"1e-3": 4.0, "2e-3": 4.5}}
+    (folder / "rates.json").write_text(json.dumps({"rates": rates}), "utf-8")
+    asked = replace(there(folder), rungs={"tiny": there(folder).rungs["tiny"]})
+    nano, tiny = [
+        line for line in page(there(folder), asked, read_rates(folder)).splitlines() if line.startswith("- [")
+    ]
+    assert "nats: 2e-3 (4.893), 4e-3 (5.000) and 1e-3 (5.100)" in nano
+    assert "known answers: not asked" in nano
+    assert "1e-3 (4.000) and 2e-3 (4.500), the edge of what was tried" in tiny
+    assert "known answers: 2 of 2" in tiny
+    assert "not tuned" in page(there(folder))
 
 
 def test_a_folder_without_a_rung_has_no_page(tmp_path: Path) -> None:
