@@ -110,7 +110,7 @@ def write_book(folder: Path) -> Path:
     """
     if not folder.is_dir():
         raise InputError(f"book must be a folder that is there, got {folder}; name the one that holds the reports")
-    page = _read(folder)
+    page = read_book(folder)
     if (folder / ANSWERS).is_dir():
         write_answers(folder, page.studies)
     files = {BOOK: _book(page).encode()}
@@ -122,7 +122,7 @@ def write_book(folder: Path) -> Path:
 
 def book(folder: Path) -> str:
     """Return the answer book as markdown."""
-    return _book(_read(folder))
+    return _book(read_book(folder))
 
 
 def _book(page: Page) -> str:
@@ -135,7 +135,7 @@ def _book(page: Page) -> str:
 
 def summary(page: Page) -> str:
     """Say how much is answered."""
-    facts = [_is_stated(page, question) for question in CATALOGUE if _has_fact(page, question)]
+    facts = [is_stated(page, question) for question in CATALOGUE if has_fact(page, question)]
     run = page.studies.values()
     known = {*study_files(), *page.studies}
     judged = [findings.finding for findings in run if not reasons_against(findings)]
@@ -174,7 +174,8 @@ def q_by_study(studies: Mapping[str, Findings]) -> dict[str, float]:
     return dict(zip(studies, map(float, q), strict=False))
 
 
-def _read(folder: Path) -> Page:
+def read_book(folder: Path) -> Page:
+    """Read and judge what a folder holds. Raises InputError for a record that cannot be read."""
     studies = judged(folder)
     stated = (folder / FACTS).read_text(encoding="utf-8") if (folder / FACTS).is_file() else ""
     common = [words for words, _ in Counter(regime(findings) for findings in studies.values()).most_common()]
@@ -193,7 +194,7 @@ def _chapter(page: Page, title: str, start: str) -> str:
 def _rows(page: Page, question: Question) -> Iterator[tuple[str, ...]]:
     """Yield the row of a question's fact and those of its studies; the first one names the question."""
     names = {name for name in (*study_files(), *page.studies) if question_of(name) == question}
-    cells = [_fact_cells(page, question)] if _has_fact(page, question) else []
+    cells = [_fact_cells(page, question)] if has_fact(page, question) else []
     cells += [_study_cells(page, name) for name in sorted(names) or [question.id]] if question.study else []
     for row, own in enumerate(cells):
         asked = (question.number.partition(" ")[2] or DASH, _asked(page, question)) if row == 0 else ("", "")
@@ -211,17 +212,19 @@ def _asked(page: Page, question: Question) -> str:
 
 
 def _fact_cells(page: Page, question: Question) -> tuple[str, ...]:
-    if not _is_stated(page, question):
+    if not is_stated(page, question):
         return "fact", DASH, DASH, "not yet stated", *[DASH] * 5
     return "fact", DASH, DASH, "asserted by a test", *[DASH] * 4, f"[facts]({FACTS}#{question.id})"
 
 
-def _is_stated(page: Page, question: Question) -> bool:
+def is_stated(page: Page, question: Question) -> bool:
+    """Tell whether the page of facts has a section for a question."""
     return f'<a id="{question.id}"></a>' in page.facts
 
 
-def _has_fact(page: Page, question: Question) -> bool:
-    return question.fact or _is_stated(page, question)
+def has_fact(page: Page, question: Question) -> bool:
+    """Tell whether a question is one that the code itself decides, at least in part."""
+    return question.fact or is_stated(page, question)
 
 
 def _study_cells(page: Page, name: str) -> tuple[str, ...]:

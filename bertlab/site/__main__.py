@@ -1,0 +1,27 @@
+"""Write the results site: `python -m bertlab.site [reports=FOLDER] [out=FOLDER]`; then open FOLDER/index.html.
+
+  reports=FOLDER  the folder of studies, facts and answers; reports by default
+  out=FOLDER      where to write, a new folder or an earlier site; site by default
+
+Equal reports, equal bytes. The pages need no server and no network.
+"""
+
+from pathlib import Path
+
+from bertlab.arguments import parse
+from bertlab.explain import one_line_errors
+
+DEFAULTS = {"reports": "reports", "out": "site"}
+
+
+def main() -> None:
+    """Enter from the command line."""
+    with one_line_errors():
+        arguments = parse(DEFAULTS, __doc__)
+        from bertlab.site.write import write_site
+
+        print(write_site(Path(arguments["reports"]), Path(arguments["out"])))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

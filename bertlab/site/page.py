@@ -1,0 +1,59 @@
+"""A page around its content, and markdown of the reports as HTML whose links stay inside the site.
+
+Enters: HTML or markdown. Leaves: HTML.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from markdown_it import MarkdownIt
+
+HERE = Path(__file__).parent
+COMMENT = re.compile(r"\A(?:<!--.*?-->\s*)+", re.DOTALL)
+FIGURE = re.compile(r"^!\[[^\]]*\]\([^)]*\)\s*$", re.MULTILINE)  # the site draws its own
+DETAILS = re.compile(r"&lt;(/?(?:details|summary))&gt;")  # the tags that answers have in their markdown
+ANCHOR = re.compile(r"<p>&lt;a id=&quot;(\w+)&quot;&gt;&lt;/a&gt;</p>|&lt;a id=&quot;(\w+)&quot;&gt;&lt;/a&gt;")
+MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
+
+
+def page(
+    title: str, body: str, *, root: str = "", lang: str = "en", scripts: Sequence[str] = (), data: Any = None
+) -> str:
+    """Return a whole page. `root`: the way to the site's top. `data`: what scripts read from the element `data`."""
+    held = f'<script type="application/json" id="data">{as_json(data)}</script>\n' if data is not None else ""
+    loaded = "".join(f'<script src="{root}{name}"></script>\n' for name in scripts)
+    template = Template((HERE / "page.html").read_text("utf-8"))
+    return template.substitute(title=escape(title), body=body, root=root, lang=lang, scripts=held + loaded)
+
+
+def as_json(data: Any) -> str:
+    """Write data so that no text in it can end the element that holds it."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c")
+
+
+def html(markdown: str, links: Mapping[str, str]) -> str:
+    """Return markdown of a report as HTML. Links to what `links` does not name become text; figures are left out."""
+    text = MARKDOWN.render(FIGURE.sub("", COMMENT.sub("", markdown)))
+    text = ANCHOR.sub(lambda found: f'<a id="{found[1] or found[2]}"></a>', DETAILS.sub(r"<\1>", text))
+    text = text.replace("<table>", '<div class="wide" tabindex="0" role="group" aria-label="Table"><table>').replace(
+        "</table>", "</table></div>"
+    )
+    return re.sub(r'<a href="([^"]*)">(.*?)</a>', lambda link: _linked(link[1], link[2], links), text, flags=re.DOTALL)
+
+
+def inline(markdown: str) -> str:
+    """Return one line of markdown as HTML without a paragraph around it; links become text."""
+    return re.sub(r"</?a\b[^>]*>", "", MARKDOWN.renderInline(markdown))
+
+
+def _linked(target: str, words: str, links: Mapping[str, str]) -> str:
+    file, mark, place = target.partition("#")
+    if file and file not in links:
+        return words
+    return f'<a href="{links.get(file, "")}{mark}{place}">{words}</a>'
