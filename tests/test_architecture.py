@@ -68,7 +68,7 @@ def test_a_room_never_looks_into(who: str, never: set[str]) -> None:
     assert {right for left, right in ARROWS if left == who} & never == set()
 
 
-@pytest.mark.parametrize("module", ["bertlab.run", "bertlab.report.__main__", "hydra_plugins"])
+@pytest.mark.parametrize("module", ["bertlab.run", "bertlab.report.__main__", "bertlab.site.__main__", "hydra_plugins"])
 def test_the_command_line_answers_before_anything_heavy_is_imported(module: str) -> None:
     waiting, seen = [PLUGIN if module == "hydra_plugins" else MODULES[module]], set()
     heavy: dict[str, str] = {}

@@ -1,10 +1,11 @@
 """What the page of a study computes with: its contrasts, seeds and curves as plain values for JSON.
 
-Enters: `Findings`. Leaves: dictionaries. Values and differences are in the unit that reports show (`Scale.factor`).
+Enters: `Findings`. Leaves: dictionaries and tables. Values and differences are in the unit that reports show
+(`Scale.factor`). A table is {"columns": names, "rows": lists}, as names would be most of a page.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,33 +14,29 @@ import pandas as pd
 from bertlab.report.study.contrasts import changed, in_order
 from bertlab.report.study.curves import curve_metrics, curve_of
 from bertlab.report.study.onset import word_of
-from bertlab.report.study.scale import Scale, outcome_scale, scale_of
+from bertlab.report.study.scale import outcome_scale, scale_of
 from bertlab.stats.claim import ALPHA
-from bertlab.stats.interval import Interval
-from bertlab.stats.ladder import PREDICTED
 from bertlab.stats.looks import interval_level, look_alpha
 from bertlab.stats.rule import Kind
 from bertlab.study.contrasts import outcomes
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
-from bertlab.study.ladder import FEWEST, Ladder, trend
-from bertlab.study.outcome import outcome_of
 from bertlab.study.record import DIGITS, HARMFUL, SAME
 
-POINTS = 14  # of a curve at most, evenly spread over ln(tokens): a screen shows no more, and pages stay small
+POINTS = 10  # of a curve at most, evenly spread over ln(tokens): a screen shows hardly more, and pages stay small
 METRICS = 2  # whose curves a page has: the outcome and the loss
+FINE = {100.0: 2, 1.0: 3}  # factor of a scale -> decimals of its curves
 COSTS = ("perf/tokens", "perf/flops", "perf/seconds")
-CONTROLS = {SAME: "the baseline against itself, one stream of chance drawn anew", HARMFUL: "an arm known to do harm"}
 STOPPED = (Kind.INVALID, Kind.UNSTABLE, Kind.UNTESTABLE)
 Values = dict[str, Any]
+Number = float | int | None
 
 
-def study_data(findings: Findings, ladder: Ladder | None = None) -> Values:
+def study_data(findings: Findings) -> Values:
     """Return everything that a study's page draws and judges again."""
     study, scale = findings.study, outcome_scale(findings)
     shares = range(1, len(findings.primary) + 1)
     return {
-        "id": study.id,
         "outcome": study.outcome,
         "unit": scale.apart,
         "digits": scale.decimals,
@@ -50,83 +47,95 @@ def study_data(findings: Findings, ladder: Ladder | None = None) -> Values:
         "onPlateau": findings.on_plateau,
         "bank": bool(study.bank),
         "baseline": {"arm": study.baseline, "label": label(study, study.baseline)},
-        "contrasts": [_contrast(findings, judged) for judged in in_order(findings)],
-        "controls": [_contrast(findings, judged) for judged in findings.controls.values()],
-        "values": {arm: _values(findings, arm, scale) for arm in (*study.arms, SAME, HARMFUL)},
+        "contrasts": table(_contrast(findings, judged) for judged in in_order(findings)),
+        "controls": table(_contrast(findings, judged) for judged in findings.controls.values()),
+        "values": _values(findings),
         "curves": [_curves(findings, metric) for metric in curve_metrics(findings)[:METRICS]],
         "costs": {arm: _costs(findings, arm) for arm in study.arms},
-        "ladder": _ladder(ladder) if ladder else None,
     }
 
 
-def effect_data(findings: Findings) -> list[Values]:
+def effect_rows(findings: Findings) -> list[Values]:
     """Return every contrast of a study in units of its margin, positive meaning worse."""
     sign = 1 if findings.outcome.lower_is_better else -1
-    rows = []
-    for judged in in_order(findings):
-        own = judged.verdict.interval
-        if math.isfinite(own.low):
-            ends = [round(value / findings.margin, 3) for value in (own.low, sign * judged.contrast.mean, own.high)]
-            named = [label(findings.study, arm) for arm in (judged.arm, judged.against)]
-            rows.append(
-                {"names": named, "at": ends, "kind": judged.verdict.kind.value, "primary": bool(judged.expects)}
-            )
-    return rows
+    return [
+        {
+            "arm": label(findings.study, judged.arm),
+            "against": label(findings.study, judged.against),
+            "low": _margins(findings, judged.verdict.interval.low),
+            "mean": _margins(findings, sign * judged.contrast.mean),
+            "high": _margins(findings, judged.verdict.interval.high),
+            "kind": judged.verdict.kind.value,
+            "primary": int(judged.expects is not None),
+        }
+        for judged in in_order(findings)
+        if math.isfinite(judged.interval.low)
+    ]
 
 
-def rounded(value: float, digits: int = DIGITS) -> float | None:
+def table(rows: Any) -> Values:
+    """Return rows of equal names as a table."""
+    every: Sequence[Mapping[str, Any]] = list(rows)
+    return {"columns": list(every[0]) if every else [], "rows": [list(row.values()) for row in every]}
+
+
+def rounded(value: float, digits: int = DIGITS) -> Number:
     """Return a value with as many significant digits as records have; None where it is not finite."""
-    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+    if not math.isfinite(value):
+        return None
+    number = float(f"{value:.{digits}g}")
+    return int(number) if number.is_integer() else number
+
+
+def _margins(findings: Findings, value: float) -> float:
+    return round(value / findings.margin, 2)
 
 
 def _contrast(findings: Findings, judged: Judged) -> Values:
     scale, contrast, kind = outcome_scale(findings), judged.contrast, judged.verdict.kind
-    text = contrast.text
-    shared = [rounded(scale.factor**2 * text.variance), rounded(text.df)] if text and text.variance else None
-    row = {
+    text, study = contrast.text, findings.study
+    return {
         "arm": judged.arm,
-        "label": CONTROLS.get(judged.arm) or label(findings.study, judged.arm),
-        "against": judged.against,
+        "label": label(study, judged.arm) if judged.arm in study.arms else None,
+        "against": judged.against if judged.against != study.baseline else None,
         "changes": changed(findings, judged.arm),
         "n": contrast.n,
         "mean": rounded(scale.factor * contrast.mean),
         "sd": rounded(scale.factor * contrast.moderated_sd),
         "df": rounded(contrast.df),
-        "kind": kind.value,
-        "text": shared,
+        "text": [rounded(scale.factor**2 * text.variance), rounded(text.df)] if text and text.variance else None,
         "stopped": kind.value if kind in STOPPED else None,
         "expects": judged.expects.value if judged.expects else None,
-        "finding": judged.finding.value if judged.finding else None,
+        "verdict": kind.value,
         "made": word_of(findings, judged.arm) or None,
     }
-    return {name: value for name, value in row.items() if value is not None}
 
 
-def _values(findings: Findings, arm: str, scale: Scale) -> dict[str, float | None]:
-    return {
-        str(seed): rounded(scale.factor * value, 5)
-        for seed, value in outcomes(findings.record, findings.study, arm).items()
-    }
+def _values(findings: Findings) -> Values:
+    """Return the outcome of every arm and control on every seed; None where there is none."""
+    factor, study = outcome_scale(findings).factor, findings.study
+    found = {arm: outcomes(findings.record, study, arm) for arm in (*study.arms, SAME, HARMFUL)}
+    seeds = sorted({int(seed) for own in found.values() for seed in own.index})
+    by_arm = {arm: [rounded(factor * own.get(seed, math.nan), 5) for seed in seeds] for arm, own in found.items()}
+    return {"seeds": seeds, "arms": by_arm}
 
 
-def _costs(findings: Findings, arm: str) -> list[float | None]:
+def _costs(findings: Findings, arm: str) -> list[Number]:
     """Return the tokens, FLOPs and seconds of an arm's runs, medians."""
     runs = findings.record.arm(arm)
     return [rounded(float(runs[name].median()), 4) if name in runs else None for name in COSTS]
 
 
 def _curves(findings: Findings, metric: str) -> Values:
-    """Return a metric along the runs: whole numbers, to be divided by 10 ** digits."""
+    """Return a metric along the runs as whole numbers, to be divided by 10 ** digits; `tokens` are the baseline's."""
     scale, arms = scale_of(metric), {}
-    digits = 2 if scale.factor > 1 else 3
     for arm in findings.study.arms:
         curve = _thinned(curve_of(findings, arm, metric))
-        numbers = np.rint(scale.factor * curve.to_numpy() * 10**digits).astype(int)
+        numbers = np.rint(scale.factor * curve.to_numpy() * 10 ** FINE[scale.factor]).astype(int)
         arms[arm] = {"tokens": [int(tokens) for tokens in curve.columns], "seeds": numbers.tolist()}
     shared = arms[findings.study.baseline]["tokens"]
     arms = {arm: {"seeds": own["seeds"]} if own["tokens"] == shared else own for arm, own in arms.items()}
-    lower = outcome_of(metric).lower_is_better
-    return {"metric": metric, "unit": scale.unit, "digits": digits, "lower": lower, "tokens": shared, "arms": arms}
+    return {"metric": metric, "unit": scale.unit, "digits": FINE[scale.factor], "tokens": shared, "arms": arms}
 
 
 def _thinned(curve: pd.DataFrame) -> pd.DataFrame:
@@ -134,40 +143,4 @@ def _thinned(curve: pd.DataFrame) -> pd.DataFrame:
     if curve.shape[1] <= POINTS:
         return curve
     at = np.log(np.array([int(tokens) for tokens in curve.columns], dtype=float))
-    steps: Sequence[float] = np.linspace(at[0], at[-1], POINTS).tolist()
-    return curve.iloc[:, sorted({int(np.abs(at - step).argmin()) for step in steps})]
-
-
-def _ladder(ladder: Ladder) -> Values:
-    """Return the effects at every rung in ln token multipliers, what was predicted, and the line with its band."""
-    arms = {}
-    for arm, rungs in ladder.arms.items():
-        if rungs:
-            points = [[name, rounded(rung.compute), *_ends(rung.interval())] for name, rung in rungs.items()]
-            arms[arm] = {
-                "label": label(ladder.study, arm),
-                "trend": trend(ladder, arm),
-                "rungs": points,
-                "band": _band(ladder, arm),
-            }
-    predicted = [
-        [each.arm, each.rung, rounded(each.compute), *map(rounded, (each.mean, each.low, each.high))]
-        for each in ladder.predictions
-    ]
-    return {"arms": arms, "predicted": predicted}
-
-
-def _band(ladder: Ladder, arm: str) -> list[list[float | None]]:
-    """Return the line through an arm's rungs with its 80 % band; of two rungs alone no band is worth drawing."""
-    line, rungs = ladder.line(arm), [*ladder.arms[arm].values()]
-    if not line or len(rungs) <= FEWEST:
-        return []
-    computes = np.geomspace(min(rung.compute for rung in rungs), 4 * max(rung.compute for rung in rungs), 12)
-    return [
-        [rounded(compute, 4), *_ends(line.predicted(float(compute), rungs[-1].se, PREDICTED))]
-        for compute in computes.tolist()
-    ]
-
-
-def _ends(interval: Interval) -> list[float | None]:
-    return [rounded(value, 4) for value in (interval.mean, interval.low, interval.high)]
+    return curve.iloc[:, sorted({int(np.abs(at - step).argmin()) for step in np.linspace(at[0], at[-1], POINTS)})]

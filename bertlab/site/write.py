@@ -11,61 +11,70 @@ from bertlab.report.book import Page, read_book, regime
 from bertlab.report.write import put
 from bertlab.site.answers import answer_pages
 from bertlab.site.board import board
-from bertlab.site.data import effect_data
+from bertlab.site.data import effect_rows, table
 from bertlab.site.page import HERE, page
 from bertlab.site.study import study_page
 
-STATIC = HERE / "static"
-INDEX, MARK = "index.html", '<meta name="generator" content="bertlab.site">'
+STATIC, VENDOR = HERE / "static", HERE / "vendor"
+INDEX, MARK = "index.html", 'id="board"'  # what tells a site from other folders
+# the modules of d3 that the charts need, each after those that it builds on; all of d3 would be a quarter of the site
+D3 = ("array", "color", "format", "interpolate", "path", "time", "time-format", "scale", "selection", "shape", "axis")
+NO_MAPS = b"d3.geoTransform=()=>({});\n"  # Plot asks for one while it loads, for maps, which the site has none of
 CHARTS = ("d3.min.js", "plot.min.js", "rule.js", "charts.js")
 
 
 def write_site(reports: Path, out: Path) -> Path:
     """Write the site of a folder of reports into `out` and return its first page.
 
-    Pages of an earlier site that this one lacks are removed. Raises InputError for a folder of reports that is not there
-    and for an `out` that holds something else than a site.
+    Pages of an earlier site that this one lacks are removed. Raises InputError for a folder of reports that is not
+    there and for an `out` that holds something else than a site.
     """
     if not reports.is_dir():
         raise InputError(f"reports must be a folder that is there, got {reports}; name the one that holds the studies")
     if out.exists() and not _is_site(out):
-        raise InputError(
-            f"out must be a new folder or an earlier site, got {out}, which holds something else; name another"
-        )
-    files = dict(site(reports))
-    earlier = (str(path.relative_to(out)) for path in out.rglob("*.html"))
-    put(dict(sorted(files.items(), key=lambda file: file[0] == INDEX)), out, gone=earlier)
+        raise InputError(f"out must be a new folder or an earlier site, got {out}; name another")
+    files = site(reports)
+    earlier = [path.relative_to(out).as_posix() for path in out.rglob("*.html")]
+    put(files, out, gone=earlier)
     return out / INDEX
 
 
-def site(reports: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield every file of the site by name."""
-    book = read_book(reports)
-    pages = {INDEX: page("What holds in BERT’s design? – bertlab", board(book), scripts=["board.js"])}
-    pages |= {f"studies/{name}.html": study_page(book, name) for name in book.studies}
-    pages |= {"effects.html": _effects(book), "rule.html": _rule()}
-    pages |= dict(answer_pages(book))
-    yield from ((name, text.encode()) for name, text in sorted(pages.items()))
-    yield from ((path.name, path.read_bytes()) for path in sorted(STATIC.iterdir()) if path.is_file())
+def site(reports: Path) -> dict[str, bytes]:
+    """Return every file of the site by name, its first page last."""
+    files = {name: text.encode() for name, text in _pages(read_book(reports))}
+    for path in sorted(STATIC.iterdir()):
+        files[path.name] = path.read_bytes()
+    files["d3.min.js"] = b"".join((VENDOR / f"d3-{name}.min.js").read_bytes() for name in D3) + NO_MAPS
+    for name in ("plot.min.js", "LICENSES.txt"):
+        files[name] = (VENDOR / name).read_bytes()
+    return {**{name: files[name] for name in sorted(files) if name != INDEX}, INDEX: files[INDEX]}
 
 
-def _effects(book: Page) -> str:
-    data = [
-        {"study": name, "regime": book.regimes[regime(each)], "effects": effect_data(each)}
-        for name, each in book.studies.items()
-    ]
-    body = (HERE / "effects.html").read_text("utf-8")
-    return page("Every effect on one axis – bertlab", body, scripts=[*CHARTS, "effects.js"], data=data)
+def _pages(book: Page) -> Iterator[tuple[str, str]]:
+    yield INDEX, page("What holds in BERT’s design? – bertlab", board(book), scripts=["board.js"])
+    yield from ((f"studies/{name}.html", study_page(book, name)) for name in book.studies)
+    yield from answer_pages(book)
+    yield "effects.html", _drawn("Every effect on one axis", "effects", _effects(book))
+    yield "rule.html", _drawn("When does a verdict change?", "rule")
 
 
-def _rule() -> str:
-    body = (HERE / "rule.html").read_text("utf-8")
-    return page("When does a verdict change? – bertlab", body, scripts=[*CHARTS, "explore.js"])
+def _effects(book: Page) -> dict[str, object]:
+    """Return every contrast of every study as one table."""
+    return table(
+        {"study": name, "regime": book.regimes[regime(findings)], **row}
+        for name, findings in book.studies.items()
+        for row in effect_rows(findings)
+    )
+
+
+def _drawn(title: str, name: str, data: object = None) -> str:
+    """Return a page whose words are in a file of this room and whose charts in one of scripts."""
+    body = (HERE / f"{name}.html").read_text("utf-8")
+    script = "explore.js" if name == "rule" else f"{name}.js"
+    return page(f"{title} – bertlab", body, scripts=[*CHARTS, script], data=data)
 
 
 def _is_site(folder: Path) -> bool:
     """Tell whether a folder is empty or holds a site that was written before."""
     index = folder / INDEX
-    return folder.is_dir() and (
-        not any(folder.iterdir()) or (index.is_file() and MARK in index.read_text("utf-8", "replace"))
-    )
+    return folder.is_dir() and (not any(folder.iterdir()) or (index.is_file() and MARK in index.read_text("utf-8")))

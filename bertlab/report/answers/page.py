@@ -34,8 +34,11 @@ def file_name(question: str, language: str) -> str:
     return f"{question}.md" if language == "en" else f"{question}.{language}.md"
 
 
-def answer(question: Question, studies: Sequence[str], values: Values, folder: Path) -> str:
-    """Return the page; `studies` are the names of those that belong to the question, in their order."""
+def answer(question: Question, studies: Sequence[str], values: Values, folder: Path, *, brief: bool = False) -> str:
+    """Return the page; `studies` are the names of those that belong to the question, in their order.
+
+    `brief`: of a study only what it found, what became of its claim, and the link to its page, which says the rest.
+    """
     language, text = values.language, template(question.id, values.language.code)
     title, *parts = HEADING.split(text)
     words = title.strip().removeprefix("# ") or question.words
@@ -44,14 +47,14 @@ def answer(question: Question, studies: Sequence[str], values: Values, folder: P
     for name, content in zip(parts[::2], parts[1::2], strict=True):
         filled = values.fill(content).strip()
         if name == "measured":
-            filled = filled.replace("{measured}", "\n\n".join(_measured(question, studies, values, folder)))
+            filled = filled.replace("{measured}", "\n\n".join(_measured(question, studies, values, folder, brief)))
         if name == "test":
             filled = "\n\n".join(_questions(filled, language))
         sections.append(f"## {language.headings[name]}\n\n{filled}")
     return "\n\n".join(sections) + "\n"
 
 
-def _measured(question: Question, studies: Sequence[str], values: Values, folder: Path) -> Iterator[str]:
+def _measured(question: Question, studies: Sequence[str], values: Values, folder: Path, brief: bool) -> Iterator[str]:
     language = values.language
     if question.fact or question.id in values.facts:
         yield language.texts["fact"].format(link=f"../facts.md#{question.id}")
@@ -64,12 +67,11 @@ def _measured(question: Question, studies: Sequence[str], values: Values, folder
         if reasons_against(findings):
             yield f"**{language.texts['unsound']}** {numbers}"
             continue
-        lines = [
-            f"- *{language.labels[name]}*: {line}"
-            for name, line in trust(findings, values.made[study], language).items()
-        ]
+        told = trust(findings, values.made[study], language)
+        shown = ["finding"] if brief else list(told)
+        lines = [f"- *{language.labels[name]}*: {told[name]}" for name in shown]
         yield "\n".join([f"**{everything(findings, language)}** ({numbers})", "", *lines])
-        if (folder / study / "figures" / "forest.svg").is_file():
+        if not brief and (folder / study / "figures" / "forest.svg").is_file():
             yield f"![{language.texts['figure']}](../{study}/figures/forest.svg)"
 
 

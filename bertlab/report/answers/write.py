@@ -30,13 +30,13 @@ def write_answers(folder: Path, studies: Mapping[str, Findings] | None = None) -
     return folder / ANSWERS
 
 
-def answers(folder: Path, studies: Mapping[str, Findings]) -> dict[str, str]:
-    """Return all pages by the names of their files."""
+def answers(folder: Path, studies: Mapping[str, Findings], *, brief: bool = False) -> dict[str, str]:
+    """Return all pages by the names of their files; `brief` as in `answer`."""
     facts = read_facts(folder)
     made = {name: word_of(findings, telling(findings).arm) for name, findings in studies.items()}
     return {
         file_name(question.id, language.code): answer(
-            question, _names(question, studies), Values(studies, made, facts, language), folder
+            question, _names(question, studies), Values(studies, made, facts, language), folder, brief=brief
         )
         for question in CATALOGUE
         for language in LANGUAGES

@@ -3,7 +3,14 @@
 "use strict";
 
 globalThis.charts = (() => {
-  const data = () => JSON.parse(document.getElementById("data").textContent);
+  /* The data of a page; tables ({ columns, rows }) become lists of objects. */
+  const data = () => unfold(JSON.parse(document.getElementById("data").textContent));
+  function unfold(value) {
+    if (!value || typeof value !== "object") return value;
+    if (value.columns) return value.rows.map((row) => Object.fromEntries(value.columns.map((name, at) => [name, row[at]])));
+    if (Array.isArray(value)) return typeof value[0] === "object" ? value.map(unfold) : value;
+    return Object.fromEntries(Object.entries(value).map(([name, own]) => [name, unfold(own)]));
+  }
 
   /* Make an element: el("p", { class: "small" }, "text", child). Properties that are functions listen to events. */
   function el(tag, properties = {}, ...children) {

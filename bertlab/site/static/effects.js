@@ -4,8 +4,7 @@
 
 (() => {
   const { el, number, signed, group, figure, choice, tick } = charts;
-  const effects = charts.data().flatMap(({ study, regime, effects: own }) =>
-    own.map(({ names, at: [low, mean, high], kind, primary }) => ({ study, regime, arm: names[0], against: names[1], low, mean, high, kind, primary })));
+  const effects = charts.data();
   const WORDS = { worse: "worse", better: "better", same: "equivalent", open: "open" };
   const TICKS = [-30, -10, -3, -1, 0, 1, 3, 10, 30];
   const state = { regime: "", primary: true };
@@ -30,7 +29,7 @@
     title: "At a glance",
     caption: "Dots are set above each other where they would overlap. Point at one to see what it is. The axis is nearly straight within the margin and logarithmic beyond.",
     controls: [choice("Regime", [["", "all"], ...regimes.map((name) => [name, name])], (value) => { state.regime = value; again(); }), tick("only what claims speak of", true, (value) => { state.primary = value; again(); }), keys],
-    draw: (width) => Plot.plot({ width, height: width < 500 ? 300 : 260, marginBottom: 42, style, ariaLabel: "All effects in margins", x: axis(width), marks: [
+    draw: (width) => Plot.plot({ width, height: width < 500 ? 260 : 220, marginBottom: 42, style, ariaLabel: "All effects in margins", x: axis(width), marks: [
       zone(), Plot.dot(shown(), Plot.dodgeY("bottom", { x: "mean", r: width < 500 ? 3 : 5, fill: ink, padding: 1 })),
       Plot.tip(shown(), Plot.pointer(Plot.dodgeY("bottom", { x: "mean", r: width < 500 ? 3 : 5, padding: 1, title: words, fill: "var(--card)", stroke: "var(--muted)" })))] }),
     table,

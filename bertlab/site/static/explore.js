@@ -91,7 +91,7 @@
         const [at, high] = d3.pointer(event);
         set({ mean: x.invert(at), sd: y.invert(high) });
       } },
-        cells.map(({ line, from, to, kind }) => el("rect", { x: along(from), width: along(to) - along(from) + 0.4, y: height - 30 - (line + 1) * tall, height: tall + 0.4, fill: colour(kind), "fill-opacity": faint(kind) }, el("title", {}, kind))),
+        cells.map(({ line, from, to, kind }) => el("rect", { x: along(from), width: along(to) - along(from), y: height - 30 - (line + 1) * tall, height: tall, "shape-rendering": "crispEdges", fill: colour(kind), "fill-opacity": faint(kind) }, el("title", {}, kind))),
         el("circle", { cx: x(state.mean), cy: y(state.sd), r: 7, fill: "none", stroke: "var(--ink)", "stroke-width": 3 }),
         [-0.4, -0.2, 0, 0.2, 0.4].map((at) => el("text", { x: x(at), y: height - 14, "text-anchor": at < -0.3 ? "start" : at > 0.3 ? "end" : "middle", fill: "currentColor" }, signed(at, 1))),
         [0, 0.2, 0.4].map((at) => el("text", { x: 28, y: y(at) + (at ? 8 : 0), "text-anchor": "end", fill: "currentColor" }, number(at, 1))),

@@ -6,11 +6,13 @@
   const { el, number, signed, between, short, colour, arms: armColour, figure, grid, choice, tick, save, differences, DASH } = charts;
   const study = charts.data();
   const { digits, unit, baseline } = study;
+  for (const each of [...study.contrasts, ...study.controls]) each.against ??= baseline.arm;
   const CLAIMS = {
     worse: "worse, by however little", better: "better, by however little", materially_worse: "worse by more than the margin",
     materially_better: "better by more than the margin", equivalent: "within the margin on both sides",
     not_worse: "not worse by more than the margin", not_better: "not better by more than the margin",
   };
+  const CONTROLS = { same: "Control: the baseline against itself, one stream of chance drawn anew", harmful: "Control: an arm known to do harm" };
   const MUST = { same: "must be EQUIVALENT", harmful: "must be WORSE" };
   const names = Object.fromEntries([[baseline.arm, baseline.label], ...study.contrasts.map((each) => [each.arm, each.label])]);
   const registered = rule.judgeStudy(study, study.margin);
@@ -30,7 +32,7 @@
       caption: [
         `Dot: the mean difference over seeds (${unit} of ${study.outcome}; small dots: single seeds). Bar: the interval that the verdict is read from. Band: the margin, what is too small to matter. `,
         study.lower ? "Right is worse: lower is better." : "Left is worse: higher is better.",
-        " The claim speaks of some arms; the others are exploratory and decide nothing.",
+        " The axis is compressed far outside of the margin. Exploratory arms are hollow and decide nothing: the claim does not speak of them.",
       ],
       controls: [el("label", {}, "Margin", slider, output), back],
       draw: (width) => el("div", {}, note, rows(width)),
@@ -57,10 +59,14 @@
     const { low, high } = each.own;
     return study.lower ? [low, high] : [-high, -low];
   };
-  const seeds = (each) => { // paired differences, or those to the bank's mean
-    const own = study.values[each.arm] || {}, its = study.values[each.against] || {};
-    const mean = d3.mean(Object.values(its));
-    return Object.entries(own).filter(([seed]) => study.bank || seed in its).map(([seed, value]) => [seed, value - (study.bank ? mean : its[seed])]);
+  const pairs = (each) => { // outcomes of both arms, on the seeds that both have
+    const { seeds: numbers, arms } = study.values, own = arms[each.arm], its = arms[each.against];
+    return numbers.map((seed, at) => ({ seed, from: its[at], to: own[at] })).filter(({ from, to }) => from !== null && to !== null);
+  };
+  const apart = (each) => { // paired differences, or those to the mean of the bank
+    if (!study.bank) return pairs(each).map(({ seed, from, to }) => [seed, to - from]);
+    const { seeds: numbers, arms } = study.values, mean = d3.mean(arms[each.against]);
+    return numbers.map((seed, at) => [seed, arms[each.arm][at]]).filter(([, value]) => value !== null).map(([seed, value]) => [seed, value - mean]);
   };
 
   function rows(width) {
@@ -76,13 +82,13 @@
       const control = judged.controls.includes(each), open = !control && !each.expects;
       const [low, high] = facing(each), ink = open ? "var(--open)" : colour(each.kind);
       const words = open ? "exploratory" : each.kind;
-      const mark = el("svg", { width: track, height: 40, role: "img", "aria-label": `${each.label}: ${signed(each.mean, digits)}, ${between(low, high, digits)} ${unit}: ${words}` },
+      const mark = el("svg", { width: track, height: 40, role: "img", "aria-label": `${control ? CONTROLS[each.arm] : each.label}: ${signed(each.mean, digits)}, ${between(low, high, digits)} ${unit}: ${words}` },
         zone(), el("path", { class: "zero", d: `M${x(0)} 0V40` }),
-        seeds(each).map(([seed, value]) => el("circle", { class: "seed", cx: x(value), cy: 30, r: 2.2 }, el("title", {}, `seed ${seed}: ${signed(value, digits)}`))),
+        apart(each).map(([seed, value]) => el("circle", { class: "seed", cx: x(value), cy: 30, r: 2.2 }, el("title", {}, `seed ${seed}: ${signed(value, digits)}`))),
         Number.isFinite(low) ? el("path", { d: `M${x(low)} 15H${x(high)}`, stroke: ink, "stroke-width": 3 }) : null,
-        each.mean !== undefined ? el("circle", { cx: x(each.mean), cy: 15, r: 5, fill: open ? "var(--card)" : ink, stroke: ink, "stroke-width": 2 }) : null);
+        each.mean !== null ? el("circle", { cx: x(each.mean), cy: 15, r: 5, fill: open ? "var(--card)" : ink, stroke: ink, "stroke-width": 2 }) : null);
       list.append(
-        el("div", { class: "name" }, control ? el("i", {}, `Control: ${each.label}`) : each.label, el("small", {}, `${each.arm}${each.against === baseline.arm ? "" : ` against ${each.against}`}, ${each.n} seeds`)),
+        el("div", { class: "name" }, control ? el("i", {}, CONTROLS[each.arm]) : each.label, el("small", {}, `${each.arm}${each.against === baseline.arm ? "" : ` against ${each.against}`}, ${each.n} seeds`)),
         el("div", { class: "track" }, mark),
         el("div", { class: `verdict${open ? " exploratory" : ""}`, style: open ? null : `color:${ink}` }, words,
           el("small", {}, control ? MUST[each.arm] : each.finding ? `${each.finding.toLowerCase()}: claimed ${CLAIMS[each.expects]}` : ""),
@@ -93,8 +99,9 @@
 
   function ruler(x, track) {
     const [better, worse] = study.lower ? ["← better", "worse →"] : ["← worse", "better →"];
-    const room = Math.max(3, Math.floor(track / 90));
-    return el("svg", { width: track, height: 26, "aria-hidden": true }, x.ticks(room).map((at) => el("text", { x: x(at), y: 24 }, signed(at, Math.min(digits, 2)))),
+    const ticks = x.ticks(Math.max(3, Math.floor(track / 90))).sort((a, b) => Math.abs(a) - Math.abs(b)); // the inner ones first
+    const shown = ticks.reduce((kept, at) => (kept.every((other) => Math.abs(x(other) - x(at)) > 44) ? [...kept, at] : kept), []);
+    return el("svg", { width: track, height: 26, "aria-hidden": true }, shown.map((at) => el("text", { x: x(at), y: 24 }, signed(at, Math.min(digits, 2)))),
       el("text", { x: 0, y: 9, style: "text-anchor:start" }, better), el("text", { x: track, y: 9, style: "text-anchor:end" }, worse));
   }
 
@@ -109,15 +116,13 @@
 
   // ---- seeds: each line is one seed, from the arm that is compared with to the arm ----------------------------------
   function slopes() {
-    const shown = registered.contrasts.filter((each) => seeds(each).length);
+    const shown = registered.contrasts.filter((each) => pairs(each).length);
     if (!shown.length) return;
-    const pairs = (each) => {
-      const own = study.values[each.arm], its = study.values[each.against];
-      return Object.keys(own).filter((seed) => seed in its).map((seed) => ({ seed, from: its[seed], to: own[seed] }));
-    };
+    let shared = true;
     const every = shown.flatMap(pairs).flatMap(({ from, to }) => [from, to]);
-    figure(section("slopes"), {
+    const redraw = figure(section("slopes"), {
       title: "Seed by seed",
+      controls: shown.length > 1 ? [tick("one scale for all", true, (value) => { shared = value; redraw(); })] : [],
       caption: `Each line is one seed: left the arm that is compared with, right the arm. Lines that all lean one way are a difference one may trust; crossed ones are chance. ${study.bank ? "Arms are judged against a bank of the baseline's runs; only shared seeds are joined. " : ""}${study.outcome} at the end of the run (${unit === "percentage points" ? "%" : unit}).`,
       draw: () => el("div", { class: "small-multiples" }, shown.map((each) => {
         const lines = pairs(each), worse = (line) => (line.to > line.from) === study.lower;
@@ -127,7 +132,7 @@
           width: 210, height: 170, marginLeft: 42, marginRight: 14, marginBottom: 24, marginTop: 8,
           style: { background: "none", color: "inherit" }, ariaLabel: `${each.label}: ${lines.filter(worse).length} of ${lines.length} seeds worse`,
           x: { domain: [-0.1, 1.1], ticks: [0, 1], tickFormat: (at) => (at ? "arm" : each.against === baseline.arm ? "baseline" : "other"), label: null, tickSize: 0 },
-          y: { domain: d3.nice(...d3.extent(every), 4), ticks: 4, label: null, tickFormat: (at) => number(at, digits > 1 ? 2 : 0) },
+          y: { domain: d3.nice(...d3.extent(shared ? every : points.map((point) => point.y)), 4), ticks: 4, label: null, tickFormat: (at) => number(at, digits > 1 ? 2 : 0) },
           marks: [Plot.gridY({ ticks: 4, strokeOpacity: 0.12 }), Plot.line(points, { x: "x", y: "y", z: "seed", stroke: ink, strokeWidth: 1.5 }),
             Plot.dot(points, { x: "x", y: "y", fill: ink, r: 2.6, title: (point) => `seed ${point.seed}: ${number(point.y, digits)}` })],
         });
@@ -136,7 +141,7 @@
       table: () => {
         const numbers = [...new Set(shown.flatMap((each) => pairs(each).map((line) => line.seed)))].sort((a, b) => a - b);
         return { head: ["arm minus what it is compared with", ...numbers.map((seed) => `seed ${seed}`)], rows: shown.map((each) => {
-          const found = Object.fromEntries(seeds(each));
+          const found = Object.fromEntries(apart(each));
           return [each.arm, ...numbers.map((seed) => (seed in found ? signed(found[seed], digits) : DASH))];
         }) };
       },
@@ -184,7 +189,7 @@
         const [low, high] = d3.extent(top.length ? top : means, (each) => each.y), pad = 0.06 * (high - low || 1);
         return Plot.plot({
           width, height: Math.min(420, 220 + width / 5), marginLeft: 50, marginBottom: 40, style: { background: "none", color: "inherit" }, ariaLabel: `${own.metric} along the training`,
-          x: { type: state.log ? "log" : "linear", label: costs.find(([name]) => name === state.axis)[1], ticks: Math.max(3, width / 110), tickFormat: state.log ? (at) => (/^[125]/.test(at.toPrecision(1)) ? short(at) : "") : short },
+          x: { type: state.log ? "log" : "linear", label: costs.find(([name]) => name === state.axis)[1], ticks: Math.max(2, width / 110), tickFormat: state.log ? (at) => ((width < 500 ? /^[15]/ : /^[125]/).test(at.toPrecision(1)) ? short(at) : "") : short },
           y: { label: `${own.metric} (${own.unit})${state.minus ? ", minus the baseline" : ""}`, domain: [low - pad, high + pad], clamp: false, grid: true },
           marks: [
             state.seeds ? Plot.line(lines.flatMap((line) => line.single), { x: "x", y: "y", z: (each) => `${each.arm} ${each.seed}`, stroke: (each) => ink(each.arm), strokeWidth: 0.8, strokeOpacity: 0.4, clip: true }) : null,

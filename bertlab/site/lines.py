@@ -1,0 +1,102 @@
+"""A line of the board: what a study found, in which regime, how large on the axis that all lines share, how sure.
+
+Enters: a study of the book, judged. Leaves: HTML.
+"""
+
+import math
+from html import escape
+
+from bertlab.report.answers.english import ENGLISH
+from bertlab.report.answers.sentences import plain, telling, tokens_of
+from bertlab.report.book import COUNTED, Page, regime
+from bertlab.report.study.scale import level_text, outcome_scale, p_text
+from bertlab.report.study.verdict import reasons_against, status_word
+from bertlab.report.words import listing, number, plural
+from bertlab.site.page import inline
+from bertlab.study.judge import Findings
+
+REACH = 40  # margins that the axis of effects goes to, either way
+WIDTH, HEIGHT, PAD = 200, 20, 8  # of the drawing of an effect
+TICKS = (-30, -10, -3, -1, 0, 1, 3, 10, 30)  # margins
+
+
+def line(page: Page, name: str) -> str:
+    """Return the line of a study."""
+    findings = page.studies.get(name)
+    if findings is None:
+        return _item("pending", "", chip("not yet run"), f"<p>{escape(name)}</p>")
+    where = page.regimes[regime(findings)]
+    word, reasons = status_word(findings), reasons_against(findings)
+    link = f'<p><a href="studies/{name}.html">'
+    place = f'<span class="where">{where} · {plural(findings.seeds, "seed")}</span>'
+    if reasons:
+        said = escape(f"It could not be judged: {'; '.join(reasons)}.")
+        return _item(css(word), f' data-regime="{where}"', chip(word), f"{link}{said}</a></p>", place)
+    verdict = f"<small>{telling(findings).verdict.words}</small>"
+    said, q = inline(plain(findings, ENGLISH)), page.q[name]
+    sure = f'<span class="q{" firm" if q <= COUNTED else ""}">q {p_text(q)}</span>'
+    about = f' data-regime="{where}" data-sure="{q:.4f}"'
+    return _item(css(word), about, chip(word), f"{link}{said}</a> {verdict}</p>", place, mark(findings), sure)
+
+
+def chip(word: str) -> str:
+    """Return a status as a coloured word."""
+    kind = "pending" if word == "not yet run" else css(word)
+    return f'<span class="chip {kind}">{word.lower()}</span>'
+
+
+def css(word: str) -> str:
+    """Return what a status is called in the style sheet."""
+    return word.lower().replace(" ", "-")
+
+
+def fact_line(question: str) -> str:
+    """Return the line of a question that the code itself decides."""
+    stated = f'<p><a href="facts.html#{question}">The code itself decides a part of it; a test asserts it.</a></p>'
+    return _item("fact", "", chip("fact"), stated)
+
+
+def short_regime(findings: Findings) -> str:
+    """Return model, tokens and text in a few words."""
+    facts = findings.record.facts
+    corpus = facts.get("corpus", "").partition(";")[0]
+    known = [words for name, words in ENGLISH.corpora.items() if name in corpus]
+    return f"{facts.get('model', '')}; {number(tokens_of(findings) / 1e6, 1)} M tokens of {listing(known) or corpus}"
+
+
+def mark(findings: Findings) -> str:
+    """Draw the difference that a status hangs on, with its interval, in units of the margin; positive is worse."""
+    own = telling(findings).verdict.interval
+    if not math.isfinite(own.low):
+        return ""
+    low, mean, high = (place(value / findings.margin) for value in (own.low, own.mean, own.high))
+    return (
+        f'<svg class="mark {css(status_word(findings))}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{escape(_words(findings))}"><path class="zone" d="M{place(-1)} 2H{place(1)}V18H{place(-1)}z"/>'
+        f'<path class="zero" d="M100 0V20"/><path class="bar" d="M{low} 10H{high}"/>'
+        f'<circle cx="{mean}" cy="10" r="4"/></svg>'
+    )
+
+
+def axis() -> str:
+    """Draw the axis that all effects of the board share."""
+    ticks = (f'<text x="{place(at)}" y="24">{abs(at)}</text><path class="zero" d="M{place(at)} 27v4"/>' for at in TICKS)
+    sides = f'<text x="{PAD}" y="10" class="start">← better</text><text x="{WIDTH - PAD}" y="10" class="end">worse →'
+    return f'<svg class="mark" viewBox="0 0 {WIDTH} 32">{sides}</text>{"".join(ticks)}</svg>'
+
+
+def place(margins: float) -> float:
+    """Return where an effect lies on the drawing: nearly linear within the margin, logarithmic beyond."""
+    share = math.copysign(math.log2(1 + min(abs(margins), REACH)) / math.log2(1 + REACH), margins)
+    return round(WIDTH / 2 + (WIDTH / 2 - PAD) * share, 1)
+
+
+def _item(status: str, about: str, *parts: str) -> str:
+    return f'<li class="line" data-status="{status}"{about}>{"".join(parts)}</li>'
+
+
+def _words(findings: Findings) -> str:
+    told, scale = telling(findings), outcome_scale(findings)
+    interval = f"{level_text(told.interval.level)} interval {scale.between(told.interval.low, told.interval.high)}"
+    margin = number(scale.factor * findings.margin, scale.decimals)
+    return f"{told.arm}: {scale.signed(told.contrast.mean)} {scale.apart}, {interval}, margin {margin}"
