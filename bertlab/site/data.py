@@ -106,7 +106,7 @@ def _contrast(findings: Findings, judged: Judged) -> Values:
         "text": [rounded(scale.factor**2 * text.variance), rounded(text.df)] if text and text.variance else None,
         "stopped": kind.value if kind in STOPPED else None,
         "expects": judged.expects.value if judged.expects else None,
-        "verdict": kind.value,
+        "verdict": judged.verdict.words,
         "made": word_of(findings, judged.arm) or None,
     }
 

@@ -78,14 +78,14 @@ globalThis.rule = (() => {
 
   // ---- intervals and verdicts --------------------------------------------------------------------------------------
 
-  /* mean +- t * se. `text`: [variance, df] of what all seeds share, the sample of held-out text; degrees of freedom of
-     the sum by Welch and Satterthwaite. */
+  /* mean +- t * se. `text`: [variance, df] of what all seeds share, the sample of held-out text, df null where it is
+     known; degrees of freedom of the sum by Welch and Satterthwaite. */
   function interval(contrast, level) {
     const { mean, sd, n, df, text } = contrast;
     if (!(df > 0) || mean === null) return { mean, low: NaN, high: NaN, se: NaN, df: 0 };
     const own = (sd * sd) / n, shared = text ? text[0] : 0;
     const whole = own + shared, se = Math.sqrt(whole);
-    const all = shared ? (whole * whole) / Math.max((own * own) / df + (shared * shared) / text[1], 2.3e-308) : df;
+    const all = shared ? (whole * whole) / Math.max((own * own) / df + (shared * shared) / (text[1] ?? Infinity), 2.3e-308) : df;
     const half = tQuantile(all, (1 + level) / 2) * se;
     return { mean, low: mean - half, high: mean + half, se, df: all };
   }
@@ -149,12 +149,16 @@ globalThis.rule = (() => {
 
   // ---- a study -----------------------------------------------------------------------------------------------------
 
-  const oriented = (contrast, lower) => ({ ...contrast, mean: contrast.mean === null ? null : lower ? contrast.mean : -contrast.mean });
+  function oriented(contrast, lower) {
+    return lower || contrast.mean === null ? contrast : { ...contrast, mean: -contrast.mean };
+  }
 
   function judgeContrast(study, contrast, margin, vacuous) {
     const own = interval(oriented(contrast, study.lower), contrast.expects ? study.level : 0.9);
     const stopped = contrast.stopped === "INVALID" ? "INVALID" : vacuous ? "VACUOUS" : contrast.stopped;
-    return { ...contrast, own, kind: stopped || kind(own.low, own.high, margin) };
+    const found = stopped || kind(own.low, own.high, margin);
+    const detectable = found === "EQUIVALENT" && (own.low > 0 || own.high < 0); // there is a difference, too small to matter
+    return { ...contrast, own, kind: found, words: found + (detectable ? ", detectable" : "") };
   }
 
   /* Judge a study as the pages were judged, at any margin: { contrasts, controls, sound, finding }. */

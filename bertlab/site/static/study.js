@@ -81,7 +81,7 @@
       const before = [...registered.contrasts, ...registered.controls].find((own) => own.arm === each.arm);
       const control = judged.controls.includes(each), open = !control && !each.expects;
       const [low, high] = facing(each), ink = open ? "var(--open)" : colour(each.kind);
-      const words = open ? "exploratory" : each.kind;
+      const words = open ? "exploratory" : each.words;
       const mark = el("svg", { width: track, height: 40, role: "img", "aria-label": `${control ? CONTROLS[each.arm] : each.label}: ${signed(each.mean, digits)}, ${between(low, high, digits)} ${unit}: ${words}` },
         zone(), el("path", { class: "zero", d: `M${x(0)} 0V40` }),
         apart(each).map(([seed, value]) => el("circle", { class: "seed", cx: x(value), cy: 30, r: 2.2 }, el("title", {}, `seed ${seed}: ${signed(value, digits)}`))),
@@ -92,7 +92,7 @@
         el("div", { class: "track" }, mark),
         el("div", { class: `verdict${open ? " exploratory" : ""}`, style: open ? null : `color:${ink}` }, words,
           el("small", {}, control ? MUST[each.arm] : each.finding ? `${each.finding.toLowerCase()}: claimed ${CLAIMS[each.expects]}` : ""),
-          before.kind !== each.kind && !open ? el("small", { class: "moved" }, `registered: ${before.kind}`) : null));
+          before.kind !== each.kind && !open ? el("small", { class: "moved" }, `registered: ${before.words}`) : null));
     }
     return list;
   }
@@ -109,7 +109,7 @@
     const head = ["arm", "what it changes", "n", `difference (${unit})`, `interval (${unit})`, "level", "verdict", "finding", "made of"];
     const cells = (each, control) => {
       const [low, high] = facing(each), level = each.expects ? study.level : 0.9;
-      return [each.arm, each.changes, each.n, signed(each.mean ?? NaN, digits), between(low, high, digits), `${+(100 * level).toFixed(2)} %`, each.expects || control ? each.kind : "exploratory", each.finding, each.made];
+      return [each.arm, each.changes, each.n, signed(each.mean ?? NaN, digits), between(low, high, digits), `${+(100 * level).toFixed(2)} %`, each.expects || control ? each.words : "exploratory", each.finding, each.made];
     };
     return { head, rows: [...contrasts.map((each) => cells(each, false)), ...controls.map((each) => cells(each, true))] };
   }
@@ -241,7 +241,7 @@
   function csv() {
     const head = ["arm", "role", "against", "changes", "n", "mean", "low", "high", "level", "moderated_sd", "df", "margin", "unit", "expects", "verdict", "finding"];
     const quote = (cell) => (/[",\n]/.test(String(cell ?? "")) ? `"${String(cell).replaceAll('"', '""')}"` : String(cell ?? ""));
-    const line = (each, role) => [each.arm, role, each.against, each.changes, each.n, each.mean, ...facing(each).map((end) => +end.toPrecision(7)), each.expects ? study.level : 0.9, each.sd, each.df, study.margin, unit, each.expects, role === "exploratory" ? "" : each.kind, each.finding];
+    const line = (each, role) => [each.arm, role, each.against, each.changes, each.n, each.mean, ...facing(each).map((end) => +end.toPrecision(7)), each.expects ? study.level : 0.9, each.sd, each.df, study.margin, unit, each.expects, role === "exploratory" ? "" : each.words, each.finding];
     const rows = [...registered.contrasts.map((each) => line(each, each.expects ? "primary" : "exploratory")), ...registered.controls.map((each) => line(each, "control"))];
     return [head, ...rows].map((cells) => cells.map(quote).join(",")).join("\n") + "\n";
   }
@@ -250,7 +250,7 @@
     const safe = (text) => String(text ?? "").replace(/[\\&%$#_{}~^]/g, (mark) => ({ "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}" })[mark] || `\\${mark}`).replaceAll("−", "$-$").replaceAll("–", "--");
     const lines = registered.contrasts.map((each) => {
       const [low, high] = facing(each);
-      return `${[each.label, each.n, signed(each.mean ?? NaN, digits), `[${signed(low, digits)}, ${signed(high, digits)}]`, each.expects ? each.kind : "exploratory"].map(safe).join(" & ")} \\\\`;
+      return `${[each.label, each.n, signed(each.mean ?? NaN, digits), `[${signed(low, digits)}, ${signed(high, digits)}]`, each.expects ? each.words : "exploratory"].map(safe).join(" & ")} \\\\`;
     });
     return ["% needs \\usepackage{booktabs}", "\\begin{tabular}{lrrrl}", "\\toprule", `arm & $n$ & difference (${safe(unit)}) & interval & verdict \\\\`, "\\midrule", ...lines, "\\bottomrule", "\\end{tabular}", ""].join("\n");
   }

@@ -1,0 +1,81 @@
+"""Reports that sites are made of: three committed studies with the facts, a ladder, and all that is committed."""
+
+import json
+import math
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bertlab.compose import PACKAGE
+from bertlab.report.ladder import keep_predictions
+from bertlab.report.study import write_study
+from bertlab.site.page import HERE
+from bertlab.site.write import write_site
+from bertlab.study.judge import judge
+from bertlab.study.ladder import predict, read_ladder
+from tests.report.study.test_ladder import COMPUTE, rung
+
+REPORTS = PACKAGE.parent / "reports"
+FEW = ("cls", "heads", "mask_policy_oracle")  # one that could not be judged, a small one, one with many arms
+EFFECTS = {"nano": (0.4, 0.0), "tiny": (0.2, 0.0), "mini": (0.1, 0.0)}
+RULE = HERE / "static" / "rule.js"
+
+
+@pytest.fixture(scope="session")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of a few reports: committed studies, the facts, and a ladder whose last rung was predicted."""
+    folder = tmp_path_factory.mktemp("reports")
+    for name in FEW:
+        shutil.copytree(REPORTS / name, folder / name, ignore=shutil.ignore_patterns("figures", "*.xz"))
+    shutil.copy(REPORTS / "facts.md", folder)
+    for name, effects in EFFECTS.items():
+        if name == "mini":
+            ladder = read_ladder(folder / "mask_rate")
+            assert ladder is not None
+            made = tuple(predict(ladder, name, COMPUTE[name], "2026-01-01T00:00:00+00:00"))
+            keep_predictions(folder / "mask_rate", "mask_rate", made)
+        write_study(judge(rung(name, *effects)), folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small(reports: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the site of a few reports."""
+    return write_site(reports, tmp_path_factory.mktemp("small")).parent
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the site of all committed reports."""
+    return write_site(REPORTS, tmp_path_factory.mktemp("whole")).parent
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it, nothing in the place of a number that is not finite."""
+    if isinstance(value, dict):
+        return {name: plain(own) for name, own in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(own) for own in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+@pytest.fixture(scope="session")
+def in_node(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Any], Any]:
+    """Return what runs JavaScript on data after the site's rule: the value of `result`."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not here; the rule in JavaScript is compared with it")
+
+    def run(script: str, data: Any) -> Any:
+        path = tmp_path_factory.mktemp("node") / "data.json"
+        path.write_text(json.dumps(plain(data)), "utf-8")
+        read = f"require({json.dumps(str(RULE))}); const data = require({json.dumps(str(path))}); let result;"
+        write = "process.stdout.write(JSON.stringify(result));"
+        done = subprocess.run([node, "-e", f"{read}\n{script}\n{write}"], capture_output=True, check=True, text=True)
+        return json.loads(done.stdout)
+
+    return run
