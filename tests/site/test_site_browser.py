@@ -22,6 +22,7 @@ pytestmark = [
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 320, "height": 720}
 KINDS = ("index.html", "effects.html", "rule.html", "facts.html")
 STUDIES = ("studies/heads.html", "studies/cls.html", "studies/mask_policy_oracle.html")
+LOCAL = ("file:", "data:", "blob:")
 ANSWERS = ("answers/heads.html", "answers/mask_policy.zh.html")
 
 
@@ -46,6 +47,13 @@ def opened(browser: Any, path: Path, viewport: dict[str, int] = WIDE, **options:
     )
     page.goto(path.as_uri())
     return page
+
+
+def show_tables(page: Any) -> None:
+    """Press every button that shows a chart as a table; a pressed one has another name."""
+    buttons = page.get_by_role("button", name="Show as a table")
+    while buttons.count():
+        buttons.first.click()
 
 
 @pytest.fixture
@@ -74,13 +82,11 @@ def test_axe_finds_nothing_and_nothing_is_wider_than_a_small_screen(
 ) -> None:
     for viewport in (WIDE, NARROW):
         page = opened(browser, whole / name, viewport, color_scheme=scheme)
-        for button in page.get_by_role("button", name="Show as a table").all():
-            button.click()
-        page.wait_for_timeout(100)
+        show_tables(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        assert page.wrong == []  # before axe, which asks for the style sheet in its own way
         found = axe.Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
-        assert page.wrong == []
         page.context.close()
 
 
@@ -90,7 +96,7 @@ def test_a_ladder_is_drawn(browser: Any, small: Path) -> None:
     rows = page.locator("#ladder tbody tr").all_inner_texts()
     assert len(rows) == 9
     assert sum("yes" in row or "no" in row.split("\t")[-1] for row in rows) == 3
-    assert page.locator('#ladder [aria-label="area"] path').count() == 3
+    assert page.locator('#ladder path[fill-opacity="0.13"], #ladder g[fill-opacity="0.13"] path').count() == 3
     assert page.wrong == []
     page.context.close()
 
@@ -128,14 +134,14 @@ def test_the_margin_judges_again_and_says_that_it_explores(study: Any) -> None:
 def test_curves_have_an_axis_of_flops_and_can_be_read_by_pointing(study: Any) -> None:
     curves = study.locator("#curves")
     curves.get_by_label("Axis").select_option("flops")
-    assert "FLOPs" in curves.locator("svg").inner_text()
+    assert "FLOPs" in curves.locator("svg").text_content()
     curves.get_by_label("one head").uncheck()
     box = curves.locator("svg").bounding_box()
     study.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + box["height"] * 0.5)
     tip = curves.locator('[aria-label="tip"]')
     playwright.expect(tip).to_contain_text("nats after")
     curves.get_by_label("minus the baseline").check()
-    assert "minus the baseline" in curves.locator("svg").inner_text()
+    assert "minus the baseline" in curves.locator("svg").text_content()
 
 
 def test_what_is_downloaded_says_what_the_page_says(study: Any) -> None:
@@ -156,20 +162,20 @@ def test_the_board_finds_filters_and_keeps_its_view_in_the_address(browser: Any,
     page = opened(browser, whole / "index.html")
     shown = lambda: page.locator(".line:visible").count()  # noqa: E731
     everything = shown()
-    page.get_by_label("Search").fill("warm-up")
+    page.locator("#search").fill("warm-up")
     assert 0 < shown() < everything
     assert page.locator(".question:visible").first.inner_text().startswith("What is warm-up")
-    page.get_by_label("Search").fill("")
+    page.locator("#search").fill("")
     page.locator(".tile.refuted").click()
     assert {each.inner_text() for each in page.locator(".line:visible .chip").all()} == {"refuted"}
-    page.get_by_label("Order").select_option("regime")
+    page.locator("#order").select_option("regime")
     assert page.locator(".chapter:visible h2").first.inner_text().startswith("R1:")
     again = opened(browser, whole / "index.html")
     again.goto(page.url)
     again.reload()
     assert again.locator(".tile.refuted").get_attribute("aria-pressed") == "true"
     assert again.locator(".line:visible").count() == shown() == 4
-    page.get_by_label("Search").fill("no such thing")
+    page.locator("#search").fill("no such thing")
     page.get_by_role("button", name="Show all").click()
     assert shown() == everything
     assert page.wrong == again.wrong == []
@@ -191,11 +197,11 @@ def test_the_rule_moves_with_its_numbers(browser: Any, whole: Path) -> None:
         page.get_by_role("button", name=words).click()
         assert page.locator(".verdict-now").inner_text() == kind
         assert page.locator("#list li[aria-current]").inner_text().startswith(kind)
-    page.get_by_label("Seeds").focus()
+    page.locator("[name=n]").focus()
     for _ in range(5):
         page.keyboard.press("ArrowLeft")
     assert page.locator(".verdict-now").inner_text() == "EQUIVALENT"
-    page.get_by_label("Spread").focus()
+    page.locator("[name=sd]").focus()
     page.keyboard.press("End")
     assert page.locator(".verdict-now").inner_text() == "INCONCLUSIVE"
     page.locator("#map svg").click(position={"x": 60, "y": 200})

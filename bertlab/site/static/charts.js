@@ -71,6 +71,14 @@ globalThis.charts = (() => {
     return redraw;
   }
 
+  /* A chart of Plot as a picture with a name; the names that Plot gives to its groups are no help to listeners. */
+  function plot({ role = "img", ...options }) {
+    const made = Plot.plot({ ...options, style: { background: "none", color: "inherit" } });
+    made.setAttribute("role", role);
+    for (const group of made.querySelectorAll("g[aria-label]")) group.removeAttribute("aria-label");
+    return made;
+  }
+
   function grid({ head, rows }) {
     const row = (cells, tag) => el("tr", {}, cells.map((cell, at) => el(tag === "th" ? "th" : at ? "td" : "th", { scope: tag === "th" ? "col" : at ? null : "row" }, cell instanceof Node ? cell : String(cell ?? DASH))));
     return el("table", {}, el("thead", {}, row(head, "th")), el("tbody", {}, rows.map((cells) => row(cells, "td"))));
@@ -97,5 +105,5 @@ globalThis.charts = (() => {
     return far ? d3.scaleSymlog(domain, range).constant(unit) : d3.scaleLinear(domain, range);
   }
 
-  return { data, el, number, signed, between, short, p, group, colour, arms, figure, grid, choice, tick, save, differences, DASH };
+  return { data, el, number, signed, between, short, p, group, colour, arms, figure, plot, grid, choice, tick, save, differences, DASH };
 })();

@@ -3,7 +3,7 @@
 "use strict";
 
 (() => {
-  const { el, number, signed, between, short, colour, arms: armColour, figure, grid, choice, tick, save, differences, DASH } = charts;
+  const { el, number, signed, between, short, colour, arms: armColour, figure, plot, choice, tick, save, differences, DASH } = charts;
   const study = charts.data();
   const { digits, unit, baseline } = study;
   for (const each of [...study.contrasts, ...study.controls]) each.against ??= baseline.arm;
@@ -128,15 +128,15 @@
         const lines = pairs(each), worse = (line) => (line.to > line.from) === study.lower;
         const points = lines.flatMap((line) => [{ ...line, x: 0, y: line.from }, { ...line, x: 1, y: line.to }]);
         const ink = (point) => (worse(point) ? "var(--worse)" : "var(--better)");
-        const plot = Plot.plot({
+        const drawn = plot({
           width: 210, height: 170, marginLeft: 42, marginRight: 14, marginBottom: 24, marginTop: 8,
-          style: { background: "none", color: "inherit" }, ariaLabel: `${each.label}: ${lines.filter(worse).length} of ${lines.length} seeds worse`,
+          ariaLabel: `${each.label}: ${lines.filter(worse).length} of ${lines.length} seeds worse`,
           x: { domain: [-0.1, 1.1], ticks: [0, 1], tickFormat: (at) => (at ? "arm" : each.against === baseline.arm ? "baseline" : "other"), label: null, tickSize: 0 },
           y: { domain: d3.nice(...d3.extent(shared ? every : points.map((point) => point.y)), 4), ticks: 4, label: null, tickFormat: (at) => number(at, digits > 1 ? 2 : 0) },
           marks: [Plot.gridY({ ticks: 4, strokeOpacity: 0.12 }), Plot.line(points, { x: "x", y: "y", z: "seed", stroke: ink, strokeWidth: 1.5 }),
             Plot.dot(points, { x: "x", y: "y", fill: ink, r: 2.6, title: (point) => `seed ${point.seed}: ${number(point.y, digits)}` })],
         });
-        return el("div", {}, el("h3", {}, each.label), plot);
+        return el("div", {}, el("h3", {}, each.label), drawn);
       })),
       table: () => {
         const numbers = [...new Set(shown.flatMap((each) => pairs(each).map((line) => line.seed)))].sort((a, b) => a - b);
@@ -187,8 +187,8 @@
         const own = study.curves[state.metric], lines = shownArms(own).map((arm) => points(own, arm));
         const means = lines.flatMap((line) => line.mean), top = means.filter((each) => each.tokens > 0.05 * Math.max(...own.tokens));
         const [low, high] = d3.extent(top.length ? top : means, (each) => each.y), pad = 0.06 * (high - low || 1);
-        return Plot.plot({
-          width, height: Math.min(420, 220 + width / 5), marginLeft: 50, marginBottom: 40, style: { background: "none", color: "inherit" }, ariaLabel: `${own.metric} along the training`,
+        return plot({
+          width, height: Math.min(420, 220 + width / 5), marginLeft: 50, marginBottom: 40, ariaLabel: `${own.metric} along the training`,
           x: { type: state.log ? "log" : "linear", label: costs.find(([name]) => name === state.axis)[1], ticks: Math.max(2, width / 110), tickFormat: state.log ? (at) => ((width < 500 ? /^[15]/ : /^[125]/).test(at.toPrecision(1)) ? short(at) : "") : short },
           y: { label: `${own.metric} (${own.unit})${state.minus ? ", minus the baseline" : ""}`, domain: [low - pad, high + pad], clamp: false, grid: true },
           marks: [
@@ -221,8 +221,8 @@
       title: "How it changes with scale",
       caption: "What an arm is worth in training tokens at each rung: above ×1.00 it saves them. Bars: 90 % intervals. Hollow, dotted: the 80 % interval that was registered before the rung was run. Shaded: the 80 % band of the line through the rungs.",
       controls: [el("div", { class: "key" }, arms.map(([, own], at) => el("span", {}, el("i", { style: `--k:${armColour(at)}` }), ` ${own.label}${own.trend ? `: ${own.trend}` : ""}`)))],
-      draw: (width) => Plot.plot({
-        width, height: 340, marginLeft: 60, marginBottom: 40, style: { background: "none", color: "inherit" }, ariaLabel: "Effect by compute",
+      draw: (width) => plot({
+        width, height: 340, marginLeft: 60, marginBottom: 40, ariaLabel: "Effect by compute",
         x: { type: "log", label: "FLOPs of a run", ticks: Math.max(2, width / 140), tickFormat: short }, y: { label: "times the tokens", tickFormat: times, grid: true },
         marks: [
           Plot.areaY(bands, { x: "compute", y1: "low", y2: "high", z: "arm", fill: "ink", fillOpacity: 0.13 }), Plot.line(bands, { x: "compute", y: "mean", z: "arm", stroke: "ink" }), Plot.ruleY([0]),
