@@ -10,9 +10,9 @@ from html import escape
 from string import Template
 
 from bertlab.report.answers.page import file_name
+from bertlab.report.answers.sentences import is_early
 from bertlab.report.answers.write import ANSWERS
 from bertlab.report.book import COUNTED, SECTIONS, Page, has_fact, regime, summary
-from bertlab.report.study.fitness import is_fit
 from bertlab.report.study.verdict import status_word
 from bertlab.report.words import count, listing
 from bertlab.site.lines import axis, css, fact_line, line, short_regime
@@ -36,9 +36,9 @@ SOME_EARLY = "Regimes marked <b>early</b> are about early training only; no verd
 def board(page: Page) -> str:
     """Return the body of the board."""
     template = Template((HERE / "board.html").read_text("utf-8"))
-    fit = any(is_fit(findings) for findings in page.studies.values())
+    early = all(map(is_early, page.studies.values()))
     return template.substitute(
-        caveat=SOME_EARLY if fit else EARLY,
+        caveat=EARLY if early else SOME_EARLY,
         tiles="".join(_tile(word, n) for word, n in _counts(page).items()),
         summary=inline(summary(page)),
         regimes="".join(_regime(page, words) for words in page.regimes),
@@ -71,7 +71,7 @@ def _regime(page: Page, words: str) -> str:
     there = [word for word in STATUSES if found[word]]
     parts = "".join(f'<i class="{css(word)}" style="flex:{found[word]}"></i>' for word in there)
     told = listing(f"{found[word]} {word.lower()}" for word in there)
-    early = ", early" if any(is_fit(findings) is False for findings in own) else ""
+    early = ", early" if any(map(is_early, own)) else ""
     return (
         f'<button type="button" class="regime" aria-pressed="false" data-regime="{page.regimes[words]}">'
         f"<span><b>{page.regimes[words]}</b> {_studies(own)}{early}</span><small>{escape(short_regime(own[0]))}</small>"

@@ -49,7 +49,9 @@
       note.replaceChildren(...(away
         ? [el("span", { class: "explore" }, "Exploration. "), "At this margin the claim would be ", el("b", {}, judged.finding), ` (${was}). The verdict of the study stays.`]
         : ["The claim is ", el("b", {}, judged.finding), " at the registered margin. Move the slider to see how firm that is."]));
+      const same = judged.controls.find((each) => each.arm === "same");
       if (!judged.sound) note.append(" The study could not have seen a difference, so nothing is judged.");
+      else if (same.kind !== "EQUIVALENT") note.append(" The baseline is not shown to equal itself: no equality is supported, and a difference counts only beyond that of the control.");
       redraw();
     }
     move(study.margin);
@@ -71,7 +73,7 @@
 
   function rows(width) {
     const all = [...judged.contrasts, ...judged.controls];
-    const ends = all.flatMap(facing).filter(Number.isFinite);
+    const ends = all.flatMap((each) => [...facing(each), ...apart(each).map(([, value]) => value)]).filter(Number.isFinite);
     const domain = [Math.min(-1.6 * margin, ...ends), Math.max(1.6 * margin, ...ends)];
     const narrow = width < 560, track = narrow ? width : Math.max(150, width - Math.min(272, width * 0.26) - 208 - 40);
     const x = differences(domain, [10, track - 10], study.margin);
@@ -186,6 +188,10 @@
       draw: (width) => {
         const own = study.curves[state.metric], lines = shownArms(own).map((arm) => points(own, arm));
         const means = lines.flatMap((line) => line.mean), top = means.filter((each) => each.tokens > 0.05 * Math.max(...own.tokens));
+        const read = d3.groups(means, (each) => each.tokens).map(([tokens, those]) => { // what a pointer reads: all arms at once
+          const words = d3.sort(those, (each) => -each.y).map((each) => `${names[each.arm] || each.arm}: ${number(each.y, own.digits)}`);
+          return { x: those[0].x, y: d3.max(those, (each) => each.y), words: [`after ${short(tokens)} tokens`, ...words].join("\n") };
+        });
         const [low, high] = d3.extent(top.length ? top : means, (each) => each.y), pad = 0.06 * (high - low || 1);
         return plot({
           width, height: Math.min(420, 220 + width / 5), marginLeft: 50, marginBottom: 40, ariaLabel: `${own.metric} along the training`,
@@ -195,8 +201,8 @@
             state.seeds ? Plot.line(lines.flatMap((line) => line.single), { x: "x", y: "y", z: (each) => `${each.arm} ${each.seed}`, stroke: (each) => ink(each.arm), strokeWidth: 0.8, strokeOpacity: 0.4, clip: true }) : null,
             Plot.line(means, { x: "x", y: "y", z: "arm", stroke: (each) => ink(each.arm), strokeWidth: (each) => (each.arm === baseline.arm ? 3 : 1.8), clip: true }),
             Plot.dot(means, { x: "x", y: "y", r: 2, fill: (each) => ink(each.arm), clip: true }),
-            Plot.ruleX(means, Plot.pointerX({ x: "x", strokeOpacity: 0.3 })),
-            Plot.tip(means, Plot.pointer({ x: "x", y: "y", stroke: "var(--muted)", fill: "var(--card)", title: (each) => `${names[each.arm] || each.arm}\n${number(each.y, own.digits)} ${own.unit} after ${short(each.tokens)} tokens` })),
+            Plot.ruleX(read, Plot.pointerX({ x: "x", maxRadius: Infinity, strokeOpacity: 0.4 })),
+            Plot.tip(read, Plot.pointerX({ x: "x", y: "y", maxRadius: Infinity, stroke: "var(--muted)", fill: "var(--card)", title: "words" })),
           ],
         });
       },
