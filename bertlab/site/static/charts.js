@@ -75,7 +75,9 @@ globalThis.charts = (() => {
   function plot({ role = "img", ...options }) {
     const made = Plot.plot({ ...options, style: { background: "none", color: "inherit" } });
     made.setAttribute("role", role);
-    for (const group of made.querySelectorAll("g[aria-label]")) group.removeAttribute("aria-label");
+    const strip = () => { for (const group of made.querySelectorAll("g[aria-label]")) group.removeAttribute("aria-label"); };
+    new MutationObserver(strip).observe(made, { childList: true, subtree: true }); // a pointer adds groups later
+    strip();
     return made;
   }
 
