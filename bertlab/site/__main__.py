@@ -8,8 +8,8 @@ Equal reports, equal bytes. The pages need no server and no network.
 
 from pathlib import Path
 
-from bertlab.arguments import parse
-from bertlab.explain import one_line_errors
+from bertlab.config.arguments import parse
+from bertlab.config.error_messages import one_line_errors
 
 DEFAULTS = {"reports": "reports", "out": "site"}
 

@@ -6,7 +6,7 @@ Enters: a folder of reports. Leaves: a folder whose index.html opens from the fi
 from collections.abc import Iterator
 from pathlib import Path
 
-from bertlab.errors import InputError
+from bertlab.config.errors import InputError
 from bertlab.report.book import Page, read_book, regime
 from bertlab.report.write import put
 from bertlab.site.answers import answer_pages

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bertlab.compose import PACKAGE
+from bertlab.config.compose import PACKAGE
 from bertlab.report.ladder import keep_predictions
 from bertlab.report.study import write_study
 from bertlab.site.page import HERE

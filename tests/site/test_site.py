@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from bertlab.arguments import parse
-from bertlab.compose import PACKAGE
-from bertlab.errors import InputError
+from bertlab.config.arguments import parse
+from bertlab.config.compose import PACKAGE
+from bertlab.config.errors import InputError
 from bertlab.site.__main__ import DEFAULTS
 from bertlab.site.page import HERE, as_json, html, inline
 from bertlab.site.write import D3, INDEX, VENDOR, site, write_site

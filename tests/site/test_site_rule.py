@@ -19,7 +19,7 @@ from tests.site.conftest import REPORTS
 
 InNode = Callable[[str, Any], Any]
 FACTORS = (1 / 6, 1 / 3, 0.7, 1, 1.5, 3, 6)  # of the registered margin
-CASES = 10_000
+FEW, MANY = 1_000, 10_000  # contrasts drawn
 JUDGED = """
 const unfold = (table) => table.rows.map((row) => Object.fromEntries(table.columns.map((name, at) => [name, row[at]])));
 result = data.studies.map((study) => {
@@ -32,10 +32,10 @@ result = data.studies.map((study) => {
 """
 
 
-def drawn() -> list[dict[str, Any]]:
+def drawn(contrasts: int) -> list[dict[str, Any]]:
     """Draw contrasts of every kind, with what Python says of each."""
     rng, cases = np.random.default_rng(20261130), []
-    for _ in range(CASES):
+    for _ in range(contrasts):
         n, sd, margin = int(rng.integers(2, 25)), float(rng.lognormal(-3, 1)), float(rng.lognormal(-3, 0.7))
         mean, df = float(rng.normal(0, 2 * margin)), n - 1 + float(rng.choice([0, 4.3, 57.9]))
         share = Shared(sd**2 / n * float(rng.lognormal(-2, 1)), float(rng.choice([3, 11, math.inf])))
@@ -49,8 +49,9 @@ def drawn() -> list[dict[str, Any]]:
     return cases
 
 
-def test_ten_thousand_drawn_contrasts_are_judged_alike(in_node: InNode) -> None:
-    cases = drawn()
+@pytest.mark.parametrize("contrasts", [FEW, pytest.param(MANY, marks=pytest.mark.integration)])
+def test_drawn_contrasts_are_judged_alike(contrasts: int, in_node: InNode) -> None:
+    cases = drawn(contrasts)
     assert {case["kind"] for case in cases} == {each.value for each in BY_INTERVAL}
     script = """
     let wrong = 0, end = 0, p = 0;
