@@ -22,7 +22,7 @@ from bertlab.data.prepare import prepare
 from bertlab.data.store import Tokens, TokenStore
 from bertlab.data.tokenizer.wordpiece import WordPiece
 
-STEERING = ("MLFLOW_", "SLURM_", "HYDRA_", "FORCE_COLOR", "NO_COLOR", "COLUMNS", "LINES")
+STEERING = ("MLFLOW_", "SLURM_", "HYDRA_", "BERTLAB_OWN", "FORCE_COLOR", "NO_COLOR", "COLUMNS", "LINES")
 for _name in [name for name in os.environ if name.startswith(STEERING)]:
     del os.environ[_name]
 os.environ |= {"COLUMNS": "80", "LINES": "25", "MLFLOW_DISABLE_TELEMETRY": "true"}  # rich would ask the terminal

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
+from bertlab.config.own import take_own
 from bertlab.config.redact import redacted_command
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def main() -> None:
         print(__doc__)  # noqa: T201
         return
     with one_line_errors():
-        print(why(sys.argv[1:]))  # noqa: T201
+        print(why(take_own(sys.argv[1:])))  # noqa: T201
 
 
 def why(words: Sequence[str]) -> str:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from bertlab.config.compose import Parts, build_part, build_parts, check, choices, load, resolved
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, at, whole_number
+from bertlab.config.own import take_own
 from bertlab.train.early import check_early, form_of
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def main() -> None:
         print(__doc__)  # noqa: T201
         return
     with one_line_errors():
-        show(words)
+        show(take_own(words))
 
 
 def show(words: Sequence[str]) -> None:

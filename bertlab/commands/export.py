@@ -10,6 +10,7 @@ model.safetensors, tokenizer.json and tokenizer_config.json. A model with rotary
 
 import json
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from typing import Any
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
+from bertlab.config.own import take_own
 from bertlab.data.tokenizer import CLS, SEP, SPECIALS
 
 DEFAULTS = {"run": None, "to": None, "uri": None}
@@ -28,7 +30,7 @@ SPECIAL_KEYS = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"
 def main() -> None:
     """Enter from the command line."""
     with one_line_errors():
-        print(export(parse(DEFAULTS, __doc__)))  # noqa: T201
+        print(export(parse(DEFAULTS, __doc__, take_own(sys.argv[1:]))))  # noqa: T201
 
 
 def export(arguments: dict[str, Any]) -> str:

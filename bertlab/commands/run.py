@@ -25,6 +25,7 @@ from bertlab.config.compose import CONF, check, resolved, said, typed
 from bertlab.config.error_messages import explain, one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.config.importing import import_heavy
+from bertlab.config.own import take_own
 from bertlab.config.reading import check_command, written_out
 from bertlab.config.redact import redacted
 from bertlab.ledger.diary import MOST, Diary
@@ -134,10 +135,10 @@ def _is_orphan() -> bool:
 def main() -> None:
     """Enter from the command line."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors to us instead of printing them its way
-    sys.argv[1:] = sorted(sys.argv[1:], key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it in front
     signal.signal(signal.SIGTERM, _terminate)
-    sys.argv[1:] = written_out(sys.argv[1:])
     with one_line_errors():
+        words = written_out(take_own(sys.argv[1:]))
+        sys.argv[1:] = sorted(words, key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it in front
         check(sys.argv[1:])
         check_command(sys.argv[1:])
         sys.argv[1:] = [without_login(word) for word in sys.argv[1:]]

@@ -14,6 +14,7 @@ from rich.text import Text
 from bertlab.config.compose import check, load, resolved
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.importing import import_heavy
+from bertlab.config.own import take_own
 from bertlab.data.pairs import FOLLOWS, RANDOM
 from bertlab.data.tokenizer import MASK, PAD, SPECIALS, Vocabulary
 from bertlab.train.early import check_early
@@ -37,8 +38,9 @@ def main() -> None:
         print(__doc__)  # noqa: T201
         return
     with one_line_errors():
-        check(sys.argv[1:])
-        config = resolved(load(sys.argv[1:]))
+        words = take_own(sys.argv[1:])
+        check(words)
+        config = resolved(load(words))
         check_early([config])
         import_heavy("bertlab.sweep.run")  # only now: an error in the configuration must come at once
         from bertlab.sweep.run import prepare_job

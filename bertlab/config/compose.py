@@ -24,6 +24,8 @@ from omegaconf.resolvers import oc
 from bertlab.config.bounds import check_bounds
 from bertlab.config.errors import InputError, at
 from bertlab.config.override_policy import check_keys, check_targets, check_words
+from bertlab.config.own import own_folder
+from bertlab.config.own_files import check_files
 from bertlab.config.reading import check_once, check_plain, check_single, overrides_in, parsed, written_out
 from bertlab.config.redact import redacted_settings
 
@@ -36,11 +38,30 @@ def project_folder(name: str) -> Path:
     return inside if inside.is_dir() else PACKAGE.parent / name
 
 
+def conf_folders() -> tuple[Path, ...]:
+    """Return where options are: in `conf` and in that of the person's own folder."""
+    return CONF, *_own("conf")
+
+
+def sweep_folders() -> tuple[Path, ...]:
+    """Return where studies are: in `sweeps` and in that of the person's own folder."""
+    return project_folder("sweeps"), *_own("sweeps")
+
+
+def _own(name: str) -> list[Path]:
+    own = own_folder()
+    return [own / name] if own is not None and (own / name).is_dir() else []
+
+
+def _search_path() -> list[str]:
+    """Return the folders that Hydra reads beside `conf`; a relative one would be another in every working directory."""
+    return [f"file://{folder}" for folder in (*sweep_folders(), *_own("conf"))]
+
+
 CONF = project_folder("conf")
 NUMBER = re.compile(r"(?!hydra\b)([a-z]\w*(?:\.\w+)*)=(-?(?:0|[1-9]\d{0,14})(\.\d{1,15})?(e-?\d{1,2})?)")  # key, value
 NESTED = re.compile(r"\$\{[^}]*\$\{")  # an interpolation in an interpolation
 KEPT = 1000  # configurations that a sweep keeps while its jobs are composed
-OmegaConf.register_new_resolver("project_folder", lambda name: str(project_folder(name)), replace=True)  # conf/run.yaml
 
 
 def _times(factor: float, value: float) -> float:
@@ -49,11 +70,13 @@ def _times(factor: float, value: float) -> float:
     return int(product) if product == int(product) else product
 
 
+OmegaConf.register_new_resolver("search_path", _search_path, replace=True)  # conf/run.yaml
 OmegaConf.register_new_resolver("times", _times, replace=True)  # sweeps/study
 
 
 def check(words: Sequence[str]) -> None:
     """Refuse words that a person typed if they are more than options and values, each once. Raises InputError."""
+    check_files(conf_folders(), sweep_folders())
     check_words(words, _groups())
     check_once(words)
 
@@ -64,6 +87,7 @@ def load(overrides: Sequence[str]) -> DictConfig:
     Of two values for one key the last one counts, as an arm's does behind those of its study. Raises InputError.
     """
     overrides = written_out(overrides)
+    check_files(conf_folders(), sweep_folders())
     check_words(overrides, _groups())
     check_once([word for word in overrides_in(overrides) if _is_group(parsed(word))])
     check_plain(overrides)
@@ -245,8 +269,8 @@ def _is_group(override: Override) -> bool:
     return any((folder / override.key_or_group).is_dir() for folder in _groups())
 
 
-def _groups() -> tuple[Path, Path]:
-    return CONF, project_folder("sweeps")
+def _groups() -> tuple[Path, ...]:
+    return *conf_folders(), *sweep_folders()
 
 
 def choices(config: DictConfig | None = None) -> dict[str, str]:
@@ -302,8 +326,8 @@ def build_light(config: Mapping[str, Any], sections: Iterable[str] | None = None
     looked_at = config if sections is None else {name: config[name] for name in sections}
     parts = {name: section(config, name) for name in Parts.__annotations__}
     chosen = {name: node for name, node in parts.items() if name in looked_at}
-    check_targets(looked_at, CONF)
-    check_keys(looked_at, CONF)
+    check_targets(looked_at, conf_folders())
+    check_keys(looked_at, conf_folders())
     for name, node in chosen.items():
         _check_values(node, name)
     light = {place: node for name, node in chosen.items() for place, node in _light(node, name)}
@@ -323,7 +347,7 @@ def _light(node: Any, place: str) -> Iterator[tuple[str, Any]]:
 
 def _built(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     chosen = {name: section(config, name) for name in names}
-    check_targets(config, CONF)
+    check_targets(config, conf_folders())
     for name, node in chosen.items():
         _check_values(node, name)
     parts = _instantiated(chosen)
@@ -372,7 +396,7 @@ def _check_keywords(part: Any, key: str) -> None:
     """Refuse a key that a factory does not know, or lacks, now rather than when it is called."""
     if not isinstance(part, partial):
         return
-    keys = _keys(part.func)
+    keys = _keys(part)
     for name in [*part.keywords, *keys]:
         if name not in keys:
             raise InputError(f"{key}.{name} is not a key of this part; choose one of {', '.join(sorted(keys))}")
@@ -391,12 +415,16 @@ def _plain(part: Any) -> Any:
     return partial(part.func, *part.args, **{name: _plain(value) for name, value in part.keywords.items()})
 
 
-def _keys(factory: Callable[..., Any]) -> list[str]:
-    """Return the keyword-only parameters of a factory, those that it unpacks from a TypedDict included."""
+def _keys(part: partial[Any]) -> list[str]:
+    """Return the keyword-only parameters of a factory, those that it unpacks from a TypedDict included.
+
+    One that takes any keywords, as a person's own may, takes those that it is given.
+    """
     found = []
-    for parameter in inspect.signature(factory).parameters.values():
+    for parameter in inspect.signature(part.func).parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY:
             found.append(parameter.name)
         if parameter.kind is parameter.VAR_KEYWORD:
-            found += get_args(parameter.annotation)[0].__annotations__
+            stated = get_args(parameter.annotation)
+            found += stated[0].__annotations__ if stated else part.keywords
     return found

@@ -2,7 +2,8 @@
 
 Hydra runs what a configuration names (`_target_`, callbacks, logging), reads configurations from anywhere
 (`--config-dir`, `hydra.searchpath`) and unpickles (`--experimental-rerun`). Here a command line chooses options and
-sets their values, and nothing else; every target is one that an option's file in conf/ names.
+sets their values, and nothing else; every target is one that an option's file names, in conf/ or in a person's own
+folder (bertlab/config/own_files.py).
 """
 
 import difflib
@@ -28,9 +29,11 @@ OF_HYDRA = re.compile(r"hydra/launcher|hydra\.launcher\.[a-z]\w*(\.[a-z]\w*)*|hy
 MOST_WORKERS = 1024  # processes on one machine
 NO_NAME = re.compile(r"\.\.|[\[{:]|^['\"]?/")  # in the value of a group: a path, a list, a mapping, an interpolation
 FOLDERS = frozenset({"output_dir", "report_dir"})  # Hydra makes the first one before anything here has looked at it
+EVERYWHERE = "@package _global_"  # in a file that sets keys of several groups
 NESTED = re.compile(r"/(\w+)@(\w+)")  # in a defaults list: the options of which group stand under which key
 OWN_KEYS = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})  # Hydra's, in a part
 Specials = frozenset[tuple[str, str]]
+Folders = tuple[Path, ...]  # that of the project, then that of a person's own folder, if there is one
 
 
 def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
@@ -126,22 +129,22 @@ def check_launcher(launcher: object) -> None:
         ) from error
 
 
-def check_targets(config: Mapping[str, Any], conf: Path) -> None:
+def check_targets(config: Mapping[str, Any], conf: Folders) -> None:
     """Refuse a target, or another of Hydra's own keys of a part, that no option of the part's group has.
 
     Nothing is imported for it, and nothing called. Raises InputError.
     """
-    if strangers := [key for key in config if key not in _keys(conf)]:
+    if strangers := [key for key in config if key not in _keys(conf[0])]:
         raise InputError(
             f"{strangers[0]} is not a key of the configuration; python -m bertlab.run --help lists the keys"
         )
-    known, nested = _options(conf)
+    known, nested = options_in(conf)
     for place, node, group in _parts(config, "", known, nested):
         if node == {} and "." not in place:
             continue  # a group that a command leaves out, as bertlab.describe does
         if not isinstance(node, Mapping) or "_target_" not in node:
             raise InputError(f"{place} must be one of the group's options, got {node}; choose one by its name")
-        own = _specials(node)
+        own = specials_of(node)
         if own not in (options := known.get(group, set())):
             targets = {dict(specials).get("_target_") for specials in options}
             if (target := str(node.get("_target_"))) not in targets:
@@ -153,9 +156,9 @@ def check_targets(config: Mapping[str, Any], conf: Path) -> None:
             )
 
 
-def check_keys(config: Mapping[str, Any], conf: Path) -> None:
+def check_keys(config: Mapping[str, Any], conf: Folders) -> None:
     """Refuse a part that has a key which its options do not have, or lacks one. Raises InputError."""
-    known, nested = _options(conf)
+    known, nested = options_in(conf)
     for place, node, group in _parts(config, "", known, nested):
         keys = _keys_of_parts(conf).get((group, str(node.get("_target_"))), frozenset())
         own = {str(key) for key in node if key not in OWN_KEYS}
@@ -167,7 +170,8 @@ def check_keys(config: Mapping[str, Any], conf: Path) -> None:
             raise InputError(f"{place}.{missing[0]} must be given, got nothing; leave it as its option has it")
 
 
-def _specials(node: Mapping[str, Any]) -> Specials:
+def specials_of(node: Mapping[str, Any]) -> Specials:
+    """Return Hydra's own keys of a part, with their values as text."""
     return frozenset((str(key), str(value)) for key, value in node.items() if key in OWN_KEYS)
 
 
@@ -193,25 +197,25 @@ def _parts(
 @cache
 def _keys(conf: Path) -> frozenset[str]:
     """Return the keys that a configuration may have: those of run.yaml and of the groups that it names."""
-    run = _plain((conf / "run.yaml").read_text("utf-8"))
+    run = plain_yaml((conf / "run.yaml").read_text("utf-8"))
     groups = {group for entry in run["defaults"] if isinstance(entry, dict) for group in entry}
     return frozenset(run.keys() | groups)
 
 
 @cache
-def _options(conf: Path) -> tuple[Mapping[str, set[Specials]], Mapping[str, str]]:
+def options_in(conf: Folders) -> tuple[Mapping[str, set[Specials]], Mapping[str, str]]:
     """Return what Hydra's own keys are in the options of each group, and which group's options stand under a key."""
     known: dict[str, set[Specials]] = defaultdict(set)
     nested: dict[str, str] = {}
     for group, part, defaults in _files(conf):
         if "_target_" in part:
-            known[group].add(_specials(part))
+            known[group].add(specials_of(part))
         nested |= {f"{group}/{name}": other for other, name in NESTED.findall(str(defaults))}
     return dict(known), nested
 
 
 @cache
-def _keys_of_parts(conf: Path) -> Mapping[tuple[str, str], frozenset[str]]:
+def _keys_of_parts(conf: Folders) -> Mapping[tuple[str, str], frozenset[str]]:
     """Return the keys of each part, by group and target: those of its file and the parts that its defaults choose."""
     return {
         (group, part["_target_"]): frozenset(key for key in part if key not in OWN_KEYS | {"defaults"})
@@ -222,19 +226,22 @@ def _keys_of_parts(conf: Path) -> Mapping[tuple[str, str], frozenset[str]]:
 
 
 @cache
-def _files(conf: Path) -> Sequence[tuple[str, Mapping[str, Any], Sequence[Any]]]:
-    """Return the group, the part and the defaults of each option's file."""
+def _files(conf: Folders) -> Sequence[tuple[str, Mapping[str, Any], Sequence[Any]]]:
+    """Return the group, the part and the defaults of each option's file; where two say something, the later one counts.
+
+    So the project's own files come last.
+    """
     found = []
-    for path in sorted(conf.rglob("*.yaml")):
-        text, group = path.read_text("utf-8"), path.parent.relative_to(conf).as_posix()
-        option = _plain(text) or {}
-        everywhere = "@package _global_" in text
+    for folder, path in [(each, path) for each in reversed(conf) for path in sorted(each.rglob("*.yaml"))]:
+        text, group = path.read_text("utf-8"), path.parent.relative_to(folder).as_posix()
+        option = plain_yaml(text) or {}
+        everywhere = EVERYWHERE in text
         defaults = [] if everywhere else option.get("defaults", [])
         found.append((group, option.get(group, {}) if everywhere else option, defaults))
     return found
 
 
-def _plain(text: str) -> Any:
+def plain_yaml(text: str) -> Any:
     """Return what safe YAML says; by the C library where there is one, which takes a tenth of the time."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:

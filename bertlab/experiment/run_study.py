@@ -20,6 +20,7 @@ from omegaconf import DictConfig
 from bertlab import __version__
 from bertlab.config.compose import build_parts, choices, resolved
 from bertlab.config.errors import InputError
+from bertlab.config.own import own_folder, own_words
 from bertlab.config.redact import redacted, redacted_command
 from bertlab.experiment.sequential import check_curve, confirm
 from bertlab.experiment.study_runs import Bench, say
@@ -33,7 +34,7 @@ from bertlab.study.arms import Compose, Config, Registration, register
 from bertlab.study.design import Study
 from bertlab.study.judge import Findings
 from bertlab.study.ladder import FEWEST, PREDICTIONS, Ladder, fingerprint, predict, read_ladder, read_predictions
-from bertlab.study.record import EXPLORATION, PREDICTED, Record
+from bertlab.study.record import EXPLORATION, OWN, PREDICTED, Record
 from bertlab.study.search import of_trials, trial
 from bertlab.sweep.grid import Grid, say_failures
 from bertlab.sweep.launch import Overrides
@@ -211,7 +212,7 @@ def _searched(registration: Registration, compose: Compose) -> list[Config]:
 
 
 def _about(registration: Registration) -> dict[str, str]:
-    command = " ".join(["python -m bertlab.run", *map(shlex.quote, redacted_command(sys.argv[1:]))])
+    command = " ".join(["python -m bertlab.run", *map(shlex.quote, (*own_words(), *redacted_command(sys.argv[1:])))])
     now = datetime.now(UTC).isoformat(timespec="seconds")
     own = {"bertlab.command": command, "bertlab.code": registration.code, "study": registration.study.place}
     return {REGISTERED: now, **own}
@@ -225,6 +226,7 @@ def _facts(parent: Run, name: str) -> dict[str, str]:
         "command": redacted(tags["bertlab.command"]),
         "code": tags["bertlab.code"],
         "version": __version__,
+        **({} if (folder := own_folder()) is None else {OWN: folder.name}),
     }
 
 

@@ -15,11 +15,13 @@ Without arguments: the latest sweep of the store in the working directory (`mlfl
 """
 
 import gc
+import sys
 from pathlib import Path
 from typing import Any
 
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
+from bertlab.config.own import take_own
 
 DEFAULTS = {
     "sweep": None,
@@ -38,7 +40,7 @@ DEFAULTS = {
 def main() -> None:
     """Enter from the command line."""
     with one_line_errors():
-        print(write(parse(DEFAULTS, __doc__)))  # noqa: T201
+        print(write(parse(DEFAULTS, __doc__, take_own(sys.argv[1:]))))  # noqa: T201
 
 
 def write(arguments: dict[str, Any]) -> Path:

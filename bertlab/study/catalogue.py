@@ -7,7 +7,7 @@ files whose names begin with its id; one of kind `fact` is a property of the cod
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertlab.config.compose import project_folder
+from bertlab.config.compose import sweep_folders
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ CATALOGUE = (
 
 
 def study_files() -> dict[str, Path]:
-    """Return the registered studies by id, those of a question side by side."""
-    return {path.stem: path for path in sorted((project_folder("sweeps") / "study").glob("*.yaml"))}
+    """Return the studies by id, those of a question side by side, then those of a person's own folder."""
+    return {path.stem: path for folder in sweep_folders() for path in sorted((folder / "study").glob("*.yaml"))}
 
 
 def question_of(study: str) -> Question | None:

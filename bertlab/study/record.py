@@ -31,6 +31,7 @@ PLANNED = "planned"  # the fact that says how many seeds of each arm were to run
 PREDICTED = "predicted"  # the fact that holds the hash of what was predicted about a rung before its first run
 ABOUT = ("arm", "seed", "run_id", "diverged", "code", "corpus", "evaluation")  # what a row says beside its metrics;
 # `code`: the study's, where the code of the run's arm made the run, else the code that did
+OWN = "own"  # the fact that names the folder of parts and studies that a person wrote
 RESTARTS = "restarts"  # how often a run was started again after its process had ended without a result
 ALSO = ("environment", RESTARTS)  # what it may say: earlier records do not
 CURVE = ("run_id", "metric", "step", "tokens", "value")

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from bertlab.config.cache import digest
 from bertlab.config.compose import Settled, build_parts, settling
 from bertlab.config.errors import whole_number
+from bertlab.config.own import own_words
 from bertlab.config.redact import redacted_command
 from bertlab.data.store import TokenStore
 from bertlab.ledger.outcome import Outcome
@@ -183,7 +184,7 @@ def _title(factors: Sequence[str]) -> str:
 
 
 def _about(factors: Sequence[str]) -> dict[str, str]:
-    command = " ".join(["python -m bertlab.run", *map(shlex.quote, redacted_command(sys.argv[1:]))])
+    command = " ".join(["python -m bertlab.run", *map(shlex.quote, (*own_words(), *redacted_command(sys.argv[1:])))])
     return {"bertlab.factors": " ".join(map(as_param, factors)), "bertlab.command": command}
 
 

@@ -8,14 +8,16 @@ use.
 
 A definition reaches what it names: definitions of its own module, and what was imported from bertlab, at the top of the
 module or inside a function. Objects that are passed around were made by something that names their class. Only modules
-that can change a result are followed.
+that can change a result are followed. Of a person's own folder (bertlab/config/own.py) whole modules are followed:
+those of the parts that a run uses and all that these import.
 """
 
 import ast
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import resolve_name
 from itertools import chain
 from pathlib import Path
 
@@ -35,6 +37,7 @@ SKIPPED = ("ctx", "kind", "type_comment", "type_params", "type_ignores", "return
 HINTS_THAT_ACT = ("ClassVar", "InitVar", "KW_ONLY")  # in a dataclass
 
 Place = tuple[str, str]  # a module and a name in it
+Import = ast.Import | ast.ImportFrom
 Imports = Mapping[str, Place | str]  # by local name: a place of ours, or the full name of a thing of others
 
 
@@ -74,7 +77,7 @@ class Sources:
         }
         self._read: dict[str, Module] = {}
 
-    def used_by(self, targets: Iterable[str]) -> Code:
+    def used_by(self, targets: Collection[str]) -> Code:
         """Return the code that is reached from some definitions, each given as `package.module.name`."""
         modules: dict[str, list[str]] = {}
         for place in sorted(self.reached_from(targets)):
@@ -83,7 +86,7 @@ class Sources:
         own = {module: _digest(*sorted(contents)) for module, contents in modules.items()}
         return Code(_digest(*sorted(chain.from_iterable(modules.values()))), own)
 
-    def reached_from(self, targets: Iterable[str]) -> set[Place]:
+    def reached_from(self, targets: Collection[str]) -> set[Place]:
         """Return the places of all definitions that some of them can reach, these included.
 
         Raises LookupError for one that is in no module that can change a result.
@@ -94,6 +97,9 @@ class Sources:
             if not places:
                 raise LookupError(f"{target} is not defined in a module that can change a result")
             waiting += places
+        for module in self._own_modules(targets):
+            waiting += self._find(module, ALL)
+            waiting += chain.from_iterable(self._find(*place) for place in self._imported_by(module))
         while waiting:
             place = waiting.pop()
             if place not in found:
@@ -101,17 +107,47 @@ class Sources:
                 waiting += [other for _, other in self._reached(place)]
         return found
 
+    def _own_modules(self, targets: Collection[str]) -> set[str]:
+        """Return the modules of a person's folder that run where some parts are imported."""
+        found, waiting = set[str](), [target.rpartition(".")[0] for target in targets if not _is_ours(target)]
+        while waiting:
+            name = waiting.pop()
+            if name not in found and not _is_ours(name) and self._source(name):
+                found.add(name)
+                waiting.append(name.rpartition(".")[0])  # a package runs before its modules
+                for place in self._imported_by(name):
+                    waiting += [place[0], ".".join(place)]
+        return found
+
+    def _imported_by(self, module: str) -> list[Place]:
+        """Return all that a module of a person's folder imports, wherever in it, of that folder and of bertlab."""
+        source = self._source(module)
+        assert source is not None
+        statements = [node for node in ast.walk(ast.parse(source[0])) if isinstance(node, Import)]
+        return [place for _, place in _bound_by(statements, source[1]) if isinstance(place, tuple)]
+
+    def _source(self, module: str) -> tuple[bytes, str] | None:
+        """Return the text of a module and the package that its relative imports start from; None for one of others."""
+        if _is_ours(module):
+            return (self._texts[module], ROOT) if module in self._texts else None
+        from bertlab.config.own import source_of  # only for runs that use something of a person's folder
+
+        source = source_of(module)
+        return None if source is None else (source.text, source.package)
+
     def _definition(self, place: Place) -> Definition:
         return self._module(place[0]).definitions[place[1]]
 
     def _module(self, name: str) -> Module:
         if name not in self._read:
-            self._read[name] = read_module(self._texts[name])
+            source = self._source(name)
+            assert source is not None
+            self._read[name] = read_module(*source)
         return self._read[name]
 
     def _find(self, module: str, name: str) -> list[Place]:
         """Return where a name of a module is defined, through modules that pass it on; nothing outside of our own."""
-        if module not in self._texts:
+        if self._source(module) is None:
             return []
         defined, imports = self._module(module).definitions, self._module(module).imports
         if name == ALL:
@@ -130,7 +166,7 @@ class Sources:
             bound = definition.imports.get(plain, module.imports.get(plain))
             if isinstance(bound, tuple):
                 inner = ".".join(bound)  # of a module that was imported, the attribute alone is used
-                if inner not in self._texts:
+                if self._source(inner) is None:
                     yield from ((plain, other) for other in self._find(*bound))
                 elif attribute or not any(other.startswith(f"{plain}.") for other in definition.names):
                     yield from ((name, other) for other in self._find(inner, attribute or ALL))
@@ -145,6 +181,10 @@ class Sources:
         for name in definition.names:
             if isinstance(bound := definition.imports.get(name, module.imports.get(name)), str):
                 yield f"{name} {bound}"
+
+
+def _is_ours(name: str) -> bool:
+    return name.partition(".")[0] == ROOT
 
 
 def result_modules(package: Path = PACKAGE) -> list[Path]:
@@ -171,17 +211,17 @@ def source_hash() -> str:
     return total.hexdigest()[:16]
 
 
-def read_module(text: bytes) -> Module:
-    """Parse a module into its imports and definitions."""
+def read_module(text: bytes, package: str = ROOT) -> Module:
+    """Parse a module into its imports and definitions. `package` is what its relative imports start from."""
     imports: dict[str, Place | str] = {}
     parts: dict[str, list[ast.stmt]] = {}
     for statement in ast.parse(text).body:
-        if isinstance(statement, ast.Import | ast.ImportFrom):
-            imports |= _imported([statement])
+        if isinstance(statement, Import):
+            imports |= _bound_by([statement], package)
         elif not _is_for_hints(statement):
             for name in _names_bound(statement) or [EFFECT]:
                 parts.setdefault(name, []).append(statement)
-    definitions = {name: _define(statements) for name, statements in parts.items()}
+    definitions = {name: _define(statements, package) for name, statements in parts.items()}
     return Module(imports, {name: each for name, each in definitions.items() if each.content})
 
 
@@ -197,27 +237,25 @@ def _names_bound(statement: ast.stmt) -> list[str]:
     return list(dict.fromkeys(stored))
 
 
-def _define(statements: Iterable[ast.stmt]) -> Definition:
+def _define(statements: Iterable[ast.stmt], package: str) -> Definition:
     reader = _Reader()
     content = "".join(reader.text(statement) for statement in statements)
-    return Definition(content, frozenset(reader.names), _imported(reader.imports))
+    return Definition(content, frozenset(reader.names), dict(_bound_by(reader.imports, package)))
 
 
-def _imported(statements: Iterable[ast.Import | ast.ImportFrom]) -> dict[str, Place | str]:
-    """Return what import statements bind."""
-    found: dict[str, Place | str] = {}
+def _bound_by(statements: Iterable[Import], package: str) -> Iterator[tuple[str, Place | str]]:
+    """Yield what import statements bind: a local name, and what it stands for."""
+    roots = (ROOT, package.partition(".")[0])
     for statement in statements:
         for alias in statement.names:
+            top = alias.name.partition(".")[0]
             if isinstance(statement, ast.Import):
-                ours, whole = alias.name.split(".")[0] == ROOT, alias.asname is not None
-                place = (alias.name, ALL) if ours else alias.name if whole else alias.name.split(".")[0]
-                found[alias.asname or alias.name.split(".")[0]] = place
+                named = alias.name if alias.asname else top
+                yield alias.asname or top, (alias.name, ALL) if top in roots else named
             else:
-                assert statement.module, "imports are absolute"
-                ours = statement.module.split(".")[0] == ROOT
-                place = (statement.module, alias.name) if ours else f"{statement.module}.{alias.name}"
-                found[alias.asname or alias.name] = place
-    return found
+                module = resolve_name("." * statement.level + (statement.module or ""), package)
+                ours = module.partition(".")[0] in roots
+                yield alias.asname or alias.name, (module, alias.name) if ours else f"{module}.{alias.name}"
 
 
 class _Reader:
@@ -225,7 +263,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.names: set[str] = set()
-        self.imports: list[ast.Import | ast.ImportFrom] = []
+        self.imports: list[Import] = []
 
     def text(self, value: object) -> str:
         """Return the form of a node, of a list of them, or of a plain value; "" for one that does not count."""
@@ -233,7 +271,7 @@ class _Reader:
             return f"[{','.join(filter(None, map(self.text, value)))}]"
         if not isinstance(value, ast.AST):
             return ascii(value)  # what repr can print differs between versions
-        if isinstance(value, ast.Import | ast.ImportFrom):
+        if isinstance(value, Import):
             self.imports.append(value)
             return ""
         if isinstance(value, ast.Expr) and _only_tells(value.value):

@@ -52,7 +52,7 @@ def test_what_makes_a_part_a_part_is_not_taken_away(key: str) -> None:
 def test_a_key_that_nobody_reads_is_refused() -> None:
     config = resolved(load(["data=oracle", "+mask_rate=0.3"]))
     with pytest.raises(InputError, match=r"^mask_rate is not a key of the configuration; "):
-        check_targets(config, CONF)
+        check_targets(config, (CONF,))
 
 
 @pytest.mark.parametrize("key", ["model.norm", "model.position.base", "model.layers", "optimizer.lr"])

@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, closed_interval, open_interval
+from bertlab.config.own import take_own
 
 DEFAULTS = {"study": None, "sd": None, "effect": None, "slope": None, "seconds": "20"}
 
@@ -25,7 +26,7 @@ DEFAULTS = {"study": None, "sd": None, "effect": None, "slope": None, "seconds":
 def main() -> None:
     """Enter from the command line."""
     with one_line_errors():
-        show(sys.argv[1:])
+        show(take_own(sys.argv[1:]))
 
 
 def show(words: Sequence[str]) -> None:

@@ -20,7 +20,7 @@ from bertlab.stats.claim import Finding
 from bertlab.stats.power import MOST
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import GAIN, Findings
-from bertlab.study.record import EXPLORATION, FILES, RESTARTS
+from bertlab.study.record import EXPLORATION, FILES, OWN, RESTARTS
 from bertlab.study.registration import is_within, place
 
 KNOWN_FROM = {  # how a published number is known
@@ -89,6 +89,7 @@ def repeat(findings: Findings) -> str:
         "evaluation": "Evaluation",
     }
     told = {"unknown": "Unknown", "overlap": "Overlap", "warning": "Warning"}  # which earlier records do not hold
+    told |= {OWN: "Own parts and studies from the folder"}
     names |= {key: name for key, name in told.items() if key in findings.record.facts}
     lines = [f"- {name}: {escape(fact(findings, key))}" for key, name in names.items()]
     files = [*FILES, "verdict.json", "verdicts.csv"]

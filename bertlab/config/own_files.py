@@ -1,0 +1,63 @@
+"""What the files of a person's own folder may hold: options and studies under names of their own, and nothing else.
+
+An option names what a module of that folder defines, or what an option of bertlab names. Nothing is imported for it.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from bertlab.config.errors import InputError
+from bertlab.config.override_policy import EVERYWHERE, Folders, options_in, plain_yaml, specials_of
+from bertlab.config.own import defines
+
+PACKAGED = re.compile(
+    r"^\s*#\s*@package\s+(?!(?:_global_|_group_)\s*$)", re.MULTILINE
+)  # a file that says where else it goes
+
+
+@cache
+def check_files(conf: Folders, sweeps: Folders) -> None:
+    """Refuse files of a person's own folder that shadow ours, stand in no group, steer Hydra or name strangers' code.
+
+    Raises InputError.
+    """
+    for (ours, *own), groups in ((conf, None), (sweeps, ["study"])):
+        for folder in own:
+            for path in sorted(folder.rglob("*.yaml")):
+                place = path.relative_to(folder)
+                _check_place(path, place, ours, groups)
+                _check_content(path, place.parent.as_posix(), conf[:1])
+
+
+def _check_place(path: Path, place: Path, ours: Path, groups: Sequence[str] | None) -> None:
+    known = groups or [each.relative_to(ours).as_posix() for each in sorted(ours.rglob("*")) if each.is_dir()]
+    group = place.parent.as_posix()
+    if group not in (allowed := [name for name in known if not name.startswith("hydra")]):
+        raise InputError(f"{path} must stand in the folder of a group, got {group}; choose one of {', '.join(allowed)}")
+    if (ours / place).exists():
+        raise InputError(f"{path} must have a name of its own, got that of an option of bertlab; rename it")
+
+
+def _check_content(path: Path, group: str, conf: Folders) -> None:
+    text = path.read_text("utf-8")
+    try:
+        option = plain_yaml(text) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} must be YAML, got {' '.join(str(error).split())}; correct it") from error
+    if not isinstance(option, dict):
+        raise InputError(f"{path} must hold keys with values, got {option}; correct it")
+    steers = option.get("hydra", {"mode": "MULTIRUN"}) != {"mode": "MULTIRUN"} or "hydra" in str(option.get("defaults"))
+    if steers or PACKAGED.findall(text):
+        raise InputError(f"{path} must leave Hydra's own keys alone but for hydra: {{mode: MULTIRUN}}; take them out")
+    part = option.get(group) if EVERYWHERE in text else option
+    own = specials_of(part) if isinstance(part, dict) else frozenset()
+    target = dict(own).get("_target_", "nothing")
+    if own and not (defines(target) or own in options_in(conf)[0].get(group, set())):
+        raise InputError(
+            f"{path}: _target_ must be a class or function that a module of this folder defines, or that of an option "
+            f"of bertlab, got {target}; write the folder, the module and the name, joined by dots"
+        )
