@@ -17,6 +17,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from bertlab.config.compose import FULL_KEY, load, resolved
 from bertlab.config.errors import InputError
+from bertlab.config.own import place_of
 from bertlab.config.redact import redacted
 
 LONGEST = 1000  # characters of a line; what a user typed or a file holds may be longer
@@ -48,6 +49,8 @@ def one_line_errors() -> Iterator[None]:
         message = explain(error)
         if message is None or os.environ.get(TRACEBACK) == "1" or any("hydra.verbose" in word for word in sys.argv):
             print(redacted(traceback.format_exc()), file=sys.stderr)  # noqa: T201
+        if message is None and (place := place_of(error)):
+            raise _exit(f"stopped by an error of your folder ({type(error).__name__}){place}; correct it", 1) from None
         if message is None:
             raise _exit(f"stopped by an error of its own ({type(error).__name__}); please report it", 1) from None
         raise _exit(message, 2) from None

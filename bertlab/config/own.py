@@ -16,6 +16,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import decode_source, resolve_name, spec_from_file_location
 from keyword import iskeyword
 from pathlib import Path
+from traceback import extract_tb
 from types import ModuleType
 
 from bertlab.config.errors import InputError
@@ -144,6 +145,14 @@ def defines(target: str) -> bool:
     return source is not None and any(
         isinstance(node, kinds) and node.name == name for node in ast.parse(source.text).body
     )
+
+
+def place_of(error: BaseException) -> str:
+    """Return the last line of the folder that an error came through, in brackets; "" for an error of others' code."""
+    folder = own_folder()
+    frames = [] if folder is None else extract_tb(error.__traceback__)
+    lines = [(Path(each.filename), each.lineno) for each in frames if Path(each.filename).is_relative_to(str(folder))]
+    return f" ({lines[-1][0].relative_to(str(folder))}, line {lines[-1][1]})" if lines else ""
 
 
 def _check_imports(source: Source) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,13 @@ import pytest
 
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
-from bertlab.data.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
+from bertlab.contracts.mask import CONTRACTS, ROWS, VOCABULARY, apply, moment, same
+from bertlab.contracts.mask import IDS_BL as IDS
+from bertlab.contracts.mask import REAL_BL as REAL
+from bertlab.data.tokenizer import CLS, MASK, PAD, SEP, UNK
 from bertlab.mask import Masked, MaskPolicy, Moment
 from bertlab.mask.all_tokens import AllTokens
 from bertlab.mask.apart import Apart
-from bertlab.mask.corrupt import Ints
 from bertlab.mask.next_token import NextToken
 from bertlab.mask.next_token_first import NextTokenFirst
 from bertlab.mask.noise import Noise
@@ -24,36 +26,9 @@ from bertlab.mask.token import TokenMask
 from bertlab.streams import Streams
 
 NAMES = sorted(path.stem for path in (CONF / "mask").glob("*.yaml"))
-VOCABULARY = Vocabulary([*SPECIALS, *(f"##{n}" for n in range(31)), *(f"w{n}" for n in range(67))])
-ROWS, LENGTH = 463, 127
+COUNT = REAL.sum()  # about 54,000
 TOKEN = TokenMask(rate=0.3, split=[0.8, 0.1, 0.1])
 NO_RANDOM = TokenMask(rate=0.15, split=[0.8, 0, 0.2])
-
-
-def sequences() -> Ints:
-    rng = np.random.default_rng(4)
-    ids = rng.integers(5, VOCABULARY.size, (ROWS, LENGTH))
-    ids[rng.random(ids.shape) < 0.01] = UNK
-    ids[:, 0], ids[:, 60], ids[:, -1] = CLS, SEP, SEP
-    ids[::5, 100:] = PAD
-    return ids
-
-
-IDS = sequences()
-REAL = len(SPECIALS) <= IDS
-COUNT = REAL.sum()  # about 54,000
-
-
-def moment(seed: int = 0, step: int = 0, progress: float = 0.5, epoch: int = 0, first: int = 0) -> Moment:
-    return Moment(Streams(seed), step, progress, epoch, np.arange(first, first + ROWS))
-
-
-def apply(policy: MaskPolicy, **when: Any) -> Masked:
-    return policy(IDS, VOCABULARY, moment(**when))
-
-
-def same(one: Masked, other: Masked) -> bool:
-    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in vars(one))
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -61,40 +36,31 @@ def policy(request: pytest.FixtureRequest, build_part: Callable[..., MaskPolicy]
     return build_part(f"mask={request.param}")
 
 
-def test_special_tokens_are_neither_predicted_nor_changed(policy: MaskPolicy) -> None:
-    masked = apply(policy)
-    assert masked.target_M.min() >= len(SPECIALS)
-    np.testing.assert_array_equal(masked.ids_BL[~REAL], IDS[~REAL])
-    assert np.isin(masked.ids_BL[REAL], [MASK, *range(5, VOCABULARY.size)]).all()
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda each: each.__name__)
+def test_every_policy_keeps_the_contract(policy: MaskPolicy, contract: Callable[[MaskPolicy], None]) -> None:
+    contract(policy)
 
 
-def test_the_input_is_not_changed_and_shapes_are_kept(policy: MaskPolicy) -> None:
-    before = IDS.copy()
-    masked = apply(policy)
-    np.testing.assert_array_equal(IDS, before)
-    assert not np.shares_memory(masked.ids_BL, IDS)
-    assert masked.ids_BL.shape == IDS.shape
-    assert masked.position_M.shape == masked.target_M.shape
-    assert masked.ids_BL.dtype == masked.position_M.dtype == masked.target_M.dtype == np.int64
+BROKEN = {
+    "special_tokens_and_padding_are_neither_predicted_nor_changed": lambda made: replace(made, ids_BL=made.ids_BL * 0),
+    "the_input_is_not_changed_and_shapes_are_kept": lambda made: replace(made, target_M=made.target_M.astype("int32")),
+    "positions_ascend_and_targets_are_the_originals": lambda made: replace(made, target_M=made.target_M + 1),
+    "the_same_moment_gives_the_same_masks": lambda made: replace(made, ids_BL=made.ids_BL + next(CALLS)),
+    "text_without_a_real_token_has_nothing_to_predict": lambda made: replace(made, position_M=np.arange(1)),
+    "the_rate_is_the_share_of_predicted_tokens": lambda made: replace(made, position_M=made.position_M[::2]),
+}
+CALLS = count()
 
 
-def test_positions_ascend_and_targets_stand_at_a_fixed_distance(policy: MaskPolicy) -> None:
-    masked = apply(policy)
-    assert len(masked.position_M) > 0.01 * COUNT
-    assert (np.diff(masked.position_M) > 0).all()
-    ahead = getattr(policy, "ahead", 0)
-    np.testing.assert_array_equal(masked.target_M, IDS.reshape(-1)[masked.position_M + ahead])
+@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda each: each.__name__)
+def test_a_policy_that_breaks_a_contract_is_found(contract: Callable[[MaskPolicy], None]) -> None:
+    def policy(*given: Any) -> Masked:
+        return BROKEN[contract.__name__](TOKEN(*given))
 
-
-def test_the_same_moment_gives_the_same_masks(policy: MaskPolicy) -> None:
-    assert same(apply(policy), apply(policy))
-
-
-def test_text_without_a_real_token_has_nothing_to_predict(policy: MaskPolicy) -> None:
-    ids = np.array([[CLS, UNK, SEP, PAD]])
-    masked = policy(ids, VOCABULARY, Moment(Streams(0), 0, 0.0, 0, np.array([0])))
-    assert masked.ids_BL.tolist() == ids.tolist()
-    assert len(masked.position_M) == len(masked.target_M) == 0
+    policy.rate = TOKEN.rate  # type: ignore[attr-defined]
+    contract(TOKEN)
+    with pytest.raises(AssertionError):
+        contract(policy)
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.15, 0.3])

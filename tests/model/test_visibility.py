@@ -9,31 +9,28 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from bertlab.batch.batches import Batch
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
+from bertlab.contracts.model import B_STARTS, EVERYWHERE, MAY_SEE, ONES, gradients, one_row, seen
+from bertlab.contracts.model import PLACES as L
 from bertlab.model.bert import Bert
 
 MakeModel = Callable[..., Bert]
-L, V, D, INNER, LAYERS = 7, 61, 48, 53, 3
-EVERYWHERE, BLOCKED = tuple(range(L)), (2, 5)
-ONES = torch.ones(L, L, dtype=torch.bool)
+D, INNER, LAYERS = 48, 53, 3
+BLOCKED = (2, 5)
 OTHERS = ~torch.eye(L, dtype=torch.bool)
 UNBLOCKED = torch.tensor([place not in BLOCKED for place in range(L)]).expand(len(BLOCKED), L)
 OWN = torch.tensor([[place == own for place in range(L)] for own in BLOCKED])
-B_STARTS = 4  # segment B of the row is its last three places
 IN_B = torch.arange(L) >= B_STARTS
 APART = (~IN_B[:, None] & ~IN_B) | (IN_B[:, None] & IN_B & ONES.tril())  # A both ways, B left to right
 BRIDGED = APART | (IN_B[:, None] & ~IN_B)
 BY_LAST = APART | (IN_B[:, None] & (torch.arange(L) == B_STARTS - 1))
 CLEAN = {  # at any depth: predicted places, and which tokens reach them
     "all": (EVERYWHERE, ONES),
-    "left_to_right": (EVERYWHERE, ONES.tril()),
-    "right_to_left": (EVERYWHERE, ONES.triu()),
     "two_directions": (EVERYWHERE, ONES),
-    "diagonal_position": (EVERYWHERE, OTHERS),
+    **{visibility: (EVERYWHERE, may_see) for visibility, may_see in MAY_SEE.items()},
     "blocked_position": (BLOCKED, UNBLOCKED),
     "bridge_all": (EVERYWHERE, BRIDGED),
     "bridge_none": (EVERYWHERE, APART),
@@ -49,37 +46,6 @@ PARTS = [
     for path in sorted((CONF / "model").glob("*/*.yaml"))
     if path.parent.name not in ("visibility", "pooling")
 ]
-
-
-def one_row(places: tuple[int, ...]) -> Batch:
-    ids_1L = torch.tensor([[2, 17, 31, 8, 43, 11, 3]])
-    place_M = torch.tensor(places)
-    pair_B = torch.tensor([-100])
-    return Batch(ids_1L, IN_B[None].long(), None, place_M, ids_1L[0, place_M], pair_B, has_pairs=False)
-
-
-def gradients(model: Bert, batch: Batch, output: Callable[[Bert, Batch], Tensor]) -> Tensor:
-    """Return the largest gradient of each output with respect to each token embedding that entered (M, L)."""
-    entered: list[Tensor] = []
-    own: list[Tensor] = []  # whether the token itself entered; a gradient to [MASK] in its place tells nothing of it
-
-    def leaf(_: object, given: tuple[Tensor], embedded: Tensor) -> Tensor | None:
-        if entered:
-            return None  # the second call embeds queries, not tokens
-        entered.append(embedded.detach().requires_grad_())
-        own.append((given[0] == batch.ids_BL)[0])
-        return entered[0]
-
-    handle = model.embedding.token.register_forward_hook(leaf)
-    result = output(model, batch)
-    rows = result @ torch.linspace(-1, 2, result.shape[-1]).sin()
-    handle.remove()
-    grads = [torch.autograd.grad(row, entered[0], retain_graph=True, allow_unused=True)[0] for row in rows]
-    return torch.stack([torch.zeros(L) if grad is None else grad[0].abs().amax(-1) * own[0] for grad in grads])
-
-
-def seen(model: Bert, places: tuple[int, ...]) -> Tensor:
-    return gradients(model, one_row(places), lambda model, batch: model(batch).mlm_MV) != 0
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])
