@@ -255,7 +255,7 @@ def test_a_run_without_a_seed_or_a_batch_is_an_input_error(change: Callable[[dic
 
 
 def test_the_package_is_where_it_says() -> None:
-    assert (PACKAGE / "compose.py").is_file()
+    assert (PACKAGE / "config" / "compose.py").is_file()
 
 
 SEEDED = ["data=oracle", "mask.rate=0.3"]
