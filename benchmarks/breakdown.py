@@ -12,6 +12,7 @@ profile.py here would stand in the way of Python's own module of that name, whic
   out=          where the figure goes; else beside this file
 """
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -50,7 +51,7 @@ Parts = Mapping[str, Mapping[str, float]]  # part -> forward, backward or else -
 
 def main() -> None:
     """Measure, draw and keep."""
-    given = parse(DEFAULTS, __doc__)
+    given = parse(DEFAULTS, __doc__, sys.argv[1:])
     words = (f"model={given['model']}", "data=docs", "trainer.progress=false", "tracking.offline=true")
     job = prepare_job(resolved(load(words)))
     ours = Ours(job)

@@ -4,6 +4,7 @@ studies  simulated per row
 sd       standard deviation of a paired difference, in margins
 """
 
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -32,7 +33,7 @@ EFFECTS = {0.0: "0", 1.0: "delta", 2.0: "2 delta"}
 
 def main() -> None:
     """Simulate and print."""
-    arguments = parse({"studies": "2000", "sd": "0.5"}, __doc__)
+    arguments = parse({"studies": "2000", "sd": "0.5"}, __doc__, sys.argv[1:])
     studies, sd = _studies(arguments["studies"]), _sd(arguments["sd"])
     rng = np.random.default_rng(2000)
     print("\n".join(_page(studies, sd, rng)))  # noqa: T201

@@ -45,7 +45,7 @@ print(time.perf_counter() - start)
 
 def main() -> None:
     """Measure and keep."""
-    arguments = parse(DEFAULTS, __doc__)
+    arguments = parse(DEFAULTS, __doc__, sys.argv[1:])
     rounds, job = int(arguments["rounds"]), prepared(Case("nano", "nsp", 32, 128))
     rows = [*batches(job, rounds), arrays(job, float(arguments["share"]), rounds), cached_start(rounds)]
     save(rows, notes=f"{TRAINING['threads']} thread of torch and of tokenizers")

@@ -11,6 +11,7 @@ blocks). The batch keeps 4,096 tokens at any length, heads keep 32 components at
   runs=250,500,1000,2000
 """
 
+import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -41,7 +42,7 @@ WANTED, LOOKS = 100, 3
 
 def main() -> None:
     """Measure and keep."""
-    given = parse(DEFAULTS, __doc__)
+    given = parse(DEFAULTS, __doc__, sys.argv[1:])
     rounds = int(given["rounds"])
     length, width, runs = ([int(size) for size in given[name].split(",")] for name in ("length", "width", "runs"))
     with tempfile.TemporaryDirectory() as folder:

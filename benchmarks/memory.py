@@ -39,7 +39,7 @@ STATM = Path("/proc/self/statm")
 
 def main() -> None:
     """Measure and keep."""
-    arguments = parse(DEFAULTS, __doc__)
+    arguments = parse(DEFAULTS, __doc__, sys.argv[1:])
     if not STATM.exists():
         raise InputError(f"this benchmark must find {STATM}, got {sys.platform}; run it on Linux")
     with tempfile.TemporaryDirectory() as folder:

@@ -9,6 +9,7 @@ whose scores are not divided and whose matrices start `std` wide, with heads of 
   std=0.4     of the matrices of the saturated model
 """
 
+import sys
 from unittest.mock import patch
 
 import torch
@@ -26,7 +27,7 @@ NANO = ("model=nano", "data=docs", "trainer.progress=false", "tracking.offline=t
 
 def main() -> None:
     """Measure and keep."""
-    given = parse(DEFAULTS, __doc__)
+    given = parse(DEFAULTS, __doc__, sys.argv[1:])
     saturated = ("model/scale=one", "model.head_width=256", f"model.dense_std={given['std']}")
     models = {"nano": (), "nano, attention saturated": saturated}
     rows = [row(name, words, int(given["rounds"]), int(given["steps"])) for name, words in models.items()]

@@ -226,7 +226,7 @@ def faults(figures: Figures, kills: int) -> list[str]:
 def main() -> None:
     """Enter from the command line."""
     with one_line_errors(), tempfile.TemporaryDirectory() as folder:
-        given = parse(DEFAULTS, __doc__)
+        given = parse(DEFAULTS, __doc__, sys.argv[1:])
         for name, value in given.items():
             if not value.isdecimal():
                 raise InputError(f"{name} must be a whole number, got {value}; choose for example {DEFAULTS[name]}")

@@ -62,7 +62,7 @@ def ended(words: Sequence[str], folder: str | Path) -> Ended:
 
 def main() -> None:
     """Measure and keep."""
-    times = int(parse(DEFAULTS, __doc__)["times"])
+    times = int(parse(DEFAULTS, __doc__, sys.argv[1:])["times"])
     with tempfile.TemporaryDirectory() as folder:
         save([*commands(folder, times), first_step(folder, times)])
 

@@ -16,6 +16,7 @@ in one of many: the look for dead runs, planning, and what a look adds to the ar
 
 import shutil
 import sqlite3
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -71,7 +72,7 @@ Copy = Mapping[str, str]  # the values of tags and parameters that are a copy's 
 
 def main() -> None:
     """Measure and keep."""
-    words = parse(DEFAULTS, __doc__)
+    words = parse(DEFAULTS, __doc__, sys.argv[1:])
     if (what := words.pop("what")) not in ("all", "cells"):
         raise InputError(f"what must be all or cells, got {what}; choose one")
     given = {name: number(name, text) for name, text in words.items()}

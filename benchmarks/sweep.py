@@ -47,7 +47,7 @@ class Swept:
 
 def main() -> None:
     """Measure and keep."""
-    given = {name: int(value) for name, value in parse(DEFAULTS, __doc__).items()}
+    given = {name: int(value) for name, value in parse(DEFAULTS, __doc__, sys.argv[1:]).items()}
     words = (f"seed=range({given['runs']})", f"budget.tokens={given['tokens']}")
     workers = ("hydra/launcher=joblib", f"hydra.launcher.n_jobs={given['workers']}")
     alone, beside = sweep(words), sweep((*words, *workers))
@@ -86,7 +86,7 @@ def entry(timings: str) -> None:
 
     with timed_evaluation() as took:
         try:
-            run()
+            run(sys.argv[1:])
         finally:
             Path(timings).write_text(json.dumps(sum(took)), "utf-8")
 

@@ -9,6 +9,7 @@ process holds the thread that talks to the store; wall time holds all, the other
   uri=URI         an MLflow store; else a new SQLite file
 """
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -126,7 +127,7 @@ def row(pairs: Sequence[tuple[Timed, Timed]]) -> Row:
 def main() -> None:
     """Time and print."""
     with one_line_errors():
-        given = parse(DEFAULTS, __doc__)
+        given = parse(DEFAULTS, __doc__, sys.argv[1:])
         for name in ("pairs", "tokens"):
             if not str(given[name]).isdecimal() or int(given[name]) < 1:
                 raise InputError(f"{name} must be a whole number above 0, got {given[name]}; try {DEFAULTS[name]}")

@@ -21,6 +21,7 @@ most of them need not be computed, the rate is shown and there is none to reach.
 import os
 import re
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -81,7 +82,7 @@ class Case(NamedTuple):
 
 def main() -> None:
     """Measure and keep."""
-    arguments = parse(DEFAULTS, __doc__)
+    arguments = parse(DEFAULTS, __doc__, sys.argv[1:])
     torch.set_num_threads(int(arguments["threads"]))
     rows: list[Row] = []
     for case in [Case.read(text) for text in arguments["cases"].split(",")]:

@@ -1,6 +1,8 @@
 """`python -m bertlab.clean` is `bertlab.commands.clean`."""
 
+import sys
+
 from bertlab.commands.clean import main
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,6 +1,8 @@
 """`python -m bertlab.export` is `bertlab.commands.export`."""
 
+import sys
+
 from bertlab.commands.export import main
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

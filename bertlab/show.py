@@ -1,6 +1,8 @@
 """`python -m bertlab.show` is `bertlab.commands.show`."""
 
+import sys
+
 from bertlab.commands.show import main
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

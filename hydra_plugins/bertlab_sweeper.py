@@ -29,7 +29,7 @@ class BertlabSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid through the configured launcher; one failing job neither stops nor hides the others."""
-        from bertlab.config.compose import composing, resolved, settling
+        from bertlab.config.compose import composing, given, resolved, settling
         from bertlab.config.errors import InputError
         from bertlab.config.importing import import_heavy
         from bertlab.config.override_policy import check_launcher
@@ -65,7 +65,8 @@ class BertlabSweeper(BasicSweeper):
         import_heavy("bertlab.sweep.grid")  # only now: an error in the configuration must come at once
         from bertlab.sweep.grid import Grid, run_grid
 
-        grid = Grid(jobs, factors, fixed)
+        words = [word for word in given(self.config.hydra) if word != "hydra.mode=MULTIRUN"]
+        grid = Grid(jobs, factors, fixed, words if self.config.get("study") else ["-m", *words])
         if self.config.get("study"):
             from bertlab.experiment.run_study import conduct  # needs MLflow, which a sweep that is offline does without
 

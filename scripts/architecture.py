@@ -14,7 +14,7 @@ PAGE = ROOT / "docs" / "architecture.md"
 ORDER = (  # a new room takes its place here; a room uses only what stands before it
     *("config", "streams", "ledger", "data", "mask", "batch", "model", "objective", "optim", "evaluation", "train"),
     *("tracking", "stats", "study", "report", "site", "sweep", "experiment", "facts", "corpus", "contracts"),
-    "commands",
+    *("commands", "api"),
 )
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

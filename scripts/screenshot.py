@@ -20,11 +20,11 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
+from bertlab.commands.server import LOOPBACK, free_port, running, wait_for
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.tracking.description import KIND, PARENT
-from scripts.server import LOOPBACK, free_port, running, wait_for
 
 DEFAULTS: dict[str, Any] = {"uri": "sqlite:///mlflow.db", "to": "docs/comparison.png"}
 WIDTH, HEIGHT, BESIDE = 1440, 660, 376  # pixels: the window, and what MLflow's assistant takes of it at the right
@@ -36,7 +36,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 def main() -> None:
     """Enter from the command line."""
     with one_line_errors():
-        arguments = parse(DEFAULTS, __doc__)
+        arguments = parse(DEFAULTS, __doc__, sys.argv[1:])
         browser = next(filter(None, map(shutil.which, BROWSERS)), None)
         if browser is None:
             raise InputError("a browser must be installed, found no chromium; apt-get install chromium")

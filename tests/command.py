@@ -27,10 +27,10 @@ def typed_exit_code(*words: str) -> Any:
     root, terminate = logging.getLogger(), signal.getsignal(signal.SIGTERM)
     handlers, level = list(root.handlers), root.level
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["run", *words])
+        patch.setattr(sys, "argv", ["run"])  # where Hydra reads what to show
         patch.setenv("HYDRA_FULL_ERROR", "1")
         try:
-            main()
+            main(words)
         except SystemExit as exit_:
             return exit_.code
         finally:

@@ -6,7 +6,6 @@ its arms may differ by what they declare alone, and every part of every arm is b
 Without FOLDER it is that of --own, of BERTLAB_OWN or of pyproject.toml.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,13 +24,13 @@ TINY = {
 Trial = tuple[str, Callable[[], object]]  # what must hold, and what raises where it does not
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Enter from the command line."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(__doc__)  # noqa: T201
+    if {"-h", "--help"} & set(words):
+        print((__doc__ or "").strip())  # noqa: T201
         return
     with one_line_errors():
-        broken = check_folder(_chosen(sys.argv[1:]))
+        broken = check_folder(_chosen(words))
     if broken:
         raise SystemExit(1)
 
@@ -160,7 +159,3 @@ def _leaks(contract: Callable[[Any, str], None], build: Callable[..., Any], choi
 
 def _name(contract: Callable[..., None]) -> str:
     return contract.__name__.replace("_", " ")
-
-
-if __name__ == "__main__":
-    main()

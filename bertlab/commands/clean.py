@@ -1,10 +1,13 @@
-"""Show what checkpoints take and remove those that no run needs: `python -m bertlab.clean [from=outputs] [all=true]`.
+"""Show what checkpoints take and remove those that no run needs: `bertlab clean [from=outputs] [all=true]`.
 
 from=FOLDER  the output_dir of the runs
 all=true     also those of runs that can go on from them; they then begin anew
+
+bertlab clean
+bertlab clean from=elsewhere all=true
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +19,10 @@ from bertlab.ledger.cell import Cell, cells_in, checkpoints
 DEFAULTS = {"from": "outputs", "all": "false"}
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Enter from the command line."""
     with one_line_errors():
-        print("\n".join(clean(parse(DEFAULTS, __doc__))))  # noqa: T201
+        print("\n".join(clean(parse(DEFAULTS, __doc__, words))))  # noqa: T201
 
 
 def clean(arguments: dict[str, Any]) -> Iterator[str]:
@@ -52,7 +55,3 @@ def _why_kept(cell: Cell, *, everything: bool) -> str | None:
 
 def _mega(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
-
-
-if __name__ == "__main__":
-    main()

@@ -1,12 +1,14 @@
-"""Why a run is, or is not, the same as another: `python -m bertlab.why run=ID [run=OTHER] [key=value ...]`.
+"""Why a run is, or is not, the same as another: `bertlab compare run=ID [run=OTHER] [key=value ...]`.
 
-Compares a run with another one, or with the run that the words would make, as `python -m bertlab.run` would take them:
+Compares a run with another one, or with the run that the words would make, as `bertlab run` would take them:
 the keys that can change a result, the data, the code, and what computed it; and says whether the run would be reused.
   run=ID   a run's id, its first characters, or latest; twice: compare two runs
   uri=URI  another MLflow store than mlflow.db in the working directory, or MLFLOW_TRACKING_URI
+
+  bertlab compare run=latest mask.rate=0.3
+  bertlab compare run=3f2a run=91bc
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +24,13 @@ ABSENT, UNKNOWN = "-", "not recorded"
 REUSE = ("same", "code", "any")  # the nearest first
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Enter from the command line."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(__doc__)  # noqa: T201
+    if {"-h", "--help"} & set(words):
+        print((__doc__ or "").strip())  # noqa: T201
         return
-    with one_line_errors():
-        print(why(take_own(sys.argv[1:])))  # noqa: T201
+    with one_line_errors(words):
+        print(why(take_own(words)))  # noqa: T201
 
 
 def why(words: Sequence[str]) -> str:
@@ -140,7 +142,3 @@ def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
 
 def _same_or(one: str, other: str) -> str:
     return f"the same ({one})" if one == other else f"{one} -> {other}"
-
-
-if __name__ == "__main__":
-    main()

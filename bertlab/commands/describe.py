@@ -1,11 +1,11 @@
-"""What a run's model costs: `python -m bertlab.describe [key=value ...] [against key=value ...]`.
+"""What a run's model costs: `bertlab describe [key=value ...] [against key=value ...]`.
 
-Takes the keys of bertlab.run, builds the model without memory for its weights, and opens no corpus. Prints parameters
+Takes the keys of bertlab run, builds the model without memory for its weights, and opens no corpus. Prints parameters
 and FLOPs by part, the number of attention heads, and the bytes that a training step keeps. What stands behind `against`
 is changed beside it, and the table shows the difference:
 
-  python -m bertlab.describe model=base
-  python -m bertlab.describe model=base against model/attention=shared_kv
+  bertlab describe model=base
+  bertlab describe model=base against model/attention=shared_kv
 
 Sequences have `batch.length` real tokens; the share of predicted ones is what `mask` chooses of made-up text. The
 vocabulary is that of tokenizer=file, or tokenizer.vocab_size where it is stated, else the 30,522 of Devlin et al. 2018.
@@ -13,7 +13,6 @@ FLOPs are those of matrix products, a multiply-add being two. Bytes are those of
 attention weights in memory.
 """
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
@@ -22,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from bertlab.config.compose import Parts, build_part, build_parts, check, choices, load, resolved
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, at, whole_number
-from bertlab.config.own import take_own
 from bertlab.train.early import check_early, form_of
 
 if TYPE_CHECKING:
@@ -58,13 +56,12 @@ class Costs:
         return dict(self.config["batch"])
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Enter from the command line."""
-    words = sys.argv[1:]
     if {"-h", "--help"} & set(words):
-        print(__doc__)  # noqa: T201
+        print((__doc__ or "").strip())  # noqa: T201
         return
-    with one_line_errors():
+    with one_line_errors(words):
         show(take_own(words))
 
 
@@ -278,7 +275,3 @@ def _table(*columns: str) -> "Table":
     for place, column in enumerate(columns):
         table.add_column(column, justify="right" if place else "left", overflow="fold")
     return table
-
-
-if __name__ == "__main__":
-    main()

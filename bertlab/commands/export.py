@@ -1,4 +1,4 @@
-"""Export a run's model to transformers: `python -m bertlab.export run=ID to=FOLDER [uri=URI]`.
+"""Export a run's model to transformers: `bertlab export run=ID to=FOLDER [uri=URI]`.
 
 Writes what `BertForPreTraining.from_pretrained` and `AutoTokenizer.from_pretrained` read: config.json,
 model.safetensors, tokenizer.json and tokenizer_config.json. A model with rotary positions becomes a
@@ -6,13 +6,14 @@ model.safetensors, tokenizer.json and tokenizer_config.json. A model with rotary
   run=ID     a run's id, its first characters, or latest
   to=FOLDER  a folder that is absent or empty
   uri=URI    another MLflow store than mlflow.db in the working directory, or MLFLOW_TRACKING_URI
+
+  bertlab export run=latest to=my-bert
 """
 
 import json
 import shutil
-import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,10 @@ DEFAULTS = {"run": None, "to": None, "uri": None}
 SPECIAL_KEYS = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")  # in the order of SPECIALS
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Enter from the command line."""
     with one_line_errors():
-        print(export(parse(DEFAULTS, __doc__, take_own(sys.argv[1:]))))  # noqa: T201
+        print(export(parse(DEFAULTS, __doc__, take_own(words))))  # noqa: T201
 
 
 def export(arguments: dict[str, Any]) -> str:
@@ -118,7 +119,3 @@ def told(to: Path, run_id: str, architecture: str) -> str:
     return f"""{to}: {files}, from run {run_id}; in Python:
     tokenizer = transformers.AutoTokenizer.from_pretrained({str(to)!r})
     model = transformers.{architecture}.from_pretrained({str(to)!r})"""
-
-
-if __name__ == "__main__":
-    main()

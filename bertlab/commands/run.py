@@ -1,8 +1,4 @@
-"""Train one run or a sweep: `python -m bertlab.run [-m] [key=value ...]`.
-
-A run is composed from conf/, identified, built, trained, evaluated and recorded. With -m every comma-separated value is
-swept, and the sweep's report is written at its end. `--help` shows all groups and keys.
-"""
+"""Train one run, a sweep or a study."""
 
 import logging
 import multiprocessing
@@ -12,38 +8,87 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from bertlab.config.compose import CONF, check, resolved, said, typed
+from bertlab.commands.ending import say
+from bertlab.config.compose import CONF, build_part, check, given, resolved, said, typed
 from bertlab.config.error_messages import explain, one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.config.importing import import_heavy
 from bertlab.config.own import take_own
-from bertlab.config.reading import check_command, written_out
+from bertlab.config.reading import MULTIRUN, check_command, written_out
 from bertlab.config.redact import redacted
 from bertlab.ledger.diary import MOST, Diary
 from bertlab.ledger.outcome import NOT_RUN, Outcome, TerminatedError
 from bertlab.tracking.address import without_login
 
+if TYPE_CHECKING:
+    from bertlab.commands.ending import End
+
 log = logging.getLogger(__name__)
 
+LAUNCHED = (*MULTIRUN, "-r", "--run")  # flags of what is launched; the others are Hydra's own
+MODES = ("study=", "hydra.mode=")  # words that may choose between one run and several
 WATCH = "bertlab-parent"  # the thread's name
 WATCH_SECONDS = 1.0  # between two looks at whether the process that started this one is there
 
 
-@hydra.main(version_base="1.3", config_path=str(CONF), config_name="run")
+def main(words: Sequence[str]) -> None:
+    """Enter from the command line."""
+    signal.signal(signal.SIGTERM, _terminate)
+    with one_line_errors(words):
+        words = written_out(take_own(words))
+        check(words)
+        if {"-h", "--help"} & set(words):
+            from bertlab.commands.run_help import help_text
+
+            print(help_text([word for word in words if not word.startswith("-")]))  # noqa: T201
+            return
+        check_command(words)
+        words = [without_login(word) for word in words]
+        if any(word.startswith("-") and word not in LAUNCHED for word in words):
+            _shown_by_hydra(words)
+        else:
+            say(launch(words))
+
+
+def launch(words: Sequence[str]) -> "End":
+    """Compose what some words ask for and run it: one run, a sweep or a study. Returns how it ended."""
+    own = [word for word in words if word not in LAUNCHED]
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF), job_name="run"):
+        composing = GlobalHydra.instance().hydra
+        assert composing is not None
+        mode = composing.get_mode("run", own) if any(word.startswith(MODES) for word in own) else None
+        if set(MULTIRUN) & set(words):
+            if mode == RunMode.RUN:
+                raise InputError("-m and hydra.mode=RUN ask for two things; leave one of them out")
+            own, mode = [*own, "hydra.mode=MULTIRUN"], RunMode.MULTIRUN
+        several = mode == RunMode.MULTIRUN
+        end: End = composing.multirun("run", job, own) if several else composing.run("run", job, own).return_value
+        return end
+
+
+def _shown_by_hydra(words: Sequence[str]) -> None:
+    """Show a configuration and the like, as Hydra does."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors to us instead of printing them its way
+    sys.argv[1:] = words  # Hydra reads it there
+    hydra.main(version_base="1.3", config_path=str(CONF), config_name="run")(job)()
+
+
 def job(config: DictConfig) -> Outcome:
     """Run one job. Alone, an error ends the program; in a sweep it is the job's outcome and the others go on."""
-    alone = HydraConfig.get().mode == RunMode.RUN
+    alone, overrides = HydraConfig.get().mode == RunMode.RUN, said()
     if alone:
-        with _refused_without_trace(), one_line_errors():
+        with _refused_without_trace(), one_line_errors(given(HydraConfig.get())):
             if config.get("study"):
                 raise InputError("hydra.mode must be MULTIRUN for a study, got RUN; leave it as the study has it")
             from bertlab.train.early import check_card, check_early
@@ -51,15 +96,16 @@ def job(config: DictConfig) -> Outcome:
             check_early([resolved(config)])
             check_card(resolved(config))
     import_heavy("bertlab.sweep.run")  # only now: an error in the configuration must come at once
-    signal.signal(signal.SIGTERM, _terminate)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminate)
     _end_with_parent()
-    overrides = said()
     if alone:
         from bertlab.sweep.run import train
 
-        with _refused_without_trace(), one_line_errors():
-            print(train(resolved(config), typed(config, overrides)))  # noqa: T201
-        return Outcome(tuple(overrides))
+        with _refused_without_trace(), one_line_errors(given(HydraConfig.get())):
+            tracker = build_part(resolved(config), "tracking")
+            result = train(resolved(config), typed(config, overrides), tracker)
+            return Outcome(tuple(overrides), result=result, where=tracker.where(config.output_dir))
     diary, number = Diary(config.output_dir, str(config.tracking.parent)), int(HydraConfig.get().job.num)
     if words := diary.repeated():
         return Outcome(tuple(overrides), f"{NOT_RUN}{MOST} runs in a row ended with {words}")
@@ -78,9 +124,9 @@ def _outcome(config: DictConfig, overrides: list[str]) -> Outcome:
     from bertlab.sweep.run import train
 
     try:
-        reached = train(resolved(config), typed(config, overrides))
+        result = train(resolved(config), typed(config, overrides))
     except Exception as error:
-        explained = explain(error)
+        explained = explain(error, overrides)
         log.error("the run failed: %s", explained or "see below", exc_info=None if explained else error)
         return Outcome(tuple(overrides), explained or redacted(f"{type(error).__name__}: {error}"))
     except SystemExit as error:
@@ -90,7 +136,7 @@ def _outcome(config: DictConfig, overrides: list[str]) -> Outcome:
     finally:
         if _is_orphan():
             os._exit(128 + signal.SIGTERM)  # a pool's worker would take the next job
-    return Outcome(tuple(overrides), reached=reached.partition("\n")[0])
+    return Outcome(tuple(overrides), result=result)
 
 
 @contextmanager
@@ -130,20 +176,3 @@ def _watch() -> None:
 def _is_orphan() -> bool:
     parent = multiprocessing.parent_process()  # None where no pool made this process
     return parent is not None and parent.pid != os.getppid()
-
-
-def main() -> None:
-    """Enter from the command line."""
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors to us instead of printing them its way
-    signal.signal(signal.SIGTERM, _terminate)
-    with one_line_errors():
-        words = written_out(take_own(sys.argv[1:]))
-        sys.argv[1:] = sorted(words, key=lambda word: word not in ("-m", "--multirun"))  # Hydra wants it in front
-        check(sys.argv[1:])
-        check_command(sys.argv[1:])
-        sys.argv[1:] = [without_login(word) for word in sys.argv[1:]]
-        job()
-
-
-if __name__ == "__main__":
-    main()

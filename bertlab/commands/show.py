@@ -1,10 +1,13 @@
-"""Look at the data before training: `python -m bertlab.show [key=value ...]`, with the keys of bertlab.run.
+"""Look at the data before training: `bertlab show [key=value ...]`, with the keys of bertlab run.
 
 Prints the corpus' facts and one training batch in colour: what stands in the text, what the model is given, which
 positions it must predict, and which segment each token belongs to.
+
+  bertlab show mask.rate=0.4
+  bertlab show data=text 'data.files=corpus/*.txt.gz'
 """
 
-import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -32,13 +35,13 @@ SEGMENT_STYLES = ("", "italic bright_blue")
 MASKED, REPLACED, KEPT, OTHER, UNPREDICTED = "bold red", "bold yellow", "bold green", "bold cyan", "magenta"
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Enter from the command line."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(__doc__)  # noqa: T201
+    if {"-h", "--help"} & set(words):
+        print((__doc__ or "").strip())  # noqa: T201
         return
-    with one_line_errors():
-        words = take_own(sys.argv[1:])
+    with one_line_errors(words):
+        words = take_own(words)
         check(words)
         config = resolved(load(words))
         check_early([config])
@@ -113,7 +116,3 @@ def legend() -> Text:
     predicted = ("token→[MASK] ", MASKED), ("token→random ", REPLACED), ("token kept ", KEPT), ("place⇒token", OTHER)
     others = ("token→given", UNPREDICTED), ("; segment A plain, ", ""), ("segment B", SEGMENT_STYLES[1])
     return Text.assemble("\npredicted: ", *predicted, "; not predicted: ", *others)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,13 +1,17 @@
-"""Bring runs from disk into an MLflow store: `python -m bertlab.sync [from=outputs] [uri=URI] [experiment=NAME]`.
+"""Bring runs from disk into an MLflow store: `bertlab sync [from=outputs] [uri=URI] [experiment=NAME]`.
 
 For runs that were made offline, for what a store that was away did not take, and for a store that says something else
 than the files of its runs: it is mended. Twice does no harm.
   from=FOLDER      the output_dir of the runs
   uri=URI          an MLflow store; else MLFLOW_TRACKING_URI, else mlflow.db in the working directory
   experiment=NAME  instead of the one that each run names
+
+  bertlab sync
+  bertlab sync from=from-the-cluster uri=http://127.0.0.1:5000
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +29,10 @@ SAID = 10  # runs that were mended or left out, of which each has a line
 DEFAULTS = {"from": "outputs", "uri": None, "experiment": None}
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Enter from the command line."""
     with one_line_errors():
-        print(sync(parse(DEFAULTS, __doc__)))  # noqa: T201
+        print(sync(parse(DEFAULTS, __doc__, words)))  # noqa: T201
 
 
 def sync(arguments: dict[str, Any]) -> str:
@@ -91,7 +95,3 @@ def bring(tracker: "Tracker", cell: Cell, parents: dict[str, str]) -> str | None
     experiment = tracker.experiment_id(client)
     run_id = deliver(client, experiment, cell, parents.get(state["parent"] or "", own))
     return mend(client, experiment, cell, run_id) if cell.record() else None
-
-
-if __name__ == "__main__":
-    main()

@@ -1,24 +1,22 @@
 """Arguments of the small commands: `key=value` words, as everywhere in bertlab, without a config behind them."""
 
 import difflib
-import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bertlab.config.errors import InputError
 
 
-def parse(defaults: Mapping[str, Any], usage: str | None, words: list[str] | None = None) -> dict[str, Any]:
+def parse(defaults: Mapping[str, Any], usage: str | None, words: Sequence[str]) -> dict[str, Any]:
     """Return `defaults` updated by the words of the command line; `--help` prints `usage` and ends the program.
 
     Raises InputError for a word that is not key=value or a key that `defaults` does not have.
     """
-    given = sys.argv[1:] if words is None else words
-    if {"-h", "--help"} & set(given):
+    if {"-h", "--help"} & set(words):
         print((usage or "").strip())  # noqa: T201
         raise SystemExit(0)
     arguments, seen = dict(defaults), set[str]()
-    for word in given:
+    for word in words:
         key, equals, value = word.partition("=")
         if not equals or key not in defaults:
             near = difflib.get_close_matches(key, defaults, n=1)

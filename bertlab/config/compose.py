@@ -286,6 +286,13 @@ def said() -> list[str]:
     return [str(word) for word in words]
 
 
+def given(hydra: Any) -> list[str]:
+    """Return the words of a command line as they were typed, those for Hydra first. `hydra`: its own configuration."""
+    asked = OmegaConf.to_container(hydra.overrides, resolve=False)
+    assert isinstance(asked, dict)
+    return [str(word) for word in (*asked["hydra"], *asked["task"])]
+
+
 @dataclass(frozen=True)
 class Parts:
     """Every part that a config chooses, built; those that need sizes or a model are factories."""

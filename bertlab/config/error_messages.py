@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from bertlab.config.compose import FULL_KEY, load, resolved
 from bertlab.config.errors import InputError
+from bertlab.config.override_policy import OWN_KEYS
 from bertlab.config.own import place_of
 from bertlab.config.redact import redacted
 
@@ -34,8 +35,8 @@ TRACEBACK = "BERTLAB_TRACEBACK"  # set to 1 to see tracebacks; hydra.verbose=tru
 
 
 @contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn what escapes the block into one line and an exit code."""
+def one_line_errors(words: Sequence[str] = ()) -> Iterator[None]:
+    """Turn what escapes the block into one line and an exit code. `words`: of the command line, which name options."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # an encoding without some character writes its escape, as stderr does
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -46,8 +47,8 @@ def one_line_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except Exception as error:
-        message = explain(error)
-        if message is None or os.environ.get(TRACEBACK) == "1" or any("hydra.verbose" in word for word in sys.argv):
+        message = explain(error, words)
+        if message is None or os.environ.get(TRACEBACK) == "1" or any("hydra.verbose" in word for word in words):
             print(redacted(traceback.format_exc()), file=sys.stderr)  # noqa: T201
         if message is None and (place := place_of(error)):
             raise _exit(f"stopped by an error of your folder ({type(error).__name__}){place}; correct it", 1) from None
@@ -61,8 +62,11 @@ def _exit(message: str, code: int) -> SystemExit:
     return SystemExit(code)
 
 
-def explain(error: BaseException) -> str | None:
-    """Return the one line that tells a user what to mend, or None when the fault is ours."""
+def explain(error: BaseException, words: Sequence[str] = ()) -> str | None:
+    """Return the one line that tells a user what to mend, or None when the fault is ours.
+
+    `words`: of the command line; a key that does not exist is compared with the keys of the options that they choose.
+    """
     for cause in _causes(error):
         match cause:
             case InputError():
@@ -76,7 +80,7 @@ def explain(error: BaseException) -> str | None:
         case InstantiationException():
             return _instantiation(error)
         case HydraException() | OmegaConfBaseException():
-            return _unknown_key(str(error)) or _line(str(error))
+            return _unknown_key(str(error), words) or _line(str(error))
         case ValueError() if str(error).startswith("Config group override"):
             return "a config group takes the name of an option; python -m bertlab.run --help lists groups and options"
         case MemoryError() | RuntimeError() | ValueError() | OSError() if _is_memory(error):
@@ -111,21 +115,27 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _unknown_key(message: str) -> str | None:
+def _unknown_key(message: str, words: Sequence[str]) -> str | None:
     """Turn Hydra's words for a key that does not exist into ours, with the nearest keys that do."""
     if not message.startswith("Could not override '"):
         return None
     key = message.split("'")[1]
-    known = list(_keys(_chosen(key), ""))
-    near = difflib.get_close_matches(key, known, n=3)
+    known = list(_keys(_chosen(key, words), ""))
+    near = _near(key, known)
     return f"{key} is not a key of the configuration; " + (
         f"did you mean {' or '.join(near)}?" if near else "python -m bertlab.run --help lists the keys"
     )
 
 
-def _chosen(key: str) -> dict[str, Any]:
-    """Return the configuration of the options that the command line chooses, where it makes one without `key`."""
-    words = [word for word in sys.argv[1:] if "=" in word and word.lstrip("+~").partition("=")[0] != key]
+def _near(key: str, known: Sequence[str]) -> list[str]:
+    """Return the keys that are most like one: first those that it is the end of, as `lr` is of `optimizer.lr`."""
+    ends = [each for each in known if each.endswith(f".{key}")]
+    return ends[:3] or difflib.get_close_matches(key, known, n=3)
+
+
+def _chosen(key: str, words: Sequence[str]) -> dict[str, Any]:
+    """Return the configuration of the options that some words choose, where they make one without `key`."""
+    words = [word for word in words if "=" in word and word.lstrip("+~").partition("=")[0] != key]
     try:
         return resolved(load(words))
     except (HydraException, OmegaConfBaseException):
@@ -137,7 +147,8 @@ def _keys(value: Any, key: str) -> Iterator[str]:
         yield key
     if isinstance(value, dict):
         for name, child in value.items():
-            yield from _keys(child, f"{key}.{name}" if key else name)
+            if name not in OWN_KEYS:
+                yield from _keys(child, f"{key}.{name}" if key else name)
 
 
 def _line(text: str) -> str:

@@ -19,6 +19,7 @@ VARIABLE = re.compile(rf"(\b[A-Z0-9_]*(?:PASSWORD|PASSWD|PWD|PW|TOKEN|SECRET|KEY
 HEADER = re.compile(r"(?i)(\bauthorization['\"]?\s*[:=]\s*['\"]?(?:basic|bearer|token)\s+)[^\s'\",}]+")
 SECRET_KEY = re.compile(rf"(?i){_NAME}")
 UNKEPT = re.compile(r"[+~]*tracking\b")  # words of a command line that say where it is recorded, not what
+FOLDER = re.compile(r"[+~]*(output|report)_dir\b")  # where it lies on this machine
 LAUNCHER = re.compile(r"[+~]*hydra[./]launcher\b")
 PLAIN = re.compile(r"[\w.+-]*")  # a name or a number: no assignment, list or address
 
@@ -50,6 +51,11 @@ def shown(address: str) -> str:
 def redacted_command(words: Sequence[str]) -> list[str]:
     """Return the words of a command line as a record keeps them: without those of `tracking`, without secrets."""
     return [_word(word) for word in words if not UNKEPT.match(word)]
+
+
+def recorded_command(words: Sequence[str]) -> list[str]:
+    """Return the words of a command line as a page shows them to everybody: without folders of this machine, too."""
+    return [word for word in redacted_command(words) if not FOLDER.match(word)]
 
 
 def _word(word: str) -> str:

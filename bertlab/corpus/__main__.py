@@ -1,4 +1,4 @@
-"""Fetch and build a corpus, once: `python -m bertlab.corpus books [yes=true] [mirror=FOLDER]`.
+"""Fetch and build a corpus, once: `bertlab corpus books [yes=true] [mirror=FOLDER]`.
 
 books          novels and non-fiction in English from public git repositories, for data=books
 yes=true       fetch without asking
@@ -9,6 +9,7 @@ it was stopped. docs/books.md names every book, its source and its licence.
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,11 @@ fetched are about {megabytes:,} MB, into {folder}, from which they may be remove
 the corpus takes {corpus} MB of the cache"""
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Enter from the command line."""
     with one_line_errors():
-        name, words = (sys.argv[1], sys.argv[2:]) if sys.argv[1:] else ("", [])
-        arguments = parse(DEFAULTS, __doc__, [name] if name in ("-h", "--help") else words)
+        name, *rest = words or [""]
+        arguments = parse(DEFAULTS, __doc__, [name] if name in ("-h", "--help") else rest)
         if name != "books":
             raise InputError(f"the corpus must be books, got {name or 'nothing'}; type python -m bertlab.corpus books")
         print(build(arguments))  # noqa: T201
@@ -86,4 +87,4 @@ def _fetched(source: Source) -> Tree:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -5,10 +5,8 @@ command again goes on where it stopped.
 """
 
 import os
-import shlex
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,15 +18,15 @@ from omegaconf import DictConfig
 from bertlab import __version__
 from bertlab.config.compose import build_parts, choices, resolved
 from bertlab.config.errors import InputError
-from bertlab.config.own import own_folder, own_words
-from bertlab.config.redact import redacted, redacted_command
+from bertlab.config.own import own_folder
+from bertlab.config.redact import redacted
 from bertlab.experiment.sequential import check_curve, confirm
 from bertlab.experiment.study_runs import Bench, say
 from bertlab.ledger.archive import ARCHIVE
 from bertlab.ledger.outcome import Outcome
 from bertlab.report.book import write_book
 from bertlab.report.ladder import keep_predictions, write_ladder
-from bertlab.report.study import headline, write_study
+from bertlab.report.study import write_study
 from bertlab.report.study.publish import publish_design, publish_study
 from bertlab.study.arms import Compose, Config, Registration, register
 from bertlab.study.design import Study
@@ -36,7 +34,7 @@ from bertlab.study.judge import Findings
 from bertlab.study.ladder import FEWEST, PREDICTIONS, Ladder, fingerprint, predict, read_ladder, read_predictions
 from bertlab.study.record import EXPLORATION, OWN, PREDICTED, Record
 from bertlab.study.search import of_trials, trial
-from bertlab.sweep.grid import Grid, say_failures
+from bertlab.sweep.grid import Grid
 from bertlab.sweep.launch import Overrides
 from bertlab.sweep.run import Job, prepare_job
 from bertlab.sweep.unsent import bring_unsent
@@ -50,11 +48,21 @@ from bertlab.tracking.registry import REGISTERED, register_run, summarise_arm
 from bertlab.tracking.reuse import bury
 
 
-def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: Launcher, folder: Path) -> list[Outcome]:
+@dataclass(frozen=True)
+class StudyEnd:
+    """How a study ended: how the jobs that were launched did, and what was found."""
+
+    outcomes: Sequence[Outcome]
+    findings: Findings
+    page: Path
+    where: str  # the lines that show where to look at the runs
+
+
+def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: Launcher, folder: Path) -> StudyEnd:
     """Run a study until it is decided or its last look is over, and leave its report in `folder`.
 
-    Returns how the jobs ended. Raises InputError before anything has run for a study that cannot run, and SystemExit
-    with code 1 at the end when a run failed; the same command then runs what is missing.
+    Raises InputError before anything has run for a study that cannot run, and SystemExit with code 1 when a run failed
+    that others rest on; the same command then runs what is missing.
     """
 
     def compose_own(own: Sequence[str]) -> DictConfig:
@@ -72,13 +80,13 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     archive = folder / study.place / ARCHIVE
     bench = Bench(registration, grid.fixed, launcher, tracker, client, job.store.fingerprint, archive)
     with leased(tracker, client, name):  # who typed the same elsewhere waits, and finds the runs
-        return _lead(bench, compose_own, job, name, folder)
+        return _lead(bench, compose_own, job, name, folder, grid.command)
 
 
-def _lead(bench: Bench, compose: Compose, job: Job, name: str, folder: Path) -> list[Outcome]:
+def _lead(bench: Bench, compose: Compose, job: Job, name: str, folder: Path, command: str) -> StudyEnd:
     """Run a registered study whose lease is held."""
     study, tracker, client = bench.registration.study, bench.tracker, bench.client
-    parent = register_run(tracker, client, study.place, name, _about(bench.registration))
+    parent = register_run(tracker, client, study.place, name, _about(bench.registration, command))
     tracker.parent = str(parent.run.info.run_id)
     _announce(study.place, name, parent.others if parent.is_new else None)
     bury(tracker, bench.output_dir)
@@ -104,9 +112,7 @@ def _lead(bench: Bench, compose: Compose, job: Job, name: str, folder: Path) -> 
         page = write_ladder(folder, study.id) if study.rung else report
         write_book(folder)
         bench.telling(lambda: _publish(findings, report, tracker, client))
-    print(f"{headline(findings)}\nreport:    {page}\n{tracker.where(bench.output_dir)}")  # noqa: T201
-    say_failures(bench.outcomes)
-    return bench.outcomes
+    return StudyEnd(bench.outcomes, findings, page, tracker.where(bench.output_dir))
 
 
 def _predict(bench: Bench, baseline: Job, folder: Path) -> dict[str, str]:
@@ -211,8 +217,7 @@ def _searched(registration: Registration, compose: Compose) -> list[Config]:
     return [resolved(compose(trials[trial(study.baseline, value)])) for value in study.search.values]
 
 
-def _about(registration: Registration) -> dict[str, str]:
-    command = " ".join(["python -m bertlab.run", *map(shlex.quote, (*own_words(), *redacted_command(sys.argv[1:])))])
+def _about(registration: Registration, command: str) -> dict[str, str]:
     now = datetime.now(UTC).isoformat(timespec="seconds")
     own = {"bertlab.command": command, "bertlab.code": registration.code, "study": registration.study.place}
     return {REGISTERED: now, **own}

@@ -1,4 +1,4 @@
-"""Write the page of facts: `python -m bertlab.facts [out=FOLDER] [measure=true]`.
+"""Write the page of facts: `bertlab facts [out=FOLDER] [measure=true]`.
 
 Facts are claims about BERT that the code itself decides: counts, equalities, leaks. Each is computed anew from small
 models; a test asserts its numbers. The page is FOLDER/facts.md.
@@ -6,17 +6,21 @@ models; a test asserts its numbers. The page is FOLDER/facts.md.
   measure=true   time heads again first, a few minutes, into FOLDER/facts/head_cost.csv; else the page is made of that
 """
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
 
+DEFAULTS = {"out": "reports", "measure": "false"}
 
-def main() -> None:
+
+def main(words: Sequence[str]) -> None:
     """Enter from the command line."""
     with one_line_errors():
-        arguments = parse({"out": "reports", "measure": "false"}, __doc__)
+        arguments = parse(DEFAULTS, __doc__, words)
         if arguments["measure"] not in ("true", "false"):
             raise InputError(f"measure must be true or false, got {arguments['measure']}; choose one")
         print(write(Path(arguments["out"]), again=arguments["measure"] == "true"))  # noqa: T201
@@ -34,4 +38,4 @@ def write(folder: Path, *, again: bool) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -6,13 +6,14 @@ process that leads the sweep. A crash that repeats itself stops what is left.
 
 import json
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from os import SEEK_END, SEEK_SET
 from pathlib import Path
 from typing import Any
 
 from bertlab.ledger.files import refusing
-from bertlab.ledger.outcome import Outcome
+from bertlab.ledger.outcome import Outcome, RunResult
 from bertlab.ledger.seal import DAMAGE
 
 MOST = 3  # jobs in a row that may end with the same words
@@ -61,7 +62,8 @@ class Diary:
 
     def end(self, job: int, outcome: Outcome) -> None:
         """Note how a job ended."""
-        self._add({"job": job, "error": outcome.error, "reached": outcome.reached, "overrides": outcome.overrides})
+        result = outcome.result.as_json() if outcome.result else None
+        self._add({"job": job, "error": outcome.error, "result": result, "overrides": outcome.overrides})
 
     def outcomes(self) -> dict[int, Outcome | None]:
         """Return the jobs that began and how they ended, None for one that has not said so."""
@@ -69,9 +71,7 @@ class Diary:
         for note in self._notes():
             if "job" not in note:
                 continue
-            ended = "error" in note
-            own = Outcome(tuple(note["overrides"]), note["error"], note["reached"]) if ended else None
-            found[note["job"]] = own or found.get(note["job"])
+            found[note["job"]] = _outcome(note) if "error" in note else found.get(note["job"])
         return found
 
     def repeated(self) -> str | None:
@@ -103,3 +103,8 @@ class Diary:
             with suppress(ValueError, TypeError):
                 found.append(dict(json.loads(line)))
         return found
+
+
+def _outcome(note: Mapping[str, Any]) -> Outcome:
+    result = RunResult.from_json(note["result"]) if note["result"] else None
+    return Outcome(tuple(note["overrides"]), note["error"], result)

@@ -1,4 +1,4 @@
-"""Write a report: `python -m bertlab.report [sweep=NAME | filter='MLflow filter' | from=FOLDER | study=ID] [out=...]`.
+"""Write a report: `bertlab report [sweep=NAME | filter='MLflow filter' | from=FOLDER | study=ID] [out=...]`.
 
 Without arguments: the latest sweep of the store in the working directory (`mlflow.db`, or MLFLOW_TRACKING_URI).
   sweep=NAME      the latest sweep of that name, as MLflow shows it
@@ -12,10 +12,14 @@ Without arguments: the latest sweep of the store in the working directory (`mlfl
   uri=URI         another MLflow store
   experiment=NAME another experiment than MLFLOW_EXPERIMENT_NAME or bertlab
   output_dir=DIR  where the runs left their files, outputs by default; a report believes those, not the store
+
+  bertlab report
+  bertlab report study=mask_rate from=outputs/reports
 """
 
 import gc
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +41,10 @@ DEFAULTS = {
 }
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Enter from the command line."""
     with one_line_errors():
-        print(write(parse(DEFAULTS, __doc__, take_own(sys.argv[1:]))))  # noqa: T201
+        print(write(parse(DEFAULTS, __doc__, take_own(words))))  # noqa: T201
 
 
 def write(arguments: dict[str, Any]) -> Path:
@@ -95,5 +99,5 @@ def rebuild_study(study: str, folder: Path, out: str | None) -> Path:
 
 if __name__ == "__main__":
     gc.disable()  # a command that ends soon: to look for cycles among millions of values takes a tenth of it
-    main()
+    main(sys.argv[1:])
     gc.freeze()  # nor does Python look for them while it ends

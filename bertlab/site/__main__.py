@@ -1,4 +1,4 @@
-"""Write the results site: `python -m bertlab.site [reports=FOLDER] [out=FOLDER]`; then open FOLDER/index.html.
+"""Write the results site: `bertlab site [reports=FOLDER] [out=FOLDER]`; then open FOLDER/index.html.
 
   reports=FOLDER  the folder of studies, facts and answers; reports by default
   out=FOLDER      where to write, a new folder or an earlier site; site by default
@@ -6,6 +6,8 @@
 Equal reports, equal bytes. The pages need no server and no network.
 """
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bertlab.config.arguments import parse
@@ -14,14 +16,14 @@ from bertlab.config.error_messages import one_line_errors
 DEFAULTS = {"reports": "reports", "out": "site"}
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Enter from the command line."""
     with one_line_errors():
-        arguments = parse(DEFAULTS, __doc__)
+        arguments = parse(DEFAULTS, __doc__, words)
         from bertlab.site.write import write_site
 
         print(write_site(Path(arguments["reports"]), Path(arguments["out"])))  # noqa: T201
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -149,8 +149,8 @@ def judge(record: Record, without: int | None = None, *, counting: bool = True) 
     contrasts = {name: contrast_of(record, study, name, without) for name in names}
     standings = {name: standing_of(record, study, name) for name in names}
     gain = float(record.arm(study.baseline).get(GAIN, pd.Series(dtype=float)).mean())
-    margin, slope = float(record.facts["margin"]), float(record.facts["slope"])
-    return _Judging(record, contrasts, standings, margin, slope, gain, counting and without is None).findings()
+    counts = counting and without is None
+    return _Judging(record, contrasts, standings, record.margin, record.slope, gain, counts).findings()
 
 
 def at_margin(found: Findings, margin: float) -> Findings:

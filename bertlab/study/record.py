@@ -81,6 +81,16 @@ class Record:
             self._kept[name] = self.runs[self.runs["arm"] == name].set_index("seed")
         return self._kept[name].copy()
 
+    @property
+    def margin(self) -> float:
+        """The difference that matters, in units of the outcome."""
+        return float(self.facts["margin"])
+
+    @property
+    def slope(self) -> float:
+        """What one unit of ln(tokens) is worth to the baseline, in its units; NaN where that is not known."""
+        return float(self.facts["slope"])
+
     @cached_property
     def planned(self) -> dict[str, int]:
         """How many seeds of each arm were to run; empty where the record does not say, as earlier ones do not."""

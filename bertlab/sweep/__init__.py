@@ -1,1 +1,5 @@
 """One run, and a grid of runs under one parent."""
+
+from bertlab.config.callable import make_callable
+
+make_callable(__name__)  # it is a function of the API as well

@@ -8,7 +8,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from bertlab.config.cache import digest
 from bertlab.config.compose import Settled, build_parts, settling
 from bertlab.config.errors import whole_number
 from bertlab.config.own import own_words
-from bertlab.config.redact import redacted_command
+from bertlab.config.redact import recorded_command, redacted_command
 from bertlab.data.store import TokenStore
 from bertlab.ledger.outcome import Outcome
 from bertlab.sweep.checking import Checks
@@ -46,6 +46,31 @@ class Grid:
     jobs: Sequence[Overrides]  # the overrides of each job
     factors: Sequence[str]  # the keys that differ between jobs
     fixed: Overrides  # the overrides that all jobs share
+    words: Overrides = field(default_factory=list)  # the command line, which records keep
+
+    @property
+    def command(self) -> str:
+        """The command as a record keeps it."""
+        return " ".join(["python -m bertlab.run", *map(shlex.quote, (*own_words(), *recorded_command(self.words)))])
+
+    @property
+    def title(self) -> str:
+        """The values that are swept, as they were typed."""
+        return self.own(self.words) or "sweep"
+
+    def own(self, words: Overrides) -> str:
+        """Return those of some words that set one job apart from the others."""
+        return " ".join(word for word in redacted_command(words) if word.partition("=")[0].lstrip("+") in self.factors)
+
+
+@dataclass(frozen=True)
+class SweepEnd:
+    """How a sweep ended. `names` say what sets each job apart."""
+
+    outcomes: Sequence[Outcome]
+    names: Sequence[str]
+    report: Path | None  # None where no run finished
+    where: str  # the lines that show where to look at the runs
 
 
 @dataclass(frozen=True)
@@ -66,11 +91,10 @@ class Planned:
         return self.identity.key
 
 
-def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: Launcher, folder: Path) -> list[Outcome]:
+def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: Launcher, folder: Path) -> SweepEnd:
     """Run every job of the grid that is not finished yet, and write the report of all into `folder`.
 
-    Raises InputError before anything has run when a job's configuration cannot run, and SystemExit with code 1 at the
-    end when a job failed.
+    Raises InputError before anything has run when a job's configuration cannot run.
     """
     settled = settling(compose)
     base = baseline_of(grid, settled)
@@ -88,18 +112,16 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     bring_unsent(tracker, output_dir)
     with ExitStack() as stack:
         tags = {KIND: "sweep", SWEEP_KEY: sweep_key(planned, grid.factors)}
-        tags |= {**stack.enter_context(leading(tracker, folder)), **_about(grid.factors)}
-        parent = stack.enter_context(logbook.sweep(_title(grid.factors), tags))
+        tags |= {"bertlab.factors": " ".join(map(as_param, grid.factors)), "bertlab.command": grid.command}
+        tags |= stack.enter_context(leading(tracker, folder))
+        parent = stack.enter_context(logbook.sweep(grid.title, tags))
         try:
             outcomes = run_missing(planned, logbook, Launches(launcher, tracker, output_dir, parent))
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
             Telling()(lambda: bury(tracker, output_dir))
             raise
-        report = logbook.report() if any(not outcome.error for outcome in outcomes) else "none, no run finished"
-    say_outcomes(outcomes, [_words(job, grid.factors) for job in grid.jobs])
-    print(f"report:    {report}\n{tracker.where(output_dir)}")  # noqa: T201
-    say_failures(outcomes)
-    return outcomes
+        report = logbook.report() if any(not outcome.error for outcome in outcomes) else None
+    return SweepEnd(outcomes, [grid.own(job) or "the only run" for job in grid.jobs], report, tracker.where(output_dir))
 
 
 def sweep_key(planned: Sequence[Planned], factors: Sequence[str]) -> str:
@@ -154,7 +176,7 @@ def run_missing(planned: Sequence[Planned], logbook: Logbook, launches: Launches
     made = [job.identity for job in missing if not ended[job.key].error]
     late = logbook.finished(made, REUSED_HERE[logbook.tracker.reuse])
     logbook.adopt({key: by_key[key].description for key in late})
-    reused = {key: Outcome(tuple(by_key[key].overrides), reached=words) for key, words in done.items()}
+    reused = {key: Outcome(tuple(by_key[key].overrides), result=result) for key, result in done.items()}
     return [{**reused, **ended}[job.key] for job in planned]
 
 
@@ -167,33 +189,6 @@ def alike(one: Mapping[str, Any], other: Mapping[str, Any], factors: Sequence[st
 
 def _value(config: Any, name: str) -> Any:
     return config.get(name) if isinstance(config, Mapping) else None
-
-
-def _words(job: Overrides, factors: Sequence[str]) -> str:
-    """Return what sets a job apart."""
-    return (
-        " ".join(word for word in redacted_command(job) if word.partition("=")[0].lstrip("+") in factors)
-        or "the only run"
-    )
-
-
-def _title(factors: Sequence[str]) -> str:
-    """Name a sweep by the values it sweeps, as they were typed."""
-    words = redacted_command(sys.argv[1:])
-    return " ".join(word for word in words if word.partition("=")[0].lstrip("+") in factors) or "sweep"
-
-
-def _about(factors: Sequence[str]) -> dict[str, str]:
-    command = " ".join(["python -m bertlab.run", *map(shlex.quote, (*own_words(), *redacted_command(sys.argv[1:])))])
-    return {"bertlab.factors": " ".join(map(as_param, factors)), "bertlab.command": command}
-
-
-def say_outcomes(outcomes: Sequence[Outcome], names: Sequence[str]) -> None:
-    """Print a table: how each run ended, which one, and what it reached."""
-    wide = max(map(len, names))
-    for outcome, name in zip(outcomes, names, strict=True):
-        reached = outcome.error or outcome.reached.removeprefix(f"{outcome.status}: ")
-        print(f"{outcome.status:<8}  {name:<{wide}}  {reached}".rstrip())  # noqa: T201
 
 
 def say_failures(outcomes: Sequence[Outcome]) -> None:

@@ -26,7 +26,7 @@ from bertlab.ledger.outcome import NOT_RUN, Outcome
 from bertlab.tracking.description import Identity
 from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import bury, finished_cell, outcome_on_disk
+from bertlab.tracking.reuse import bury, finished_cell, result_on_disk
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class _Round:
         for place, number, returned in zip(batch, numbers, back or [None] * len(batch), strict=True):
             job, own = self._jobs[place], fault(returned)
             if outcome := returned_by(returned) or notes.get(number) or self._on_disk(job):
-                self._ended[place] = started_again(outcome, self._lost[place])
+                self._ended[place] = replace(outcome, lost=self._lost[place])
             elif own or number in notes:
                 lost += 1
                 self._lose(place, number, own or error)
@@ -151,7 +151,7 @@ class _Round:
 
     def _on_disk(self, job: Job) -> Outcome | None:
         cell = finished_cell(self._launches.output_dir, job.identity, "code")
-        return Outcome(tuple(job.overrides), reached=outcome_on_disk(cell)) if cell else None
+        return Outcome(tuple(job.overrides), result=result_on_disk(cell)) if cell else None
 
 
 def in_order(jobs: Sequence[Job], back: list[Any]) -> list[Any]:
@@ -168,13 +168,6 @@ def returned_by(returned: object) -> Outcome | None:
         return None
     outcome = returned.return_value
     return outcome if isinstance(outcome, Outcome) else None
-
-
-def started_again(outcome: Outcome, times: int) -> Outcome:
-    """Return an outcome that says how often the process was lost before; what failed has words of its own."""
-    if not times or outcome.error:
-        return outcome
-    return replace(outcome, reached=f"{outcome.reached}; started again, its process had gone away")
 
 
 def fault(returned: object) -> Exception | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from bertlab.config.errors import InputError
 from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, SWEEP, UNSENT, Cell
 from bertlab.ledger.files import write_whole
+from bertlab.ledger.outcome import RunResult
 from bertlab.ledger.seal import sealed
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.description import PARENT, SWEEP_KEY, TOKEN, Description, Identity, identity_of
@@ -18,12 +19,12 @@ from bertlab.tracking.life import Telling, closing, sync_command
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import (
     REUSED_HERE,
+    as_reused,
     cell_identity,
     finished_cell,
     finished_runs,
-    outcome_in_words,
-    outcome_on_disk,
-    told,
+    result_of,
+    result_on_disk,
 )
 from bertlab.tracking.table import adopt, seen_as
 
@@ -42,8 +43,8 @@ class Logbook(Protocol):
     def sweep(self, name: str, tags: Mapping[str, str]) -> "AbstractContextManager[str]":
         """Open the sweep's own entry, and close it with its true status; yields its id."""
 
-    def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, str]:
-        """Return the keys of the identities whose runs are finished, and what those reached, in words.
+    def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, RunResult]:
+        """Return the keys of the identities whose runs are finished, and what those reached.
 
         `reuse`: what may stand for them; the tracker's own rule where none is given.
         """
@@ -89,7 +90,7 @@ class StoreLogbook:
                 if self._telling.failure:
                     write_whole(self.folder / UNSENT, self.tracker.place)
 
-    def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, str]:
+    def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, RunResult]:
         """Return what is finished in the store, or was in the ledger."""
         if not identities:
             return {}
@@ -98,12 +99,10 @@ class StoreLogbook:
             return self._ledger.finished(identities, reuse)
         self._runs |= found
         wanted = {identity.key: identity for identity in identities}
-        return {key: self._told(wanted[key], run, reuse) for key, run in found.items()}
+        return {key: self._result(wanted[key], run, reuse) for key, run in found.items()}
 
-    def _told(self, wanted: Identity, run: "Run", reuse: str | None) -> str:
-        cell = finished_cell(self.output_dir, wanted, reuse or self.tracker.reuse)
-        outcome = outcome_on_disk(cell) if cell else outcome_in_words(run)
-        return told(run.info.run_id, outcome, identity_of(run.data.tags), wanted)
+    def _result(self, wanted: Identity, run: "Run", reuse: str | None) -> RunResult:
+        return result_of(run, finished_cell(self.output_dir, wanted, reuse or self.tracker.reuse), wanted)
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
         """Tag the runs that another sweep made."""
@@ -162,14 +161,10 @@ class LedgerLogbook:
         finally:
             self._note(status=status, ended=max(time.time_ns() // 1_000_000, now))
 
-    def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, str]:
+    def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, RunResult]:
         """Return what is finished in the ledger."""
         cells = ((each, finished_cell(self.output_dir, each, reuse or self.tracker.reuse)) for each in identities)
-        return {
-            each.key: told(cell.state()["token"], outcome_on_disk(cell), cell_identity(cell), each)
-            for each, cell in cells
-            if cell
-        }
+        return {each.key: as_reused(result_on_disk(cell), cell_identity(cell), each) for each, cell in cells if cell}
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
         """Note which cells the sweep has; a run that is in a store alone has none."""

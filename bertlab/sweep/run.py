@@ -20,6 +20,7 @@ from bertlab.data.weights import Start, start_of
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import Reading
 from bertlab.ledger.cell import Cell, cell_of
+from bertlab.ledger.outcome import RunResult
 from bertlab.mask import Ahead, AheadFirst
 from bertlab.model.bert import Bert
 from bertlab.model.combination import check_cls
@@ -33,7 +34,7 @@ from bertlab.tracking.description import identity_of
 from bertlab.tracking.identity import describe
 from bertlab.tracking.life import RunLog
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import bury, reused
+from bertlab.tracking.reuse import bury, result_on_disk, reused
 from bertlab.tracking.stored import TOKENIZER, keep
 from bertlab.train.early import form_of, steps_of, streams_of
 from bertlab.train.fit import Hardware
@@ -137,13 +138,13 @@ def check(config: Mapping[str, Any]) -> Job:
     return job
 
 
-def train(config: Mapping[str, Any], asked: Typed) -> str:
+def train(config: Mapping[str, Any], asked: Typed, tracker: Tracker | None = None) -> RunResult:
     """Train and evaluate the run that `config` describes, and record it; one that is finished already is reused.
 
-    Returns what came of it, in words. `asked` names the run and is what its record shows. A run that was stopped goes
-    on where it was.
+    Returns what came of it. `asked` names the run and is what its record shows. `tracker`: the one that `config`
+    describes, where somebody has built it. A run that was stopped goes on where it was.
     """
-    tracking: Tracker = build_part(config, "tracking")
+    tracking: Tracker = tracker or build_part(config, "tracking")
     tracking.look()  # an unreachable store is an error before any work
     job = check(config)
     if warning := job.store.facts.get("warning"):
@@ -157,11 +158,11 @@ def train(config: Mapping[str, Any], asked: Typed) -> str:
     with in_turn(cell):
         if broken := cell.distrust():
             log.warning("%s is not what its run left, %s is damaged; the run is made anew", cell.folder, broken)
-        told = None if broken else tracking.or_offline(lambda: reused(tracking, output_dir, identity))
-        if told is None:
-            with tracking.run(description, cell) as run:
-                told = fit(job, run)
-    return f"{told}\n{tracking.where(output_dir)}"
+        if not broken and (found := tracking.or_offline(lambda: reused(tracking, output_dir, identity))):
+            return found
+        with tracking.run(description, cell) as run:
+            fit(job, run)
+        return result_on_disk(cell)
 
 
 def fit(job: Job, run: RunLog) -> str:

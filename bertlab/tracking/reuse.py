@@ -6,15 +6,19 @@ process is gone is marked as killed.
 
 import logging
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertlab.ledger.cell import KILLED, Cell, cell_of, cells_like, running_in, unmark
+from bertlab.ledger.cell import KILLED, POINTS, Cell, cell_of, cells_like, running_in, unmark
+from bertlab.ledger.outcome import RunResult
+from bertlab.ledger.points import read_points
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, TOKEN, Identity, identity_of
 from bertlab.tracking.leading import bury_sweeps
 from bertlab.tracking.mlflow import Tracker, patiently
 from bertlab.tracking.table import search
+from bertlab.tracking.truth import reached
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -96,16 +100,19 @@ def _in_store(
     return found
 
 
-def reused(tracker: Tracker, output_dir: str | Path, identity: Identity) -> str | None:
-    """Say what a run of this identity reached that is finished already; None where there is none."""
+def reused(tracker: Tracker, output_dir: str | Path, identity: Identity) -> RunResult | None:
+    """Return what a run of this identity reached that is finished already; None where there is none."""
     cell = finished_cell(output_dir, identity, tracker.reuse)
     if tracker.offline:
-        return told(cell.state()["token"], outcome_on_disk(cell), cell_identity(cell), identity) if cell else None
+        return as_reused(result_on_disk(cell), cell_identity(cell), identity) if cell else None
     run = finished_runs(tracker, output_dir, [identity]).get(identity.key)
-    if run is None:
-        return None
-    outcome = outcome_on_disk(cell) if cell else outcome_in_words(run)
-    return told(run.info.run_id, outcome, identity_of(run.data.tags), identity)
+    return result_of(run, cell, identity) if run else None
+
+
+def result_of(run: "Run", cell: Cell | None, wanted: Identity) -> RunResult:
+    """Return what a finished run of a store reached, by its files where these are here, as a run that is reused."""
+    found = replace(result_on_disk(cell), run_id=run.info.run_id) if cell else result_in_store(run)
+    return as_reused(found, identity_of(run.data.tags), wanted)
 
 
 def cell_identity(cell: Cell) -> Identity:
@@ -114,24 +121,25 @@ def cell_identity(cell: Cell) -> Identity:
     return Identity(cell.key, cell.code, tags.get(ENVIRONMENT, ""))
 
 
-def told(run_id: str, outcome: str, found: Identity, wanted: Identity) -> str:
-    """Say in words that a run is reused, and in what it differs from the one that was asked for."""
-    code = "" if found.code == wanted.code else f", made by other code ({found.code})"
-    same = found.environment == wanted.environment
-    where = "" if same else f", made in another environment ({found.environment or 'not recorded'})"
-    return f"reused: run {run_id}{code}{where}{', ' if outcome else ''}{outcome}"
+def as_reused(result: RunResult, found: Identity, wanted: Identity) -> RunResult:
+    """Return a result as one that is reused, with what made it where that is not what was wanted."""
+    code = "" if found.code == wanted.code else found.code
+    environment = "" if found.environment == wanted.environment else found.environment or "not recorded"
+    return replace(result, reused=True, other_code=code, other_environment=environment)
 
 
-def outcome_on_disk(cell: Cell) -> str:
-    """Say what a finished cell reached, from its record."""
-    return str((cell.record() or {}).get("outcome", ""))
+def result_on_disk(cell: Cell) -> RunResult:
+    """Return what a finished cell reached, from its record and its points."""
+    state, record = cell.state(), cell.record() or {}
+    status = "diverged" if record.get("diverged") else "finished"
+    metrics = reached(read_points(cell.folder / POINTS)[0])
+    return RunResult(str(state.get("run_id") or state["token"]), status, metrics, cell.folder)
 
 
-def outcome_in_words(run: "Run") -> str:
-    """Say what a finished run reached, from what the store has."""
-    if run.data.tags.get("bertlab.diverged") == "true":
-        return "diverged"
-    return ", ".join(f"{name} {run.data.metrics[name]:.3f}" for name in ("eval/mlm_loss",) if name in run.data.metrics)
+def result_in_store(run: "Run") -> RunResult:
+    """Return what a finished run reached, from what the store has."""
+    status = "diverged" if run.data.tags.get("bertlab.diverged") == "true" else "finished"
+    return RunResult(run.info.run_id, status, dict(run.data.metrics), None)
 
 
 def bury(tracker: Tracker, output_dir: str | Path) -> list[Cell]:

@@ -87,9 +87,8 @@ def test_an_absurd_command_line_is_one_line_and_leaves_nothing(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr(sys, "argv", [command, *words])
     with pytest.raises(SystemExit) as caught:
-        import_module(f"bertlab.{command}").main()
+        import_module(f"bertlab.{command}").main(words)
     assert caught.value.code == 2
     printed = capsys.readouterr()
     assert printed.out == ""
@@ -119,8 +118,8 @@ except SystemExit as exit_:
         ("run", ["study=mask_rate", "study.seeds=2"]),
         ("run", ["study=mask_rate", "evaluation.share=0.0001"]),
         ("plan", ["study=mask_rate", "study.seeds=2"]),
-        ("commands.show", ["mask.rate=2"]),
-        ("commands.describe", ["model.heads=3"]),
+        ("show", ["mask.rate=2"]),
+        ("describe", ["model.heads=3"]),
     ],
 )
 def test_what_needs_no_torch_is_said_without_it(command: str, words: list[str], tmp_path: Path) -> None:

@@ -182,9 +182,8 @@ def test_what_cannot_change_a_result_does_not_differ() -> None:
 def test_what_cannot_be_compared_is_one_line(
     words: list[str], message: str, uri: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["why", f"uri={uri}", *words])
     with pytest.raises(SystemExit) as caught:
-        main()
+        main([f"uri={uri}", *words])
     assert caught.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"bertlab: {message}")
@@ -256,9 +255,8 @@ def test_the_help_shows_how(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["why", "--help"])
-    main()
-    assert "python -m bertlab.why run=ID" in capsys.readouterr().out
+    main(["--help"])
+    assert "bertlab compare run=ID" in capsys.readouterr().out
 
 
 def test_what_steers_a_terminal_is_written_out() -> None:

@@ -28,9 +28,8 @@ def parts_of(words: Sequence[str]) -> Parts:
     return build_parts({**resolved(load(words)), "tracking": {}, "trainer": {}, "data": {}})
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
-    monkeypatch.setattr(sys, "argv", ["describe", *words])
-    describe.main()
+def run(*words: str) -> None:
+    describe.main(words)
 
 
 def test_base_has_its_published_parameters_and_heads(base: Costs) -> None:
@@ -125,7 +124,7 @@ def test_the_command_prints_parts_and_memory(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], base: Costs
 ) -> None:
     monkeypatch.setattr(describe, "count", lambda words: base)
-    run(monkeypatch, "model=base")
+    run("model=base")
     shown = capsys.readouterr().out
     for words in ("110,106,428 parameters", "144 = 12 layers x 12", "28,348,416", "optimiser state", "activations"):
         assert words in shown
@@ -134,7 +133,7 @@ def test_the_command_prints_parts_and_memory(
 def test_against_shows_what_changes_and_by_how_much(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(monkeypatch, *TINY, "against", "model/attention=shared_kv")
+    run(*TINY, "against", "model/attention=shared_kv")
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
     attention, less = 2 * 4 * (32 * 32 + 32), 2 * (32 * 32 + 32)
     assert ["model.attention.value", "value", "key"] in shown
@@ -145,7 +144,7 @@ def test_against_shows_what_changes_and_by_how_much(
 def test_equal_configurations_differ_in_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run(monkeypatch, *TINY, "against", "trainer.threads=1")
+    run(*TINY, "against", "trainer.threads=1")
     shown = capsys.readouterr().out
     assert "%" not in shown
     assert shown.count("none") == 4
@@ -168,7 +167,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     with pytest.raises(SystemExit) as ended:
-        run(monkeypatch, *words)
+        run(*words)
     assert ended.value.code == 2
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -178,7 +177,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
 
 def test_help_and_counting_import_nothing_that_is_not_needed() -> None:
     program = (
-        "import sys; from bertlab import describe; sys.argv[1:] = ['--help']; describe.main();"
+        "import sys; from bertlab import describe; describe.main(['--help']);"
         "assert 'torch' not in sys.modules; describe.count(['model=nano']);"
         "assert not {'mlflow', 'pytorch_lightning', 'datasets'} & sys.modules.keys()"
     )

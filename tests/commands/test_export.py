@@ -84,10 +84,9 @@ def export(
 
     def run(*words: str) -> Ended:
         capsys.readouterr()
-        monkeypatch.setattr("sys.argv", ["export", *words])
         code: Any = 0
         try:
-            main()
+            main(words)
         except SystemExit as exit_:
             code = exit_.code
         captured = capsys.readouterr()

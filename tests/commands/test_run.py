@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -73,10 +74,10 @@ def command(
     signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def run(*words: str) -> Ended:
-        monkeypatch.setattr("sys.argv", ["run", *words])
+        monkeypatch.setattr("sys.argv", ["run"])  # where Hydra reads what to show
         code: Any = 0
         try:
-            main()
+            main(words)
         except SystemExit as exit_:
             code = exit_.code
         GlobalHydra.instance().clear()
@@ -115,6 +116,7 @@ def assert_refused(ended: Ended, message: str) -> None:
     ("words", "message"),
     [
         ("mask.rte=0.3", "mask.rte is not a key of the configuration; did you mean mask.rate or "),
+        ("lr=0.01", "lr is not a key of the configuration; did you mean optimizer.lr?"),
         ("mask=span mask.longst=3", "mask.longst is not a key of the configuration; did you mean mask.longest"),
         ("mask.rate=1e-9", "mask must choose tokens to predict, got none in the first "),
         ("model=huge", "model=huge is not an option; choose one of base, mini, nano, small, tiny"),
@@ -285,22 +287,31 @@ def test_a_run_that_diverges_is_finished_and_tagged(
     monkeypatch.setattr(
         Joint, "__call__", lambda *given: {name: loss * torch.nan for name, loss in healthy(*given).items()}
     )
-    assert command(*TINY).code == 0
+    ended = command(*TINY)
+    assert (ended.code, ended.out.splitlines()[0]) == (0, "diverged: a loss was not finite after 140 tokens")
     (run,) = runs()
     assert (run.info.status, run.data.tags["bertlab.diverged"]) == ("FINISHED", "true")
+    again = command("-m", *TINY, "seed=0,1")
+    assert again.out.splitlines()[0].startswith(f"diverged  seed=0  reused: run {run.info.run_id}, diverged: a loss")
     assert not [name for name in run.data.metrics if name.startswith("eval/")]
 
 
 def test_help_lists_the_groups_and_the_keys(command: Command) -> None:
-    ended = command("--help")
+    ended = command("--help", "mask=span")
     assert ended.code == 0
-    assert all(word in ended.out for word in ("mask: all_tokens", "model: base, mini, nano", "rate: 0.15", "budget:"))
+    lines = [line.strip() for line in ended.out.splitlines()]
+    assert max(map(len, lines)) <= 120
+    assert [line for line in lines if re.match(r"model +base mini \*nano small tiny  # size and parts", line)]
+    assert [line for line in lines if re.match(r"mask\.longest=\d+ +\w", line)], "a key of the option that is chosen"
+    assert [line for line in lines if re.match(r"seed=0 +of weights, order", line)]
+    assert [line for line in lines if "mask_rate" in line.split()]
+    assert "basic joblib" in lines
 
 
 def test_a_reader_that_stops_early_is_no_error() -> None:
     piped = f"{sys.executable} -m bertlab.run --help | head -1"
     ended = subprocess.run(piped, shell=True, capture_output=True, text=True, check=True)
-    assert ended.stdout == "run is powered by Hydra.\n"
+    assert ended.stdout.startswith("Train one run; ")
     assert ended.stderr == ""
 
 

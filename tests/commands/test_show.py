@@ -1,4 +1,3 @@
-import sys
 from pathlib import Path
 
 import pytest
@@ -53,8 +52,7 @@ def styles_of(shown: Text) -> dict[str, str]:
 def test_the_command_prints_facts_and_a_batch(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["show", *ORACLE, "mask.rate=0.4"])
-    show.main()
+    show.main([*ORACLE, "mask.rate=0.4"])
     shown = capsys.readouterr().out
     assert "hidden Markov model" in shown
     assert "→[MASK]" in shown
@@ -71,16 +69,14 @@ def test_a_file_may_be_called_as_a_colour_is(
         "\n\n".join(" ".join(f"The word of {n} is {n * i}." for i in range(20)) for n in range(60))
     )
     words = ["data=text", f"data.files={tmp_path}/*.txt", "evaluation.sequences=8", "tokenizer.vocab_size=200"]
-    monkeypatch.setattr(sys, "argv", ["show", *words])
-    show.main()
+    show.main([*words])
     assert "the user's files: [red].txt" in capsys.readouterr().out
 
 
 def test_bad_input_is_one_line_and_exit_code_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["show", *ORACLE, "mask.rate=1.4"])
     with pytest.raises(SystemExit) as ended:
-        show.main()
+        show.main([*ORACLE, "mask.rate=1.4"])
     assert ended.value.code == 2
     assert capsys.readouterr().err == "bertlab: mask.rate must lie in (0, 1), got 1.4; choose a number inside\n"

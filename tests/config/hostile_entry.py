@@ -24,7 +24,9 @@ import bertlab.sweep.grid
 import bertlab.sweep.run
 from bertlab.commands.run import main
 from bertlab.config.compose import build_parts, load, resolved
+from bertlab.ledger.outcome import RunResult
 from bertlab.study.arms import register
+from bertlab.sweep.grid import SweepEnd
 
 SECONDS = 8  # of the processor for a case; what is still at work then was let in
 PATIENCE = 120.0  # seconds by the clock, for what waits for something
@@ -64,26 +66,26 @@ def note_write(event: str, path: Any) -> None:
         seen.append(f"{event} {real}")
 
 
-def first_batch(config: Mapping[str, Any], asked: Any = None) -> str:
+def first_batch(config: Mapping[str, Any], asked: Any = None, tracker: Any = None) -> RunResult:
     """Stand in for `bertlab.sweep.run.train`: everything up to the first batch."""
     job = bertlab.sweep.run.prepare_job(config)
     job.check()
     assert job.batches(0).ids_BL.shape == (job.form.size, job.form.length)
-    return "a batch"
+    return RunResult("0", "finished", {}, None)
 
 
-def check_grid(grid: Any, compose: Any, launcher: Any, folder: Path) -> list[Any]:
+def check_grid(grid: Any, compose: Any, launcher: Any, folder: Path) -> SweepEnd:
     """Stand in for `bertlab.sweep.grid.run_grid`: everything up to the first job."""
     for overrides in grid.jobs:
         first_batch(resolved(compose(overrides)))
-    return []
+    return SweepEnd([], [""], None, "")
 
 
-def check_study(grid: Any, compose: Any, launcher: Any, folder: Path) -> list[Any]:
+def check_study(grid: Any, compose: Any, launcher: Any, folder: Path) -> SweepEnd:
     """Stand in for `bertlab.experiment.run_study.conduct`: everything up to the first job."""
     registration = register(lambda own: compose([*grid.fixed, *own]))
     first_batch(registration.arms[registration.study.baseline])
-    return []
+    return SweepEnd([], [""], None, "")
 
 
 def attempt(words: Sequence[str]) -> None:
@@ -92,11 +94,11 @@ def attempt(words: Sequence[str]) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (size() + MEMORY, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 1))
-    sys.argv = ["run", *words]
+    sys.argv = ["run"]
     code: Any = 0
     watching = True
     try:
-        main()
+        main(words)
     except SystemExit as end:
         code = end.code or 0
     except BaseException as error:

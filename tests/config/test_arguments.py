@@ -27,11 +27,6 @@ def test_a_key_is_given_once_and_defaults_stay_as_they_are() -> None:
     assert DEFAULTS["out"] == "outputs/report"
 
 
-def test_without_words_the_command_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["report", "out=there"])
-    assert parse(DEFAULTS, None)["out"] == "there"
-
-
 @pytest.mark.parametrize(
     ("word", "hint"),
     [

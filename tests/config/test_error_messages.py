@@ -107,7 +107,6 @@ def exit_code(expected: int) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _plain_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("BERTLAB_TRACEBACK", raising=False)
-    monkeypatch.setattr("sys.argv", ["run"])
 
 
 def test_an_input_error_is_one_line_and_code_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,9 +135,7 @@ def test_the_traceback_comes_back_on_demand(
 ) -> None:
     if wish == "environment":
         monkeypatch.setenv("BERTLAB_TRACEBACK", "1")
-    else:
-        monkeypatch.setattr("sys.argv", ["run", "hydra.verbose=true"])
-    with exit_code(2), one_line_errors():
+    with exit_code(2), one_line_errors(["hydra.verbose=true"] if wish == "hydra.verbose" else []):
         raise InputError("seed must be a whole number")
     printed = capsys.readouterr().err
     assert printed.startswith("Traceback (most recent call last):")

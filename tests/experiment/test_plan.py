@@ -342,10 +342,9 @@ def command(
     monkeypatch.chdir(tmp_path)
 
     def run(*words: str) -> tuple[Any, str, str]:
-        monkeypatch.setattr("sys.argv", ["plan", *words])
         code: Any = 0
         try:
-            main()
+            main(words)
         except SystemExit as exit_:
             code = exit_.code
         captured = capsys.readouterr()
@@ -388,8 +387,8 @@ def test_what_cannot_be_planned_is_one_line(
 
 def test_help_comes_before_anything_heavy_is_imported() -> None:
     seen = (
-        "import sys; from bertlab.experiment.plan.__main__ import main; sys.argv = ['plan', '--help']\n"
-        "try: main()\nexcept SystemExit: pass\n"
+        "import sys; from bertlab.experiment.plan.__main__ import main\n"
+        "try: main(['--help'])\nexcept SystemExit: pass\n"
         "print(*({'torch', 'numpy', 'scipy', 'mlflow', 'pandas'} & set(sys.modules)), file=sys.stderr)"
     )
     ended = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True)

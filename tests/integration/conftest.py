@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from scripts.server import free_port, mlflow_server, postgres, programs
+from bertlab.commands.server import free_port, mlflow_server, postgres, programs
 
 ROOT = Path(__file__).parents[2]
 Row = tuple[Any, ...]

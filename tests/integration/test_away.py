@@ -122,9 +122,9 @@ def last_line(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str
     """Run `python -m bertlab.run` in this process: (exit code, the last line of its messages)."""
     code: Any = 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["run", *words])
+        patch.setattr(sys, "argv", ["run"])
         try:
-            main()
+            main(words)
         except SystemExit as end:
             code = end.code
         finally:

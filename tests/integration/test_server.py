@@ -15,8 +15,8 @@ from urllib.request import Request, urlopen
 import pytest
 from sqlalchemy import create_engine, text
 
+from bertlab.commands.server import is_loopback, mlflow_server, postgres, programs
 from bertlab.config.errors import InputError
-from scripts.server import is_loopback, mlflow_server, postgres, programs
 
 needs_postgres = pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")

@@ -7,11 +7,13 @@ import pytest
 
 from bertlab.ledger import diary as diary_module
 from bertlab.ledger.diary import Diary, span
-from bertlab.ledger.outcome import Outcome
+from bertlab.ledger.outcome import Outcome, RunResult
+
+RESULT = RunResult("7", "finished", {"eval/mlm_loss": 1.0}, Path("cells/a-b-c"))
 
 
 def ended(error: str | None) -> Outcome:
-    return Outcome(("seed=1", "mask.rate=0.3"), error, "" if error else "loss 1")
+    return Outcome(("seed=1", "mask.rate=0.3"), error, None if error else RESULT)
 
 
 def test_three_crashes_in_a_row_with_the_same_words_are_noticed(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ Damaged caches, checkpoints and databases, and losses that are not finite, have 
 
 import json
 import resource
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -145,8 +144,7 @@ def test_a_database_that_was_cut_short_is_refused_at_once_stays_as_it_is_and_is_
         )
     assert content() == finished
     anew = Path("anew.db").resolve()  # and not the same: this process has the old file open
-    monkeypatch.setattr(sys, "argv", ["sync", f"uri=sqlite:///{anew}"])
-    sync.main()
+    sync.main([f"uri=sqlite:///{anew}"])
     assert capsys.readouterr().out.startswith("1 runs and 0 sweeps of outputs are in the store")
 
 

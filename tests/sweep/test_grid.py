@@ -1,7 +1,6 @@
 """A sweep from end to end: a tiny grid on two files of text, from a folder elsewhere, through the real command line."""
 
 import re
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,13 @@ from hydra.core.utils import JobReturn, JobStatus
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from bertlab.commands.ending import say
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.store import TokenStore
 from bertlab.ledger.outcome import Outcome
 from bertlab.report.__main__ import DEFAULTS, write
 from bertlab.report.html import page
-from bertlab.sweep import grid as sweep
 from bertlab.sweep import run as job
 from bertlab.sweep.checking import Checks
 from bertlab.sweep.grid import Grid, alike, run_grid
@@ -349,7 +348,6 @@ def bare_sweep(monkeypatch: pytest.MonkeyPatch, store: TokenStore) -> None:
     """Run a grid without training or a report."""
     monkeypatch.setattr(StoreLogbook, "report", lambda book: book.folder / "report.md")
     monkeypatch.setattr(Checks, "check", lambda _, config: store)
-    monkeypatch.setattr(sys, "argv", ["run", "-m", "pairs@evaluation.pairs=none,nsp", "seed=1,2"])
 
 
 @pytest.mark.usefixtures("bare_sweep")
@@ -357,10 +355,16 @@ def test_a_job_that_the_launcher_lost_is_an_outcome(
     swept: Swept, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fixed = [f"tracking.uri={swept.client.tracking_uri}", "tracking.experiment=lost", f"output_dir={tmp_path}"]
-    grid = Grid([[*fixed, "seed=1"], [*fixed, "seed=2"]], ["pairs@evaluation.pairs", "seed"], fixed)
+    words = ["-m", "pairs@evaluation.pairs=none,nsp", "seed=1,2"]
+    grid = Grid([[*fixed, "seed=1"], [*fixed, "seed=2"]], ["pairs@evaluation.pairs", "seed"], fixed, words)
     launcher: Any = FakeLauncher()
+    end = run_grid(grid, load, launcher, tmp_path / "sweep")
+    assert [(outcome.status, name) for outcome, name in zip(end.outcomes, end.names, strict=True)] == [
+        ("failed", "seed=1"),
+        ("finished", "seed=2"),
+    ]
     with pytest.raises(SystemExit) as caught:
-        run_grid(grid, load, launcher, tmp_path / "sweep")
+        say(end)
     assert caught.value.code == 1
     assert f"  output_dir={tmp_path} seed=1: ConnectionError: node 3 went away" in capsys.readouterr().err.splitlines()
     parent = find_sweep(swept.client, "lost", None)
@@ -443,14 +447,12 @@ def test_configurations_are_alike_but_for_the_seed_and_what_cannot_change_a_resu
     assert not alike(base, resolved(load(["mask.rate=0.3"])))
 
 
-def test_a_command_is_recorded_so_that_a_shell_can_repeat_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["run", "-m", "mask.split=[1,0,0],[.8,.1,.1]", "data.files='my book.txt'"])
-    about = sweep._about(["mask.split"])
-    assert about["bertlab.command"].endswith(
-        """-m 'mask.split=[1,0,0],[.8,.1,.1]' 'data.files='"'"'my book.txt'"'"''"""
-    )
-    assert sweep._title(["mask.split"]) == "mask.split=[1,0,0],[.8,.1,.1]"
-    assert sweep._title([]) == "sweep"
+def test_a_command_is_recorded_so_that_a_shell_can_repeat_it() -> None:
+    words = ["-m", "mask.split=[1,0,0],[.8,.1,.1]", "data.files='my book.txt'"]
+    grid = Grid([], ["mask.split"], [], words)
+    assert grid.command.endswith("""-m 'mask.split=[1,0,0],[.8,.1,.1]' 'data.files='"'"'my book.txt'"'"''""")
+    assert grid.title == "mask.split=[1,0,0],[.8,.1,.1]"
+    assert Grid([], [], [], words).title == "sweep"
 
 
 @pytest.mark.slow
@@ -486,12 +488,10 @@ def test_the_report_command_prints_the_path(
 ) -> None:
     from bertlab.report.__main__ import main as report
 
-    monkeypatch.setattr(sys, "argv", ["report", f"uri={swept.client.tracking_uri}", f"out={tmp_path / 'report'}"])
-    report()
+    report([f"uri={swept.client.tracking_uri}", f"out={tmp_path / 'report'}"])
     assert capsys.readouterr() == (f"{tmp_path / 'report' / 'report.md'}\n", "")
-    monkeypatch.setattr(sys, "argv", ["report", "swep=latest"])
     with pytest.raises(SystemExit) as caught:
-        report()
+        report(["swep=latest"])
     assert caught.value.code == 2
     assert capsys.readouterr().err == (
         "bertlab: arguments must be key=value with a known key, got swep=latest; did you mean sweep=...?\n"

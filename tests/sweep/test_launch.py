@@ -13,7 +13,7 @@ from bertlab.config.errors import InputError
 from bertlab.config.override_policy import check_launcher
 from bertlab.ledger.cell import KILLED, Cell, cell_of
 from bertlab.ledger.diary import Diary
-from bertlab.ledger.outcome import Outcome, TerminatedError
+from bertlab.ledger.outcome import Outcome, RunResult, TerminatedError
 from bertlab.sweep.launch import Job, Launches
 from bertlab.tracking.description import Identity
 from bertlab.tracking.mlflow import Tracker
@@ -21,7 +21,7 @@ from tests.cells import finished
 
 JOBS = [Job(Identity(f"key{seed}", "code", "here"), [f"seed={seed}", "hydra.launcher.n_jobs=2"]) for seed in range(3)]
 KILLER = BrokenProcessPool("A worker was killed. The exit codes of the workers are {SIGKILL(-9)}")
-AGAIN = "loss 1; started again, its process had gone away"
+RESULT = RunResult("7", "finished", {"eval/mlm_loss": 1.0}, None)
 
 
 class Fake:
@@ -52,7 +52,7 @@ class Fake:
 
 
 def reached(job: Sequence[str]) -> Outcome:
-    return Outcome((job[0],), reached="loss 1")
+    return Outcome((job[0],), result=RESULT)
 
 
 def well(job: Sequence[str]) -> JobReturn:
@@ -129,7 +129,7 @@ def test_what_a_job_noted_or_its_cell_holds_is_its_outcome_where_the_launcher_ra
 
     outcomes, fake = run(act)
     assert [outcome.error for outcome in outcomes] == ["no room", None, None]
-    assert outcomes[1].reached == "loss 0.5"
+    assert outcomes[1].result == RunResult("7", "finished", {"eval/mlm_loss": 0.5}, fake.cell("1").folder)
     assert fake.given == [["0", "1", "2"], ["2"]]
 
 
@@ -148,7 +148,7 @@ def test_a_pool_that_breaks_again_convicts_no_neighbour(run: Run) -> None:
     outcomes, fake = run(raises(KILLER, 0, 1), raises(KILLER, 0))
     assert fake.given == [["0", "1", "2"], ["2"], ["0"], ["1"], ["2"]]
     assert [outcome.status for outcome in outcomes] == ["finished"] * 3
-    assert [outcome.reached for outcome in outcomes] == [AGAIN] * 3
+    assert [outcome.lost for outcome in outcomes] == [1, 1, 1]
 
 
 def test_jobs_of_a_launcher_without_a_pool_go_on_side_by_side(run: Run) -> None:
@@ -173,7 +173,7 @@ def test_an_exception_in_place_of_an_outcome_is_the_jobs_own(run: Run, error: Ex
 
     once, fake = run(act)
     assert fake.given == [["0", "1", "2"], ["0"]]
-    assert [outcome.reached for outcome in once] == [AGAIN, "loss 1", "loss 1"]
+    assert [(outcome.result, outcome.lost) for outcome in once] == [(RESULT, 1), (RESULT, 0), (RESULT, 0)]
     twice, fake = run(act, act)
     assert fake.given == [["0", "1", "2"], ["0"]]
     assert twice[0].error == f"{type(error).__name__}: {error}"

@@ -20,7 +20,7 @@ TINY = (
 PROGRAM = """
 import sys
 from bertlab.commands.run import main
-main()
+main(sys.argv[1:])
 print("imported:", sorted(name for name in sys.modules if name.partition(".")[0] == "mlflow"))
 """
 

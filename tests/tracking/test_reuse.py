@@ -42,8 +42,10 @@ def test_a_run_that_is_finished_in_the_store_is_reused(
     make(tracker)
     (run,) = runs(client, tracker)
     for place in (tmp_path / "outputs", tmp_path / "another disk"):
-        told = reused(tracker, place, own())
-        assert told == f"reused: run {run.info.run_id}, eval/mlm_loss 0.500"
+        found = reused(tracker, place, own())
+        assert found
+        assert (found.run_id, found.status, found.metrics["eval/mlm_loss"]) == (run.info.run_id, "finished", 0.5)
+        assert (found.reused, found.folder is None) == (True, place.name == "another disk")
     assert reused(tracker, tmp_path / "outputs", own("other")) is None
 
 
@@ -115,9 +117,10 @@ def test_a_run_of_other_code_is_reused_only_on_request_and_said_to_be(
     assert reused(tracker, output_dir, own()) is None
     (run,) = runs(client, tracker)
     wide = Tracker(uri=tracker.uri, experiment=tracker.experiment, reuse="any")
-    expected = f"reused: run {run.info.run_id}, made by other code (older), eval/mlm_loss 0.500"
-    assert reused(wide, output_dir, own()) == expected
-    assert ", made by other code (older), " in (reused(offline(tracker, reuse="any"), output_dir, own()) or "")
+    for one in (wide, offline(tracker, reuse="any")):
+        found = reused(one, output_dir, own())
+        assert found
+        assert (found.run_id, found.other_code, found.other_environment) == (run.info.run_id, "older", "")
 
 
 def test_a_run_of_another_environment_is_reused_only_on_request_and_said_to_be(
@@ -125,12 +128,13 @@ def test_a_run_of_another_environment_is_reused_only_on_request_and_said_to_be(
 ) -> None:
     output_dir = make(tracker, environment="torch 2, 2 threads").folder.parents[1]
     (run,) = runs(client, tracker)
-    said = f"reused: run {run.info.run_id}, made in another environment (torch 2, 2 threads), eval/mlm_loss 0.500"
     for place in (output_dir, tmp_path / "another disk"):
         assert reused(tracker, place, own()) is None
         for rule in ("code", "any"):
             wide = Tracker(uri=tracker.uri, experiment=tracker.experiment, reuse=rule)
-            assert reused(wide, place, own()) == said
+            found = reused(wide, place, own())
+            assert found
+            assert (found.run_id, found.other_environment) == (run.info.run_id, "torch 2, 2 threads")
         assert (
             reused(Tracker(uri=tracker.uri, experiment=tracker.experiment, reuse="code"), place, own(code="x")) is None
         )

@@ -1,6 +1,6 @@
-"""Plan a registered study before it runs: `python -m bertlab.plan study=<id> [key=value ...]`.
+"""Plan a registered study before it runs: `bertlab plan ID [key=value ...]`.
 
-Takes the keys of bertlab.run, trains nothing but a short measurement, and records nothing. Prints the runs at each look
+Takes the keys of bertlab run, trains nothing but a short measurement, and records nothing. Prints the runs at each look
 (how many are finished already, tokens, time on this machine, weights on disk) and, for a standard deviation of the
 paired differences, the chance of each verdict for true effects of 0, 1/2, 1 and 2 margins. Of a ladder without rung=:
 what each rung costs, its chance of a decision, and where its arms are predicted.
@@ -10,6 +10,9 @@ what each rung costs, its chance of a decision, and where its arms are predicted
   slope=X     what one unit of ln(tokens) is worth to the baseline near its end, for a margin in tokens; else an earlier
               report's, else 0.46 nats, a pilot of nano on 2.25 M tokens (masked-token loss only)
   seconds=20  how long to train the baseline's model to measure speed; 0 leaves times out
+
+  bertlab plan mask_rate sd=0.05
+  bertlab plan key_value_ladder            every rung
 """
 
 import sys
@@ -18,15 +21,14 @@ from collections.abc import Sequence
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, closed_interval, open_interval
-from bertlab.config.own import take_own
 
 DEFAULTS = {"study": None, "sd": None, "effect": None, "slope": None, "seconds": "20"}
 
 
-def main() -> None:
+def main(words: Sequence[str]) -> None:
     """Enter from the command line."""
-    with one_line_errors():
-        show(take_own(sys.argv[1:]))
+    with one_line_errors(words):
+        show(take_own(words))
 
 
 def show(words: Sequence[str]) -> None:
@@ -79,4 +81,4 @@ def _number(key: str, text: str | None) -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

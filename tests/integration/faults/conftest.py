@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.server import free_port, mlflow_server
+from bertlab.commands.server import free_port, mlflow_server
 from tests.integration.conftest import Store
 from tests.integration.faults.proxy import Fault, Proxy, proxy
 

@@ -16,8 +16,8 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from bertlab.commands.server import mlflow_server
 from bertlab.tracking.description import KIND, PARENT
-from scripts.server import mlflow_server
 from tests.experiment.test_run_study import LOOKS
 from tests.experiment.test_run_study import TINY as STUDY
 from tests.integration.test_stopped import until

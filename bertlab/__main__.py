@@ -1,0 +1,45 @@
+"""Design claims about BERT, tested by experiment: `bertlab COMMAND [key=value ...]`."""
+
+import difflib
+import sys
+from collections.abc import Sequence
+
+from bertlab import __version__
+from bertlab.commands.table import COMMANDS
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Enter from the command line; `words` are those behind the program's name."""
+    name, *rest = [*(sys.argv[1:] if words is None else words)] or ["--help"]
+    if name in ("-h", "--help", "help"):
+        print(usage())  # noqa: T201
+    elif name == "--version":
+        print(f"bertlab {__version__}")  # noqa: T201
+    else:
+        with one_line_errors():
+            check(name)
+        COMMANDS[name].main(rest)
+
+
+def usage() -> str:
+    """Return the help: every command with its line."""
+    lines = [f"  {name:<11} {command.line}" for name, command in COMMANDS.items()]
+    end = "bertlab COMMAND --help says more; bertlab --version says which version this is."
+    return "\n".join([(__doc__ or "").strip(), "", *lines, "", end])
+
+
+def check(name: str) -> None:
+    """Refuse a name that is no command. Raises InputError."""
+    if name in COMMANDS:
+        return
+    if "=" in name:
+        raise InputError(f"a command must come first, got {name}; did you mean bertlab run {name}?")
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the commands are {', '.join(COMMANDS)}"
+    raise InputError(f"{name} is no command; {hint}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""How a run, a sweep or a study ended, in words."""
+
+from typing import TYPE_CHECKING
+
+from bertlab.ledger.outcome import Outcome, RunResult
+
+if TYPE_CHECKING:
+    from bertlab.experiment.run_study import StudyEnd
+    from bertlab.sweep.grid import SweepEnd
+
+    End = Outcome | SweepEnd | StudyEnd
+
+
+def say(end: "End") -> None:
+    """Print how it ended. Raises SystemExit with code 1 when a run failed."""
+    if isinstance(end, Outcome):
+        assert end.result is not None
+        print(f"{in_words(end.result)}\n{end.where}")  # noqa: T201
+        return
+    from bertlab.experiment.run_study import StudyEnd
+    from bertlab.sweep.grid import say_failures
+
+    print("\n".join(_of_study(end) if isinstance(end, StudyEnd) else _of_sweep(end)))  # noqa: T201
+    say_failures(end.outcomes)
+
+
+def in_words(result: RunResult) -> str:
+    """Say what a run reached, and where it is reused, of which run that is known."""
+    what = f"run {result.run_id}"
+    if result.other_code:
+        what += f", made by other code ({result.other_code})"
+    if result.other_environment:
+        what += f", made in another environment ({result.other_environment})"
+    return ", ".join(filter(None, [f"reused: {what}" if result.reused else "", reached(result)]))
+
+
+def reached(result: RunResult) -> str:
+    """Say what a run reached."""
+    from bertlab.train.recorder import SUMMARY
+
+    if result.status == "diverged":
+        return f"diverged: a loss was not finite after {result.metrics.get('perf/tokens', 0):,.0f} tokens"
+    named = {name: result.metrics.get(f"eval/{name}") for name in SUMMARY}
+    return ", ".join(f"eval/{name} {value:.3f}" for name, value in named.items() if value is not None)
+
+
+def _of_sweep(end: "SweepEnd") -> list[str]:
+    """Return a table: how each run ended, which one, and what it reached."""
+    wide = max(map(len, end.names))
+    lines = [
+        f"{outcome.status:<8}  {name:<{wide}}  {_of_job(outcome)}".rstrip()
+        for outcome, name in zip(end.outcomes, end.names, strict=True)
+    ]
+    return [*lines, f"report:    {end.report or 'none, no run finished'}", end.where]
+
+
+def _of_job(outcome: Outcome) -> str:
+    if not outcome.result:
+        return outcome.error or ""
+    words = in_words(outcome.result).removeprefix(f"{outcome.status}: ")
+    return f"{words}; started again, its process had gone away" if outcome.lost else words
+
+
+def _of_study(end: "StudyEnd") -> list[str]:
+    from bertlab.report.study import headline
+
+    return [headline(end.findings), f"report:    {end.page}", end.where]

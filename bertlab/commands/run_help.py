@@ -1,0 +1,126 @@
+"""The help of `bertlab run`: what the words of a command line may be, from the files of conf/ and their comments.
+
+Enters: words that choose options. Leaves: each group with its options, and each key that a run of these options has,
+with its value and the comment of its line. Nothing is listed by hand.
+"""
+
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from omegaconf import DictConfig, OmegaConf
+
+from bertlab.config.compose import CONF, choices, load, project_folder
+from bertlab.config.override_policy import OWN_KEYS
+from bertlab.tracking.mlflow import Place
+
+WIDTH = 120
+USAGE = """\
+Train one run; with -m a run of each value between commas, with a report; or a study.
+
+  bertlab run mask.rate=0.3                           one run
+  bertlab run -m mask.rate=0.15,0.3 seed=0,1,2        six runs, paired by seed; bertlab sweep is short for run -m
+  bertlab run study=mask_rate                         a registered question; bertlab study mask_rate is the same
+  bertlab run mask=span model=tiny --help             the keys of other options
+  bertlab run data=text 'data.files=corpus/*.txt.gz'  your own text
+  bertlab run mask=span --cfg job                     the whole configuration, and nothing is run
+
+What is finished is not run again, and what was stopped goes on. What a run needs is checked before it begins."""
+LINE = re.compile(r"(?P<indent> *)(?P<key>[\w/@]+):(?P<value>.*?)(?:\s#\s(?P<comment>.*))?$")
+GROUP = re.compile(r"  - (\w+): \w+ +# (.*)")  # in the defaults list of run.yaml
+
+
+def help_text(words: Sequence[str]) -> str:
+    """Return the help for the options that some words choose. Raises InputError, and what Hydra raises."""
+    config = load(words)
+    chosen = choices(config)
+    sections = (
+        ("Groups (group=option; * is chosen)", _groups(chosen)),
+        ("Keys (key=value, as they are with these options)", _keys(config, chosen)),
+        (
+            "Studies (study=ID; bertlab studies says what they ask)",
+            _listing(_options(project_folder("sweeps") / "study")),
+        ),
+        ("Launchers (hydra/launcher=NAME hydra.launcher.KEY=VALUE)", _listing(_launchers())),
+    )
+    return "\n\n".join([USAGE, *("\n".join([title, *lines]) for title, lines in sections)])
+
+
+def _groups(chosen: Mapping[str, str]) -> Iterator[str]:
+    """Yield each group with its options and what it is for."""
+    about = dict(GROUP.findall((CONF / "run.yaml").read_text("utf-8")))
+    folders = [path for path in CONF.rglob("*") if path.is_dir() and list(path.glob("*.yaml"))]
+    names = sorted((path.relative_to(CONF).as_posix() for path in folders), key=lambda name: name.split("/"))
+    for name in (name for name in names if not name.startswith("hydra")):
+        options = " ".join(f"*{each}" if chosen.get(name) == each else each for each in _options(CONF / name))
+        yield from _wrapped(f"  {name:<20} ", options + (f"  # {about[name]}" if name in about else ""))
+
+
+def _keys(config: DictConfig, chosen: Mapping[str, str]) -> Iterator[str]:
+    """Yield each key with its value and the comment of its line."""
+    settings = OmegaConf.to_container(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
+    comments = _comments(CONF / "run.yaml", "")
+    for group, option in chosen.items():
+        if (path := CONF / group / f"{option}.yaml").is_file():
+            comments |= _comments(path, group.replace("/", "."))
+    for key, value in _leaves(settings, ""):
+        if key.removeprefix("tracking.") not in Place.__annotations__ and not key.startswith("study."):
+            start = f"  {f'{key}={_written(value)}':<38} "
+            yield f"{start}{_first_clauses(comments.get(key, ''), WIDTH - len(start))}".rstrip()
+
+
+def _first_clauses(text: str, room: int) -> str:
+    """Return as many clauses of a comment as there is room for."""
+    while len(text) > room and "; " in text:
+        text = text.rpartition("; ")[0]
+    return text if len(text) <= room else f"{text[: room - 3]}..."
+
+
+def _comments(path: Path, place: str) -> dict[str, str]:
+    """Return the comments of the lines of an option's file, by key; those of options that it starts from come first."""
+    found, open_keys, text = dict[str, str](), list[tuple[int, str]](), path.read_text("utf-8")
+    if started := re.search(r"^defaults: \[(base),", text, re.MULTILINE):
+        found |= _comments(path.with_name(f"{started[1]}.yaml"), place)
+    for match in filter(None, map(LINE.fullmatch, text.splitlines())):
+        depth = len(match["indent"])
+        open_keys = [(own, key) for own, key in open_keys if own < depth] + [(depth, match["key"])]
+        if match["comment"]:
+            found[".".join(filter(None, [place, *(key for _, key in open_keys)]))] = match["comment"]
+    return found
+
+
+def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for name, child in value.items():
+            if name not in OWN_KEYS:
+                yield from _leaves(child, f"{key}.{name}" if key else name)
+    elif key:
+        yield key, value
+
+
+def _written(value: Any) -> str:
+    """Return a value as it would be typed."""
+    if isinstance(value, list):
+        return f"[{','.join(map(_written, value))}]"
+    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
+
+
+def _options(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("[!_]*.yaml"))
+
+
+def _launchers() -> list[str]:
+    names = {each.__name__.removesuffix("Launcher").lower() for each in Plugins.instance().discover(Launcher)}
+    return sorted(names)
+
+
+def _listing(names: Sequence[str]) -> Iterator[str]:
+    yield from _wrapped("  ", " ".join(names))
+
+
+def _wrapped(start: str, text: str) -> Iterator[str]:
+    yield from textwrap.wrap(text, WIDTH, initial_indent=start, subsequent_indent=" " * len(start))

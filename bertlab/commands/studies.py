@@ -1,0 +1,71 @@
+"""List the studies with their questions and states: `bertlab studies [from=FOLDER] [state=WORD]`.
+
+The state is what became of the claim: supported, refuted, undecided, or not judged, as the study could not have seen a
+difference; not run without a report; ladder for a question at several sizes. Reports are judged again from their
+numbers, which takes some seconds; quick=true leaves the states out.
+  from=FOLDER   the report_dir of studies; else outputs/reports, and reports where that has none of a study
+  state=WORD    only studies whose state begins so
+  quick=true    names and questions alone
+
+  bertlab studies state=supported
+  bertlab study mask_rate                  runs one; bertlab plan mask_rate says what it would cost
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bertlab.config.arguments import parse
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
+from bertlab.study.catalogue import question_of, study_files
+
+DEFAULTS = {"from": None, "state": None, "quick": "false"}
+PLACES = ("outputs/reports", "reports")
+NOT_RUN = "not run"
+
+
+def main(words: Sequence[str]) -> None:
+    """Enter from the command line."""
+    with one_line_errors():
+        for line in studies(parse(DEFAULTS, __doc__, words)):
+            print(line, flush=True)  # noqa: T201
+
+
+def studies(arguments: dict[str, Any]) -> Iterator[str]:
+    """Yield a line for each study. Raises InputError."""
+    if arguments["quick"] not in ("true", "false"):
+        raise InputError(f"quick must be true or false, got {arguments['quick']}; choose one")
+    if arguments["from"] and not Path(arguments["from"]).is_dir():
+        raise InputError(f"from must be the report_dir of studies, got {arguments['from']}, which is no folder")
+    places = [Path(place) for place in ([arguments["from"]] if arguments["from"] else PLACES)]
+    for name, path in study_files().items():
+        state = "" if arguments["quick"] == "true" else state_of(name, places)
+        if state.lower().startswith((arguments["state"] or "").lower()):
+            yield f"{name:<22} {state:<10} {question(name, path)}".rstrip()
+
+
+def state_of(name: str, places: Sequence[Path]) -> str:
+    """Return what the first folder that has a report of a study says of its claim. Raises InputError for damage."""
+    from bertlab.report.study.verdict import status_word
+    from bertlab.study.judge import judge
+    from bertlab.study.ladder import is_ladder
+    from bertlab.study.record import FILES, read_record
+
+    for folder in (place / name for place in places):
+        if (folder / FILES[0]).is_file():
+            return status_word(judge(read_record(folder), counting=False)).lower()
+        if is_ladder(folder):
+            return "ladder"
+    return NOT_RUN
+
+
+def question(name: str, path: Path) -> str:
+    """Return the question of a study: its own, that of the study which it starts from, or that of the catalogue."""
+    node = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if own := (node.get("study") or {}).get("question"):
+        return str(own)
+    asked = question_of(name)
+    return asked.words if asked else ""

@@ -1,0 +1,110 @@
+"""`bertlab COMMAND`: one table of commands, a screen of help for each, tab completion, and what a mistake is told."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from bertlab.__main__ import main
+from bertlab.commands.completion import completed
+from bertlab.commands.table import COMMANDS
+from bertlab.config.compose import PACKAGE
+
+SCREEN, WIDE = 40, 120  # lines and columns of a terminal
+Captured = pytest.CaptureFixture[str]
+
+
+def test_the_installed_program_is_this_one() -> None:
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["scripts"] == {"bertlab": "bertlab.__main__:main"}
+
+
+def test_the_help_has_a_line_for_each_command(capsys: Captured) -> None:
+    main([])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if line.startswith("  ")] == list(COMMANDS)
+    main(["--version"])
+    assert re.fullmatch(r"bertlab \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_how_to_type_it(name: str, capsys: Captured) -> None:
+    with suppress(SystemExit):
+        main([name, "--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= WIDE
+    if COMMANDS[name].module != "bertlab.commands.run":
+        assert len(lines) <= SCREEN
+    shown = "run" if COMMANDS[name].module == "bertlab.commands.run" else name
+    assert any(f"bertlab {shown}" in line for line in lines)
+    assert not any("python -m" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["rnu"], "rnu is no command; did you mean run?"),
+        (["xyzzy"], "xyzzy is no command; the commands are run, sweep, study, "),
+        (["mask.rate=0.3"], "a command must come first, got mask.rate=0.3; did you mean bertlab run mask.rate=0.3?"),
+        (["run", "lr=0.01"], "lr is not a key of the configuration; did you mean optimizer.lr?"),
+        (["study", "mask_rat"], "study=mask_rat is not an option; choose one of again, "),
+        (["plan", "mask_rate", "sd=0"], "sd must lie in (0, 100), got 0"),
+        (["runs"], "from must be the output_dir of some runs, got outputs without any; name another"),
+        (["runs", "status=lost"], "status must be finished, diverged, running, failed, killed, got lost; choose one"),
+        (["runs", "remove=true"], "remove must be told which runs, got no filter; add one, such as status=failed"),
+        (["studies", "from=gone"], "from must be the report_dir of studies, got gone, which is no folder"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    words: list[str], line: str, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    printed = capsys.readouterr()
+    assert (caught.value.code, printed.out, printed.err.count("\n")) == (2, "", 1)
+    assert printed.err.startswith(f"bertlab: {line}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("bertlab st", ["study ", "studies "]),
+        ("bertlab study mask_ra", ["mask_rate ", "mask_rate_books ", "mask_rate_ladder "]),
+        ("bertlab run mask=sp", ["mask=span"]),
+        ("bertlab run mask=span mask.lon", ["mask.longest="]),
+        ("bertlab sweep optimizer.l", ["optimizer.lr="]),
+        ("bertlab clean fr", ["from="]),
+        ("bertlab nothing ", []),
+    ],
+)
+def test_tab_completes_commands_studies_options_and_keys(line: str, found: list[str]) -> None:
+    assert completed(line) == found
+
+
+def test_a_shell_that_evaluates_the_completion_completes(tmp_path: Path) -> None:
+    (tmp_path / "bertlab").write_text(f'#!/bin/sh\nexec {sys.executable} -m bertlab "$@"\n')
+    (tmp_path / "bertlab").chmod(0o755)
+    script = (
+        f'export PATH="{tmp_path}:$PATH" PYTHONPATH="{PACKAGE.parent}"; eval "$(bertlab completion)"; '
+        'COMP_LINE="bertlab stu"; COMP_POINT=11; _bertlab; echo "${COMPREPLY[*]}"'
+    )
+    shell = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert shell.stdout.split() == ["study", "studies"]
+
+
+def test_studies_have_their_questions_and_states(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PACKAGE.parent)
+    main(["studies", "quick=true"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) > 40
+    assert all(len(line.split()) > 4 for line in lines), "each with a question"
+    from bertlab.commands.studies import state_of
+
+    places = [Path("reports")]
+    assert (state_of("mask_rate", places), state_of("mask_rate_books", places)) == ("undecided", "not run")
