@@ -47,7 +47,8 @@ def _of_command(name: str, typed: Sequence[str]) -> Iterator[str]:
     if own is not None:
         yield from (f"{key}=" for key in own if key.startswith(last))
     if (own is None or command.names) and not (command.names and len(typed) == 1):
-        yield from _of_hydra([word for word in command.words(typed) if not word.startswith("-")])
+        means = command.words(typed) if command.names else typed
+        yield from _of_hydra([word for word in means if not word.startswith("-")])
 
 
 def _of_hydra(words: Sequence[str]) -> list[str]:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
+from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
+
 
 @dataclass(frozen=True)
 class Command:
@@ -18,14 +21,18 @@ class Command:
     names: str = ""  # the key that a first word without = is a value of
 
     def words(self, typed: Sequence[str]) -> list[str]:
-        """Return the words that the module is given for those that were typed."""
-        first, rest = (typed[0], typed[1:]) if typed else ("", ())
-        named = self.names and first and "=" not in first and not first.startswith("-")
-        return [*self.means, f"{self.names}={first}", *rest] if named else [*self.means, *typed]
+        """Return the words that the module is given for those that were typed. Raises InputError for no name."""
+        if self.names and typed and "=" not in typed[0] and not typed[0].startswith("-"):
+            typed = [f"{self.names}={typed[0]}", *typed[1:]]
+        if self.names and not any(word.startswith((f"{self.names}=", "-h", "--help")) for word in typed):
+            raise InputError(f"{self.names} must be named, got nothing; bertlab studies lists them")
+        return [*self.means, *typed]
 
     def main(self, typed: Sequence[str]) -> None:
         """Run the command with the words that were typed behind its name."""
-        import_module(self.module).main(self.words(typed))
+        with one_line_errors():
+            words = self.words(typed)
+        import_module(self.module).main(words)
 
 
 COMMANDS = {

@@ -52,6 +52,8 @@ def test_every_command_has_help_with_how_to_type_it(name: str, capsys: Captured)
         (["mask.rate=0.3"], "a command must come first, got mask.rate=0.3; did you mean bertlab run mask.rate=0.3?"),
         (["run", "lr=0.01"], "lr is not a key of the configuration; did you mean optimizer.lr?"),
         (["study", "mask_rat"], "study=mask_rat is not an option; choose one of again, "),
+        (["study"], "study must be named, got nothing; bertlab studies lists them"),
+        (["study", "seed=1"], "study must be named, got nothing; "),
         (["plan", "mask_rate", "sd=0"], "sd must lie in (0, 100), got 0"),
         (["runs"], "from must be the output_dir of some runs, got outputs without any; name another"),
         (["runs", "status=lost"], "status must be finished, diverged, running, failed, killed, got lost; choose one"),
