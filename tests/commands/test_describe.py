@@ -177,7 +177,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
 
 def test_help_and_counting_import_nothing_that_is_not_needed() -> None:
     program = (
-        "import sys; from bertlab import describe; describe.main(['--help']);"
+        "import sys; from bertlab.commands import describe; describe.main(['--help']);"
         "assert 'torch' not in sys.modules; describe.count(['model=nano']);"
         "assert not {'mlflow', 'pytorch_lightning', 'datasets'} & sys.modules.keys()"
     )
