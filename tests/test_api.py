@@ -34,8 +34,8 @@ def test_the_import_is_light() -> None:
 
 def test_all_that_is_promised_is_there() -> None:
     assert [name for name in bertlab.__all__ if getattr(bertlab, name, None) is None] == []
-    with pytest.raises(AttributeError, match="has no attribute 'train'"):
-        bertlab.train  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        bertlab.nothing  # noqa: B018
 
 
 def test_a_run_is_a_value_and_the_same_run_is_reused(capsys: pytest.CaptureFixture[str]) -> None:
