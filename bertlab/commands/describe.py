@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from bertlab.config.compose import Parts, build_part, build_parts, check, choices, load, resolved
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, at, whole_number
+from bertlab.config.own import take_own
 from bertlab.train.early import check_early, form_of
 
 if TYPE_CHECKING:

@@ -21,9 +21,8 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def checked(monkeypatch: pytest.MonkeyPatch, *words: str) -> object:
-    monkeypatch.setattr(sys, "argv", ["check", *words])
     try:
-        check.main()
+        check.main(words)
     except SystemExit as ended:
         return ended.code
     return 0

@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, closed_interval, open_interval
+from bertlab.config.own import take_own
 
 DEFAULTS = {"study": None, "sd": None, "effect": None, "slope": None, "seconds": "20"}
 
