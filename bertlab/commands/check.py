@@ -1,4 +1,4 @@
-"""Check a folder of one's own: `python -m bertlab.check [FOLDER] [key=value ...]`.
+"""Check a folder of one's own: `bertlab check [FOLDER] [key=value ...]`.
 
 Every option of FOLDER/conf is composed, built and trained for three steps on a generated text, with the keys of
 bertlab.run that are given; then the contracts of its family are tried. Every study of FOLDER/sweeps/study is composed:

@@ -20,7 +20,7 @@ def _elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(VARIABLE, "")
 
 
-def checked(monkeypatch: pytest.MonkeyPatch, *words: str) -> object:
+def checked(*words: str) -> object:
     try:
         check.main(words)
     except SystemExit as ended:
@@ -32,7 +32,7 @@ def test_the_folder_of_the_page_keeps_every_contract(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = make_own(tmp_path)
-    assert checked(monkeypatch, str(own)) == 0
+    assert checked(str(own)) == 0
     shown = capsys.readouterr().out
     assert shown.endswith("24 of 24 hold\n")
     for line in (
@@ -69,7 +69,7 @@ class Gone:
         "factors: [mask]", "factors: [seed]"
     )
     add(own, "sweeps/study/wide.yaml", wider.replace("id: first_tokens", "id: wide"))
-    assert checked(monkeypatch, str(own)) == 1
+    assert checked(str(own)) == 1
     shown = capsys.readouterr().out
     assert (
         "FAILED  special tokens and padding are neither predicted nor changed: a special token is predicted\n" in shown
@@ -96,7 +96,7 @@ def test_a_folder_that_cannot_be_checked_is_one_line(
     words: tuple[str, ...], line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("empty_lab").mkdir()
-    assert checked(monkeypatch, *words) == 2
+    assert checked(*words) == 2
     error = capsys.readouterr().err
     assert error.startswith("bertlab: ")
     assert line in error
