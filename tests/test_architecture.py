@@ -109,7 +109,10 @@ def test_randomness_comes_from_streams_and_never_from_a_global_generator() -> No
         and not ast.unparse(node.func).startswith("torch.random.fork_rng")
     }
     allowed = {"np.random.Generator", "np.random.Philox", "np.random.SeedSequence"}
-    from_streams = {(f"bertlab.{module}", "torch.manual_seed") for module in ("train.module", "evaluation.finetune")}
+    from_streams = {
+        (f"bertlab.{module}", "torch.manual_seed")
+        for module in ("train.module", "evaluation.finetune", "evaluation.tuning")
+    }
     assert {call for call in calls if call[1] not in allowed} == from_streams
 
 

@@ -83,6 +83,25 @@ ADAM: Rules = {**RATE, "betas": _betas, "eps": BETWEEN}
 SEGMENT: Rules = {"segment": FLAG}
 BASE: Rule = partial(open_interval, low=1, high=1e9)
 
+HARDWARE: Rules = {
+    "accelerator": _word,
+    "threads": optional(COUNT),
+    "precision": partial(one_of, known=PRECISIONS),
+    **dict.fromkeys(("clip", "checkpoint_seconds"), LARGE),
+    "points": COUNT,
+    "progress": FLAG,
+    "compile": partial(one_of, known=(True, False, *MODES)),
+    "ahead": COUNT_OR_NONE,
+}
+EVALUATION: Rules = {
+    **dict.fromkeys(("sequences", "finetune_seeds"), COUNT),
+    "rate": BETWEEN,
+    **dict.fromkeys(("grid", "prune"), partial(open_intervals, low=0, high=1)),
+    **dict.fromkeys(("pseudo", "probe", "final"), COUNT_OR_NONE),
+    "finetune": partial(whole_numbers, low=1),
+    "longest": optional(COUNT),
+    "share": SHARE,
+}
 BOUNDS: Mapping[str, Rules] = {
     "bertlab.model.bert.build": {
         **dict.fromkeys(("layers", "width", "heads", "inner", "segment_types"), COUNT),
@@ -113,25 +132,10 @@ BOUNDS: Mapping[str, Rules] = {
     "bertlab.optim.optimizer.adam": ADAM,
     "bertlab.optim.optimizer.muon": {**ADAM, "momentum": DECAY},
     "bertlab.optim.optimizer.sgd": {**RATE, "momentum": DECAY},
-    "bertlab.evaluation.common.Common": {
-        **dict.fromkeys(("sequences", "finetune_seeds"), COUNT),
-        "rate": BETWEEN,
-        **dict.fromkeys(("grid", "prune"), partial(open_intervals, low=0, high=1)),
-        **dict.fromkeys(("pseudo", "probe", "final"), COUNT_OR_NONE),
-        "finetune": partial(whole_numbers, low=1),
-        "longest": optional(COUNT),
-        "share": SHARE,
-    },
-    "bertlab.train.fit.Hardware": {
-        "accelerator": _word,
-        "threads": optional(COUNT),
-        "precision": partial(one_of, known=PRECISIONS),
-        **dict.fromkeys(("clip", "checkpoint_seconds"), LARGE),
-        "points": COUNT,
-        "progress": FLAG,
-        "compile": partial(one_of, known=(True, False, *MODES)),
-        "ahead": COUNT_OR_NONE,
-    },
+    "bertlab.evaluation.common.Common": EVALUATION,
+    "bertlab.evaluation.own.WithTasks": EVALUATION,
+    "bertlab.train.fit.Hardware": HARDWARE,
+    "bertlab.train.none.NoTraining": HARDWARE,
 }
 
 

@@ -312,7 +312,7 @@ class Parts:
 
 FULL_KEY = "full_key: "  # what Hydra writes in front of the place of a part that cannot be built
 LIGHT = ("data", "mask", "optim.schedule", "tracking")  # parts that need neither torch nor MLflow
-LIGHT_ROOMS = tuple(f"bertlab.{name}." for name in LIGHT)
+LIGHT_ROOMS = tuple(f"bertlab.{name}." for name in (*LIGHT, "tasks"))
 
 
 def build_parts(config: Mapping[str, Any]) -> Parts:

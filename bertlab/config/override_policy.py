@@ -233,12 +233,21 @@ def _files(conf: Folders) -> Sequence[tuple[str, Mapping[str, Any], Sequence[Any
     """
     found = []
     for folder, path in [(each, path) for each in reversed(conf) for path in sorted(each.rglob("*.yaml"))]:
-        text, group = path.read_text("utf-8"), path.parent.relative_to(folder).as_posix()
-        option = plain_yaml(text) or {}
-        everywhere = EVERYWHERE in text
-        defaults = [] if everywhere else option.get("defaults", [])
-        found.append((group, option.get(group, {}) if everywhere else option, defaults))
+        group, everywhere = path.parent.relative_to(folder).as_posix(), EVERYWHERE in path.read_text("utf-8")
+        option, defaults = _option(path)
+        found.append((group, option.get(group, {}) if everywhere else option, [] if everywhere else defaults))
     return found
+
+
+def _option(path: Path) -> tuple[dict[str, Any], list[Any]]:
+    """Return what an option's file holds, and its defaults, with those of the options of its group that it extends."""
+    option = dict(plain_yaml(path.read_text("utf-8")) or {})
+    defaults = list(option.get("defaults", []))
+    for name in defaults:
+        if isinstance(name, str) and (base := path.with_name(f"{name}.yaml")).is_file():
+            inherited, more = _option(base)
+            option, defaults = inherited | option, [*more, *defaults]
+    return option, defaults
 
 
 def plain_yaml(text: str) -> Any:

@@ -18,6 +18,8 @@ MULTIRUN = ("-m", "--multirun")
 COMMANDS = (("-r", "--run"), MULTIRUN, ("-c", "--cfg"), ("-i", "--info"))  # of which Hydra takes one
 TAKE_A_WORD = ("-c", "--cfg", "-p", "--package", "-i", "--info")
 MOST_JOBS = 100_000  # of a sweep: more would fill the memory before the first of them runs
+TASKS = "evaluation=tasks"  # the option that has tasks of one's own
+OF_TASKS = re.compile(r"tasks(\.[a-z]+)?=")  # short for its keys
 RUNG = re.compile(r"rung=(\w+)")  # short for a regime, and the word in a study that names it
 QUOTE, ESCAPED, QUOTES = "'", "\\'", "'\""
 PARSER = OverridesParser.create()
@@ -31,11 +33,23 @@ def overrides_in(words: Sequence[str]) -> Iterator[str]:
 
 
 def written_out(words: Sequence[str]) -> list[str]:
-    """Return the words with short forms written out: `start.from=` for `start=`, the regime of a study for `rung=`."""
+    """Return the words with short forms written out: `start=`, `tasks=` and `tasks.<key>=`, and `rung=` of a study."""
     written = [re.sub(r"^(\+{0,2})start=", r"\1start.from=", word) for word in words]
+    written = list(_with_tasks(written))
     if any(word.startswith("study=") for word in written):
         return [each for word in written for each in _of_rung(word)]
     return written
+
+
+def _with_tasks(words: Sequence[str]) -> Iterator[str]:
+    """Yield the words, the short ones of tasks written out; in front of the first stands the option that has tasks."""
+    chosen = TASKS in words
+    for word in words:
+        if short := OF_TASKS.match(word):
+            if not chosen:
+                yield TASKS
+            chosen, word = True, f"evaluation.tasks{short[1] or '.list'}={word[short.end() :]}"  # noqa: PLW2901
+        yield word
 
 
 def _of_rung(word: str) -> list[str]:

@@ -3,7 +3,6 @@
 Enters: a `Sweep`. Leaves: markdown sentences that carry the number they rest on.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -181,7 +180,7 @@ def training_losses(sweep: Sweep) -> str | None:
 def regime(sweep: Sweep) -> str | None:
     """Far fewer tokens than BERT saw."""
     tokens = final(sweep.counted, "perf/tokens").max()
-    if math.isnan(tokens) or tokens >= SMALL_REGIME * BERT_STEPS * BERT_BATCH:
+    if not tokens > 0 or tokens >= SMALL_REGIME * BERT_STEPS * BERT_BATCH:
         return None
     return (
         f"**Small regime.** A run here saw at most {count(tokens)} tokens. BERT took {count(BERT_STEPS)} steps of "

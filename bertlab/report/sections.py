@@ -13,6 +13,7 @@ from bertlab.report.figures import drawings
 from bertlab.report.settings import LOSS, Setting, Sweep, difference, distinct, final, run_label
 from bertlab.report.table import as_number
 from bertlab.report.tables import cost, rates, results, states
+from bertlab.report.tasks import tasks
 from bertlab.report.words import DASH, between, count, escape, grid, listing, number, plural
 from bertlab.stats.interval import mean_t
 
@@ -72,7 +73,18 @@ def repeat(sweep: Sweep) -> str:
     return "\n\n".join(["## How to repeat", command, "\n".join(origin), runs, twins])
 
 
-SECTIONS: Sequence[Callable[[Sweep], str]] = (question, result, results, cost, figures, rates, states, caveats, repeat)
+SECTIONS: Sequence[Callable[[Sweep], str]] = (
+    question,
+    result,
+    results,
+    cost,
+    figures,
+    rates,
+    states,
+    tasks,
+    caveats,
+    repeat,
+)
 
 
 def _varied(sweep: Sweep) -> list[str]:
@@ -98,6 +110,8 @@ def _training(sweep: Sweep) -> str:
     corpus = f" on corpus {listing(f'*{escape(name)}*' for name in held['data'])}" if held["data"] else ""
     budget = f" for {listing(budgets)} tokens" if budgets else ""
     length = f" in sequences of {escape(sweep.facts['length'])} tokens" if sweep.facts.get("length") else ""
+    if final(sweep.counted, "perf/tokens").max() == 0:
+        return f"Each run evaluates {model}{corpus}{length}, and trains nothing."
     return f"Each run trains {model}{corpus}{budget}{length}."
 
 

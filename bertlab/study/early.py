@@ -1,5 +1,6 @@
 """What is wrong with a study and can be said at once: before torch is imported and before any arm is built."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,10 +10,12 @@ from bertlab.evaluation.curve import LAST, PAIRS_A_TEXT, steps_to_evaluate
 from bertlab.study.arms import Compose, Registration, register
 from bertlab.study.design import Study
 from bertlab.study.registration import read_study
+from bertlab.tasks.own import Tasks
 from bertlab.train.early import check_early, form_of, steps_of
 
 POINTS = 3  # evaluations that a slope needs
 TUNED, TUNINGS = "eval/finetuned", 3  # outcomes of fine-tuned models, and how often each run is fine-tuned at least
+OF_TASK = re.compile(r"eval/tasks\.([\w-]+)\.")  # outcomes of tasks of one's own
 NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least three evaluations stand there
 
 
@@ -35,12 +38,29 @@ def check_arms(compose: Compose) -> None:
 def _check_tuning(registration: Registration) -> None:
     """Refuse a study of fine-tuned models that tunes each so few times that chance of tuning decides."""
     study = registration.study
-    seeds = registration.arms[study.baseline]["evaluation"]["finetune_seeds"]
-    if study.outcome.startswith(TUNED) and seeds < TUNINGS:
+    evaluation = registration.arms[study.baseline]["evaluation"]
+    key, seeds = "evaluation.finetune_seeds", evaluation["finetune_seeds"]
+    if found := OF_TASK.match(study.outcome):
+        key, seeds = "evaluation.tasks.seeds", _seeds(found[1], evaluation, study.outcome)
+    elif not study.outcome.startswith(TUNED):
+        return
+    if seeds < TUNINGS:
         raise InputError(
-            f"evaluation.finetune_seeds must be at least {TUNINGS} for a study of {study.outcome}, got {seeds}; set it "
-            "beside `study`"
+            f"{key} must be at least {TUNINGS} for a study of {study.outcome}, got {seeds}; set it beside `study`"
         )
+
+
+def _seeds(name: str, evaluation: Mapping[str, Any], outcome: str) -> int:
+    """Return how often a task is learnt; as often as is needed where nothing is drawn. Raises InputError for none."""
+    settings = {key: value for key, value in evaluation.get("tasks", {}).items() if key != "_target_"}
+    asked = {task.name: task for task in Tasks(**settings).asked} if settings else {}
+    if name not in asked:
+        raise InputError(
+            f"study.outcome must name a task of the study, got {outcome}, and the tasks {', '.join(asked) or 'none'}; "
+            "add it to evaluation.tasks.list"
+        )
+    drawn = asked[name].kind != "minimal_pairs" and asked[name].tuning.method == "finetune"
+    return asked[name].tuning.seeds if drawn else TUNINGS
 
 
 def least_evaluation(config: Mapping[str, Any]) -> tuple[Sequence[int], int, float]:

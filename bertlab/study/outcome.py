@@ -21,6 +21,7 @@ class Outcome:
 
 NUMBER = r"\d+(\.\d+)?"
 LAYER = r"(\.layer_\d+)?"
+TASK, SEED = r"[A-Za-z0-9][\w-]*", r"(\.seed_\d+)?"
 OUTCOMES = {  # a pattern of the metric's whole name
     "eval/mlm_loss": Outcome("nats", True, "loss on held-out tokens behind [MASK]", True),
     "eval/mlm_accuracy": Outcome("share", False, "held-out tokens behind [MASK] named at once", True),
@@ -53,6 +54,8 @@ OUTCOMES = {  # a pattern of the metric's whole name
     r"eval/finetuned(\.[a-z]+)?\.examples_\d+": Outcome("share", False, "right answers after fine-tuning", False),
     r"eval/finetuned(\.[a-z]+)?\.examples_\d+\.seed_\d+": Outcome("share", False, "likewise, by one seed", False),
     r"eval/frozen(\.[a-z]+)?\.examples_\d+": Outcome("share", False, "right answers by a probe of one state", False),
+    rf"eval/tasks\.{TASK}\.(pearson|spearman|matthews){SEED}": Outcome("share", False, "correlation on a task", False),
+    rf"eval/tasks\.{TASK}\.(accuracy|exact|\w+_f1){SEED}": Outcome("share", False, "score on a task", False),
     rf"eval/pruning_cost\.heads_{NUMBER}": Outcome("nats", True, "loss gained by leaving heads out", False),
 }
 CURVES = {  # of measures that are taken at the end alone, the curve whose end they measure better

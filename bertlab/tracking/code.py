@@ -23,7 +23,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 ROOT = "bertlab"
-RESULT_ROOMS = ("data", "mask", "batch", "model", "objective", "optim", "evaluation", "train")
+RESULT_ROOMS = ("data", "tasks", "mask", "batch", "model", "objective", "optim", "evaluation", "train")
 RESULT_MODULES = ("streams.py", "ledger/checkpoint.py", "sweep/run.py")
 STEPS = (  # of every run, whatever its configuration
     "bertlab.sweep.run.prepare_job",

@@ -5,6 +5,7 @@ the fingerprint of the code that it uses and the environment that computed it, i
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -19,6 +20,7 @@ from bertlab.config.environment import Environment, environment_of
 from bertlab.config.redact import redacted_settings
 from bertlab.data.store import TokenStore
 from bertlab.data.weights import start_of
+from bertlab.tasks.own import Tasks, names_of
 from bertlab.tracking.code import code_of, source_hash
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, SETTINGS, Dataset, Description, Identity
 
@@ -53,6 +55,7 @@ USUAL = (  # parameters of every run that has them: what runs are compared by at
     *("optimizer", "optimizer.lr", "schedule", "schedule.warmup", "trainer.precision", "seed"),
 )
 SOUND = ("unknown", "overlap", "warning")  # facts of a corpus that say whether scores mean what they should
+LISTED = "evaluation.tasks.list"  # tasks of one's own, of which a run shows the names
 TARGET = "_target_"  # the class or function that a part is made by
 _NOTHING = object()  # what no setting is
 
@@ -60,12 +63,16 @@ _NOTHING = object()  # what no setting is
 def semantic(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of the configuration without what cannot change a result: paths, threads, progress, tracking.
 
-    Settings that came later are left out where they say what runs did before. Weights to start from are their hash.
+    Settings that came later are left out where they say what runs did before. Weights to start from are their hash, and
+    so are tasks of one's own, with what their files hold.
     """
     plain = _without(config, "")
     plain.pop("start", None)
     if (start := start_of(config)) is not None:
         plain["start"] = {"from": start.fingerprint, "missing": start.missing}
+    if asked := plain.get("evaluation", {}).get("tasks"):
+        tasks = Tasks(**{key: value for key, value in asked.items() if key != TARGET})
+        plain["evaluation"]["tasks"] = {TARGET: asked[TARGET], "content": tasks.fingerprint()}
     return plain
 
 
@@ -126,7 +133,7 @@ def _targets(settings: Any) -> Iterator[str]:
 def describe(config: Mapping[str, Any], asked: Typed, store: TokenStore) -> Description:
     """Name a run by what sets it apart, and say what it is made of, in the words of `asked`."""
     said = dict.fromkeys(override.lstrip("+~").partition("=")[0] for override in asked.overrides)
-    own = [key for key in said if not _is_under(key, (*NOT_SEMANTIC, "hydra")) and key != "trainer"]
+    own = [key for key in said if not _is_under(key, (*NOT_SEMANTIC, "hydra")) and key not in ("trainer", "evaluation")]
     factors = config["tracking"]["factors"]
     params = {as_param(key): _value(key, asked) for key in USUAL if _has(key, config)}
     params |= {as_param(key): _value(key, asked) for key in (*own, *factors)}
@@ -180,8 +187,11 @@ def _written(section: _Section) -> str:
 
 
 def as_param(key: str) -> str:
-    """Name the parameter of an override: MLflow takes no `@`, and what follows it is the place in the configuration."""
-    return key.rpartition("@")[2]
+    """Name the parameter of an override: MLflow takes no `@`, and what follows it is the place in the configuration.
+
+    Tasks of one's own are called as they are typed.
+    """
+    return re.sub(r"^evaluation\.tasks(\.list$)?", "tasks", key.rpartition("@")[2])
 
 
 def _is_under(key: str, places: Sequence[str]) -> bool:
@@ -199,7 +209,7 @@ def _value(key: str, asked: Typed) -> str:
     value: Any = asked.settings
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
-    return str(value)
+    return str(names_of(value) if key == LISTED else value)
 
 
 def yardstick(evaluation: Mapping[str, Any]) -> str:

@@ -26,7 +26,7 @@ def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
         if {"start", "output_dir"} & untried.keys():
             start_of(config)
         light = build_light(config, untried)
-        for name in ("data", "tokenizer"):  # left out where nobody reads a corpus
+        for name in ("data", "tokenizer", "evaluation.tasks"):  # left out where nobody reads a corpus
             part = light.get(name)
             if isinstance(part, Checked):
                 with at(name):

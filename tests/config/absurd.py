@@ -29,6 +29,7 @@ GIVEN = {
     "data=text": ["data.files=README.md"],
     "data=hub": ["data.path=here"],
     "tokenizer=file": ["tokenizer.path=here"],
+    "evaluation/tasks=own": ["evaluation=tasks"],
 }
 
 

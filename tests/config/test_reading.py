@@ -104,6 +104,10 @@ def test_a_sweep_has_runs_and_not_too_many(words: list[str], line: str) -> None:
     assert str(caught.value).startswith(line)
 
 
+TASK = "tasks=[{kind: tagging, file: a.tsv}]"
+THERE = f"tasks=[{{name: a, kind: tagging, file: '{__file__}'}}]"
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [
@@ -128,6 +132,18 @@ def test_a_sweep_has_runs_and_not_too_many(words: list[str], line: str) -> None:
         (
             ["study=finetune", "evaluation.finetune_seeds=1"],
             "evaluation.finetune_seeds must be at least 3 for a study of eval/finetuned.examples_1024, got 1; set it ",
+        ),
+        (
+            ["study=finetune", "study.outcome=eval/tasks.own.accuracy"],
+            "study.outcome must name a task of the study, got eval/tasks.own.accuracy, and the tasks none; add it to ",
+        ),
+        (
+            ["study=finetune", "study.outcome=eval/tasks.a.accuracy", THERE, "tasks.seeds=2"],
+            "evaluation.tasks.seeds must be at least 3 for a study of eval/tasks.a.accuracy, got 2; set it beside ",
+        ),
+        (
+            ["study=finetune", "study.outcome=eval/tasks.a.accuracy", TASK],
+            "a task's files must be there, got a.tsv, which is none; correct the path",
         ),
         (["study=mask_rate", "seed=1,2"], "a study runs its own arms, got several values of seed; give one each"),
     ],

@@ -1,0 +1,64 @@
+"""What a head reads of a model for a task: the pooled state, a state for each word, or two marked words.
+
+Legend: B examples, L length, D width, R states that are read, F numbers in each.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bertlab.batch.batches import Batch, corrupted, without_cls
+from bertlab.data.pairs import NO_PAIR
+from bertlab.data.tokenizer import PAD
+from bertlab.mask.corrupt import Masked
+from bertlab.model.bert import Bert
+from bertlab.tasks.encoding import Example
+
+NOWHERE = np.empty(0, np.int64)
+Spots = Sequence[Sequence[int]]  # of each example, the columns that are read
+Read = Callable[[Bert, Batch, Spots, bool], Tensor]  # (model, batch, spots, whether it is tuned) -> (R, F)
+
+
+def padded(examples: Sequence[Example], *, cls: bool) -> tuple[Batch, Spots]:
+    """Return examples as one batch, as long as its longest, and where it is read."""
+    length = max(len(example.ids) for example in examples)
+    ids_BL, segments_BL = np.full((len(examples), length), PAD), np.zeros((len(examples), length), np.int64)
+    for row, example in enumerate(examples):
+        ids_BL[row, : len(example.ids)], segments_BL[row, : len(example.ids)] = example.ids, example.segments
+    batch = corrupted(ids_BL, segments_BL, np.full(len(examples), NO_PAIR), Masked(ids_BL, NOWHERE, NOWHERE))
+    moved = 0 if cls else 1  # columns stand one further left
+    return batch if cls else without_cls(batch), [(example.spots - moved).tolist() for example in examples]
+
+
+def pooled(model: Bert, batch: Batch, _: Spots, tuned: bool) -> Tensor:
+    """Return the pooled state, behind the pair head's dense layer and tanh where that is tuned too (B, D)."""
+    state_BD = model.pooled(batch)
+    return model.pair_head.transformed(state_BD) if tuned else state_BD
+
+
+def words(model: Bert, batch: Batch, spots: Spots, _: bool) -> Tensor:
+    """Return the state of each word's first token (R, D)."""
+    x_BLD = model.encode(batch)
+    row_R = torch.tensor([row for row, some in enumerate(spots) for _ in some], device=x_BLD.device)
+    column_R = torch.tensor([column for some in spots for column in some], device=x_BLD.device)
+    return x_BLD[row_R, column_R]
+
+
+def marked(model: Bert, batch: Batch, spots: Spots, tuned: bool) -> Tensor:
+    """Return, of two marked words, the mean states of their tokens, how far those differ, and the pooled one (B, 4 D).
+
+    The difference |u - v| lets a linear head tell same from other (Reimers & Gurevych 2019, arXiv:1908.10084, sec. 3).
+    """
+    x_BLD = model.encode(batch)
+    one_BD, two_BD = (
+        torch.stack([x_LD[some[side] : some[side + 1]].mean(0) for x_LD, some in zip(x_BLD, spots, strict=True)])
+        for side in (0, 2)
+    )
+    state_BD = model.pooling(x_BLD, batch.real_BL if model.shape.padding_mask else None)
+    pooled_BD = model.pair_head.transformed(state_BD) if tuned else state_BD
+    return torch.cat((one_BD, two_BD, (one_BD - two_BD).abs(), pooled_BD), 1)
+
+
+READS: Mapping[str, Read] = {"pooled": pooled, "words": words, "marked": marked}

@@ -1,0 +1,165 @@
+"""Every kind of task: examples fit, a perfect guess is right, and files that cannot judge are refused."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bertlab.config.errors import InputError
+from bertlab.data.store import TokenStore
+from bertlab.data.tokenizer import CLS, SEP
+from bertlab.tasks.kind import Prepared
+from bertlab.tasks.own import KINDS, Tasks
+from tests.tasks.drawn import DRAWN, SETTINGS, pair, rows, write
+
+LENGTH = 19
+
+
+def prepared(entry: Mapping[str, Any], store: TokenStore, length: int = LENGTH) -> Prepared:
+    (task,) = Tasks(**{**SETTINGS, "list": [entry]}).asked
+    return task.prepare(store.tokenizer, length)
+
+
+def test_every_kind_is_drawn() -> None:
+    assert DRAWN.keys() == KINDS.keys()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_examples_fit_and_their_answers_are_right(kind: str, store: TokenStore, tmp_path: Path) -> None:
+    group = {"group": "group"} if kind == "minimal_pairs" else {}
+    task = prepared({"kind": kind, "file": str(write(tmp_path / "own.jsonl", rows(kind, 60))), **group}, store)
+    examples = [*task.parts.train, *task.parts.valid, *task.parts.test]
+    assert examples
+    for example in examples:
+        assert len(example.ids) == len(example.segments) <= LENGTH
+        assert example.ids[0] == CLS
+        assert example.ids[-1] == SEP
+        assert all(0 < column < len(example.ids) for column in example.spots)
+    target = np.concatenate([example.target for example in task.parts.test])
+    item = np.repeat([one.item for one in task.parts.test], [len(one.target) for one in task.parts.test])
+    score = {
+        "classes": lambda: np.eye(max(task.outputs, 1))[target.astype(int)],
+        "numbers": lambda: target[:, None],
+        "labels": lambda: target - 0.5,
+        "none": lambda: np.tile([0.0, -1.0], (60, 1)),
+    }[KINDS[kind].loss]()
+    item = np.arange(60) if kind == "minimal_pairs" else item
+    assert all(value == pytest.approx(1) for value in task.judge(score, target, item).values())
+
+
+def test_ties_of_minimal_pairs_count_half_and_groups_alike(store: TokenStore, tmp_path: Path) -> None:
+    cells = [{"good": "a ship", "bad": "ship a", "UID": name} for name in ("a", "a", "a", "b")]
+    file = str(write(tmp_path / "own.jsonl", cells))
+    score = np.array([[1.0, 0], [0, 1], [2, 2], [3, 3]])
+    item = np.arange(4)
+    plain = prepared({"kind": "minimal_pairs", "file": file}, store)
+    assert plain.judge(score, item, item) == {"accuracy": (1 + 0 + 0.5 + 0.5) / 4}
+    grouped = prepared({"kind": "minimal_pairs", "file": file, "group": "UID"}, store)
+    assert grouped.judge(score, item, item) == {"accuracy": (1.5 / 3 + 0.5) / 2}
+
+
+def test_of_a_pair_the_longer_text_is_cut(store: TokenStore, tmp_path: Path) -> None:
+    cells = [{"text": "ship", "text_pair": "farmer " * 30, "label": str(row % 2)} for row in range(40)]
+    entry = {"kind": "classification", "text_pair": "text_pair", "file": str(write(tmp_path / "a.jsonl", cells))}
+    example = prepared(entry, store).parts.test[0]
+    assert example.cut
+    assert len(example.ids) == LENGTH
+    assert list(np.flatnonzero(example.ids == SEP)) == [2, LENGTH - 1]
+    assert example.segments.sum() == LENGTH - 3
+
+
+def test_a_text_with_many_words_is_tagged_in_pieces(store: TokenStore, tmp_path: Path) -> None:
+    cells = [{"text": ["ship", "barn"] * 20, "label": ["a", "b"] * 20} for _ in range(40)]
+    task = prepared({"kind": "tagging", "file": str(write(tmp_path / "a.jsonl", cells))}, store)
+    of_first = [one for one in task.parts.test if one.item == 0]
+    assert np.concatenate([one.target for one in of_first]).tolist() == [0, 1] * 20
+    assert not any(one.cut for one in of_first)
+    ship = store.tokenizer.token_to_id("ship")
+    assert all((one.ids[one.spots] == ship).tolist() == (one.target == 0).tolist() for one in of_first)
+
+
+def test_marked_words_are_where_they_are_marked_and_kept_when_texts_are_cut(store: TokenStore, tmp_path: Path) -> None:
+    long = "farmer " * 30
+    cells = [
+        {
+            **{"text": f"{long}ship {long}", "start": len(long), "end": len(long) + 4},
+            **{"text_pair": "a ship", "start_pair": 2, "end_pair": 6, "label": row % 2 == 0},
+        }
+        for row in range(40)
+    ]
+    task = prepared({"kind": "word_in_context", "file": str(write(tmp_path / "a.jsonl", cells))}, store)
+    ship = store.tokenizer.token_to_id("ship")
+    for example in task.parts.train:
+        start, end, start_pair, end_pair = example.spots
+        assert example.ids[start:end].tolist() == example.ids[start_pair:end_pair].tolist() == [ship]
+
+
+CLASSES = [{"text": "a ship", "label": "x"}, {"text": "a barn", "label": "y"}] * 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "parts", "line"),
+    [
+        (
+            "classification",
+            {"train": CLASSES, "test": [{"text": "a"}] * 9},
+            "line 1: must have a column `label`, got text",
+        ),
+        (
+            "classification",
+            {"train": CLASSES[:1] * 9, "test": CLASSES},
+            "`train` must hold 2 classes, got x; add rows of",
+        ),
+        (
+            "classification",
+            {"train": CLASSES, "test": CLASSES[:1] * 9},
+            "`test` must hold 2 classes, got x; add rows of",
+        ),
+        (
+            "classification",
+            {"train": CLASSES, "test": [*CLASSES, {"text": "a", "label": "z"}]},
+            "test.jsonl, line 41: a class must be taught in `train`, got z; add rows of it there",
+        ),
+        (
+            "classification",
+            {"train": CLASSES, "test": [*CLASSES, {"text": " ", "label": "x"}]},
+            "line 41: `text` must hold text, got  ; fill it or leave the row out",
+        ),
+        (
+            "classification",
+            {"train": [*CLASSES, {"text": "a", "label": None}], "test": CLASSES},
+            "line 41: `label` must be given, got nothing; fill it or leave the row out",
+        ),
+        ("classification", {"train": CLASSES, "test": CLASSES[:1]}, "`test` must have 2 rows, got 1; add rows to it"),
+        ("regression", {"train": CLASSES, "test": CLASSES}, "line 1: `label` must be a number, got x; correct it"),
+        (
+            "regression",
+            {"train": [{"text": "a", "label": 1}] * 9, "test": CLASSES},
+            "the part `train` must hold several values, got one; add rows of another",
+        ),
+        (
+            "tagging",
+            {"train": [{"text": "a ship", "label": "X"}, {"text": "a", "label": "Y"}] * 9, "test": CLASSES},
+            "`label` must hold a label for each of 2 words, got 1; correct the row",
+        ),
+    ],
+)
+def test_bad_input_is_one_line(
+    kind: str, parts: Mapping[str, Any], line: str, store: TokenStore, tmp_path: Path
+) -> None:
+    files = {part: str(write(tmp_path / f"{part}.jsonl", cells)) for part, cells in parts.items()}
+    same = {"test": files["train"]} if kind == "tagging" else {}
+    with pytest.raises(InputError) as refused:
+        prepared({"kind": kind, **files, **same}, store)
+    assert line in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_pairs_are_read_as_two_segments(store: TokenStore, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    file = str(write(tmp_path / "a.jsonl", [pair(rng) for _ in range(40)]))
+    task = prepared({"kind": "classification", "file": file, "text_pair": "text_pair"}, store)
+    assert all((example.ids == SEP).sum() == 2 for example in task.parts.train)
+    assert all(set(example.segments.tolist()) == {0, 1} for example in task.parts.train)
