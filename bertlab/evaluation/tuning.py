@@ -30,7 +30,6 @@ from bertlab.tasks.own import Tuning
 
 WARM_UP, CLIP = 0.1, 1.0  # share of the steps; norm of a gradient
 TOGETHER, LEAST = 50, 16  # batches, at most, whose examples are put in order of length; groups of them in an epoch
-DEVIATION = 0.02  # of a new layer's weights, as in BERT
 PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4)  # on the squared weights of a probe, of standardised states
 STEPS = 100  # of L-BFGS at most
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -140,7 +139,8 @@ class Head(nn.Module):
         self.model, self._read = copy.deepcopy(model), READS[kind.head]
         width = model.shape.width * (4 if kind.head == "marked" else 1)
         self.dropout = nn.Dropout(model.shape.dropout)
-        self.weight_CF = nn.Parameter(torch.from_numpy(DEVIATION * rng.standard_normal((outputs, width))).float())
+        drawn_CF = model.shape.matrix_std(width) * rng.standard_normal((outputs, width))  # as the model's own layers
+        self.weight_CF = nn.Parameter(torch.from_numpy(drawn_CF).float())
         self.bias_C = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, batch: Batch, spots: Spots) -> Tensor:
