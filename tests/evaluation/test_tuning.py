@@ -60,7 +60,7 @@ def test_a_probe_reads_frozen_states(kind: str, small: Bert, ready: Make) -> Non
 
 
 def test_seeds_have_their_own_chance_and_a_mean_with_its_error(small: Bert, ready: Make) -> None:
-    task = ready("classification", 120, epochs=2, seeds=3)
+    task = ready("classification", 200, epochs=1, seeds=3, rates=[1e-3])
     measures = task.score(small, BERT, CPU)
     by_seed = [measures[f"tasks.own.macro_f1.seed_{seed}"] for seed in range(3)]
     assert len(set(by_seed)) > 1
