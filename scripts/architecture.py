@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "bertlab"
 PAGE = ROOT / "docs" / "architecture.md"
 ORDER = (  # a new room takes its place here; a room uses only what stands before it
-    *("config", "streams", "ledger", "data", "tasks", "mask", "batch", "model", "objective", "optim", "evaluation", "train"),
-    *("tracking", "stats", "study", "report", "site", "sweep", "experiment", "facts", "corpus", "contracts"),
+    *("config", "streams", "ledger", "data", "tasks", "mask", "batch", "model", "objective", "optim", "evaluation"),
+    *("train", "tracking", "stats", "study", "report", "site", "sweep", "experiment", "facts", "corpus", "contracts"),
     *("commands", "api"),
 )
 MODULES = {
