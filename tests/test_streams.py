@@ -100,10 +100,7 @@ def test_redrawn_streams_are_streams_of_their_own() -> None:
 
 
 def test_what_can_be_redrawn_is_what_the_code_draws() -> None:
-    rooms = [
-        PACKAGE / "batch.py",
-        *(path for room in ("mask", "model", "train") for path in (PACKAGE / room).glob("*.py")),
-    ]
+    rooms = [path for room in ("mask", "batch", "model", "train") for path in (PACKAGE / room).glob("*.py")]
     names = re.compile(r"""(?:generator\(|integer\(|draw\(|streams, )f?"([a-z.]+)""")
     drawn = {name for path in rooms for name in names.findall(path.read_text("utf-8"))}
     assert drawn == set(KNOWN) - {"mask"}
