@@ -112,6 +112,7 @@ def test_an_error_of_a_persons_code_names_its_line(tmp_path: Path, capsys: pytes
     assert told == "bertlab: stopped by an error of your folder (AttributeError) (mask/first.py, line 18); correct it"
 
 
+@pytest.mark.slow
 def test_a_study_of_the_folder_runs_and_its_page_says_from_which_folder(tmp_path: Path) -> None:
     own = make_own(tmp_path)
     path = own / "sweeps/study/first_tokens.yaml"
@@ -125,6 +126,7 @@ def test_a_study_of_the_folder_runs_and_its_page_says_from_which_folder(tmp_path
     assert str(own.parent) not in page
 
 
+@pytest.mark.slow
 def test_workers_of_a_launcher_have_the_folder_too(tmp_path: Path) -> None:
     own = make_own(tmp_path)
     words = ["-m", "mask=first", "mask.count=2,3", "model/attention=cosine", *TINY, "tracking.offline=true"]

@@ -46,6 +46,7 @@ def test_a_rung_is_short_for_its_regime_in_a_study_alone() -> None:
     assert written_out(["rung=nano"]) == ["rung=nano"]
 
 
+@pytest.mark.slow
 def test_every_rung_of_the_studies_here_is_a_regime_and_costs_more_than_the_one_before() -> None:
     for name, path in study_files().items():
         ladder = yaml.safe_load(path.read_text("utf-8"))["study"].get("ladder", {})

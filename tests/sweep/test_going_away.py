@@ -131,6 +131,7 @@ def test_a_store_that_is_back_at_the_end_has_all(command: Command, store: Store)
     assert_all_arrived(5)
 
 
+@pytest.mark.slow
 def test_a_study_is_judged_without_its_store_and_arrives_later(command: Command, store: Store) -> None:
     store.runs_left = 4
     words = (*STUDY, "study.seeds=3", "study.looks=[3]")
