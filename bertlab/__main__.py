@@ -8,11 +8,13 @@ from bertlab import __version__
 from bertlab.commands.table import COMMANDS
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
+from bertlab.config.own import take_own
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Enter from the command line; `words` are those behind the program's name."""
-    name, *rest = [*(sys.argv[1:] if words is None else words)] or ["--help"]
+    """Enter from the command line; `words` are those behind the program's name. `--own FOLDER` may stand anywhere."""
+    with one_line_errors():
+        name, *rest = take_own(sys.argv[1:] if words is None else words) or ["--help"]
     if name in ("-h", "--help", "help"):
         print(usage())  # noqa: T201
     elif name == "--version":
@@ -26,7 +28,10 @@ def main(words: Sequence[str] | None = None) -> None:
 def usage() -> str:
     """Return the help: every command with its line."""
     lines = [f"  {name:<11} {command.line}" for name, command in COMMANDS.items()]
-    end = "bertlab COMMAND --help says more; bertlab --version says which version this is."
+    end = (
+        "bertlab COMMAND --help says more; bertlab --version says which version this is.\n"
+        "--own FOLDER adds the options and studies of a folder of your own to any command: docs/own.md."
+    )
     return "\n".join([(__doc__ or "").strip(), "", *lines, "", end])
 
 
@@ -38,7 +43,7 @@ def check(name: str) -> None:
         raise InputError(f"a command must come first, got {name}; did you mean bertlab run {name}?")
     near = difflib.get_close_matches(name, COMMANDS, n=1)
     hint = f"did you mean {near[0]}?" if near else f"the commands are {', '.join(COMMANDS)}"
-    raise InputError(f"{name} is no command; {hint}")
+    raise InputError(f"{name or repr(name)} is no command; {hint}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from importlib import import_module
 from bertlab.commands.table import COMMANDS
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
+from bertlab.config.own import take_own
 
 DEFAULTS = {"line": None}  # what stands on the line up to the cursor; the script below fills it in
 SCRIPT = """\
@@ -29,9 +30,9 @@ def main(words: Sequence[str]) -> None:
 
 
 def completed(line: str) -> list[str]:
-    """Return what the last word of a line may become. The first word of a line is the program."""
+    """Return what the last word of a line may become. The first word of a line is the program. Raises InputError."""
     words = line.split()[1:] + ([""] if not line or line[-1].isspace() else [])
-    name, *typed = words or [""]
+    name, *typed = [*take_own(words[:-1]), *words[-1:]] or [""]
     if not typed:
         return [f"{each} " for each in COMMANDS if each.startswith(name)]
     return sorted(set(_of_command(name, typed))) if name in COMMANDS else []

@@ -14,7 +14,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
-from bertlab.config.compose import CONF, choices, load, project_folder
+from bertlab.config.compose import CONF, choices, conf_folders, load, sweep_folders
 from bertlab.config.override_policy import OWN_KEYS
 from bertlab.tracking.mlflow import Place
 
@@ -27,7 +27,9 @@ Train one run; with -m a run of each value between commas, with a report; or a s
   bertlab run study=mask_rate                         a registered question; bertlab study mask_rate is the same
   bertlab run mask=span model=tiny --help             the keys of other options
   bertlab run data=text 'data.files=corpus/*.txt.gz'  your own text
+  bertlab run 'tasks=[{file: my.tsv, kind: classification}]'   your labels, learnt at the end: docs/tasks.md
   bertlab run mask=span --cfg job                     the whole configuration, and nothing is run
+  bertlab run --own my_lab --help                     with options and studies of a folder of your own: docs/own.md
 
 What is finished is not run again, and what was stopped goes on. What a run needs is checked before it begins."""
 LINE = re.compile(r"(?P<indent> *)(?P<key>[\w/@]+):(?P<value>.*?)(?:\s#\s(?P<comment>.*))?$")
@@ -43,7 +45,7 @@ def help_text(words: Sequence[str]) -> str:
         ("Keys (key=value, as they are with these options)", _keys(config, chosen)),
         (
             "Studies (study=ID; bertlab studies says what they ask)",
-            _listing(_options(project_folder("sweeps") / "study")),
+            _listing(_options(sweep_folders(), "study")),
         ),
         ("Launchers (hydra/launcher=NAME hydra.launcher.KEY=VALUE)", _listing(_launchers())),
     )
@@ -56,7 +58,7 @@ def _groups(chosen: Mapping[str, str]) -> Iterator[str]:
     folders = [path for path in CONF.rglob("*") if path.is_dir() and list(path.glob("*.yaml"))]
     names = sorted((path.relative_to(CONF).as_posix() for path in folders), key=lambda name: name.split("/"))
     for name in (name for name in names if not name.startswith("hydra")):
-        options = " ".join(f"*{each}" if chosen.get(name) == each else each for each in _options(CONF / name))
+        options = " ".join(f"*{each}" if chosen.get(name) == each else each for each in _options(conf_folders(), name))
         yield from _wrapped(f"  {name:<20} ", options + (f"  # {about[name]}" if name in about else ""))
 
 
@@ -65,8 +67,8 @@ def _keys(config: DictConfig, chosen: Mapping[str, str]) -> Iterator[str]:
     settings = OmegaConf.to_container(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
     comments = _comments(CONF / "run.yaml", "")
     for group, option in chosen.items():
-        if (path := CONF / group / f"{option}.yaml").is_file():
-            comments |= _comments(path, group.replace("/", "."))
+        for path in (folder / group / f"{option}.yaml" for folder in conf_folders()):
+            comments |= _comments(path, group.replace("/", ".")) if path.is_file() else {}
     for key, value in _leaves(settings, ""):
         if key.removeprefix("tracking.") not in Place.__annotations__ and not key.startswith("study."):
             start = f"  {f'{key}={_written(value)}':<38} "
@@ -109,8 +111,8 @@ def _written(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
 
 
-def _options(folder: Path) -> list[str]:
-    return sorted(path.stem for path in folder.glob("[!_]*.yaml"))
+def _options(folders: Sequence[Path], group: str) -> list[str]:
+    return sorted(path.stem for folder in folders for path in (folder / group).glob("[!_]*.yaml"))
 
 
 def _launchers() -> list[str]:

@@ -13,6 +13,8 @@ from bertlab.__main__ import main
 from bertlab.commands.completion import completed
 from bertlab.commands.table import COMMANDS
 from bertlab.config.compose import PACKAGE
+from bertlab.config.own import VARIABLE
+from tests.own import make_own
 
 SCREEN, WIDE = 40, 120  # lines and columns of a terminal
 Captured = pytest.CaptureFixture[str]
@@ -48,12 +50,15 @@ def test_every_command_has_help_with_how_to_type_it(name: str, capsys: Captured)
     ("words", "line"),
     [
         (["rnu"], "rnu is no command; did you mean run?"),
+        ([""], "'' is no command; the commands are run, "),
         (["xyzzy"], "xyzzy is no command; the commands are run, sweep, study, "),
         (["mask.rate=0.3"], "a command must come first, got mask.rate=0.3; did you mean bertlab run mask.rate=0.3?"),
         (["run", "lr=0.01"], "lr is not a key of the configuration; did you mean optimizer.lr?"),
         (["study", "mask_rat"], "study=mask_rat is not an option; choose one of again, "),
         (["study"], "study must be named, got nothing; bertlab studies lists them"),
         (["study", "seed=1"], "study must be named, got nothing; "),
+        (["--own", "gone", "runs"], "--own must be a folder, got gone; make it, "),
+        (["studies", "--own"], "--own must be a folder, got nothing; make it, "),
         (["plan", "mask_rate", "sd=0"], "sd must lie in (0, 100), got 0"),
         (["runs"], "from must be the output_dir of some runs, got outputs without any; name another"),
         (["runs", "status=lost"], "status must be finished, diverged, running, failed, killed, got lost; choose one"),
@@ -87,6 +92,32 @@ def test_a_mistake_is_one_line(
 )
 def test_tab_completes_commands_studies_options_and_keys(line: str, found: list[str]) -> None:
     assert completed(line) == found
+
+
+@pytest.mark.parametrize("place", [0, 1, 2], ids=["before", "behind the command", "behind all"])
+def test_every_command_takes_a_folder_of_ones_own_wherever_it_stands(
+    place: int, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = make_own(tmp_path)
+    for words, shown in (
+        (["studies", "quick=true"], "first_tokens "),
+        (["study", "first_tokens", "--help"], "first_tokens"),
+        (["run", "mask=first", "--help"], "mask.count=8  "),
+        (["run", "model/attention=cosine", "--help"], "*cosine "),
+        (["completion", "line=bertlab study first"], "first_tokens "),
+        (["site", "--help"], "bertlab site"),
+    ):
+        monkeypatch.setenv(VARIABLE, "")
+        with suppress(SystemExit):
+            main([*words[:place], "--own", str(own), *words[place:]])
+        assert shown in capsys.readouterr().out
+
+
+def test_tab_completes_what_a_folder_on_the_line_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    own = make_own(tmp_path)
+    assert completed(f"bertlab --own {own} run mask=fir") == ["mask=first"]
+    assert completed(f"bertlab run mask=first --own {own} mask.c") == ["mask.count="]
 
 
 def test_a_shell_that_evaluates_the_completion_completes(tmp_path: Path) -> None:
