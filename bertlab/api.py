@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertlab.config.errors import InputError
+from bertlab.config.own import take_own
 from bertlab.ledger.outcome import Outcome, RunResult
 
 if TYPE_CHECKING:
@@ -162,8 +163,12 @@ class SweepResult:
         return table
 
     def _row(self, outcome: Outcome) -> dict[str, Any]:
+        from bertlab.config.reading import written_out
+
         words = dict(word.lstrip("+").split("=", 1) for word in outcome.overrides if "=" in word)
-        row: dict[str, Any] = {factor: words.get(factor) for factor in self.factors}
+        row: dict[str, Any] = {
+            factor: words.get(written_out([f"{factor}="])[-1].lstrip("+").removesuffix("=")) for factor in self.factors
+        }
         row |= {"status": outcome.status, "error": outcome.error}
         if outcome.result:
             row |= {"run_id": outcome.result.run_id, "reused": outcome.result.reused, **outcome.result.metrics}
@@ -257,13 +262,12 @@ def _as_it_was() -> Iterator[None]:
 
 
 def _words(overrides: Words) -> list[str]:
+    """Return overrides as words, those that name a person's own folder taken. Raises InputError."""
     if isinstance(overrides, str):
         raise InputError(f"overrides must be a list or a mapping, got {overrides!r}; write [{overrides!r}]")
-    return (
-        [f"{key}={_text(value)}" for key, value in overrides.items()]
-        if isinstance(overrides, Mapping)
-        else [*overrides]
-    )
+    if isinstance(overrides, Mapping):
+        overrides = [f"{key}={_text(value)}" for key, value in overrides.items()]
+    return take_own(overrides)
 
 
 def _choices(values: object) -> str:

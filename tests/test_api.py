@@ -11,6 +11,9 @@ import pytest
 
 import bertlab
 from bertlab.config.compose import PACKAGE
+from bertlab.config.own import VARIABLE
+from bertlab.ledger.outcome import Outcome
+from tests.own import make_own
 
 TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700"),
@@ -59,6 +62,21 @@ def test_a_sweep_is_a_table_that_says_which_run_failed(capsys: pytest.CaptureFix
     assert "<table" in swept._repr_html_()
     assert capsys.readouterr().out == ""
     assert (list(logging.getLogger().handlers), signal.getsignal(signal.SIGTERM)) == (root, handler)
+
+
+def test_a_short_key_of_a_grid_is_a_column_with_its_values() -> None:
+    jobs = [("evaluation=tasks", f"evaluation.tasks.method={each}", f"start.from={each}") for each in ("probe", "none")]
+    swept = bertlab.SweepResult(tuple(Outcome(job, "failed") for job in jobs), ("tasks.method", "start"), None)
+    assert swept.runs["tasks.method"].tolist() == swept.runs["start"].tolist() == ["probe", "none"]
+
+
+def test_a_folder_of_ones_own_is_named_among_the_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    own = make_own(tmp_path)
+    with pytest.raises(bertlab.InputError, match=r"^mask\.count must be a whole number of at least 1, got 0; "):
+        bertlab.run([f"--own={own}", "mask=first", "mask.count=0"])
+    with pytest.raises(bertlab.InputError, match=r"call bertlab\.study\('first_tokens'\)$"):
+        bertlab.run(["study=first_tokens"])
 
 
 @pytest.mark.parametrize(
