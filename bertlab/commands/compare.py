@@ -38,7 +38,7 @@ def why(words: Sequence[str]) -> str:
     runs, uris = ([word[4:] for word in words if word.startswith(name)] for name in ("run=", "uri="))
     others = [word for word in words if not word.startswith(("run=", "uri="))]
     if not runs or len(runs) > 2 or (len(runs) == 2 and others) or len(uris) > 1:
-        raise InputError("why compares run=ID with a second run=ID or with key=value words; --help shows how")
+        raise InputError("compare takes run=ID with a second run=ID or with key=value words; --help shows how")
     if others:
         check_words(others)
 

@@ -38,7 +38,7 @@ def export(arguments: dict[str, Any]) -> str:
     """Write the folder that the arguments ask for and return what to tell about it. Raises InputError."""
     for key in ("run", "to"):
         if not arguments[key]:
-            raise InputError(f"{key} must be given; add {key}=... (python -m bertlab.export --help)")
+            raise InputError(f"{key} must be given; add {key}=... (bertlab export --help)")
     to = vacant(Path(arguments["to"]))
 
     from bertlab.config.compose import build_part

@@ -1,6 +1,6 @@
 """Write the results site: `bertlab site [reports=FOLDER] [out=FOLDER]`; then open FOLDER/index.html.
 
-  reports=FOLDER  the folder of studies, facts and answers; reports by default
+  reports=FOLDER  the folder of studies, facts and answers; reports by default, your studies are in outputs/reports
   out=FOLDER      where to write, a new folder or an earlier site; site by default
 
 Equal reports, equal bytes. The pages need no server and no network.

@@ -30,7 +30,9 @@ def write_site(reports: Path, out: Path) -> Path:
     there and for an `out` that holds something else than a site.
     """
     if not reports.is_dir():
-        raise InputError(f"reports must be a folder that is there, got {reports}; name the one that holds the studies")
+        raise InputError(
+            f"reports must be a folder that is there, got {reports}; name that of the studies, as outputs/reports"
+        )
     if out.exists() and not _is_site(out):
         raise InputError(f"out must be a new folder or an earlier site, got {out}; name another")
     files = site(reports)

@@ -55,9 +55,9 @@ HERE = Path(__file__).parents[2]
         (
             "commands.compare",
             ["seed=1"],
-            "why compares run=ID with a second run=ID or with key=value words; --help shows how",
+            "compare takes run=ID with a second run=ID or with key=value words; --help shows how",
         ),
-        ("commands.export", ["run=latest"], "to must be given; add to=... (python -m bertlab.export --help)"),
+        ("commands.export", ["run=latest"], "to must be given; add to=... (bertlab export --help)"),
         ("commands.export", ["run=a", "run=b", "to=c"], "run must be given once, got run=b too; leave one of them out"),
         (
             "commands.sync",

@@ -170,9 +170,9 @@ def test_what_cannot_change_a_result_does_not_differ() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "why compares run=ID with "),
-        (["run=latest", "run=latest", "seed=1"], "why compares run=ID with "),
-        (["run=latest"] * 3, "why compares run=ID with "),
+        ([], "compare takes run=ID with "),
+        (["run=latest", "run=latest", "seed=1"], "compare takes run=ID with "),
+        (["run=latest"] * 3, "compare takes run=ID with "),
         (["run=nonesuch"], "run=nonesuch must be the id of one run"),
         (["run=latest", "data=oracle", "mask._target_=os.system"], "mask._target_ must name a part of"),
         (["run=latest", "--config-dir=/"], "options are "),
