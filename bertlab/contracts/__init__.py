@@ -1,4 +1,4 @@
-"""Contracts: what every part of a family must hold. bertlab's tests and `python -m bertlab.check` ask the same ones."""
+"""Contracts: what every part of a family must hold. bertlab's tests and `bertlab check` ask the same ones."""
 
 
 def require(holds: object, words: str) -> None:

@@ -1,1 +1,1 @@
-"""Corpora that are made from public sources once, on demand: `python -m bertlab.corpus books`."""
+"""Corpora that are made from public sources once, on demand: `bertlab corpus books`."""
