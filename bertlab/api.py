@@ -58,6 +58,8 @@ def sweep(grid: Mapping[str, object], overrides: Words = ()) -> "SweepResult":
     A value that is no list holds for all runs, and so do `overrides`, such as hydra/launcher=joblib. A run that fails
     stops none of the others; its status says so. Raises InputError before anything has run.
     """
+    if not isinstance(grid, Mapping):
+        raise InputError(f"grid must be a mapping from keys to values, got {grid!r}; write {{'seed': [0, 1]}}")
     words = [*_words(overrides), *(f"{key}={_choices(values)}" for key, values in grid.items())]
     end: Any = _launched(["-m", *words])
     return SweepResult(tuple(end.outcomes), tuple(grid), end.report)
@@ -267,6 +269,10 @@ def _words(overrides: Words) -> list[str]:
         raise InputError(f"overrides must be a list or a mapping, got {overrides!r}; write [{overrides!r}]")
     if isinstance(overrides, Mapping):
         overrides = [f"{key}={_text(value)}" for key, value in overrides.items()]
+    if not isinstance(overrides, Iterable) or not all(isinstance(word, str) for word in overrides):
+        raise InputError(
+            f"overrides must be words or a mapping, got {overrides!r}; write for example ['mask.rate=0.3']"
+        )
     return take_own(overrides)
 
 

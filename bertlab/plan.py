@@ -1,8 +1,8 @@
-"""`python -m bertlab.plan` is `bertlab.experiment.plan`."""
+"""`python -m bertlab.plan` is `bertlab plan`, which takes the name of a study without its key too."""
 
 import sys
 
-from bertlab.experiment.plan.__main__ import main
+from bertlab.__main__ import main
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(["plan", *sys.argv[1:]])

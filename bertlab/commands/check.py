@@ -1,7 +1,7 @@
 """Check a folder of one's own: `bertlab check [FOLDER] [key=value ...]`.
 
 Every option of FOLDER/conf is composed, built and trained for three steps on a generated text, with the keys of
-bertlab.run that are given; then the contracts of its family are tried. Every study of FOLDER/sweeps/study is composed:
+bertlab run that are given; then the contracts of its family are tried. Every study of FOLDER/sweeps/study is composed:
 its arms may differ by what they declare alone, and every part of every arm is built. Exit code 1: something is broken.
 Without FOLDER it is that of --own, of BERTLAB_OWN or of pyproject.toml.
 """

@@ -6,7 +6,7 @@ held-out text, and its name. Every key=value must be true of a run for it to be 
   run=ID        an id, or how it begins
   status=WORD   finished, diverged, running, failed or killed
   study=ID      made for a study; arm=NAME for an arm of it
-  key=value     any key or option of bertlab.run: mask.rate=0.3, model=tiny
+  key=value     a key of bertlab run, or an option that bears on results: mask.rate=0.3, model=tiny
   remove=true   remove what is listed: the folder of each run, and the run in MLflow, which keeps it in its trash
   uri=URI       the MLflow store to remove them from; else MLFLOW_TRACKING_URI, else mlflow.db in the working directory
 

@@ -1,6 +1,6 @@
 """The table of commands: `bertlab <name>` -> the module that has it, and one line of help. A new one is a line here.
 
-A module has `main(words)`, its help as docstring, and its keys as DEFAULTS where it takes none of bertlab.run.
+A module has `main(words)`, its help as docstring, and its keys as DEFAULTS where it takes none of bertlab run.
 """
 
 from collections.abc import Sequence

@@ -118,6 +118,7 @@ except SystemExit as exit_:
         ("run", ["study=mask_rate", "study.seeds=2"]),
         ("run", ["study=mask_rate", "evaluation.share=0.0001"]),
         ("plan", ["study=mask_rate", "study.seeds=2"]),
+        ("plan", ["mask_rate", "study.seeds=2"]),
         ("show", ["mask.rate=2"]),
         ("describe", ["model.heads=3"]),
     ],
