@@ -391,7 +391,7 @@ def section(config: Mapping[str, Any], key: str, *names: str) -> Mapping[str, An
     value = config.get(key)
     if not isinstance(value, Mapping):
         wanted = f"hold {' and '.join(names)}" if names else "be one of the group's options"
-        raise InputError(f"{key} must {wanted}, got {value}; python -m bertlab.run --help lists groups and keys")
+        raise InputError(f"{key} must {wanted}, got {value}; bertlab run --help lists groups and keys")
     if strangers := sorted(set(value) - set(names or value)):
         raise InputError(f"{key}.{strangers[0]} is not a key of the configuration; {key} holds {', '.join(names)}")
     if missing := sorted(set(names) - set(value)):

@@ -82,7 +82,7 @@ def explain(error: BaseException, words: Sequence[str] = ()) -> str | None:
         case HydraException() | OmegaConfBaseException():
             return _unknown_key(str(error), words) or _line(str(error))
         case ValueError() if str(error).startswith("Config group override"):
-            return "a config group takes the name of an option; python -m bertlab.run --help lists groups and options"
+            return "a config group takes the name of an option; bertlab run --help lists groups and options"
         case MemoryError() | RuntimeError() | ValueError() | OSError() if _is_memory(error):
             reason = _line(str(error))[:200] or type(error).__name__
             return (
@@ -105,7 +105,7 @@ def _instantiation(error: InstantiationException) -> str:
     reason = _line(str(error.__cause__ or error))
     _, unknown, rest = reason.partition("got an unexpected keyword argument ")
     if unknown:
-        return f"{part}.{rest.strip(QUOTES)} is not a key of this part; python -m bertlab.run --help lists the keys"
+        return f"{part}.{rest.strip(QUOTES)} is not a key of this part; bertlab run --help lists the keys"
     return f"{part} cannot be built: {reason}"
 
 
@@ -123,7 +123,7 @@ def _unknown_key(message: str, words: Sequence[str]) -> str | None:
     known = list(_keys(_chosen(key, words), ""))
     near = _near(key, known)
     return f"{key} is not a key of the configuration; " + (
-        f"did you mean {' or '.join(near)}?" if near else "python -m bertlab.run --help lists the keys"
+        f"did you mean {' or '.join(near)}?" if near else "bertlab run --help lists the keys"
     )
 
 

@@ -63,7 +63,7 @@ def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
         is_group = key == "hydra/launcher" or any((folder / key).is_dir() for folder in groups)
         if ".." in key or (is_group and NO_NAME.search(value)):
             raise InputError(
-                f"{key} takes the name of an option, got {value or key}; python -m bertlab.run --help lists the options"
+                f"{key} takes the name of an option, got {value or key}; bertlab run --help lists the options"
             )
         if key in ("hydra.verbose", "hydra.mode"):
             _check_switch(key, override)
@@ -135,9 +135,7 @@ def check_targets(config: Mapping[str, Any], conf: Folders) -> None:
     Nothing is imported for it, and nothing called. Raises InputError.
     """
     if strangers := [key for key in config if key not in _keys(conf[0])]:
-        raise InputError(
-            f"{strangers[0]} is not a key of the configuration; python -m bertlab.run --help lists the keys"
-        )
+        raise InputError(f"{strangers[0]} is not a key of the configuration; bertlab run --help lists the keys")
     known, nested = options_in(conf)
     for place, node, group in _parts(config, "", known, nested):
         if node == {} and "." not in place:

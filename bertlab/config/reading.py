@@ -76,7 +76,7 @@ def _advice(word: str) -> str:
     quoted = f"{key}='{value.strip(QUOTES).replace(QUOTE, ESCAPED)}'"
     if _reads(quoted):
         return f'put the value in quotes, and all of it in those of the shell: "{quoted}"'
-    return "python -m bertlab.run --help lists the keys"
+    return "bertlab run --help lists the keys"
 
 
 def _reads(word: str) -> bool:

@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> None:
         name, *rest = words or [""]
         arguments = parse(DEFAULTS, __doc__, [name] if name in ("-h", "--help") else rest)
         if name != "books":
-            raise InputError(f"the corpus must be books, got {name or 'nothing'}; type python -m bertlab.corpus books")
+            raise InputError(f"the corpus must be books, got {name or 'nothing'}; type bertlab corpus books")
         print(build(arguments))  # noqa: T201
 
 

@@ -27,16 +27,16 @@ def error_of(*overrides: str) -> Exception:
     [
         (["mask.rte=0.3"], "mask.rte is not a key of the configuration; did you mean mask.rate or "),
         (["modl=tiny"], "modl is not a key of the configuration; did you mean model?"),
-        (["xyzzy=1"], "xyzzy is not a key of the configuration; python -m bertlab.run --help lists the keys"),
+        (["xyzzy=1"], "xyzzy is not a key of the configuration; bertlab run --help lists the keys"),
         (["model=huge"], "model=huge is not an option; choose one of base, mini, nano, small, tiny"),
         (["model/position=absolute"], "model/position=absolute is not an option; choose one of alibi, learned, "),
         (["data=text"], "data.files must be given; add data.files=... to the command line"),
-        (["mask=null"], "a config group takes the name of an option; python -m bertlab.run --help lists groups and"),
+        (["mask=null"], "a config group takes the name of an option; bertlab run --help lists groups and"),
         (["foo"], "arguments must be key=value that can be read, got foo; write foo=... or leave it out"),
         (["mask.rate=0.1,0.2"], "mask.rate must be one value, got 0.1,0.2; choose one, or write mask.rate=[0.1,0.2]"),
         (["mask.rate=1.5"], "mask.rate must lie in (0, 1), got 1.5; choose a number inside"),
-        (["+mask.extra=3"], "mask.extra is not a key of this part; python -m bertlab.run --help lists the keys"),
-        (["+evaluation.text.extra=3"], "evaluation.text.extra is not a key of this part; python -m bertlab.run --help"),
+        (["+mask.extra=3"], "mask.extra is not a key of this part; bertlab run --help lists the keys"),
+        (["+evaluation.text.extra=3"], "evaluation.text.extra is not a key of this part; bertlab run --help"),
         (["~mask.rate"], "mask cannot be built: "),
         (["seed=${nothing}"], "Interpolation key 'nothing' not found"),
     ],
@@ -92,9 +92,7 @@ def test_what_is_our_fault_is_not_explained(error: Exception) -> None:
 def test_a_part_that_breaks_for_a_reason_of_its_own_names_itself() -> None:
     with pytest.raises(Exception) as caught:  # noqa: PT011
         instantiate({"mask": {"_target_": "bertlab.mask.token.TokenMask", "rate": 0.3, "wrong": 1}})
-    assert explain(caught.value) == (
-        "mask.wrong is not a key of this part; python -m bertlab.run --help lists the keys"
-    )
+    assert explain(caught.value) == ("mask.wrong is not a key of this part; bertlab run --help lists the keys")
 
 
 @contextmanager

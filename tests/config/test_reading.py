@@ -27,7 +27,7 @@ def sweep(*words: str) -> None:
         ("seed=1,,2", "leave no choice between commas empty"),
         ("mask=,token", "leave no choice between commas empty"),
         ("seed=choice()", "write for example seed=choice(1,2) or seed=range(0,3)"),
-        ("a b=3", "python -m bertlab.run --help lists the keys"),
+        ("a b=3", "bertlab run --help lists the keys"),
     ],
 )
 def test_a_word_that_cannot_be_read_is_named_with_what_would_be_right(word: str, advice: str) -> None:
@@ -127,7 +127,7 @@ THERE = f"tasks=[{{name: a, kind: tagging, file: '{__file__}'}}]"
         (["+batch.extra=1"], "batch.extra is not a key of the configuration; batch holds size, length, cls, "),
         (["+mask.extra=1"], "mask.extra is not a key of this part; its keys are rate, split"),
         (["+model.norm.epss=1"], "model.norm.epss is not a key of this part; did you mean model.norm.eps?"),
-        (["+new.key=1"], "new is not a key of the configuration; python -m bertlab.run --help lists the keys"),
+        (["+new.key=1"], "new is not a key of the configuration; bertlab run --help lists the keys"),
         (["hydra.run.dir=elsewhere"], "hydra.run.dir is not for the command line; "),
         (
             ["study=finetune", "evaluation.finetune_seeds=1"],

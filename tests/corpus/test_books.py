@@ -169,8 +169,8 @@ def test_nothing_is_fetched_unless_that_is_agreed_to(
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ((), "the corpus must be books, got nothing; type python -m bertlab.corpus books"),
-        (("novels",), "the corpus must be books, got novels; type python -m bertlab.corpus books"),
+        ((), "the corpus must be books, got nothing; type bertlab corpus books"),
+        (("novels",), "the corpus must be books, got novels; type bertlab corpus books"),
         (("books", "--yes"), "arguments must be key=value with a known key, got --yes; did you mean yes=...?"),
         (("books", "mirror=/nowhere"), "mirror must hold /nowhere/"),
     ],
