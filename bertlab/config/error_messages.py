@@ -120,7 +120,7 @@ def _unknown_key(message: str, words: Sequence[str]) -> str | None:
     if not message.startswith("Could not override '"):
         return None
     key = message.split("'")[1]
-    known = list(_keys(_chosen(key, words), ""))
+    known = [each for each in _keys(_chosen(key, words), "") if each != key]
     near = _near(key, known)
     return f"{key} is not a key of the configuration; " + (
         f"did you mean {' or '.join(near)}?" if near else "bertlab run --help lists the keys"

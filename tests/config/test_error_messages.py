@@ -149,3 +149,8 @@ def test_what_goes_well_is_left_alone(capsys: pytest.CaptureFixture[str]) -> Non
     with one_line_errors():
         pass
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_key_that_other_options_have_is_no_remedy_for_itself() -> None:
+    line = explain(error_of("mask=noise", "mask.rate=0.3"))
+    assert line == "mask.rate is not a key of the configuration; did you mean mask.split or mask?"
