@@ -17,10 +17,9 @@ def say(end: "End") -> None:
         assert end.result is not None
         print(f"{in_words(end.result)}\n{end.where}")  # noqa: T201
         return
-    from bertlab.experiment.run_study import StudyEnd
-    from bertlab.sweep.grid import say_failures
+    from bertlab.sweep.grid import SweepEnd, say_failures
 
-    print("\n".join(_of_study(end) if isinstance(end, StudyEnd) else _of_sweep(end)))  # noqa: T201
+    print("\n".join(_of_sweep(end) if isinstance(end, SweepEnd) else _of_study(end)))  # noqa: T201
     say_failures(end.outcomes)
 
 
