@@ -26,7 +26,8 @@ STEERING = ("MLFLOW_", "SLURM_", "HYDRA_", "BERTLAB_OWN", "FORCE_COLOR", "NO_COL
 for _name in [name for name in os.environ if name.startswith(STEERING)]:
     del os.environ[_name]
 os.environ |= {"COLUMNS": "80", "LINES": "25", "MLFLOW_DISABLE_TELEMETRY": "true"}  # rich would ask the terminal
-if _worker := os.environ.get("PYTEST_XDIST_WORKER"):  # one core each: workers that take all of them wait for each other
+_worker = os.environ.get("PYTEST_XDIST_WORKER")
+if _worker and hasattr(os, "sched_setaffinity"):  # one core each: workers that take all of them wait for each other
     _cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {_cores[int(_worker.removeprefix("gw")) % len(_cores)]})
 
