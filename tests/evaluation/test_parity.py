@@ -53,8 +53,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         assert exit_code(*SMALL, "budget.tokens=200000") == 0
-        patch.setattr("sys.argv", ["export", "run=latest", "to=bert"])
-        export.main()
+        export.main(["run=latest", "to=bert"])
     return folder / "bert"
 
 
