@@ -1,6 +1,6 @@
 """How a run, a sweep or a study ended, in words."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bertlab.ledger.outcome import Outcome, RunResult
 
@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from bertlab.experiment.run_study import StudyEnd
     from bertlab.sweep.grid import SweepEnd
 
-    End = Outcome | SweepEnd | StudyEnd
+    End: TypeAlias = Outcome | SweepEnd | StudyEnd
 
 
 def say(end: "End") -> None:
