@@ -75,6 +75,23 @@ def prose(number: int, sentences: int) -> str:
     return " ".join(sentence() for _ in range(sentences))
 
 
+Command = Callable[..., tuple[Any, str, str]]
+
+
+@pytest.fixture
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `python -m bertlab.run` in a folder of its own, in this process: (exit code, output, messages)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+    def run(*words: str) -> tuple[Any, str, str]:
+        from tests.command import exit_code  # it imports what most tests do not need
+
+        return exit_code(*words), *capsys.readouterr()
+
+    return run
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The session's own cache folder: no test reads or writes that of the user."""

@@ -1,7 +1,7 @@
 """Show what checkpoints take and remove those that no run needs: `bertlab clean [from=outputs] [all=true]`.
 
 from=FOLDER  the output_dir of the runs
-all=true     also those of runs that can go on from them; they then begin anew
+all=true     also those of runs that can go on from them; they then start from the beginning
 
 bertlab clean
 bertlab clean from=elsewhere all=true

@@ -1,9 +1,7 @@
 """A ladder from the command line: rung by rung, a prediction before the third one, and what is refused."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -15,7 +13,7 @@ from bertlab.study.catalogue import study_files
 from bertlab.study.ladder import FEWEST, fingerprint, read_ladder, read_predictions
 from bertlab.study.record import PREDICTED
 from bertlab.study.registration import read_study
-from tests.command import exit_code
+from tests.conftest import Command
 
 TINY = (
     *("study=key_value_ladder", "data=oracle", "data.documents=80", "batch.size=3"),
@@ -24,21 +22,6 @@ TINY = (
     *("tracking.weights=false", "~study.margin.tokens", "+study.margin.nats=0.1", "study.floor=0"),
     *("study.secondary=[]", "study.ladder.nano=3", "~study.ladder.micro", "~study.ladder.mini"),
 )
-Command = Callable[..., tuple[Any, str, str]]
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run `python -m bertlab.run` in a folder of its own, in this process: (exit code, output, messages)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-    def run(*words: str) -> tuple[Any, str, str]:
-        code = exit_code(*words)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def test_a_rung_is_short_for_its_regime_in_a_study_alone() -> None:

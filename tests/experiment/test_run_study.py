@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from bertlab.study.judge import judge
 from bertlab.study.record import read_record
 from bertlab.sweep import run as job
 from bertlab.tracking.description import KIND, PARENT, TOKEN
-from tests.command import exit_code
+from tests.conftest import Command
 
 TINY = (
     *("study=padding", "data=oracle", "data.documents=80", "batch.size=3", "budget.tokens=735"),  # 7 steps
@@ -30,21 +30,6 @@ TINY = (
     ),
 )
 LOOKS = ("study.seeds=4", "study.looks=[3,4]")
-Command = Callable[..., tuple[Any, str, str]]
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run `python -m bertlab.run` in a folder of its own, in this process: (exit code, output, messages)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-    def run(*words: str) -> tuple[Any, str, str]:
-        code = exit_code(*words)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run
 
 
 def runs(kind: str, parent: str | None = None) -> list[Run]:

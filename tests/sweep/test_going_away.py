@@ -1,8 +1,6 @@
 """A store that goes away between the runs of a sweep costs nothing: they go on offline and arrive later, once."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mlflow.entities import Run
@@ -15,14 +13,13 @@ from bertlab.tracking import reach
 from bertlab.tracking.life import RunLog
 from bertlab.tracking.patience import AwayError
 from bertlab.tracking.table import children
-from tests.command import exit_code
+from tests.conftest import Command
 from tests.experiment.test_run_study import TINY as STUDY
 
 TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700"),
     *("evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false"),
 )
-Command = Callable[..., tuple[Any, str, str]]
 
 
 class Store:
@@ -53,19 +50,6 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr("bertlab.tracking.life.connect", refused)
     monkeypatch.setattr(RunLog, "close", closed)
     return store
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run `python -m bertlab.run` in a folder of its own, in this process: (exit code, output, messages)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-
-    def run(*words: str) -> tuple[Any, str, str]:
-        code = exit_code(*words)
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def found(kind: str) -> list[Run]:
