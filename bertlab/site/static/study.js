@@ -223,13 +223,15 @@
     const rungs = arms.flatMap(([arm, own], at) => own.rungs.map(([rung, compute, mean, low, high]) => ({ arm, rung, compute: compute * (1 + 0.04 * at), mean, low, high, ink: armColour(at) })));
     const predicted = study.ladder.predicted.map(([arm, rung, compute, mean, low, high]) => ({ arm, rung, compute: compute * 0.94, mean, low, high, ink: armColour(arms.findIndex(([own]) => own === arm)) }));
     const bands = arms.flatMap(([arm, own], at) => own.band.map(([compute, mean, low, high]) => ({ arm, compute, mean, low, high, ink: armColour(at) })));
+    const along = [...rungs, ...predicted, ...bands].map(({ compute }) => compute), ends = [Math.min(...along) / 2, Math.max(...along) * 2]; // one rung has a width too
     figure(section("ladder"), {
       title: "How it changes with scale",
       caption: "What an arm is worth in training tokens at each rung: above ×1.00 it saves them. Bars: 90 % intervals. Hollow, dotted: the 80 % interval that was registered before the rung was run. Shaded: the 80 % band of the line through the rungs.",
       controls: [el("div", { class: "key" }, arms.map(([, own], at) => el("span", {}, el("i", { style: `--k:${armColour(at)}` }), ` ${own.label}${own.trend ? `: ${own.trend}` : ""}`)))],
       draw: (width) => plot({
         width, height: 340, marginLeft: 60, marginBottom: 40, ariaLabel: "Effect by compute",
-        x: { type: "log", label: "FLOPs of a run", ticks: Math.max(2, width / 140), tickFormat: short }, y: { label: "times the tokens", tickFormat: times, grid: true },
+        x: { type: "log", domain: ends, label: "FLOPs of a run", ticks: Math.max(2, width / 140), tickFormat: short }, y: { label: "times the tokens", tickFormat: times, grid: true },
+        color: { type: "identity" }, // a band or a prediction may be missing, and nothing then shows that ink is a colour
         marks: [
           Plot.areaY(bands, { x: "compute", y1: "low", y2: "high", z: "arm", fill: "ink", fillOpacity: 0.13 }), Plot.line(bands, { x: "compute", y: "mean", z: "arm", stroke: "ink" }), Plot.ruleY([0]),
           Plot.ruleX(predicted, { x: "compute", y1: "low", y2: "high", stroke: "ink", strokeDasharray: "2 3" }), Plot.dot(predicted, { x: "compute", y: "mean", stroke: "ink", fill: "var(--card)", symbol: "diamond", r: 5 }),
