@@ -37,7 +37,7 @@ from bertlab.ledger.seal import DAMAGE, file_hash, is_plain, is_there, read_seal
 
 CELLS, MARKERS = "cells", "running"
 UNSENT = "unsent"  # an empty file in a cell or a sweep's folder: a store has yet to be told all of it
-SWEEP = "sweep.json"  # what the folder of a sweep says of it, for python -m bertlab.sync
+SWEEP = "sweep.json"  # what the folder of a sweep says of it, for bertlab sync
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"  # as MLflow has them
 STATE, POINTS, RECORD, CONFIG, ORIGIN, TRACEBACK, MODEL = (
     "run.json",

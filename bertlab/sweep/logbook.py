@@ -137,7 +137,7 @@ class StoreLogbook:
 
 
 class LedgerLogbook:
-    """A sweep without a store: its folder says what it was, for `python -m bertlab.sync`."""
+    """A sweep without a store: its folder says what it was, for `bertlab sync`."""
 
     def __init__(self, tracker: Tracker, output_dir: str, folder: Path) -> None:
         self.tracker, self.output_dir, self.folder = tracker, output_dir, folder

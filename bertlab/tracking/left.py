@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MEND = "name another run, or python -m bertlab.sync where the run's own files are"
+MEND = "name another run, or bertlab sync where the run's own files are"
 
 
 def copy_left(client: "MlflowClient", run_id: str, names: Sequence[str], folder: Path) -> None:
@@ -57,7 +57,7 @@ def check_left(run: "Run", folder: Path, kept: Sequence[str], remedy: str) -> No
     if wrong:
         raise InputError(
             f"run={run.info.run_id} must have the files that it left, got another {wrong} in the store; "
-            f"python -m bertlab.sync mends it where the run's own files are, else {remedy}"
+            f"bertlab sync mends it where the run's own files are, else {remedy}"
         )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # reports import this module, and torch takes seconds
 log = logging.getLogger(__name__)
 
 PATIENCE = {FINISHED: 30.0, FAILED: 10.0, KILLED: 5.0}  # seconds that a run waits at its end for its points to arrive
-SYNC = "python -m bertlab.sync"
+SYNC = "bertlab sync"
 Answer = TypeVar("Answer")
 
 

@@ -242,5 +242,5 @@ def _whole(store: Address) -> None:
         if error.sqlite_errorcode in DAMAGED:
             raise InputError(
                 f"tracking.uri must name an MLflow store, got {store}: {line(error)}; move the file away, "
-                "then python -m bertlab.sync makes it anew from the folder of the runs"
+                "then bertlab sync makes it anew from the folder of the runs"
             ) from error

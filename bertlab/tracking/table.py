@@ -39,7 +39,7 @@ def find_sweep(client: "MlflowClient", experiment: str, name: str | None) -> "Ru
     if not found:
         raise InputError(
             f"sweep={name or 'latest'} must be a sweep of experiment {experiment!r}, found none; "
-            "run one with python -m bertlab.run -m mask.rate=0.1,0.15,0.3"
+            "run one with bertlab sweep mask.rate=0.1,0.15,0.3"
         )
     return max(found, key=lambda sweep: int(sweep.data.tags.get(OPENED, sweep.info.start_time)))
 

@@ -92,7 +92,7 @@ def test_what_a_sweep_could_not_send_at_its_end_is_brought_by_sync_twice_without
     assert process.returncode == 0, error
     assert out.startswith("finished")
     (parent,) = (line for line in error.splitlines() if "parent run" in line)
-    assert parent.endswith("is back, type python -m bertlab.sync from=outputs")
+    assert parent.endswith("is back, type bertlab sync from=outputs")
     assert "Traceback" not in error
     for _ in range(2):
         sync = spawn("-m", "bertlab.sync", f"uri={server.uri}")

@@ -118,7 +118,7 @@ def test_a_disk_that_fills_up_while_the_store_takes_a_model_costs_no_weights(
         for sender in (thread for thread in threading.enumerate() if thread.name == "bertlab-sender"):
             sender.join()
     assert (code, [state["status"] for state in cells().values()]) == (0, ["FINISHED"])
-    assert err.splitlines()[-1].endswith("type python -m bertlab.sync from=outputs")
+    assert err.splitlines()[-1].endswith("type bertlab sync from=outputs")
     assert "Traceback" not in err
     kept = {path.name: path.read_bytes() for path in Path("outputs/cells").glob("*/model/*")}
     assert len(kept["model.safetensors"]) > ROOM
@@ -140,7 +140,7 @@ def test_a_database_that_was_cut_short_is_refused_at_once_stays_as_it_is_and_is_
         assert (code, database.read_bytes()) == (2, whole[:size])
         assert line.startswith(f"bertlab: tracking.uri must name an MLflow store, got sqlite:///{database.resolve()}: ")
         assert line.endswith(
-            "; move the file away, then python -m bertlab.sync makes it anew from the folder of the runs"
+            "; move the file away, then bertlab sync makes it anew from the folder of the runs"
         )
     assert content() == finished
     anew = Path("anew.db").resolve()  # and not the same: this process has the old file open

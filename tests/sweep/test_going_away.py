@@ -78,7 +78,7 @@ def test_later_runs_go_on_offline_and_sync_brings_them(command: Command, store: 
     assert code == 0, err
     assert out.count("finished") == 5
     assert err.count("the run goes on without its store: tracking.uri must reach an MLflow server") == 4
-    assert err.count("type python -m bertlab.sync from=outputs") == 1
+    assert err.count("type bertlab sync from=outputs") == 1
     assert [cell.state()["status"] for cell in cells_in("outputs")] == ["FINISHED"] * 5
     assert len(list(Path("outputs/cells").glob(f"*/{UNSENT}"))) == 4
     assert len(found("run")) == 1

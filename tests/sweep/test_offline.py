@@ -38,7 +38,7 @@ def test_a_sweep_without_a_store_reports_and_arrives_later(tmp_path: Path) -> No
     assert ended.returncode == 0, ended.stderr
     *_, report, where, imported = ended.stdout.splitlines()
     assert imported == "imported: []"
-    assert where == "offline:   python -m bertlab.sync from=outputs brings the runs into a store"
+    assert where == "offline:   bertlab sync from=outputs brings the runs into a store"
     page = tmp_path / report.removeprefix("report:").strip()
     assert "mask.rate" in page.read_text("utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["outputs"]

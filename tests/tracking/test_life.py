@@ -52,7 +52,7 @@ def test_what_a_store_that_went_away_was_not_told_is_said_once(
         assert telling(lambda: 7) == 7
     assert caplog.messages == [
         f"the store went away, parent run {parent} is not complete there: the server went away; "
-        "when it is back, type python -m bertlab.sync from='my runs'"
+        "when it is back, type bertlab sync from='my runs'"
     ]
 
 

@@ -253,7 +253,7 @@ def test_a_store_that_goes_away_during_a_run_gets_the_rest_by_sync(
     with monkeypatch.context() as patch:
         patch.setattr(Delivery, "send", away)
         cell = make(tracker)
-    assert "python -m bertlab.sync from=" in caplog.text
+    assert "bertlab sync from=" in caplog.text
     assert cell.record() is not None
     (run,) = runs(client, tracker)
     assert (run.info.status, losses(client, run)) == ("RUNNING", [])
