@@ -61,7 +61,7 @@ def write(arguments: dict[str, Any]) -> Path:
         return rebuild_study(arguments["study"], Path(arguments["from"] or "reports"), arguments["out"])
     out = Path(arguments["out"] or "outputs/report")
     if arguments["from"]:
-        from bertlab.report.table import read_table
+        from bertlab.report.run_table import read_table
         from bertlab.report.write import write_report
 
         return write_report(read_table(Path(arguments["from"])), out)

@@ -23,7 +23,8 @@ from bertlab.report.study.limits import NOT_RECORDED, epochs
 from bertlab.report.study.onset import word_of
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.study.verdict import READING, immaterial, reasons_against
-from bertlab.report.words import DASH, count, escape, grid, listing, number, percent, plural
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, count, escape, listing, number, percent, plural
 from bertlab.report.write import put
 from bertlab.stats.claim import ALPHA, Finding
 from bertlab.stats.multiple import q_values
@@ -188,7 +189,7 @@ def _chapter(page: Page, title: str, start: str) -> str:
     own = [question for question in CATALOGUE if question.number.partition(" ")[0] == start]
     own.sort(key=lambda question: int(question.number.partition(" ")[2] or 0))
     rows = (row for question in own for row in _rows(page, question))
-    return "\n\n".join([f"## {title}", grid(HEADER, rows, left=len(HEADER))])
+    return "\n\n".join([f"## {title}", Table(HEADER, rows, left=len(HEADER)).markdown()])
 
 
 def _rows(page: Page, question: Question) -> Iterator[tuple[str, ...]]:
@@ -300,7 +301,7 @@ def _beyond(page: Page) -> str:
     """Return the studies that belong to no question of the catalogue."""
     own = [name for name in page.studies if question_of(name) is None]
     rows = [["", escape(page.studies[name].study.question), *_study_cells(page, name)] for name in own]
-    return "\n\n".join(["## Beyond the list", grid(HEADER, rows, left=len(HEADER))]) if rows else ""
+    return "\n\n".join(["## Beyond the list", Table(HEADER, rows, left=len(HEADER)).markdown()]) if rows else ""
 
 
 def _ladders(page: Page) -> str:

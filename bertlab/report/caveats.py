@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from bertlab.report.run_table import as_number, free_params, natural, varies
 from bertlab.report.settings import Sweep, distinct, final, is_numeric, run_label
-from bertlab.report.table import as_number, free_params, natural, varies
 from bertlab.report.words import count, escape, listing, number, plural
 from bertlab.tracking.description import RESTARTS
 

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 
 from bertlab.report import draw
 from bertlab.report.draw import Curve, Level
+from bertlab.report.run_table import as_number
 from bertlab.report.series import curves_of, differences_of, name_of, profiles_of, smooth
 from bertlab.report.settings import LOSS, Sweep, final, is_numeric
-from bertlab.report.table import as_number
 from bertlab.report.words import escape, number, signed
 
 UNIGRAM = ("eval/unigram_loss", "unigram", "--")

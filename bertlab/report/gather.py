@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bertlab.config.redact import redacted
 from bertlab.report.publish import publish_sweep
-from bertlab.report.table import RunTable
+from bertlab.report.run_table import RunTable
 from bertlab.report.write import write_report
 from bertlab.tracking.table import children
 from bertlab.tracking.truth import truth_of

@@ -21,7 +21,8 @@ from bertlab.config.errors import InputError
 from bertlab.report.draw import NAMED, svg
 from bertlab.report.layout import INK, Ink, Label, axes_for, set_ticks, write_labels
 from bertlab.report.study.fitness import FAMILY, known_answers, start_words
-from bertlab.report.words import DASH, count, escape, grid, listing, number, plural, signed
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, count, escape, listing, number, plural, signed
 from bertlab.report.write import put
 from bertlab.stats.interval import Interval
 from bertlab.stats.ladder import PREDICTED, Rung, coverage
@@ -104,7 +105,7 @@ def worth_words(rung: Rung) -> str:
 def _effects(ladder: Ladder) -> str:
     header = ["arm", "rung", "FLOPs a run", "verdict", "effect (% of the tokens)", "predicted", "fell inside"]
     rows = [_row(ladder, arm, name, rung) for arm, rungs in ladder.arms.items() for name, rung in rungs.items()]
-    return "\n\n".join(["## Effects", grid(header, rows)])
+    return "\n\n".join(["## Effects", Table(header, rows).markdown()])
 
 
 def _row(ladder: Ladder, arm: str, name: str, rung: Rung) -> list[str]:

@@ -10,7 +10,7 @@ from bertlab.config.redact import redacted
 from bertlab.ledger.cell import FINISHED, POINTS, Cell
 from bertlab.ledger.points import Point, read_points
 from bertlab.report.gather import FROM_RUNS
-from bertlab.report.table import RunTable
+from bertlab.report.run_table import RunTable
 from bertlab.report.write import write_report
 from bertlab.tracking.curves import curves_of, joined
 from bertlab.tracking.description import Description

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertlab.report.html import page
+from bertlab.report.run_table import RunTable, canonical, free_params, varies
 from bertlab.report.sections import result
 from bertlab.report.settings import LOSS, Sweep, distinct, sweep_of
-from bertlab.report.table import RunTable, canonical, free_params, varies
 from bertlab.report.tables import results
 from bertlab.tracking.description import NOTE, TEXT_LIMIT
 

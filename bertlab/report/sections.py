@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 
 from bertlab.report.caveats import CAVEATS, below_floor, floor
 from bertlab.report.figures import drawings
+from bertlab.report.run_table import as_number
 from bertlab.report.settings import LOSS, Setting, Sweep, difference, distinct, final, run_label
-from bertlab.report.table import as_number
+from bertlab.report.table import Table
 from bertlab.report.tables import cost, rates, results, states
 from bertlab.report.tasks import tasks
-from bertlab.report.words import DASH, between, count, escape, grid, listing, number, plural
+from bertlab.report.words import DASH, between, count, escape, listing, number, plural
 from bertlab.stats.interval import mean_t
 
 NOTES = {"corpus": "Corpus", "licence": "Licence", "unknown": "Unknown", "overlap": "Overlap"}  # facts and their names
@@ -67,7 +68,7 @@ def repeat(sweep: Sweep) -> str:
         ]
         for (_, run), loss in zip(sweep.runs.iterrows(), final(sweep.runs, LOSS), strict=True)
     ]
-    runs = grid(["run", "outcome", "run id", "final MLM loss (nats)"], rows, left=3)
+    runs = Table(["run", "outcome", "run id", "final MLM loss (nats)"], rows, left=3).markdown()
     twins = "The numbers behind this page: [runs.csv](runs.csv), [curves.csv](curves.csv), [facts.json](facts.json)."
     command = f"{fence}bash\n{sweep.facts['command'].strip()}\n{fence}"
     return "\n\n".join(["## How to repeat", command, "\n".join(origin), runs, twins])

@@ -10,8 +10,8 @@ import pandas as pd
 
 from bertlab.report.draw import DASHES, NAMED, Curve, Points, colours
 from bertlab.report.layout import Ink
+from bertlab.report.run_table import as_number, natural
 from bertlab.report.settings import LOSS, Setting, Sweep, is_numeric
-from bertlab.report.table import as_number, natural
 from bertlab.report.words import DASH
 
 BINS = 120  # equal steps in log(tokens) over which training losses are averaged

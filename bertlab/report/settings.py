@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from bertlab.report.table import RunTable, as_number, declared_factors, natural, varies
+from bertlab.report.run_table import RunTable, as_number, declared_factors, natural, varies
 from bertlab.report.words import DASH
 from bertlab.stats.interval import Interval, paired_t
 

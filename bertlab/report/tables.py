@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from bertlab.report.settings import LOSS, Setting, Sweep, difference, final, logged
-from bertlab.report.words import DASH, between, count, escape, grid, number, percent, signed
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, between, count, escape, number, percent, signed
 from bertlab.stats.interval import Interval
 
 Column = tuple[str, Callable[[Setting], str]]
@@ -86,7 +87,7 @@ def _table(sweep: Sweep, columns: Sequence[Column], notes: int = 0) -> str:
     factors = [escape(factor) for factor in sweep.factors] or ["setting"]
     header = [*factors, *(name for name, _ in columns)]
     rows = [[*_values(setting), *(cell(setting) for _, cell in columns)] for setting in sweep.settings]
-    return grid(header, rows, left=len(factors) + notes)
+    return Table(header, rows, left=len(factors) + notes).markdown()
 
 
 def _values(setting: Setting) -> list[str]:

@@ -5,7 +5,8 @@ import re
 from collections.abc import Sequence
 
 from bertlab.report.settings import Setting, Sweep
-from bertlab.report.words import DASH, escape, grid, number
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, escape, number
 
 SCORE = re.compile(r"metrics\.(eval/tasks\.([\w-]+)\.([a-z0-9_]+))")
 TEXT = (
@@ -22,7 +23,7 @@ def tasks(sweep: Sweep) -> str:
         return ""
     header = ["task", "metric", *(escape(setting.label) for setting in sweep.settings)]
     rows = [_row(sweep.settings, *match.groups()) for match in found]
-    return f"## Tasks\n\n{TEXT}\n\n{grid(header, rows, left=2)}"
+    return f"## Tasks\n\n{TEXT}\n\n{Table(header, rows, left=2).markdown()}"
 
 
 def _row(settings: Sequence[Setting], metric: str, task: str, name: str) -> list[str]:

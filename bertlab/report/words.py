@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from bertlab.stats.interval import Interval
 
@@ -57,12 +57,6 @@ def listing(items: Iterable[str]) -> str:
 def plural(n: int, noun: str) -> str:
     """Write a count with its noun: 1 seed, 3 seeds."""
     return f"{count(n)} {noun}" if n == 1 else f"{count(n)} {noun}s"
-
-
-def grid(header: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    """Write a markdown table; the first `left` columns hold names, the others numbers aligned right."""
-    rule = ["---" if column < left else "---:" for column in range(len(header))]
-    return "\n".join(f"| {' | '.join(row)} |" for row in [header, rule, *rows])
 
 
 def sentence(words: str) -> str:

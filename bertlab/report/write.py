@@ -11,9 +11,9 @@ from pathlib import Path
 from bertlab.config.errors import InputError
 from bertlab.report.draw import svg
 from bertlab.report.figures import drawings
+from bertlab.report.run_table import RunTable, canonical, table_files
 from bertlab.report.sections import SECTIONS
 from bertlab.report.settings import Sweep, sweep_of
-from bertlab.report.table import RunTable, canonical, table_files
 
 FIGURES = ("mlm_convergence", "mlm_difference", "final_loss", "pair_convergence", "train_loss")
 

@@ -56,7 +56,7 @@ def _bring_sweep(tracker: Tracker, folder: Path, output_dir: str | Path) -> None
 def show(sweep: "SyncedSweep") -> None:
     """Bring the report of a sweep, if it has one, to its run in the store."""
     from bertlab.report.publish import publish_sweep
-    from bertlab.report.table import read_table
+    from bertlab.report.run_table import read_table
 
     if (sweep.folder / "report").is_dir():
         publish_sweep(sweep.client, sweep.run_id, read_table(sweep.folder / "report"), sweep.folder / "report")

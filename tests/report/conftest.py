@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bertlab.report.table import RunTable
+from bertlab.report.run_table import RunTable
 
 UNIGRAM = 6.0
 TOKENS = 2_000_000

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pandas as pd
 
 from bertlab.report.caveats import CAVEATS
+from bertlab.report.run_table import RunTable, canonical
 from bertlab.report.settings import sweep_of
-from bertlab.report.table import RunTable, canonical
 
 MakeTable = Callable[..., RunTable]
 RATES = {"model.heads": ["1", "2", "4"]}

@@ -15,9 +15,9 @@ from scipy.optimize import isotonic_regression
 from bertlab.report.draw import NAMED, Curve, against, colours, svg
 from bertlab.report.figures import Drawing, drawings
 from bertlab.report.layout import ROW, Ink, isotonic, spread, token_text, token_ticks
+from bertlab.report.run_table import RunTable, canonical
 from bertlab.report.series import curves_of, differences_of, names, profiles_of, smooth
 from bertlab.report.settings import Sweep, sweep_of
-from bertlab.report.table import RunTable, canonical
 
 MakeTable = Callable[..., RunTable]
 RATES = {"mask.rate": ["0.05", "0.15", "0.4"]}

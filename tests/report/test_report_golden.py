@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 
-from bertlab.report.table import read_table
+from bertlab.report.run_table import read_table
 from bertlab.report.write import write_report
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bertlab.report.table import RunTable
+from bertlab.report.run_table import RunTable
 from bertlab.report.write import render
 
 MakeTable = Callable[..., RunTable]

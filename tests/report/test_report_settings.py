@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from bertlab.report.run_table import RunTable, canonical
 from bertlab.report.settings import Sweep, difference, sweep_of
-from bertlab.report.table import RunTable, canonical
 
 LOSS = "metrics.eval/mlm_loss"
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from bertlab.config.errors import InputError
-from bertlab.report.table import RunTable, canonical, declared_factors, natural, read_table, table_files
+from bertlab.report.run_table import RunTable, canonical, declared_factors, natural, read_table, table_files
 
 
 def save(table: RunTable, folder: Path) -> None:

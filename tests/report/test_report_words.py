@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bertlab.report.words import between, count, escape, grid, listing, number, percent, plural, signed
+from bertlab.report.words import between, count, escape, listing, number, percent, plural, signed
 from bertlab.stats.interval import Interval
 
 
@@ -50,7 +50,3 @@ def test_lists_and_plurals_read_as_speech() -> None:
     assert [listing(["a"]), listing("ab"), listing("abc")] == ["a", "a and b", "a, b and c"]
     assert listing([]) == ""
     assert [plural(1, "seed"), plural(3, "seed"), plural(0, "seed")] == ["1 seed", "3 seeds", "0 seeds"]
-
-
-def test_tables_align_numbers_right() -> None:
-    assert grid(["name", "loss"], [["x", "3.2"]]) == "| name | loss |\n| --- | ---: |\n| x | 3.2 |"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bertlab.config.errors import InputError
-from bertlab.report.table import RunTable, read_table
+from bertlab.report.run_table import RunTable, read_table
 from bertlab.report.write import render, write_report
 
 MakeTable = Callable[..., RunTable]

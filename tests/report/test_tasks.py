@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from bertlab.report.run_table import RunTable, canonical
 from bertlab.report.settings import sweep_of
-from bertlab.report.table import RunTable, canonical
 from bertlab.report.tasks import tasks
 
 BASIC = {"status": "FINISHED", "metrics.eval/mlm_loss": 5.0}

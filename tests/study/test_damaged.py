@@ -6,8 +6,8 @@ import pytest
 
 from bertlab.config.errors import InputError
 from bertlab.report.answers.values import NUMBERS, read_facts
-from bertlab.report.table import FILES as TABLE
-from bertlab.report.table import read_table
+from bertlab.report.run_table import FILES as TABLE
+from bertlab.report.run_table import read_table
 from bertlab.study.record import FILES, read_record
 
 LINE = r"must hold the files of a report as they were written, got a damaged one .*; fetch them again, or type the"

@@ -23,7 +23,8 @@ from bertlab.config.errors import InputError
 from bertlab.report.answers.language import Language
 from bertlab.report.answers.sentences import agreement, compare, tokens_of
 from bertlab.report.study.scale import Scale, outcome_scale, scale_of
-from bertlab.report.words import DASH, count, escape, grid, number
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, count, escape, number
 from bertlab.study.damage import reading
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
@@ -89,7 +90,7 @@ class Values:
     def _table(self, fact: Mapping[str, Any]) -> str:
         cells = self.language.cells
         rows = [[cells.get(cell, cell) for cell in row] for row in [fact["header"], *fact["rows"]]]
-        return grid(rows[0], rows[1:])
+        return Table(rows[0], rows[1:]).markdown()
 
     def _study(self, rest: str) -> str:
         words, _, metric = rest.removeprefix(".").partition(":")

@@ -5,14 +5,12 @@ Enters: `Findings`. Leaves: rows, primary arms first, and their markdown, CSV an
 
 import json
 import math
-from io import StringIO
 from typing import Any
-
-import pandas as pd
 
 from bertlab.report.study.scale import level_text, outcome_scale, worth_text
 from bertlab.report.study.verdict import headline
-from bertlab.report.words import DASH, count, escape, grid
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, count, escape
 from bertlab.stats.interval import Interval
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.onset import started
@@ -38,7 +36,7 @@ def verdict_table(findings: Findings) -> str:
         header.append("made of")
         words = {arm: parts.word for arm, parts in found.parts.items()}
         rows = [[*row, words.get(judged.arm, DASH)] for row, judged in zip(rows, in_order(findings), strict=True)]
-    return grid(header, rows, left=2)
+    return Table(header, rows, left=2).markdown()
 
 
 def _cells(findings: Findings, judged: Judged) -> list[str]:
@@ -82,8 +80,7 @@ def rows_of(findings: Findings) -> list[Row]:
 def verdict_files(findings: Findings) -> dict[str, bytes]:
     """Return verdicts.csv and verdict.json."""
     rows = rows_of(findings)
-    table = StringIO()
-    pd.DataFrame(rows, dtype=object).to_csv(table, index=False, lineterminator="\n")
+    table = Table(list(rows[0]), [list(row.values()) for row in rows])
     about = {
         "study": findings.study.id,
         "claim": findings.study.claim,
@@ -96,10 +93,10 @@ def verdict_files(findings: Findings) -> dict[str, bytes]:
         "slope": _plain(findings.slope),
         "context_gain": _plain(findings.gain),
         "soundness": list(findings.soundness),
-        "contrasts": [{key: _plain(value) for key, value in row.items()} for row in rows],
+        "contrasts": table.records(),
     }
     text = json.dumps(about, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    return {"verdict.json": text.encode(), "verdicts.csv": table.getvalue().encode()}
+    return {"verdict.json": text.encode(), "verdicts.csv": table.csv().encode()}
 
 
 def _row(findings: Findings, judged: Judged, role: str) -> Row:

@@ -14,7 +14,8 @@ from bertlab.report.layout import token_text
 from bertlab.report.study.contrasts import compared, in_order
 from bertlab.report.study.curves import LEVEL, curve_of, whole_curve
 from bertlab.report.study.scale import Scale, outcome_scale
-from bertlab.report.words import DASH, count, escape, grid, number
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, count, escape, number
 from bertlab.stats.curves import Reached, area, final, half_budget_target, tokens_to_target
 from bertlab.stats.interval import Interval, mean_t, paired_t
 from bertlab.stats.survival import Survival, survival
@@ -55,7 +56,7 @@ def functionals(findings: Findings) -> str:
         "difference",
         "median tokens to target",
     ]
-    table = grid([*header, "reached", "tokens, relative"], rows)
+    table = Table([*header, "reached", "tokens, relative"], rows).markdown()
     return "\n\n".join(["## Three numbers per curve", _meaning(scale.value(sign * target)), table])
 
 

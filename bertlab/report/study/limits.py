@@ -15,7 +15,8 @@ from bertlab.report.study.scale import outcome_scale
 from bertlab.report.study.search import at_the_end
 from bertlab.report.study.seeds import finished
 from bertlab.report.study.verdict import UNJUDGED, is_or_are
-from bertlab.report.words import DASH, count, escape, grid, listing, number, plural, sentence
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, count, escape, listing, number, plural, sentence
 from bertlab.stats.claim import Finding
 from bertlab.stats.power import MOST
 from bertlab.stats.rule import Kind
@@ -64,7 +65,7 @@ def published(findings: Findings) -> str:
         "verdict above was written after it."
     )
     header = ["source", "found", "with a model of", "how it is known", "agrees with the verdict"]
-    return "\n\n".join(["## What others found", text, grid(header, rows, left=5)])
+    return "\n\n".join(["## What others found", text, Table(header, rows, left=5).markdown()])
 
 
 def limits(findings: Findings) -> str:
@@ -121,7 +122,7 @@ def runs(findings: Findings) -> str:
             " Those of *arm@value* are the trials of the search and enter none either; a run that is both "
             "stands in two rows."
         )
-    table = grid(["arm", "seed", "run id", "ended", f"{escape(metric)} ({scale.unit})"], rows, left=4)
+    table = Table(["arm", "seed", "run id", "ended", f"{escape(metric)} ({scale.unit})"], rows, left=4).markdown()
     return "\n\n".join(["## Runs", about, table])
 
 

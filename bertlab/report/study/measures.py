@@ -11,7 +11,8 @@ from itertools import takewhile
 from bertlab.report.study.contrasts import compared, in_order
 from bertlab.report.study.scale import scale_of
 from bertlab.report.study.seeds import finished, paired
-from bertlab.report.words import DASH, count, escape, grid, number, percent, signed
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, count, escape, number, percent, signed
 from bertlab.stats.interval import paired_t
 from bertlab.study.judge import Findings
 from bertlab.study.outcome import outcome_of
@@ -38,7 +39,7 @@ def rates(findings: Findings) -> str:
         "Mean MLM loss in nats when the same held-out text is masked at another rate; each row is an arm, trained its "
         "own way. Bold is the lowest mean of its column, which says nothing of chance."
     )
-    return "\n\n".join(["## Loss at other masking rates", text, grid(header, rows)])
+    return "\n\n".join(["## Loss at other masking rates", text, Table(header, rows).markdown()])
 
 
 def learnt(findings: Findings) -> str:
@@ -64,7 +65,7 @@ def learnt(findings: Findings) -> str:
         "means that less is learnt."
     )
     header = ["arm", "learnt (%)", "difference (percentage points)", "interval (percentage points)"]
-    return "\n\n".join(["## Share of what can be learnt", text, grid(header, rows)])
+    return "\n\n".join(["## Share of what can be learnt", text, Table(header, rows).markdown()])
 
 
 def secondary(findings: Findings) -> str:
@@ -78,7 +79,7 @@ def secondary(findings: Findings) -> str:
         "spread, with no allowance for how many there are. The mean is over the arm's own seeds, the difference over "
         "the n pairs."
     )
-    return "\n\n".join(["## Secondary outcomes", text, grid(header, rows, left=3)])
+    return "\n\n".join(["## Secondary outcomes", text, Table(header, rows, left=3).markdown()])
 
 
 def layers(findings: Findings) -> str:
@@ -103,7 +104,7 @@ def _by_layer(findings: Findings, metric: str) -> str:
         rows.append([escape(arm), *(scale.value(mean) for mean in means if math.isfinite(mean))])
     deepest = max(map(len, rows))
     header = [f"{escape(metric)} ({scale.unit})", *(f"layer {layer}" for layer in range(deepest - 1))]
-    return grid(header, [row + [""] * (deepest - len(row)) for row in rows])
+    return Table(header, [row + [""] * (deepest - len(row)) for row in rows]).markdown()
 
 
 def _bold(mean: float, lowest: float) -> str:

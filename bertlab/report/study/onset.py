@@ -12,7 +12,8 @@ from bertlab.report.layout import token_text
 from bertlab.report.study import plots
 from bertlab.report.study.contrasts import compared, in_order
 from bertlab.report.study.scale import outcome_scale
-from bertlab.report.words import DASH, count, escape, grid, number, percent
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, count, escape, number, percent
 from bertlab.stats.interval import Interval
 from bertlab.study.judge import Findings
 from bertlab.study.onset import Started, started
@@ -38,7 +39,9 @@ def onset(findings: Findings) -> str:
     rows = [[escape(baseline), _median(found, baseline), _never(found, baseline), "baseline", *[""] * 4]]
     rows += [_row(findings, found, judged.arm) for judged in in_order(findings)]
     about = ABOUT.format(floor=number(findings.study.floor, 2))
-    return "\n\n".join(["## What the difference is made of", _slope(findings, found), grid(header, rows), about])
+    return "\n\n".join(
+        ["## What the difference is made of", _slope(findings, found), Table(header, rows).markdown(), about]
+    )
 
 
 def parts_figure(findings: Findings) -> Drawing | None:

@@ -10,7 +10,8 @@ from bertlab.report.layout import token_text
 from bertlab.report.study.contrasts import NOT_REGISTERED, compared, in_order, verdict_table
 from bertlab.report.study.scale import WORTH_MOST, outcome_scale
 from bertlab.report.study.verdict import DECIDED_BY, DETECTABLE, EXPECTED, READING, failures, headline, status_word
-from bertlab.report.words import count, escape, grid, listing, number, percent, plural, signed
+from bertlab.report.table import Table
+from bertlab.report.words import count, escape, listing, number, percent, plural, signed
 from bertlab.stats.rule import Kind
 from bertlab.study.design import Study
 from bertlab.study.judge import Findings
@@ -60,7 +61,7 @@ def claim(findings: Findings) -> str:
         arms = [escape(arm + compared(findings, arm)) for arm, own in study.expects.items() if own is expectation]
         rows.append([listing(arms), EXPECTED[expectation], *DECIDED_BY[expectation]])
     header = ["arm", "the claim says it is", "supported by an interval", "refuted by an interval"]
-    table = grid(header, rows, left=4)
+    table = Table(header, rows, left=4).markdown()
     said = f"Registered before the runs: “{escape(findings.record.registered.claim)}”{_reworded(findings)}"
     return "\n\n".join(["## The claim", said, table, WHOLE, f"{_outcome(findings)} {_margin(findings)}"])
 

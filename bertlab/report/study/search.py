@@ -4,7 +4,8 @@ Enters: `Findings`. Leaves: a markdown section, "" for a study without a search.
 """
 
 from bertlab.report.study.scale import outcome_scale
-from bertlab.report.words import DASH, count, escape, grid, listing, plural
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, count, escape, listing, plural
 from bertlab.study.judge import Findings
 from bertlab.study.search import best_values, mean_outcome, trial, tried_values, tuned
 
@@ -34,7 +35,7 @@ def search(findings: Findings) -> str:
         text += " An arm that was best at an end of what it had been tried at was tried beyond it, by the same step."
     header = ["arm", *(f"{value:g}" for value in columns)]
     title = f"## The search for {setting} ({escape(study.outcome)}, {scale.unit})"
-    return "\n\n".join(filter(None, [title, grid(header, rows), text, at_the_end(findings)]))
+    return "\n\n".join(filter(None, [title, Table(header, rows).markdown(), text, at_the_end(findings)]))
 
 
 def by_arm(findings: Findings) -> dict[str, list[float]]:

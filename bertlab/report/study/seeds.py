@@ -9,7 +9,8 @@ import pandas as pd
 
 from bertlab.report.study.contrasts import in_order
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
-from bertlab.report.words import DASH, count, escape, grid, listing, number, percent, plural
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, count, escape, listing, number, percent, plural
 from bertlab.stats.claim import Finding
 from bertlab.stats.flips import MOST as ENUMERATED
 from bertlab.stats.interval import Interval
@@ -56,7 +57,7 @@ def pairing(findings: Findings) -> str:
         "nothing here."
     )
     text = f"{meaning} {_spread(findings)} {_noise(findings)}".strip()
-    return "\n\n".join(["## Pairing and precision", grid(header, rows), text])
+    return "\n\n".join(["## Pairing and precision", Table(header, rows).markdown(), text])
 
 
 def saved(times: float) -> str:
@@ -79,7 +80,7 @@ def differences(findings: Findings) -> str:
             for seed in seeds
         ]
         rows.append([escape(judged.arm), *cells])
-    table = grid(["arm", *(f"seed {seed}" for seed in seeds)], rows)
+    table = Table(["arm", *(f"seed {seed}" for seed in seeds)], rows).markdown()
     text = f"Arm minus what it is compared with, in {scale.apart}; a dash where the pair was not run."
     return "\n\n".join(["## Every paired difference", table, text])
 
@@ -116,7 +117,9 @@ def looks(findings: Findings) -> str:
         ]
         for judged in findings.primary.values()
     ]
-    table = grid(["arm", "paired seeds", "level of the interval", "each side, at each look", "outcome"], rows)
+    table = Table(
+        ["arm", "paired seeds", "level of the interval", "each side, at each look", "outcome"], rows
+    ).markdown()
     early = [
         f"After {count(look)} seeds the study was not sound, so nothing was judged there: "
         f"{'; '.join(map(escape, reasons))}."

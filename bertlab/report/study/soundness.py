@@ -8,7 +8,8 @@ import math
 from bertlab.report.study.contrasts import changed
 from bertlab.report.study.scale import level_text, outcome_scale
 from bertlab.report.study.verdict import failures
-from bertlab.report.words import DASH, count, escape, grid, listing, number
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, count, escape, listing, number
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.record import HARMFUL, SAME
 
@@ -23,7 +24,7 @@ def soundness(findings: Findings) -> str:
     apart = outcome_scale(findings).apart
     header = ["control", "what it changes", "must be", "n", f"difference ({apart})", f"interval ({apart})", "level"]
     rows = [_cells(findings, judged) for judged in findings.controls.values()]
-    table = grid([*header, "verdict"], rows, left=3)
+    table = Table([*header, "verdict"], rows, left=3).markdown()
     against = [f"- {escape(reason)}" for judged in findings.controls.values() for reason in failures(judged)]
     return "\n\n".join(
         filter(None, ["## Soundness", _conclusion(findings), _gain(findings), table, "\n".join(against)])

@@ -9,7 +9,8 @@ import pandas as pd
 
 from bertlab.report.study.scale import Scale, outcome_scale, p_text
 from bertlab.report.study.seeds import finished
-from bertlab.report.words import escape, grid, plural
+from bertlab.report.table import Table
+from bertlab.report.words import escape, plural
 from bertlab.stats.interval import Interval
 from bertlab.stats.trend import Best, trend
 from bertlab.study.judge import Findings
@@ -38,7 +39,9 @@ def trend_of(findings: Findings) -> str:
         f"One parabola over {axis} per seed, on the {plural(len(table), 'seed')} that have all "
         f"{plural(len(factors), 'level')}; tests and intervals are over seeds. "
     )
-    return "\n\n".join([title, f"{said}{_best(found.best, lower)} {_tried(table, lower)}", grid(header, rows)])
+    return "\n\n".join(
+        [title, f"{said}{_best(found.best, lower)} {_tried(table, lower)}", Table(header, rows).markdown()]
+    )
 
 
 def dose_table(findings: Findings) -> pd.DataFrame:
