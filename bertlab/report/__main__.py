@@ -3,7 +3,7 @@
 Without arguments: the latest sweep of the store in the working directory (`mlflow.db`, or MLFLOW_TRACKING_URI).
   sweep=NAME      the latest sweep of that name, as MLflow shows it
   filter=TEXT     any runs instead of a sweep, e.g. filter="params.model = 'nano' and tags.bertlab.kind = 'run'"
-  from=FOLDER     no store at all: rebuild a report from the runs.csv and curves.csv that stand beside it
+  from=FOLDER     no store at all: write the page of a sweep again, FOLDER/report.md, from FOLDER/report
   study=ID        no store at all: rebuild the page of a registered study, reports/ID.md, from reports/ID; with
                   from=FOLDER another folder than reports; ID/RUNG for a rung of a ladder, ID alone for the ladder
   book=FOLDER     write the answer book of a folder of studies and facts, its README.md
@@ -57,21 +57,17 @@ def write(arguments: dict[str, Any]) -> Path:
         from bertlab.report.answers.write import write_answers
 
         return write_answers(Path(arguments["answers"]))
-    if arguments["study"]:
-        return rebuild_study(arguments["study"], Path(arguments["from"] or "reports"), arguments["out"])
-    out = Path(arguments["out"] or "outputs/report")
-    if arguments["from"]:
-        from bertlab.report.run_table import read_table
-        from bertlab.report.write import write_report
-
-        return write_report(read_table(Path(arguments["from"])), out)
-    return report_store(arguments, out)
+    if arguments["study"] or arguments["from"]:
+        folder = Path(arguments["from"] or "reports")
+        return rebuild_study(arguments["study"] or "report", folder, arguments["out"])
+    return report_store(arguments, Path(arguments["out"] or "outputs/report"))
 
 
 def report_store(arguments: dict[str, Any], out: Path) -> Path:
     """Write the report of what the arguments choose in a store."""
     from bertlab.report.gather import gather, report_sweep
-    from bertlab.report.write import write_report
+    from bertlab.report.study import write_study
+    from bertlab.study.judge import judge
     from bertlab.tracking.mlflow import Tracker
     from bertlab.tracking.table import find_sweep, once, search
 
@@ -80,7 +76,9 @@ def report_store(arguments: dict[str, Any], out: Path) -> Path:
     client = tracker.existing()
     if wanted := arguments["filter"]:
         facts = {"title": f"Runs with {wanted}", "command": f'python -m bertlab.report filter="{wanted}"'}
-        return write_report(gather(client, once(search(client, tracker.experiment, wanted)), facts, output_dir), out)
+        return write_study(
+            judge(gather(client, once(search(client, tracker.experiment, wanted)), facts, output_dir)), out
+        )
     return report_sweep(client, find_sweep(client, tracker.experiment, arguments["sweep"]), out, output_dir)
 
 

@@ -22,15 +22,11 @@ from bertlab.report.layout import (
     FAINT,
     GREY,
     INK,
-    ROW,
     SIZE,
-    WIDTH,
     Ink,
     Label,
     axes_for,
-    bare_axes,
     set_ticks,
-    text_width,
     token_ticks,
     write_labels,
 )
@@ -65,13 +61,12 @@ STYLE: dict[Any, object] = {
 
 @dataclass(frozen=True)
 class Curve:
-    """One setting: the curve that counts, the seeds behind it, and broken ones (runs without a result)."""
+    """One arm: the curve that counts and the seeds behind it."""
 
     name: str
     ink: Ink
     main: Points
     seeds: Sequence[Points] = ()
-    broken: Sequence[Points] = ()
 
 
 @dataclass(frozen=True)
@@ -113,8 +108,6 @@ def convergence(
     labels = [Label(curve.main[1][-1], curve.name, words(curve.main[1][-1]), curve.ink) for curve in curves]
     axes = _frame(labels, levels, title, "tokens seen (log scale)", legend, words)
     for curve in sorted(curves, key=lambda curve: curve.ink.bold):  # the reference lies on top
-        for x, y in curve.broken:
-            axes.plot(x, y, color=curve.ink.colour, lw=0.9, alpha=0.6, ls=(0, (1, 1.5)))
         for x, y in curve.seeds:
             axes.plot(x, y, color=curve.ink.colour, lw=0.6, alpha=0.4)
         few = "o" if len(curve.main[0]) < 12 else ""
@@ -152,27 +145,6 @@ def against(
     set_ticks(axes, sorted(values.items()))
     _set_heights(axes, [y for one in series for _, ys in (one.main, *one.seeds) for y in ys], levels)
     write_labels(axes, [*labels, *_named(levels, number)], legend)
-    return cast(Figure, axes.get_figure())
-
-
-def rows(names: Sequence[str], dots: Sequence[Sequence[float]], reference: float, *, title: str, legend: str) -> Figure:
-    """Draw one row per setting, top to bottom: a dot per seed, a bar at their mean, its value at the right edge."""
-    left = max(map(text_width, [*names, legend])) * 1.05 + 16
-    axes = bare_axes(left, 52.0, 1.5 * ROW * len(names), title, legend)
-    for row, values in enumerate(dots):
-        mean = float(np.mean(values))
-        axes.plot(values, [row] * len(values), "o", color=NAMED[0], ms=4.5, mew=0, alpha=0.75)
-        if len(values) > 1:
-            axes.plot([mean], [row], "|", color=INK, ms=12, mew=1.8)
-        axes.text(1.02, row, number(mean), transform=axes.get_yaxis_transform(), va="center")
-    if math.isfinite(reference):
-        axes.axvline(reference, color=GREY, lw=1, ls="--")
-    axes.set_yticks(range(len(names)), names, color=INK)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(visible=False, axis="y")
-    axes.grid(visible=True, axis="x")
-    axes.set_title(legend, loc="right", x=-4 / (WIDTH - left - 52), color=GREY)
     return cast(Figure, axes.get_figure())
 
 

@@ -1,13 +1,21 @@
-"""Gathering: runs of an MLflow store -> the table that a report is made of, and the report on the parent run."""
+"""Gathering: runs of an MLflow store, or cells on disk -> the record of a sweep, its page, and the sweep's own run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
 
 from bertlab.config.redact import redacted
-from bertlab.report.publish import publish_sweep
-from bertlab.report.run_table import RunTable
-from bertlab.report.write import write_report
+from bertlab.ledger.cell import FINISHED, POINTS, Cell
+from bertlab.ledger.points import Point, read_points
+from bertlab.report.study.publish import publish_study
+from bertlab.report.study.write import write_study
+from bertlab.study.exploration import explored
+from bertlab.study.judge import judge
+from bertlab.study.record import Record
+from bertlab.tracking.curves import curves_of, joined
+from bertlab.tracking.description import Description
 from bertlab.tracking.table import children
 from bertlab.tracking.truth import truth_of
 
@@ -15,30 +23,53 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-FROM_RUNS = {"corpus": "data", "licence": "licence", "evaluation": "evaluation", "length": "length"}
+FROM_RUNS = {"corpus": "data", "licence": "licence", "evaluation": "evaluation"}  # facts, by the tag that holds them
 FROM_RUNS |= {name: name for name in ("unknown", "overlap", "warning")}
 
 
 def report_sweep(client: "MlflowClient", sweep: "Run", folder: Path, output_dir: str | Path) -> Path:
-    """Write the report of a sweep into `folder` and attach it to the sweep's run; return the path of report.md.
+    """Write the report of a sweep into `folder` and attach it to the sweep's run; return the path of its page.
 
     What runs reached whose files lie in `output_dir` is read from those.
     """
-    facts = {"title": sweep.info.run_name, "command": redacted(sweep.data.tags["bertlab.command"])}
-    facts["factors"] = sweep.data.tags["bertlab.factors"]
-    table = gather(client, children(client, sweep), facts, output_dir)
-    report = write_report(table, folder)
-    publish_sweep(client, sweep.info.run_id, table, folder)
-    return report
+    record = gather(client, children(client, sweep), _facts(sweep.info.run_name, sweep.data.tags), output_dir)
+    findings = judge(record)
+    page = write_study(findings, folder)
+    publish_study(client, sweep.info.run_id, findings, page)
+    return page
 
 
-def gather(client: "MlflowClient", runs: "Sequence[Run]", facts: dict[str, str], output_dir: str | Path) -> RunTable:
-    """Return the table of some runs; `facts` holds at least title and command, the rest comes from the runs."""
-    stated = {name: _joined(runs, f"bertlab.{tag}") for name, tag in FROM_RUNS.items()}
-    known = {name: text for name, text in stated.items() if text}
+def gather(client: "MlflowClient", runs: "Sequence[Run]", facts: Mapping[str, str], output_dir: str | Path) -> Record:
+    """Return the record of some runs; `facts` holds at least title and command, the rest comes from the runs."""
     truth = truth_of(client, runs, output_dir)
-    return RunTable(truth.runs, truth.curves, {**known, **facts})
+    return explored(truth.runs, truth.curves, {**_stated(run.data.tags for run in runs), **facts})
 
 
-def _joined(runs: "Sequence[Run]", tag: str) -> str:
-    return " | ".join(sorted({run.data.tags[tag] for run in runs if tag in run.data.tags}))
+def report_cells(cells: Sequence[tuple[Cell, Description]], sweep: Mapping[str, Any], folder: Path) -> Path:
+    """Write the report of some finished cells, without a store, into `folder` and return the path of its page."""
+    facts = _stated(description.tags for _, description in cells) | _facts(sweep["name"], sweep["tags"])
+    points = {cell.state()["token"]: read_points(cell.folder / POINTS)[0] for cell, _ in cells}
+    runs = pd.DataFrame([_row(cell, own, points[cell.state()["token"]]) for cell, own in cells])
+    curves = joined({token: curves_of(own) for token, own in points.items()})
+    return write_study(judge(explored(runs, curves, facts)), folder)
+
+
+def _facts(name: str, tags: Mapping[str, str]) -> dict[str, str]:
+    return {"title": name, "command": redacted(tags["bertlab.command"]), "factors": tags["bertlab.factors"]}
+
+
+def _stated(runs: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Return what the tags of some runs say of what they share."""
+    every = list(runs)
+    found = {
+        name: {own[f"bertlab.{tag}"] for own in every if f"bertlab.{tag}" in own} for name, tag in FROM_RUNS.items()
+    }
+    return {name: " | ".join(sorted(texts)) for name, texts in found.items() if texts}
+
+
+def _row(cell: Cell, description: Description, points: Sequence[Point]) -> dict[str, object]:
+    row: dict[str, object] = {"run_id": cell.state()["token"], "name": description.name, "status": FINISHED}
+    tags = {**description.tags, **cell.state().get("tags", {}), "bertlab.kind": "run"}
+    row |= {f"params.{name}": text for name, text in description.params.items()}
+    row |= {f"tags.{name}": text for name, text in tags.items() if name.startswith("bertlab.")}
+    return row | {f"metrics.{name}": value for point in points for name, value in point.numbers.items()}

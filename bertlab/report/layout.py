@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
+from bertlab.report.words import DASH
+
 Floats = npt.NDArray[np.float64]
 
 POINT = 72.0  # points per inch
@@ -23,6 +25,7 @@ SIZE = 9.5  # points
 ROW = 14.0  # points from label to label
 LEADER = (2.0, 14.0, 28.0, 34.0)  # points right of the axes: leader from, to; line sample to; name from
 LEFT, TOP, HEAD, BOTTOM = 50.0, 30.0, 14.0, 42.0  # points around the axes
+LONGEST = 30  # characters of a name in a figure
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#e4e4e4"
 
 
@@ -148,6 +151,19 @@ def token_text(tokens: float) -> str:
         if tokens >= 0.9995 * unit:
             return f"{tokens / unit:.3g}{name}"
     return f"{tokens:.3g}"
+
+
+def names(keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+    """Join each key's values to one line beside a figure; long names lose what all begin with, then their middle."""
+    whole = [" ".join(", ".join(value or DASH for value in key).split()) for key in keys]
+    alike = [len(set(letters)) == 1 for letters in zip(*whole, strict=False)]
+    start = (*alike, False).index(False) if len(whole) > 1 and max(map(len, whole)) > LONGEST else 0
+    cut = [f"…{name[start:]}" if start > 1 else name for name in whole]
+    return dict(zip(keys, map(_middle_cut, cut), strict=True))
+
+
+def _middle_cut(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[1 - LONGEST // 2 :]}"
 
 
 def text_width(text: str, *, bold: bool = False) -> float:

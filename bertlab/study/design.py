@@ -79,6 +79,11 @@ class Study:
     rung: str = ""  # the one of them that is run
 
     @property
+    def explores(self) -> bool:
+        """Whether it is a sweep: nothing was claimed, so nothing is judged."""
+        return not self.claim
+
+    @property
     def name(self) -> str:
         """What its page and its folder are called."""
         return self.rung or self.id

@@ -145,12 +145,26 @@ def judge(record: Record, without: int | None = None, *, counting: bool = True) 
     records, equal findings.
     """
     study = record.study
+    if study.explores:
+        return explore(record)
     names = [name for name in (*study.arms, SAME, HARMFUL) if name != study.baseline]
     contrasts = {name: contrast_of(record, study, name, without) for name in names}
     standings = {name: standing_of(record, study, name) for name in names}
     gain = float(record.arm(study.baseline).get(GAIN, pd.Series(dtype=float)).mean())
     counts = counting and without is None
     return _Judging(record, contrasts, standings, record.margin, record.slope, gain, counts).findings()
+
+
+def explore(record: Record) -> Findings:
+    """Return the contrasts of a sweep with their intervals. Its margin is zero, and no verdict is read from them."""
+    study, arms = record.study, {}
+    for name in (name for name in study.arms if name != study.baseline):
+        found = contrast_of(record, study, name)
+        interval, standing = found.interval(LEVEL), standing_of(record, study, name)
+        verdict = Verdict(Kind.INCONCLUSIVE, interval, 0.0, replace(standing, invalid=()))
+        arms[name] = Judged(name, study.baseline, found, interval, verdict, math.nan)
+    gain = float(record.arm(study.baseline).get(GAIN, pd.Series(dtype=float)).mean())
+    return Findings(record, study, outcome_of(study.outcome), 0.0, math.nan, gain, (), {}, arms)
 
 
 def at_margin(found: Findings, margin: float) -> Findings:

@@ -7,7 +7,8 @@ somebody wrote one, and rule.json where a study is judged by another rule than i
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +18,10 @@ import numpy as np
 import pandas as pd
 
 from bertlab.config.errors import InputError
-from bertlab.study.damage import reading
+from bertlab.ledger.seal import DAMAGE
 from bertlab.study.design import Study
 from bertlab.study.outcome import curve_name
-from bertlab.study.registration import read_prior, read_published, read_study
+from bertlab.study.registration import read_exploration, read_prior, read_published, read_study
 from bertlab.study.search import best_values, of_trials, settled, tried_values
 
 FILES = ("study.json", "runs.csv", "curves.csv")
@@ -54,8 +55,8 @@ class Record:
 
     @cached_property
     def registered(self) -> Study:
-        """The study as it was registered, checked."""
-        return read_study({"study": self.node})
+        """The study as it was registered, checked; a sweep as one that claims nothing."""
+        return read_study({"study": self.node}) if "claim" in self.node else read_exploration(self.node)
 
     @cached_property
     def study(self) -> Study:
@@ -173,6 +174,21 @@ def read_record(folder: Path) -> Record:
         about = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
         runs, curves = (pd.read_csv(folder / name, dtype=str, keep_default_na=False) for name in FILES[1:])
         return canonical(Record(about["study"], about["facts"], runs, curves, read_remarks(folder), read_rule(folder)))
+
+
+@contextmanager
+def reading(folder: Path) -> Iterator[None]:
+    """Turn what damaged files raise while they are read into an InputError."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (*DAMAGE, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"{folder} must hold the files of a report as they were written, got a damaged one "
+            f"({type(error).__name__}: {reason}); fetch them again, or type the command that wrote the report"
+        ) from error
 
 
 def read_remarks(folder: Path) -> str:

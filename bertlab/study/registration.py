@@ -90,6 +90,34 @@ def read_study(config: Mapping[str, Any]) -> Study:
     )
 
 
+def read_exploration(node: Mapping[str, Any]) -> Study:
+    """Return a sweep as a study that claims nothing, from what `bertlab.study.exploration` wrote."""
+    return Study(
+        **{key: node[key] for key in ("id", "question", "baseline", "outcome", "floor")},
+        **{key: tuple(node[key]) for key in ("factors", "secondary")},
+        arms={arm: tuple(overrides) for arm, overrides in node["arms"].items()},
+        claim="",
+        expects={},
+        margin=Margin("nats", 0.0),
+        family="",
+        seeds=0,
+        looks=(),
+        axis="tokens",
+        controls={},
+        trend=_trend_of_sweep(node["factors"], node["arms"]),
+    )
+
+
+def _trend_of_sweep(factors: Sequence[str], arms: Mapping[str, Sequence[str]]) -> Trend | None:
+    """Return the one factor as a trend where it has three numbers or more."""
+    try:
+        doses = {arm: _dose(overrides[0]) for arm, overrides in arms.items() if len(factors) == 1}
+    except InputError:
+        return None
+    low, high = min(doses.values(), default=0), max(doses.values(), default=0)
+    return Trend(factors[0], "log" if 0 < 10 * low <= high else "linear", doses) if len(doses) > 2 else None
+
+
 def read_prior(prior: object) -> Prior:
     """Return the prior of a regime as a study file states it. Raises InputError."""
     keys = [each.name for each in fields(Prior)]

@@ -176,7 +176,7 @@ class LedgerLogbook:
 
     def report(self) -> Path:
         """Write the report from what the cells hold."""
-        from bertlab.report.offline import report_cells
+        from bertlab.report.gather import report_cells
 
         return report_cells(list(self.cells.values()), self._about, self.folder / "report")
 

@@ -55,8 +55,11 @@ def _bring_sweep(tracker: Tracker, folder: Path, output_dir: str | Path) -> None
 
 def show(sweep: "SyncedSweep") -> None:
     """Bring the report of a sweep, if it has one, to its run in the store."""
-    from bertlab.report.publish import publish_sweep
-    from bertlab.report.run_table import read_table
+    from bertlab.report.study.publish import publish_study
+    from bertlab.study.exploration import ID
+    from bertlab.study.judge import judge
+    from bertlab.study.record import read_record
 
-    if (sweep.folder / "report").is_dir():
-        publish_sweep(sweep.client, sweep.run_id, read_table(sweep.folder / "report"), sweep.folder / "report")
+    page = sweep.folder / "report" / f"{ID}.md"
+    if page.with_suffix("").is_dir():
+        publish_study(sweep.client, sweep.run_id, judge(read_record(page.with_suffix(""))), page)

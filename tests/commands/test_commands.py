@@ -72,7 +72,7 @@ HERE = Path(__file__).parents[2]
         ("commands.clean", ["all=maybe"], "all must be true or false, got maybe; choose one"),
         ("report.__main__", [], "uri must name a store that holds runs, got sqlite:///"),
         ("report.__main__", ["sweep=x"], "uri must name a store that holds runs, got sqlite:///"),
-        ("report.__main__", ["from=nope"], "a report folder must hold runs.csv, curves.csv, facts.json; nope has no "),
+        ("report.__main__", ["from=nope"], "a study's folder must hold study.json, runs.csv, curves.csv; "),
         ("report.__main__", ["study=nope"], "a study's folder must hold study.json, runs.csv, curves.csv; "),
         ("facts.__main__", ["measure=no"], "measure must be true or false, got no; choose one"),
     ],

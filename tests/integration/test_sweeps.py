@@ -58,5 +58,5 @@ def test_two_sweeps_at_once_train_every_cell_once_and_a_third_one_none(
         runs = {run for run, kind, _ in kinds if kind == "run"}
         steps = [(run, step) for run, step in store.rows(STEPS) if run in runs]
         assert len(steps) == len(set(steps)) == CELLS * POINTS
-        tables = [pd.read_csv(path) for path in tmp_path.glob("outputs/sweeps/*/report/runs.csv")]
+        tables = [pd.read_csv(path) for path in tmp_path.glob("outputs/sweeps/*/report/report/runs.csv")]
         assert [sorted(table["run_id"]) for table in tables] == [sorted(runs)] * typed

@@ -2,17 +2,34 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from bertlab.report.run_table import RunTable
+from bertlab.study.exploration import explored
+from bertlab.study.judge import Findings, judge
 
 UNIGRAM = 6.0
 TOKENS = 2_000_000
 RATES = (0.05, 0.15, 0.4)
-MakeTable = Callable[..., RunTable]
+
+
+class Runs(NamedTuple):
+    """What `explored` makes a record of."""
+
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    facts: dict[str, str]
+
+    @property
+    def findings(self) -> Findings:
+        """The sweep as its page sees it."""
+        return judge(explored(*self))
+
+
+MakeTable = Callable[..., Runs]
 
 
 def build(
@@ -24,7 +41,7 @@ def build(
     pairs: bool = True,
     noise: float = 0.01,
     evaluations: int = 20,
-) -> RunTable:
+) -> Runs:
     """Make one finished run per setting and seed; `effect(*values)` is added to the final loss of 3.2 nats."""
     rng = np.random.default_rng(11)
     seed_luck = {seed: rng.normal(0, 0.05) for seed in seeds}
@@ -44,9 +61,8 @@ def build(
         "corpus": "generated sentences, 2 M tokens",
         "licence": "CC0-1.0",
         "evaluation": "512 held-out sequences, 15 % of tokens replaced by [MASK], the same for every run",
-        "length": "128",
     }
-    return RunTable(
+    return Runs(
         pd.DataFrame(runs), pd.DataFrame(curves, columns=["run_id", "metric", "step", "tokens", "value"]), facts
     )
 

@@ -6,8 +6,6 @@ import pytest
 
 from bertlab.config.errors import InputError
 from bertlab.report.answers.values import NUMBERS, read_facts
-from bertlab.report.run_table import FILES as TABLE
-from bertlab.report.run_table import read_table
 from bertlab.study.record import FILES, read_record
 
 LINE = r"must hold the files of a report as they were written, got a damaged one .*; fetch them again, or type the"
@@ -20,14 +18,6 @@ def test_a_damaged_record_is_one_line(tmp_path: Path, content: bytes) -> None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=LINE):
         read_record(tmp_path)
-
-
-@pytest.mark.parametrize("content", CONTENTS[:5])
-def test_a_damaged_table_is_one_line(tmp_path: Path, content: bytes) -> None:
-    for name in TABLE:
-        (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=LINE):
-        read_table(tmp_path)
 
 
 @pytest.mark.parametrize("content", CONTENTS[:5])

@@ -25,10 +25,10 @@ from bertlab.report.answers.sentences import agreement, compare, tokens_of
 from bertlab.report.study.scale import Scale, outcome_scale, scale_of
 from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, number
-from bertlab.study.damage import reading
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
 from bertlab.study.onset import starts_of
+from bertlab.study.record import reading
 
 PLACE = re.compile(r"\{(study|fact|agrees|published)\b([^{}]*)\}")
 NUMBERS = Path("facts", "facts.json")

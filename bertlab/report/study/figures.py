@@ -12,8 +12,7 @@ import pandas as pd
 from bertlab.report import draw
 from bertlab.report.draw import DASHES, NAMED, Curve, Level, Points, colours
 from bertlab.report.figures import BEST, BEST_PAIRS, HEADROOM, LATE, LOG_SPAN, MEANING, UNIGRAM, Drawing
-from bertlab.report.layout import Ink
-from bertlab.report.series import names
+from bertlab.report.layout import Ink, names
 from bertlab.report.study import plots
 from bertlab.report.study.contrasts import NOT_REGISTERED, compared, in_order
 from bertlab.report.study.curves import LOSS, band_of, curve_metrics, curve_of, distance
@@ -32,6 +31,7 @@ PAIRS = "eval/pair_accuracy"
 LEVELS = {LOSS: (UNIGRAM, BEST), PAIRS: (BEST_PAIRS,)}  # reference lines of a metric: metric, name, dash
 FOLLOWED = dict.fromkeys(curve_name(name) for name, known in OUTCOMES.items() if known.curve)
 MORE_CURVES = {name: f"{name.removeprefix('eval/')}_convergence" for name in FOLLOWED}
+READ_AT_THE_END = " The verdict is read at the end of the run, from an interval of its own level."
 FIGURES = ("forest", "convergence", *MORE_CURVES.values(), "difference", "onset", "trend", "search")
 
 
@@ -62,14 +62,17 @@ def forest(findings: Findings) -> Drawing | None:
     title = f"{findings.study.outcome}: arm minus baseline ({scale.apart})"
     plot = partial(plots.forest, rows, scale.factor * findings.margin, title=title, sides=sides)
     caption = (
-        "**Contrasts.** Diamond: mean of the paired differences. Bar: the interval that the verdict is read from. "
-        "Faint dots below it: single seeds. Grey zone: differences smaller than the margin."
+        "**Contrasts.** Diamond: mean of the paired differences. Bar: "
+        f"{'a 90 % interval' if findings.study.explores else 'the interval that the verdict is read from'}. "
+        "Faint dots below it: single seeds."
     )
-    if any(judged.expects is None for judged in in_order(findings)):
+    caption += " Grey zone: differences smaller than the margin." * bool(findings.margin)
+    if findings.primary and len(findings.primary) < len(findings.arms):
         caption += f" Grey and hollow: {NOT_REGISTERED} arms."
-    if any(max(abs(row.low), abs(row.high)) > plots.REACH * scale.factor * findings.margin for row in rows):
+    if any(max(abs(row.low), abs(row.high)) > _far(scale.factor * findings.margin) for row in rows):
         caption += " An arrow marks what lies outside of the picture."
-    return Drawing("forest", "Paired differences with intervals and the margin", caption, plot)
+    alt = "Paired differences with intervals" + " and the margin" * bool(findings.margin)
+    return Drawing("forest", alt, caption, plot)
 
 
 def convergence(findings: Findings, metric: str, name: str) -> Drawing | None:
@@ -101,7 +104,7 @@ def convergence(findings: Findings, metric: str, name: str) -> Drawing | None:
 def gaps(findings: Findings) -> Drawing | None:
     """Paired difference at the same number of tokens for every primary arm, with its simultaneous band."""
     metric, scale, named = findings.study.outcome, outcome_scale(findings), _compared(findings)
-    apart = {arm: distance(findings, arm, metric) for arm in findings.primary}
+    apart = {arm: distance(findings, arm, metric) for arm in findings.primary or findings.arms}
     apart = {arm: scale.factor * table for arm, table in apart.items() if table.shape[1] > 1 and len(table)}
     if not apart:
         return None
@@ -109,15 +112,16 @@ def gaps(findings: Findings) -> Drawing | None:
     panels = [_panel(named[arm], table, found[arm], scale) for arm, table in apart.items()]
     margin = scale.factor * findings.margin
     late = [_late(panel) for panel in panels]
-    window = max(2 * margin, min(max(late), max(min(late), plots.REACH * margin)))
+    window = max(2 * margin, min(max(late), max(min(late), _far(margin))))
     title = f"{metric}: arm minus baseline after as many tokens ({scale.apart})"
     plot = partial(plots.bands, panels, margin, title=title, window=window)
     side = "below" if findings.outcome.lower_is_better else "above"
+    said = f"{'Grey zone: within the margin' if margin else 'Line: no difference'}; {side} zero the arm is ahead."
     caption = (
         "**Distance from the baseline.** Thin lines: paired differences of single seeds. Thick: their mean, with a 90 "
-        f"% band that holds at all evaluations at once. Grey zone: within the margin; {side} zero the arm is ahead. "
-        "The verdict is read at the end of the run, from an interval of its own level."
+        f"% band that holds at all evaluations at once. {said}"
     )
+    caption += READ_AT_THE_END * (not findings.study.explores)
     if max(late) > window:
         caption += " What lies further off than the axis goes is cut."
     return Drawing("difference", "Paired difference from the baseline against tokens seen", caption, plot)
@@ -178,12 +182,18 @@ def trials(findings: Findings) -> Drawing | None:
     return Drawing("search", f"{study.outcome} of every trial against {study.search.setting}", caption, plot)
 
 
+def _far(margin: float) -> float:
+    """Return how far from zero what lies further off would squeeze the rest; nothing does where there is no margin."""
+    return plots.REACH * margin or math.inf
+
+
 def _row(findings: Findings, judged: Judged, name: str) -> plots.Contrast:
     scale, interval = outcome_scale(findings), judged.interval
     mean, low, high = (scale.factor * value for value in (interval.mean, interval.low, interval.high))
     dots = [scale.factor * difference for difference in judged.contrast.differences]
-    words = (scale.signed(interval.mean), judged.verdict.words if judged.expects else NOT_REGISTERED)
-    return plots.Contrast(name, mean, low, high, dots, words, judged.expects is not None)
+    said = judged.verdict.words if judged.expects else "" if findings.study.explores else NOT_REGISTERED
+    primary = judged.expects is not None or findings.study.explores
+    return plots.Contrast(name, mean, low, high, dots, (scale.signed(interval.mean), said), primary)
 
 
 def _curve(findings: Findings, arm: str, metric: str) -> Curve | None:

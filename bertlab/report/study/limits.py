@@ -14,6 +14,7 @@ from bertlab.report.study.fitness import start_words
 from bertlab.report.study.scale import outcome_scale
 from bertlab.report.study.search import at_the_end
 from bertlab.report.study.seeds import finished
+from bertlab.report.study.sweep import weaknesses
 from bertlab.report.study.verdict import UNJUDGED, is_or_are
 from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, listing, number, plural, sentence
@@ -70,8 +71,11 @@ def published(findings: Findings) -> str:
 
 def limits(findings: Findings) -> str:
     """What the verdict rests on and what it is not about."""
-    lines = [_regime(findings), _replication(findings), _fair(findings), *_environments(findings), *_again(findings)]
-    lines += [*_untuned(findings), *_plateau(findings), *_misled(findings), *_orderless(findings), *_open(findings)]
+    explores = findings.study.explores
+    lines = weaknesses(findings) if explores else []
+    lines += [_regime(findings), *([] if explores else [_replication(findings)]), _fair(findings)]
+    lines += [*_environments(findings), *_again(findings), *([] if explores else _untuned(findings))]
+    lines += [*_plateau(findings), *_misled(findings), *_orderless(findings), *_open(findings)]
     return "\n".join(["## Limits", "", *(f"- {line}" for line in lines)])
 
 
@@ -89,16 +93,17 @@ def repeat(findings: Findings) -> str:
         "licence": "Licence",
         "evaluation": "Evaluation",
     }
+    if findings.study.explores:
+        names = {key: name for key, name in names.items() if key in findings.record.facts}
     told = {"unknown": "Unknown", "overlap": "Overlap", "warning": "Warning"}  # which earlier records do not hold
     told |= {OWN: "Own parts and studies from the folder"}
     names |= {key: name for key, name in told.items() if key in findings.record.facts}
     lines = [f"- {name}: {escape(fact(findings, key))}" for key, name in names.items()]
-    files = [*FILES, "verdict.json", "verdicts.csv"]
+    files = [*FILES, *([] if findings.study.explores else ("verdict.json", "verdicts.csv"))]
     own, place = findings.study.name, findings.study.place
     twins = f"The numbers behind this page: {', '.join(f'[{name}]({own}/{name})' for name in files)}."
-    again = (
-        f"From them alone the page can be written again: `python -m bertlab.report study={place} from=<its folder>`."
-    )
+    which = "" if findings.study.explores else f"study={place} "
+    again = f"From them alone the page can be written again: `python -m bertlab.report {which}from=<its folder>`."
     return "\n\n".join(["## How to repeat", f"{fence}bash\n{command}\n{fence}", "\n".join(lines), f"{twins} {again}"])
 
 
@@ -122,8 +127,9 @@ def runs(findings: Findings) -> str:
             " Those of *arm@value* are the trials of the search and enter none either; a run that is both "
             "stands in two rows."
         )
+    about = "" if findings.study.explores else about
     table = Table(["arm", "seed", "run id", "ended", f"{escape(metric)} ({scale.unit})"], rows, left=4).markdown()
-    return "\n\n".join(["## Runs", about, table])
+    return "\n\n".join(filter(None, ["## Runs", about, table]))
 
 
 def fact(findings: Findings, name: str) -> str:
@@ -134,9 +140,10 @@ def fact(findings: Findings, name: str) -> str:
 def _regime(findings: Findings) -> str:
     start = start_words(findings)
     model, budget, optimizer = (escape(fact(findings, name)) for name in ("model", "budget", "optimizer"))
+    what = "What is seen here is" if findings.study.explores else "The verdict is"
     return (
         f"**One regime.** Model: {model}. Budget: {budget}{_seen(findings)}. Optimiser: {optimizer}. Corpus: "
-        f"{escape(fact(findings, 'corpus'))}. The verdict is about training in this regime. It is not about BERT at "
+        f"{escape(fact(findings, 'corpus'))}. {what} about training in this regime. It is not about BERT at "
         f"its own size, longer training, other text, or any task that was not measured here. {sentence(start)}"
     )
 

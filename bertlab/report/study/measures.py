@@ -74,12 +74,15 @@ def secondary(findings: Findings) -> str:
     if not rows:
         return ""
     header = ["outcome", "better", "arm", "n", "mean", "difference", "90 % interval"]
+    explores = findings.study.explores
     text = (
-        "Registered to be shown, without a verdict: the intervals are those of single contrasts from the arm's own "
-        "spread, with no allowance for how many there are. The mean is over the arm's own seeds, the difference over "
-        "the n pairs."
+        f"{'Shown' if explores else 'Registered to be shown,'} without a verdict: the intervals are those of single "
+        "contrasts from the arm's own spread, with no allowance for how many there are. The mean is over the arm's own "
+        "seeds, the difference over the n pairs."
     )
-    return "\n\n".join(["## Secondary outcomes", text, Table(header, rows, left=3).markdown()])
+    return "\n\n".join(
+        [f"## {'Results' if explores else 'Secondary outcomes'}", text, Table(header, rows, left=3).markdown()]
+    )
 
 
 def layers(findings: Findings) -> str:

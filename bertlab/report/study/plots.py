@@ -127,7 +127,7 @@ def forest(contrasts: Sequence[Contrast], margin: float, *, title: str, sides: t
     axes.grid(visible=False)
     for x, align, words in ((0.0, "left", f"← {sides[0]}"), (1.0, "right", f"{sides[1]} →")):
         axes.annotate(words, (x, 1), (0, 8), "axes fraction", "offset points", ha=align, color=GREY)
-    axes.set_xlabel("arm minus baseline; grey zone: within the margin")
+    axes.set_xlabel("arm minus baseline" + "; grey zone: within the margin" * bool(margin))
     return cast(Figure, axes.get_figure())
 
 
@@ -138,7 +138,7 @@ def _reach(contrasts: Sequence[Contrast], margin: float) -> float:
     """
     ends = [abs(end) for contrast in contrasts for end in (contrast.low, contrast.high, contrast.mean, *contrast.dots)]
     nearest = min((abs(contrast.mean) for contrast in contrasts if math.isfinite(contrast.mean)), default=0.0)
-    enough = max(REACH * margin, NEAREST * nearest)
+    enough = max(REACH * margin, NEAREST * nearest) if margin else math.inf
     return min(max([1.5 * margin, *filter(math.isfinite, ends)]), enough)
 
 

@@ -1,12 +1,14 @@
 """A study on its parent run in a store: what was registered, what was found, and the report as one page to read."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertlab.report.html import page
-from bertlab.report.publish import PAGE, READ, log_numbers, log_settings
 from bertlab.report.study.contrasts import verdict_table
+from bertlab.report.study.measures import secondary
+from bertlab.report.study.sweep import factor_values, ranked_arms, result
 from bertlab.report.study.verdict import headline
 from bertlab.study.design import Study
 from bertlab.study.judge import Findings
@@ -14,6 +16,9 @@ from bertlab.tracking.description import NOTE, TEXT_LIMIT
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+PAGE = "report/report.html"
+READ = f"The whole report: *Artifacts*, `{PAGE}`."
 
 
 def publish_design(client: "MlflowClient", run_id: str, study: Study) -> None:
@@ -26,13 +31,33 @@ def publish_study(client: "MlflowClient", run_id: str, findings: Findings, repor
     client.log_artifact(run_id, str(report), "report")
     client.log_artifacts(run_id, str(report.with_suffix("")), f"report/{findings.study.name}")
     client.log_text(run_id, page(report.read_text("utf-8"), report.parent), PAGE)
-    note = "\n\n".join([headline(findings), verdict_table(findings), READ])
+    said = [result, secondary] if findings.study.explores else [headline, verdict_table]
+    note = "\n\n".join([*(words(findings) for words in said), READ])
+    log_settings(client, run_id, settings(findings.study))
     client.set_tag(run_id, NOTE, note[:TEXT_LIMIT])
     log_numbers(client, run_id, numbers(findings), len(findings.record.runs))
 
 
+def log_settings(client: "MlflowClient", run_id: str, settings: Mapping[str, str]) -> None:
+    """Log parameters that are not there; a store lets each be written once."""
+    there = client.get_run(run_id).data.params
+    for name, text in settings.items():
+        if name not in there:
+            client.log_param(run_id, name, text[:TEXT_LIMIT])
+
+
+def log_numbers(client: "MlflowClient", run_id: str, numbers: Mapping[str, float], step: int) -> None:
+    """Log metrics, at one time always, so that what is sent again is the same point; a later `step` counts instead."""
+    started = client.get_run(run_id).info.start_time
+    for name, value in numbers.items():
+        client.log_metric(run_id, name, value, timestamp=started, step=step)
+
+
 def settings(study: Study) -> dict[str, str]:
-    """Return the parameters of a study's run."""
+    """Return the parameters of a study's run, and of a sweep's the values of each factor."""
+    if study.explores:
+        values = {factor: ", ".join(found) for factor, found in factor_values(study).items()}
+        return {"baseline": study.baseline, **values}
     looks = ", ".join(map(str, study.looks))
     return {
         "study": study.id,
@@ -46,12 +71,15 @@ def settings(study: Study) -> dict[str, str]:
 
 
 def numbers(findings: Findings) -> dict[str, float]:
-    """Return each contrast, arm minus what it is compared with, in units of the outcome, and how many runs there are.
+    """Return how many runs there are and each contrast, arm minus what it is compared with, in units of the outcome.
 
-    What a contrast has not, as the interval of a single seed, is left out.
+    What a contrast has not, as the interval of a single seed, is left out. Of a sweep: the best and the worst mean.
     """
     runs = findings.record.runs
     found = {"finished": float(len(runs)), "diverged": float(runs["diverged"].sum())}
+    if findings.study.explores:
+        ends = dict(zip(("best", "worst"), [*ranked_arms(findings)[:1], *ranked_arms(findings)[-1:]], strict=False))
+        return found | {f"{word}/{findings.study.outcome}": mean for word, (_, mean) in ends.items()}
     for name, judged in {**findings.arms, **findings.controls}.items():
         interval = judged.interval
         own = {"difference": judged.contrast.mean, "low": interval.low, "high": interval.high}

@@ -25,7 +25,8 @@ def write_study(findings: Findings, folder: Path) -> Path:
     """
     own = findings.study.place
     drawn = {f"figures/{drawing.name}.svg": svg(drawing.draw) for drawing in drawings(findings)}
-    inside = {**twins(findings.record), **verdict_files(findings), **drawn}
+    judged = {} if findings.study.explores else verdict_files(findings)
+    inside = {**twins(findings.record), **judged, **drawn}
     files = {**{f"{own}/{name}": content for name, content in inside.items()}, f"{own}.md": page(findings).encode()}
     put(files, folder, gone=[f"{own}/figures/{name}.svg" for name in FIGURES])
     return folder / f"{own}.md"

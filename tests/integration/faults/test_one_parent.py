@@ -147,5 +147,5 @@ def test_lost_answers_to_creates_leave_no_twins(
     assert sorted((run.info.run_name, run.info.status) for run in found) == [
         (name, "FINISHED") for name in sorted(asked)
     ]
-    (curves,) = tmp_path.glob("outputs/sweeps/*/report/runs.csv")
+    (curves,) = tmp_path.glob("outputs/sweeps/*/report/report/runs.csv")
     assert len(curves.read_text("utf-8").splitlines()) == 4

@@ -1,4 +1,4 @@
-"""A small report of a study kept byte for byte, made from the twins that lie in it.
+"""A small report of a study and one of a sweep, kept byte for byte, made from the twins that lie in it.
 
 After a wanted change: `make golden`, then read the difference.
 """
@@ -27,15 +27,17 @@ def drawn_by(svg: bytes) -> str:
     return found[1].decode() if found else ""
 
 
-def test_the_golden_study_has_not_moved(tmp_path: Path) -> None:
-    findings = judge(read_record(GOLDEN / "mask_rate"))
+@pytest.mark.parametrize("place", ["study", "sweep"])
+def test_a_golden_page_has_not_moved(place: str, tmp_path: Path) -> None:
+    (written,) = (GOLDEN / place).glob("*.md")
+    findings = judge(read_record(written.with_suffix("")))
     if os.environ.get("BERTLAB_GOLDEN"):
-        write_study(findings, GOLDEN)
-        pytest.skip("the golden study was written anew; read the difference before committing it")
+        write_study(findings, GOLDEN / place)
+        pytest.skip("the golden page was written anew; read the difference before committing it")
     write_study(findings, tmp_path)
-    assert files(tmp_path) == files(GOLDEN)
-    for name in sorted(files(GOLDEN)):
-        kept = (GOLDEN / name).read_bytes()
+    assert files(tmp_path) == files(GOLDEN / place)
+    for name in sorted(files(GOLDEN / place)):
+        kept = (GOLDEN / place / name).read_bytes()
         # another matplotlib may write the same picture in other bytes
         if name.suffix != ".svg" or drawn_by(kept) == mpl.__version__:
             assert (tmp_path / name).read_bytes() == kept, f"{name} has changed"

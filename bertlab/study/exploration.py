@@ -1,0 +1,195 @@
+"""A sweep as a study whose arms are all exploratory: some runs -> the record that every report is made of.
+
+Enters: runs (run_id, name, status, params.*, tags.*, metrics.*) and curves in any order, and facts: a title, a command
+and, where they were declared, the factors. Leaves: a `Record` with an arm for each combination of the factors' values.
+The baseline is the arm whose runs are tagged so, else the first in order. A run is in its arm when it diverged or ended
+with a finite loss; all others, and repeats of a seed, are named in the fact `left_out`.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bertlab.config.errors import InputError
+from bertlab.study.outcome import OUTCOMES, curve_name
+from bertlab.study.record import ALSO, CURVE, Record, canonical
+
+ID = "report"  # of the study, and so the name of its page
+LOSS, GAIN, TOKENS = "eval/mlm_loss", "eval/context_gain", "params.budget.tokens"
+WATCHED = ("train/loss", "train/mlm_loss", LOSS)  # a value that is not finite says that the run diverged
+ENDED = {"FAILED": "failed", "KILLED": "killed", "RUNNING": "still running"}
+LARGEST = 1e300  # MLflow's SQL store keeps infinity as the largest double
+# metrics that have tables of their own
+PARTS = re.compile(r"\.(rate|position|chunk|split|layer|seed|batch)_|/tasks\.|/onset")
+RUN = ("run_id", "name", "status", "params.seed")
+TAGS = ("code", "corpus", "evaluation", *ALSO)
+FLOOR = 0.8  # nats of context gain below which nothing has been learnt from context
+
+
+def explored(runs: pd.DataFrame, curves: pd.DataFrame, facts: Mapping[str, str]) -> Record:
+    """Return some runs as one canonical record. Raises InputError naming what is missing."""
+    _check(runs, curves, facts)
+    runs = _texts(runs)
+    declared = declared_factors(runs, facts)
+    factors = [factor for factor in declared if varies(runs, f"params.{factor}")]
+    runs = runs.assign(arm=_labels(runs, factors or declared), seed=runs["params.seed"], ended=_ended(runs, curves))
+    columns = [*(f"params.{factor}" for factor in factors), "seed", "run_id"]
+    keys = [tuple(map(natural, row)) for row in runs[columns].itertuples(index=False)]
+    runs = runs.iloc[sorted(range(len(runs)), key=keys.__getitem__)]
+    counted = runs[runs["ended"].isin(("finished", "diverged"))].drop_duplicates(["arm", "seed"])
+    metrics = {
+        name.removeprefix("metrics."): name for name in runs if name.startswith(("metrics.eval/", "metrics.perf/"))
+    }
+    tags = {name: counted[f"tags.bertlab.{name}"] for name in TAGS if f"tags.bertlab.{name}" in counted}
+    rows = counted[["arm", "seed", "run_id"]].assign(diverged=counted["ended"] == "diverged")
+    rows = rows.assign(**{name: tags.get(name, "") for name in TAGS[:3]} | tags)
+    rows = rows.assign(**{name: counted[column] for name, column in metrics.items()})
+    node = _node(runs, factors, facts) | {
+        "secondary": _secondary([name for name in metrics if rows[name].notna().any()])
+    }
+    wanted = {curve_name(name) for name in (LOSS, GAIN, *node["secondary"])}
+    return canonical(Record(node, _facts(runs, counted, factors, facts), rows, curves[curves["metric"].isin(wanted)]))
+
+
+def declared_factors(runs: pd.DataFrame, facts: Mapping[str, str]) -> list[str]:
+    """Return the swept keys other than the seed: those of `facts["factors"]`, else every parameter that varies."""
+    if "factors" not in facts:
+        varying = [name for name in free_params(runs) if varies(runs, name)]
+        return [name.removeprefix("params.") for name in varying if not _follows_from_option(runs, name)]
+    factors = [factor for factor in dict.fromkeys(facts["factors"].split()) if factor != "seed"]
+    for factor in factors:
+        if f"params.{factor}" not in runs:
+            raise InputError(
+                f"facts.factors names {factor}, but the runs have no column params.{factor}; "
+                "log that parameter or drop it from the factors"
+            )
+    return factors
+
+
+def free_params(runs: pd.DataFrame) -> list[str]:
+    """Return the parameter columns other than the seed and its copies (a stream that repeats the seed, say)."""
+    params = sorted(column for column in runs if column.startswith("params."))
+    return [column for column in params if not runs[column].equals(runs["params.seed"])]
+
+
+def varies(runs: pd.DataFrame, column: str) -> bool:
+    """True when the runs differ in this column; absent counts as a value."""
+    return len(set(runs[column])) > 1
+
+
+def natural(text: str) -> tuple[int, float, str]:
+    """Sort key: numbers by value and before words, words by spelling."""
+    value = as_number(text)
+    return (1, 0.0, text) if math.isnan(value) else (0, value, text)
+
+
+def as_number(text: str) -> float:
+    """Return the finite number a parameter spells, else NaN."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def _check(runs: pd.DataFrame, curves: pd.DataFrame, facts: Mapping[str, str]) -> None:
+    for name in ("title", "command"):
+        if not facts.get(name, "").strip():
+            raise InputError(f"facts must hold a {name} for the report, got none; add facts[{name!r}]")
+    for what, frame, names in (("runs", runs, RUN), ("curves", curves, CURVE)):
+        if missing := [name for name in names if name not in frame]:
+            raise InputError(f"{what} must have the column {missing[0]}, got {', '.join(frame) or 'none'}")
+    if runs.empty:
+        raise InputError("a report needs at least one run, got none; check the experiment name and the filter")
+    if (repeated := runs["run_id"][runs["run_id"].duplicated()]).any():
+        raise InputError(f"runs must list each run once, got {repeated.iloc[0]} twice; drop the repeated row")
+
+
+def _texts(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with parameters and tags as text, "" where one is absent."""
+    texts = [name for name in runs if not name.startswith("metrics.")]
+    return runs.assign(**{name: runs[name].map(lambda value: "" if pd.isna(value) else str(value)) for name in texts})
+
+
+def _follows_from_option(runs: pd.DataFrame, column: str) -> bool:
+    """True for a key of a part, such as model.layers, that varies only as the option, model, does."""
+    option = column.rpartition(".")[0]
+    return option in runs and varies(runs, option) and runs.groupby(option)[column].nunique().max() == 1
+
+
+def _labels(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
+    rows = runs[[f"params.{factor}" for factor in factors]].itertuples(index=False)
+    labels = [", ".join(f"{factor}={value or '–'}" for factor, value in zip(factors, row, strict=True)) for row in rows]
+    return [label or "the only setting" for label in labels or [""] * len(runs)]
+
+
+def _ended(runs: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
+    """Say how each run ended. Diverged, whatever its status: the last loss logged may be one from before."""
+    watched = curves[curves["metric"].isin(WATCHED)]
+    broken = runs["run_id"].isin(watched["run_id"][~(watched["value"].astype(float).abs() < LARGEST)])
+    broken |= runs.get("tags.bertlab.diverged", pd.Series("", runs.index)) == "true"
+    loss = runs.get(f"metrics.{LOSS}", pd.Series(math.nan, runs.index)).astype(float)
+    broken |= loss.abs() >= LARGEST
+    finished = loss.map(lambda value: "finished" if math.isfinite(value) else "no final loss")
+    ended = [
+        end if status == "FINISHED" else ENDED.get(status, status.lower())
+        for status, end in zip(runs["status"], finished, strict=True)
+    ]
+    return ["diverged" if bad else end for bad, end in zip(broken, ended, strict=True)]
+
+
+def _secondary(metrics: Sequence[str]) -> list[str]:
+    """Return the measures that have a table of contrasts, in the order of the measures."""
+    plain = [name for name in sorted(metrics) if not PARTS.search(name)]
+    return list(dict.fromkeys(name for pattern in OUTCOMES for name in plain if re.fullmatch(pattern, name)))
+
+
+def _node(runs: pd.DataFrame, factors: Sequence[str], facts: Mapping[str, str]) -> dict[str, Any]:
+    """Return what `read_exploration` reads."""
+    first = runs.drop_duplicates("arm").set_index("arm")
+    tagged = runs["arm"][runs.get("tags.bertlab.baseline", pd.Series("", runs.index)) == "true"]
+    arms = {arm: [f"{factor}={row[f'params.{factor}']}" for factor in factors] for arm, row in first.iterrows()}
+    floor = as_number(facts.get("floor", str(FLOOR)))
+    if math.isnan(floor):
+        raise InputError(f"facts.floor must be a number of nats, got {facts['floor']!r}; choose for example {FLOOR}")
+    return {
+        "id": ID,
+        "question": facts["title"],
+        "baseline": [*tagged, first.index[0]][0],
+        "factors": list(factors),
+        "arms": arms,
+        "outcome": LOSS,
+        "floor": floor,
+    }
+
+
+def _facts(
+    runs: pd.DataFrame, counted: pd.DataFrame, factors: Sequence[str], facts: Mapping[str, str]
+) -> dict[str, str]:
+    """Return what the page says of the runs in words."""
+    found = {key: text for key, text in facts.items() if key not in ("title", "factors", "floor")}
+    tags = {"version": "version", "code": "code", "fingerprint": "corpus"}
+    found |= {name: _distinct(runs, f"tags.bertlab.{tag}") for name, tag in tags.items()}
+    found |= {name: _distinct(runs, f"params.{name}") for name in ("model", "optimizer")}
+    budgets = [f"{float(each):,.0f}" for each in runs.get(TOKENS, pd.Series(dtype=str)).unique() if each]
+    found["budget"] = f"{', '.join(budgets)} tokens" if budgets else ""
+    lost = runs.drop(counted.index)
+    left = [
+        f"{row['arm']} (seed {row['seed']}), {'repeated' if row['ended'] == 'finished' else row['ended']}"
+        for _, row in lost.iterrows()
+    ]
+    inside = [*(name for name in free_params(runs) if name.removeprefix("params.") not in factors), "tags.bertlab.code"]
+    unlike = [name for name in inside if name in runs and runs.groupby("arm")[name].nunique().max() > 1]
+    unlike += [name for name in ("tags.bertlab.corpus",) if name in runs and varies(runs, name)]
+    found["left_out"] = "; ".join(left)
+    found["unlike"] = "; ".join(
+        f"{re.sub('^(params|tags.bertlab).', '', name)} ({_distinct(runs, name)})" for name in unlike
+    )
+    return {name: text for name, text in found.items() if text}
+
+
+def _distinct(runs: pd.DataFrame, column: str) -> str:
+    return ", ".join(sorted({text for text in runs.get(column, ()) if text}, key=natural))
