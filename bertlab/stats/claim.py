@@ -45,7 +45,6 @@ class Finding(Enum):
 
 
 WORSE_SIDE = frozenset({Expectation.WORSE, Expectation.MATERIALLY_WORSE, Expectation.NOT_BETTER})
-BETTER_SIDE = frozenset({Expectation.BETTER, Expectation.MATERIALLY_BETTER, Expectation.NOT_WORSE})
 BOUND = {  # margins: where the true difference would have to be for the claim to be just false
     Expectation.WORSE: 0,
     Expectation.BETTER: 0,

@@ -1,8 +1,8 @@
 """A claim over a ladder of sizes: how an effect, as a factor of training tokens, changes with compute.
 
-Enters: at each rung (size and tokens) the baseline's curve of final losses by budget, or its slope, and the difference
-of an arm. Leaves: the arm's token multiplier with its interval, a line through the rungs, and the interval in which the
-next rung should fall, which is registered before that rung is run.
+Enters: at each rung (size and tokens) the slope of the baseline's final losses, and the difference of an arm. Leaves:
+the arm's token multiplier with its interval, a line through the rungs, and the interval in which the next rung should
+fall, which is registered before that rung is run.
 """
 
 import math
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy import special
 
 from bertlab.stats.flips import Floats
@@ -80,30 +79,6 @@ def by_slope(compute: float, difference: Interval, slope: float, slope_se: float
         raise ValueError(f"the baseline must improve with tokens, got a slope of {slope}")
     multiplier = difference.mean / slope
     return Rung(compute, multiplier, math.hypot(difference.se, multiplier * slope_se) / abs(slope), difference.df)
-
-
-def by_budgets(compute: float, difference: Interval, tokens_B: ArrayLike, loss_B: ArrayLike, tokens: float) -> Rung:
-    """Return the rung by the baseline's final losses at several budgets, each from a run whose schedule ended.
-
-    The tokens that the baseline needs for the arm's loss are read off by interpolation in ln(tokens), and beyond its
-    budgets along the nearest piece. `difference`: arm minus baseline at `tokens`. Raises ValueError for fewer than two
-    budgets and for losses that do not fall.
-    """
-    x_B, y_B = np.log(np.asarray(tokens_B, dtype=np.float64)), np.asarray(loss_B, dtype=np.float64)
-    if x_B.ndim != 1 or x_B.shape != y_B.shape or x_B.size < 2 or not (np.diff(x_B) > 0).all():
-        raise ValueError(f"two ascending budgets or more are needed, each with a loss, got {np.exp(x_B).tolist()}")
-    if not (np.diff(y_B) < 0).all():
-        raise ValueError(f"losses must fall with the budget, got {y_B.tolist()}")
-    slope_P = np.diff(y_B) / np.diff(x_B)
-    own = _along(x_B, y_B, slope_P, np.array([math.log(tokens)]))[0] + difference.mean
-    piece = int(np.clip(np.searchsorted(-y_B, -own) - 1, 0, slope_P.size - 1))
-    needed = x_B[piece] + (own - y_B[piece]) / slope_P[piece]
-    return Rung(compute, needed - math.log(tokens), difference.se / abs(float(slope_P[piece])), difference.df)
-
-
-def _along(x_B: Floats, y_B: Floats, slope_P: Floats, x: Floats) -> Floats:
-    piece = np.clip(np.searchsorted(x_B, x) - 1, 0, slope_P.size - 1)
-    return np.asarray(y_B[piece] + slope_P[piece] * (x - x_B[piece]))
 
 
 def fit_line(rungs: Sequence[Rung]) -> Line:

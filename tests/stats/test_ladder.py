@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from bertlab.stats.interval import around
-from bertlab.stats.ladder import Rung, by_budgets, by_slope, coverage, fit_line
+from bertlab.stats.ladder import Rung, by_slope, coverage, fit_line
 
 BEHIND = around(0.05, 0.02, 4, 9, 0.90)  # standard error .01
-BUDGETS = np.array([1e6, 2e6, 4e6, 8e6])
-LOSSES = 8 - 0.5 * np.log(BUDGETS)
 
 
 def test_an_arm_that_is_behind_by_what_tokens_buy_is_worth_so_many_fewer() -> None:
@@ -19,19 +17,6 @@ def test_an_arm_that_is_behind_by_what_tokens_buy_is_worth_so_many_fewer() -> No
     assert rung.se == pytest.approx(0.02)
     assert rung.interval().high == pytest.approx(-0.1 + 1.833113 * 0.02)  # t(.95, 9)
     assert by_slope(1e12, BEHIND, -0.5, 0.05).se == pytest.approx(math.hypot(0.02, 0.1 * 0.05 / 0.5))
-
-
-def test_on_a_straight_curve_of_budgets_both_ways_agree() -> None:
-    for tokens in (2e6, 3e6, 8e6):
-        rung, other = by_budgets(1.0, BEHIND, BUDGETS, LOSSES, tokens), by_slope(1.0, BEHIND, -0.5)
-        assert (rung.multiplier, rung.se) == pytest.approx((other.multiplier, other.se))
-
-
-def test_on_a_bent_curve_the_tokens_are_read_off_where_the_arm_is() -> None:
-    losses = [6.0, 5.0, 4.8, 4.7]  # an arm .6 behind 4 M tokens is at 5.4: 60 % of the way from 1 to 2 M
-    rung = by_budgets(1.0, around(0.6, 0.02, 4, 9, 0.90), BUDGETS, losses, 4e6)
-    assert rung.multiplier == pytest.approx(0.6 * math.log(2) - math.log(4))
-    assert rung.se == pytest.approx(0.01 * math.log(2) / 1.0)
 
 
 def made(rng: np.random.Generator, between: float, slope: float = -0.1, se: float = 0.03) -> list[Rung]:
@@ -83,7 +68,3 @@ def test_what_is_no_ladder_is_refused() -> None:
         fit_line([Rung(1.0, 0.0, 0.1), Rung(1.0, 0.2, 0.1)])
     with pytest.raises(ValueError, match="must improve"):
         by_slope(1.0, BEHIND, 0.1)
-    with pytest.raises(ValueError, match="must fall"):
-        by_budgets(1.0, BEHIND, BUDGETS, [1, 2, 3, 4], 2e6)
-    with pytest.raises(ValueError, match="two ascending budgets"):
-        by_budgets(1.0, BEHIND, [1e6], [3.0], 1e6)
