@@ -67,7 +67,7 @@ CATALOGUE = (
 
 def study_files() -> dict[str, Path]:
     """Return the studies by id, those of a question side by side, then those of a person's own folder."""
-    return {path.stem: path for folder in sweep_folders() for path in sorted((folder / "study").glob("*.yaml"))}
+    return {path.stem: path for folder in sweep_folders() for path in sorted((folder / "study").glob("[!_]*.yaml"))}
 
 
 def question_of(study: str) -> Question | None:

@@ -94,7 +94,7 @@ def test_no_key_of_the_configuration_is_taken_for_a_secret() -> None:
     def keys(value: Any) -> list[str]:
         return [*value, *chain(*map(keys, value.values()))] if isinstance(value, dict) else []
 
-    studies = [path.stem for path in project_folder("sweeps").glob("study/*.yaml")]
+    studies = [path.stem for path in project_folder("sweeps").glob("study/[!_]*.yaml")]
     options = [f"{path.parent.relative_to(CONF)}={path.stem}" for path in CONF.rglob("*.yaml") if path.parent != CONF]
     assert studies
     known = set(keys(resolved(load([])))) | {word for option in options for word in option.split("=")} | set(studies)
