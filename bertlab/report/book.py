@@ -188,7 +188,7 @@ def read_book(folder: Path) -> Page:
 def _chapter(page: Page, title: str, start: str) -> str:
     own = [question for question in CATALOGUE if question.number.partition(" ")[0] == start]
     own.sort(key=lambda question: int(question.number.partition(" ")[2] or 0))
-    rows = (row for question in own for row in _rows(page, question))
+    rows = [row for question in own for row in _rows(page, question)]
     return "\n\n".join([f"## {title}", Table(HEADER, rows, left=len(HEADER)).markdown()])
 
 

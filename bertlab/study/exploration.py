@@ -40,9 +40,8 @@ def explored(runs: pd.DataFrame, curves: pd.DataFrame, facts: Mapping[str, str])
     keys = [tuple(map(natural, row)) for row in runs[columns].itertuples(index=False)]
     runs = runs.iloc[sorted(range(len(runs)), key=keys.__getitem__)]
     counted = runs[runs["ended"].isin(("finished", "diverged"))].drop_duplicates(["arm", "seed"])
-    metrics = {
-        name.removeprefix("metrics."): name for name in runs if name.startswith(("metrics.eval/", "metrics.perf/"))
-    }
+    kept = [name for name in map(str, runs) if name.startswith(("metrics.eval/", "metrics.perf/"))]
+    metrics = {name.removeprefix("metrics."): name for name in kept}
     tags = {name: counted[f"tags.bertlab.{name}"] for name in TAGS if f"tags.bertlab.{name}" in counted}
     rows = counted[["arm", "seed", "run_id"]].assign(diverged=counted["ended"] == "diverged")
     rows = rows.assign(**{name: tags.get(name, "") for name in TAGS[:3]} | tags)
@@ -71,7 +70,7 @@ def declared_factors(runs: pd.DataFrame, facts: Mapping[str, str]) -> list[str]:
 
 def free_params(runs: pd.DataFrame) -> list[str]:
     """Return the parameter columns other than the seed and its copies (a stream that repeats the seed, say)."""
-    params = sorted(column for column in runs if column.startswith("params."))
+    params = sorted(column for column in map(str, runs) if column.startswith("params."))
     return [column for column in params if not runs[column].equals(runs["params.seed"])]
 
 
@@ -101,7 +100,7 @@ def _check(runs: pd.DataFrame, curves: pd.DataFrame, facts: Mapping[str, str]) -
             raise InputError(f"facts must hold a {name} for the report, got none; add facts[{name!r}]")
     for what, frame, names in (("runs", runs, RUN), ("curves", curves, CURVE)):
         if missing := [name for name in names if name not in frame]:
-            raise InputError(f"{what} must have the column {missing[0]}, got {', '.join(frame) or 'none'}")
+            raise InputError(f"{what} must have the column {missing[0]}, got {', '.join(map(str, frame)) or 'none'}")
     if runs.empty:
         raise InputError("a report needs at least one run, got none; check the experiment name and the filter")
     if (repeated := runs["run_id"][runs["run_id"].duplicated()]).any():
@@ -110,7 +109,7 @@ def _check(runs: pd.DataFrame, curves: pd.DataFrame, facts: Mapping[str, str]) -
 
 def _texts(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the runs with parameters and tags as text, "" where one is absent."""
-    texts = [name for name in runs if not name.startswith("metrics.")]
+    texts = [name for name in map(str, runs) if not name.startswith("metrics.")]
     return runs.assign(**{name: runs[name].map(lambda value: "" if pd.isna(value) else str(value)) for name in texts})
 
 

@@ -94,7 +94,8 @@ def read_exploration(node: Mapping[str, Any]) -> Study:
     """Return a sweep as a study that claims nothing, from what `bertlab.study.exploration` wrote."""
     return Study(
         **{key: node[key] for key in ("id", "question", "baseline", "outcome", "floor")},
-        **{key: tuple(node[key]) for key in ("factors", "secondary")},
+        factors=tuple(node["factors"]),
+        secondary=tuple(node["secondary"]),
         arms={arm: tuple(overrides) for arm, overrides in node["arms"].items()},
         claim="",
         expects={},
