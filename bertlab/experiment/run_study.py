@@ -1,4 +1,4 @@
-"""Conducting a registered study: register -> check -> confirm -> report.
+"""Running a registered study: register -> check -> run sequentially -> report.
 
 Enters: a study's configuration and a launcher: the study decides which runs, the launcher where. Typing the same
 command again goes on where it stopped.
@@ -20,8 +20,8 @@ from bertlab.config.compose import build_parts, choices, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.own import own_folder
 from bertlab.config.redact import redacted
-from bertlab.experiment.sequential import check_curve, confirm
-from bertlab.experiment.study_runs import Bench, say
+from bertlab.experiment.sequential import check_curve, run_sequentially
+from bertlab.experiment.study_runs import StudyRuns, say
 from bertlab.ledger.archive import ARCHIVE
 from bertlab.ledger.outcome import Outcome
 from bertlab.report.book import write_book
@@ -78,49 +78,49 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     client = tracker.connect()
     name = registered_as(registration, job)
     archive = folder / study.place / ARCHIVE
-    bench = Bench(registration, grid.fixed, launcher, tracker, client, job.store.fingerprint, archive)
+    study_runs = StudyRuns(registration, grid.fixed, launcher, tracker, client, job.store.fingerprint, archive)
     with leased(tracker, client, name):  # who typed the same elsewhere waits, and finds the runs
-        return _lead(bench, compose_own, job, name, folder, grid.command)
+        return _lead(study_runs, compose_own, job, name, folder, grid.command)
 
 
-def _lead(bench: Bench, compose: Compose, job: Job, name: str, folder: Path, command: str) -> StudyEnd:
+def _lead(study_runs: StudyRuns, compose: Compose, job: Job, name: str, folder: Path, command: str) -> StudyEnd:
     """Run a registered study whose lease is held."""
-    study, tracker, client = bench.registration.study, bench.tracker, bench.client
-    parent = register_run(tracker, client, study.place, name, _about(bench.registration, command))
+    study, tracker, client = study_runs.registration.study, study_runs.tracker, study_runs.client
+    parent = register_run(tracker, client, study.place, name, _about(study_runs.registration, command))
     tracker.parent = str(parent.run.info.run_id)
     _announce(study.place, name, parent.others if parent.is_new else None)
-    bury(tracker, bench.output_dir)
-    abandon(tracker, client, tracker.parent, bench.output_dir)
-    bring_unsent(tracker, bench.output_dir)
-    bench.restore()
-    again = f"{sync_command(bench.output_dir)} for its runs, and the same command again for the rest"
-    led = Path(bench.output_dir) / "sweeps" / f"{study.place.replace('/', '-')}-{os.getpid()}"
+    bury(tracker, study_runs.output_dir)
+    abandon(tracker, client, tracker.parent, study_runs.output_dir)
+    bring_unsent(tracker, study_runs.output_dir)
+    study_runs.restore()
+    again = f"{sync_command(study_runs.output_dir)} for its runs, and the same command again for the rest"
+    led = Path(study_runs.output_dir) / "sweeps" / f"{study.place.replace('/', '-')}-{os.getpid()}"
     end = closing(tracker.uri, tracker.parent, again)
-    with leading(tracker, led) as tags, end as bench.telling, needing(tracker.uri):
+    with leading(tracker, led) as tags, end as study_runs.telling, needing(tracker.uri):
         for tag, value in tags.items():
             client.set_tag(tracker.parent, tag, value)
         publish_design(client, tracker.parent, study)
-        predicted = _predict(bench, job, folder)
+        predicted = _predict(study_runs, job, folder)
         try:
-            findings = confirm(bench, compose, job, _facts(parent.run, name) | predicted)
+            findings = run_sequentially(study_runs, compose, job, _facts(parent.run, name) | predicted)
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
-            bench.telling(lambda: bury(tracker, bench.output_dir))
-            bench.keep()
+            study_runs.telling(lambda: bury(tracker, study_runs.output_dir))
+            study_runs.keep()
             raise
         report = write_study(findings, folder)
-        bench.drop_earlier()
+        study_runs.drop_earlier()
         page = write_ladder(folder, study.id) if study.rung else report
         write_book(folder)
-        bench.telling(lambda: _publish(findings, report, tracker, client))
-    return StudyEnd(bench.outcomes, findings, page, tracker.where(bench.output_dir))
+        study_runs.telling(lambda: _publish(findings, report, tracker, client))
+    return StudyEnd(study_runs.outcomes, findings, page, tracker.where(study_runs.output_dir))
 
 
-def _predict(bench: Bench, baseline: Job, folder: Path) -> dict[str, str]:
+def _predict(study_runs: StudyRuns, baseline: Job, folder: Path) -> dict[str, str]:
     """Register what a rung should show, before its first run; return the fact that its record keeps of that.
 
     Nothing is predicted where runs of the arms are there already, or fewer than two rungs below.
     """
-    study, own = bench.registration.study, folder / bench.registration.study.id
+    study, own = study_runs.registration.study, folder / study_runs.registration.study.id
     if not study.rung:
         return {}
     known, ladder = read_predictions(own), read_ladder(own)
@@ -130,14 +130,14 @@ def _predict(bench: Bench, baseline: Job, folder: Path) -> dict[str, str]:
         if len(below.rungs) < FEWEST:
             say(f"nothing is predicted: that takes {FEWEST} rungs below {study.rung}, and {len(below.rungs)} have run")
             return {}
-        if bench.has_any(bench.cells(arms, range(study.seeds))):
+        if study_runs.has_any(study_runs.cells(arms, range(study.seeds))):
             say(f"nothing is predicted: runs of {study.rung} are there already")
             return {}
         now = datetime.now(UTC).isoformat(timespec="seconds")
         known = (*known, *predict(below, study.rung, _compute(baseline), now))
         keep_predictions(own, study.id, known)
         say(f"predicted from {', '.join(below.rungs)}: {own / PREDICTIONS} (commit it before the runs are judged)")
-    bench.client.log_artifact(str(bench.tracker.parent), str(own / PREDICTIONS))
+    study_runs.client.log_artifact(str(study_runs.tracker.parent), str(own / PREDICTIONS))
     return {PREDICTED: fingerprint(known, study.rung)}
 
 

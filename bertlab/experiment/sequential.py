@@ -1,6 +1,6 @@
-"""Confirming: from a bench to findings. Search -> measure the margin -> run up to each look and judge.
+"""From the runs of a study to findings. Search -> measure the margin -> run up to each look and judge.
 
-Enters: a bench with a registered study. Leaves: the findings of the last look that was needed.
+Enters: the runs of a registered study. Leaves: the findings of the last look that was needed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from mlflow.entities import Run
 
 from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted_settings
-from bertlab.experiment.study_runs import Bench, Cell, record_of, say
+from bertlab.experiment.study_runs import StudyRun, StudyRuns, record_of, say
 from bertlab.report.study import headline
 from bertlab.stats.margin import worth_of_tokens
 from bertlab.streams import Streams
@@ -28,28 +28,28 @@ from bertlab.sweep.run import Job
 from bertlab.tracking.identity import SOUND, yardstick
 
 FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds that the margin is measured on; no confirming run uses one of them
-Runs = dict[tuple[str, int], tuple[Cell, Run]]  # by arm and seed
+Runs = dict[tuple[str, int], tuple[StudyRun, Run]]  # by arm and seed
 
 
-def confirm(bench: Bench, compose: Compose, baseline: Job, facts: Mapping[str, str]) -> Findings:
+def run_sequentially(study_runs: StudyRuns, compose: Compose, baseline: Job, facts: Mapping[str, str]) -> Findings:
     """Search, measure the margin, then run and judge look by look. `baseline`: a job of that arm; `facts`: in words.
 
     Raises InputError where the margin cannot be measured, and SystemExit when a run failed that the others rest on.
     """
-    searched = _search(bench, compose)
-    study = bench.registration.study
-    setting = _setting(baseline, bench.registration.arms[study.baseline])
-    runs, margin = _explore(bench, searched)
-    _check_text(bench, runs)
+    searched = _search(study_runs, compose)
+    study = study_runs.registration.study
+    setting = _setting(baseline, study_runs.registration.arms[study.baseline])
+    runs, margin = _explore(study_runs, searched)
+    _check_text(study_runs, runs)
     going, planned = [*study.arms], dict[str, int]()
     for look in study.looks:
         arms = list(dict.fromkeys([study.baseline, *going, *study.controls]))
         planned |= {arm: study.seeds_at(arm, look) for arm in arms}
         say(f"look at {look} seeds: {', '.join(arms)}")
-        cells = [cell for arm in arms for cell in bench.cells([arm], range(planned[arm]))]
-        runs |= _by_cell(bench.run(cells))
+        cells = [cell for arm in arms for cell in study_runs.cells([arm], range(planned[arm]))]
+        runs |= _by_cell(study_runs.run(cells))
         known = {**facts, **setting, **margin, PLANNED: planned_text(planned), RULE: RULE_NOW}
-        findings = judge(record_of(bench, list(runs.values()), known))
+        findings = judge(record_of(study_runs, list(runs.values()), known))
         say(headline(findings))
         going = findings.open_arms(Streams(look).generator(f"futility/{study.id}"))
         if not going:
@@ -57,42 +57,42 @@ def confirm(bench: Bench, compose: Compose, baseline: Job, facts: Mapping[str, s
     return findings
 
 
-def _search(bench: Bench, compose: Compose) -> Runs:
-    """Try every arm at every value of the search, and move the bench on to the arms at the values that are best."""
-    registration = bench.registration
+def _search(study_runs: StudyRuns, compose: Compose) -> Runs:
+    """Try every arm at every value of the search, and go on with the arms at the values that are best."""
+    registration = study_runs.registration
     if registration.study.search is None:
         return {}
-    bench.registration = at_stage(registration, of_trials(registration.study), compose)
-    trials = [*bench.registration.arms]
+    study_runs.registration = at_stage(registration, of_trials(registration.study), compose)
+    trials = [*study_runs.registration.arms]
     say(f"search of {registration.study.search.setting}: {', '.join(trials)}")
-    runs = _on_exploration_seeds(bench, trials, registration.study.search.seeds)
+    runs = _on_exploration_seeds(study_runs, trials, registration.study.search.seeds)
     for _ in range(EXTENSIONS):
-        beyond = beyond_ends(registration.study, record_of(bench, list(runs.values()), {}).runs)
+        beyond = beyond_ends(registration.study, record_of(study_runs, list(runs.values()), {}).runs)
         if not beyond:
             break
         more = [trial(arm, value) for arm, values in beyond.items() for value in values]
-        bench.registration = at_stage(registration, of_trials(registration.study, beyond), compose)
+        study_runs.registration = at_stage(registration, of_trials(registration.study, beyond), compose)
         say(f"best at an end of what was tried, so the search goes on: {', '.join(more)}")
-        runs |= _on_exploration_seeds(bench, more, registration.study.search.seeds)
-    study = record_of(bench, list(runs.values()), {}).study
-    bench.registration = at_stage(registration, study, compose)
+        runs |= _on_exploration_seeds(study_runs, more, registration.study.search.seeds)
+    study = record_of(study_runs, list(runs.values()), {}).study
+    study_runs.registration = at_stage(registration, study, compose)
     say("found: " + "; ".join(f"{arm} at {overrides[-1]}" for arm, overrides in study.arms.items()))
     return runs
 
 
-def _explore(bench: Bench, searched: Runs) -> tuple[Runs, dict[str, str]]:
+def _explore(study_runs: StudyRuns, searched: Runs) -> tuple[Runs, dict[str, str]]:
     """Run the baseline on seeds of its own and measure what tokens are worth to it: this freezes the margin.
 
     Returns the runs of the search too.
 
     Raises InputError where tokens are worth nothing that could be measured, and SystemExit when a run failed.
     """
-    study = bench.registration.study
+    study = study_runs.registration.study
     stated = {"margin": repr(study.margin.value), "slope": "nan", "exploring": "0"}
     if not outcome_of(study.outcome).curve:
         return searched, stated
-    runs = searched | _on_exploration_seeds(bench, [EXPLORATION], EXPLORING)
-    curve = record_of(bench, list(runs.values()), {}).curve(EXPLORATION, study.outcome)
+    runs = searched | _on_exploration_seeds(study_runs, [EXPLORATION], EXPLORING)
+    curve = record_of(study_runs, list(runs.values()), {}).curve(EXPLORATION, study.outcome)
     by_tokens = study.margin.unit == "tokens"
     share = study.margin.value if by_tokens else 0.05
     try:
@@ -109,25 +109,25 @@ def _explore(bench: Bench, searched: Runs) -> tuple[Runs, dict[str, str]]:
     return runs, {**stated, **measured, **({"margin": repr(worth.delta)} if by_tokens else {})}
 
 
-def _check_text(bench: Bench, runs: Runs) -> None:
+def _check_text(study_runs: StudyRuns, runs: Runs) -> None:
     """Say where there is too little held-out text. Raises InputError where that is sure and no arm has run yet."""
-    study = bench.registration.study
+    study = study_runs.registration.study
     if not runs:
         return
-    record = record_of(bench, list(runs.values()), {})
-    evaluation = bench.registration.arms[study.baseline]["evaluation"]
-    first = bench.cells([arm for arm in study.arms if arm != study.baseline], range(study.looks[0]))
-    said = too_little_text(record, evaluation) if bench.has_any(first) else check_text(record, evaluation)
+    record = record_of(study_runs, list(runs.values()), {})
+    evaluation = study_runs.registration.arms[study.baseline]["evaluation"]
+    first = study_runs.cells([arm for arm in study.arms if arm != study.baseline], range(study.looks[0]))
+    said = too_little_text(record, evaluation) if study_runs.has_any(first) else check_text(record, evaluation)
     if said:
         say(f"warning: {said}")
 
 
-def _on_exploration_seeds(bench: Bench, arms: Sequence[str], seeds: int) -> Runs:
+def _on_exploration_seeds(study_runs: StudyRuns, arms: Sequence[str], seeds: int) -> Runs:
     """Run some arms on the seeds that no contrast uses. Raises SystemExit when a run failed."""
-    cells = bench.cells(arms, range(FIRST_EXPLORING, FIRST_EXPLORING + seeds))
-    runs = _by_cell(bench.run(cells))
+    cells = study_runs.cells(arms, range(FIRST_EXPLORING, FIRST_EXPLORING + seeds))
+    runs = _by_cell(study_runs.run(cells))
     if len(runs) < len(cells):
-        say_failures(bench.outcomes)
+        say_failures(study_runs.outcomes)
     return runs
 
 
@@ -137,7 +137,7 @@ def check_curve(study: Study, job: Job) -> None:
     check_points(study, steps, job.steps, job.parts.evaluation.share)
 
 
-def _by_cell(runs: list[tuple[Cell, Run]]) -> Runs:
+def _by_cell(runs: list[tuple[StudyRun, Run]]) -> Runs:
     return {(cell.arm, cell.seed): (cell, run) for cell, run in runs}
 
 

@@ -1,4 +1,4 @@
-"""The bench of a study: its cells (arm x seed), which of them are finished, and the launching of those that are not.
+"""The runs of a study (arm x seed), which of them are finished, and the launching of those that are not.
 
 A finished run with the same key and code is never repeated, whichever study it was made for.
 """
@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.ledger.archive import cells_in, pack, unpack
-from bertlab.ledger.cell import Cell as LedgerCell
+from bertlab.ledger.cell import Cell
 from bertlab.ledger.outcome import Outcome
 from bertlab.study.arms import Registration
 from bertlab.study.onset import ONSET, onsets_of
@@ -36,7 +36,7 @@ ALWAYS = ("eval/mlm_loss", "eval/context_gain")  # curves that every study keeps
 
 
 @dataclass(frozen=True)
-class Cell:
+class StudyRun:
     """One run of a study."""
 
     arm: str
@@ -51,7 +51,7 @@ class Cell:
 
 
 @dataclass
-class Bench:
+class StudyRuns:
     """Where a study's runs are made and found again. `registration` has the arms of the stage that the study is at."""
 
     registration: Registration
@@ -66,18 +66,18 @@ class Bench:
     wanted: dict[str, Identity] = field(default_factory=dict)  # of all cells so far, by key
     seen: dict[str, Run] = field(default_factory=dict)  # finished runs, by key
     telling: Telling = field(default_factory=Telling)
-    earlier: dict[str, LedgerCell] = field(default_factory=dict)  # those of the archive, of whatever code, by key
+    earlier: dict[str, Cell] = field(default_factory=dict)  # those of the archive, of whatever code, by key
 
     @property
     def output_dir(self) -> str:
         """Where the ledger lies."""
         return str(self.registration.arms[self.registration.study.baseline]["output_dir"])
 
-    def cells(self, arms: Sequence[str], seeds: Sequence[int]) -> list[Cell]:
+    def cells(self, arms: Sequence[str], seeds: Sequence[int]) -> list[StudyRun]:
         """Return the cells of some arms and seeds, seed by seed, so that what is there early is paired."""
         return [self._cell(arm, seed) for seed in seeds for arm in arms]
 
-    def run(self, cells: Sequence[Cell]) -> list[tuple[Cell, Run]]:
+    def run(self, cells: Sequence[StudyRun]) -> list[tuple[StudyRun, Run]]:
         """Launch the cells that are not finished yet, and return those that are finished then."""
         wanted = {cell.key: cell.identity for cell in cells}
         self.wanted |= wanted
@@ -93,7 +93,7 @@ class Bench:
         self.keep()
         return [(cell, done[cell.key]) for cell in cells if cell.key in done]
 
-    def has_any(self, cells: Sequence[Cell]) -> bool:
+    def has_any(self, cells: Sequence[StudyRun]) -> bool:
         """Tell whether one of the cells is finished."""
         return bool(self._finished([cell.identity for cell in cells]))
 
@@ -133,14 +133,14 @@ class Bench:
             self.earlier = {}
             self.keep()
 
-    def _cell(self, arm: str, seed: int) -> Cell:
+    def _cell(self, arm: str, seed: int) -> StudyRun:
         study = self.registration.study
         own = study.arms[arm] if arm in study.arms else (*study.arms[study.baseline], *study.controls.get(arm, ()))
         config = {**self._config(arm), "seed": seed}
         about = [f"tracking.study={study.id}", f"tracking.arm={arm}", f"tracking.parent={self.tracker.parent}"]
         factors = ",".join(f"'{factor}'" for factor in study.factors)
         overrides = [*self.fixed, *own, f"seed={seed}", f"tracking.factors=[{factors}]", *about]
-        return Cell(arm, seed, overrides, identify(config, self.fingerprint))
+        return StudyRun(arm, seed, overrides, identify(config, self.fingerprint))
 
     def _config(self, arm: str) -> Mapping[str, Any]:
         arms = {**self.registration.arms, **self.registration.controls}
@@ -152,11 +152,11 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str, str]) -> Record:
+def record_of(study_runs: StudyRuns, runs: Sequence[tuple[StudyRun, Run]], facts: Mapping[str, str]) -> Record:
     """Return the record of some finished runs, its numbers read from their files where those lie here."""
-    study = bench.registration.study
+    study = study_runs.registration.study
     unique = list({run.info.run_id: run for _, run in runs}.values())
-    truth = truth_of(bench.client, unique, bench.output_dir)
+    truth = truth_of(study_runs.client, unique, study_runs.output_dir)
     stored = truth.runs.set_index("run_id")
     wanted = dict.fromkeys(map(curve_name, [study.outcome, *study.secondary, *ALWAYS]))
     rows = []
@@ -164,7 +164,7 @@ def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str
         own = stored.loc[run.info.run_id].dropna()
         about = {name: own[f"tags.bertlab.{name}"] for name in ("corpus", "evaluation")}
         made_by = identity_of(run.data.tags)
-        about["code"] = bench.registration.code if made_by.code == cell.identity.code else made_by.code
+        about["code"] = study_runs.registration.code if made_by.code == cell.identity.code else made_by.code
         about["environment"] = made_by.environment
         if restarts := own.get(f"tags.{TAG}"):
             about[RESTARTS] = restarts
@@ -176,5 +176,5 @@ def record_of(bench: Bench, runs: Sequence[tuple[Cell, Run]], facts: Mapping[str
     start = onsets_of(curves, study.floor)
     rows = [row | ({ONSET: start[row["run_id"]]} if row["run_id"] in start else {}) for row in rows]
     curves = curves[curves["metric"].isin(list(wanted))]
-    remarks = read_remarks(bench.archive.parent)
-    return canonical(Record(bench.registration.node, dict(facts), pd.DataFrame(rows), curves, remarks))
+    remarks = read_remarks(study_runs.archive.parent)
+    return canonical(Record(study_runs.registration.node, dict(facts), pd.DataFrame(rows), curves, remarks))

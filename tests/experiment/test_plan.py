@@ -26,7 +26,7 @@ from bertlab.experiment.plan.runs import Runs, evaluation_share, finished_runs, 
 from bertlab.experiment.plan.speed import Stopwatch, seconds_a_step
 from bertlab.experiment.plan.tables import duration, levels, of_chances
 from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING
-from bertlab.experiment.study_runs import Bench
+from bertlab.experiment.study_runs import StudyRuns
 from bertlab.ledger.archive import cells_in, pack
 from bertlab.ledger.cell import cell_of
 from bertlab.stats.claim import Expectation, decides
@@ -105,9 +105,9 @@ def test_the_runs_of_a_plan_are_those_that_the_study_makes(planned: Runs) -> Non
     (fingerprint,) = {cost.fingerprint for cost in planned.costs.values()}
     tracker, fixed = SimpleNamespace(parent="p"), ["study=padding", *STUDY[1]]
     nowhere = Path("none")
-    bench = Bench(planned.registration, fixed, None, tracker, None, fingerprint, nowhere)  # type: ignore[arg-type]
-    cells = bench.cells(["hidden", "seen", "same", "harmful"], range(8))
-    cells += bench.cells([EXPLORATION], range(FIRST_EXPLORING, FIRST_EXPLORING + EXPLORING))
+    study_runs = StudyRuns(planned.registration, fixed, None, tracker, None, fingerprint, nowhere)  # type: ignore[arg-type]
+    cells = study_runs.cells(["hidden", "seen", "same", "harmful"], range(8))
+    cells += study_runs.cells([EXPLORATION], range(FIRST_EXPLORING, FIRST_EXPLORING + EXPLORING))
     assert {cell.identity.as_reused("same") for cell in cells} == {planned.identity(c.arm, c.seed) for c in cells}
     assert len({cell.key for cell in cells}) == list(planned.until_each_look())[-1].runs
 
@@ -118,11 +118,11 @@ def test_a_study_that_is_stopped_early_keeps_what_its_archive_held(planned: Runs
     pack([finished(cell_of(there, key, code)) for key in ("early", "late")], kept)
     arms = {name: {**config, "output_dir": str(here)} for name, config in planned.registration.arms.items()}
     tracker = SimpleNamespace(parent="p", reuse="same")
-    bench = Bench(replace(planned.registration, arms=arms), [], None, tracker, None, "data", kept)  # type: ignore[arg-type]
-    bench.restore()
+    study_runs = StudyRuns(replace(planned.registration, arms=arms), [], None, tracker, None, "data", kept)  # type: ignore[arg-type]
+    study_runs.restore()
     finished(cell_of(here, "new", "code"))
-    bench.wanted["new"] = Identity("new", "code", "")  # as its first runs are, when it is stopped
-    bench.keep()
+    study_runs.wanted["new"] = Identity("new", "code", "")  # as its first runs are, when it is stopped
+    study_runs.keep()
     assert cells_in(kept, here).keys() == {"early", "late", "new"}
     assert all(cell.record() for cell in cells_in(kept, here).values())
 
@@ -134,15 +134,15 @@ def test_runs_of_other_code_leave_the_archive_once_this_code_has_its_own_or_a_ne
     pack([finished(cell_of(tmp_path / "there", key, "0ther")) for key in ("again", "gone")], kept)
     arms = {name: {**config, "output_dir": str(here)} for name, config in planned.registration.arms.items()}
     tracker = SimpleNamespace(parent="p", reuse="same")
-    bench = Bench(replace(planned.registration, arms=arms), [], None, tracker, None, "data", kept)  # type: ignore[arg-type]
-    bench.restore()
+    study_runs = StudyRuns(replace(planned.registration, arms=arms), [], None, tracker, None, "data", kept)  # type: ignore[arg-type]
+    study_runs.restore()
     again = Identity("again", "code", "here")
     finished(cell_of(here, again.key, again.code, again.made_in))
-    bench.wanted["again"] = again
-    bench.keep()
+    study_runs.wanted["again"] = again
+    study_runs.keep()
     folders = {key: cell.folder.name for key, cell in cells_in(kept, here).items()}
     assert folders == {"again": f"again-code-{again.made_in}", "gone": "gone-0ther"}
-    bench.drop_earlier()
+    study_runs.drop_earlier()
     assert cells_in(kept, here).keys() == {"again"}
 
 

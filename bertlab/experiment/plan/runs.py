@@ -34,7 +34,7 @@ from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reach import is_there
 from bertlab.tracking.registry import finished
 
-Cell = tuple[str, int]  # arm, seed
+Planned = tuple[str, int]  # arm, seed
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Runs:
         found = identify({**config, "seed": seed}, self.costs[arm].fingerprint)
         return found.as_reused(config["tracking"]["reuse"])
 
-    def _sums(self, until: str, cells: Sequence[Cell]) -> Sums:
+    def _sums(self, until: str, cells: Sequence[Planned]) -> Sums:
         unique = {self.identity(arm, seed): arm for arm, seed in cells}
         left = [arm for key, arm in unique.items() if key not in self.done]
         arms = list(unique.values())
