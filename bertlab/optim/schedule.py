@@ -60,3 +60,31 @@ class InverseSqrt(Warmup):
     def after(self, left: float, step: int, rise: float) -> float:
         """Return sqrt(rise / (step + 1)), with a rise of 1 step at least."""
         return sqrt(max(rise, 1) / (step + 1))
+
+
+class CosineFloor(Cosine):
+    """Fall as `Cosine` does, but to `floor` times the peak (Hoffmann et al. 2022, arXiv:2203.15556, app. B: 0.1)."""
+
+    def __init__(self, *, warmup: float, floor: float) -> None:
+        super().__init__(warmup=warmup)
+        self.floor = closed_interval("floor", floor, 0, 1)
+
+    def after(self, left: float, step: int, rise: float) -> float:
+        """Return the cosine's fall, squeezed into [floor, 1]."""
+        return self.floor + (1 - self.floor) * super().after(left, step, rise)
+
+
+class Wsd(Warmup):
+    """Rise, stay at the peak, then fall to `floor` times the peak (Hu et al. 2024, arXiv:2404.06395, sec. 4.2).
+
+    `decay` is the share of the steps behind the rise in which it falls. Departure: the fall is linear, which Hägele et
+    al. 2024 (arXiv:2405.18392, sec. 3) found as good as others; Hu et al. halve the rate again and again.
+    """
+
+    def __init__(self, *, warmup: float, decay: float, floor: float) -> None:
+        super().__init__(warmup=warmup)
+        self.decay, self.floor = closed_interval("decay", decay, 0, 1), closed_interval("floor", floor, 0, 1)
+
+    def after(self, left: float, step: int, rise: float) -> float:
+        """Return 1 until only `decay` is left, then a line to the floor."""
+        return 1.0 if left >= self.decay else self.floor + (1 - self.floor) * left / self.decay

@@ -7,7 +7,7 @@ import pytest
 
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
-from bertlab.optim.schedule import Constant, Cosine, InverseSqrt, Linear, Warmup
+from bertlab.optim.schedule import Constant, Cosine, CosineFloor, InverseSqrt, Linear, Warmup, Wsd
 
 NAMES = sorted(path.stem for path in (CONF / "schedule").glob("*.yaml"))
 
@@ -52,6 +52,26 @@ def test_each_falls_in_its_own_way_by_hand() -> None:
     for kind, fall in falls.items():
         assert factors(0.4, 5, kind) == pytest.approx([1 / 2, 1, *fall]), kind
     assert factors(0, 4, InverseSqrt) == pytest.approx([1, sqrt(1 / 2), sqrt(1 / 3), 1 / 2])
+
+
+def test_a_floor_is_where_a_cosine_ends() -> None:
+    schedule = CosineFloor(warmup=0, floor=0.25)
+    assert schedule(500, 1000) == pytest.approx((1 + 0.25) / 2)
+    assert schedule(999, 1000) == pytest.approx(0.25, abs=1e-4)
+
+
+def test_wsd_stays_at_the_peak_and_falls_in_a_line_to_its_floor() -> None:
+    schedule = Wsd(warmup=0.2, decay=0.5, floor=0.2)
+    assert [schedule(step, 10) for step in range(10)] == pytest.approx([1 / 2, *[1] * 6, 0.8, 0.6, 0.4])
+    assert [Wsd(warmup=0.2, decay=0, floor=0)(step, 10) for step in (2, 9)] == [1, 1]
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, None])
+def test_a_floor_or_a_decay_that_is_no_share_is_refused_by_its_key(share: float) -> None:
+    with pytest.raises(InputError, match=rf"floor must lie in \[0, 1\], got {share}"):
+        CosineFloor(warmup=0, floor=share)
+    with pytest.raises(InputError, match=rf"decay must lie in \[0, 1\], got {share}"):
+        Wsd(warmup=0, decay=share, floor=0)
 
 
 @pytest.fixture(scope="module", params=NAMES)
