@@ -1,8 +1,8 @@
 """Export a run's model to transformers: `bertlab export run=ID to=FOLDER [uri=URI]`.
 
 Writes what `BertForPreTraining.from_pretrained` and `AutoTokenizer.from_pretrained` read: config.json,
-model.safetensors, tokenizer.json and tokenizer_config.json. A model with rotary positions becomes a
-`RoFormerForMaskedLM`, which has no head for pairs. Arms that neither can compute are refused.
+model.safetensors, tokenizer.json and tokenizer_config.json; and a model card, README.md. A model with rotary positions
+becomes a `RoFormerForMaskedLM`, which has no head for pairs. Arms that neither can compute are refused.
   run=ID     a run's id, its first characters, or latest
   to=FOLDER  a folder that is absent or empty
   uri=URI    another MLflow store than mlflow.db in the working directory, or MLFLOW_TRACKING_URI
@@ -45,6 +45,8 @@ def export(arguments: dict[str, Any]) -> str:
     from bertlab.model.position import Rotary
     from bertlab.model.reference import save_reference, to_reference
     from bertlab.model.roformer import to_roformer
+    from bertlab.report.card import card
+    from bertlab.tracking.again import command_again
     from bertlab.tracking.stored import connect, fetch
 
     client = connect(arguments["uri"])
@@ -53,10 +55,14 @@ def export(arguments: dict[str, Any]) -> str:
         tokenizer = stored.tokenizer
         model = build_part(stored.config, "model")(tokenizer.get_vocab_size(), stored.length)
         stored.restore(model)
+        run = client.get_run(stored.run_id)
+        again = command_again(run, stored.folder / "config.yaml")
+        about = card(to.name, stored.run_id, run.data.tags, run.data.metrics, stored.config, again)
     config, weights = (to_roformer if isinstance(model.position, Rotary) else to_reference)(model)
     with whole(to) as temporary:
         save_reference(temporary, config, weights)
         save_tokenizer(temporary, tokenizer, config["max_position_embeddings"])
+        (temporary / "README.md").write_text(about, "utf-8")
     return told(to, stored.run_id, config["architectures"][0])
 
 

@@ -48,6 +48,7 @@ COMMANDS = {
     "describe": Command("bertlab.commands.describe", "parameters, FLOPs and memory of a model, by part"),
     "compare": Command("bertlab.commands.compare", "what differs between two runs, and whether one is reused"),
     "export": Command("bertlab.commands.export", "a finished run as a folder for transformers"),
+    "push": Command("bertlab.commands.push", "an exported model to the Hugging Face hub; asks before it sends"),
     "check": Command("bertlab.commands.check", "try the parts and studies of a folder of your own: docs/own.md"),
     "sync": Command("bertlab.commands.sync", "bring runs from disk into an MLflow store"),
     "clean": Command("bertlab.commands.clean", "free the checkpoints that no run needs"),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
@@ -20,6 +21,7 @@ from bertlab.config.compose import load, resolved, typed
 from bertlab.data.documents import Document
 from bertlab.data.pairs import Examples
 from bertlab.data.store import Tokens
+from bertlab.report.card import card
 from bertlab.sweep.run import Job, prepare_job, train
 from bertlab.tracking.again import command_again
 from bertlab.tracking.identity import run_key
@@ -126,7 +128,7 @@ def test_an_exported_run_says_in_transformers_what_it_says_here(
 ) -> None:
     code, out, err = export(f"run={run_id}", "to=some/bert")
     assert (code, "Traceback" in err) == (0, False)
-    files = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
+    files = ["README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"]
     assert sorted(path.name for path in (tmp_path / "some" / "bert").iterdir()) == files
     first, *lines = out.splitlines()
     assert first == f"some/bert: {', '.join(files)}, from run {run_id}; in Python:"
@@ -180,7 +182,8 @@ def test_the_default_model_is_exported_as_one_that_predicts_the_same_words(
     assert code == 0
     assert "transformers.RoFormerForMaskedLM.from_pretrained('bert')" in out
     given = transformers.AutoTokenizer.from_pretrained("bert")([A, B], [B, A + B], padding=True, return_tensors="pt")
-    theirs = transformers.RoFormerForMaskedLM.from_pretrained("bert")
+    theirs = transformers.AutoModelForMaskedLM.from_pretrained("bert")
+    assert isinstance(theirs, transformers.RoFormerForMaskedLM)
     model = store.jobs[run_id].build_model()
     fetch(connect(store.uri), run_id, tmp_path).restore(model)
     (real_M,), none = given["attention_mask"].flatten().nonzero(as_tuple=True), torch.empty(0)
@@ -188,6 +191,43 @@ def test_the_default_model_is_exported_as_one_that_predicts_the_same_words(
     with torch.no_grad():
         ours = model.eval()(Batch(ids_BL, segments_BL, real_BL, real_M, none, none, has_pairs=False)).mlm_MV
         torch.testing.assert_close(ours, theirs(**given).logits.flatten(0, 1)[real_M], atol=1e-5, rtol=0)
+
+
+def test_the_card_says_what_the_model_is_made_of_and_names_no_path(
+    store: Store, run_id: str, export: Callable[..., Ended], tmp_path: Path
+) -> None:
+    assert export(f"run={run_id}", "to=my-bert")[0] == 0
+    text = (tmp_path / "my-bert" / "README.md").read_text("utf-8")
+    _, head, body = text.split("---\n", 2)
+    assert yaml.safe_load(head)["pipeline_tag"] == "fill-mask"
+    for said in (
+        "# my-bert\n",
+        "- **Licence of the text**: ",
+        "- **Model**: 2 layers, width 22, 2 heads",
+        "- **Budget**: 700 token positions, in batches of 4 sequences of 35",
+        "- **Yardstick**: 8 held-out sequences at most, 15 % of the tokens replaced by [MASK]",
+        f"- **Run**: {run_id}, bertlab ",
+        "| loss on held-out tokens behind [MASK] (nats) | ",
+        "python -m bertlab.run ",
+        "data.files=...",
+    ):
+        assert said in body
+    assert str(store.folder) not in text
+
+
+def test_the_card_of_a_run_of_a_study_names_it_and_one_of_a_start_what_it_started_from() -> None:
+    config = resolved(load(["start=run:/somewhere/private"]))
+    text = card(
+        "bert",
+        "12ab",
+        {"study": "mask_rate", "arm": "rate_30", "seed": "3"},
+        {"eval/tasks.a.accuracy": 0.5},
+        config,
+        "x",
+    )
+    assert "- **Study**: mask_rate, arm rate_30, seed 3" in text
+    assert "- **Started from**: the weights private, whose own corpus and licence hold too" in text
+    assert "| a.accuracy | 0.5 |" in text
 
 
 def test_a_run_without_weights_is_one_line(store: Store, export: Callable[..., Ended], tmp_path: Path) -> None:
