@@ -52,16 +52,19 @@ class BertlabSweeper(BasicSweeper):
         folder = Path(self.config.hydra.sweep.dir)  # read before any job is composed: all share its time stamp
         compose = composing(partial(loader.load_sweep_config, self.config))
         check_launcher(self.launcher)
-        settled = settling(compose)
+        settled, elsewhere = settling(compose), getattr(self.launcher, "is_elsewhere", False)
         if self.config.get("study"):
             from bertlab.study.early import check_study
 
             check_study(lambda own: compose([*fixed, *own]))
-            check_card(resolved(compose(fixed)))
+            if not elsewhere:
+                check_card(resolved(compose(fixed)))
         else:
             check_early(settled(job)[0] for job in jobs)
-            for job in jobs:
+            for job in () if elsewhere else jobs:
                 check_card(settled(job)[0])
+        if connect := getattr(self.launcher, "connect", None):  # of a launcher of ours: a cluster that is not there
+            connect()
         import_heavy("bertlab.sweep.grid")  # only now: an error in the configuration must come at once
         from bertlab.sweep.grid import Grid, run_grid
 

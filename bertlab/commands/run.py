@@ -109,7 +109,7 @@ def job(config: DictConfig) -> Outcome:
     diary, number = Diary(config.output_dir, str(config.tracking.parent)), int(HydraConfig.get().job.num)
     if words := diary.repeated():
         return Outcome(tuple(overrides), f"{NOT_RUN}{MOST} runs in a row ended with {words}")
-    diary.begin(number)
+    diary.begin(number, overrides)
     outcome = _outcome(config, overrides)
     diary.end(number, outcome)
     log.info("%s", diary.progress())

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.plugins import Plugins
-from hydra.plugins.launcher import Launcher
+from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from bertlab.config.compose import CONF, choices, conf_folders, load, sweep_folders
@@ -116,8 +115,9 @@ def _options(folders: Sequence[Path], group: str) -> list[str]:
 
 
 def _launchers() -> list[str]:
-    names = {each.__name__.removesuffix("Launcher").lower() for each in Plugins.instance().discover(Launcher)}
-    return sorted(names)
+    """Return those that plugins registered, and those of conf/."""
+    registered = {name.removesuffix(".yaml") for name in ConfigStore.instance().list("hydra/launcher")}
+    return sorted({*registered, *_options(conf_folders(), "hydra/launcher")})
 
 
 def _listing(names: Sequence[str]) -> Iterator[str]:

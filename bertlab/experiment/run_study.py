@@ -34,7 +34,7 @@ from bertlab.study.judge import Findings
 from bertlab.study.ladder import FEWEST, PREDICTIONS, Ladder, fingerprint, predict, read_ladder, read_predictions
 from bertlab.study.record import EXPLORATION, OWN, PREDICTED, Record
 from bertlab.study.search import of_trials, trial
-from bertlab.sweep.grid import Grid
+from bertlab.sweep.grid import Grid, checkable
 from bertlab.sweep.launch import Overrides
 from bertlab.sweep.run import Job, prepare_job
 from bertlab.sweep.unsent import bring_unsent
@@ -72,7 +72,7 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
     study, tracker = registration.study, _tracker(registration)
     _check_rung(study, compose_own)
     tracker.look()
-    job = _checked(registration, compose_own)
+    job = _checked(registration, compose_own, launcher)
     for place in (Path(str(registration.arms[study.baseline]["output_dir"])), folder):
         place.mkdir(parents=True, exist_ok=True)  # one that cannot be made is an error before a store is
     client = tracker.connect()
@@ -167,13 +167,13 @@ def _check_rung(study: Study, compose: Compose) -> None:
         raise InputError(f"regime must be that of the rung {study.rung}, got {regime}; write rung={study.rung} alone")
 
 
-def _checked(registration: Registration, compose: Compose) -> Job:
+def _checked(registration: Registration, compose: Compose, launcher: Launcher) -> Job:
     """Check a job of every arm and control, and of the baseline at every value of the search; return the baseline's."""
     study = registration.study
     baseline = prepare_job(registration.arms[study.baseline])
     check_curve(study, baseline)  # before the others are built
     for config in [*registration.arms.values(), *registration.controls.values(), *_searched(registration, compose)]:
-        prepare_job(config).check()
+        prepare_job(checkable(config, launcher)).check()
     return baseline
 
 

@@ -6,7 +6,7 @@ process that leads the sweep. A crash that repeats itself stops what is left.
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from os import SEEK_END, SEEK_SET
 from pathlib import Path
@@ -56,20 +56,25 @@ class Diary:
         left = (time.time() - begun) / max(ended, 1) * (total - ended)
         return f"{ended} of {total} runs have ended{f', about {span(left)} left' if ended < total else ''}"
 
-    def begin(self, job: int) -> None:
+    def begin(self, job: int, overrides: Collection[str] = ()) -> None:
         """Note that a job begins. Raises InputError for a full disk, as `end` does."""
-        self._add({"job": job})
+        self._add({"job": job, "overrides": list(overrides)})
 
     def end(self, job: int, outcome: Outcome) -> None:
         """Note how a job ended."""
         result = outcome.result.as_json() if outcome.result else None
         self._add({"job": job, "error": outcome.error, "result": result, "overrides": outcome.overrides})
 
-    def outcomes(self) -> dict[int, Outcome | None]:
-        """Return the jobs that began and how they ended, None for one that has not said so."""
+    def outcomes(self, launched: Mapping[int, Collection[str]] | None = None) -> dict[int, Outcome | None]:
+        """Return the jobs that began and how they ended, None for one that has not said so.
+
+        `launched`: the overrides of each job. On a cluster jobs of an earlier command may go on, with other numbers.
+        """
         found: dict[int, Outcome | None] = {}
         for note in self._notes():
-            if "job" not in note:
+            if "job" not in note or (
+                launched is not None and set(launched.get(note["job"], ())) != set(note["overrides"])
+            ):
                 continue
             found[note["job"]] = _outcome(note) if "error" in note else found.get(note["job"])
         return found

@@ -15,6 +15,14 @@ class TerminatedError(Exception):
     """The process of one job was told to end, and not the sweep."""
 
 
+class LostError(Exception):
+    """A job left no result; its launcher says what it knows of that."""
+
+
+class CancelledError(Exception):
+    """Somebody cancelled one job; it is not launched again."""
+
+
 @dataclass(frozen=True)
 class RunResult:
     """A run that has ended well. `metrics` holds the last value of each.

@@ -101,7 +101,7 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     tracker: Tracker = build_parts(base).tracking
     output_dir = base["output_dir"]
     tracker.look()  # a store that does not answer is an error before any work
-    planning = Planning(grid.factors, settled, base)
+    planning = Planning(grid.factors, settled, base, launcher)
     if len(grid.jobs) >= MANY:
         print(f"{len(grid.jobs):,} runs are checked before the first one begins", file=sys.stderr, flush=True)  # noqa: T201
     checked = tqdm(grid.jobs, "checked", disable=None, leave=False)  # on a terminal only
@@ -141,9 +141,13 @@ class Planning:
     """Says what each job of a sweep will be; what jobs have in common is checked once (bertlab/sweep/checking.py)."""
 
     def __init__(
-        self, factors: Sequence[str], settled: Callable[[Overrides], Settled], base: Mapping[str, Any]
+        self,
+        factors: Sequence[str],
+        settled: Callable[[Overrides], Settled],
+        base: Mapping[str, Any],
+        launcher: Launcher | None = None,
     ) -> None:
-        self._factors, self._settled, self._base = factors, settled, base
+        self._factors, self._settled, self._base, self._launcher = factors, settled, base, launcher
         self._checks, self._stores = Checks(), dict[str, TokenStore]()
 
     def plan(self, job: Overrides) -> Planned:
@@ -159,8 +163,15 @@ class Planning:
         whole_number("seed", config["seed"], 0)
         apart_from_seed = digest({**config, "seed": None})
         if apart_from_seed not in self._stores:
-            self._stores[apart_from_seed] = self._checks.check(config)
+            self._stores[apart_from_seed] = self._checks.check(checkable(config, self._launcher))
         return self._stores[apart_from_seed]
+
+
+def checkable(config: Mapping[str, Any], launcher: Launcher | None) -> Mapping[str, Any]:
+    """Return a configuration as this machine can check it: where runs are made elsewhere, their hardware is there."""
+    if not getattr(launcher, "is_elsewhere", False):
+        return config
+    return {**config, "trainer": {**config["trainer"], "accelerator": "cpu"}}
 
 
 def run_missing(planned: Sequence[Planned], logbook: Logbook, launches: Launches) -> list[Outcome]:

@@ -22,7 +22,7 @@ from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted
 from bertlab.ledger.cell import cells_like
 from bertlab.ledger.diary import Diary
-from bertlab.ledger.outcome import NOT_RUN, Outcome
+from bertlab.ledger.outcome import NOT_RUN, CancelledError, LostError, Outcome
 from bertlab.tracking.description import Identity
 from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker
@@ -36,6 +36,7 @@ TRIES = 2  # times that a job may lose its process, and that a launcher may fail
 NO_MEMORY = re.compile(
     r"SIGKILL|OUT_OF_ME|oom.?kill|out of memory", re.IGNORECASE
 )  # loky's words, Slurm's, the kernel's
+OF_HYDRA = re.compile(r"[+~]*hydra[./]")
 EXIT_CODES = re.compile(r"exit codes? of the workers? (?:are|is) (\{.*?\})")  # in loky's words
 
 
@@ -114,7 +115,7 @@ class _Round:
         numbers, back, error = self._launches.launch([self._jobs[place] for place in batch])
         self._shared = self._shared or isinstance(error, BrokenExecutor)
         self._wait_for_those_that_live(batch, numbers)
-        notes, lost = self._diary.outcomes(), 0
+        notes, lost = self._noted(batch, numbers), 0
         for place, number, returned in zip(batch, numbers, back or [None] * len(batch), strict=True):
             job, own = self._jobs[place], fault(returned)
             if outcome := returned_by(returned) or notes.get(number) or self._on_disk(job):
@@ -135,16 +136,21 @@ class _Round:
 
     def _wait_for_those_that_live(self, batch: Sequence[int], numbers: range) -> None:
         """Wait for the jobs that go on though their launcher gave up on them, as those on a cluster do."""
-        silent = {number for number, outcome in self._diary.outcomes().items() if outcome is None}
+        silent = {number for number, outcome in self._noted(batch, numbers).items() if outcome is None}
         for place, number in zip(batch, numbers, strict=True):
             identity = self._jobs[place].identity
             for cell in cells_like(self._launches.output_dir, identity.key, identity.code) if number in silent else ():
                 with cell.held():
                     pass
 
+    def _noted(self, batch: Sequence[int], numbers: range) -> dict[int, Outcome | None]:
+        """Return what the jobs of a launch noted, by number."""
+        launched = {number: of_task(self._jobs[place]) for place, number in zip(batch, numbers, strict=True)}
+        return self._diary.outcomes(launched)
+
     def _lose(self, place: int, number: int, error: Exception | None) -> None:
         self._lost[place] += 1
-        if self._lost[place] == TRIES:
+        if self._lost[place] == TRIES or isinstance(error, CancelledError):
             self._ended[place] = Outcome(tuple(self._jobs[place].overrides), of_the_dead(error))
             with suppress(InputError):  # of a full disk
                 self._diary.end(number, self._ended[place])
@@ -159,7 +165,12 @@ def in_order(jobs: Sequence[Job], back: list[Any]) -> list[Any]:
     if len(back) == len(jobs):
         return back
     named = {frozenset(each.overrides or ()): each for each in back if isinstance(each, JobReturn)}
-    return [named.get(frozenset(word for word in job.overrides if not word.startswith("hydra"))) for job in jobs]
+    return [named.get(of_task(job)) for job in jobs]
+
+
+def of_task(job: Job) -> frozenset[str]:
+    """Return the overrides by which Hydra knows a job, those for Hydra itself apart."""
+    return frozenset(word for word in job.overrides if not OF_HYDRA.match(word))
 
 
 def returned_by(returned: object) -> Outcome | None:
@@ -183,6 +194,8 @@ def said(error: Exception | None) -> str:
         return "no answer came back"
     if explained := explain(error):
         return explained
+    if isinstance(error, LostError | CancelledError):
+        return redacted(str(error))
     codes = EXIT_CODES.search(str(error))
     text = codes[1] if codes else " ".join(str(error).split())[:300]
     return redacted(f"{type(error).__name__}: {text}") if text else type(error).__name__
@@ -193,6 +206,6 @@ def of_the_dead(error: Exception | None) -> str:
     if isinstance(error, BrokenExecutor) or NO_MEMORY.search(str(error)):
         return (
             f"its process was killed {TRIES} times ({said(error)}), most likely because memory ran out; lower "
-            "batch.size or hydra.launcher.n_jobs, then type the same command again"
+            "batch.size or hydra.launcher.n_jobs, or raise hydra.launcher.mem_gb, then type the same command again"
         )
     return said(error) if error else f"its process ended {TRIES} times without a word"

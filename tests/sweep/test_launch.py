@@ -13,7 +13,7 @@ from bertlab.config.errors import InputError
 from bertlab.config.override_policy import check_launcher
 from bertlab.ledger.cell import KILLED, Cell, cell_of
 from bertlab.ledger.diary import Diary
-from bertlab.ledger.outcome import Outcome, RunResult, TerminatedError
+from bertlab.ledger.outcome import CancelledError, LostError, Outcome, RunResult, TerminatedError
 from bertlab.sweep.launch import Job, Launches
 from bertlab.tracking.description import Identity
 from bertlab.tracking.mlflow import Tracker
@@ -44,7 +44,7 @@ class Fake:
 
     def begin(self, job: Sequence[str], number: int) -> Cell:
         """Begin a run and leave it."""
-        self.diary.begin(number)
+        self.diary.begin(number, [job[0]])
         cell = self.cell(job[0].removeprefix("seed="))
         with cell.held():
             cell.begin(place="", parent="sweep", description={"name": job[0]})
@@ -121,9 +121,9 @@ def test_a_launcher_that_starts_nothing_is_asked_twice(run: Run) -> None:
 
 def test_what_a_job_noted_or_its_cell_holds_is_its_outcome_where_the_launcher_raised(run: Run) -> None:
     def act(fake: Fake, jobs: Sequence[Sequence[str]], first: int) -> None:
-        fake.diary.begin(first)
+        fake.diary.begin(first, [jobs[0][0]])
         fake.diary.end(first, Outcome((jobs[0][0],), "no room"))
-        fake.diary.begin(first + 1)
+        fake.diary.begin(first + 1, [jobs[1][0]])
         finished(fake.cell("1"))
         raise RuntimeError("node 3 went away")
 
@@ -177,6 +177,38 @@ def test_an_exception_in_place_of_an_outcome_is_the_jobs_own(run: Run, error: Ex
     twice, fake = run(act, act)
     assert fake.given == [["0", "1", "2"], ["0"]]
     assert twice[0].error == f"{type(error).__name__}: {error}"
+
+
+def test_a_job_that_was_cancelled_is_not_launched_again(run: Run) -> None:
+    outcomes, fake = run(lambda _, jobs, __: [CancelledError("its job 7_0 was cancelled"), *map(well, jobs[1:])])
+    assert fake.given == [["0", "1", "2"]]
+    assert [outcome.error for outcome in outcomes] == ["its job 7_0 was cancelled", None, None]
+
+
+def test_a_job_without_a_result_is_launched_once_more(run: Run) -> None:
+    def act(_: Fake, jobs: Sequence[Sequence[str]], __: int) -> list[Any]:
+        return [LostError("its job 7_0 ended as OUT_OF_MEMORY"), *map(well, jobs[1:])]
+
+    once, fake = run(act)
+    assert fake.given == [["0", "1", "2"], ["0"]]
+    assert [outcome.lost for outcome in once] == [1, 0, 0]
+    twice, _ = run(act, act)
+    assert twice[0].error is not None
+    assert "its job 7_0 ended as OUT_OF_MEMORY" in twice[0].error
+    assert "hydra.launcher.mem_gb" in twice[0].error
+
+
+def test_what_jobs_of_an_earlier_command_note_is_not_taken_for_another_jobs(run: Run) -> None:
+    """The command was killed and typed again: its old job 0 goes on, and is not the new job 0."""
+
+    def act(fake: Fake, jobs: Sequence[Sequence[str]], first: int) -> list[Any]:
+        fake.diary.begin(first, ["seed=2"])
+        fake.diary.end(first, Outcome(("seed=2",), "no room"))
+        return [None, *map(well, jobs[1:])]
+
+    outcomes, fake = run(act)
+    assert fake.given == [["0", "1", "2"], ["0"]]
+    assert outcomes == [reached(job.overrides) for job in JOBS]
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), SystemExit(143)], ids=repr)
