@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test integration check format golden bench bench-gpu lock audit clean
+.PHONY: demo test engines integration check format golden bench bench-gpu lock audit clean
 
 demo: .venv/demo.ready  ## three runs on English text, tracked and reported
 	$(BIN)/python -m bertlab.run -m mask.rate=0.1,0.15,0.3
@@ -10,7 +10,10 @@ demo: .venv/demo.ready  ## three runs on English text, tracked and reported
 test: .venv/dev.ready  ## the test suite
 	$(BIN)/pytest -n 2 --dist loadfile --durations=20
 
-integration: .venv/dev.ready  ## what takes long: crowds of processes, a real server with PostgreSQL where that is installed
+engines: .venv/dev.ready  ## the packages of hydra/launcher=slurm and ray, for their tests
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[slurm,ray]'
+
+integration: .venv/dev.ready  ## what takes long: crowds of processes; PostgreSQL, Slurm and Ray where these are installed
 	$(BIN)/pytest -n 2 --dist loadfile --durations=20 -m 'integration or slow' -rs
 
 check: .venv/dev.ready  ## format, lint and types
@@ -39,7 +42,7 @@ bench-gpu: .venv/dev.ready  ## what training costs on a GPU; writes benchmarks/R
 
 lock: .venv/dev.ready  ## resolve constraints.txt anew
 	$(BIN)/python -m pip install --quiet uv==0.13.9
-	printf 'torch==2.13.0\nhydra-core==1.3.8\n' | $(BIN)/uv pip compile pyproject.toml --extra dev --universal \
+	printf 'torch==2.13.0\nhydra-core==1.3.8\n' | $(BIN)/uv pip compile pyproject.toml --extra dev --extra slurm --extra ray --universal \
 		--python-version 3.11 --constraint - --custom-compile-command "make lock" --output-file constraints.txt
 
 audit: .venv/dev.ready  ## known weaknesses of the pinned dependencies; asks the network

@@ -2,6 +2,7 @@
 
 import lzma
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ TINY = (
 )
 SECRET = "Sup3rS3cret"
 URI = "'sqlite:///file:{folder}/mlflow.db?uri=true&password={password}'"  # SQLite takes it, and ignores the password
+with_submitit = pytest.mark.skipif(
+    find_spec("submitit") is None, reason="submitit is not installed (pip install 'bertlab-ablations[slurm]')"
+)
 PASSWORDS = ("${oc.env:DBPW}", SECRET)
 Command = Callable[..., tuple[Any, str]]
 
@@ -53,7 +57,7 @@ def assert_clean(folder: Path, printed: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("password", PASSWORDS)
-@pytest.mark.parametrize("launcher", ["basic", "joblib"])
+@pytest.mark.parametrize("launcher", ["basic", "joblib", pytest.param("slurm_local", marks=with_submitit)])
 def test_a_sweep_leaves_no_secret(command: Command, tmp_path: Path, password: str, launcher: str) -> None:
     words = (
         f"hydra/launcher={launcher}",

@@ -85,7 +85,8 @@ def sqlite(tmp_path: Path) -> Store:
 @pytest.fixture
 def spawn(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Start Python programs in the test's folder, one thread each; none outlives the test."""
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    places = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": places, "MLFLOW_DISABLE_TELEMETRY": "true"}
     started: list[subprocess.Popen[str]] = []
 
     def start(*words: Any) -> subprocess.Popen[str]:
