@@ -7,15 +7,12 @@ cluster keeps, and does not know jobs that an earlier command left in the queue.
 
 import json
 import logging
-import os
-import signal
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import which
-from subprocess import run
 from typing import Any, TypedDict, Unpack
 
 from hydra.core.singleton import Singleton
@@ -24,20 +21,15 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from bertlab.config.cache import digest
 from bertlab.config.errors import InputError, at, whole_number
 from bertlab.ledger.outcome import CancelledError, LostError
+from bertlab.sweep.slurm import GONE, LOCAL, Job, Queue, is_over, outside_of_a_job, seen
 
 log = logging.getLogger(__name__)
 
 Words = Sequence[str]
-ENDED = frozenset(
-    {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"}
-)
-PREEMPTED, GONE = "PREEMPTED", "GONE"  # ended where its partition does not requeue; no longer known to Slurm
 NOTES = "jobs.jsonl"  # which job makes which run, for the next command
 LATE = 15.0  # seconds that a file may need to be seen from another node
-LOOKS = (2.0, 60.0)  # seconds between two questions to Slurm: at first, and at most
 
 
 class Settings(TypedDict, total=False):
@@ -75,7 +67,7 @@ class SlurmLauncher(Launcher):
             raise InputError(f"hydra.launcher.{unknown[0]} is not a key of this launcher; leave it out")
         self._settings: dict[str, Any] = {key: value for key, value in settings.items() if value is not None}
         self._plugin = published(self.PLUGIN)
-        self._queue = Queue()
+        self._queue, self._names = Queue(), list[str]()
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take what the jobs need."""
@@ -89,29 +81,33 @@ class SlurmLauncher(Launcher):
                 "cluster, or choose hydra/launcher=slurm_local"
             )
 
+    def name_runs(self, names: Sequence[str]) -> None:
+        """Take what tells the runs of the next launch from all others, whichever command asks for them."""
+        self._names = list(names)
+
     def launch(self, job_overrides: Sequence[Words], initial_job_idx: int) -> list[Any]:
         """Return for each job what it returned, or the error that says how it was lost."""
-        numbered = list(enumerate(job_overrides, initial_job_idx))
+        numbers = range(initial_job_idx, initial_job_idx + len(job_overrides))
+        runs = [Run(*each) for each in zip(self._names, numbers, job_overrides, strict=True)]
         back: list[Any] = []
-        for start in range(0, len(numbered), self._size):
-            jobs = self._jobs(numbered[start : start + self._size])
+        for start in range(0, len(runs), self._size):
+            jobs = self._jobs(runs[start : start + self._size])
             with self._watched(jobs):
                 back += [self._end_of(job) for job in jobs]
         return back
 
-    def _jobs(self, numbered: Sequence[tuple[int, Words]]) -> list[Any]:
+    def _jobs(self, runs: Sequence["Run"]) -> list[Any]:
         """Return the job of each run: the one that an earlier command left in the queue, or a new one."""
-        jobs = self._left([words for _, words in numbered])
-        new = [(number, words) for number, words in numbered if run_of(words) not in jobs]
+        jobs = self._left(runs)
         if jobs:
-            log.warning("%s of %s runs have a job in the queue already", len(numbered) - len(new), len(numbered))
-        if new:
-            submitted = self._submit(new)
-            jobs |= {run_of(words): job for (_, words), job in zip(new, submitted, strict=True)}
-            self._note([(run_of(words), job.job_id) for (_, words), job in zip(new, submitted, strict=True)])
-        return [jobs[run_of(words)] for _, words in numbered]
+            log.warning("%s of %s runs have a job in the queue already", len(jobs), len(runs))
+        if new := [run for run in runs if run.name not in jobs]:
+            submitted = {run.name: job for run, job in zip(new, self._submit(new), strict=True)}
+            self._note({name: job.job_id for name, job in submitted.items()})
+            jobs |= submitted
+        return [jobs[run.name] for run in runs]
 
-    def _submit(self, numbered: Sequence[tuple[int, Words]]) -> list[Any]:
+    def _submit(self, runs: Sequence["Run"]) -> list[Any]:
         """Submit new jobs as one array."""
         import submitit
 
@@ -127,7 +123,7 @@ class SlurmLauncher(Launcher):
             **{key if key in self.PLAIN else f"{prefix}{key}": value for key, value in given.items()},
         )
         state = Singleton.get_state()
-        jobs = [(list(words), "hydra.sweep.dir", number, f"job_{number}", state) for number, words in numbered]
+        jobs = [(list(run.words), "hydra.sweep.dir", run.number, f"job_{run.number}", state) for run in runs]
         with outside_of_a_job():
             return list(executor.map_array(Job(self._plugin), *zip(*jobs, strict=True)))
 
@@ -135,21 +131,28 @@ class SlurmLauncher(Launcher):
     def _notes(self) -> Path:
         return Path(self._settings["submitit_folder"]).expanduser().absolute().parent / NOTES
 
-    def _note(self, pairs: Sequence[tuple[str, str]]) -> None:
+    def _note(self, jobs: Mapping[str, str]) -> None:
         with self._notes.open("a", encoding="utf-8") as file:
-            file.writelines(json.dumps({"run": name, "job": job}) + "\n" for name, job in pairs)
+            file.writelines(json.dumps({"run": name, "job": job}) + "\n" for name, job in jobs.items())
 
-    def _left(self, wanted: Sequence[Words]) -> dict[str, Any]:
-        """Return the jobs of some runs that are noted and still in the queue."""
+    def _noted(self) -> dict[str, str]:
+        """Return the last job of each run."""
+        jobs = dict[str, str]()
+        for line in self._notes.read_text("utf-8").splitlines() if self._notes.is_file() else []:
+            with suppress(ValueError, KeyError):  # half a line of a command that was killed
+                note = json.loads(line)
+                jobs[str(note["run"])] = str(note["job"])
+        return jobs
+
+    def _left(self, runs: Sequence["Run"]) -> dict[str, Any]:
+        """Return the jobs of some runs that are noted and still in the queue, by the names of the runs."""
         from submitit import SlurmJob
 
-        lines = self._notes.read_text("utf-8").splitlines() if self._notes.is_file() else []
-        noted = {str(note["run"]): str(note["job"]) for note in map(json.loads, lines)}
-        noted = {name: noted[name] for name in map(run_of, wanted) if name in noted}
+        known = self._noted()
+        noted = {run.name: known[run.name] for run in runs if run.name in known}
         states = self._queue.ask(noted.values()) if noted else {}
-        folder = self._settings["submitit_folder"]
         living = {name: job for name, job in noted.items() if not is_over(states.get(job, GONE))}
-        return {name: SlurmJob(folder=folder, job_id=job) for name, job in living.items()}
+        return {name: SlurmJob(folder=self._settings["submitit_folder"], job_id=job) for name, job in living.items()}
 
     def _end_of(self, job: Any) -> Any:
         """Wait for a job and return what it returned, or the error that says how it was lost."""
@@ -187,16 +190,16 @@ class SlurmLocalLauncher(SlurmLauncher):
     """The same on this machine without Slurm, `array_size` runs side by side: a trial of a command for the cluster."""
 
     is_elsewhere = False
-    CLUSTER = "local"
+    CLUSTER = LOCAL
     PLUGIN = "LocalLauncher"
 
     def connect(self) -> None:
         """Find nothing missing: there is nothing to connect to."""
 
-    def _left(self, wanted: Sequence[Words]) -> dict[str, Any]:
+    def _left(self, runs: Sequence["Run"]) -> dict[str, Any]:
         return {}  # jobs of a command that is gone are waited for by the locks of their runs
 
-    def _note(self, pairs: Sequence[tuple[str, str]]) -> None:
+    def _note(self, jobs: Mapping[str, str]) -> None:
         pass
 
     def _state(self, job: Any) -> str:
@@ -208,74 +211,12 @@ class SlurmLocalLauncher(SlurmLauncher):
 
 
 @dataclass(frozen=True)
-class Job:
-    """What runs on a node: the plugin's way to run a job, which is queued again where Slurm asks for its place."""
+class Run:
+    """What a job is to make."""
 
-    plugin: Any
-
-    def __call__(self, *given: Any) -> Any:
-        """Run a job."""
-        own, number, ends = dict(os.environ), submitit_signal(), list[SystemExit]()
-        submitits: Any = signal.getsignal(number)
-
-        def queue_again(signum: int, frame: Any) -> None:
-            os.environ.update(own)  # a run trains without the variables of its cluster, by which submitit knows the job
-            try:
-                submitits(signum, frame)
-            except SystemExit as end:
-                ends.append(end)
-                if own.get("SUBMITIT_EXECUTOR") == SlurmLocalLauncher.CLUSTER:
-                    signal.raise_signal(signal.SIGTERM)  # Slurm sends it itself; a run keeps where it is, and ends
-
-        signal.signal(number, queue_again)
-        try:
-            return self.plugin(*given)
-        except SystemExit as end:
-            raise ends[0] if ends else end from None
-
-    def checkpoint(self, *given: Any) -> Any:
-        """Return what is run when the job has its turn again: the same, which finds its run's checkpoint."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self, *given)
-
-
-def submitit_signal() -> int:
-    """Return the signal by which a node is told to free its place."""
-    from submitit import JobEnvironment
-
-    return int(JobEnvironment._usr_sig())
-
-
-class Queue:
-    """What Slurm says of jobs; it is asked rarely, for all jobs at once, and need not keep accounts."""
-
-    def __init__(self) -> None:
-        self._states: dict[str, str] = {}  # of the jobs that are waited for
-        self._since = self._asked = 0.0
-
-    def watch(self, jobs: Iterable[str]) -> None:
-        """Wait for some jobs from now on."""
-        self._states = dict.fromkeys(jobs, "UNKNOWN")
-        self._since, self._asked = time.monotonic(), -LOOKS[1]
-
-    def state(self, job: str) -> str:
-        """Return the state of a job as it was a moment ago. How it ended stays known when Slurm has forgotten it."""
-        now, (first, longest) = time.monotonic(), LOOKS
-        if now - self._asked >= min(longest, max(first, (now - self._since) / 10)):
-            told, self._asked = self.ask(self._states), now
-            self._states |= {each: told.get(each, GONE) for each, state in self._states.items() if not is_over(state)}
-        return self._states[job]
-
-    def ask(self, jobs: Iterable[str]) -> dict[str, str]:
-        """Return the states of the jobs that Slurm knows; those that were seen last where it does not answer."""
-        jobs = list(jobs)
-        arrays = ",".join(sorted({job.partition("_")[0] for job in jobs}))
-        command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T", f"--jobs={arrays}"]
-        told = run(command, capture_output=True, text=True, check=False)
-        if told.returncode and "Invalid job id" not in told.stderr:
-            return {job: self._states.get(job, "UNKNOWN") for job in jobs}
-        return dict(line.split() for line in told.stdout.splitlines())
+    name: str  # tells it from all other runs
+    number: int  # in its sweep
+    words: Words
 
 
 def published(name: str) -> Any:
@@ -288,32 +229,3 @@ def published(name: str) -> Any:
             "pip install 'bertlab-ablations[slurm]', or choose hydra/launcher=joblib"
         ) from None
     return getattr(submitit_launcher, name)()
-
-
-def run_of(words: Words) -> str:
-    """Return what tells the runs of all commands apart: the words, without the sweep that they belong to."""
-    return digest(sorted(word for word in words if not word.startswith("tracking.parent=")))
-
-
-def is_over(state: str) -> bool:
-    """Tell whether a job in this state never runs again."""
-    return state in ENDED or state in (PREEMPTED, GONE)
-
-
-def seen(path: Path, seconds: float = 0.0) -> bool:
-    """Tell whether a file is there, or comes within some seconds; to list a folder has NFS look again."""
-    end = time.monotonic() + seconds
-    while not (there := path.parent.is_dir() and path in path.parent.iterdir()) and time.monotonic() < end:
-        time.sleep(0.5)
-    return there
-
-
-@contextmanager
-def outside_of_a_job() -> Iterator[None]:
-    """Submit as from a shell: a command that is a job itself would pass on its own size and limits."""
-    own = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_") if "SLURM_JOB_ID" in os.environ else ()
-    hidden = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith(own) and name != "SLURM_CONF"}
-    try:
-        yield
-    finally:
-        os.environ.update(hidden)

@@ -73,6 +73,8 @@ class Launches:
         """Give jobs to the launcher; return their numbers, what came back and what the launcher raised."""
         numbers = range(self.count, self.count + len(jobs))
         self.count = numbers.stop
+        if name_runs := getattr(self.launcher, "name_runs", None):  # one that finds the jobs of an earlier command
+            name_runs([f"{job.identity.key}-{job.identity.code}" for job in jobs])
         try:
             back = self.launcher.launch([job.overrides for job in jobs], initial_job_idx=numbers.start)
         except Exception as error:  # every launcher has its own kinds

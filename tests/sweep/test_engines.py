@@ -14,9 +14,11 @@ from omegaconf import OmegaConf
 from bertlab.commands.run_help import help_text
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
+from bertlab.sweep import slurm
 from bertlab.sweep.grid import checkable
+from bertlab.sweep.slurm import GONE, Queue, is_over, outside_of_a_job, seen
 from hydra_plugins import bertlab_ray, bertlab_slurm
-from hydra_plugins.bertlab_slurm import GONE, Queue, Settings, is_over, outside_of_a_job, run_of, seen
+from hydra_plugins.bertlab_slurm import Settings
 from tests.conftest import Command
 
 LAUNCHERS = CONF / "hydra" / "launcher"
@@ -93,7 +95,7 @@ def test_slurm_is_asked_without_its_accounts_and_what_it_does_not_know_is_over(s
 
 def test_how_a_job_ended_stays_known_when_slurm_has_forgotten_it(squeue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Slurm forgets a job after some minutes, in which another one may be waited for."""
-    monkeypatch.setattr(bertlab_slurm, "LOOKS", (0.0, 0.0))
+    monkeypatch.setattr(slurm, "LOOKS", (0.0, 0.0))
     queue = Queue()
     queue.watch(["17_0", "17_1"])
     answer(squeue, "17_0 RUNNING\n17_1 CANCELLED\n")
@@ -117,12 +119,6 @@ def test_a_controller_that_does_not_answer_ends_no_job(squeue: Path) -> None:
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING", "REQUEUED", "SUSPENDED", "COMPLETING", "CONFIGURING"])
 def test_a_job_that_may_still_run_is_waited_for(state: str) -> None:
     assert not is_over(state)
-
-
-def test_a_run_is_known_whichever_sweep_asks_for_it() -> None:
-    one, other = ["seed=1", "tracking.parent=a", "mask.rate=0.3"], ["mask.rate=0.3", "seed=1", "tracking.parent=b"]
-    assert run_of(one) == run_of(other)
-    assert run_of(one) != run_of(["seed=2", *one[1:]])
 
 
 def test_a_file_that_comes_late_is_seen(tmp_path: Path) -> None:
@@ -166,13 +162,13 @@ def test_a_job_that_is_asked_for_its_place_is_queued_again_and_told_to_end_once(
 
     monkeypatch.setenv("SLURM_JOB_ID", "17")
     monkeypatch.setenv("SUBMITIT_EXECUTOR", cluster)
-    monkeypatch.setattr(bertlab_slurm, "submitit_signal", lambda: signal.SIGUSR2)
+    monkeypatch.setattr(slurm, "submitit_signal", lambda: signal.SIGUSR2)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
     try:
         signal.signal(signal.SIGUSR2, submitits)
         signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
         with pytest.raises(SystemExit) as ended:
-            bertlab_slurm.Job(train)(1, "a")
+            slurm.Job(train)(1, "a")
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)

@@ -20,7 +20,7 @@ TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "evaluation.sequences=8"),
     *("evaluation.pseudo=0", "trainer.progress=false", "trainer.checkpoint_seconds=0.2", "tracking.offline=true"),
 )
-SHORT, LONG = "budget.tokens=2800", "budget.tokens=60000"  # 20 steps, and enough of them to be met at work
+SHORT, LONG = "budget.tokens=2800", "budget.tokens=30000"  # 20 steps, and enough of them to be met at work
 GRID = ("-m", *TINY, SHORT, "mask.rate=0.15,0.3", "seed=0,1")
 LONG_RUNS = ("-m", *TINY, LONG, "seed=0,1,2,3,4")
 STUDY = (*TINY_STUDY, "study.seeds=3", "study.looks=[3]")
