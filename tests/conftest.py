@@ -21,6 +21,7 @@ from bertlab.data.documents import Document
 from bertlab.data.prepare import prepare
 from bertlab.data.store import Tokens, TokenStore
 from bertlab.data.tokenizer.wordpiece import WordPiece
+from tests.composing import keep_compositions
 
 STEERING = ("MLFLOW_", "SLURM_", "HYDRA_", "BERTLAB_OWN", "FORCE_COLOR", "NO_COLOR", "COLUMNS", "LINES")
 for _name in [name for name in os.environ if name.startswith(STEERING)]:
@@ -30,6 +31,8 @@ _worker = os.environ.get("PYTEST_XDIST_WORKER")
 if _worker and hasattr(os, "sched_setaffinity"):  # one core each: workers that take all of them wait for each other
     _cores = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {_cores[int(_worker.removeprefix("gw")) % len(_cores)]})
+
+keep_compositions()
 
 TOPICS = {  # the words of a document come from one topic, so its sentences tell what the next one may hold
     "sea": ["ship", "harbour", "sailor", "anchor", "wave", "storm", "captain", "island", "current", "lantern"],

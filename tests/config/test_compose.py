@@ -35,6 +35,7 @@ from bertlab.config.errors import InputError
 from bertlab.data.oracle import Oracle
 from bertlab.data.pairs.nsp import NextSentence
 from bertlab.mask.token import TokenMask
+from tests.composing import HYDRAS, keep_compositions, set_steps
 
 
 def built(*overrides: str) -> Parts:
@@ -97,6 +98,18 @@ def test_what_is_composed_from_an_earlier_one_is_what_hydra_composes() -> None:
         made = quick(words)
         assert resolved(made) == resolved(expected), words
         assert choices(made) == choices(expected), words
+
+
+def test_what_tests_keep_of_compositions_is_what_hydra_composes() -> None:
+    some = WORDS[1::2]
+    kept = [load(words) for _ in range(2) for words in some]
+    set_steps(*HYDRAS)
+    try:
+        plain = [load(words) for words in some]
+    finally:
+        keep_compositions()
+    for made, expected in zip(kept, [*plain, *plain], strict=True):
+        assert (resolved(made), choices(made)) == (resolved(expected), choices(expected))
 
 
 def test_the_files_of_options_are_read_once_for_each_choice_of_them() -> None:
