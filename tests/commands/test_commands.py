@@ -1,5 +1,6 @@
 """The small commands: an absurd command line is one line and exit code 2, and leaves nothing behind."""
 
+import json
 import os
 import subprocess
 import sys
@@ -98,45 +99,39 @@ def test_an_absurd_command_line_is_one_line_and_leaves_nothing(
 
 
 PROGRAM = """
-import runpy, sys
-from importlib import util
-name, *sys.argv[1:] = sys.argv[1:]
-try:
-    runpy.run_module(name, run_name="__main__")
-except SystemExit as exit_:
-    print(exit_.code, "torch" in sys.modules)
+import io, json, runpy, sys
+from contextlib import redirect_stderr, redirect_stdout
+for name, *words in json.loads(sys.argv[1]):
+    told, sys.argv[1:] = [io.StringIO(), io.StringIO()], words
+    try:
+        with redirect_stdout(told[0]), redirect_stderr(told[1]):
+            runpy.run_module(f"bertlab.{name}", run_name="__main__")
+    except SystemExit as exit_:
+        print(json.dumps([exit_.code, "torch" in sys.modules, *(each.getvalue() for each in told)]))
 """
-
-
-@pytest.mark.parametrize(
-    ("command", "words"),
-    [
-        ("run", ["batch.size=hello"]),
-        ("run", ["model.heads=3"]),
-        ("run", ["data=text", "data.files=gone.txt"]),
-        ("run", ["-m", "optimizer.lr=1e-3,-1"]),
-        ("run", ["study=mask_rate", "study.seeds=2"]),
-        ("run", ["study=mask_rate", "evaluation.share=0.0001"]),
-        ("plan", ["study=mask_rate", "study.seeds=2"]),
-        ("plan", ["mask_rate", "study.seeds=2"]),
-        ("show", ["mask.rate=2"]),
-        ("describe", ["model.heads=3"]),
-    ],
+WITHOUT_TORCH = (
+    ["run", "batch.size=hello"],
+    ["run", "model.heads=3"],
+    ["run", "data=text", "data.files=gone.txt"],
+    ["run", "-m", "optimizer.lr=1e-3,-1"],
+    ["run", "study=mask_rate", "study.seeds=2"],
+    ["run", "study=mask_rate", "evaluation.share=0.0001"],
+    ["plan", "study=mask_rate", "study.seeds=2"],
+    ["plan", "mask_rate", "study.seeds=2"],
+    ["show", "mask.rate=2"],
+    ["describe", "model.heads=3"],
 )
-def test_what_needs_no_torch_is_said_without_it(command: str, words: list[str], tmp_path: Path) -> None:
+
+
+def test_what_needs_no_torch_is_said_without_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", PROGRAM, json.dumps(WITHOUT_TORCH)]
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, f"bertlab.{command}", *words],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=environment,
-        check=True,
-    )
-    assert done.stdout == "2 False\n"
-    assert done.stderr.startswith("bertlab: ")
-    assert done.stderr.count("\n") == 1
-    assert list(tmp_path.iterdir()) == []
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)
+    ended = [json.loads(line) for line in done.stdout.splitlines()]
+    for words, (code, has_torch, out, error) in zip(WITHOUT_TORCH, ended, strict=True):
+        assert (code, has_torch, out, error.count("\n")) == (2, False, "", 1), words
+        assert error.startswith("bertlab: "), words
+    assert (done.stderr, list(tmp_path.iterdir())) == ("", [])
 
 
 @pytest.mark.parametrize("words", [["tracking.experiment='\u00e9'", "mask.rate='\u00fc'"], ["--cfg", "job"]])
