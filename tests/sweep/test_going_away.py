@@ -69,34 +69,34 @@ def assert_all_arrived(count: int) -> None:
     assert Path("mlartifacts", parent.info.run_id, "artifacts/report/report.md").is_file()
 
 
-SWEEP = ("-m", *TINY, "seed=0,1,2,3,4")
+SWEEP = ("-m", *TINY, "seed=0,1,2")
 
 
 def test_later_runs_go_on_offline_and_sync_brings_them(command: Command, store: Store) -> None:
     store.runs_left = 1
     code, out, err = command(*SWEEP)
     assert code == 0, err
-    assert out.count("finished") == 5
-    assert err.count("the run goes on without its store: tracking.uri must reach an MLflow server") == 4
+    assert out.count("finished") == 3
+    assert err.count("the run goes on without its store: tracking.uri must reach an MLflow server") == 2
     assert err.count("type bertlab sync from=outputs") == 1
-    assert [cell.state()["status"] for cell in cells_in("outputs")] == ["FINISHED"] * 5
-    assert len(list(Path("outputs/cells").glob(f"*/{UNSENT}"))) == 4
+    assert [cell.state()["status"] for cell in cells_in("outputs")] == ["FINISHED"] * 3
+    assert len(list(Path("outputs/cells").glob(f"*/{UNSENT}"))) == 2
     assert len(found("run")) == 1
     store.is_away = False
     for _ in range(2):
         sync({"from": "outputs", "uri": None, "experiment": None})
-        assert_all_arrived(5)
+        assert_all_arrived(3)
 
 
 def test_the_next_command_brings_them_whatever_it_is(command: Command, store: Store) -> None:
     store.runs_left = 2
     assert command(*SWEEP)[0] == 0
     assert command(*TINY, "seed=9")[0] == 2, "a store that is away when a command begins is an error before any work"
-    assert len(list(cells_in("outputs"))) == 5
+    assert len(list(cells_in("outputs"))) == 3
     store.is_away = False
     code, _, err = command(*TINY, "seed=0")
     assert code == 0, err
-    assert_all_arrived(5)
+    assert_all_arrived(3)
 
 
 def test_a_store_that_is_back_at_the_end_has_all(command: Command, store: Store) -> None:
@@ -106,13 +106,13 @@ def test_a_store_that_is_back_at_the_end_has_all(command: Command, store: Store)
     def back() -> None:
         end()
         ended.append(1)
-        store.is_away &= len(ended) < 4
+        store.is_away &= len(ended) < 2
 
     store.ended = back  # type: ignore[method-assign]
     code, _, err = command(*SWEEP)
     assert code == 0, err
-    assert err.count("the run goes on without its store") == 3
-    assert_all_arrived(5)
+    assert err.count("the run goes on without its store") == 1
+    assert_all_arrived(3)
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -16,7 +16,8 @@ from bertlab.tracking.code import PACKAGE, STEPS, Code, Sources, code_of, read_m
 from bertlab.tracking.identity import targets
 
 PARTS = targets(resolved(load([])))
-Edit = Callable[[str, str, str], Code]
+Change = tuple[str, str, str]  # a module, a text of it, and what stands there then
+Edit = Callable[..., Code]
 
 
 def code(package: Path, parts: frozenset[str] = PARTS) -> Code:
@@ -30,12 +31,13 @@ def package(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def edit(package: Path) -> Edit:
-    """Replace text in a module and return the code as it is then."""
+    """Replace text in modules and return the code as it is then."""
 
-    def edit(module: str, old: str, new: str) -> Code:
-        text = (package / module).read_text("utf-8")
-        assert old in text
-        (package / module).write_text(text.replace(old, new, 1), "utf-8")
+    def edit(*changes: Change) -> Code:
+        for module, old, new in changes:
+            text = (package / module).read_text("utf-8")
+            assert old in text
+            (package / module).write_text(text.replace(old, new, 1), "utf-8")
         return code(package)
 
     return edit
@@ -45,55 +47,54 @@ def test_the_folder_does_not_matter(package: Path) -> None:
     assert code(package) == code_of(PARTS)
 
 
-@pytest.mark.parametrize(
-    ("module", "old", "new"),
-    [
-        ("mask/token.py", '"""', '"""Other words. '),
-        ("mask/corrupt.py", "def corrupt(", "# a comment\ndef corrupt("),
-        ("streams.py", "import hashlib\n", "import math\nimport hashlib\n"),
-        ("config/errors.py", "def whole_number(", "def another() -> None: ...\n\n\ndef whole_number("),
-        ("sweep/run.py", "must choose tokens to predict, got none", "chooses nothing, got none"),
-        ("sweep/run.py", 'log.info("%s: %s parameters', 'log.info("%s has %s parameters'),
-        ("sweep/run.py", "def looks_ahead(model: Bert, batch: Batch) -> bool:", "def looks_ahead(model, batch):"),
-        ("optim/optimizer.py", "def sgd(", "def another() -> int:\n    return 1\n\n\ndef sgd("),
-        ("model/position.py", "class Alibi", "class Alibi2"),
-        ("tracking/mlflow.py", "REUSE = ", "SOMETHING, REUSE = 0, "),
-        ("model/reference.py", "import ", "import math, "),
-    ],
+IDLE = (
+    ("mask/token.py", '"""', '"""Other words. '),
+    ("mask/corrupt.py", "def corrupt(", "# a comment\ndef corrupt("),
+    ("streams.py", "import hashlib\n", "import math\nimport hashlib\n"),
+    ("config/errors.py", "def whole_number(", "def another() -> None: ...\n\n\ndef whole_number("),
+    ("sweep/run.py", "must choose tokens to predict, got none", "chooses nothing, got none"),
+    ("sweep/run.py", 'log.info("%s: %s parameters', 'log.info("%s has %s parameters'),
+    ("sweep/run.py", "def looks_ahead(model: Bert, batch: Batch) -> bool:", "def looks_ahead(model, batch):"),
+    ("optim/optimizer.py", "def sgd(", "def another() -> int:\n    return 1\n\n\ndef sgd("),
+    ("model/position.py", "class Alibi", "class Alibi2"),
+    ("tracking/mlflow.py", "REUSE = ", "SOMETHING, REUSE = 0, "),
+    ("model/reference.py", "import ", "import math, "),
 )
-def test_words_and_code_that_the_run_does_not_use_do_not_matter(
-    edit: Edit, package: Path, module: str, old: str, new: str
-) -> None:
-    assert edit(module, old, new).fingerprint == code_of(PARTS).fingerprint
+
+
+def test_words_and_code_that_the_run_does_not_use_do_not_matter(edit: Edit) -> None:
+    assert edit(*IDLE).fingerprint == code_of(PARTS).fingerprint
 
 
 @pytest.mark.parametrize(
-    ("module", "old", "new"),
+    "edits",  # one of a module at a time
     [
-        ("mask/corrupt.py", "return ", "return 0 or "),
-        ("streams.py", "return ", "return 0 or "),
-        ("model/attention.py", "class SelfAttention", "@print\nclass SelfAttention"),
-        ("train/module.py", "self.", "self . other."),
-        ("data/tokenizer/wordpiece.py", "def ", "async def "),
-        ("data/prepare.py", "if ", "if not "),
-        ("batch/batches.py", "+ 1", "+ 2"),
-        ("evaluation/common.py", "np.where", "np.choose"),
-        ("batch/batches.py", "ceil(", "abs("),
-        ("sweep/run.py", "GLANCE = 20", "GLANCE = 21"),
-        ("ledger/checkpoint.py", "KEPT = 2", "KEPT = 3"),
-        ("streams.py", "import hashlib", "import zlib as hashlib"),
+        (
+            ("mask/corrupt.py", "return ", "return 0 or "),
+            ("streams.py", "return ", "return 0 or "),
+            ("model/attention.py", "class SelfAttention", "@print\nclass SelfAttention"),
+            ("train/module.py", "self.", "self . other."),
+            ("data/tokenizer/wordpiece.py", "def ", "async def "),
+            ("data/prepare.py", "if ", "if not "),
+            ("batch/batches.py", "+ 1", "+ 2"),
+            ("evaluation/common.py", "np.where", "np.choose"),
+            ("sweep/run.py", "GLANCE = 20", "GLANCE = 21"),
+            ("ledger/checkpoint.py", "KEPT = 2", "KEPT = 3"),
+        ),
+        (("streams.py", "import hashlib", "import zlib as hashlib"), ("batch/batches.py", "ceil(", "abs(")),
     ],
 )
-def test_code_that_the_run_uses_matters_and_its_module_is_named(edit: Edit, module: str, old: str, new: str) -> None:
-    changed, running = edit(module, old, new), code_of(PARTS)
+def test_code_that_the_run_uses_matters_and_its_module_is_named(edit: Edit, edits: Sequence[Change]) -> None:
+    changed, running = edit(*edits), code_of(PARTS)
     assert changed.fingerprint != running.fingerprint
-    name = f"bertlab.{module.removesuffix('.py').replace('/', '.')}"
-    assert changed.modules[name] != running.modules[name]
+    for module, _, _ in edits:
+        name = f"bertlab.{module.removesuffix('.py').replace('/', '.')}"
+        assert changed.modules[name] != running.modules[name]
 
 
 def test_a_new_module_and_another_part_concern_only_the_runs_that_use_them(edit: Edit, package: Path) -> None:
     (package / "mask" / "another.py").write_text("class Another: ...\n")
-    assert edit("mask/span.py", "class SpanMask", "@print\nclass SpanMask") == code_of(PARTS)
+    assert edit(("mask/span.py", "class SpanMask", "@print\nclass SpanMask")) == code_of(PARTS)
     spans = PARTS - {"bertlab.mask.token.TokenMask"} | {"bertlab.mask.span.SpanMask"}
     assert code(package, spans) != code_of(spans)
     another = PARTS | {"bertlab.mask.another.Another"}
