@@ -36,9 +36,9 @@ def policy(request: pytest.FixtureRequest, build_part: Callable[..., MaskPolicy]
     return build_part(f"mask={request.param}")
 
 
-@pytest.mark.parametrize("contract", CONTRACTS, ids=lambda each: each.__name__)
-def test_every_policy_keeps_the_contract(policy: MaskPolicy, contract: Callable[[MaskPolicy], None]) -> None:
-    contract(policy)
+def test_every_policy_keeps_the_contracts(policy: MaskPolicy) -> None:
+    for contract in CONTRACTS:
+        contract(policy)
 
 
 BROKEN = {
