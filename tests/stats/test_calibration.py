@@ -14,6 +14,8 @@ from bertlab.stats.rule import Kind
 STUDIES = 8000  # four times what is asked: the standard error of a rate of 5 % is .24 %
 ONCE = [(3,), (5,), (8,), (10,)]
 EARLY = [(3, 10), (5, 10), (4, 7, 10)]
+CORNERS = [(3,), (10,), (3, 10), (4, 7, 10)]  # of the schedules: the default suite looks at no others
+LOOKS = [pytest.param(each, marks=[] if each in CORNERS else [pytest.mark.slow]) for each in ONCE + EARLY]
 
 
 @pytest.mark.parametrize("noise", NOISES)
@@ -24,7 +26,7 @@ def test_every_noise_has_mean_zero_and_variance_one(noise: str) -> None:
         assert draws.var() == pytest.approx(1, abs=0.03)
 
 
-@pytest.mark.parametrize("looks", ONCE + EARLY)
+@pytest.mark.parametrize("looks", LOOKS)
 @pytest.mark.parametrize("noise", LIKE_ARMS)
 def test_at_a_true_difference_of_one_margin_neither_error_passes_6_per_cent(noise: str, looks: tuple[int, ...]) -> None:
     # a quarter of the margin as spread: the interval always fits inside, which leaves most room for errors
@@ -34,7 +36,7 @@ def test_at_a_true_difference_of_one_margin_neither_error_passes_6_per_cent(nois
     assert found[Kind.EQUIVALENT] + found[Kind.WORSE_MATERIAL] > 0.04  # nor is the rule idle
 
 
-@pytest.mark.parametrize("looks", ONCE + EARLY)
+@pytest.mark.parametrize("looks", LOOKS)
 @pytest.mark.parametrize("noise", LIKE_ARMS)
 def test_without_an_effect_false_positives_over_all_looks_stay_below_5_5_per_cent(
     noise: str, looks: tuple[int, ...]
@@ -64,7 +66,7 @@ def test_differences_that_are_themselves_skewed_break_the_promise_and_that_is_kn
 
 
 @pytest.mark.parametrize("sd", [0.25, 0.5])
-@pytest.mark.parametrize("looks", ONCE + EARLY)
+@pytest.mark.parametrize("looks", LOOKS)
 @pytest.mark.parametrize("noise", NOISES)
 def test_equivalent_within_half_the_margin_is_no_error_even_of_skewed_differences(
     noise: str, looks: tuple[int, ...], sd: float

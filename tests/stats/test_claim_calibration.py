@@ -14,7 +14,7 @@ ROOM = 0.016  # four of them: the largest of ten rates is looked at
 PRIOR = Prior(0.7, 2.6)  # margins: what the first regime has
 
 
-@pytest.mark.parametrize("arms", [1, 2, 3, 6])
+@pytest.mark.parametrize("arms", [1, *(pytest.param(arms, marks=pytest.mark.slow) for arms in (2, 3)), 6])
 @pytest.mark.parametrize("expectation", Expectation)
 def test_no_claim_is_falsely_supported_or_refuted_in_more_than_5_per_cent(expectation: Expectation, arms: int) -> None:
     rng = np.random.default_rng(arms)
