@@ -8,7 +8,7 @@ demo: .venv/demo.ready  ## three runs on English text, tracked and reported
 	$(BIN)/python -m bertlab.run -m mask.rate=0.1,0.15,0.3
 
 test: .venv/dev.ready  ## the test suite
-	$(BIN)/pytest -n 2 --dist loadfile --durations=20
+	$(BIN)/pytest -n 2 --dist worksteal --durations=20
 
 engines: .venv/dev.ready  ## the packages of hydra/launcher=slurm and ray, for their tests
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[slurm,ray]'
