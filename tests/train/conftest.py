@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -28,7 +29,6 @@ TINY = (
     "model.dropout=0.1",
     "evaluation.sequences=8",
     "trainer.points=7",
-    "trainer.threads=null",
     "trainer.progress=false",
 )
 
@@ -49,8 +49,9 @@ class Fitted:
 
 @pytest.fixture(scope="session")
 def prepared() -> Callable[..., Job]:
-    """Prepare the tiny run, with some keys changed."""
+    """Prepare the tiny run, with some keys changed: once, since it is only read."""
 
+    @cache
     def prepare(*overrides: str) -> Job:
         return prepare_job(resolved(load([*TINY, *overrides])))
 

@@ -162,7 +162,7 @@ def test_a_terminal_shows_step_loss_speed_and_remaining_time(fit: Fit, monkeypat
 def test_threads_are_set_where_they_are_given(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
-    fit()
+    fit("trainer.threads=null")
     own = torch.get_num_threads()  # given back by the fixture
     assert asked == [usable_cores(), own]
     fit("trainer.threads=3")
