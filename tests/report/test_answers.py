@@ -48,6 +48,7 @@ def found(folder: Path, effect: float, **made: object) -> Findings:
     return judge(read_record(folder / "heads"))
 
 
+@pytest.mark.slow
 def test_the_committed_answers_are_what_templates_and_records_give() -> None:
     """After a wanted change: `python -m bertlab.report answers=reports`, then `book=reports`."""
     committed = {path.name: path.read_text("utf-8") for path in (REPORTS / ANSWERS).glob("*.md")}

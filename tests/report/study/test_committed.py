@@ -30,28 +30,38 @@ def files(folder: Path, study: str) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths if path.name != ARCHIVE}
 
 
-@pytest.mark.parametrize("study", EACH)
+@pytest.fixture(scope="module", params=EACH)
+def study(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def unpacked(study: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
+    """Unpack the archive of a study; return where, and how many runs it holds."""
+    folder = tmp_path_factory.mktemp("cells")
+    return folder, unpack(REPORTS / study / ARCHIVE, folder)
+
+
 def test_a_report_is_rebuilt_byte_for_byte(study: str, tmp_path: Path) -> None:
     """After a wanted change of reports: `python -m bertlab.report study=ID` for each, then `book=reports`."""
     write_study(judge(read_record(REPORTS / study)), tmp_path)
     assert files(REPORTS, study) == files(tmp_path, study)
 
 
-@pytest.mark.parametrize("study", EACH)
-def test_the_runs_of_a_report_are_finished_wherever_its_archive_is_unpacked(study: str, tmp_path: Path) -> None:
-    record = read_record(REPORTS / study)
-    assert unpack(REPORTS / study / ARCHIVE, tmp_path) == record.runs["run_id"].nunique()
-    assert all(cell.record() for cell in cells_in(tmp_path))
+def test_the_runs_of_a_report_are_finished_wherever_its_archive_is_unpacked(
+    study: str, unpacked: tuple[Path, int]
+) -> None:
+    (folder, count), record = unpacked, read_record(REPORTS / study)
+    assert count == record.runs["run_id"].nunique()
+    assert all(cell.record() for cell in cells_in(folder))
     of_study = {record.facts["code"]}  # the hash over what each arm uses; earlier one hash over all code
-    assert set(record.runs["code"]) in (of_study, {cell.code for cell in cells_in(tmp_path)})
+    assert set(record.runs["code"]) in (of_study, {cell.code for cell in cells_in(folder)})
 
 
-@pytest.mark.parametrize("study", EACH)
-def test_a_report_is_small_and_names_no_folder_of_a_machine(study: str, tmp_path: Path) -> None:
-    held = files(REPORTS, study)
+def test_a_report_is_small_and_names_no_folder_of_a_machine(study: str, unpacked: tuple[Path, int]) -> None:
+    held, folder = files(REPORTS, study), unpacked[0]
     assert sum(map(len, held.values())) + (REPORTS / study / ARCHIVE).stat().st_size < LARGEST
-    unpack(REPORTS / study / ARCHIVE, tmp_path)
-    held |= {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    held |= {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert [name for name, content in held.items() if FOLDER.search(content)] == []
 
 
