@@ -127,12 +127,12 @@ def test_a_run_stands_under_its_parent(tracker: Tracker, client: MlflowClient, d
 
 
 def test_the_link_to_the_runs_shows_no_password_and_asks_no_store(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, client: MlflowClient
 ) -> None:
     monkeypatch.setattr(room, "experiment_id", lambda *_: "3")
     tracker = Tracker(uri="http://bert:s3cret@host.invalid:5000/base", experiment="bertlab")
     assert "runs:" not in tracker.where(tmp_path), "the experiment is not known yet"
-    tracker.experiment_id(MlflowClient(f"sqlite:///{tmp_path / 'none.db'}"))
+    tracker.experiment_id(client)
     told = tracker.where(tmp_path)
     assert "http://host.invalid:5000/base/#/experiments/3?workflowType=machine_learning" in told
     assert "s3cret" not in told
