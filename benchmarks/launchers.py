@@ -37,11 +37,11 @@ def main() -> None:
         "slurm": ("hydra.launcher.mem_gb=null", f"hydra.launcher.array_parallelism={workers}"),
         "slurm_local": (f"hydra.launcher.array_size={workers}",),
     }
-    rows = []
+    notes = f"{workers} workers side by side where the launcher has several, 1 thread of torch each; offline"
     for launcher in given["launchers"].split(","):
         words = (f"seed=range({runs})", f"hydra/launcher={launcher}", *own.get(launcher, ()), *given["words"].split())
-        rows.append(row(launcher, runs, 1 if launcher == "basic" else workers, words))
-    save(rows, notes=f"{workers} workers side by side where the launcher has several, 1 thread of torch each; offline")
+        measured = row(launcher, runs, 1 if launcher == "basic" else workers, words)
+        save([measured], ending=f"_{launcher}", notes=notes)
 
 
 def row(launcher: str, runs: int, workers: int, words: Sequence[str]) -> Row:

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-ORDER = ("training", "saturated", "data", "sweep", "tracking", "startup", "store", "memory", "growth", "breakdown")
+ORDER = (
+    *("training", "saturated", "data", "sweep", "launchers", "tracking", "startup", "store", "memory", "growth"),
+    "breakdown",
+)
 REACHED = {True: "yes", False: "**no**", None: ""}
 OPENING = """# Benchmarks
 
