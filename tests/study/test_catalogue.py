@@ -31,7 +31,8 @@ from bertlab.sweep.run import looks_ahead
 from bertlab.tracking.identity import semantic
 
 STUDIES = study_files()
-NODES = {name: yaml.safe_load(path.read_text("utf-8"))["study"] for name, path in STUDIES.items()}
+SHARED = yaml.safe_load(next(iter(STUDIES.values())).with_name("_study.yaml").read_text("utf-8"))["study"]
+NODES = {name: SHARED | yaml.safe_load(path.read_text("utf-8"))["study"] for name, path in STUDIES.items()}
 ARMS = [(study, arm) for study, node in NODES.items() for arm in node["arms"]]
 FACTS = {"inputs", "count", "head_cost", "attention_steps"}
 STEPS = 50
