@@ -136,6 +136,7 @@ BOUNDS: Mapping[str, Rules] = {
     "bertlab.evaluation.own.WithTasks": EVALUATION,
     "bertlab.train.fit.Hardware": HARDWARE,
     "bertlab.train.none.NoTraining": HARDWARE,
+    "bertlab.train.devices.Hardware": {**HARDWARE, "devices": COUNT, "accumulate": COUNT},
 }
 
 

@@ -1,4 +1,4 @@
-"""What computes a run: the version of torch, the processor's instructions, threads, the device, compilation.
+"""What computes a run: the version of torch, the processor's instructions, threads, devices, compilation.
 
 The same configuration and code give other last digits in another environment, and after many steps other losses. So an
 environment belongs to what a finished run is found by.
@@ -32,12 +32,16 @@ class Environment:
     compile: str  # mode of torch.compile, "" for none
     limits: Mapping[str, str]
     processor: str
+    devices: int = 1
+    accumulate: int = 1  # parts in which a device works on a batch
 
     def __str__(self) -> str:
         limits = [f"{name}={value}" for name, value in self.limits.items()]
         compiled = [f"compiled ({self.compile})"] if self.compile else []
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        return ", ".join([f"torch {self.torch}", self.device, threads, *compiled, *limits])
+        devices = [f"{self.devices} devices"] if self.devices > 1 else []
+        parts = [f"{self.accumulate} parts a batch"] if self.accumulate > 1 else []
+        return ", ".join([f"torch {self.torch}", self.device, threads, *devices, *parts, *compiled, *limits])
 
 
 def environment_of(trainer: Mapping[str, Any]) -> Environment:
@@ -48,7 +52,8 @@ def environment_of(trainer: Mapping[str, Any]) -> Environment:
     limits = {name: os.environ[name].upper() for name in LIMITS if os.environ.get(name)}
     threads = usable_cores() if trainer["threads"] is None else int(trainer["threads"])
     device = _device(str(trainer["accelerator"]), torch)
-    return Environment(torch.__version__, device, threads, compiled, limits, processor())
+    divided = (int(trainer.get(name, 1)) for name in ("devices", "accumulate"))
+    return Environment(torch.__version__, device, threads, compiled, limits, processor(), *divided)
 
 
 def _device(accelerator: str, torch: Any) -> str:

@@ -21,6 +21,8 @@ MOST_JOBS = 100_000  # of a sweep: more would fill the memory before the first o
 TASKS = "evaluation=tasks"  # the option that has tasks of one's own
 OF_TASKS = re.compile(r"tasks(\.[a-z]+)?=")  # short for its keys
 RUNG = re.compile(r"rung=(\w+)")  # short for a regime, and the word in a study that names it
+OF_DEVICES = re.compile(r"trainer\.(devices|accumulate)=(.*)")  # keys of the options that divide a batch
+DIVIDING = {"trainer=cpu": "trainer=cpus", "trainer=gpu": "trainer=gpus"}
 QUOTE, ESCAPED, QUOTES = "'", "\\'", "'\""
 PARSER = OverridesParser.create()
 
@@ -33,9 +35,12 @@ def overrides_in(words: Sequence[str]) -> Iterator[str]:
 
 
 def written_out(words: Sequence[str]) -> list[str]:
-    """Return the words with short forms written out: `start=`, `tasks=` and `tasks.<key>=`, and `rung=` of a study."""
+    """Return the words with short forms written out.
+
+    They are `start=`, `tasks=` and `tasks.<key>=`, `trainer.devices=` and `trainer.accumulate=`, `rung=` of a study.
+    """
     written = [re.sub(r"^(\+{0,2})start=", r"\1start.from=", word) for word in words]
-    written = list(_with_tasks(written))
+    written = _with_devices(list(_with_tasks(written)))
     if any(word.startswith("study=") for word in written):
         return [each for word in written for each in _of_rung(word)]
     return written
@@ -50,6 +55,19 @@ def _with_tasks(words: Sequence[str]) -> Iterator[str]:
                 yield TASKS
             chosen, word = True, f"evaluation.tasks{short[1] or '.list'}={word[short.end() :]}"  # noqa: PLW2901
         yield word
+
+
+def _with_devices(words: list[str]) -> list[str]:
+    """Return the words with the option that has the keys of several devices; where all of them are 1, without these."""
+    keys = [found for found in map(OF_DEVICES.fullmatch, words) if found]
+    divides = any(word in DIVIDING.values() for word in words)
+    if not keys or divides:
+        return words
+    if all(found[2] == "1" for found in keys):
+        return [word for word in words if not OF_DEVICES.fullmatch(word)]
+    chosen = [DIVIDING.get(word, word) for word in words]
+    is_chosen = any(word.startswith("trainer=") for word in words)
+    return chosen if is_chosen else [DIVIDING["trainer=cpu"], *chosen]
 
 
 def _of_rung(word: str) -> list[str]:

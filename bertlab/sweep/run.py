@@ -28,6 +28,8 @@ from bertlab.model.flops import StagedFlops, count_flops
 from bertlab.model.init import initialise, start_at_unigram
 from bertlab.model.start import load_start
 from bertlab.streams import Streams
+from bertlab.sweep.moving import MOVED, take_over
+from bertlab.sweep.ranks import followed
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.code import PACKAGE, result_modules
 from bertlab.tracking.description import identity_of
@@ -160,7 +162,10 @@ def train(config: Mapping[str, Any], asked: Typed, tracker: Tracker | None = Non
             log.warning("%s is not what its run left, %s is damaged; the run is made anew", cell.folder, broken)
         if not broken and (found := tracking.or_offline(lambda: reused(tracking, output_dir, identity))):
             return found
-        with tracking.run(description, cell) as run:
+        moved = take_over(config, cell, tracking.reuse)
+        with tracking.run(description, cell) as run, followed(job.parts.trainer, config):
+            if moved:
+                run.tag(MOVED, moved)
             fit(job, run)
         return result_on_disk(cell)
 

@@ -38,6 +38,8 @@ NOT_SEMANTIC = (
     "trainer.progress",
     "trainer.compile",
     "trainer.ahead",
+    "trainer.devices",
+    "trainer.accumulate",
 )
 BEFORE = {  # what runs did before a setting existed; one that says so leaves keys as they were
     "model.dense_gain": None,

@@ -22,6 +22,7 @@ def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
         streams_of(config)
         form = form_of(config)
         steps_of(config, form)
+        check_parts(config, form)
         untried = {name: text for name, part in config.items() if (text := f"{name} {part!r}") not in tried}
         if {"start", "output_dir"} & untried.keys():
             start_of(config)
@@ -32,6 +33,19 @@ def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
                 with at(name):
                     part.check()
         tried.update(untried.values())
+
+
+def check_parts(config: Mapping[str, Any], form: Form) -> None:
+    """Raise InputError for batches of fewer sequences than the parts that they are divided into."""
+    trainer = config["trainer"]
+    devices, accumulate = (
+        whole_number(f"trainer.{name}", trainer.get(name, 1), 1) for name in ("devices", "accumulate")
+    )
+    if form.size < devices * accumulate:
+        raise InputError(
+            f"batch.size must be at least trainer.devices times trainer.accumulate, {devices * accumulate}, got "
+            f"{form.size}; raise it, or lower these"
+        )
 
 
 def check_card(config: Mapping[str, Any]) -> None:
