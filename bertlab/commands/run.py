@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bertlab.commands.ending import say
+from bertlab.config.cards import take_cards
 from bertlab.config.compose import CONF, build_part, check, given, resolved, said, typed
 from bertlab.config.error_messages import explain, one_line_errors
 from bertlab.config.errors import InputError
@@ -96,6 +97,7 @@ def job(config: DictConfig) -> Outcome:
             check_early([resolved(config)])
             check_card(resolved(config))
     import_heavy("bertlab.sweep.run")  # only now: an error in the configuration must come at once
+    take_cards(config.trainer)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
     _end_with_parent()
