@@ -1,5 +1,7 @@
 """Optimisers: a model's parameters -> a torch optimiser with decay groups."""
 
+import re
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +11,7 @@ from torch.optim import SGD, Adam, AdamW, Muon, Optimizer
 
 from bertlab.config.bounds import bounded
 
+INPUT, LAYER = ("embedding.", "position."), re.compile(r"blocks\.(\d+)\.")  # how names of parameters begin
 SCORES = "classify"  # the name of a dense layer whose outputs are scores of labels
 
 
@@ -52,6 +55,30 @@ def muon(
     return Together(first, rest)
 
 
+@bounded
+def adamw_layers(
+    model: nn.Module, *, lr: float, decay: float, betas: Sequence[float], eps: float, weight_decay: float
+) -> Optimizer:
+    """AdamW in which layer k of n learns at lr * decay^(n + 1 - k), embeddings as layer 0, heads at lr.
+
+    What lies near the input is most general: Howard & Ruder 2018 (arXiv:1801.06146, sec. 3.2), Clark et al. 2020
+    (arXiv:2003.10555, app. B). Weights that layers share count as the first one's, tied embeddings as the input's.
+    """
+    groups, top = defaultdict[tuple[bool, int], list[nn.Parameter]](list), _top(model)
+    for name, parameter in model.named_parameters():
+        groups[parameter.ndim < 2, _depth(name, top)].append(parameter)
+    made = [
+        {
+            "params": groups[group],
+            "lr": lr * decay ** (top - group[1]),
+            "weight_decay": 0.0 if group[0] else weight_decay,
+        }
+        for group in sorted(groups)
+    ]
+    beta1, beta2 = betas
+    return AdamW(made, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+
+
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Split parameters: matrices and embeddings decay, vectors (biases, scales and shifts of norms) do not."""
     parameters = list(model.parameters())
@@ -68,6 +95,20 @@ def dense_matrices(model: nn.Module) -> list[Tensor]:
         for name, module in model.named_modules()
         if isinstance(module, nn.Linear) and name.rpartition(".")[2] != SCORES
     ]
+
+
+def _top(model: nn.Module) -> int:
+    """Return the depth of the heads: one above the last layer."""
+    return 1 + max(
+        (int(found[1]) + 1 for name, _ in model.named_parameters() if (found := LAYER.match(name))), default=0
+    )
+
+
+def _depth(name: str, top: int) -> int:
+    """Return 0 for what enters, k for the k-th layer, and that of the heads for the rest."""
+    if name.startswith(INPUT):
+        return 0
+    return int(found[1]) + 1 if (found := LAYER.match(name)) else top
 
 
 class Together(Optimizer):

@@ -1,6 +1,7 @@
 """Attention by its formula: which projections there are, how scores are scaled and weighed."""
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -9,12 +10,14 @@ from bertlab.config.errors import InputError
 from bertlab.model.attention import SelfAttention, split
 from bertlab.model.bert import Bert
 from bertlab.model.flops import count_flops
+from bertlab.model.grouped import Grouped
 from bertlab.model.position import Alibi, NoPosition
 from bertlab.model.qk_norm import QkNorm
 from bertlab.model.scale import inverse, one, sqrt
 from bertlab.model.score import linear, softmax
 from bertlab.model.shape import Shape
 from bertlab.model.sight import Sight
+from bertlab.model.soft_cap import soft_cap
 
 MakeModel = Callable[..., Bert]
 B, H, L, K, D = 2, 3, 5, 4, 48
@@ -137,7 +140,38 @@ def test_linear_attention_by_its_formula_is_linear_in_values_queries_and_keys() 
         torch.testing.assert_close(linear(*twice, plain, 0.5, 0.0), 2 * linear(query, key, value, plain, 0.5, 0.0))
 
 
-@pytest.mark.parametrize("score", [softmax, linear])
+@pytest.mark.parametrize("cap", [0.5, 3.0, 1e3])
+def test_capped_attention_by_its_formula(cap: float) -> None:
+    query, key, value, sight, allowed, bias = parts_of_attention()
+    score = (cap * torch.tanh(0.5 * query @ key.mT / cap) + bias).masked_fill(~allowed, -torch.inf)
+    torch.testing.assert_close(soft_cap(query, key, value, sight, 0.5, 0.0, cap=cap), score.softmax(-1) @ value)
+    if cap == 1e3:
+        torch.testing.assert_close(
+            soft_cap(query, key, value, sight, 0.5, 0.0, cap=cap), softmax(query, key, value, sight, 0.5, 0.0)
+        )
+
+
+def test_heads_of_a_group_have_one_head_of_keys_and_values() -> None:
+    shape, seen = Shape(61, L, 1, 4 * K, 4, 7, 0.0, 2, 0.02, 0.02), []
+
+    def watch(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+        seen.append((query, key, value))
+        return value
+
+    with torch.random.fork_rng():
+        attention = Grouped(shape, watch, groups=2)
+    attention(random(B, L, 4 * K), Sight(NoPosition(shape)))
+    query, *others = seen[0]
+    assert len(query.unique(dim=1)[0]) == 4
+    for each in others:
+        torch.testing.assert_close(each[:, 0], each[:, 1])
+        torch.testing.assert_close(each[:, 2], each[:, 3])
+        assert not torch.allclose(each[:, 1], each[:, 2])
+    with pytest.raises(InputError, match=r"groups must divide model\.heads 4, got 3; choose a divisor"):
+        Grouped(shape, watch, groups=3)
+
+
+@pytest.mark.parametrize("score", [softmax, linear, partial(soft_cap, cap=2.0)])
 def test_a_token_that_may_look_at_nobody_gets_zeros(score: Callable[..., torch.Tensor]) -> None:
     query, key, value, sight, _, bias = parts_of_attention()
     nobody = torch.zeros(B, 1, 1, L, dtype=torch.bool)

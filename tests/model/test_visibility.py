@@ -16,6 +16,7 @@ from bertlab.config.errors import InputError
 from bertlab.contracts.model import B_STARTS, EVERYWHERE, MAY_SEE, ONES, gradients, one_row, seen
 from bertlab.contracts.model import PLACES as L
 from bertlab.model.bert import Bert
+from bertlab.model.sight import Sight
 
 MakeModel = Callable[..., Bert]
 D, INNER, LAYERS = 48, 53, 3
@@ -101,8 +102,22 @@ def test_blocking_leaks_through_the_skip_connection_and_the_query_only(make_mode
     assert torch.equal(seen(model, BLOCKED), UNBLOCKED)
 
 
+def test_a_local_layer_looks_at_near_tokens_alone_and_a_global_one_at_all(make_model: MakeModel) -> None:
+    """The state that a layer makes of place i, against the state that entered it at place j."""
+    model = make_model({"visibility": "local_global"}, layers=4)
+    for block in model.blocks:
+        if block.window is not None:
+            block.window = 5
+    near = (torch.arange(L)[:, None] - torch.arange(L)).abs() <= 2
+    for block, expected in zip(model.blocks, (ONES, near, near, ONES), strict=True):
+        x_BLD = torch.randn(1, L, D, generator=torch.Generator().manual_seed(1), requires_grad=True)
+        made_BLD = block(x_BLD, Sight(model.position)) * torch.arange(D)  # the plain sum of normed states is constant
+        rows = [torch.autograd.grad(made_BLD[0, i].sum(), x_BLD, retain_graph=True)[0] for i in range(L)]
+        assert torch.equal(torch.stack([row[0].abs().sum(-1) > 0 for row in rows]), expected)
+
+
 def test_every_visibility_is_tested_here() -> None:
-    assert CLEAN.keys() | NAIVE.keys() | RELAYED.keys() == {
+    assert CLEAN.keys() | NAIVE.keys() | RELAYED.keys() | {"local_global"} == {
         path.stem for path in (CONF / "model" / "visibility").glob("*.yaml")
     }
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
-from bertlab.optim.optimizer import adam, adamw, decay_groups, muon, sgd
+from bertlab.optim.optimizer import adam, adamw, adamw_layers, decay_groups, muon, sgd
 from bertlab.train.state import restore_optimizer, snapshot
 
 GOOD: dict[str, Any] = {"lr": 0.1, "betas": [0.9, 0.98], "eps": 1e-6, "weight_decay": 0.5}
@@ -215,3 +215,16 @@ def test_the_fused_update_is_used() -> None:
 def test_values_that_cannot_train_are_refused_by_name(bad: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         partial(adamw, Tiny(), **(GOOD | bad))()
+
+
+def test_layers_learn_the_slower_the_nearer_they_are_to_the_input(build_part: Callable[..., Any]) -> None:
+    model = build_part("model=nano", "model.layers=3")(61, 11)
+    optimizer = adamw_layers(model, **{**GOOD, "lr": 1.0, "decay": 0.5})
+    rate = {id(each): group["lr"] for group in optimizer.param_groups for each in group["params"]}
+    decay = {id(each): group["weight_decay"] for group in optimizer.param_groups for each in group["params"]}
+    found = {name: rate[id(parameter)] for name, parameter in model.named_parameters()}
+    assert found["embedding.token.weight"] == 1 / 16
+    assert [found[f"blocks.{layer}.attention.key.weight"] for layer in range(3)] == [1 / 8, 1 / 4, 1 / 2]
+    assert found["mlm_head.bias"] == found["pair_head.classify.weight"] == 1
+    assert {decay[id(each)] for each in model.parameters() if each.ndim < 2} == {0.0}
+    assert {decay[id(each)] for each in model.parameters() if each.ndim >= 2} == {0.5}
