@@ -20,6 +20,7 @@ TAKE_A_WORD = ("-c", "--cfg", "-p", "--package", "-i", "--info")
 MOST_JOBS = 100_000  # of a sweep: more would fill the memory before the first of them runs
 TASKS = "evaluation=tasks"  # the option that has tasks of one's own
 OF_TASKS = re.compile(r"tasks(\.[a-z]+)?=")  # short for its keys
+FILE = re.compile(r"[^\[\]{}$,'\"]+\.(jsonl|csv|tsv|parquet)(\.(gz|xz|zst))?")  # a task's, alone
 RUNG = re.compile(r"rung=(\w+)")  # short for a regime, and the word in a study that names it
 OF_DEVICES = re.compile(r"trainer\.(devices|accumulate)=(.*)")  # keys of the options that divide a batch
 DIVIDING = {"trainer=cpu": "trainer=cpus", "trainer=gpu": "trainer=gpus"}
@@ -53,7 +54,10 @@ def _with_tasks(words: Sequence[str]) -> Iterator[str]:
         if short := OF_TASKS.match(word):
             if not chosen:
                 yield TASKS
-            chosen, word = True, f"evaluation.tasks{short[1] or '.list'}={word[short.end() :]}"  # noqa: PLW2901
+            value = word[short.end() :]
+            if not short[1] and FILE.fullmatch(value):
+                value = f"[{{file: '{value}', kind: classification}}]"
+            chosen, word = True, f"evaluation.tasks{short[1] or '.list'}={value}"  # noqa: PLW2901
         yield word
 
 

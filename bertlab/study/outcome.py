@@ -56,6 +56,7 @@ OUTCOMES = {  # a pattern of the metric's whole name
     r"eval/frozen(\.[a-z]+)?\.examples_\d+": Outcome("share", False, "right answers by a probe of one state", False),
     rf"eval/tasks\.{TASK}\.(pearson|spearman|matthews){SEED}": Outcome("share", False, "correlation on a task", False),
     rf"eval/tasks\.{TASK}\.(accuracy|exact|\w+_f1){SEED}": Outcome("share", False, "score on a task", False),
+    rf"eval/tasks\.{TASK}\.loss": Outcome("nats", True, "loss on other text, one hidden token at a time", False),
     rf"eval/pruning_cost\.heads_{NUMBER}": Outcome("nats", True, "loss gained by leaving heads out", False),
 }
 CURVES = {  # of measures that are taken at the end alone, the curve whose end they measure better

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from bertlab.config.bounds import COUNT, Rule, optional
 from bertlab.config.cache import digest
 from bertlab.config.errors import InputError, at, one_of, open_intervals, own, true_or_false, whole_number
-from bertlab.tasks import classification, minimal_pairs, multilabel, regression, tagging, word_in_context
+from bertlab.tasks import classification, minimal_pairs, multilabel, regression, tagging, text, word_in_context
 from bertlab.tasks.encoding import Encoder
 from bertlab.tasks.glue import glue_entries
 from bertlab.tasks.kind import Kind, Prepared
@@ -32,6 +32,7 @@ KINDS: Mapping[str, Kind] = {
     "tagging": tagging.KIND,
     "word_in_context": word_in_context.KIND,
     "minimal_pairs": minimal_pairs.KIND,
+    "text": text.KIND,
 }
 METHODS = ("finetune", "probe")
 SOURCE = ("file", *PARTS, "dataset", "config", "columns", "skip_broken")  # keys of an entry that say where its rows are
@@ -186,7 +187,7 @@ def _source(entry: Entry) -> Source:
         raise InputError(
             f"{own()} must have file, or train and test, or dataset, got {' and '.join(said) or 'none'}; name one"
         )
-    if entry["kind"] != "minimal_pairs" and given[1] and ("train" not in files or len(files) < 2):
+    if KINDS[entry["kind"]].head != "alternatives" and given[1] and ("train" not in files or len(files) < 2):
         raise InputError(f"{own()} must have train and test or valid, got {' and '.join(files)}; name the other file")
     names = entry.get("columns")
     if names is not None and (isinstance(names, str) or not isinstance(names, Sequence)):

@@ -71,6 +71,11 @@ def minimal_pairs(rng: np.random.Generator) -> Cells:
     return {"good": " ".join(good), "bad": " ".join(good[::-1]), "group": str(rng.choice(["a", "b"]))}
 
 
+def text(rng: np.random.Generator) -> Cells:
+    """Words."""
+    return {"text": " ".join(words(rng))}
+
+
 DRAWN: Mapping[str, Callable[[np.random.Generator], Cells]] = {
     "classification": classification,
     "regression": regression,
@@ -78,6 +83,7 @@ DRAWN: Mapping[str, Callable[[np.random.Generator], Cells]] = {
     "tagging": tagging,
     "word_in_context": word_in_context,
     "minimal_pairs": minimal_pairs,
+    "text": text,
 }
 
 

@@ -46,6 +46,9 @@ def test_examples_fit_and_their_answers_are_right(kind: str, store: TokenStore, 
         "none": lambda: np.tile([0.0, -1.0], (60, 1)),
     }[KINDS[kind].loss]()
     item = np.arange(60) if kind == "minimal_pairs" else item
+    if kind == "text":  # a model that gives each token 1/e
+        item = np.arange(30)
+        score = -np.array([len(one.ids) - 2.0 for one in task.parts.test]).reshape(-1, 2)
     assert all(value == pytest.approx(1) for value in task.judge(score, target, item).values())
 
 
@@ -58,6 +61,17 @@ def test_ties_of_minimal_pairs_count_half_and_groups_alike(store: TokenStore, tm
     assert plain.judge(score, item, item) == {"accuracy": (1 + 0 + 0.5 + 0.5) / 4}
     grouped = prepared({"kind": "minimal_pairs", "file": file, "group": "UID"}, store)
     assert grouped.judge(score, item, item) == {"accuracy": (1.5 / 3 + 0.5) / 2}
+
+
+def test_the_loss_of_texts_is_a_mean_over_tokens_of_the_texts_that_are_kept(store: TokenStore, tmp_path: Path) -> None:
+    cells = [{"text": text} for text in ("ship", "ship ship", "barn", "barn barn barn", "odd")]
+    task = prepared({"kind": "text", "file": str(write(tmp_path / "own.jsonl", cells))}, store)
+    assert [len(one.ids) - 2 for one in task.parts.test] == [1, 2, 1, 3]
+    score = np.array([[-1.0, -5], [-4, -10]])
+    assert task.judge(score, np.zeros(2), np.arange(2)) == {"loss": 20 / 7}
+    assert task.judge(score[1:], np.zeros(1), np.array([1])) == {"loss": 14 / 4}
+    with pytest.raises(InputError, match="must have two rows, got 1"):
+        prepared({"kind": "text", "file": str(write(tmp_path / "one.jsonl", cells[:1]))}, store)
 
 
 def test_of_a_pair_the_longer_text_is_cut(store: TokenStore, tmp_path: Path) -> None:

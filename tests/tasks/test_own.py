@@ -19,6 +19,9 @@ def test_tasks_are_short_for_the_option_and_its_keys() -> None:
     assert written_out(["seed=1", "tasks=[{file: a.tsv}]", "tasks.seeds=5"]) == [
         *("seed=1", "evaluation=tasks", "evaluation.tasks.list=[{file: a.tsv}]", "evaluation.tasks.seeds=5")
     ]
+    assert written_out(["tasks=my/a.tsv.gz"])[1:] == [
+        "evaluation.tasks.list=[{file: 'my/a.tsv.gz', kind: classification}]"
+    ]
     assert written_out(["evaluation=tasks", "tasks.glue=x"]) == ["evaluation=tasks", "evaluation.tasks.glue=x"]
 
 

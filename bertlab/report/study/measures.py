@@ -18,6 +18,7 @@ from bertlab.study.judge import Findings
 from bertlab.study.outcome import outcome_of
 
 RATE = re.compile(r"eval/mlm_loss\.rate_([0-9.]+)")
+OF_TASK = re.compile(r"eval/tasks\.[\w-]+\.[a-z0-9_]+")
 LEVEL = 0.90
 
 
@@ -70,7 +71,8 @@ def learnt(findings: Findings) -> str:
 
 def secondary(findings: Findings) -> str:
     """Other registered outcomes: the mean of each arm and the interval of its difference."""
-    rows = [row for metric in findings.study.secondary for row in _rows(findings, metric)]
+    tasks = [metric for metric in findings.record.metrics if OF_TASK.fullmatch(metric)]  # without their noise
+    rows = [row for metric in dict.fromkeys([*findings.study.secondary, *tasks]) for row in _rows(findings, metric)]
     if not rows:
         return ""
     header = ["outcome", "better", "arm", "n", "mean", "difference", "90 % interval"]
