@@ -158,9 +158,7 @@ def say_differences(wrong: Mapping[str, Sequence[Difference]]) -> None:
     new = {run_id: own for run_id, own in wrong.items() if run_id not in _SAID}
     _SAID.update(new)
     for run_id, own in list(new.items())[:LINES]:
-        log.warning(
-            "run %s: the store says %s; its files are believed, bertlab sync mends it", run_id, told(own)
-        )
+        log.warning("run %s: the store says %s; its files are believed, bertlab sync mends it", run_id, told(own))
     if len(new) > LINES:
         log.warning("%s more runs are not in the store as their files have them", len(new) - LINES)
 
