@@ -7,6 +7,7 @@ of the command and gets its variables, so that every path and the store mean the
 
 import os
 import re
+import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from bertlab.ledger.outcome import CancelledError
 OURS = ("BERTLAB_", "MLFLOW_")  # variables that a worker gets, beside those that the configuration names
 NAMED = re.compile(r"oc\.env:\s*(\w+)")
 LOCAL = "local"
+ANSWERS = 10.0  # seconds within which the head of a cluster takes a connection
 STORE = 100 << 20  # bytes for objects of a cluster that is started here; jobs and answers are small
 
 
@@ -65,9 +67,12 @@ class RayLauncher(Launcher):
             return
         limits = {name: os.environ[name] for name in LIMITS if name in os.environ}  # read before torch is imported
         own = {"object_store_memory": STORE, "include_dashboard": False} if self._address == LOCAL else {}
+        host, _, port = self._address.rpartition("/")[2].rpartition(":")
         try:
+            if port.isdigit():  # Ray itself would try for minutes
+                socket.create_connection((host, int(port)), ANSWERS).close()
             self._ray.init(self._address, runtime_env={"env_vars": limits}, logging_level="warning", **own)
-        except (ConnectionError, ValueError, RuntimeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"hydra.launcher.address must name a Ray cluster that answers, got {self._address} "
                 f"({str(error).splitlines()[0]}); start one with ray start --head, or hydra.launcher.address=local"

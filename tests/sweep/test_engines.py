@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -204,6 +205,24 @@ def test_a_worker_works_in_the_folder_of_the_command(tmp_path: Path) -> None:
     assert (Path.cwd(), os.environ["BERTLAB_CACHE"]) == (tmp_path / "here", "/cache")
     with pytest.raises(InputError, match=r"absent, where the command was typed, must be on every machine .*shared"):
         bertlab_ray.enter(str(tmp_path / "absent"), {})
+
+
+@pytest.mark.parametrize("address", ["auto", "127.0.0.1:1", "ray://127.0.0.1:1"])
+def test_a_cluster_that_does_not_answer_is_one_line_at_once(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    """Nobody listens at port 1, and there Ray is not even asked."""
+    asked = list[str]()
+
+    def init(given: str, **_: Any) -> None:
+        asked.append(given)
+        raise ConnectionError("Could not find any running Ray instance.\nMore of it.")
+
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init, is_initialized=lambda: False))
+    with pytest.raises(
+        InputError, match=rf"hydra\.launcher\.address must name .*, got {address} .*ray start"
+    ) as refused:
+        bertlab_ray.RayLauncher(address=address, cpus=1, gpus=0, memory_gb=None).connect()
+    assert "\n" not in str(refused.value)
+    assert asked == ([address] if address == "auto" else [])
 
 
 def test_hardware_that_only_the_cluster_has_is_not_looked_for_here() -> None:
