@@ -8,7 +8,9 @@ of the command and gets its variables, so that every path and the store mean the
 import os
 import re
 import socket
+import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +61,8 @@ class RayLauncher(Launcher):
         task = self._ray.remote(**self._needs, max_retries=0)(job)  # bertlab launches again what was lost
         numbered = enumerate(job_overrides, initial_job_idx)
         tasks = [task.options(name=f"bertlab {n}").remote(shared, list(words), n) for n, words in numbered]
-        return [self._end_of(each) for each in tasks]
+        with redirect_stdout(sys.stderr):  # what Ray tells of its nodes is no result
+            return [self._end_of(each) for each in tasks]
 
     def connect(self) -> None:
         """Join the cluster, or start one here. Raises InputError where none answers."""
