@@ -15,16 +15,30 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.config.compose import PACKAGE
 from bertlab.ledger.cell import RECORD, cells_in
+from tests.command import settled
 from tests.integration.test_stopped import until, works
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 TINY = (
-    *("data=oracle", "data.documents=60", "batch.size=5", "batch.length=35", "budget.tokens=8750"),  # 50 steps
-    *("evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false", "trainer.points=50"),
+    *(
+        "data=oracle",
+        "data.documents=60",
+        "batch.size=5",
+        "batch.length=35",
+        "budget.tokens=8750",
+        "trainer.points=50",
+    ),  # 50 steps
+    *("evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false"),
     *("model.layers=1", "model.width=16", "model.heads=1", "model.inner=16"),
 )
-LONG = ("budget.tokens=350000", "trainer.checkpoint_seconds=0.001", "evaluation.share=0.001", "tracking.offline=true")
+LONG = (
+    "budget.tokens=350000",
+    "trainer.checkpoint_seconds=0.001",
+    "trainer.points=500",
+    "evaluation.share=0.001",
+    "tracking.offline=true",
+)
 Command = Callable[..., tuple[Any, str, str]]
 
 
@@ -72,10 +86,12 @@ def test_a_sweep_with_workers_runs_jobs_on_several_devices(command: Command) -> 
 @pytest.fixture
 def started(tmp_path: Path) -> Iterator[Popen[str]]:
     """A long run on two devices that has a checkpoint."""
-    command = [sys.executable, "-m", "bertlab.run", *TINY, *LONG, "trainer.devices=2"]
+    command = [sys.executable, "-m", "bertlab.run", *settled([*TINY, *LONG]), "trainer.devices=2"]
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"}
     with Popen(command, cwd=tmp_path, env=environment, stderr=PIPE, text=True, start_new_session=True) as run:
-        assert until(lambda: bool(list(tmp_path.glob("outputs/cells/*/checkpoint-*"))), 300)
+        assert until(
+            lambda: bool(list(tmp_path.glob("outputs/cells/*/checkpoint-*"))), 500
+        )  # a busy machine starts two processes slowly
         yield run
         run.kill()
 
@@ -88,7 +104,7 @@ def followers(pid: int) -> list[int]:
 def test_a_process_that_is_killed_ends_the_run_with_one_line(started: Popen[str]) -> None:
     (other,) = followers(started.pid)
     os.kill(other, signal.SIGKILL)
-    _, errors = started.communicate(timeout=300)
+    _, errors = started.communicate(timeout=500)
     lines = [line for line in errors.splitlines() if line.startswith("bertlab: ")]
     assert started.returncode == 2, errors
     assert lines == [
@@ -109,7 +125,7 @@ def test_an_interrupted_run_goes_on_with_another_number_of_devices(
 ) -> None:
     (other,) = followers(started.pid)
     os.killpg(started.pid, signal.SIGINT)
-    _, errors = started.communicate(timeout=300)
+    _, errors = started.communicate(timeout=500)
     assert "Traceback" not in errors
     assert "the same command goes on from there" in errors
     assert not works(other)
