@@ -53,6 +53,8 @@ def _check_content(path: Path, group: str, conf: Folders) -> None:
     steers = option.get("hydra", {"mode": "MULTIRUN"}) != {"mode": "MULTIRUN"} or "hydra" in str(option.get("defaults"))
     if steers or PACKAGED.findall(text):
         raise InputError(f"{path} must leave Hydra's own keys alone but for hydra: {{mode: MULTIRUN}}; take them out")
+    if "on_end" in text:
+        raise InputError(f"{path} must leave tracking.on_end, a command, to whoever types it; take it out")
     part = option.get(group) if EVERYWHERE in text else option
     own = specials_of(part) if isinstance(part, dict) else frozenset()
     target = dict(own).get("_target_", "nothing")

@@ -17,6 +17,7 @@ from bertlab.config.redact import redacted
 from bertlab.ledger.cell import FAILED, FINISHED, KILLED, MODEL, TRACEBACK, UNSENT, Cell, checkpoints
 from bertlab.ledger.files import refusing
 from bertlab.ledger.points import Mark, Points, holds
+from bertlab.tracking.also import Also
 from bertlab.tracking.patience import AwayError, away, line
 from bertlab.tracking.reach import connect
 from bertlab.tracking.sender import Sender
@@ -40,6 +41,7 @@ class RunLog:
     cell: Cell
     points: Points
     sender: Sender | None
+    also: Also | None = None
 
     @property
     def run_id(self) -> str:
@@ -57,6 +59,8 @@ class RunLog:
         point = self.points.add(step, numbers)
         if point and self.sender:
             self.sender.add(point)
+        if point and self.also:
+            self.also.log(point)
 
     def flush(self) -> None:
         """Wait until what was logged has arrived, for some time."""
@@ -98,6 +102,8 @@ class RunLog:
     def close(self, status: str) -> None:
         """Note how the run ended, here and in the store; what cannot be sent stays here, and is said to."""
         try:
+            if self.also:
+                self.also.close(status)
             self.cell.end(status)
         finally:
             if self.sender and self.sender.finish(PATIENCE[status]):

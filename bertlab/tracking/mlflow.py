@@ -24,8 +24,10 @@ from bertlab.ledger.files import write_whole
 from bertlab.ledger.points import Points
 from bertlab.tracking import reach
 from bertlab.tracking.address import address, chosen
+from bertlab.tracking.also import Also, check_also
 from bertlab.tracking.description import PARENT, RESTARTS, Description
 from bertlab.tracking.life import RunLog, sync_command
+from bertlab.tracking.on_end import check_command, run_command
 from bertlab.tracking.page import page
 from bertlab.tracking.patience import away, line, needing, patiently
 from bertlab.tracking.reach import LONGEST_NAME, ui_command
@@ -64,6 +66,8 @@ class Tracker:
         weights: bool = True,
         offline: bool = False,
         reuse: str = "same",
+        also: Sequence[str] = (),
+        on_end: str | None = None,
         **place: Unpack[Place],
     ) -> None:
         experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT if experiment is None else experiment
@@ -75,6 +79,7 @@ class Tracker:
             )
         self.weights, self.offline = true_or_false("weights", weights), true_or_false("offline", offline)
         self.reuse = one_of("reuse", reuse, REUSE)
+        self._also, self._on_end = check_also(also), check_command(on_end)
         if unknown := sorted(place.keys() - Place.__annotations__.keys()):
             raise InputError(f"{own(unknown[0])} is not a key of this part; leave it out")
         self.is_tracked = not offline  # whether a store is to have the runs, at last
@@ -175,7 +180,7 @@ class Tracker:
             if self.is_tracked:
                 (cell.folder / UNSENT).touch()
             sender = None if self.offline else self.or_offline(lambda: self._sender(cell, points), lambda: None)
-            run = RunLog(cell, points, sender)
+            run = RunLog(cell, points, sender, Also(self._also, cell, self.experiment) if self._also else None)
             status = FAILED
             try:
                 yield run
@@ -189,6 +194,8 @@ class Tracker:
                 raise
             finally:
                 run.close(status)
+                if self._on_end:
+                    run_command(self._on_end, cell, str(cell.state()["status"]))
 
     def _sender(self, cell: Cell, points: Points) -> Sender | None:
         """Open the cell's run in the store and return the thread that feeds it. Raises what the store raises."""

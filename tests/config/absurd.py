@@ -16,7 +16,7 @@ from bertlab.train.early import check_early
 Chosen = tuple[tuple[str, ...], str, dict[str, Any]]
 VALUE = -1.5  # no share, no number of anything, no name of an option, neither true nor false
 TEXT = {  # any word will do, and what it names is looked for later
-    *("data.root", "data.path", "data.name", "data.revision", "data.column", "tracking.uri"),
+    *("data.root", "data.path", "data.name", "data.revision", "data.column", "tracking.uri", "tracking.on_end"),
     *("tracking.parent", "tracking.factors", "tracking.baseline", "tracking.study", "tracking.arm"),  # a sweep's own
 }
 PLAIN = ("seed", "redraw", "batch.size", "batch.length", "batch.cls", "budget.tokens")

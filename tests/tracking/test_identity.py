@@ -40,6 +40,8 @@ NOT_SEMANTIC = {
     "tracking.weights",
     "tracking.offline",
     "tracking.reuse",
+    "tracking.also",
+    "tracking.on_end",
 }
 
 

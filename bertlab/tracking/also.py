@@ -1,0 +1,103 @@
+"""Trackers beside MLflow: Lightning's loggers, which are given every point that a run keeps.
+
+They are a convenience: what one of them does not take costs a line and no run. Neither of them talks to a server.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from bertlab.config.errors import InputError, own
+from bertlab.ledger.cell import FINISHED, Cell
+from bertlab.ledger.points import Point
+
+log = logging.getLogger(__name__)
+
+LOOSE = re.compile(r"[^\w.=,+-]+")  # what a folder's name does without
+LONGEST = 100  # characters of a run's name in that of a folder
+
+
+def tensorboard(cell: Cell, folder: Path, project: str) -> Any:
+    """Return a logger that writes event files to `<output_dir>/tensorboard/<name of the run>/<cell>`."""
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    name = LOOSE.sub("_", cell.state()["description"]["name"])[:LONGEST]
+    return TensorBoardLogger(folder / "tensorboard", name=name, version=cell.folder.name)
+
+
+def wandb(cell: Cell, folder: Path, project: str) -> Any:
+    """Return a logger that writes `<output_dir>/wandb`, offline: `wandb sync` sends it."""
+    os.environ.setdefault("WANDB_SILENT", "true")
+    from pytorch_lightning.loggers import WandbLogger
+    from wandb import Settings
+
+    state = cell.state()
+    quiet = Settings(console="off", disable_git=True, disable_code=True, x_disable_stats=True, silent=True)
+    place = folder / "wandb"
+    place.mkdir(parents=True, exist_ok=True)
+    return WandbLogger(
+        project=project,
+        name=state["description"]["name"],
+        id=state["token"],
+        save_dir=folder,
+        offline=True,
+        settings=quiet,
+    )
+
+
+LOGGERS: Mapping[str, Callable[[Cell, Path, str], Any]] = {"tensorboard": tensorboard, "wandb": wandb}
+
+
+def check_also(names: object) -> tuple[str, ...]:
+    """Return the names of trackers, if each is known and its package is there. Raises InputError."""
+    if isinstance(names, str) or not isinstance(names, Sequence) or (set(names) - LOGGERS.keys()):
+        raise InputError(f"{own('also')} must list some of {', '.join(LOGGERS)}, got {names}; write also=[tensorboard]")
+    for name in names:
+        if find_spec(name) is None:
+            raise InputError(
+                f"{own('also')} must name trackers that are installed, got {name}; type pip install "
+                f"'bertlab-ablations[{name}]', or leave it out"
+            )
+    return tuple(dict.fromkeys(names))
+
+
+class Also:
+    """The trackers beside MLflow of one run."""
+
+    def __init__(self, names: Sequence[str], cell: Cell, project: str) -> None:
+        self._loggers = dict[str, Any]()
+        for name in names:
+            self._attempt(name, self._open, name, cell, project)
+
+    def log(self, point: Point) -> None:
+        """Give all of them a point."""
+        for name, logger in [*self._loggers.items()]:
+            self._attempt(name, logger.log_metrics, dict(point.numbers), point.step)
+
+    def close(self, status: str) -> None:
+        """Have all of them write what they hold, and how the run ended."""
+        for name, logger in [*self._loggers.items()]:
+            self._attempt(name, _close, logger, status)
+
+    def _open(self, name: str, cell: Cell, project: str) -> None:
+        logger = LOGGERS[name](cell, cell.folder.parents[1], project)
+        logger.log_hyperparams(dict(cell.state()["description"]["params"]))
+        self._loggers[name] = logger
+
+    def _attempt(self, name: str, attempt: Callable[..., None], *arguments: Any) -> None:
+        try:
+            attempt(*arguments)
+        except Exception as error:  # every tracker has its own kinds
+            self._loggers.pop(name, None)
+            log.warning("%s is left out from here on: %s", name, " ".join(str(error).split())[:200])
+
+
+def _close(logger: Any, status: str) -> None:
+    logger.save()
+    logger.finalize("success" if status == FINISHED else "failed")
+    if finish := getattr(logger.experiment, "finish", None):  # of W&B, which has a process of its own
+        finish(exit_code=int(status != FINISHED))
