@@ -7,8 +7,9 @@ from bertlab.ledger.outcome import Outcome, RunResult
 if TYPE_CHECKING:
     from bertlab.experiment.run_study import StudyEnd
     from bertlab.sweep.grid import SweepEnd
+    from bertlab.sweep.searching import SearchEnd
 
-    End: TypeAlias = Outcome | SweepEnd | StudyEnd
+    End: TypeAlias = Outcome | SweepEnd | SearchEnd | StudyEnd
 
 
 def say(end: "End") -> None:
@@ -16,6 +17,12 @@ def say(end: "End") -> None:
     if isinstance(end, Outcome):
         assert end.result is not None
         print(f"{in_words(end.result)}\n{end.where}")  # noqa: T201
+        return
+    from bertlab.sweep.searching import SearchEnd
+
+    if isinstance(end, SearchEnd):
+        values = " ".join(f"{key}={value}" for key, value in end.best.get("best_params", {}).items())
+        print(f"best:      {values}, eval/mlm_loss {end.best.get('best_value', float('nan')):.3f}\n{end.where}")  # noqa: T201
         return
     from bertlab.sweep.grid import SweepEnd, say_failures
 

@@ -65,6 +65,11 @@ def main(words: Sequence[str]) -> None:
 def launch(words: Sequence[str]) -> "End":
     """Compose what some words ask for and run it: one run, a sweep or a study. Returns how it ended."""
     own = [word for word in words if word not in LAUNCHED]
+    if any(word.startswith("hydra/sweeper=") for word in own):
+        from bertlab.sweep.searching import engine_of, search
+
+        if engine_of(own):
+            return search(own, _search)
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF), job_name="run"):
         composing = GlobalHydra.instance().hydra
         assert composing is not None
@@ -76,6 +81,14 @@ def launch(words: Sequence[str]) -> "End":
         several = mode == RunMode.MULTIRUN
         end: End = composing.multirun("run", job, own) if several else composing.run("run", job, own).return_value
         return end
+
+
+def _search(words: list[str]) -> None:
+    """Have the sweeper that some words choose launch its jobs."""
+    with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF), job_name="run"):
+        composing = GlobalHydra.instance().hydra
+        assert composing is not None
+        composing.multirun("run", job, [*words, "hydra.mode=MULTIRUN"])
 
 
 def _shown_by_hydra(words: Sequence[str]) -> None:

@@ -25,7 +25,11 @@ SHOWN, INFORMED = ("job", "hydra", "all"), ("all", "config", "defaults", "defaul
 TAKES: dict[str, tuple[str, ...]] = {"-c": SHOWN, "--cfg": SHOWN, "-p": (), "--package": (), "-i": INFORMED}
 TAKES["--info"] = INFORMED  # each takes a word that says what to show
 FLAGS |= set(TAKES)
-OF_HYDRA = re.compile(r"hydra/launcher|hydra\.launcher\.[a-z]\w*(\.[a-z]\w*)*|hydra\.verbose|hydra\.mode")
+OF_HYDRA = re.compile(
+    r"hydra/launcher|hydra\.launcher\.[a-z]\w*(\.[a-z]\w*)*|hydra\.verbose|hydra\.mode|hydra/sweeper|"
+    r"hydra\.sweeper\.(n_trials|n_jobs|direction|max_failure_rate|sampler\.seed|sampler\.n_startup_trials)"
+)
+SWEEPERS = ("bertlab", "optuna")
 MOST_WORKERS = 1024  # processes on one machine
 NO_NAME = re.compile(r"\.\.|[\[{:]|^['\"]?/")  # in the value of a group: a path, a list, a mapping, an interpolation
 FOLDERS = frozenset({"output_dir", "report_dir"})  # Hydra makes the first one before anything here has looked at it
@@ -65,6 +69,8 @@ def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
             raise InputError(
                 f"{key} takes the name of an option, got {value or key}; bertlab run --help lists the options"
             )
+        if key == "hydra/sweeper" and value not in SWEEPERS:
+            raise InputError(f"{key} must be one of {', '.join(SWEEPERS)}, got {value}; choose one")
         if key in ("hydra.verbose", "hydra.mode"):
             _check_switch(key, override)
         if key.startswith("hydra") and "_target_" in value:

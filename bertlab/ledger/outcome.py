@@ -63,6 +63,12 @@ class Outcome:
     lost: int = 0
     where: str = ""
 
+    def __float__(self) -> float:
+        """Return the loss that runs are judged by, for what searches by it. Raises ValueError where there is none."""
+        if not self.result or self.result.status != "finished":
+            raise ValueError(self.error or "the run diverged")
+        return self.result.metrics["eval/mlm_loss"]
+
     @property
     def status(self) -> str:
         """How it ended, in a word or two. A diverged run that is reused is diverged."""
