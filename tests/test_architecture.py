@@ -92,7 +92,7 @@ def test_only_the_lightning_room_knows_lightning_and_only_the_tracking_rooms_mlf
             room(name) for name, path in MODULES.items() if any(used.startswith(library) for used in imported(path))
         }
 
-    assert users("pytorch_lightning") == {"train"}
+    assert users("pytorch_lightning") == {"train", "tracking"}, "of which tracking takes loggers alone"
     assert users("mlflow") <= {"tracking", "report", "sweep", "experiment"}
     assert users("hydra") <= {"config", "sweep", "experiment", "commands"}
 
@@ -111,7 +111,7 @@ def test_randomness_comes_from_streams_and_never_from_a_global_generator() -> No
     allowed = {"np.random.Generator", "np.random.Philox", "np.random.SeedSequence"}
     from_streams = {
         (f"bertlab.{module}", "torch.manual_seed")
-        for module in ("train.module", "evaluation.finetune", "evaluation.tuning")
+        for module in ("train.module", "train.divided", "evaluation.finetune", "evaluation.tuning")
     }
     assert {call for call in calls if call[1] not in allowed} == from_streams
 

@@ -78,7 +78,7 @@ def followed(trainer: Any, config: Mapping[str, Any]) -> Iterator[None]:
 @contextmanager
 def _started(config: Mapping[str, Any], rank: int, meeting: Path) -> Iterator[Follower]:
     said = meeting.with_name(f"rank{rank}")
-    with said.open("w") as errors:
+    with said.open("w", encoding="utf-8") as errors:
         process = Popen(
             [sys.executable, *WORDS], stdin=PIPE, stdout=PIPE, stderr=errors, text=True, start_new_session=True
         )
@@ -89,6 +89,7 @@ def _started(config: Mapping[str, Any], rank: int, meeting: Path) -> Iterator[Fo
             yield Follower(rank, process, said)
         finally:
             process.kill()
+            process.wait()  # which the process' own block leaves out after an interrupt
 
 
 def _lost(followers: Sequence[Follower]) -> InputError | None:
