@@ -1,7 +1,7 @@
-"""A picture of MLflow's comparison of runs, for the README: `python -m scripts.screenshot [uri=URI] [to=FILE]`.
+"""Pictures of MLflow as people meet it, for README and docs: `python -m scripts.screenshot [uri=URI] [to=FOLDER]`.
 
   uri=URI    a store that holds a sweep, sqlite:///mlflow.db by default; the latest sweep is shown
-  to=FILE    docs/comparison.png by default
+  to=FOLDER  docs by default: comparison.png of its runs, runs.png of the list, charts.png, and run.png of one run
 Needs Chromium (Debian: apt-get install chromium), which is run without a window.
 """
 
@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,8 +26,9 @@ from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.tracking.description import KIND, PARENT
+from bertlab.tracking.page import TRAINING, charts, page
 
-DEFAULTS: dict[str, Any] = {"uri": "sqlite:///mlflow.db", "to": "docs/comparison.png"}
+DEFAULTS: dict[str, Any] = {"uri": "sqlite:///mlflow.db", "to": "docs"}
 WIDTH, HEIGHT, BESIDE = 1440, 660, 376  # pixels: the window, and what MLflow's assistant takes of it at the right
 PATIENCE = 40_000  # milliseconds for the page to draw
 COLOURS = 256  # of the file, which stays below 300 kB
@@ -40,11 +42,11 @@ def main() -> None:
         browser = next(filter(None, map(shutil.which, BROWSERS)), None)
         if browser is None:
             raise InputError("a browser must be installed, found no chromium; apt-get install chromium")
-        picture(browser, comparison(arguments["uri"]), arguments["uri"], Path(arguments["to"]))
+        pictures(browser, pages(arguments["uri"]), arguments["uri"], Path(arguments["to"]))
 
 
-def comparison(uri: str) -> str:
-    """Return the path of the page that compares the runs of a store's latest sweep. Raises InputError without one."""
+def pages(uri: str) -> dict[str, str]:
+    """Return pages about a store's latest sweep by the names of their pictures. Raises InputError without one."""
     client = MlflowClient(uri)
     everywhere = [found.experiment_id for found in client.search_experiments()]
 
@@ -54,15 +56,22 @@ def comparison(uri: str) -> str:
     sweeps = runs(f"tags.`{KIND}` = 'sweep'")
     if not sweeps:
         raise InputError(f"uri must name a store that holds a sweep, got {uri}; run one first")
+    experiment = sweeps[0].info.experiment_id
     chosen = [run.info.run_id for run in runs(f"tags.`{PARENT}` = '{sweeps[0].info.run_id}'")]
-    runs_, experiments = (quote(json.dumps(ids)) for ids in (chosen, [sweeps[0].info.experiment_id]))
-    return f"/#/compare-runs?runs={runs_}&experiments={experiments}&workflowType=machine_learning"
+    runs_, experiments = (quote(json.dumps(ids)) for ids in (chosen, [experiment]))
+    return {
+        "comparison": f"/#/compare-runs?runs={runs_}&experiments={experiments}&{TRAINING}",
+        "runs": page("/", experiment),
+        "charts": charts("/", experiment),
+        "run": f"/#/experiments/{experiment}/runs/{chosen[0]}?{TRAINING}",
+    }
 
 
-def picture(browser: str, page: str, uri: str, to: Path) -> None:
-    """Serve the store, have the browser draw the page, and keep what it shows without the assistant beside it."""
+def pictures(browser: str, pages: Mapping[str, str], uri: str, folder: Path) -> None:
+    """Serve the store, have the browser draw each page, and keep what it shows without the assistant beside it."""
     port = free_port()
     address, words = f"http://{LOOPBACK}:{port}", ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
+    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         log, drawn = Path(name) / "mlflow.log", Path(name) / "page.png"
         served = [sys.executable, "-m", "mlflow", "ui", *words, "--backend-store-uri", uri]
@@ -70,10 +79,15 @@ def picture(browser: str, page: str, uri: str, to: Path) -> None:
             wait_for(process, log, lambda: _answers(address))
             window = ["--headless=new", "--no-sandbox", "--hide-scrollbars", f"--window-size={WIDTH},{HEIGHT}"]
             own = [f"--screenshot={drawn}", f"--virtual-time-budget={PATIENCE}", f"--user-data-dir={name}/browser"]
-            subprocess.run([browser, *window, *own, f"{address}{page}"], check=True, capture_output=True)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        with Image.open(drawn) as image:
-            image.crop((0, 0, WIDTH - BESIDE, HEIGHT)).convert("RGB").quantize(COLOURS).save(to, optimize=True)
+            for title, path in pages.items():
+                subprocess.run([browser, *window, *own, f"{address}{path}"], check=True, capture_output=True)
+                keep(drawn, folder / f"{title}.png")
+
+
+def keep(drawn: Path, to: Path) -> None:
+    """Keep a picture of a window, in few colours."""
+    with Image.open(drawn) as image:
+        image.crop((0, 0, WIDTH - BESIDE, HEIGHT)).convert("RGB").quantize(COLOURS).save(to, optimize=True)
     print(f"{to}: {to.stat().st_size / 1000:.0f} kB")  # noqa: T201
 
 

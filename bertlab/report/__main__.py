@@ -6,8 +6,10 @@ Without arguments: the latest sweep of the store in the working directory (`mlfl
   from=FOLDER     no store at all: write the page of a sweep again, FOLDER/report.md, from FOLDER/report
   study=ID        no store at all: rebuild the page of a registered study, reports/ID.md, from reports/ID; with
                   from=FOLDER another folder than reports; ID/RUNG for a rung of a ladder, ID alone for the ladder
+  format=paper    of a study or a ladder its tables as LaTeX, its figures as PDF and its BibTeX, into outputs/paper/ID
   book=FOLDER     write the answer book of a folder of studies and facts, its README.md
   answers=FOLDER  write the answers of a folder of studies and facts, a page for each question, into FOLDER/answers
+  dataset=FOLDER  write all runs of a folder of studies as parquet with a card, into outputs/dataset
   out=FOLDER      where to write; outputs/report by default, for a study where it was read
   uri=URI         another MLflow store
   experiment=NAME another experiment than MLFLOW_EXPERIMENT_NAME or bertlab
@@ -15,6 +17,7 @@ Without arguments: the latest sweep of the store in the working directory (`mlfl
 
   bertlab report
   bertlab report study=mask_rate from=outputs/reports
+  bertlab report study=mask_rate format=paper out=my_paper
 """
 
 import gc
@@ -25,6 +28,7 @@ from typing import Any
 
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
+from bertlab.config.errors import InputError
 from bertlab.config.own import take_own
 
 DEFAULTS = {
@@ -32,13 +36,17 @@ DEFAULTS = {
     "filter": None,
     "from": None,
     "study": None,
+    "format": "page",
     "book": None,
     "answers": None,
+    "dataset": None,
     "out": None,
     "uri": None,
     "experiment": None,
     "output_dir": "outputs",
 }
+
+FORMATS = ("page", "paper")
 
 
 def main(words: Sequence[str]) -> None:
@@ -57,10 +65,27 @@ def write(arguments: dict[str, Any]) -> Path:
         from bertlab.report.answers.write import write_answers
 
         return write_answers(Path(arguments["answers"]))
+    if arguments["dataset"]:
+        from bertlab.report.dataset import write_dataset
+
+        return write_dataset(Path(arguments["dataset"]), Path(arguments["out"] or "outputs/dataset"))
+    if arguments["format"] not in FORMATS:
+        raise InputError(f"format must be one of {', '.join(FORMATS)}, got {arguments['format']}; choose one")
+    if arguments["format"] == "paper":
+        return write_study_paper(arguments)
     if arguments["study"] or arguments["from"]:
         folder = Path(arguments["from"] or "reports")
         return rebuild_study(arguments["study"] or "report", folder, arguments["out"])
     return report_store(arguments, Path(arguments["out"] or "outputs/report"))
+
+
+def write_study_paper(arguments: dict[str, Any]) -> Path:
+    """Write what a paper needs of the study that the arguments ask for."""
+    from bertlab.report.paper import write_paper
+
+    if not (study := arguments["study"]):
+        raise InputError("format=paper is of a study, got none; add study=ID (bertlab studies lists them)")
+    return write_paper(Path(arguments["from"] or "reports"), study, Path(arguments["out"] or f"outputs/paper/{study}"))
 
 
 def report_store(arguments: dict[str, Any], out: Path) -> Path:

@@ -1,15 +1,18 @@
 """How a figure is drawn: curves over log(tokens), and final losses with one dot per seed.
 
-Enters: plain names, numbers and inks. Leaves: matplotlib figures and SVG bytes. Paper is white under every figure, so
-it reads on light and dark pages; 700 px wide; colours from Okabe and Ito (2008) for names and from plasma for numbers,
-both safe for colour-blind readers. Text stays text in the SVG. Equal input gives equal bytes.
+Enters: plain names, numbers and inks. Leaves: matplotlib figures, and the bytes of SVG and PDF. 700 px wide; colours
+after Okabe and Ito (2008) for names and from plasma for numbers, both safe for colour-blind readers and at least 3:1 on
+white; where the reader's pages are dark, one rule turns paper and ink around. Text stays text in the SVG, which says in
+words what it shows. Equal input gives equal bytes.
 """
 
 import io
 import math
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from html import escape as xml
 from typing import Any, cast
 
 import matplotlib as mpl
@@ -23,6 +26,7 @@ from bertlab.report.layout import (
     GREY,
     INK,
     SIZE,
+    Head,
     Ink,
     Label,
     axes_for,
@@ -34,12 +38,15 @@ from bertlab.report.words import number
 
 Points = tuple[Sequence[float], Sequence[float]]  # x and y of the same length
 
-NAMED = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+NAMED = ("#0072B2", "#D55E00", "#00805C", "#B5568C", "#9A7000", "#2F8FC4", "#000000")  # Okabe's light ones darkened
 DASHES = ("-", "--", "-.", ":")
-PALEST = 0.78  # the rest of the plasma scale is too pale on white
+PALEST = 0.64  # the rest of the plasma scale is too pale on white
+SEED = 0.45  # opacity of what single seeds did: there to be seen behind the mean
+DARK = "svg{filter:invert(.9) hue-rotate(180deg)}"  # paper and ink turned around, hues as they were
 STYLE: dict[Any, object] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "bertlab",
+    "pdf.fonttype": 42,  # letters as letters, as journals ask
     "font.size": SIZE,
     "text.color": INK,
     "text.parse_math": False,
@@ -78,14 +85,29 @@ class Level:
     dash: str = "--"
 
 
-def svg(draw: Callable[[], Figure]) -> bytes:
-    """Draw and return the SVG, the same bytes whatever style the reader's own matplotlib is set to."""
+def svg(draw: Callable[[], Figure], title: str = "", desc: str = "") -> bytes:
+    """Draw and return the SVG, the same bytes whatever style the reader's own matplotlib is set to.
+
+    `title` and `desc` are what it says to whoever cannot see it.
+    """
+    text = _saved(draw, "svg", {"Date": None}).decode()
+    said = "".join(f"<{tag}>{xml(words, quote=False)}</{tag}>" for tag, words in (("title", title), ("desc", desc)))
+    style = f"<style>@media (prefers-color-scheme: dark){{{DARK}}}</style>"
+    return re.sub(r"<svg ([^>]*)>", lambda tag: f'<svg role="img" {tag[1]}>\n {said}{style}', text, count=1).encode()
+
+
+def pdf(draw: Callable[[], Figure]) -> bytes:
+    """Draw and return a PDF with its fonts inside, equal bytes for equal input."""
+    return _saved(draw, "pdf", {"CreationDate": None, "Producer": None, "Creator": None})
+
+
+def _saved(draw: Callable[[], Figure], kind: str, metadata: dict[str, None]) -> bytes:
     with mpl.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the viewer's fonts draw the text, not ours
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
         buffer = io.BytesIO()
-        draw().savefig(buffer, format="svg", metadata={"Date": None})
+        draw().savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()
 
 
@@ -99,17 +121,17 @@ def convergence(
     curves: Sequence[Curve],
     levels: Sequence[Level],
     *,
-    title: str,
+    head: Head,
     legend: str,
     words: Callable[[float], str] = number,
     window: tuple[float, float] = (-math.inf, math.inf),
 ) -> Figure:
     """Draw curves over log(tokens), starting where they enter the `window` of values, so that the end stays legible."""
     labels = [Label(curve.main[1][-1], curve.name, words(curve.main[1][-1]), curve.ink) for curve in curves]
-    axes = _frame(labels, levels, title, "tokens seen (log scale)", legend, words)
+    axes = _frame(labels, levels, head, "tokens seen (log scale)", legend, words)
     for curve in sorted(curves, key=lambda curve: curve.ink.bold):  # the reference lies on top
         for x, y in curve.seeds:
-            axes.plot(x, y, color=curve.ink.colour, lw=0.6, alpha=0.4)
+            axes.plot(x, y, color=curve.ink.colour, lw=0.6, alpha=SEED)
         few = "o" if len(curve.main[0]) < 12 else ""
         axes.plot(*curve.main, color=curve.ink.colour, ls=curve.ink.dash, lw=curve.ink.width, marker=few, ms=3)
     points = [point for curve in curves for points in (curve.main, *curve.seeds) for point in zip(*points, strict=True)]
@@ -127,19 +149,26 @@ def against(
     series: Sequence[Curve],
     levels: Sequence[Level],
     *,
-    title: str,
+    head: Head,
     factor: str,
     legend: str,
     values: Mapping[float, str],
     log: bool,
+    fit: Curve | None = None,
 ) -> Figure:
-    """Draw final values against a numeric factor: a dot per seed, joined where the seed is the same; means thick."""
-    labels = [Label(one.main[1][-1], one.name, "", one.ink) for one in series if len(series) > 1]
-    axes = _frame(labels, levels, title, f"{factor}{' (log scale)' if log else ''}", legend, number)
+    """Draw final values against a numeric factor: a dot per seed, joined where the seed is the same; means thick.
+
+    `fit` is a line drawn through them, dashed.
+    """
+    labels = [Label(one.main[1][-1], one.name, "", one.ink) for one in series if len(series) > 1 or fit]
+    labels += [Label(fit.main[1][-1], fit.name, "", fit.ink)] if fit else []
+    axes = _frame(labels, levels, head, f"{factor}{' (log scale)' if log else ''}", legend, number)
     for one in series:
         for x, y in one.seeds:
-            axes.plot(x, y, color=one.ink.colour, lw=0.5, alpha=0.45, marker="o", ms=3.2, mew=0)
+            axes.plot(x, y, color=one.ink.colour, lw=0.5, alpha=SEED, marker="o", ms=3.2, mew=0)
         axes.plot(*one.main, color=one.ink.colour, ls=one.ink.dash, lw=1.8, marker="o", ms=5, mfc="white", mew=1.5)
+    if fit:
+        axes.plot(*fit.main, color=fit.ink.colour, ls=fit.ink.dash, lw=fit.ink.width)
     axes.margins(x=0.05)
     axes.set_xscale("log" if log else "linear")
     set_ticks(axes, sorted(values.items()))
@@ -149,9 +178,9 @@ def against(
 
 
 def _frame(
-    labels: Sequence[Label], levels: Sequence[Level], title: str, below: str, legend: str, words: Callable[[float], str]
+    labels: Sequence[Label], levels: Sequence[Level], head: Head, below: str, legend: str, words: Callable[[float], str]
 ) -> Axes:
-    axes = axes_for([*labels, *_named(levels, words)], legend, title=title, below=below)
+    axes = axes_for([*labels, *_named(levels, words)], legend, head=head, below=below)
     for level in levels:
         axes.axhline(level.y, color=GREY, lw=1, ls=level.dash)
     return axes

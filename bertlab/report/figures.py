@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from bertlab.report.draw import svg
+from bertlab.report.words import unescaped
+
 UNIGRAM = ("eval/unigram_loss", "unigram", "--")
 BEST = ("eval/bayes_loss", "best possible", ":")
 BEST_PAIRS = ("eval/bayes_pair_accuracy", "best possible", ":")
@@ -20,9 +23,19 @@ LATE = 0.3  # differences are scaled to what they are after this share of the to
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure: file name without ending, what it is, what to see in it (markdown), and how to draw it."""
+    """One figure: file name without ending, the finding it shows, what to see in it (markdown), how to draw it.
+
+    `told`: its numbers in words, for whoever cannot see it.
+    """
 
     name: str
-    alt: str
+    finding: str
     caption: str
     draw: Callable[[], Figure]
+    told: str = ""
+
+    @property
+    def svg(self) -> bytes:
+        """The drawing, which says in words what it shows."""
+        caption = unescaped(self.caption.replace("**", ""))
+        return svg(self.draw, self.finding, " ".join(filter(None, [caption, self.told])))

@@ -6,6 +6,7 @@ Enters: sizes in points and names in ink. Leaves: axes of known size with room f
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,18 +16,25 @@ from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-from bertlab.report.words import DASH
-
 Floats = npt.NDArray[np.float64]
 
 POINT = 72.0  # points per inch
 WIDTH = 525.0  # points: 700 CSS pixels
 SIZE = 9.5  # points
+BOLDER, SPACE = 1.13, 3.1  # times as wide; points between words
 ROW = 14.0  # points from label to label
 LEADER = (2.0, 14.0, 28.0, 34.0)  # points right of the axes: leader from, to; line sample to; name from
 LEFT, TOP, HEAD, BOTTOM = 50.0, 30.0, 14.0, 42.0  # points around the axes
-LONGEST = 30  # characters of a name in a figure
+NAME = 132.0  # points that a name at the right edge has before it goes on below
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#e4e4e4"
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands on top of a figure: the finding in plain words, and below it what is drawn, in which unit."""
+
+    finding: str
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,25 +61,49 @@ class Label:
     ink: Ink
 
 
-def axes_for(labels: Sequence[Label], legend: str, *, title: str, below: str) -> Axes:
+def axes_for(labels: Sequence[Label], legend: str, *, head: Head, below: str, bottom: float = BOTTOM) -> Axes:
     """Make a figure whose right margin fits the labels, tall enough for all of them, and return its axes."""
-    names = max((text_width(label.name, bold=label.ink.bold) for label in labels), default=0.0)
+    names = max((widest(wrapped(label.name, NAME), bold=label.ink.bold) for label in labels), default=0.0)
     values = max((text_width(label.value, bold=label.ink.bold) for label in labels), default=0.0)
     right = LEADER[-1] + max(names + 10 + values, text_width(legend)) + 10 if labels else 16.0
-    axes = bare_axes(LEFT, right, max(230.0, ROW * (len(labels) + 1)), title, legend)
+    axes = bare_axes(LEFT, right, max(230.0, _gap(labels) * (len(labels) + 1)), head, legend, bottom)
     axes.set_xlabel(below)
     return axes
 
 
-def bare_axes(left: float, right: float, height: float, title: str, legend: str) -> Axes:
-    """Make a figure of the standard width around axes of this height: title on top, then room for a legend's head.
+def bare_axes(left: float, right: float, height: float, head: Head, legend: str, bottom: float = BOTTOM) -> Axes:
+    """Make a figure of the standard width around axes of this height: head on top, then room for a legend's head.
 
     All sizes are in points.
     """
-    whole = TOP + height + BOTTOM + (HEAD if legend else 0.0)
+    top = head_height(head)
+    whole = top + height + bottom + (HEAD if legend else 0.0)
     figure = Figure(figsize=(WIDTH / POINT, whole / POINT))
-    figure.text(12 / WIDTH, 1 - 16 / whole, title)
-    return figure.add_axes((left / WIDTH, BOTTOM / whole, 1 - (left + right) / WIDTH, height / whole))
+    write_head(figure, head, whole)
+    return figure.add_axes((left / WIDTH, bottom / whole, 1 - (left + right) / WIDTH, height / whole))
+
+
+def head_height(head: Head) -> float:
+    """Return the points that a head takes on top of a figure, some room below it included."""
+    return TOP - ROW + ROW * (len(_finding(head)) + len(wrapped(head.about, WIDTH - 24)))
+
+
+def write_head(figure: Figure, head: Head, whole: float) -> None:
+    """Write the head on a figure that is `whole` points tall."""
+    y = 16.0
+    for lines, style in ((_finding(head), {"weight": "bold"}), (wrapped(head.about, WIDTH - 24), {"color": GREY})):
+        for line in lines:
+            figure.text(12 / WIDTH, 1 - y / whole, line, **style)
+            y += ROW
+
+
+def _finding(head: Head) -> list[str]:
+    return wrapped(head.finding, (WIDTH - 40) / BOLDER)
+
+
+def _gap(labels: Sequence[Label]) -> float:
+    """Return the points from label to label: room for the one with most lines."""
+    return ROW + (ROW - 3) * max((len(wrapped(label.name, NAME)) - 1 for label in labels), default=0)
 
 
 def write_labels(axes: Axes, labels: Sequence[Label], legend: str) -> None:
@@ -84,12 +116,15 @@ def write_labels(axes: Axes, labels: Sequence[Label], legend: str) -> None:
     edge = 1 + (WIDTH * (1 - axes.get_position().x1) - 8) / width
     ends = sorted(labels, key=lambda label: label.y)
     heights = [min(max((label.y - low) / (high - low), 0.0), 1.0) for label in ends]
-    for label, y, place in zip(ends, heights, spread(heights, ROW / height, 0.0, 1.0), strict=True):
+    half = (_gap(labels) - ROW) / 2 / height  # of what a name of several lines takes beyond one
+    for label, y, place in zip(ends, heights, spread(heights, _gap(labels) / height, half, 1 - half), strict=True):
         line: dict[str, Any] = {"color": label.ink.colour, "transform": axes.transAxes, "clip_on": False}
         axes.plot([start, bend], [y, place], lw=0.7, **line)
         axes.plot([bend, end], [place, place], lw=label.ink.width, ls=label.ink.dash, **line)
         text: dict[str, Any] = {"weight": "bold" if label.ink.bold else "normal", "va": "center"}
-        axes.text(name, place, label.name, transform=axes.transAxes, **text)
+        lines = wrapped(label.name, NAME)
+        tight = {"linespacing": 1.1} if len(lines) > 1 else {}
+        axes.text(name, place, "\n".join(lines), transform=axes.transAxes, **text, **tight)
         axes.text(edge, place, label.value, transform=axes.transAxes, ha="right", **text)
     axes.text(name, 1 + 12 / height, legend, color=GREY, transform=axes.transAxes)
 
@@ -118,20 +153,23 @@ def isotonic(values: Floats) -> Floats:
     return nearest
 
 
-def set_ticks(axes: Axes, ticks: Iterable[tuple[float, str]]) -> None:
-    """Put these ticks on the x axis, leaving out those whose text has no room beside the last one kept."""
-    axes.get_xlim()  # matplotlib fits an axis to its data when it is asked for; the transform would be that before
+def set_ticks(axes: Axes, ticks: Iterable[tuple[float, str]], *, upright: bool = False) -> None:
+    """Put these ticks on the x axis, or the y axis if `upright`; what has no room beside earlier ones is left out."""
+    low = axes.get_xlim()[0], axes.get_ylim()[0]  # what is asked for is fitted to the data; the transform would not be
     to_axes = axes.transData + axes.transAxes.inverted()
-    kept: list[tuple[float, str]] = []
-    free = -math.inf
-    for x, text in ticks:
-        centre, half = float(to_axes.transform((x, 0.0))[0]) * _extent(axes)[0], text_width(text) / 2 + 3
-        if centre - half >= free:
-            kept.append((x, text))
-            free = centre + half
-    axes.xaxis.set_major_locator(FixedLocator([x for x, _ in kept]))
-    axes.xaxis.set_major_formatter(FixedFormatter([text for _, text in kept]))
-    axes.xaxis.set_minor_locator(NullLocator())
+    size = _extent(axes)[int(upright)]
+    kept: list[tuple[float, str, float, float]] = []
+    for at, text in ticks:
+        point = (low[0], at) if upright else (at, low[1])
+        centre = float(to_axes.transform(point)[int(upright)]) * size
+        half = SIZE / 2 + 1 if upright else text_width(text) / 2 + 3
+        if all(abs(centre - other) >= half + reach for _, _, other, reach in kept):
+            kept.append((at, text, centre, half))
+    kept.sort()
+    axis = axes.yaxis if upright else axes.xaxis
+    axis.set_major_locator(FixedLocator([at for at, *_ in kept]))
+    axis.set_major_formatter(FixedFormatter([text for _, text, *_ in kept]))
+    axis.set_minor_locator(NullLocator())
 
 
 def token_ticks(low: float, high: float) -> list[tuple[float, str]]:
@@ -153,25 +191,36 @@ def token_text(tokens: float) -> str:
     return f"{tokens:.3g}"
 
 
-def names(keys: Sequence[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
-    """Join each key's values to one line beside a figure; long names lose what all begin with, then their middle."""
-    whole = [" ".join(", ".join(value or DASH for value in key).split()) for key in keys]
-    alike = [len(set(letters)) == 1 for letters in zip(*whole, strict=False)]
-    start = (*alike, False).index(False) if len(whole) > 1 and max(map(len, whole)) > LONGEST else 0
-    cut = [f"…{name[start:]}" if start > 1 else name for name in whole]
-    return dict(zip(keys, map(_middle_cut, cut), strict=True))
+def wrapped(text: str, width: float) -> list[str]:
+    """Break a text into lines of at most `width` points, at spaces and inside of words that are longer."""
+    lines: list[str] = []
+    for word in (piece for long in text.split() for piece in _pieces(long, width)):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and sum(map(text_width, longer.split())) + longer.count(" ") * SPACE <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
-def _middle_cut(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[1 - LONGEST // 2 :]}"
+def _pieces(word: str, width: float) -> list[str]:
+    """Cut a word that is too long for a line into pieces of equal length."""
+    size = math.ceil(len(word) / max(math.ceil(text_width(word) / width), 1))
+    return [word[start : start + size] for start in range(0, len(word), size)]
 
 
+def widest(lines: Sequence[str], *, bold: bool = False) -> float:
+    """Return the width in points of the longest of some lines."""
+    return max((text_width(line, bold=bold) for line in lines), default=0.0)
+
+
+@cache
 def text_width(text: str, *, bold: bool = False) -> float:
     """Return the width of a text in points; bold letters are about an eighth wider."""
     if not text.strip():
         return 0.0
     # the outline's points are enough: its exact extent costs ten times as much
-    return float(np.ptp(np.asarray(TextPath((0, 0), text, size=SIZE).vertices)[:, 0])) * (1.13 if bold else 1.0)
+    return float(np.ptp(np.asarray(TextPath((0, 0), text, size=SIZE).vertices)[:, 0])) * (BOLDER if bold else 1.0)
 
 
 def _extent(axes: Axes) -> tuple[float, float]:

@@ -19,6 +19,7 @@ BOLD = re.compile(r"(?<!\\)\*\*(.+?)(?<!\\)\*\*")
 IN_LATEX = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{"−": "$-$", "–": "--", "×": r"$\times$", "±": r"$\pm$", "<": "$<$", ">": "$>$", "|": "$|$"},
+    **{"→": r"$\to$", "≤": r"$\le$", "≥": r"$\ge$", "“": "``", "”": "''", "’": "'"},
 }
 
 
@@ -73,6 +74,11 @@ def _plain(cell: Any) -> Any:
     if isinstance(cell, str):
         return ESCAPED.sub(r"\1", BOLD.sub(r"\1", cell))
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
+
+
+def in_latex(markdown: str) -> str:
+    """Return a line of a page as LaTeX, bold words bold."""
+    return _latex(markdown)
 
 
 def _latex(cell: Any) -> str:

@@ -17,6 +17,11 @@ def escape(text: str) -> str:
     return SPECIAL.sub(lambda match: "\\" + match[0], " ".join(text.split()))
 
 
+def unescaped(markdown: str) -> str:
+    """Return what `escape` was given, but for line breaks."""
+    return re.sub(r"\\(.)", r"\1", markdown)
+
+
 def number(value: float, decimals: int = 3) -> str:
     """Write a value with fixed decimals and separated thousands; a dash when it is not finite."""
     if not math.isfinite(value):

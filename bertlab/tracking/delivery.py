@@ -1,10 +1,11 @@
 """Delivery: what a cell holds -> one run in an MLflow store. Twice is as good as once: what is there is left alone."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
@@ -16,7 +17,7 @@ from bertlab.ledger.seal import file_hash
 from bertlab.tracking.artifacts import fetched, unlike
 from bertlab.tracking.creation import created
 from bertlab.tracking.curves import FILE, curves_of, packed
-from bertlab.tracking.description import FILES, KIND, LEFT, OUTCOME, PARENT, TEXT_LIMIT
+from bertlab.tracking.description import FILES, KIND, LEFT, NOTE, OUTCOME, PARENT, TEXT_LIMIT, note
 from bertlab.tracking.truth import same
 
 BATCH = 1000  # MLflow takes that many metrics at once
@@ -25,8 +26,11 @@ BATCH = 1000  # MLflow takes that many metrics at once
 class Delivery:
     """The way of one cell into one experiment. Errors are those of the store."""
 
-    def __init__(self, client: MlflowClient, experiment_id: str, cell: Cell) -> None:
-        self.client, self.experiment_id, self.cell = client, experiment_id, cell
+    def __init__(
+        self, client: MlflowClient, experiment_id: str, cell: Cell, source: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Take what the store alone is told of where the run was started, as `source`."""
+        self.client, self.experiment_id, self.cell, self.source = client, experiment_id, cell, source
         self.run_id = ""
 
     def open(self, parent: str | None) -> str:
@@ -48,7 +52,7 @@ class Delivery:
 
     def _run(self, state: dict[str, Any], parent: str | None) -> Run:
         about = state["description"]
-        tags = {KIND: "run", **about["tags"], **({PARENT: parent} if parent else {})}
+        tags = {KIND: "run", NOTE: note(about), **self.source, **about["tags"], **({PARENT: parent} if parent else {})}
         return created(self.client, self.experiment_id, state["token"], about["name"], tags, state["started"])
 
     def _artifact(self, name: str) -> None:

@@ -17,6 +17,7 @@ FILES = "bertlab.files"  # JSON: the SHA-256 of each file that a finished run le
 SETTINGS = "bertlab.config"  # hash of the settings in config.yaml
 LEFT = "bertlab.curves"  # SHA-256 of the file of its curves that a finished run left in the store
 OUTCOME = "eval/mlm_loss"  # MLflow compares runs by the metric that they sent first, until told otherwise
+NOTED = {"model": "model", "data": "corpus", "budget.tokens": "tokens", "optimizer.lr": "learning rate", "seed": "seed"}
 TEXT_LIMIT = 5000  # characters of a tag or parameter
 
 
@@ -41,6 +42,16 @@ class Description:
     config: str  # the full configuration, YAML
     data: Dataset
     origin: Mapping[str, Any] = field(default_factory=dict)  # hashes of the code it uses by module, and its environment
+
+
+def note(about: Mapping[str, Any]) -> str:
+    """Return the markdown that the UI shows on top of a run; `about` is its description as plain values."""
+    params, tags = about["params"], about["tags"]
+    known = [f"{words} {params[key]}" for key, words in NOTED.items() if key in params]
+    lines = [f"**{about['name']}**: {', '.join(known)}."]
+    told = {"bertlab.data": "Data", "bertlab.evaluation": "Scored on"}
+    lines += [f"{words}: {tags[key]}." for key, words in told.items() if key in tags]
+    return "\n\n".join([*lines, "All settings: *Artifacts*, `config.yaml`."])
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,11 @@ from bertlab.tracking.also import Also, check_also
 from bertlab.tracking.description import PARENT, RESTARTS, Description
 from bertlab.tracking.life import RunLog, sync_command
 from bertlab.tracking.on_end import check_command, run_command
-from bertlab.tracking.page import page
+from bertlab.tracking.page import charts, page
 from bertlab.tracking.patience import away, line, needing, patiently
 from bertlab.tracking.reach import LONGEST_NAME, ui_command
 from bertlab.tracking.sender import Sender
+from bertlab.tracking.source import log_source, source_tags
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -151,14 +152,16 @@ class Tracker:
             return f"offline:   {sync_command(output_dir)} brings the runs into a store"
         store = address(self.uri)
         server = str(store) if store.is_served else None  # without what lets one in
-        runs = f"\nruns:      {page(server, self._seen_id)}" if self._seen_id else ""
-        return f"MLflow UI: {ui_command(self.uri)}{runs}"
+        links = {"runs": page, "charts": charts} if self._seen_id else {}
+        told = [f"\n{name + ':':<11}{link(server, str(self._seen_id))}" for name, link in links.items()]
+        return "".join([f"MLflow UI: {ui_command(self.uri)}", *told])
 
     def start(self, client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str:
         """Create a run and return its id. Raises InputError where the store does not take it for a while."""
         from bertlab.tracking.creation import created
 
-        token, own = uuid.uuid4().hex, {**tags, **({PARENT: self.parent} if self.parent else {})}
+        token = uuid.uuid4().hex
+        own = {**source_tags(), **tags, **({PARENT: self.parent} if self.parent else {})}
         return patiently(lambda: str(created(client, self.experiment_id(client), token, name, own).info.run_id))
 
     @contextmanager
@@ -202,8 +205,9 @@ class Tracker:
         from bertlab.tracking.delivery import Delivery
 
         client = self.connect()
-        way = Delivery(client, patiently(lambda: self.experiment_id(client)), cell)
+        way = Delivery(client, patiently(lambda: self.experiment_id(client)), cell, source_tags())
         cell.note(run_id=patiently(lambda: way.open(self.parent)))
+        patiently(lambda: log_source(client, way.run_id))
         sender = Sender(way, points.points, doubtful=bool(points.points))
         sender.start()
         return sender

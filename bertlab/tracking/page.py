@@ -4,10 +4,22 @@ MLflow 3 opens an experiment on traces, of which training has none, unless the l
 learning. Its list of experiments goes by the experiment's kind.
 """
 
+from urllib.parse import quote
+
+from bertlab.tracking.description import KIND
+
 KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # what its UI sets for "Machine learning"
+TRAINING = "workflowType=machine_learning"
 LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves unless it is told otherwise
 
 
 def page(server: str | None, experiment_id: str) -> str:
     """Return the address of an experiment's runs on a server; None: on the UI of this machine."""
-    return f"{(server or LOCAL).rstrip('/')}/#/experiments/{experiment_id}?workflowType=machine_learning"
+    return f"{(server or LOCAL).rstrip('/')}/#/experiments/{experiment_id}?{TRAINING}"
+
+
+def charts(server: str | None, experiment_id: str) -> str:
+    """Return the address of the charts of an experiment's runs, without the sweeps above them."""
+    runs = quote(f"tags.`{KIND}` = 'run'")
+    view = f"{TRAINING}&compareRunsMode=CHART&searchFilter={runs}"
+    return f"{(server or LOCAL).rstrip('/')}/#/experiments/{experiment_id}/runs?{view}"

@@ -11,10 +11,25 @@ import numpy as np
 import pytest
 from scipy.optimize import isotonic_regression
 
-from bertlab.report.draw import NAMED, Curve, against, colours, svg
+from bertlab.report.draw import DARK, NAMED, Curve, against, colours, svg
 from bertlab.report.figures import Drawing
-from bertlab.report.layout import ROW, Ink, isotonic, names, spread, token_text, token_ticks
-from bertlab.report.study.figures import drawings
+from bertlab.report.layout import (
+    GREY,
+    INK,
+    ROW,
+    Floats,
+    Head,
+    Ink,
+    isotonic,
+    spread,
+    text_width,
+    token_text,
+    token_ticks,
+    wrapped,
+)
+from bertlab.report.study.figures import PLAIN, drawings
+from bertlab.report.study.marks import BETTER, OPEN, SAME, WORSE
+from bertlab.report.study.plots import EDGE, ZONE
 from tests.report.conftest import Runs
 
 MakeTable = Callable[..., Runs]
@@ -61,10 +76,10 @@ def test_the_best_possible_loss_is_drawn_when_it_is_known(make_table: MakeTable)
 
 def test_axes_carry_their_units(make_table: MakeTable) -> None:
     figures = drawn(make_table(RATES))
-    assert "eval/mlm_loss on held-out text (nats)" in texts(figures["convergence"])
+    assert "Loss on held-out tokens behind [MASK] (nats; ↓ better)" in texts(figures["convergence"])
     assert "tokens seen (log scale)" in texts(figures["convergence"])
     pairs = texts(figures["pair_accuracy_convergence"])
-    assert "eval/pair_accuracy on held-out text (%)" in pairs
+    assert "Held-out pairs of segments told apart (%; ↑ better)" in pairs
     assert {"guessing", "50.0"} <= set(pairs)
     assert "mask.rate" in texts(figures["trend"])
 
@@ -109,30 +124,52 @@ def test_the_values_of_a_factor_are_its_ticks_however_small_they_are(scale: floa
     doses = [scale, 2 * scale, 4 * scale, 8 * scale]
     series = [Curve("only", Ink(NAMED[0]), (doses, [4.0, 3.0, 2.0, 1.0]))]
     values = {dose: f"{dose:g}" for dose in doses}
-    (axes,) = against(series, [], title="", factor="", legend="", values=values, log=False).axes
+    (axes,) = against(series, [], head=Head(""), factor="", legend="", values=values, log=False).axes
     assert [label.get_text() for label in axes.get_xticklabels()] == list(values.values())
 
 
-def test_long_names_stay_apart_when_they_are_cut() -> None:
-    keys = [(f"a very long policy that needs many words, number {i}",) for i in range(12)]
-    assert [names(keys)[key] for key in keys[9:]] == ["…9", "…10", "…11"]
-    (cut,) = names([("x" * 50,)]).values()
-    assert len(cut) <= 30
-    assert "…" in cut
+def test_long_names_go_on_below() -> None:
+    assert wrapped("a mask rate of 15 % (baseline)", 132) == ["a mask rate of 15 %", "(baseline)"]
+    assert "".join(wrapped("x" * 90, 132)) == "x" * 90
+    assert max(map(text_width, wrapped("x" * 90, 132))) <= 132
 
 
-def test_colours_are_distinct_and_dark_enough_on_white() -> None:
+WHITE, MARKS = "#ffffff", (BETTER, WORSE, SAME, OPEN)
+
+
+def test_colours_are_distinct_and_stand_out_on_light_and_dark_paper() -> None:
+    """WCAG 2.1 asks for 3:1 of what is drawn (1.4.11) and 4.5:1 of text (1.4.3)."""
     for ordered, n in ((True, 12), (False, len(NAMED))):
         palette = colours(n, ordered=ordered)
         assert len(set(palette)) == n
-        assert min(_contrast_with_white(colour) for colour in palette) > 2
+        assert min(_least_contrast(colour, WHITE) for colour in palette) >= 3
+        assert ordered or min(_least_contrast(colour, ZONE) for colour in palette) >= 3
+    assert min(_least_contrast(colour, WHITE) for colour in (PLAIN, EDGE)) >= 3
+    assert min(_least_contrast(mark.colour, WHITE) for mark in MARKS) >= 4.5  # its words too
+    assert min(_least_contrast(colour, WHITE) for colour in (INK, GREY)) >= 4.5
 
 
-def _contrast_with_white(colour: str) -> float:
-    """Return the WCAG 2.1 contrast ratio of a colour and white."""
-    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return 1.05 / (0.05 + 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2])
+def _least_contrast(colour: str, paper: str) -> float:
+    """Return the contrast ratio of two colours, the smaller one of as they are and as a dark page turns them."""
+    pairs = [(_rgb(colour), _rgb(paper)), (_dark(_rgb(colour)), _dark(_rgb(paper)))]
+    lights = [sorted(map(_luminance, pair)) for pair in pairs]
+    return min((light + 0.05) / (dark + 0.05) for dark, light in lights)
+
+
+def _rgb(colour: str) -> Floats:
+    return np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+
+
+def _luminance(rgb: Floats) -> float:
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def _dark(rgb: Floats) -> Floats:
+    """Return a colour after the rule of dark pages: inverted by nine tenths, hues turned by half (Filter Effects 1)."""
+    assert DARK == "svg{filter:invert(.9) hue-rotate(180deg)}"
+    grey = np.array([0.213, 0.715, 0.072])
+    return np.clip((2 * np.outer(np.ones(3), grey) - np.eye(3)) @ (0.9 - 0.8 * rgb), 0, 1)
 
 
 def test_a_figure_carries_no_date_and_is_the_same_every_time(make_table: MakeTable) -> None:

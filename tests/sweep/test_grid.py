@@ -111,12 +111,14 @@ def report_of(swept: Swept) -> Path:
 def test_a_sweep_ends_well_and_says_where_its_report_is(swept: Swept) -> None:
     assert swept.ended.code == 0
     report = report_of(swept).relative_to(swept.folder)
-    *table, report_line, ui_line, page_line = swept.ended.out.splitlines()
+    *table, report_line, ui_line, page_line, charts_line = swept.ended.out.splitlines()
     assert [line.split()[:2] for line in table] == [["finished", "mask.rate=0.15"], ["finished", "mask.rate=0.3"]]
     assert report_line == f"report:    {report}"
     assert ui_line == f"MLflow UI: {ui_command(f'sqlite:///{swept.folder}/mlflow.db')}"
     experiment = swept.parent.info.experiment_id
     assert page_line == f"runs:      http://127.0.0.1:5000/#/experiments/{experiment}?workflowType=machine_learning"
+    assert charts_line.startswith(f"charts:    http://127.0.0.1:5000/#/experiments/{experiment}/runs?")
+    assert charts_line.endswith("&compareRunsMode=CHART&searchFilter=tags.%60bertlab.kind%60%20%3D%20%27run%27")
     tags = swept.client.get_experiment(experiment).tags
     assert tags["mlflow.experimentKind"] == "custom_model_development"
     assert "Traceback" not in swept.ended.err

@@ -1,13 +1,16 @@
 """A run's life in MLflow: it ends with its true status, and with every number once."""
 
+import platform
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing as closed
 from pathlib import Path
 
+import mlflow
 import pytest
 from mlflow.entities import Dataset, Run
 from mlflow.tracking import MlflowClient
@@ -15,7 +18,8 @@ from mlflow.tracking import MlflowClient
 from bertlab.config.errors import InputError
 from bertlab.ledger.cell import Cell
 from bertlab.tracking import reach as room
-from bertlab.tracking.description import TEXT_LIMIT, Description
+from bertlab.tracking import source
+from bertlab.tracking.description import NOTE, TEXT_LIMIT, Description
 from bertlab.tracking.life import RunLog
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reach import _make_tables, ui_command
@@ -51,7 +55,43 @@ def test_a_run_that_ends_well_is_finished(
         "config.yaml",
         "curves.feather",
         "origin.json",
+        "source",
     ]
+
+
+def test_a_run_says_what_it_is_who_started_it_and_beside_which_packages(
+    tracker: Tracker, client: MlflowClient, description: Description, tmp_path: Path
+) -> None:
+    with tracker.run(description):
+        pass
+    run = only_run(client, tracker)
+    assert run.data.tags[NOTE].startswith("**mask.rate=0.3**: seed 0.")
+    assert run.data.tags["bertlab.host"] == platform.node()
+    assert run.data.tags["mlflow.source.name"] == "bertlab"
+    assert f"mlflow=={mlflow.__version__}\n" in artifact(client, run, "source/requirements.txt", tmp_path)
+
+
+def test_a_commit_comes_with_what_was_changed_since_but_for_secrets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def git(*words: str) -> None:
+        subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True)
+
+    monkeypatch.setattr(source, "ROOT", tmp_path)
+    for cached in (source.source_tags, source.patch):
+        cached.cache_clear()
+        monkeypatch.setattr(source, cached.__name__, cached.__wrapped__)
+    assert "mlflow.source.git.commit" not in source.source_tags()
+    git("init", "--quiet")
+    (tmp_path / "a.py").write_text("rate = 1\n", "utf-8")
+    git("add", ".")
+    git("commit", "--quiet", "--message", "first")
+    assert len(source.source_tags()["mlflow.source.git.commit"]) == 40
+    assert "bertlab.uncommitted" not in source.source_tags()
+    (tmp_path / "a.py").write_text("rate = 2\nAPI_TOKEN=abcdefgh\n", "utf-8")
+    assert source.source_tags()["bertlab.uncommitted"] == "true"
+    assert "+rate = 2" in source.patch()
+    assert "abcdefgh" not in source.patch()
 
 
 def test_the_dataset_is_logged(tracker: Tracker, client: MlflowClient, description: Description) -> None:

@@ -4,7 +4,8 @@ Enters: `Findings`. Leaves: `Drawing`s (see bertlab/report/figures.py). A figure
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 
 import pandas as pd
@@ -12,19 +13,22 @@ import pandas as pd
 from bertlab.report import draw
 from bertlab.report.draw import DASHES, NAMED, Curve, Level, Points, colours
 from bertlab.report.figures import BEST, BEST_PAIRS, HEADROOM, LATE, LOG_SPAN, MEANING, UNIGRAM, Drawing
-from bertlab.report.layout import Ink, names
-from bertlab.report.study import plots
-from bertlab.report.study.contrasts import NOT_REGISTERED, compared, in_order
+from bertlab.report.layout import Head, Ink
+from bertlab.report.study import headings, plots
+from bertlab.report.study.contrasts import NOT_REGISTERED, in_order
 from bertlab.report.study.curves import LOSS, band_of, curve_metrics, curve_of, distance
+from bertlab.report.study.headings import best_first
+from bertlab.report.study.marks import EXPLORED, legend, mark_of
 from bertlab.report.study.onset import parts_figure
 from bertlab.report.study.scale import Scale, outcome_scale, scale_of
 from bertlab.report.study.search import by_arm
 from bertlab.report.study.seeds import finished
-from bertlab.report.study.trend import dose_table
-from bertlab.report.words import count, escape, number, signed
+from bertlab.report.study.trend import dose_table, parabola
+from bertlab.report.words import DASH, count, escape, number, signed
 from bertlab.stats.band import Band
 from bertlab.study.judge import Findings, Judged
-from bertlab.study.outcome import OUTCOMES, curve_name
+from bertlab.study.labels import label
+from bertlab.study.outcome import OUTCOMES, curve_name, outcome_of
 from bertlab.study.search import trial
 
 PAIRS = "eval/pair_accuracy"
@@ -32,6 +36,8 @@ LEVELS = {LOSS: (UNIGRAM, BEST), PAIRS: (BEST_PAIRS,)}  # reference lines of a m
 FOLLOWED = dict.fromkeys(curve_name(name) for name, known in OUTCOMES.items() if known.curve)
 MORE_CURVES = {name: f"{name.removeprefix('eval/')}_convergence" for name in FOLLOWED}
 READ_AT_THE_END = " The verdict is read at the end of the run, from an interval of its own level."
+MANY = 7  # arms; of more, colours tell no longer which is which
+PLAIN = "#8a8a8a"  # of arms that are not coloured
 FIGURES = ("forest", "convergence", *MORE_CURVES.values(), "difference", "onset", "trend", "search")
 
 
@@ -48,57 +54,64 @@ def drawings(findings: Findings) -> list[Drawing]:
 def figures(findings: Findings) -> str:
     """Every figure with the sentence that says what to see."""
     own = findings.study.name
-    shown = [f"![{escape(d.alt)}]({own}/figures/{d.name}.svg)\n\n{d.caption}" for d in drawings(findings)]
+    shown = [f"![{escape(d.finding)}]({own}/figures/{d.name}.svg)\n\n{d.caption}" for d in drawings(findings)]
     return "\n\n".join(["## Figures", *shown]) if shown else ""
 
 
 def forest(findings: Findings) -> Drawing | None:
     """Every contrast with its decision interval, against the margin."""
-    named, scale = _compared(findings), outcome_scale(findings)
-    rows = [_row(findings, judged, named[judged.arm]) for judged in in_order(findings) if judged.contrast.n]
+    scale, margin = outcome_scale(findings), findings.margin
+    shown = [judged for judged in in_order(findings) if judged.contrast.n]
+    rows = [_row(findings, judged) for judged in shown]
     if not rows:
         return None
     sides = ("better", "worse") if findings.outcome.lower_is_better else ("worse", "better")
-    title = f"{findings.study.outcome}: arm minus baseline ({scale.apart})"
-    plot = partial(plots.forest, rows, scale.factor * findings.margin, title=title, sides=sides)
+    about = f"{_about(findings.study.outcome)}: arm minus {label(findings.study, findings.study.baseline)}"
+    head = Head(headings.found(findings), f"{about} ({scale.apart})")
+    size = f"the margin, {number(scale.factor * margin, scale.decimals)}"
+    plot = partial(plots.forest, rows, scale.factor * margin, head=head, sides=sides, size=size)
     caption = (
-        "**Contrasts.** Diamond: mean of the paired differences. Bar: "
-        f"{'a 90 % interval' if findings.study.explores else 'the interval that the verdict is read from'}. "
-        "Faint dots below it: single seeds."
+        f"**Contrasts.** {legend(row.mark for row in rows)} A mark stands at the mean of the paired differences, its "
+        f"bar is {'a 90 % interval' if findings.study.explores else 'the interval that the verdict is read from'}, "
+        "faint dots below it are single seeds."
     )
-    caption += " Grey zone: differences smaller than the margin." * bool(findings.margin)
-    if findings.primary and len(findings.primary) < len(findings.arms):
-        caption += f" Grey and hollow: {NOT_REGISTERED} arms."
-    if any(max(abs(row.low), abs(row.high)) > _far(scale.factor * findings.margin) for row in rows):
-        caption += " An arrow marks what lies outside of the picture."
-    alt = "Paired differences with intervals" + " and the margin" * bool(findings.margin)
-    return Drawing("forest", alt, caption, plot)
+    caption += " Grey zone: differences smaller than the margin." * bool(margin)
+    if plots.span((end for row in rows for end in row.ends), scale.factor * margin).compressed:
+        caption += " The axis is compressed beyond the margin, so that every interval is seen."
+    told = " ".join(f"{row.name}: {', '.join(filter(None, row.words))}." for row in rows)
+    return Drawing("forest", head.finding, caption, plot, told)
 
 
 def convergence(findings: Findings, metric: str, name: str) -> Drawing | None:
     """A metric against tokens: every seed, the mean of each arm, and what is known of the best and the least."""
-    curves = [curve for arm in _arms(findings) if (curve := _curve(findings, arm, metric))] if metric else []
-    if not curves:
+    found = {arm: curve for arm in _arms(findings) if (curve := _curve(findings, arm, metric))} if metric else {}
+    if not found:
         return None
     scale, levels = scale_of(metric), _levels(findings, metric)
+    means = {arm: curve.main[1][-1] for arm, curve in found.items()}
+    curves = list(_lit(findings, best_first(metric, means)[0], found).values())
     lowest = min(min(curve.main[1]) for curve in curves)
     unigram = next((level.y for level in levels if level.name == "unigram"), math.inf)
     top = unigram + max(HEADROOM * (unigram - lowest), 0.1)
     words: Callable[[float], str] = partial(number, decimals=scale.decimals)
+    finding = headings.ends(findings, metric, means, scale)
+    better = "↓ better" if outcome_of(metric).lower_is_better else "↑ better"
     plot = partial(
         draw.convergence,
         curves,
         levels,
-        title=f"{metric} on held-out text ({scale.unit})",
+        head=Head(finding, f"{_about(metric)} ({scale.unit}; {better})"),
         legend="arm",
         words=words,
         window=(-math.inf, top),
     )
     sentences = [f"**Convergence, {escape(metric)}.** Thick lines are means over seeds, thin lines single seeds;"]
     sentences += [f"the boldest is the baseline, {escape(findings.study.baseline)}."]
+    sentences += ["Of so many arms, only the baseline and the best are coloured."] * (len(curves) > MANY)
     sentences += [MEANING[level.name] for level in levels]
     sentences += ["Arms that were followed to different looks have means over different seeds."] * _uneven(findings)
-    return Drawing(name, f"{metric} against tokens seen", " ".join(sentences), plot)
+    told = "At the end: " + "; ".join(f"{curve.name} {words(curve.main[1][-1])}" for curve in curves) + "."
+    return Drawing(name, finding, " ".join(sentences), plot, told)
 
 
 def gaps(findings: Findings) -> Drawing | None:
@@ -111,44 +124,55 @@ def gaps(findings: Findings) -> Drawing | None:
     found = {arm: band_of(findings, arm, table) for arm, table in apart.items()}
     panels = [_panel(named[arm], table, found[arm], scale) for arm, table in apart.items()]
     margin = scale.factor * findings.margin
-    late = [_late(panel) for panel in panels]
-    window = max(2 * margin, min(max(late), max(min(late), _far(margin))))
-    title = f"{metric}: arm minus baseline after as many tokens ({scale.apart})"
-    plot = partial(plots.bands, panels, margin, title=title, window=window)
-    side = "below" if findings.outcome.lower_is_better else "above"
-    said = f"{'Grey zone: within the margin' if margin else 'Line: no difference'}; {side} zero the arm is ahead."
+    lower = findings.outcome.lower_is_better
+    last = [panel.mean[1][-1] for panel in panels]
+    finding = headings.apart([value if lower else -value for value in last], margin)
+    better = "↓ better" if lower else "↑ better"
+    about = f"{_about(metric)}: arm minus baseline after as many tokens ({scale.apart}; {better})"
+    axis = plots.span((value for panel in panels for value in _late(panel)), margin)
+    plot = partial(plots.bands, panels, axis, head=Head(finding, about))
+    said = f"{'Grey zone: within the margin' if margin else 'Line: no difference'}; {'below' if lower else 'above'}"
     caption = (
         "**Distance from the baseline.** Thin lines: paired differences of single seeds. Thick: their mean, with a 90 "
-        f"% band that holds at all evaluations at once. {said}"
+        f"% band that holds at all evaluations at once. {said} zero the arm is ahead."
     )
     caption += READ_AT_THE_END * (not findings.study.explores)
-    if max(late) > window:
-        caption += " What lies further off than the axis goes is cut."
-    return Drawing("difference", "Paired difference from the baseline against tokens seen", caption, plot)
+    caption += f" What lies further off early in training, before {100 * LATE:.0f} % of the tokens, is cut."
+    if axis.compressed:
+        caption += " The axis is compressed beyond the margin."
+    told = "At the end: " + "; ".join(f"{panel.name} {panel.value}" for panel in panels) + "."
+    return Drawing("difference", finding, caption, plot, told)
 
 
 def doses(findings: Findings) -> Drawing | None:
-    """The outcome against the registered factor, a line per seed."""
+    """The outcome against the registered factor, a line per seed, their mean and its parabola."""
     trend = findings.study.trend
     if trend is None or dose_table(findings).empty:
         return None
-    scale = outcome_scale(findings)
-    table = scale.factor * dose_table(findings)
+    scale, table = outcome_scale(findings), dose_table(findings)
+    finding = headings.best_dose(findings, table)
+    table = scale.factor * table
     seeds = [_points(row) for _, row in table.iterrows()] if len(table) > 1 else []
     series = [Curve("mean over seeds", Ink(NAMED[0]), _points(table.mean()), seeds)]
+    line = parabola(findings, table)
     low, high = min(table.columns), max(table.columns)
+    better = "↓ better" if findings.outcome.lower_is_better else "↑ better"
+    about = f"{_about(findings.study.outcome)}, at the end of the run ({scale.unit}; {better})"
     plot = partial(
         draw.against,
         series,
         [],
-        title=f"{findings.study.outcome} at the end of the run ({scale.unit})",
+        head=Head(finding, about),
         factor=trend.factor,
         legend="",
         values={dose: f"{dose:g}" for dose in sorted(trend.doses.values())},
         log=trend.scale == "log" and high >= LOG_SPAN * low,
+        fit=Curve("fitted parabola", Ink(NAMED[1], "--"), line) if len(line[0]) else None,
     )
-    caption = f"**Along {escape(trend.factor)}.** One thin line per seed, the thick one their mean."
-    return Drawing("trend", f"{findings.study.outcome} against {trend.factor}", caption, plot)
+    caption = f"**Along {escape(trend.factor)}.** One thin line per seed, the thick one their mean"
+    caption += "; dashed: the parabola that is fitted to it." if len(line[0]) else "."
+    told = "Means: " + "; ".join(f"{dose:g} {number(mean, scale.decimals)}" for dose, mean in table.mean().items())
+    return Drawing("trend", finding, caption, plot, f"{told}.")
 
 
 def trials(findings: Findings) -> Drawing | None:
@@ -162,13 +186,16 @@ def trials(findings: Findings) -> Drawing | None:
         table = scale.factor * pd.DataFrame(found).dropna(axis="columns")  # without values at which a trial diverged
         if not table.empty:
             seeds = [_points(row) for _, row in table.iterrows()]
-            series.append(Curve(names([(each,) for each in study.arms])[(arm,)], ink, _points(table.mean()), seeds))
+            series.append(Curve(label(findings.study, arm), ink, _points(table.mean()), seeds))
     values = sorted({value for own in tried.values() for value in own})
+    finding = headings.best_trials(findings)
+    better = "↓ better" if findings.outcome.lower_is_better else "↑ better"
+    about = f"{_about(study.outcome)}, at the end of the trials ({scale.unit}; {better})"
     plot = partial(
         draw.against,
         series,
         [],
-        title=f"{study.outcome} at the end of the trials ({scale.unit})",
+        head=Head(finding, about),
         factor=study.search.setting,
         legend="arm",
         values={value: f"{value:g}" for value in values},
@@ -179,21 +206,21 @@ def trials(findings: Findings) -> Drawing | None:
         f"**Search.** Thick lines are means over the {count(study.search.seeds)} seeds of the search, dots single "
         f"trials. An arm's own {escape(study.search.setting)} is where its thick line is {best}."
     )
-    return Drawing("search", f"{study.outcome} of every trial against {study.search.setting}", caption, plot)
+    return Drawing("search", finding, caption, plot)
 
 
-def _far(margin: float) -> float:
-    """Return how far from zero what lies further off would squeeze the rest; nothing does where there is no margin."""
-    return plots.REACH * margin or math.inf
-
-
-def _row(findings: Findings, judged: Judged, name: str) -> plots.Contrast:
+def _row(findings: Findings, judged: Judged) -> plots.Contrast:
     scale, interval = outcome_scale(findings), judged.interval
     mean, low, high = (scale.factor * value for value in (interval.mean, interval.low, interval.high))
     dots = [scale.factor * difference for difference in judged.contrast.differences]
+    between = scale.between(interval.low, interval.high)
+    value = scale.signed(interval.mean) + (f" ({between})" if between != DASH else "")
     said = judged.verdict.words if judged.expects else "" if findings.study.explores else NOT_REGISTERED
-    primary = judged.expects is not None or findings.study.explores
-    return plots.Contrast(name, mean, low, high, dots, (scale.signed(interval.mean), said), primary)
+    name = label(findings.study, judged.arm)
+    if judged.against != findings.study.baseline:
+        name += f" (against {label(findings.study, judged.against)})"
+    mark = EXPLORED if findings.study.explores else mark_of(judged)
+    return plots.Contrast(name, mean, low, high, dots, (value, said), mark)
 
 
 def _curve(findings: Findings, arm: str, metric: str) -> Curve | None:
@@ -212,13 +239,20 @@ def _panel(name: str, table: pd.DataFrame, band: Band | None, scale: Scale) -> p
     return plots.Panel(name, end, seeds, _points(mean), *ends)
 
 
-def _late(panel: plots.Panel) -> float:
-    """Return the largest height that is needed once the start of the run, where all curves fall fast, is over."""
+def _lit(findings: Findings, best: str, curves: Mapping[str, Curve]) -> Mapping[str, Curve]:
+    """Return the curves; of more than `MANY` only the baseline's and the best one's are coloured."""
+    if len(curves) <= MANY:
+        return curves
+    lit = {best: Ink(NAMED[1], bold=True), findings.study.baseline: Ink(NAMED[0], bold=True)}
+    return {arm: replace(curve, ink=lit.get(arm, Ink(PLAIN))) for arm, curve in curves.items()}
+
+
+def _late(panel: plots.Panel) -> list[float]:
+    """Return the heights that an axis must show: all once the start of the run is over, where all curves fall fast."""
     x, y = panel.mean
     late = [i for i, tokens in enumerate(x) if tokens >= LATE * x[-1]]
-    seeds = [abs(values[i]) for _, values in panel.seeds for i in late]
-    edges = [abs(edge[i]) for edge in (panel.low, panel.high) if len(edge) for i in late]
-    return 1.1 * max([abs(y[-1]), *(edges or seeds)])
+    lines = [y, *(values for _, values in panel.seeds), *(edge for edge in (panel.low, panel.high) if len(edge))]
+    return [value for line in lines for i in late if math.isfinite(value := float(line[i]))]
 
 
 def _levels(findings: Findings, metric: str) -> list[Level]:
@@ -240,16 +274,22 @@ def _uneven(findings: Findings) -> bool:
     return len({len(findings.record.arm(arm)) for arm in _arms(findings)}) > 1
 
 
+def _about(metric: str) -> str:
+    """Return what a metric is, as a reader says it."""
+    words = outcome_of(metric).words
+    return f"{words[0].upper()}{words[1:]}"
+
+
 def _names(findings: Findings) -> dict[str, str]:
-    """Return the arms as figures name them: long names are cut."""
-    arms = _arms(findings)
-    short = names([(arm,) for arm in arms])
-    return {arm: short[(arm,)] + (" (baseline)" if arm == findings.study.baseline else "") for arm in arms}
+    """Return the arms as readers call them."""
+    mark = {findings.study.baseline: " (baseline)"}
+    return {arm: label(findings.study, arm) + mark.get(arm, "") for arm in _arms(findings)}
 
 
 def _compared(findings: Findings) -> dict[str, str]:
     """Return the arms as figures of differences name them: with what they are compared with, if not the baseline."""
-    return {arm: name + compared(findings, arm) for arm, name in _names(findings).items()}
+    against = {arm: f" (against {label(findings.study, its)})" for arm, its in findings.study.against.items()}
+    return {arm: name + against.get(arm, "") for arm, name in _names(findings).items()}
 
 
 def _inks(findings: Findings) -> dict[str, Ink]:

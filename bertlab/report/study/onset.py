@@ -7,15 +7,19 @@ curves do not tell.
 import math
 from functools import partial
 
+from bertlab.report.draw import NAMED
 from bertlab.report.figures import Drawing
-from bertlab.report.layout import token_text
+from bertlab.report.layout import GREY, Head, token_text
 from bertlab.report.study import plots
 from bertlab.report.study.contrasts import compared, in_order
+from bertlab.report.study.headings import made_of
+from bertlab.report.study.marks import Mark
 from bertlab.report.study.scale import outcome_scale
 from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, number, percent
 from bertlab.stats.interval import Interval
 from bertlab.study.judge import Findings
+from bertlab.study.labels import label
 from bertlab.study.onset import Started, started
 
 ABOUT = (
@@ -25,6 +29,9 @@ ABOUT = (
     "the curves once each is counted from its own onset, at the largest age that both reach. Intervals are of 90 %. It "
     "is what the difference is made of and no correction, since the arm causes the onset; the verdict is on the whole."
 )
+
+THROUGH = Mark(GREY, "D", "through the onset", hollow=True)
+EQUAL = Mark(NAMED[0], "D", "at equal onset")
 
 
 def onset(findings: Findings) -> str:
@@ -53,18 +60,23 @@ def parts_figure(findings: Findings) -> Drawing | None:
     scale, rows = outcome_scale(findings), []
     for arm in shown:
         parts = found.parts[arm]
-        for name, part in (("through the onset", parts.through), ("at equal onset", parts.equal)):
+        for mark, part in ((THROUGH, parts.through), (EQUAL, parts.equal)):
             # processors differ in the last bit of a regression, which is enough to move a rounded coordinate
             mean, low, high = (round(scale.factor * value, 12) for value in (part.mean, part.low, part.high))
-            words = (scale.signed(part.mean), name)
-            rows.append(plots.Contrast(f"{arm}, {name}", mean, low, high, [], words, name == "at equal onset"))
-    title = f"{findings.study.outcome}: parts of the difference from the baseline ({scale.apart})"
-    plot = partial(plots.forest, rows, scale.factor * findings.margin, title=title, sides=("better", "worse"))
+            words = (f"{scale.signed(part.mean)} ({scale.between(part.low, part.high)})", mark.words)
+            name = label(findings.study, arm) if mark is THROUGH else ""
+            rows.append(plots.Contrast(name, mean, low, high, [], words, mark))
+    about = f"{findings.outcome.words[0].upper()}{findings.outcome.words[1:]}: parts of the difference ({scale.apart})"
+    head = Head(made_of(findings, found, shown), about)
+    size = f"the margin, {number(scale.factor * findings.margin, scale.decimals)}"
+    sides = ("better", "worse")
+    plot = partial(plots.forest, rows, scale.factor * findings.margin, head=head, sides=sides, size=size)
     caption = (
         "**Parts of the differences.** Grey and hollow: what goes through a later or earlier start; filled: what is "
         "left at equal onset. Bars: 90 % intervals. Grey zone: differences smaller than the margin."
     )
-    return Drawing("onset", "Differences through the onset and at equal onset", caption, plot)
+    told = " ".join(f"{row.name} {row.words[1]}: {row.words[0]}." for row in rows)
+    return Drawing("onset", head.finding, caption, plot, told)
 
 
 def word_of(findings: Findings, arm: str) -> str:

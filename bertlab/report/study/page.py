@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from bertlab.report.study.cite import citing
 from bertlab.report.study.figures import figures
 from bertlab.report.study.firmness import firmness
 from bertlab.report.study.functionals import functionals
@@ -39,6 +40,7 @@ SECTIONS: Sequence[Callable[[Findings], str]] = (
     published,
     limits,
     repeat,
+    citing,
     looks,
     runs,
 )

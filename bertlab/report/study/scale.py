@@ -32,6 +32,10 @@ class Scale:
         """Write a value."""
         return number(self.factor * value, self.decimals)
 
+    def written(self, value: float) -> str:
+        """Write a value that is times `factor` already, with its unit."""
+        return f"{number(value, self.decimals)}{' %' if self.unit == '%' else f' {self.unit}'}"
+
     def signed(self, difference: float) -> str:
         """Write a difference with its sign."""
         return signed(self.factor * difference, self.decimals)

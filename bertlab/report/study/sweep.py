@@ -42,7 +42,7 @@ def question(findings: Findings) -> str:
 def result(findings: Findings) -> str:
     """The result in plain words, how sure it is, and what kind of report this is."""
     kind = "This report explores: it states effects and reaches no verdict. Only a study registered beforehand does."
-    return f"**Result.** {_found(findings)}\n\n{kind}"
+    return f"**Result.** {result_of(findings)}\n\n{kind}"
 
 
 def cost(findings: Findings) -> str:
@@ -125,7 +125,8 @@ def ranked_arms(findings: Findings) -> list[tuple[str, float]]:
     return sorted(((arm, mean) for arm, mean in means.items() if math.isfinite(mean)), key=lambda each: each[1])
 
 
-def _found(findings: Findings) -> str:
+def result_of(findings: Findings) -> str:
+    """Say which setting ends lowest, and how it compares with the baseline."""
     ranked = [arm for arm, _ in ranked_arms(findings)]
     baseline, scale = findings.study.baseline, outcome_scale(findings)
     if not ranked:

@@ -5,8 +5,10 @@ Enters: `Findings`. Leaves: a markdown section, "" where no trend was registered
 
 import math
 
+import numpy as np
 import pandas as pd
 
+from bertlab.report.draw import Points
 from bertlab.report.study.scale import Scale, outcome_scale, p_text
 from bertlab.report.study.seeds import finished
 from bertlab.report.table import Table
@@ -16,6 +18,7 @@ from bertlab.stats.trend import Best, trend
 from bertlab.study.judge import Findings
 
 LEVEL = 0.90
+FEWEST, FINE = 3, 60  # levels that a parabola needs; points that it is drawn with
 
 
 def trend_of(findings: Findings) -> str:
@@ -42,6 +45,29 @@ def trend_of(findings: Findings) -> str:
     return "\n\n".join(
         [title, f"{said}{_best(found.best, lower)} {_tried(table, lower)}", Table(header, rows).markdown()]
     )
+
+
+def best_of(findings: Findings, table: pd.DataFrame) -> Best | None:
+    """Return the best value of the registered factor; None where fewer than two seeds have every level."""
+    registered = findings.study.trend
+    if registered is None or len(table) < 2 or len(table.columns) < FEWEST:
+        return None
+    lower, doses = findings.outcome.lower_is_better, list(table.columns)
+    return trend(doses, table.to_numpy(), LEVEL, lower_is_better=lower, scale=registered.scale).best
+
+
+def parabola(findings: Findings, table: pd.DataFrame) -> Points:
+    """Return the mean parabola along the factor, which is that of the means; empty where there are too few levels.
+
+    Rounded, as processors differ in the last digits of a fit.
+    """
+    registered = findings.study.trend
+    if registered is None or len(table.columns) < FEWEST:
+        return (), ()
+    doses, log = np.array(table.columns, dtype=np.float64), registered.scale == "log"
+    x = np.linspace(*(np.log(doses[[0, -1]]) if log else doses[[0, -1]]), FINE)
+    fit = np.polynomial.Polynomial.fit(np.log(doses) if log else doses, table.mean().to_numpy(), 2)
+    return (np.exp(x) if log else x).round(9).tolist(), fit(x).round(9).tolist()
 
 
 def dose_table(findings: Findings) -> pd.DataFrame:

@@ -7,7 +7,6 @@ same bytes.
 
 from pathlib import Path
 
-from bertlab.report.draw import svg
 from bertlab.report.study.contrasts import verdict_files
 from bertlab.report.study.figures import FIGURES, drawings
 from bertlab.report.study.page import page
@@ -24,7 +23,7 @@ def write_study(findings: Findings, folder: Path) -> Path:
     to write.
     """
     own = findings.study.place
-    drawn = {f"figures/{drawing.name}.svg": svg(drawing.draw) for drawing in drawings(findings)}
+    drawn = {f"figures/{drawing.name}.svg": drawing.svg for drawing in drawings(findings)}
     judged = {} if findings.study.explores else verdict_files(findings)
     inside = {**twins(findings.record), **judged, **drawn}
     files = {**{f"{own}/{name}": content for name, content in inside.items()}, f"{own}.md": page(findings).encode()}

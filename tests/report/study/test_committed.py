@@ -1,5 +1,6 @@
 """The reports in the repository follow from the numbers beside them."""
 
+import math
 import re
 from pathlib import Path
 
@@ -10,9 +11,13 @@ from bertlab.ledger.archive import ARCHIVE, unpack
 from bertlab.ledger.cell import cells_in
 from bertlab.report.ladder import FIGURE, write_ladder
 from bertlab.report.study import write_study
+from bertlab.report.study.contrasts import in_order
+from bertlab.report.study.figures import drawings
+from bertlab.report.study.scale import outcome_scale
 from bertlab.study.judge import judge
 from bertlab.study.ladder import fingerprint, read_ladder
 from bertlab.study.record import FILES, PREDICTED, read_record
+from tests.report.study.axes import assert_fits
 
 REPORTS = PACKAGE.parent / "reports"
 STUDIES = sorted(
@@ -46,6 +51,15 @@ def test_a_report_is_rebuilt_byte_for_byte(study: str, tmp_path: Path) -> None:
     """After a wanted change of reports: `python -m bertlab.report study=ID` for each, then `book=reports`."""
     write_study(judge(read_record(REPORTS / study)), tmp_path)
     assert files(REPORTS, study) == files(tmp_path, study)
+
+
+def test_a_forest_cuts_no_interval_and_is_not_left_half_empty(study: str) -> None:
+    findings = judge(read_record(REPORTS / study))
+    (drawing,) = [drawing for drawing in drawings(findings) if drawing.name == "forest"]
+    scale, shown = outcome_scale(findings), [judged for judged in in_order(findings) if judged.contrast.n]
+    ends = [end for judged in shown for end in (judged.interval.low, judged.interval.high, judged.contrast.mean)]
+    ends += [seed for judged in shown for seed in judged.contrast.differences] + [-findings.margin, findings.margin]
+    assert_fits(drawing.draw().axes[0], [scale.factor * end for end in ends if math.isfinite(end)])
 
 
 def test_the_runs_of_a_report_are_finished_wherever_its_archive_is_unpacked(

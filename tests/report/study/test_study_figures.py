@@ -7,13 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 
-from bertlab.report.draw import svg
+from bertlab.report.draw import NAMED, svg
 from bertlab.report.figures import Drawing
-from bertlab.report.study import plots
+from bertlab.report.layout import Head
+from bertlab.report.study import marks, plots
 from bertlab.report.study.curves import band_of, curve_of, distance, whole_curve
 from bertlab.report.study.figures import drawings
 from bertlab.study.judge import Findings, judge
+from tests.report.study.axes import assert_fits
 from tests.report.study.conftest import make_record
 
 MakeFindings = Callable[..., Findings]
@@ -27,6 +30,14 @@ def drawn(findings: Findings) -> dict[str, Drawing]:
 
 def texts(drawing: Drawing) -> list[str]:
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg(drawing.draw).decode())
+
+
+def contrast(mean: float, half: float, dots: tuple[float, ...] = (), mark: marks.Mark = marks.WORSE) -> plots.Contrast:
+    return plots.Contrast("arm", mean, mean - half, mean + half, dots, ("", ""), mark)
+
+
+def forest(contrasts: list[plots.Contrast], margin: float) -> Axes:
+    return plots.forest(contrasts, margin, head=Head(""), sides=("better", "worse"), size="").axes[0]
 
 
 def test_a_study_shows_contrasts_convergence_distances_and_its_trend(make_findings: MakeFindings) -> None:
@@ -49,13 +60,51 @@ def test_a_secondary_outcome_that_tells_another_thing_than_the_loss_is_shown_alo
     runs = record.runs.assign(**{entropy: record.runs["eval/mlm_loss"] / 10})
     found = drawn(judge(replace(record, runs=runs, curves=pd.concat([record.curves, share]))))
     assert list(found) == ["forest", "convergence", "attention_entropy_convergence", "difference", "trend"]
-    assert "eval/attention_entropy on held-out text (%)" in texts(found["attention_entropy_convergence"])
+    about = "Spread of attention, as a share of the highest (%; ↑ better)"
+    assert about in texts(found["attention_entropy_convergence"])
 
 
-def test_the_forest_names_every_arm_its_difference_and_its_verdict(make_findings: MakeFindings) -> None:
+def test_the_forest_names_every_arm_its_interval_and_its_verdict(make_findings: MakeFindings) -> None:
     shown = texts(drawn(make_findings())["forest"])
-    for text in ("rate_05", "+0.250", "WORSE (material)", "rate_60", "exploratory", "← better", "worse →"):
+    for text in ("a mask rate of 5 %", "WORSE (material)", "a mask rate of 60 %", "exploratory", "← better", "worse →"):
         assert text in shown
+    assert any(text.startswith("+0.250 (+0.") for text in shown)
+
+
+def test_a_figure_says_its_finding_and_its_numbers_to_whoever_cannot_see_it(make_findings: MakeFindings) -> None:
+    drawing = drawn(make_findings())["forest"]
+    text = drawing.svg.decode()
+    assert '<svg role="img" ' in text
+    assert f"<title>{drawing.finding}</title>" in text
+    assert drawing.finding.startswith("After short training, compared with a mask rate of 15 %, hidden words")
+    assert re.search(r"<desc>Contrasts\. .*a mask rate of 5 %: \+0\.250 \(.*\), WORSE \(material\)\.", text)
+    assert text.count("@media (prefers-color-scheme: dark)") == 1
+
+
+def test_titles_say_what_the_numbers_say(make_findings: MakeFindings) -> None:
+    found = drawn(make_findings())
+    assert found["convergence"].finding == (
+        "The baseline, a mask rate of 15 %, ends lowest, at 4.020 nats; next comes a mask rate of 30 %, at 4.030 nats."
+    )
+    assert found["difference"].finding == (
+        "Of 2 arms 1 is behind by more than the margin and 1 is within the margin at the end (means over seeds)."
+    )
+    assert found["trend"].finding.startswith(("The best mask.rate lies near", "Along mask.rate the seeds show no best"))
+
+
+def test_every_verdict_has_a_colour_and_a_shape_of_its_own() -> None:
+    every = (marks.BETTER, marks.WORSE, marks.SAME, marks.OPEN, marks.NOT_JUDGED, marks.EXPLORATORY)
+    assert len({mark.shape for mark in every}) == len(every)
+    assert len({mark.colour for mark in (marks.BETTER, marks.WORSE, marks.SAME, marks.OPEN)}) == 4
+
+
+def test_of_many_arms_only_the_baseline_and_the_best_are_coloured() -> None:
+    arms = {f"rate_{n:02}": [f"mask.rate=0.{n:02}"] for n in (15, 5, 10, 20, 30, 40, 50, 60)}
+    about = {arm: {"effect": 0.1 * place} for place, arm in enumerate(arms)} | {"rate_40": {"effect": -0.3}}
+    node = {"arms": arms, "baseline": "rate_15", "expects": {"rate_05": "worse"}, "trend": None, "against": {}}
+    figure = drawn(judge(make_record(about, node)))["convergence"].draw()
+    bold = {str(line.get_color()) for line in figure.axes[0].lines if line.get_linewidth() > 2}
+    assert bold == {NAMED[0], NAMED[1]}
 
 
 def test_sides_of_the_forest_turn_where_higher_is_better(make_findings: MakeFindings) -> None:
@@ -63,27 +112,21 @@ def test_sides_of_the_forest_turn_where_higher_is_better(make_findings: MakeFind
     assert "← worse" in texts(found["forest"])
 
 
-def test_what_lies_far_off_becomes_an_arrow_and_the_margin_stays_visible() -> None:
-    def one(mean: float) -> plots.Contrast:
-        return plots.Contrast("arm", mean, mean - 0.01, mean + 0.01, (mean,), ("", ""), primary=True)
-
-    figure = plots.forest([one(0.05), one(9.0)], 0.1, title="", sides=("better", "worse"))
-    axes = figure.axes[0]
-    assert axes.get_xlim()[1] == pytest.approx(plots.HEADROOM * plots.REACH * 0.1)
-    assert ">" in {line.get_marker() for line in axes.lines}
+@pytest.mark.parametrize("means", [(0.05, 9.0), (-65.0, 24.0), (0.3,), (-0.2, -0.4), (0.0,)])
+def test_an_axis_cuts_nothing_and_is_not_left_half_empty(means: tuple[float, ...]) -> None:
+    rows = [contrast(mean, 0.2, (mean - 0.1, mean + 0.5)) for mean in means]
+    assert_fits(forest(rows, 0.1), [*(end for row in rows for end in row.ends), -0.1, 0.1])
 
 
-def test_where_all_lies_far_off_the_nearest_contrast_is_seen() -> None:
-    far = [plots.Contrast("arm", mean, mean - 1, mean + 1, (), ("", ""), primary=True) for mean in (-65.0, 24.0)]
-    axes = plots.forest(far, 2.0, title="", sides=("worse", "better")).axes[0]
-    assert axes.get_xlim()[1] == pytest.approx(plots.HEADROOM * 66)
-    assert not {"<", ">"} & {line.get_marker() for line in axes.lines}
+def test_an_axis_is_compressed_only_where_ends_lie_far_out() -> None:
+    assert forest([contrast(0.3, 0.2)], 0.1).get_xscale() == "linear"
+    assert forest([contrast(3.0, 0.2)], 0.1).get_xscale() == "asinh"
 
 
 def test_each_primary_arm_has_a_panel_with_the_margin(make_findings: MakeFindings) -> None:
     figure = drawn(make_findings())["difference"].draw()
     shown = [axes for axes in figure.axes if axes.get_visible()]
-    assert [axes.get_title(loc="left") for axes in shown] == ["rate_05", "rate_30"]
+    assert [axes.get_title(loc="left") for axes in shown] == ["a mask rate of 5 %", "a mask rate of 30 %"]
     for axes in shown:
         edges = sorted({float(np.asarray(line.get_ydata())[0]) for line in axes.lines if line.get_linestyle() == "--"})
         assert edges == pytest.approx([-0.0893, 0.0893], abs=1e-4)
@@ -94,11 +137,11 @@ def test_panels_with_long_names_stand_two_abreast() -> None:
         return plots.Panel(name, "+0.100", [], ([1e5, 1e6], [0.1, 0.1]))
 
     def across(names: list[str]) -> int:
-        figure = plots.bands([named(name) for name in names], 0.1, title="", window=1.0)
+        figure = plots.bands([named(name) for name in names], plots.span([1.0], 0.1), head=Head(""))
         return len({round(axes.get_position().x0, 3) for axes in figure.axes})
 
     assert across(["a", "b", "c"]) == 3
-    assert across(["a", "b", "the maximum of all the states"]) == 2
+    assert across(["a", "b", "the maximum of all the states of the last layer"]) == 2
 
 
 def test_a_band_holds_the_mean_and_needs_three_seeds(make_findings: MakeFindings) -> None:

@@ -1,0 +1,113 @@
+"""What every figure of a study shows, in one plain sentence: the title that stands above it.
+
+Enters: `Findings`. Leaves: text without markup. Which sentence it is, a verdict or a number chooses.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from bertlab.report.study.scale import Scale
+from bertlab.report.study.sweep import result_of
+from bertlab.report.study.trend import best_of
+from bertlab.report.study.verdict import reasons_against
+from bertlab.report.words import DASH, count, listing, plural, unescaped
+from bertlab.study.judge import Findings
+from bertlab.study.labels import label
+from bertlab.study.onset import Started
+from bertlab.study.outcome import outcome_of
+from bertlab.study.search import best_values
+
+MADE = {  # of a difference: the word of its parts, and how a sentence says it
+    "mostly a later start": "mostly a later start with {arms}",
+    "mostly an earlier start": "mostly an earlier start with {arms}",
+    "mostly after the start": "mostly what follows the start with {arms}",
+    "both": "both the start and what follows it with {arms}",
+    "both, against each other": "the start against what follows it with {arms}",
+    "neither part is sure": "not known in its parts with {arms}",
+}
+
+
+def found(findings: Findings) -> str:
+    """Say what the claim's finding hangs on."""
+    from bertlab.report.answers.english import ENGLISH  # answers are made of this room, so they are loaded after it
+    from bertlab.report.answers.sentences import plain
+
+    if findings.study.explores:
+        return f"{unescaped(result_of(findings)).partition('. ')[0].rstrip('.')}."
+    if reasons := reasons_against(findings):
+        return f"The claim could not be judged: {'; '.join(reasons)}."
+    return unescaped(plain(findings, ENGLISH))
+
+
+def ends(findings: Findings, metric: str, means: Mapping[str, float], scale: Scale) -> str:
+    """Say which arm ends best by a metric, and where the baseline ends. `means`: in the unit of the scale."""
+    study, (first, *others) = findings.study, best_first(metric, means)
+    side = "lowest" if outcome_of(metric).lower_is_better else "highest"
+    value = {arm: scale.written(mean) for arm, mean in means.items()}
+    if first == study.baseline:
+        rest = f"; next comes {label(study, others[0])}, at {value[others[0]]}" if others else ""
+        return f"The baseline, {label(study, first)}, ends {side}, at {value[first]}{rest}."
+    base = f"; the baseline, {label(study, study.baseline)}, ends at {value.get(study.baseline, DASH)}"
+    return f"{_capital(label(study, first))} ends {side}, at {value[first]}{base}."
+
+
+def best_first(metric: str, means: Mapping[str, float]) -> list[str]:
+    """Return arms in the order of their means, the best first."""
+    sign = 1 if outcome_of(metric).lower_is_better else -1
+    return sorted(means, key=lambda arm: sign * means[arm])
+
+
+def apart(last: Sequence[float], margin: float) -> str:
+    """Say how many arms end beyond the margin on average. `last`: each arm's mean difference, below zero better."""
+    if not margin:
+        ahead = sum(each < 0 for each in last)
+        return f"Of {plural(len(last), 'arm')}, {count(ahead)} end ahead of the baseline on average over seeds."
+    ahead, behind = sum(each < -margin for each in last), sum(each > margin for each in last)
+    sides = {
+        "ahead by more than the margin": ahead,
+        "behind by more than the margin": behind,
+        "within the margin": len(last) - ahead - behind,
+    }
+    if len(last) == 1:
+        return f"At the end the arm is {next(words for words, n in sides.items() if n)} (mean over seeds)."
+    said = listing(f"{count(n)} {'is' if n == 1 else 'are'} {words}" for words, n in sides.items() if n)
+    return f"Of {count(len(last))} arms {said} at the end (means over seeds)."
+
+
+def made_of(findings: Findings, started: Started, arms: Sequence[str]) -> str:
+    """Say what the differences are made of, arms with the same answer together."""
+    words = {started.parts[arm].word for arm in arms}
+    said = [
+        words_of.format(arms=listing(label(findings.study, arm) for arm in arms if started.parts[arm].word == word))
+        for word, words_of in MADE.items()
+        if word in words
+    ]
+    return f"The difference is {'; '.join(said)}."
+
+
+def best_dose(findings: Findings, table: pd.DataFrame) -> str:
+    """Say where along a factor the outcome is best, if the seeds show that."""
+    trend = findings.study.trend
+    assert trend is not None
+    best = best_of(findings, table)
+    if best is None or not best.shown or not math.isfinite(best.value):
+        return f"Along {trend.factor} the seeds show no best value."
+    place = f"The best {trend.factor} lies near {best.value:.3g} (90 % interval {best.low:.3g} to {best.high:.3g})"
+    return f"{place}{'' if best.inside else ', which reaches beyond what was tried'}."
+
+
+def best_trials(findings: Findings) -> str:
+    """Say which value is best for which arms."""
+    study = findings.record.registered
+    assert study.search is not None
+    by_value: dict[float, list[str]] = {}
+    for arm, value in best_values(study, findings.record.runs).items():
+        by_value.setdefault(value, []).append(label(findings.study, arm))
+    said = [f"{value:g} for {listing(arms)}" for value, arms in sorted(by_value.items())]
+    return f"The best {study.search.setting} is {'; '.join(said)}."
+
+
+def _capital(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}"
