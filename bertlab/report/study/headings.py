@@ -63,7 +63,8 @@ def apart(last: Sequence[float], margin: float) -> str:
     """Say how many arms end beyond the margin on average. `last`: each arm's mean difference, below zero better."""
     if not margin:
         ahead = sum(each < 0 for each in last)
-        return f"Of {plural(len(last), 'arm')}, {count(ahead)} end ahead of the baseline on average over seeds."
+        ends = f"{'ends' if ahead == 1 else 'end'} ahead of the baseline on average over seeds"
+        return f"{count(ahead)} of {plural(len(last), 'arm')} {ends}."
     ahead, behind = sum(each < -margin for each in last), sum(each > margin for each in last)
     sides = {
         "ahead by more than the margin": ahead,
@@ -110,4 +111,4 @@ def best_trials(findings: Findings) -> str:
 
 
 def _capital(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}"
+    return words if "=" in words else f"{words[0].upper()}{words[1:]}"  # a setting stays as it is typed

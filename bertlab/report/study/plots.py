@@ -37,6 +37,7 @@ NAME = 118.0  # points for a name and a value above one of three panels
 NAMES = 150.0  # points that a name left of the forest has before it goes on below
 FAR = 8.0  # margins from zero beyond which an axis of differences is compressed
 ROOM = 0.06  # of the axis, left free at either end
+STYLES = ("normal", "bold")  # of the two lines of words
 LINE = ROW - 3  # points from line to line of a name
 BELOW = 0.3  # rows: the dots of seeds lie below the interval
 
@@ -177,7 +178,7 @@ def forest(contrasts: Sequence[Contrast], margin: float, *, head: Head, sides: t
     axes.set_xlim(axis.low, axis.high)
     for row, contrast in enumerate(contrasts):
         _interval(axes, contrast, row)
-        for words, up, style in zip(contrast.words, (6, -6), ("normal", "bold"), strict=True):
+        for words, up, style in zip(contrast.words, (6, -6) if contrast.words[1] else (0, 0), STYLES, strict=True):
             ink = contrast.mark.colour if style == "bold" else INK
             place = ((1, row), (10, up), ("axes fraction", "data"), "offset points")
             axes.annotate(words, *place, va="center", weight=style, color=ink)
@@ -204,7 +205,7 @@ def _interval(axes: Axes, contrast: Contrast, row: int) -> None:
 
 def _zone(span: Callable[..., object], line: Callable[..., object], margin: float) -> None:
     span(-margin, margin, color=ZONE, lw=0, zorder=0)
-    for end in (-margin, margin):
+    for end in (-margin, margin) if margin else ():
         line(end, color=EDGE, lw=0.8, ls="--", zorder=0.5)
     line(0, color=INK, lw=0.8, zorder=0.5)
 

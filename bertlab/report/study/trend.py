@@ -57,12 +57,12 @@ def best_of(findings: Findings, table: pd.DataFrame) -> Best | None:
 
 
 def parabola(findings: Findings, table: pd.DataFrame) -> Points:
-    """Return the mean parabola along the factor, which is that of the means; empty where there are too few levels.
+    """Return the mean parabola along the factor, which is that of the means; empty where levels do not test it.
 
-    Rounded, as processors differ in the last digits of a fit.
+    Through three levels one goes exactly, whatever they are. Rounded, as processors differ in the last digits of a fit.
     """
     registered = findings.study.trend
-    if registered is None or len(table.columns) < FEWEST:
+    if registered is None or len(table.columns) <= FEWEST:
         return (), ()
     doses, log = np.array(table.columns, dtype=np.float64), registered.scale == "log"
     x = np.linspace(*(np.log(doses[[0, -1]]) if log else doses[[0, -1]]), FINE)
