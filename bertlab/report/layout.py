@@ -91,7 +91,9 @@ def head_height(head: Head) -> float:
 def write_head(figure: Figure, head: Head, whole: float) -> None:
     """Write the head on a figure that is `whole` points tall."""
     y = 16.0
-    for lines, style in ((_finding(head), {"weight": "bold"}), (wrapped(head.about, WIDTH - 24), {"color": GREY})):
+    bold: dict[str, Any] = {"weight": "bold"}
+    grey: dict[str, Any] = {"color": GREY}
+    for lines, style in ((_finding(head), bold), (wrapped(head.about, WIDTH - 24), grey)):
         for line in lines:
             figure.text(12 / WIDTH, 1 - y / whole, line, **style)
             y += ROW
@@ -123,7 +125,7 @@ def write_labels(axes: Axes, labels: Sequence[Label], legend: str) -> None:
         axes.plot([bend, end], [place, place], lw=label.ink.width, ls=label.ink.dash, **line)
         text: dict[str, Any] = {"weight": "bold" if label.ink.bold else "normal", "va": "center"}
         lines = wrapped(label.name, NAME)
-        tight = {"linespacing": 1.1} if len(lines) > 1 else {}
+        tight: dict[str, Any] = {"linespacing": 1.1} if len(lines) > 1 else {}
         axes.text(name, place, "\n".join(lines), transform=axes.transAxes, **text, **tight)
         axes.text(edge, place, label.value, transform=axes.transAxes, ha="right", **text)
     axes.text(name, 1 + 12 / height, legend, color=GREY, transform=axes.transAxes)
