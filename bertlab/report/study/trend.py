@@ -65,7 +65,8 @@ def parabola(findings: Findings, table: pd.DataFrame) -> Points:
     if registered is None or len(table.columns) <= FEWEST:
         return (), ()
     doses, log = np.array(table.columns, dtype=np.float64), registered.scale == "log"
-    x = np.linspace(*(np.log(doses[[0, -1]]) if log else doses[[0, -1]]), FINE)
+    ends = np.log(doses[[0, -1]]) if log else doses[[0, -1]]
+    x = np.linspace(float(ends[0]), float(ends[1]), FINE)
     fit = np.polynomial.Polynomial.fit(np.log(doses) if log else doses, table.mean().to_numpy(), 2)
     return (np.exp(x) if log else x).round(9).tolist(), fit(x).round(9).tolist()
 
