@@ -20,8 +20,10 @@ from bertlab.config.compose import build_parts, choices, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.own import own_folder
 from bertlab.config.redact import redacted
+from bertlab.data.weights import INIT
 from bertlab.experiment.sequential import check_curve, run_sequentially
 from bertlab.experiment.study_runs import StudyRuns, say
+from bertlab.experiment.trunk import check_fits
 from bertlab.ledger.archive import ARCHIVE
 from bertlab.ledger.outcome import Outcome
 from bertlab.report.book import write_book
@@ -174,7 +176,18 @@ def _checked(registration: Registration, compose: Compose, launcher: Launcher) -
     check_curve(study, baseline)  # before the others are built
     for config in [*registration.arms.values(), *registration.controls.values(), *_searched(registration, compose)]:
         prepare_job(checkable(config, launcher)).check()
+    if registration.trunk is not None:
+        _check_trunk(registration, prepare_job(checkable(registration.trunk, launcher)))
     return baseline
+
+
+def _check_trunk(registration: Registration, trunk: Job) -> None:
+    """Refuse a trunk that cannot be trained, and one whose weights an arm has no place for."""
+    trunk.check()
+    controls = {f"controls.{name}": config for name, config in registration.controls.items()}
+    for name, config in ({f"arms.{name}": arm for name, arm in registration.arms.items()} | controls).items():
+        if config["start"]["missing"] != INIT:
+            check_fits(name, prepare_job(config), trunk)
 
 
 def _publish(findings: Findings, report: Path, tracker: Tracker, client: MlflowClient) -> None:

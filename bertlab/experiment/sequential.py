@@ -19,7 +19,7 @@ from bertlab.study.design import Study
 from bertlab.study.early import check_points
 from bertlab.study.judge import Findings, judge
 from bertlab.study.outcome import outcome_of
-from bertlab.study.record import EXPLORATION, PLANNED, RULE, RULE_NOW, planned_text
+from bertlab.study.record import EXPLORATION, PLANNED, RULE, RULE_NOW, START, planned_text
 from bertlab.study.search import EXTENSIONS, beyond_ends, of_trials, trial
 from bertlab.study.text import check_text, too_little_text
 from bertlab.study.worth import PART, slope_part
@@ -155,6 +155,7 @@ def _setting(job: Job, config: Mapping[str, Any]) -> dict[str, str]:
         **{name: facts[name] for name in SOUND if name in facts},
         "evaluation": yardstick(config["evaluation"]),
         "fingerprint": job.store.fingerprint,
+        **({START: f"{job.start.folder.name}, {job.start.fingerprint}"} if job.start else {}),
         "model": f"{model['layers']} layers, width {model['width']}, {model['heads']} heads",
         "budget": f"{job.steps:,} steps of {batch['size']} sequences of {batch['length']} tokens",
         "optimizer": f"{optimizer['_target_'].rpartition('.')[2]}, learning rate {optimizer['lr']:g}",

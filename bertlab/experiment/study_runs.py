@@ -14,13 +14,16 @@ from hydra.plugins.launcher import Launcher
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from bertlab.experiment.trunk import NAME as TRUNK
+from bertlab.experiment.trunk import SEEDS, bring_weights, trunk_folder
 from bertlab.ledger.archive import cells_in, pack, unpack
 from bertlab.ledger.cell import Cell
 from bertlab.ledger.outcome import Outcome
-from bertlab.study.arms import Registration
+from bertlab.study.arms import Registration, trunk_overrides
 from bertlab.study.onset import ONSET, onsets_of
 from bertlab.study.outcome import curve_name
 from bertlab.study.record import EXPLORATION, RESTARTS, Record, canonical, read_remarks
+from bertlab.sweep.grid import say_failures
 from bertlab.sweep.launch import Job, Launches, Overrides
 from bertlab.tracking.description import RESTARTS as TAG
 from bertlab.tracking.description import Identity, identity_of
@@ -67,6 +70,7 @@ class StudyRuns:
     seen: dict[str, Run] = field(default_factory=dict)  # finished runs, by key
     telling: Telling = field(default_factory=Telling)
     earlier: dict[str, Cell] = field(default_factory=dict)  # those of the archive, of whatever code, by key
+    starts: dict[int, Path] = field(default_factory=dict)  # weights of the trunks, by seed of the arms
 
     @property
     def output_dir(self) -> str:
@@ -74,13 +78,34 @@ class StudyRuns:
         return str(self.registration.arms[self.registration.study.baseline]["output_dir"])
 
     def cells(self, arms: Sequence[str], seeds: Sequence[int]) -> list[StudyRun]:
-        """Return the cells of some arms and seeds, seed by seed, so that what is there early is paired."""
+        """Return the cells of some arms and seeds, seed by seed, so that what is there early is paired.
+
+        What an arm's runs are known by depends on the weights that they start from: trunks are trained first.
+        """
+        if self.registration.trunk is not None:
+            self._grow(self.registration.trunk, [seed for seed in seeds if seed not in self.starts])
         return [self._cell(arm, seed) for seed in seeds for arm in arms]
 
-    def run(self, cells: Sequence[StudyRun]) -> list[tuple[StudyRun, Run]]:
+    def _grow(self, config: Mapping[str, Any], seeds: Sequence[int]) -> None:
+        """Train the trunks of some seeds and bring their weights here. Raises SystemExit when one of them failed.
+
+        They are not archived: without its weights a trunk is of no use.
+        """
+        own = trunk_overrides(trunk) if (trunk := self.registration.study.trunk) else []
+        cells = [self._made(TRUNK, SEEDS + seed, own, config) for seed in seeds]
+        if cells:
+            say(f"trunks of {len(cells)} seeds")
+        runs = self.run(cells, archived=False) if cells else []
+        if len(runs) < len(cells):
+            say_failures(self.outcomes)
+        for cell, run in runs:
+            folder = self.starts[cell.seed - SEEDS] = trunk_folder(self.output_dir, cell.identity)
+            bring_weights(self.client, run, folder)
+
+    def run(self, cells: Sequence[StudyRun], *, archived: bool = True) -> list[tuple[StudyRun, Run]]:
         """Launch the cells that are not finished yet, and return those that are finished then."""
         wanted = {cell.key: cell.identity for cell in cells}
-        self.wanted |= wanted
+        self.wanted |= wanted if archived else {}
         done = self._finished(wanted.values())
         missing = list({cell.key: cell for cell in cells if cell.key not in done}.values())
         say(f"{len(cells) - len(missing)} of {len(cells)} runs are there already")
@@ -136,11 +161,19 @@ class StudyRuns:
     def _cell(self, arm: str, seed: int) -> StudyRun:
         study = self.registration.study
         own = study.arms[arm] if arm in study.arms else (*study.arms[study.baseline], *study.controls.get(arm, ()))
-        config = {**self._config(arm), "seed": seed}
+        config = self._config(arm)
+        if seed in self.starts:
+            start = f"run:{self.starts[seed]}"
+            config = {**config, "start": {**config["start"], "from": start}}
+            own = (*own, f"start.from='{start}'")
+        return self._made(arm, seed, own, config)
+
+    def _made(self, arm: str, seed: int, own: Sequence[str], config: Mapping[str, Any]) -> StudyRun:
+        study = self.registration.study
         about = [f"tracking.study={study.id}", f"tracking.arm={arm}", f"tracking.parent={self.tracker.parent}"]
         factors = ",".join(f"'{factor}'" for factor in study.factors)
         overrides = [*self.fixed, *own, f"seed={seed}", f"tracking.factors=[{factors}]", *about]
-        return StudyRun(arm, seed, overrides, identify(config, self.fingerprint))
+        return StudyRun(arm, seed, overrides, identify({**config, "seed": seed}, self.fingerprint))
 
     def _config(self, arm: str) -> Mapping[str, Any]:
         arms = {**self.registration.arms, **self.registration.controls}

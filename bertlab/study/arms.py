@@ -15,7 +15,7 @@ from bertlab.config.cache import digest
 from bertlab.config.compose import load, resolved
 from bertlab.config.error_messages import explain
 from bertlab.config.errors import InputError
-from bertlab.study.design import Study
+from bertlab.study.design import Study, Trunk
 from bertlab.study.registration import is_within, place, read_study, registration_hash
 from bertlab.tracking.identity import code_fingerprint, semantic
 
@@ -32,11 +32,14 @@ class Registration:
     arms: Mapping[str, Config]
     controls: Mapping[str, Config]
     hash: str
+    trunk: Config | None = None  # what all arms go on from
 
     @property
     def code(self) -> str:
         """The fingerprint of the code that the arms and controls use, each its own."""
-        return digest({arm: code_fingerprint(config) for arm, config in {**self.arms, **self.controls}.items()})
+        trunk = {} if self.trunk is None else {"trunk": self.trunk}
+        known = {**self.arms, **self.controls, **trunk}
+        return digest({arm: code_fingerprint(config) for arm, config in known.items()})
 
 
 def from_file(study: str, *overrides: str) -> Compose:
@@ -52,7 +55,8 @@ def register(compose: Compose) -> Registration:
     for name, control in controls.items():
         if not changes(control, arms[study.baseline]):
             raise InputError(f"study.controls.{name} must change the baseline, got no change; write another one")
-    return Registration(study, config["study"], arms, controls, registration_hash(config))
+    trunk = None if study.trunk is None else _composed("trunk", trunk_overrides(study.trunk), compose)
+    return Registration(study, config["study"], arms, controls, registration_hash(config), trunk)
 
 
 def at_stage(registration: Registration, study: Study, compose: Compose) -> Registration:
@@ -78,6 +82,11 @@ def compose_arms(study: Study, compose: Compose) -> dict[str, Config]:
         if not changes(arms[one], arms[other]):
             raise InputError(f"study.arms must differ, got {one} equal to {other}; change or leave out one of them")
     return arms
+
+
+def trunk_overrides(trunk: Trunk) -> list[str]:
+    """Return what makes a study's configuration that of its trunk, whose weights are needed."""
+    return [*trunk.overrides, f"budget.tokens={trunk.tokens}", "tracking.weights=true"]
 
 
 def changes(one: Config, other: Config) -> set[str]:

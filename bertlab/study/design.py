@@ -37,6 +37,14 @@ class Search:
 
 
 @dataclass(frozen=True)
+class Trunk:
+    """Training that all arms of a seed have in common: they start from its weights, and with a new optimiser."""
+
+    overrides: tuple[str, ...]  # of the configuration that the file makes
+    tokens: int  # its budget
+
+
+@dataclass(frozen=True)
 class Source:
     """A published number, shown beside the study's own."""
 
@@ -77,6 +85,7 @@ class Study:
     labels_zh: Mapping[str, str] = field(default_factory=dict)  # the same in Chinese
     ladder: Mapping[str, int] = field(default_factory=dict)  # regimes of growing compute -> seeds, at most, of each
     rung: str = ""  # the one of them that is run
+    trunk: Trunk | None = None  # what arms go on from; None: they begin from scratch
 
     @property
     def explores(self) -> bool:

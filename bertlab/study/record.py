@@ -32,6 +32,7 @@ PLANNED = "planned"  # the fact that says how many seeds of each arm were to run
 PREDICTED = "predicted"  # the fact that holds the hash of what was predicted about a rung before its first run
 ABOUT = ("arm", "seed", "run_id", "diverged", "code", "corpus", "evaluation")  # what a row says beside its metrics;
 # `code`: the study's, where the code of the run's arm made the run, else the code that did
+START = "start"  # the fact that names the weights that all runs started from, and their hash
 OWN = "own"  # the fact that names the folder of parts and studies that a person wrote
 RESTARTS = "restarts"  # how often a run was started again after its process had ended without a result
 ALSO = ("environment", RESTARTS)  # what it may say: earlier records do not

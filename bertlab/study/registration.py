@@ -16,13 +16,14 @@ from bertlab.config.errors import InputError, closed_interval, open_interval, wh
 from bertlab.config.reading import written_out
 from bertlab.stats.claim import Expectation
 from bertlab.stats.moderated import FEWEST_CONTRASTS, NO_PRIOR, Prior
-from bertlab.study.design import Margin, Search, Source, Study, Trend
+from bertlab.study.design import Margin, Search, Source, Study, Trend, Trunk
 from bertlab.study.outcome import MARGINS, margin_units, outcome_of
 from bertlab.study.search import tuned
 from bertlab.tracking.identity import semantic
 
 AXES = ("tokens", "predicted_tokens", "steps", "flops", "seconds")
 SCALES = ("linear", "log")
+TRUNK_DECIDES = ("start.from", "seed", "budget.tokens")  # what no override of a trunk may set
 CONTROLS = ("same", "harmful")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # of a study and of an arm: reports and figures are called by them
 STATUSES = ("read", "abstract", "notes", "unverified")  # how a published number is known
@@ -87,6 +88,7 @@ def read_study(config: Mapping[str, Any]) -> Study:
         labels_zh=_labels("labels_zh", node, arms),
         ladder=ladder,
         rung=str(node.get("rung") or ""),
+        trunk=_trunk(node, factors) if node.get("trunk") else None,
     )
 
 
@@ -240,6 +242,25 @@ def _seeds(node: Mapping[str, Any], ladder: Mapping[str, int]) -> tuple[int, tup
         return seeds, looks
     own = ladder[node["rung"]]
     return own, (*(look for look in looks if look < own), own)
+
+
+def _trunk(node: Mapping[str, Any], factors: Sequence[str]) -> Trunk:
+    trunk = node["trunk"]
+    if not isinstance(trunk, Mapping) or set(trunk) != {"overrides", "tokens"}:
+        raise InputError(
+            f"study.trunk must hold overrides and tokens, got {trunk}; write {{overrides: [schedule=constant], tokens: "
+            "2_300_000}"
+        )
+    overrides = _overrides("trunk.overrides", trunk["overrides"])
+    for override in (*overrides, *factors):
+        if is_within(place(override), TRUNK_DECIDES):
+            raise InputError(f"study.trunk sets budget and start itself, got {override}; use study.trunk.tokens")
+    if node.get("ladder") or (isinstance(node["margin"], Mapping) and "tokens" in node["margin"]):
+        raise InputError(
+            "study.trunk is for a margin in nats or share and no ladder, whose tokens are those from scratch; write "
+            "{nats: 0.05}"
+        )
+    return Trunk(overrides, whole_number("study.trunk.tokens", trunk["tokens"], 1))
 
 
 def _labels(key: str, node: Mapping[str, Any], arms: Mapping[str, object]) -> dict[str, str]:

@@ -386,3 +386,8 @@ def test_a_bank_of_the_baseline_is_run_whole_at_the_first_look() -> None:
 def test_a_prior_of_the_regime_is_part_of_the_registration() -> None:
     assert read(prior={"variance": 0.01, "df": 2.6, "contrasts": 40}).prior == Prior(0.01, 2.6, 40)
     assert read().prior == NO_PRIOR
+
+
+def test_a_study_without_a_trunk_is_registered_as_before_there_were_trunks() -> None:
+    assert registration_hash(resolved(composer()([]))) == "1847e7058af1303a"
+    assert read().trunk is None

@@ -22,6 +22,8 @@ from bertlab.data.pairs import NO_PAIR
 from bertlab.evaluation.finetune import tuning_tokens
 from bertlab.experiment.plan.speed import seconds_a_step
 from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING
+from bertlab.experiment.trunk import NAME as TRUNK
+from bertlab.experiment.trunk import SEEDS
 from bertlab.model.flops import count_flops
 from bertlab.study.arms import Config, Registration, at_stage, from_file, register
 from bertlab.study.design import Study
@@ -103,11 +105,14 @@ class Runs:
 
     def identity(self, arm: str, seed: int) -> tuple[str, ...]:
         """Return what a finished run is found by, by `tracking.reuse`."""
-        config = {**self.configs, **self.trials}[arm]
-        found = identify({**config, "seed": seed}, self.costs[arm].fingerprint)
+        trunk = self.registration.trunk if arm == TRUNK else None
+        config = {**self.configs, **self.trials}[arm] if trunk is None else trunk
+        found = identify({**config, "seed": seed if trunk is None else SEEDS + seed}, self.costs[arm].fingerprint)
         return found.as_reused(config["tracking"]["reuse"])
 
     def _sums(self, until: str, cells: Sequence[Planned]) -> Sums:
+        if self.registration.trunk is not None:  # its runs are found; those of arms are known once it has been trained
+            cells = [*cells, *((TRUNK, seed) for seed in sorted({seed for _, seed in cells}))]
         unique = {self.identity(arm, seed): arm for arm, seed in cells}
         left = [arm for key, arm in unique.items() if key not in self.done]
         arms = list(unique.values())
@@ -130,13 +135,16 @@ def plan_runs(study: str, overrides: Sequence[str], seconds: float) -> Runs:
     """
     compose = from_file(study, *overrides)
     registration = register(compose)
+    trunk = {} if registration.trunk is None else {TRUNK: registration.trunk}
     trials: Mapping[str, Config] = {}
     if registration.study.search:
         trials = at_stage(registration, of_trials(registration.study), compose).arms
         registration = at_stage(registration, at_most(registration.study), compose)
     composed = compose([])
     baseline = registration.study.baseline
-    jobs = {name: _job(config) for name, config in {**registration.arms, **registration.controls, **trials}.items()}
+    jobs = {
+        name: _job(config) for name, config in {**registration.arms, **registration.controls, **trials, **trunk}.items()
+    }
     costs = {name: cost(job) for name, job in jobs.items()}
     job = jobs[baseline]
     flops = costs[baseline].flops / job.steps

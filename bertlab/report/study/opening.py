@@ -16,7 +16,7 @@ from bertlab.stats.rule import Kind
 from bertlab.study.design import Study
 from bertlab.study.judge import Findings
 from bertlab.study.onset import started
-from bertlab.study.record import RULE_NOW
+from bertlab.study.record import RULE_NOW, START
 from bertlab.study.worth import worth_of
 
 WHOLE = (
@@ -64,6 +64,27 @@ def claim(findings: Findings) -> str:
     table = Table(header, rows, left=4).markdown()
     said = f"Registered before the runs: “{escape(findings.record.registered.claim)}”{_reworded(findings)}"
     return "\n\n".join(["## The claim", said, table, WHOLE, f"{_outcome(findings)} {_margin(findings)}"])
+
+
+def continued(findings: Findings) -> str:
+    """Say that arms go on from weights that they share, and which question that answers."""
+    trunk, start = findings.study.trunk, findings.record.facts.get(START)
+    if trunk is not None:
+        own = f", set apart by {' '.join(trunk.overrides)}" if trunk.overrides else ""
+        words = (
+            "The arms of a seed start from the same weights: those of a trunk, which was trained on "
+            f"{token_text(trunk.tokens)} tokens{own}. It read the text in another order than its arms."
+        )
+    elif start:
+        name, _, found = start.rpartition(", ")
+        words = f"All arms start from the same weights, {name} (hash {found})."
+    else:
+        return ""
+    return (
+        f"## The question is one of continued training\n\n{escape(words)} The optimiser starts from new; budgets and "
+        "curves count the tokens behind the start. So the page says what serves a model that has been trained already; "
+        "what serves one from scratch may be another."
+    )
 
 
 def _reworded(findings: Findings) -> str:

@@ -9,7 +9,7 @@ from bertlab.report.study.functionals import functionals
 from bertlab.report.study.limits import fact, limits, published, repeat, runs
 from bertlab.report.study.measures import layers, learnt, rates, secondary
 from bertlab.report.study.onset import onset
-from bertlab.report.study.opening import claim, contrasts, opening, reading, remarks
+from bertlab.report.study.opening import claim, continued, contrasts, opening, reading, remarks
 from bertlab.report.study.search import search
 from bertlab.report.study.seeds import differences, divergence, looks, pairing
 from bertlab.report.study.soundness import soundness
@@ -20,6 +20,7 @@ from bertlab.study.judge import Findings
 SECTIONS: Sequence[Callable[[Findings], str]] = (
     opening,
     claim,
+    continued,
     contrasts,
     reading,
     firmness,

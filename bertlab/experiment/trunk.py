@@ -1,0 +1,57 @@
+"""Trunks: training that the arms of a seed have in common, done once. All arms of the seed start from its weights.
+
+Enters: finished runs of trunks. Leaves: for each a folder `<output_dir>/trunks/<identity>`, laid out as a cell, which
+`start=run:FOLDER` reads. It holds nothing that differs between machines, as its hash is part of the arms' identity.
+"""
+
+import tempfile
+from pathlib import Path
+
+import torch
+import yaml
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+from bertlab.config.errors import InputError
+from bertlab.ledger.cell import CONFIG, MODEL, cell_of
+from bertlab.sweep.run import Job
+from bertlab.tracking.description import Identity
+from bertlab.tracking.left import check_left
+from bertlab.tracking.stored import fetch
+
+NAME, FOLDER = "trunk", "trunks"
+SEEDS = 2000  # added to an arm's seed: a trunk reads the text in another order than the arms that go on from it
+
+
+def trunk_folder(output_dir: str | Path, identity: Identity) -> Path:
+    """Return where the weights of a trunk lie, as an absolute path: jobs run elsewhere."""
+    made = cell_of(output_dir, identity.key, identity.code, identity.made_in).folder.name
+    return (Path(output_dir) / FOLDER / made).absolute()
+
+
+def bring_weights(client: MlflowClient, run: Run, folder: Path) -> None:
+    """Have the weights of a finished trunk in a folder. Raises InputError for weights that are gone or damaged."""
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+            whole = Path(place) / folder.name
+            whole.mkdir()
+            model = fetch(client, run.info.run_id, whole).config["model"]
+            (whole / CONFIG).write_text(yaml.safe_dump({"model": model}), "utf-8")
+            whole.rename(folder)
+    check_left(run, folder, (MODEL,), f"remove {folder}")
+
+
+def check_fits(name: str, arm: Job, trunk: Job) -> None:
+    """Raise InputError for an arm whose model has other weights than its trunk."""
+    if (own := _shapes(arm)) != (common := _shapes(trunk)):
+        other = sorted(key for key in own.keys() | common.keys() if own.get(key) != common.get(key))
+        raise InputError(
+            f"study.{name} must have the weights of study.trunk, got {other[0]} that differs; set start.missing=init "
+            "beside `study` to have parts start from new, or leave the change out"
+        )
+
+
+def _shapes(job: Job) -> dict[str, tuple[int, ...]]:
+    with torch.device("meta"):  # without memory
+        return {name: tuple(value.shape) for name, value in job.build_model().state_dict().items()}
