@@ -28,6 +28,7 @@ from bertlab.config.importing import import_heavy
 from bertlab.config.own import take_own
 from bertlab.config.reading import MULTIRUN, check_command, written_out
 from bertlab.config.redact import redacted
+from bertlab.data.of_start import with_model
 from bertlab.ledger.diary import MOST, Diary
 from bertlab.ledger.outcome import NOT_RUN, Outcome, TerminatedError
 from bertlab.tracking.address import without_login
@@ -47,7 +48,7 @@ def main(words: Sequence[str]) -> None:
     """Enter from the command line."""
     signal.signal(signal.SIGTERM, _terminate)
     with one_line_errors(words):
-        words = written_out(take_own(words))
+        words = with_model(written_out(take_own(words)))
         check(words)
         if {"-h", "--help"} & set(words):
             from bertlab.commands.run_help import help_text

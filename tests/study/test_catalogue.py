@@ -94,7 +94,7 @@ def test_every_question_for_an_experiment_has_its_study_and_every_other_is_a_fac
 
 
 def test_every_study_belongs_to_a_question() -> None:
-    own = {"again", "known_answers"}  # questions about the method and about a regime
+    own = {"again", "known_answers", "adapt"}  # about the method, about a regime, about a person's own text
     assert {name for name in STUDIES if question_of(name) is None} == own
     assert question_of("warmup_deep") == question_of("warmup")
     assert question_of("mask_rates") is None

@@ -1,0 +1,51 @@
+"""Domain adaptation from end to end: a run is exported, and trained further on other text, judged by three measures."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bertlab.commands.export import main as export
+from bertlab.study.record import read_record
+from tests.conftest import Command, prose
+from tests.tasks.drawn import rows, write
+
+SMALL = ("batch.size=3", "trainer.points=2", "trainer.progress=false", "evaluation.sequences=4", "evaluation.pseudo=0")
+WIDTH = ("model.width=16", "model.heads=1", "model.inner=16")
+STUDY = (
+    *("study=adapt", "budget.tokens=735", "study.floor=0", "evaluation.share=0.99", "study.seeds=3", "study.looks=[3]"),
+    *("~study.arms.rate_40", "~study.expects.rate_40", "~study.arms.span", "~study.expects.span"),
+    *("~study.labels", "~study.labels_zh", "tasks.seeds=1", "tasks.rates=[3e-3]", "tasks.epochs=1"),
+)
+
+
+def corpus(path: Path, first: int) -> Path:
+    """Write 96 documents, every eighth of them held out."""
+    documents = (
+        {"text": prose(first + number, 8), "split": "valid" if number % 8 == 3 else "train"} for number in range(96)
+    )
+    path.write_text("\n".join(map(json.dumps, documents)), "utf-8")
+    return path
+
+
+@pytest.mark.integration
+def test_a_run_is_exported_and_adapted_and_judged_by_its_text_a_task_and_forgetting(command: Command) -> None:
+    general, domain = corpus(Path("general.jsonl"), 0), corpus(Path("domain.jsonl"), 1000)
+    words = ("data=text", f"data.files={general}", "tokenizer.vocab_size=300", "budget.tokens=1500")
+    assert command(*SMALL, *WIDTH, *words)[0] == 0
+    export(["run=latest", "to=base"])
+
+    write(Path("topics.jsonl"), rows("classification", 60))
+    tasks = (
+        f"tasks=[{{file: topics.jsonl, kind: classification}}, {{file: {general}, kind: text, name: general, most: 10}}]"
+    )
+    code, out, err = command(*STUDY, *SMALL, "start=base", f"data.files={domain}", tasks)
+    assert code == 0, err
+    assert "The claim" in out
+    page = Path("outputs/reports/adapt.md").read_text("utf-8")
+    assert "## The question is one of continued training" in page
+    assert "All arms start from the same weights, base (hash " in page
+    assert "eval/tasks.topics.accuracy" in page.replace("\\", "")
+    assert "eval/tasks.general.loss" in page.replace("\\", "")
+    record = read_record(Path("outputs/reports/adapt"))
+    assert record.arm("rate_30")["eval/tasks.general.loss"].between(2, 8).all(), "nats a token, of 300"
