@@ -13,6 +13,7 @@ from typing import Any
 from bertlab.data.weights import CONFIG, RUN, TOKENIZERS, WEIGHTS
 
 FROM = "start.from="
+KINDS = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "roformer")
 OWN = ("model", "tokenizer", "regime")  # who says one of these says what the model is
 SIZES = {  # ours: theirs, as BERT and as DistilBERT call it, and what BERT-base has
     "model.layers": ("num_hidden_layers", "n_layers", 12),
@@ -35,7 +36,7 @@ def with_model(words: Sequence[str]) -> list[str]:
     folder = Path(named[0]).expanduser()
     try:
         config = json.loads((folder / CONFIG).read_text("utf-8"))
-        return [*words, *_words(folder, config)]
+        return [*words, *_words(folder, config)] if config["model_type"] in KINDS else [*words]
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return [*words]
 

@@ -53,6 +53,11 @@ def test_a_roberta_has_positions_behind_its_padding_and_no_segments(tmp_path: Pa
     assert {"model.position.positions=39", "model.embedding.segment=false"} <= {*words}
 
 
+def test_an_architecture_that_is_none_of_ours_is_left_to_whoever_reads_it(tmp_path: Path) -> None:
+    words = [f"start.from={folder(tmp_path, model_type='gpt2')}"]
+    assert with_model(words) == words
+
+
 @pytest.mark.parametrize("base", [100, 10_000])
 def test_the_base_of_a_roformer_is_read_off_its_angles(tmp_path: Path, base: int) -> None:
     angle = np.outer(np.arange(5), base ** (-np.arange(0, 8, 2) / 8))

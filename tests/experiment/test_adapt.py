@@ -13,7 +13,14 @@ from tests.tasks.drawn import rows, write
 SMALL = ("batch.size=3", "trainer.points=2", "trainer.progress=false", "evaluation.sequences=4", "evaluation.pseudo=0")
 WIDTH = ("model.width=16", "model.heads=1", "model.inner=16")
 STUDY = (
-    *("study=adapt", "budget.tokens=735", "study.floor=0", "evaluation.share=0.99", "study.seeds=3", "study.looks=[3]"),
+    *(
+        "study=adapt",
+        "budget.tokens=1536",
+        "study.floor=0",
+        "evaluation.share=0.99",
+        "study.seeds=3",
+        "study.looks=[3]",
+    ),
     *("~study.arms.rate_40", "~study.expects.rate_40", "~study.arms.span", "~study.expects.span"),
     *("~study.labels", "~study.labels_zh", "tasks.seeds=1", "tasks.rates=[3e-3]", "tasks.epochs=1"),
 )
@@ -36,9 +43,7 @@ def test_a_run_is_exported_and_adapted_and_judged_by_its_text_a_task_and_forgett
     export(["run=latest", "to=base"])
 
     write(Path("topics.jsonl"), rows("classification", 60))
-    tasks = (
-        f"tasks=[{{file: topics.jsonl, kind: classification}}, {{file: {general}, kind: text, name: general, most: 10}}]"
-    )
+    tasks = f"tasks=[{{file: topics.jsonl, kind: classification}}, {{file: {general}, kind: text, name: general, most: 10}}]"
     code, out, err = command(*STUDY, *SMALL, "start=base", f"data.files={domain}", tasks)
     assert code == 0, err
     assert "The claim" in out
