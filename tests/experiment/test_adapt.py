@@ -43,7 +43,8 @@ def test_a_run_is_exported_and_adapted_and_judged_by_its_text_a_task_and_forgett
     export(["run=latest", "to=base"])
 
     write(Path("topics.jsonl"), rows("classification", 60))
-    tasks = f"tasks=[{{file: topics.jsonl, kind: classification}}, {{file: {general}, kind: text, name: general, most: 10}}]"
+    forgetting = f"{{file: {general}, kind: text, name: general, most: 10}}"
+    tasks = f"tasks=[{{file: topics.jsonl, kind: classification}}, {forgetting}]"
     code, out, err = command(*STUDY, *SMALL, "start=base", f"data.files={domain}", tasks)
     assert code == 0, err
     assert "The claim" in out
