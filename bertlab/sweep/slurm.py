@@ -13,10 +13,9 @@ from pathlib import Path
 from subprocess import run
 from typing import Any
 
-ENDED = frozenset(
-    {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"}
-)
-PREEMPTED, GONE = "PREEMPTED", "GONE"  # ended where its partition does not requeue; no longer known to Slurm
+GONE = "GONE"  # no longer known to Slurm
+ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"}
+ENDED |= {"PREEMPTED", GONE}  # the former where a partition does not queue such jobs again
 LOOKS = (2.0, 60.0)  # seconds between two questions to Slurm: at first, and at most
 LOCAL = "local"  # submitit's name for this machine without Slurm
 
