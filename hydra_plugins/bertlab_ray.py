@@ -69,7 +69,9 @@ class RayLauncher(Launcher):
         if self._ray.is_initialized():
             return
         limits = {name: os.environ[name] for name in LIMITS if name in os.environ}  # read before torch is imported
-        own = {"object_store_memory": STORE, "include_dashboard": False} if self._address == LOCAL else {}
+        own: dict[str, Any] = {}
+        if self._address == LOCAL:
+            own = {"object_store_memory": STORE, "include_dashboard": False}
         host, _, port = self._address.rpartition("/")[2].rpartition(":")
         try:
             if port.isdigit():  # Ray itself would try for minutes
