@@ -46,7 +46,8 @@ class RayLauncher(Launcher):
                 "hydra/launcher=ray needs ray, which is not installed; type pip install 'bertlab-ablations[ray]', or "
                 "choose hydra/launcher=joblib"
             ) from None
-        self._ray, self._address = ray, address
+        self._ray: Any = ray  # its types are there only where it is installed
+        self._address = address
         self._needs = {"num_cpus": cpus, "num_gpus": gpus, "memory": int((memory_gb or 0) * 2**30)}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
