@@ -91,7 +91,7 @@ def test_a_folder_of_ones_own_is_named_among_the_words(tmp_path: Path, monkeypat
         (lambda: bertlab.run(3), "overrides must be words or a mapping, got 3; write for example "),
         (lambda: bertlab.sweep(["seed=0,1"]), "grid must be a mapping from keys to values, got ['seed=0,1']; write "),
         (lambda: bertlab.sweep({"seed": []}), "a key of a grid must have at least one value, got an empty list; "),
-        (lambda: bertlab.study("mask_rates"), "study=mask_rates is not an option; choose one of again, "),
+        (lambda: bertlab.study("mask_rates"), "study=mask_rates is not an option; did you mean mask_rate"),
         (lambda: bertlab.load_study("nothing"), "a study's folder must hold study.json, runs.csv, curves.csv; "),
         (lambda: bertlab.run(["data._target_=os.system"]), "data._target_ must name a part of bertlab, got os.system"),
     ],

@@ -21,6 +21,7 @@ from bertlab.config.override_policy import OWN_KEYS
 from bertlab.config.own import place_of
 from bertlab.config.redact import redacted
 
+MANY = 20  # options, of which a line names only those that look like what was typed
 LONGEST = 1000  # characters of a line; what a user typed or a file holds may be longer
 NO_MEMORY = (
     "out of memory",
@@ -75,7 +76,10 @@ def explain(error: BaseException, words: Sequence[str] = ()) -> str | None:
                 return f"{cause.full_key} must be given; add {cause.full_key}=... to the command line"
             case MissingConfigException(missing_cfg_file=str(missing), options=list(options)):
                 group, _, name = missing.rpartition("/")
-                return f"{group}={name} is not an option; choose one of {', '.join(options)}"
+                known = [option for option in options if not option.startswith("_")]  # _study is what all studies share
+                near = difflib.get_close_matches(name, known, n=3) if len(known) > MANY else []
+                hint = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(known)}"
+                return f"{group}={name} is not an option; {hint}"
     match error:
         case InstantiationException():
             return _instantiation(error)

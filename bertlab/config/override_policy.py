@@ -70,7 +70,7 @@ def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
                 f"{key} takes the name of an option, got {value or key}; bertlab run --help lists the options"
             )
         if key == "hydra/sweeper" and value not in SWEEPERS:
-            raise InputError(f"{key} must be one of {', '.join(SWEEPERS)}, got {value}; choose one")
+            raise InputError(f"{key}, of Hydra's own keys, must be {' or '.join(SWEEPERS)}, got {value}; choose one")
         if key in ("hydra.verbose", "hydra.mode"):
             _check_switch(key, override)
         if key.startswith("hydra") and "_target_" in value:

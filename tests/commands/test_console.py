@@ -54,7 +54,7 @@ def test_every_command_has_help_with_how_to_type_it(name: str, capsys: Captured)
         (["xyzzy"], "xyzzy is no command; the commands are run, sweep, study, "),
         (["mask.rate=0.3"], "a command must come first, got mask.rate=0.3; did you mean bertlab run mask.rate=0.3?"),
         (["run", "lr=0.01"], "lr is not a key of the configuration; did you mean optimizer.lr?"),
-        (["study", "mask_rat"], "study=mask_rat is not an option; choose one of again, "),
+        (["study", "mask_rat"], "study=mask_rat is not an option; did you mean mask_rate"),
         (["study"], "study must be named, got nothing; bertlab studies lists them"),
         (["study", "seed=1"], "study must be named, got nothing; "),
         (["--own", "gone", "runs"], "--own must be a folder, got gone; make it, "),
@@ -82,7 +82,7 @@ def test_a_mistake_is_one_line(
     ("line", "found"),
     [
         ("bertlab st", ["study ", "studies "]),
-        ("bertlab study mask_ra", ["mask_rate ", "mask_rate_books ", "mask_rate_ladder "]),
+        ("bertlab study mask_ra", ["mask_rate ", "mask_rate_books ", "mask_rate_continued ", "mask_rate_ladder "]),
         ("bertlab run mask=sp", ["mask=span"]),
         ("bertlab run mask=span mask.lon", ["mask.longest="]),
         ("bertlab sweep optimizer.l", ["optimizer.lr="]),

@@ -305,7 +305,7 @@ def test_help_lists_the_groups_and_the_keys(command: Command) -> None:
     assert [line for line in lines if re.match(r"mask\.longest=\d+ +\w", line)], "a key of the option that is chosen"
     assert [line for line in lines if re.match(r"seed=0 +of weights, order", line)]
     assert [line for line in lines if "mask_rate" in line.split()]
-    assert "basic joblib" in lines
+    assert [line for line in lines if line.startswith("basic joblib ray slurm slurm_local")]
 
 
 def test_a_reader_that_stops_early_is_no_error() -> None:

@@ -368,7 +368,7 @@ def test_a_plan_is_printed_and_nothing_is_written(command: Callable[..., tuple[A
     ("words", "message"),
     [
         ((), "study must be given, got nothing; add study=<id>"),
-        (("study=paddings",), "study=paddings is not an option; choose one of "),
+        (("study=paddings",), "study=paddings is not an option; did you mean padding "),
         (("study=padding", "sd=0"), "sd must lie in (0, 100), got 0"),
         (("study=padding", "sd=wide"), "sd must lie in (0, 100), got wide"),
         (("study=padding", "seconds=-1"), "seconds must lie in [0, 3600], got -1"),

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from bertlab.report.html import page
 
-REPORT = Path(__file__).parent / "golden"
+REPORT = Path(__file__).parent / "study/golden/sweep"
 
 
 def test_figures_are_inside_and_nothing_else_is_needed() -> None:
     html = page((REPORT / "report.md").read_text("utf-8"), REPORT)
-    drawn = len(list((REPORT / "figures").glob("*.svg")))
+    drawn = len(list((REPORT / "report/figures").glob("*.svg")))
     assert html.count("<svg") == html.count("</svg>") == drawn > 1
     assert "<img" not in html
     assert "<?xml" not in html

@@ -45,7 +45,10 @@ def test_bertlab_sweeps_by_itself_unless_told_otherwise(words: list[str]) -> Non
         ([*CHOOSES, "seed=999"], "seed must be one of at least 1000 in a search, which is no study, got 999; "),
         (CHOOSES[:3], "hydra/sweeper=optuna needs something to choose, got none; write optimizer.lr="),
         ([*CHOOSES, "mask.rate=2"], "mask.rate must lie in (0, 1), got 2; "),
-        (["-m", "hydra/sweeper=basic", "seed=1,2"], "hydra/sweeper must be one of bertlab, optuna, got basic; "),
+        (
+            ["-m", "hydra/sweeper=basic", "seed=1,2"],
+            "hydra/sweeper, of Hydra's own keys, must be bertlab or optuna, got basic; ",
+        ),
         ([*CHOOSES, "hydra.sweeper.custom_search_space=os.system"], "hydra.sweeper.custom_search_space is not for the"),
         ([*CHOOSES, "hydra.sweeper.storage=x"], "hydra.sweeper.storage is not for the command line; "),
     ],
