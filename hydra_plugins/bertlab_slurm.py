@@ -205,6 +205,12 @@ class SlurmLocalLauncher(SlurmLauncher):
     def _state(self, job: Any) -> str:
         return "COMPLETED" if job.done() else "RUNNING"
 
+    def _end_of(self, job: Any) -> Any:
+        end = super()._end_of(job)
+        while job.state == "RUNNING":  # it has answered, and its process has yet to end
+            time.sleep(0.1)
+        return end
+
     @contextmanager
     def _watched(self, jobs: Sequence[Any]) -> Iterator[None]:
         yield

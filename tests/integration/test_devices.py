@@ -134,7 +134,7 @@ def test_an_interrupted_run_goes_on_with_another_number_of_devices(
     code, _, errors = command(*TINY, *LONG, "tracking.reuse=code", "trainer.checkpoint_seconds=60")
     assert code == 0, errors
     assert f"goes on after step {step:,}" in errors
-    one = next(cell for cell in cells_in("outputs") if cell.folder != left.folder)
+    one = next(cell for cell in cells_in(tmp_path / "outputs") if cell.folder != left.folder)
     assert (one.folder / RECORD).is_file()
     assert one.state()["tags"]["bertlab.moved"].startswith(f"after step {step:,} from cpu")
     assert one.state()["tags"]["bertlab.moved"].endswith("devices 2")
