@@ -27,7 +27,7 @@ ANGLES = "roformer.encoder.embed_positions.weight"
 def with_model(words: Sequence[str]) -> list[str]:
     """Return the words, with those of the model and the tokenizer where only the folder of a start is named.
 
-    Files of text beside it are `data=text`, where no corpus is named.
+    `data.files=` without the name of a corpus means `data=text`.
     """
     words = _with_text(words)
     named = [word.lstrip("+").removeprefix(FROM).strip("'\"") for word in words if word.lstrip("+").startswith(FROM)]

@@ -48,7 +48,7 @@ def check_fits(name: str, arm: Job, trunk: Job) -> None:
         other = sorted(key for key in own.keys() | common.keys() if own.get(key) != common.get(key))
         raise InputError(
             f"study.{name} must have the weights of study.trunk, got {other[0]} that differs; set start.missing=init "
-            "beside `study` to have parts start from new, or leave the change out"
+            "in the study file, outside of `study`, to have these parts start from new; or leave the change out"
         )
 
 

@@ -16,6 +16,10 @@ from bertlab.study.record import read_record
 from bertlab.tracking.description import RESTARTS
 from tests.experiment.test_run_study import TINY as TINY_STUDY
 
+RUN = ("-m", "bertlab.run")
+Spawn = Callable[..., Popen[str]]
+Basic = Callable[..., Path]
+
 TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "evaluation.sequences=8"),
     *("evaluation.pseudo=0", "trainer.progress=false", "trainer.checkpoint_seconds=0.2", "tracking.offline=true"),

@@ -3,9 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import pytest
@@ -17,8 +15,11 @@ from tests.integration.cluster.runs import (
     LONG,
     LONG_RUNS,
     LONGEST,
+    RUN,
     STUDY,
     TINY,
+    Basic,
+    Spawn,
     at_work,
     disturb,
     essences,
@@ -30,10 +31,7 @@ from tests.integration.cluster.runs import (
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
 
-RUN = ("-m", "bertlab.run")
 
-Spawn = Callable[..., Popen[str]]
-Basic = Callable[..., Path]
 Words = tuple[str, str]
 
 

@@ -7,7 +7,6 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen
 
 import pytest
 from pandas.testing import assert_frame_equal
@@ -17,8 +16,11 @@ from tests.integration.cluster.runs import (
     LONG,
     LONG_RUNS,
     LONGEST,
+    RUN,
     STUDY,
     TINY,
+    Basic,
+    Spawn,
     at_work,
     disturb,
     essences,
@@ -31,10 +33,6 @@ from tests.integration.cluster.runs import (
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600), pytest.mark.usefixtures("slurm")]
 
 SLURM = ("hydra/launcher=slurm", "hydra.launcher.mem_gb=null")
-RUN = ("-m", "bertlab.run")
-
-Spawn = Callable[..., Popen[str]]
-Basic = Callable[..., Path]
 
 
 def jobs_in(outputs: Path) -> list[str]:
