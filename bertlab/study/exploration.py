@@ -143,7 +143,7 @@ def _ended(runs: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
 def _secondary(metrics: Sequence[str]) -> list[str]:
     """Return the measures that have a table of contrasts, in the order of the measures."""
     plain = [name for name in sorted(metrics) if not PARTS.search(name)]
-    return list(dict.fromkeys(name for pattern in OUTCOMES for name in plain if re.fullmatch(pattern, name)))
+    return list(dict.fromkeys(name for each in OUTCOMES for name in plain if each.pattern.fullmatch(name)))
 
 
 def _node(runs: pd.DataFrame, factors: Sequence[str], facts: Mapping[str, str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from bertlab.evaluation.measures import Measure
 from bertlab.stats.bank import bank_noise
 from bertlab.stats.claim import (
     Expectation,
@@ -34,7 +35,7 @@ from bertlab.stats.verdict import NOT_COMPARED, Standing, Verdict, vacuity
 from bertlab.stats.verdict import judge as judge_interval
 from bertlab.study.contrasts import contrast_of, outcomes, standing_of
 from bertlab.study.design import Study
-from bertlab.study.outcome import Outcome, outcome_of
+from bertlab.study.outcome import outcome_of
 from bertlab.study.record import HARMFUL, PLANNED, SAME, Record
 
 GAIN = "eval/context_gain"
@@ -71,7 +72,7 @@ class Findings:
 
     record: Record
     study: Study
-    outcome: Outcome
+    outcome: Measure
     margin: float
     slope: float
     gain: float  # nats of context gain of the baseline, mean over seeds; NaN where none was measured
@@ -205,7 +206,7 @@ class _Judging:
         return self.record.study
 
     @cached_property
-    def outcome(self) -> Outcome:
+    def outcome(self) -> Measure:
         return outcome_of(self.study.outcome)
 
     def findings(self) -> Findings:

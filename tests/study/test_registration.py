@@ -374,7 +374,7 @@ def test_nothing_else_may(metric: str) -> None:
 def test_a_margin_in_tokens_needs_a_curve() -> None:
     assert margin_units(outcome_of("eval/mlm_loss")) == ("tokens", "nats")
     assert margin_units(outcome_of("eval/pseudo_loss")) == ("nats",)
-    assert {unit for outcome in OUTCOMES.values() for unit in margin_units(outcome)} == set(MARGINS)
+    assert {unit for outcome in OUTCOMES for unit in margin_units(outcome)} == set(MARGINS)
 
 
 def test_a_bank_of_the_baseline_is_run_whole_at_the_first_look() -> None:

@@ -10,6 +10,7 @@ from functools import lru_cache, partial
 
 import pandas as pd
 
+from bertlab.evaluation.measures import PREFIX
 from bertlab.report import draw
 from bertlab.report.draw import DASHES, NAMED, Curve, Level, Points, colours
 from bertlab.report.figures import BEST, BEST_PAIRS, HEADROOM, LATE, LOG_SPAN, MEANING, UNIGRAM, Drawing
@@ -33,8 +34,8 @@ from bertlab.study.search import trial
 
 PAIRS = "eval/pair_accuracy"
 LEVELS = {LOSS: (UNIGRAM, BEST), PAIRS: (BEST_PAIRS,)}  # reference lines of a metric: metric, name, dash
-FOLLOWED = dict.fromkeys(curve_name(name) for name, known in OUTCOMES.items() if known.curve)
-MORE_CURVES = {name: f"{name.removeprefix('eval/')}_convergence" for name in FOLLOWED}
+FOLLOWED = dict.fromkeys(curve_name(PREFIX + each.name) for each in OUTCOMES if each.curve)
+MORE_CURVES = {name: f"{name.removeprefix(PREFIX)}_convergence" for name in FOLLOWED}
 READ_AT_THE_END = " The verdict is read at the end of the run, from an interval of its own level."
 MANY = 7  # arms; of more, colours tell no longer which is which
 PLAIN = "#8a8a8a"  # of arms that are not coloured
