@@ -54,8 +54,9 @@ class BertlabSweeper(BasicSweeper):
         check_launcher(self.launcher)
         settled, elsewhere = settling(compose), getattr(self.launcher, "is_elsewhere", False)
         if self.config.get("study"):
-            from bertlab.study.early import check_study
+            from bertlab.study.early import check_rung, check_study
 
+            check_rung(lambda own: compose([*fixed, *own]))
             check_study(lambda own: compose([*fixed, *own]))
             if not elsewhere:
                 check_card(resolved(compose(fixed)))

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from omegaconf import DictConfig
 
 from bertlab import __version__
-from bertlab.config.compose import build_parts, choices, resolved
+from bertlab.config.compose import build_parts, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.own import own_folder
 from bertlab.config.redact import redacted
@@ -31,7 +31,6 @@ from bertlab.report.ladder import keep_predictions, write_ladder
 from bertlab.report.study import write_study
 from bertlab.report.study.publish import publish_design, publish_study
 from bertlab.study.arms import Compose, Config, Registration, register
-from bertlab.study.design import Study
 from bertlab.study.judge import Findings
 from bertlab.study.ladder import FEWEST, PREDICTIONS, Ladder, fingerprint, predict, read_ladder, read_predictions
 from bertlab.study.record import EXPLORATION, OWN, PREDICTED, Record
@@ -72,7 +71,6 @@ def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: La
 
     registration = register(compose_own)
     study, tracker = registration.study, _tracker(registration)
-    _check_rung(study, compose_own)
     tracker.look()
     job = _checked(registration, compose_own, launcher)
     for place in (Path(str(registration.arms[study.baseline]["output_dir"])), folder):
@@ -157,16 +155,6 @@ def _tracker(registration: Registration) -> Tracker:
             "tracking.uri unset to use a local file, which needs no network"
         )
     return tracker
-
-
-def _check_rung(study: Study, compose: Compose) -> None:
-    """Refuse a ladder without the rung that is to run, and a rung in another regime than its own."""
-    if study.ladder and not study.rung:
-        raise InputError(
-            f"rung must be one of {', '.join(study.ladder)}, got nothing; write rung={next(iter(study.ladder))}"
-        )
-    if study.rung and (regime := choices(compose([])).get("regime")) != study.rung:
-        raise InputError(f"regime must be that of the rung {study.rung}, got {regime}; write rung={study.rung} alone")
 
 
 def _checked(registration: Registration, compose: Compose, launcher: Launcher) -> Job:

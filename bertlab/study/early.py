@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bertlab.config.compose import resolved
+from bertlab.config.compose import choices, resolved
 from bertlab.config.errors import InputError
 from bertlab.evaluation.curve import LAST, PAIRS_A_TEXT, steps_to_evaluate
 from bertlab.study.arms import Compose, Registration, register
@@ -26,6 +26,18 @@ def check_study(compose: Compose) -> None:
     check_early([baseline])
     check_points(study, *least_evaluation(baseline))
     check_arms(compose)
+
+
+def check_rung(compose: Compose) -> None:
+    """Refuse a ladder without the rung that is to run, and a rung in another regime than its own."""
+    config = compose([])
+    study = read_study(resolved(config))
+    if study.ladder and not study.rung:
+        raise InputError(
+            f"rung must be one of {', '.join(study.ladder)}, got nothing; write rung={next(iter(study.ladder))}"
+        )
+    if study.rung and (regime := choices(config).get("regime")) != study.rung:
+        raise InputError(f"regime must be that of the rung {study.rung}, got {regime}; write rung={study.rung} alone")
 
 
 def check_arms(compose: Compose) -> None:

@@ -28,6 +28,7 @@ def checked(*words: str) -> object:
     return 0
 
 
+@pytest.mark.slow
 def test_the_folder_of_the_page_keeps_every_contract(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

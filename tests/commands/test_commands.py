@@ -123,6 +123,7 @@ WITHOUT_TORCH = (
 )
 
 
+@pytest.mark.slow
 def test_what_needs_no_torch_is_said_without_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, json.dumps(WITHOUT_TORCH)]
     environment = {**os.environ, "PYTHONPATH": str(HERE)}

@@ -175,6 +175,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert shown.err.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_help_and_counting_import_nothing_that_is_not_needed() -> None:
     program = (
         "import sys; from bertlab.commands import describe; describe.main(['--help']);"

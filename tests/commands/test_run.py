@@ -359,6 +359,7 @@ except LookupError:
 """
 
 
+@pytest.mark.slow
 def test_a_run_is_labelled_with_the_code_that_runs_whatever_is_edited_meanwhile(tmp_path: Path) -> None:
     shutil.copytree(PACKAGE, tmp_path / "bertlab", ignore=shutil.ignore_patterns("__pycache__"))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}

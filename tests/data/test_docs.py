@@ -257,6 +257,7 @@ def test_facts_name_the_sources_and_no_place_on_this_machine(install: Install, t
     assert str(tmp_path) not in str(facts)
 
 
+@pytest.mark.slow
 def test_the_standard_library_alone_gives_a_thousand_documents_of_prose() -> None:
     sources = library_sources()
     assert {"json.decoder", "idlelib.run"} <= {name for name, _ in sources}

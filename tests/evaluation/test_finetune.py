@@ -57,6 +57,7 @@ def task(made: Callable[[int, int], Labelled], teach: int = 512) -> Task:
 
 
 @pytest.mark.parametrize("reading", [BERT, Reading(cls=False), Reading(ahead=1)])
+@pytest.mark.slow
 def test_more_examples_teach_more(small: MakeSmall, reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
     """With 8 examples chance: the commoner answer for questions, one word in three for endings."""
     monkeypatch.setattr(finetune, "RATES", (1e-2,))  # for a model as small as this one

@@ -43,6 +43,7 @@ def ready(store: TokenStore, tmp_path: Path) -> Make:
 
 
 @pytest.mark.parametrize("kind", LEARNT)
+@pytest.mark.slow
 def test_a_tuned_model_learns_every_kind(kind: str, small: Bert, ready: Make) -> None:
     examples, epochs = (600, 20) if kind == "word_in_context" else (400, 10)
     measures = ready(kind, examples, epochs=epochs, seeds=1).score(small, BERT, CPU)

@@ -40,6 +40,7 @@ def runs(kind: str, parent: str | None = None) -> list[Run]:
     return list(client.search_runs(ids, wanted))
 
 
+@pytest.mark.slow
 def test_a_study_runs_is_judged_reported_and_never_repeated_from_its_files_whatever_the_store_says(
     command: Command, caplog: pytest.LogCaptureFixture
 ) -> None:

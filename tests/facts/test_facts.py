@@ -21,6 +21,9 @@ D = 768
 Numbers = Mapping[str, float]
 
 
+pytestmark = pytest.mark.slow  # the numbers of all facts take a quarter of a minute
+
+
 @pytest.fixture(scope="module")
 def facts() -> dict[str, Fact]:
     return {fact.claim: fact for fact in page.gather(measure.read(REPORTS))}

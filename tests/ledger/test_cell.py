@@ -116,11 +116,11 @@ def test_a_record_that_is_damaged_or_describes_other_files_is_none(cell: Cell, n
 def test_a_flipped_bit_is_noticed_wherever_it_is(cell: Cell, name: str) -> None:
     path = finished(cell).folder / name
     content = path.read_bytes()
-    for bit in range(8 * len(content)):
+    for place in range(len(content)):
         flipped = bytearray(content)
-        flipped[bit // 8] ^= 1 << bit % 8
+        flipped[place] ^= 1 << place % 8
         path.write_bytes(flipped)
-        assert (Cell(cell.folder).record(), Cell(cell.folder).broken()) == (None, name), bit
+        assert (Cell(cell.folder).record(), Cell(cell.folder).broken()) == (None, name), place
     path.write_bytes(content)
     assert (Cell(cell.folder).record() is None, Cell(cell.folder).broken()) == (False, None)
 

@@ -47,6 +47,7 @@ def test_a_table_keeps_its_heading_its_sides_and_its_bold_words() -> None:
     assert text.count("{") == text.count("}")
 
 
+@pytest.mark.slow
 def test_a_paper_has_every_table_and_figure_of_the_page_and_equal_bytes(reports: Path, tmp_path: Path) -> None:
     first, second = (
         write(asked(study="mask_rate", format="paper", out=str(tmp_path / name), **{"from": str(reports)}))

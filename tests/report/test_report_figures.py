@@ -194,6 +194,7 @@ def test_odd_characters_in_a_name_are_drawn_as_they_are(make_table: MakeTable) -
     assert "model.norm=层" in shown
 
 
+@pytest.mark.slow
 def test_a_report_needs_no_training_library_and_no_pyplot() -> None:
     banned = "{'torch', 'mlflow', 'pytorch_lightning', 'matplotlib.pyplot'}"
     code = f"import sys, bertlab.report.study.write; sys.exit(' '.join({banned} & set(sys.modules)) or 0)"

@@ -31,6 +31,7 @@ def pages(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*.html")}
 
 
+@pytest.mark.slow
 def test_equal_reports_give_equal_bytes(reports: Path, small: Path) -> None:
     again = site(reports)
     assert list(again)[-1] == INDEX
@@ -104,6 +105,7 @@ def test_a_ladder_has_its_rungs_predictions_and_band(small: Path) -> None:
         assert low < mean < high
 
 
+@pytest.mark.slow
 def test_pages_of_an_earlier_site_go_and_other_folders_are_left_alone(reports: Path, tmp_path: Path) -> None:
     out = tmp_path / "site"
     write_site(reports, out)
@@ -127,6 +129,7 @@ def test_an_empty_folder_of_reports_claims_nothing(tmp_path: Path) -> None:
     assert "studies/" not in index
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_two_keys_and_answers_in_one_line(tmp_path: Path) -> None:
     assert parse(DEFAULTS, "", ["out=x"]) == {"reports": "reports", "out": "x"}
     command = [sys.executable, "-m", "bertlab.site", f"reports={tmp_path / 'none'}"]

@@ -201,6 +201,7 @@ def test_the_status_on_a_page_is_what_a_second_derivation_finds(study: str) -> N
 
 
 @pytest.mark.parametrize("study", STUDIES)
+@pytest.mark.slow
 def test_the_prior_that_a_study_was_judged_again_with_is_that_of_its_regime(study: str) -> None:
     about, rule, _ = read(study)
     if not rule:

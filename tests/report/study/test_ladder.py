@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,12 +51,19 @@ def rung(name: str, *effects: float, sd: float = 0.004) -> Record:
     return replace(record, runs=runs)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def two_rungs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return reports of two rungs: the effect of rate_05 is halved from one to the other."""
+    folder = tmp_path_factory.mktemp("two_rungs")
     for name, effects in {"nano": (0.4, 0.0), "tiny": (0.2, 0.0)}.items():
-        write_study(judge(rung(name, *effects)), tmp_path)
-    return tmp_path
+        write_study(judge(rung(name, *effects)), folder)
+    return folder
+
+
+@pytest.fixture
+def folder(two_rungs: Path, tmp_path: Path) -> Path:
+    """Return a copy of these reports."""
+    return shutil.copytree(two_rungs, tmp_path, dirs_exist_ok=True)
 
 
 def there(folder: Path) -> Ladder:
