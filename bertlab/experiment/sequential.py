@@ -38,7 +38,7 @@ def run_sequentially(study_runs: StudyRuns, compose: Compose, baseline: Job, fac
     """
     searched = _search(study_runs, compose)
     study = study_runs.registration.study
-    setting = _setting(baseline, study_runs.registration.arms[study.baseline])
+    setting = setting_of(baseline, study_runs.registration.arms[study.baseline])
     runs, margin = _explore(study_runs, searched)
     _check_text(study_runs, runs)
     going, planned = [*study.arms], dict[str, int]()
@@ -141,7 +141,7 @@ def _by_cell(runs: list[tuple[StudyRun, Run]]) -> Runs:
     return {(cell.arm, cell.seed): (cell, run) for cell, run in runs}
 
 
-def _setting(job: Job, config: Mapping[str, Any]) -> dict[str, str]:
+def setting_of(job: Job, config: Mapping[str, Any]) -> dict[str, str]:
     """Say what the baseline is trained on and how: the regime that a verdict holds for."""
     facts, model, batch, optimizer = (
         redacted_settings(dict(job.store.facts)),

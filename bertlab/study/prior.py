@@ -4,22 +4,34 @@ Enters: records of one folder of reports. Leaves: what a study of the same regim
 regime is corpus, model and budget; every arm and control of every study in it counts once, whatever study it is in.
 """
 
+import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import pandas as pd
 
 from bertlab.stats.contrast import Contrast, contrast
 from bertlab.stats.moderated import FEWEST_CONTRASTS, NO_PRIOR, Prior, fit_prior
-from bertlab.study.record import HARMFUL, SAME, Record
+from bertlab.study.record import FILES, HARMFUL, SAME, Record, read_record
 
 FEWEST = 3  # seeds of a contrast that counts
 TELLS = "eval/mlm_loss"  # of a run, to seven digits: equal runs in two studies have equal ones, and equal outcomes
 Key = tuple[float, ...]
 
 
-def regime_of(record: Record) -> tuple[str, ...]:
-    """Return what two studies must share to share a prior."""
-    return tuple(record.facts.get(name, "") for name in ("fingerprint", "model", "budget"))
+def regime_of(facts: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what two studies must share to share a prior, from what their records say of the baseline."""
+    return tuple(facts.get(name, "") for name in ("fingerprint", "model", "budget"))
+
+
+def prior_in(reports: Path, regime: tuple[str, ...], outcome: str) -> Prior:
+    """Fit the prior of a regime over the studies and rungs of a folder of reports."""
+    folders = [path.parent for path in sorted(reports.rglob(FILES[0])) if regime_of(_facts(path)) == regime]
+    return regime_prior(map(read_record, folders), regime, outcome)
+
+
+def _facts(path: Path) -> dict[str, str]:
+    return dict(json.loads(path.read_text(encoding="utf-8"))["facts"])
 
 
 def regime_prior(records: Iterable[Record], regime: tuple[str, ...], outcome: str) -> Prior:
@@ -30,7 +42,7 @@ def regime_prior(records: Iterable[Record], regime: tuple[str, ...], outcome: st
     """
     found: dict[Key, Contrast] = {}
     for record in records:
-        if regime_of(record) == regime and outcome in record.runs:
+        if regime_of(record.facts) == regime and outcome in record.runs:
             for key, own in _contrasts(record, outcome).items():
                 if key not in found or found[key].n < own.n:
                     found[key] = own

@@ -126,8 +126,8 @@ def read_prior(prior: object) -> Prior:
     keys = [each.name for each in fields(Prior)]
     if not isinstance(prior, Mapping) or set(prior) != set(keys):
         raise InputError(
-            f"study.prior must hold {', '.join(keys)}, got {prior}; copy those of the regime from its reports, or "
-            "leave it out"
+            f"study.prior must hold {', '.join(keys)}, got {prior}; `bertlab plan` tells those of the regime; "
+            "copy them, or leave it out"
         )
     return Prior(
         variance=open_interval("study.prior.variance", prior["variance"], 0, 1e6),

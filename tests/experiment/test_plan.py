@@ -13,28 +13,30 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from bertlab.batch.batches import Batch
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.evaluation.finetune import EPOCHS, RATES
 from bertlab.evaluation.tasks import Task
-from bertlab.experiment.plan import speed
+from bertlab.experiment.plan import speed, tables
 from bertlab.experiment.plan.__main__ import main
 from bertlab.experiment.plan.outlook import PILOT_SLOPE, TRUTHS, TYPICAL, outlook, prospect
 from bertlab.experiment.plan.runs import Runs, evaluation_share, finished_runs, plan_runs, side_by_side
 from bertlab.experiment.plan.speed import Stopwatch, seconds_a_step
-from bertlab.experiment.plan.tables import duration, levels, of_chances
+from bertlab.experiment.plan.tables import duration, levels, of_chances, of_prior
 from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING
 from bertlab.experiment.study_runs import StudyRuns
 from bertlab.ledger.archive import cells_in, pack
 from bertlab.ledger.cell import cell_of
 from bertlab.stats.claim import Expectation, decides
 from bertlab.stats.looks import interval_level
+from bertlab.stats.moderated import Prior
 from bertlab.stats.power import POWER, chance, chances
 from bertlab.study.design import Study
 from bertlab.study.record import EXPLORATION, Record, canonical, twins
-from bertlab.study.registration import read_study
+from bertlab.study.registration import read_prior, read_study
 from bertlab.sweep.run import Job, prepare_job
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, Identity
 from bertlab.tracking.mlflow import Tracker
@@ -394,3 +396,21 @@ def test_help_comes_before_anything_heavy_is_imported() -> None:
     ended = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True)
     assert ended.stdout.startswith("Plan a registered study before it runs")
     assert ended.stderr.strip() == ""
+
+
+def test_a_plan_tells_the_prior_of_its_regime_as_a_study_file_states_it(
+    planned: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [*of_prior(planned)] == [], "no report of the regime is there"
+    asked = []
+    monkeypatch.setattr(tables, "prior_in", lambda *given: asked.append(given) or Prior(0.00123, 8.5, 12))
+    (text,) = of_prior(planned)
+    ((_, regime, outcome),) = asked
+    assert (regime[0], outcome) == (planned.costs["hidden"].fingerprint, "eval/mlm_loss")
+    assert regime[2] == "5 steps of 4 sequences of 35 tokens"
+    stated = yaml.safe_load(str(text).rpartition("run:\n")[2])["prior"]
+    assert read_prior(stated) == Prior(0.00123, 8.5, 12)
+    given = replace(
+        planned, registration=replace(planned.registration, study=replace(planned.study, prior=Prior(1, 2, 10)))
+    )
+    assert [*of_prior(given)] == [], "it has one"

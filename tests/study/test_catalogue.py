@@ -174,6 +174,7 @@ def test_every_trial_of_a_search_sets_what_is_searched(name: str) -> None:
         build_parts(config)
 
 
+@pytest.mark.slow
 def test_matched_arms_have_equal_parameters_to_a_thousandth() -> None:
     def parameters(config: Mapping[str, Any]) -> int:
         with torch.device("meta"):

@@ -149,7 +149,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"looks": [2, 8]}, "study.looks must be a whole number of at least 3, got 2; choose for example 3"),
     ({"looks": [5, 5, 8]}, "study.looks must ascend and end with study.seeds 8, got [5, 5, 8]; correct one of them"),
     ({"looks": [5, 7]}, "study.looks must ascend and end with study.seeds 8, got [5, 7]; correct one of them"),
-    ({"prior": {"df": 3}}, "study.prior must hold variance, df, contrasts, got {'df': 3}; copy those of the regime"),
+    (
+        {"prior": {"df": 3}},
+        "study.prior must hold variance, df, contrasts, got {'df': 3}; `bertlab plan` tells",
+    ),
     ({"prior": {"df": 3, "variance": 0, "contrasts": 12}}, "study.prior.variance must lie in (0, "),
     ({"prior": {"df": 3, "variance": 1, "contrasts": 4}}, "study.prior.contrasts must be"),
     ({"bank": 3}, "study.bank must be"),

@@ -53,7 +53,7 @@ def show(words: Sequence[str]) -> None:
     from bertlab.experiment.plan.outlook import outlook
     from bertlab.experiment.plan.rungs import ladder_of, of_ladder, plan_ladder
     from bertlab.experiment.plan.runs import plan_runs
-    from bertlab.experiment.plan.tables import of_chances, of_runs
+    from bertlab.experiment.plan.tables import of_chances, of_prior, of_runs
 
     if ladder_of(own["study"], overrides):
         with Console(stderr=True).status("every arm of every rung is checked, then its baseline trained for a moment"):
@@ -65,7 +65,7 @@ def show(words: Sequence[str]) -> None:
         runs = plan_runs(own["study"], overrides, numbers["seconds"] or 0.0)
     chances = outlook(runs.study, runs.reports, numbers["sd"], numbers["effect"], numbers["slope"])
     console = Console()
-    for shown in (*of_runs(runs), *of_chances(chances)):
+    for shown in (*of_runs(runs), *of_chances(chances), *of_prior(runs)):
         console.print(shown, markup=False, highlight=False)
 
 

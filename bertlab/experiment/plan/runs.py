@@ -21,7 +21,7 @@ from bertlab.config.errors import InputError
 from bertlab.data.pairs import NO_PAIR
 from bertlab.evaluation.finetune import tuning_tokens
 from bertlab.experiment.plan.speed import seconds_a_step
-from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING
+from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING, setting_of
 from bertlab.experiment.trunk import NAME as TRUNK
 from bertlab.experiment.trunk import SEEDS
 from bertlab.model.flops import count_flops
@@ -72,6 +72,7 @@ class Runs:
     speed: float | None
     side_by_side: int
     reports: Path
+    setting: Mapping[str, str]  # of the baseline, as its record will say it
     trials: Mapping[str, Config] = field(default_factory=dict)  # of the search
 
     @property
@@ -155,6 +156,7 @@ def plan_runs(study: str, overrides: Sequence[str], seconds: float) -> Runs:
         speed=flops / seconds_a_step(job, seconds) if seconds else None,
         side_by_side=side_by_side(composed),
         reports=Path(composed.report_dir),
+        setting=setting_of(job, registration.arms[baseline]),
         trials=trials,
     )
 

@@ -13,6 +13,7 @@ from bertlab.stats.claim import Expectation
 from bertlab.stats.noise import LARGE, text_needed
 from bertlab.stats.power import MOST, POWER
 from bertlab.study.outcome import outcome_of
+from bertlab.study.prior import prior_in, regime_of
 from bertlab.study.record import EXPLORATION
 from bertlab.study.registration import CONTROLS
 from bertlab.study.search import EXTENSIONS
@@ -38,6 +39,19 @@ def of_runs(runs: Runs) -> Iterator[Shown]:
     if runs.speed is not None:
         rest = plural(runs.side_by_side, "run") + " at a time" if runs.side_by_side > 1 else "one run after another"
         yield f"Times: what is left, {rest}, from steps of the baseline timed just now and the FLOPs of each arm."
+
+
+def of_prior(runs: Runs) -> Iterator[Shown]:
+    """Yield the prior of the regime where its reports tell one and the study was not given any."""
+    study = runs.study
+    prior = prior_in(runs.reports, regime_of(runs.setting), study.outcome)
+    if study.prior.df == 0 and prior.df > 0:
+        yield (
+            f"\nIn this regime {count(prior.contrasts)} contrasts of {runs.reports} tell how much paired differences "
+            "usually vary. Verdicts of few seeds are steadier with that prior; register it in the study's file, before "
+            f"its first run:\n  prior: {{variance: {prior.variance:.4g}, df: {prior.df:.4g}, "
+            f"contrasts: {prior.contrasts}}}"
+        )
 
 
 def arms(runs: Runs) -> Table:
