@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
+from bertlab.config.leaves import leaves
 from bertlab.config.own import take_own
 from bertlab.config.redact import redacted_command
 
@@ -126,18 +127,10 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tu
     """Yield the keys that can change a result and differ, with both values."""
     from bertlab.tracking.identity import semantic
 
-    left, right = (dict(_leaves(semantic(config), "")) for config in (one, other))
+    left, right = (dict(leaves(semantic(config))) for config in (one, other))
     for key in sorted(left.keys() | right.keys()):
         if left.get(key, ABSENT) != right.get(key, ABSENT):
             yield key, left.get(key, ABSENT), right.get(key, ABSENT)
-
-
-def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping) and value:
-        for name, child in value.items():
-            yield from _leaves(child, f"{key}.{name}".lstrip("."))
-    else:
-        yield key, value
 
 
 def _same_or(one: str, other: str) -> str:

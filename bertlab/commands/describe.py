@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from bertlab.config.compose import Parts, build_part, build_parts, check, choices, load, resolved
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, at, whole_number
+from bertlab.config.leaves import leaves
 from bertlab.config.own import take_own
 from bertlab.train.early import check_early, form_of
 
@@ -227,22 +228,17 @@ def comparison(first: Costs, second: Costs) -> Iterator[tuple[str, "Table"]]:
 def changed(first: Costs, second: Costs) -> "Table":
     """Return the keys of the configuration that differ; a part is named by its class."""
     table = _table("key", "first", "second")
-    one, other = dict(_leaves(first.config, "")), dict(_leaves(second.config, ""))
+    one, other = dict(_settings(first.config)), dict(_settings(second.config))
     for key in one | other:
         if one.get(key) != other.get(key):
             table.add_row(key, one.get(key, "-"), other.get(key, "-"))
     return table
 
 
-def _leaves(value: Any, key: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for name, child in value.items():
-            if name == "_target_":
-                yield key, str(child).rpartition(".")[2]
-            else:
-                yield from _leaves(child, f"{key}.{name}" if key else str(name))
-    else:
-        yield key, str(value)
+def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in leaves(config):
+        part = key.removesuffix("._target_")
+        yield part, str(value) if part == key else str(value).rpartition(".")[2]
 
 
 def differences(

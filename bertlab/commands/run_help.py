@@ -8,12 +8,12 @@ import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from bertlab.config.compose import CONF, choices, conf_folders, load, sweep_folders
+from bertlab.config.leaves import leaves, written
 from bertlab.config.override_policy import OWN_KEYS
 from bertlab.tracking.mlflow import Place
 
@@ -64,13 +64,14 @@ def _groups(chosen: Mapping[str, str]) -> Iterator[str]:
 def _keys(config: DictConfig, chosen: Mapping[str, str]) -> Iterator[str]:
     """Yield each key with its value and the comment of its line."""
     settings = OmegaConf.to_container(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
-    comments = _comments(CONF / "run.yaml", "")
+    comments = comments_of(CONF / "run.yaml", "")
     for group, option in chosen.items():
         for path in (folder / group / f"{option}.yaml" for folder in conf_folders()):
-            comments |= _comments(path, group.replace("/", ".")) if path.is_file() else {}
-    for key, value in _leaves(settings, ""):
-        if key.removeprefix("tracking.") not in Place.__annotations__ and not key.startswith("study."):
-            start = f"  {f'{key}={_written(value)}':<38} "
+            comments |= comments_of(path, group.replace("/", ".")) if path.is_file() else {}
+    for key, value in leaves(settings):
+        own = OWN_KEYS & set(key.split(".")) or key.startswith("study.")
+        if not own and key.removeprefix("tracking.") not in Place.__annotations__:
+            start = f"  {f'{key}={written(value)}':<38} "
             yield f"{start}{_first_clauses(comments.get(key, ''), WIDTH - len(start))}".rstrip()
 
 
@@ -81,33 +82,17 @@ def _first_clauses(text: str, room: int) -> str:
     return text if len(text) <= room else f"{text[: room - 3]}..."
 
 
-def _comments(path: Path, place: str) -> dict[str, str]:
+def comments_of(path: Path, place: str) -> dict[str, str]:
     """Return the comments of the lines of an option's file, by key; those of options that it starts from come first."""
     found, open_keys, text = dict[str, str](), list[tuple[int, str]](), path.read_text("utf-8")
     if started := re.search(r"^defaults: \[(base),", text, re.MULTILINE):
-        found |= _comments(path.with_name(f"{started[1]}.yaml"), place)
+        found |= comments_of(path.with_name(f"{started[1]}.yaml"), place)
     for match in filter(None, map(LINE.fullmatch, text.splitlines())):
         depth = len(match["indent"])
         open_keys = [(own, key) for own, key in open_keys if own < depth] + [(depth, match["key"])]
         if match["comment"]:
             found[".".join(filter(None, [place, *(key for _, key in open_keys)]))] = match["comment"]
     return found
-
-
-def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and value:
-        for name, child in value.items():
-            if name not in OWN_KEYS:
-                yield from _leaves(child, f"{key}.{name}" if key else name)
-    elif key:
-        yield key, value
-
-
-def _written(value: Any) -> str:
-    """Return a value as it would be typed."""
-    if isinstance(value, list):
-        return f"[{','.join(map(_written, value))}]"
-    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
 
 
 def _options(folders: Sequence[Path], group: str) -> list[str]:

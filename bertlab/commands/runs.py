@@ -26,6 +26,7 @@ import yaml
 
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
+from bertlab.config.leaves import leaves, written
 from bertlab.ledger.cell import CONFIG, FINISHED, POINTS, RECORD, RUNNING, Cell, cells_in
 from bertlab.ledger.points import read_points
 from bertlab.ledger.seal import read_sealed
@@ -122,15 +123,7 @@ def _settings(cell: Cell) -> dict[str, str]:
     described, path = cell.state().get("description", {}), cell.folder / CONFIG
     config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     tags = {key: text for key, text in described.get("tags", {}).items() if key in ("study", "arm")}
-    return {**dict(_leaves(config, "")), **described.get("params", {}), **tags}
-
-
-def _leaves(value: Any, key: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for name, child in value.items():
-            yield from _leaves(child, f"{key}.{name}" if key else str(name))
-    elif key:
-        yield key, "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return {**{key: written(value) for key, value in leaves(config) if key}, **described.get("params", {}), **tags}
 
 
 def _is_chosen(one: Listed, arguments: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:

@@ -43,7 +43,32 @@ TASKS = ("mlm", "pair")
 
 def optional(rule: Rule) -> Rule:
     """Return the rule that lets null pass too."""
-    return lambda key, value: None if value is None else rule(key, value)
+    return partial(_unless_null, rule)
+
+
+def _unless_null(rule: Rule, key: str, value: object) -> object:
+    return None if value is None else rule(key, value)
+
+
+def in_words(rule: Rule) -> str:
+    """Say what a rule lets pass, as documentation writes it."""
+    if rule is true_or_false:
+        return "true, false"
+    if not isinstance(rule, partial):
+        return {_betas: "two numbers in [0, 1)", _order: "both tasks", _word: "a word", _names: "names of parts"}[rule]
+    if rule.func is _unless_null:
+        return f"{in_words(rule.args[0])}; null"
+    if rule.func is one_of:
+        return ", ".join(_spelled(value) for value in rule.keywords["known"])
+    low, high = rule.keywords["low"], rule.keywords.get("high")
+    if rule.func in (whole_number, whole_numbers):
+        return f"{'whole numbers' if rule.func is whole_numbers else 'a whole number'} from {low} on"
+    ends = f"[{low:g}, {high:g}]" if rule.func is closed_interval else f"({low:g}, {high:g})"
+    return f"numbers in {ends}" if rule.func is open_intervals else ends
+
+
+def _spelled(value: object) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _betas(key: str, betas: object) -> None:

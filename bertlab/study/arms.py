@@ -4,7 +4,7 @@ Enters: a study and a way to compose it. Leaves: the resolved configuration of e
 changes against the baseline is compared key by key with what it declares; anything more is refused.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -15,6 +15,7 @@ from bertlab.config.cache import digest
 from bertlab.config.compose import load, resolved
 from bertlab.config.error_messages import explain
 from bertlab.config.errors import InputError
+from bertlab.config.leaves import leaves
 from bertlab.study.design import Study, Trunk
 from bertlab.study.registration import is_within, place, read_study, registration_hash
 from bertlab.tracking.identity import code_fingerprint, semantic
@@ -91,7 +92,7 @@ def trunk_overrides(trunk: Trunk) -> list[str]:
 
 def changes(one: Config, other: Config) -> set[str]:
     """Return the keys of all values in which two configurations differ, among those that can change a result."""
-    first, second = (dict(_leaves(semantic(config), "")) for config in (one, other))
+    first, second = (dict(leaves(semantic(config))) for config in (one, other))
     return {key for key in first.keys() | second.keys() if first.get(key, ...) != second.get(key, ...)}
 
 
@@ -105,14 +106,6 @@ def _controls(study: Study, compose: Compose) -> dict[str, Config]:
         name: _composed(f"controls.{name}", [*baseline, *overrides], compose)
         for name, overrides in study.controls.items()
     }
-
-
-def _leaves(value: Any, key: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        for name, child in value.items():
-            yield from _leaves(child, f"{key}.{name}" if key else name)
-    else:
-        yield key, value
 
 
 def _composed(key: str, overrides: Sequence[str], compose: Compose) -> Config:
