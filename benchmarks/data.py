@@ -34,7 +34,8 @@ DEFAULTS = {"rounds": "7", "share": "0.3"}
 COLLATION, STEP, ENCODING, START = 10.0, 0.03, 0.9, 1.0  # to be reached
 OPEN = """
 import sys, time
-from bertlab.config.compose import build_parts, load, resolved
+from bertlab.config.building import build_parts
+from bertlab.config.compose import load, resolved
 from bertlab.data.prepare import prepare
 parts = build_parts(resolved(load(sys.argv[1:])))
 start = time.perf_counter()

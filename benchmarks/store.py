@@ -30,9 +30,10 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from startup import ended
 
 from bertlab.config.arguments import parse
-from bertlab.config.compose import composing, load, resolved, settling, typed
+from bertlab.config.compose import load, resolved, typed
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, whole_number
+from bertlab.config.settling import composing, settling
 from bertlab.ledger.archive import cells_in as archived
 from bertlab.ledger.archive import pack
 from bertlab.ledger.cell import RECORD, RUNNING, SEALED, STATE, Cell, cell_of, cells_in, lasting_hash

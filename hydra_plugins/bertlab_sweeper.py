@@ -29,11 +29,12 @@ class BertlabSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run the grid through the configured launcher; one failing job neither stops nor hides the others."""
-        from bertlab.config.compose import composing, given, resolved, settling
+        from bertlab.config.compose import given, resolved
         from bertlab.config.errors import InputError
         from bertlab.config.importing import import_heavy
         from bertlab.config.override_policy import check_launcher
         from bertlab.config.reading import check_sweep
+        from bertlab.config.settling import composing, settling
         from bertlab.train.early import check_card, check_early
 
         assert self.config is not None

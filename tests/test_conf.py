@@ -11,7 +11,8 @@ import pytest
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from bertlab.config.compose import CONF, Parts, load
+from bertlab.config.building import Parts
+from bertlab.config.compose import CONF, load
 
 ROOM = {  # where it is not bertlab.<family>
     "optimizer": "bertlab.optim.optimizer",

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bertlab.config.compose import build_part, build_parts, check, load, resolved
+from bertlab.config.building import build_part, build_parts
+from bertlab.config.compose import check, load, resolved
 from bertlab.config.error_messages import explain, one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.config.importing import import_heavy

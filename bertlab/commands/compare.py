@@ -63,7 +63,8 @@ def check_words(words: Sequence[str]) -> None:
 
 def described(words: Sequence[str]) -> "Origin":
     """Return what a run of these words would be made of; its data are prepared for that. Raises InputError."""
-    from bertlab.config.compose import build_parts, load, resolved, typed
+    from bertlab.config.building import build_parts
+    from bertlab.config.compose import load, resolved, typed
     from bertlab.data.prepare import prepare
     from bertlab.tracking.code import code_of
     from bertlab.tracking.compared import Origin

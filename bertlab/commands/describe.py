@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from bertlab.config.compose import Parts, build_part, build_parts, check, choices, load, resolved
+from bertlab.config.building import Parts, build_part, build_parts
+from bertlab.config.compose import check, choices, load, resolved
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, at, whole_number
 from bertlab.config.leaves import leaves

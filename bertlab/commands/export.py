@@ -41,7 +41,7 @@ def export(arguments: dict[str, Any]) -> str:
             raise InputError(f"{key} must be given; add {key}=... (bertlab export --help)")
     to = vacant(Path(arguments["to"]))
 
-    from bertlab.config.compose import build_part
+    from bertlab.config.building import build_part
     from bertlab.model.position import Rotary
     from bertlab.model.reference import save_reference, to_reference
     from bertlab.model.roformer import to_roformer

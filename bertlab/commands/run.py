@@ -20,8 +20,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bertlab.commands.ending import say
+from bertlab.config.building import build_part
 from bertlab.config.cards import take_cards
-from bertlab.config.compose import CONF, build_part, check, given, resolved, said, typed
+from bertlab.config.compose import CONF, check, given, resolved, said, typed
 from bertlab.config.error_messages import explain, one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.config.importing import import_heavy

@@ -15,7 +15,8 @@ from typing import Any
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from bertlab.config.compose import FULL_KEY, load, resolved
+from bertlab.config.building import FULL_KEY
+from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.override_policy import OWN_KEYS
 from bertlab.config.own import place_of

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bertlab.config.building import section
 from bertlab.config.cache import digest
-from bertlab.config.compose import section
 from bertlab.config.errors import InputError, at, one_of
 from bertlab.data.content import content_hash
 from bertlab.ledger.cell import CONFIG as RUN_CONFIG

@@ -16,7 +16,8 @@ from mlflow.tracking import MlflowClient
 from omegaconf import DictConfig
 
 from bertlab import __version__
-from bertlab.config.compose import build_parts, resolved
+from bertlab.config.building import build_parts
+from bertlab.config.compose import resolved
 from bertlab.config.errors import InputError
 from bertlab.config.own import own_folder
 from bertlab.config.redact import redacted

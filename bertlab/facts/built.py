@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from bertlab.batch.batches import Batch
-from bertlab.config.compose import build_parts, load, resolved
+from bertlab.config.building import build_parts
+from bertlab.config.compose import load, resolved
 from bertlab.data.pairs import NO_PAIR
 from bertlab.data.tokenizer import SPECIALS
 from bertlab.model.bert import Bert

@@ -10,8 +10,9 @@ from dataclasses import MISSING, fields
 from itertools import pairwise
 from typing import Any
 
+from bertlab.config.building import section
 from bertlab.config.cache import digest
-from bertlab.config.compose import check, section
+from bertlab.config.compose import check
 from bertlab.config.errors import InputError, closed_interval, open_interval, whole_number
 from bertlab.config.reading import written_out
 from bertlab.stats.claim import Expectation

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from bertlab.batch.batches import Batches, staged
-from bertlab.config.compose import Parts, build_part
+from bertlab.config.building import Parts, build_part
 from bertlab.config.errors import at
 from bertlab.data.prepare import prepare
 from bertlab.data.store import Tokens, TokenStore

@@ -18,11 +18,12 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 from tqdm import tqdm
 
+from bertlab.config.building import build_parts
 from bertlab.config.cache import digest
-from bertlab.config.compose import Settled, build_parts, settling
 from bertlab.config.errors import whole_number
 from bertlab.config.own import own_words
 from bertlab.config.redact import recorded_command, redacted_command
+from bertlab.config.settling import Settled, settling
 from bertlab.data.store import TokenStore
 from bertlab.ledger.outcome import Outcome
 from bertlab.sweep.checking import Checks

@@ -11,7 +11,8 @@ import torch
 
 from bertlab.batch.batches import Batch, Batches, Staged, staged
 from bertlab.batch.form import Form
-from bertlab.config.compose import Parts, Typed, build_part, build_parts
+from bertlab.config.building import Parts, build_part, build_parts
+from bertlab.config.compose import Typed
 from bertlab.config.errors import InputError, at
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore

@@ -13,8 +13,9 @@ from typing import Any
 
 import yaml
 
+from bertlab.config.building import build_part
 from bertlab.config.cache import digest
-from bertlab.config.compose import build_part, load, resolved
+from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.reading import overrides_in, parsed
 from bertlab.config.redact import recorded_command

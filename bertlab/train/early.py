@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bertlab.batch.form import KEYS, Form, count_steps
-from bertlab.config.compose import build_light, section
+from bertlab.config.building import build_light, section
 from bertlab.config.environment import CUDA, lacks_card
 from bertlab.config.errors import InputError, at, whole_number
 from bertlab.data.documents import Checked

@@ -42,7 +42,7 @@ def make(uri: str) -> Make:
         plain = resolved(config)
         parts = [plain["data"], plain["tokenizer"]]
         assert all("_target_" in part for part in parts)
-        from bertlab.config.compose import build_parts
+        from bertlab.config.building import build_parts
 
         built = build_parts(plain)
         description = describe(plain, typed(config, words), prepare(built.data, built.tokenizer))

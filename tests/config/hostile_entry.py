@@ -23,7 +23,8 @@ import bertlab.experiment.run_study
 import bertlab.sweep.grid
 import bertlab.sweep.run
 from bertlab.commands.run import main
-from bertlab.config.compose import build_parts, load, resolved
+from bertlab.config.building import build_parts
+from bertlab.config.compose import load, resolved
 from bertlab.ledger.outcome import RunResult
 from bertlab.study.arms import register
 from bertlab.sweep.grid import SweepEnd

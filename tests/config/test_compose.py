@@ -16,22 +16,10 @@ from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue
 
 from bertlab.config import compose
-from bertlab.config.compose import (
-    CONF,
-    LIGHT,
-    PACKAGE,
-    Parts,
-    build_parts,
-    choices,
-    composing,
-    load,
-    project_folder,
-    resolved,
-    section,
-    settling,
-    typed,
-)
+from bertlab.config.building import LIGHT, Parts, build_parts, section
+from bertlab.config.compose import CONF, PACKAGE, choices, load, project_folder, resolved, typed
 from bertlab.config.errors import InputError
+from bertlab.config.settling import composing, settling
 from bertlab.data.oracle import Oracle
 from bertlab.data.pairs.nsp import NextSentence
 from bertlab.mask.token import TokenMask

@@ -15,7 +15,7 @@ from bertlab.config.errors import InputError
 
 def error_of(*overrides: str) -> Exception:
     """Return what composing and building raises."""
-    from bertlab.config.compose import build_parts
+    from bertlab.config.building import build_parts
 
     with pytest.raises(Exception) as caught:  # noqa: PT011 - each kind is told apart by its explanation
         build_parts(resolved(load(overrides)))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bertlab.config.compose import CONF, build_parts, check, load, resolved
+from bertlab.config.building import build_parts
+from bertlab.config.compose import CONF, check, load, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.override_policy import check_targets
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.config.compose import PACKAGE, build_part, check, load, resolved
+from bertlab.config.building import build_part
+from bertlab.config.compose import PACKAGE, check, load, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.own import VARIABLE, own_folder, own_words, take_own
 from bertlab.study.catalogue import study_files

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from bertlab.config.compose import load, resolved, settling, typed
+from bertlab.config.compose import load, resolved, typed
 from bertlab.config.errors import InputError
+from bertlab.config.settling import settling
 from bertlab.data.store import TokenStore
 from bertlab.sweep.checking import Checks
 from bertlab.sweep.grid import Planning, alike

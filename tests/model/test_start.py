@@ -14,7 +14,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
 
 from bertlab.batch.batches import Batch
-from bertlab.config.compose import build_part, load, resolved
+from bertlab.config.building import build_part
+from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.tokenizer.file import FromFile
 from bertlab.data.weights import start_of

@@ -11,8 +11,9 @@ import yaml
 
 from bertlab.batch.batches import Batch, Batches
 from bertlab.batch.form import Form
+from bertlab.config.building import Parts, build_parts
 from bertlab.config.cache import digest
-from bertlab.config.compose import Parts, build_parts, load, resolved
+from bertlab.config.compose import load, resolved
 from bertlab.data.oracle import Oracle
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore

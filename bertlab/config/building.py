@@ -1,0 +1,163 @@
+"""The parts that a configuration names, built; each checks its own values. Imports nothing heavy by itself."""
+
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, get_args
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+
+from bertlab.config.bounds import check_bounds
+from bertlab.config.compose import conf_folders
+from bertlab.config.errors import InputError, at
+from bertlab.config.override_policy import check_keys, check_targets
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Every part that a config chooses, built; those that need sizes or a model are factories."""
+
+    data: Any
+    tokenizer: Any
+    pairs: Any
+    mask: Any
+    model: Any
+    objective: Any
+    optimizer: Any
+    schedule: Any
+    evaluation: Any
+    trainer: Any
+    tracking: Any
+
+
+FULL_KEY = "full_key: "  # what Hydra writes in front of the place of a part that cannot be built
+
+
+LIGHT = ("data", "mask", "optim.schedule", "tracking")  # parts that need neither torch nor MLflow
+
+
+LIGHT_ROOMS = tuple(f"bertlab.{name}." for name in (*LIGHT, "tasks"))
+
+
+def build_parts(config: Mapping[str, Any]) -> Parts:
+    """Build all parts; each checks its own values. Raises InputError."""
+    return Parts(**_built(config, Parts.__annotations__))
+
+
+def build_part(config: Mapping[str, Any], name: str) -> Any:
+    """Build one part, which checks its own values. Raises InputError."""
+    return _built(config, (name,))[name]
+
+
+def build_light(config: Mapping[str, Any], sections: Iterable[str] | None = None) -> dict[str, Any]:
+    """Build the parts that import nothing heavy, and check the values of the others. Raises InputError.
+
+    With `sections`, those of the configuration alone: the others were looked at before.
+    """
+    looked_at = config if sections is None else {name: config[name] for name in sections}
+    parts = {name: section(config, name) for name in Parts.__annotations__}
+    chosen = {name: node for name, node in parts.items() if name in looked_at}
+    check_targets(looked_at, conf_folders())
+    check_keys(looked_at, conf_folders())
+    for name, node in chosen.items():
+        _check_values(node, name)
+    light = {place: node for name, node in chosen.items() for place, node in _light(node, name)}
+    return _instantiated(light) if light else {}
+
+
+def _light(node: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Yield the parts of light rooms with their places, wherever they stand; what is below one is built with it."""
+    if not isinstance(node, Mapping):
+        return
+    if str(node.get("_target_")).startswith(LIGHT_ROOMS):
+        yield place, node
+    else:
+        for name, child in node.items():
+            yield from _light(child, f"{place}.{name}")
+
+
+def _built(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    chosen = {name: section(config, name) for name in names}
+    check_targets(config, conf_folders())
+    for name, node in chosen.items():
+        _check_values(node, name)
+    parts = _instantiated(chosen)
+    for name, part in parts.items():
+        _check_keywords(part, name)
+    return {name: _plain(part) for name, part in parts.items()}
+
+
+def _instantiated(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Build parts; what one of them raises is told with its place. Raises InputError."""
+    try:
+        return dict(instantiate(chosen, _convert_="all"))
+    except InstantiationException as error:
+        if isinstance(error.__cause__, InputError):
+            raise error.__cause__.at(str(error).rpartition(FULL_KEY)[2].strip()) from error
+        raise
+
+
+def _check_values(node: Any, place: str) -> None:
+    """Hold a part and the parts that it is made of to the bounds of their keys. Raises InputError."""
+    if not isinstance(node, Mapping):
+        return
+    for name, child in node.items():
+        _check_values(child, f"{place}.{name}")
+    with at(place):
+        check_bounds(str(node.get("_target_")), node)
+
+
+def section(config: Mapping[str, Any], key: str, *names: str) -> Mapping[str, Any]:
+    """Return a section of the configuration, which must hold `names` and, if there are any, no others.
+
+    Raises InputError.
+    """
+    value = config.get(key)
+    if not isinstance(value, Mapping):
+        wanted = f"hold {' and '.join(names)}" if names else "be one of the group's options"
+        raise InputError(f"{key} must {wanted}, got {value}; bertlab run --help lists groups and keys")
+    if strangers := sorted(set(value) - set(names or value)):
+        raise InputError(f"{key}.{strangers[0]} is not a key of the configuration; {key} holds {', '.join(names)}")
+    if missing := sorted(set(names) - set(value)):
+        raise InputError(f"{key}.{missing[0]} must be given, got nothing; leave it as it is")
+    return value
+
+
+def _check_keywords(part: Any, key: str) -> None:
+    """Refuse a key that a factory does not know, or lacks, now rather than when it is called."""
+    if not isinstance(part, partial):
+        return
+    keys = _keys(part)
+    for name in [*part.keywords, *keys]:
+        if name not in keys:
+            raise InputError(f"{key}.{name} is not a key of this part; choose one of {', '.join(sorted(keys))}")
+        if name not in part.keywords:
+            raise InputError(f"{key}.{name} must be given, got nothing; leave it as its option has it")
+        _check_keywords(part.keywords[name], f"{key}.{name}")
+
+
+def _plain(part: Any) -> Any:
+    """Return a factory as a partial of Python's own: Hydra's asks its policy at every call, and losses call parts too.
+
+    What may be called was checked before (bertlab/config/override_policy.py).
+    """
+    if not isinstance(part, partial):
+        return part
+    return partial(part.func, *part.args, **{name: _plain(value) for name, value in part.keywords.items()})
+
+
+def _keys(part: partial[Any]) -> list[str]:
+    """Return the keyword-only parameters of a factory, those that it unpacks from a TypedDict included.
+
+    One that takes any keywords, as a person's own may, takes those that it is given.
+    """
+    found = []
+    for parameter in inspect.signature(part.func).parameters.values():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            found.append(parameter.name)
+        if parameter.kind is parameter.VAR_KEYWORD:
+            stated = get_args(parameter.annotation)
+            found += stated[0].__annotations__ if stated else part.keywords
+    return found
