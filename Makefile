@@ -54,6 +54,7 @@ clean:  ## remove the environment and everything that runs have written here
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), "bertlab needs Python 3.11 to 3.13: make PYTHON=..."'
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet pip==26.3  # older ones take several times as long to resolve what is pinned
 
 .venv/demo.ready: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
