@@ -33,6 +33,7 @@ from bertlab.data.of_start import with_model
 from bertlab.ledger.diary import MOST, Diary
 from bertlab.ledger.outcome import NOT_RUN, Outcome, TerminatedError
 from bertlab.tracking.address import without_login
+from bertlab.tracking.started import with_started
 
 if TYPE_CHECKING:
     from bertlab.commands.ending import End
@@ -61,7 +62,7 @@ def main(words: Sequence[str]) -> None:
         if any(word.startswith("-") and word not in LAUNCHED for word in words):
             _shown_by_hydra(words)
         else:
-            say(launch(words))
+            say(launch(with_started(words)))
 
 
 def launch(words: Sequence[str]) -> "End":

@@ -165,6 +165,7 @@ BOUNDS: Mapping[str, Rules] = {
     "bertlab.evaluation.own.WithTasks": EVALUATION,
     "bertlab.train.fit.Hardware": HARDWARE,
     "bertlab.train.none.NoTraining": HARDWARE,
+    "bertlab.train.keeping.Hardware": {**HARDWARE, "keep_at": partial(whole_numbers, low=1)},
     "bertlab.train.devices.Hardware": {**HARDWARE, "devices": COUNT, "accumulate": COUNT},
 }
 

@@ -24,6 +24,7 @@ FILE = re.compile(r"[^\[\]{}$,'\"]+\.(jsonl|csv|tsv|parquet)(\.(gz|xz|zst))?")  
 RUNG = re.compile(r"rung=(\w+)")  # short for a regime, and the word in a study that names it
 OF_DEVICES = re.compile(r"trainer\.(devices|accumulate)=(.*)")  # keys of the options that divide a batch
 DIVIDING = {"trainer=cpu": "trainer=cpus", "trainer=gpu": "trainer=gpus"}
+KEEPING = "trainer.keep_at="  # the key of the option that keeps weights on the way
 QUOTE, ESCAPED, QUOTES = "'", "\\'", "'\""
 PARSER = OverridesParser.create()
 
@@ -38,10 +39,13 @@ def overrides_in(words: Sequence[str]) -> Iterator[str]:
 def written_out(words: Sequence[str]) -> list[str]:
     """Return the words with short forms written out.
 
-    They are `start=`, `tasks=` and `tasks.<key>=`, `trainer.devices=` and `trainer.accumulate=`, `rung=` of a study.
+    They are `start=`, `tasks=` and `tasks.<key>=`, `trainer.devices=`, `trainer.accumulate=` and `trainer.keep_at=`,
+    `rung=` of a study.
     """
     written = [re.sub(r"^(\+{0,2})start=", r"\1start.from=", word) for word in words]
     written = _with_devices(list(_with_tasks(written)))
+    if any(word.startswith(KEEPING) for word in written) and not any(word.startswith("trainer=") for word in written):
+        written = ["trainer=keeping", *written]
     if any(word.startswith("study=") for word in written):
         return [each for word in written for each in _of_rung(word)]
     return written

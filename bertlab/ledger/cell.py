@@ -7,6 +7,7 @@
         origin.json                 the code that the run uses, module by module, and the environment that computes it
         metrics.jsonl               every point
         checkpoint-<step>...        the newest two
+        kept/<tokens>.safetensors   weights on the way, where a run was asked to keep them
         model/, traceback.txt       what a run that ended leaves
         record.json                 written last: a run is finished when this is there and true
     <output_dir>/running/           the names of the cells that train, so that the dead are found without a look at all
@@ -48,7 +49,7 @@ STATE, POINTS, RECORD, CONFIG, ORIGIN, TRACEBACK, MODEL = (
     "traceback.txt",
     "model",
 )
-LOCK, WEIGHTS = "lock", f"{MODEL}/model.safetensors"
+LOCK, WEIGHTS, KEPT = "lock", f"{MODEL}/model.safetensors", "kept"
 SEALED = (CONFIG, ORIGIN, POINTS)  # and all of the model
 LATER = ("status", "pid", "host", "ended", "place", "parent", "run_id")  # fields of run.json that change after the end
 OLD = {"key", "code", "points", "weights", "outcome", "diverged"}  # fields of a record of before there were seals

@@ -21,12 +21,13 @@ def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
     for config in configs:
         streams_of(config)
         form = form_of(config)
-        steps_of(config, form)
+        steps = steps_of(config, form)
         check_parts(config, form)
         untried = {name: text for name, part in config.items() if (text := f"{name} {part!r}") not in tried}
         if {"start", "output_dir"} & untried.keys():
             start_of(config)
         light = build_light(config, untried)
+        check_kept(config, steps * form.tokens)
         for name in ("data", "tokenizer", "evaluation.tasks"):  # left out where nobody reads a corpus
             part = light.get(name)
             if isinstance(part, Checked):
@@ -45,6 +46,16 @@ def check_parts(config: Mapping[str, Any], form: Form) -> None:
         raise InputError(
             f"batch.size must be at least trainer.devices times trainer.accumulate, {devices * accumulate}, got "
             f"{form.size}; raise it, or lower these"
+        )
+
+
+def check_kept(config: Mapping[str, Any], tokens: int) -> None:
+    """Raise InputError for weights that would be kept after the end of a run of so many tokens."""
+    late = [count for count in config["trainer"].get("keep_at", ()) if count > tokens]
+    if late:
+        raise InputError(
+            f"trainer.keep_at must be at most the tokens of the run, {tokens}, got {late[0]}; lower it, or raise "
+            "budget.tokens"
         )
 
 

@@ -1,0 +1,126 @@
+"""`start=run:ID@TOKENS`: weights that a run kept on its way; and `start=run:ID` where its weights went to a store.
+
+Enters: the words of a command line. Leaves: them, with the folder `<output_dir>/starts/<cell>` or `<cell>@<tokens>` for
+each such run: laid out as a cell, it holds what `bertlab/data/weights.py` reads. A run is looked for in `output_dir`.
+"""
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bertlab.config.errors import InputError
+from bertlab.data.weights import RUN, TOKENIZERS, WEIGHTS
+from bertlab.ledger.cell import CONFIG, KEPT, MODEL, Cell, cells_in
+from bertlab.ledger.files import refusing
+
+FROM = re.compile(r"\+{0,2}start\.from=")
+NAMED = re.compile(rf"{RUN}([^,\[\]{{}}'\"]+)")  # in a word that may list several
+STARTS = "starts"
+
+
+def with_started(words: Sequence[str]) -> list[str]:
+    """Return the words, with a folder for every run whose weights do not lie in its cell. Raises InputError."""
+    output_dir, uri = _value(words, "output_dir", "outputs"), _value(words, "tracking.uri", None)
+
+    def folder(found: re.Match[str]) -> str:
+        if Path(found[1]).expanduser().is_dir():
+            return f"{RUN}{_folder(found[1], None, str(output_dir), uri)}"
+        name, at, tokens = found[1].partition("@")
+        return f"{RUN}{_folder(name, tokens if at else None, str(output_dir), uri)}"
+
+    return [NAMED.sub(folder, word) if FROM.match(word) else word for word in words]
+
+
+def _value(words: Sequence[str], key: str, usual: str | None) -> str | None:
+    values = [word.partition("=")[2].strip("'\"") for word in words if word.lstrip("+").startswith(f"{key}=")]
+    return values[-1] if values else usual
+
+
+def _folder(name: str, tokens: str | None, output_dir: str, uri: str | None) -> str:
+    """Return the folder to start from; the name as it is where the weights lie in the cell, or no cell has it."""
+    cell = _cell(name, output_dir)
+    there = cell is not None and (cell.folder / MODEL / WEIGHTS).is_file()
+    if tokens is None and (cell is None or there or not cell.record()):
+        return name  # what is wrong with it is said when it is read
+    if cell is None:
+        raise InputError(
+            f"start must name one run of {output_dir}, got {RUN}{name}, which none or several have; give its id, or "
+            "the folder of its cell (outputs/cells/...)"
+        )
+    kept = None if tokens is None else _kept(cell, name, tokens)
+    folder = Path(output_dir) / STARTS / "@".join([cell.folder.name, *([kept.stem] if kept else [])])
+    if not folder.is_dir():
+        _lay_out(folder, cell, kept, uri)
+    return str(folder.absolute())  # jobs run elsewhere
+
+
+def _cell(name: str, output_dir: str) -> Cell | None:
+    """Return the cell that a name stands for, as `start=run:` has it."""
+    if (folder := Path(name).expanduser()).is_dir():
+        return Cell(folder)
+    cells = cells_in(output_dir)
+    found = [cell for cell in cells if name in (cell.folder.name, cell.key)]
+    found = found or [cell for cell in cells if str(cell.state().get("run_id") or "").startswith(name)]
+    return found[0] if len(found) == 1 else None
+
+
+def _kept(cell: Cell, name: str, tokens: str) -> Path:
+    """Return the file with the weights of a count of tokens. Raises InputError that names the counts that are there."""
+    counts = sorted(int(path.stem) for path in (cell.folder / KEPT).glob("[0-9]*.safetensors"))
+    asked = tokens.replace("_", "")
+    if not asked.isascii() or not asked.isdigit() or int(asked) not in counts:
+        there = f"it kept {', '.join(map(str, counts))}; choose one of them" if counts else "it kept none on its way"
+        raise InputError(
+            f"start must name a count of tokens at which the run kept its weights, got {RUN}{name}@{tokens}; {there}, "
+            "or train again with trainer.keep_at=[TOKENS]"
+        )
+    return cell.folder / KEPT / f"{int(asked)}.safetensors"
+
+
+def _lay_out(folder: Path, cell: Cell, kept: Path | None, uri: str | None) -> None:
+    """Write the folder, whole or not at all. Raises InputError for files that are damaged or that nobody has."""
+    with refusing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+        made = Path(place) / folder.name
+        made.mkdir()
+        if all((cell.folder / MODEL / name).is_file() for name in (WEIGHTS, TOKENIZERS[0])):
+            if (broken := cell.broken()) is not None:
+                raise InputError(
+                    f"start must name a run whose files are those that it left, got {cell.folder.name}, whose {broken} "
+                    "is damaged; type the command of that run again, which makes it anew"
+                )
+            shutil.copytree(cell.folder / MODEL, made / MODEL)
+            shutil.copyfile(cell.folder / CONFIG, made / CONFIG)
+        else:
+            from bertlab.tracking.stored import connect, fetch
+
+            fetch(connect(uri), str(cell.state().get("run_id")), made)
+        if kept is not None:
+            check_kept(kept)
+            shutil.copyfile(kept, made / MODEL / WEIGHTS)
+        with refusing(folder):
+            made.rename(folder)
+
+
+def check_kept(path: Path) -> None:
+    """Raise InputError for weights that are not those that were kept."""
+    from safetensors import SafetensorError, safe_open
+
+    from bertlab.ledger.checkpoint import content_hash
+
+    try:
+        with safe_open(path, "pt") as file:
+            about = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping
+        whole = json.loads(about["about"]) and content_hash(tensors, about["about"]) == about["sha256"]
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        whole = False
+    if not whole:
+        raise InputError(
+            f"start must name weights that are whole, got {path}, which is damaged; remove the run and type its "
+            "command again"
+        )
