@@ -27,7 +27,7 @@ ANGLES = "roformer.encoder.embed_positions.weight"
 def with_model(words: Sequence[str]) -> list[str]:
     """Return the words, with those of the model and the tokenizer where only the folder of a start is named.
 
-    `data.files=` without the name of a corpus means `data=text`.
+    `data.files=` without the name of a corpus means `data=text`, with `data.general=` beside it `data=mixed`.
     """
     words = _with_text(words)
     named = [word.lstrip("+").removeprefix(FROM).strip("'\"") for word in words if word.lstrip("+").startswith(FROM)]
@@ -45,7 +45,8 @@ def _with_text(words: Sequence[str]) -> Sequence[str]:
     """Return the words, with the corpus that a start's files of text are."""
     starts, files = (any(word.lstrip("+").startswith(key) for word in words) for key in (FROM, "data.files="))
     named = any(word.lstrip("+~").startswith(("data=", "regime=")) for word in words)
-    return [*words, "data=text"] if starts and files and not named else words
+    mixes = any(word.lstrip("+").startswith("data.general=") for word in words)
+    return [*words, f"data={'mixed' if mixes else 'text'}"] if starts and files and not named else words
 
 
 def _words(folder: Path, config: Mapping[str, Any]) -> Iterator[str]:

@@ -26,6 +26,8 @@ from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, SETTINGS, Datas
 
 NOT_SEMANTIC = (
     "data.files",  # where a corpus lies; what it holds is in its fingerprint
+    "data.general",  # likewise
+    "pairs.general",
     "tokenizer.path",  # likewise
     "output_dir",
     "report_dir",

@@ -18,8 +18,15 @@ LENGTHS = (8, 13, 64)
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def maker(request: pytest.FixtureRequest, build_part: Callable[..., PairMaker]) -> PairMaker:
-    return build_part(f"pairs={request.param}")
+def maker(
+    request: pytest.FixtureRequest, build_part: Callable[..., PairMaker], tmp_path_factory: pytest.TempPathFactory
+) -> PairMaker:
+    words = []
+    if request.param == "mixed":  # of the store's documents the last 12 are general text
+        general = tmp_path_factory.mktemp("general") / "general.jsonl"
+        general.write_text('{"text": "a", "split": "train"}\n' * 12)
+        words = ["data=mixed", "data.files=own.txt", f"data.general={general}"]
+    return build_part(f"pairs={request.param}", *words)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +93,7 @@ def test_most_of_the_text_is_used(maker: PairMaker, tokens: Tokens) -> None:
 
 
 def test_the_split_is_not_changed(maker: PairMaker, make_tokens: Callable[..., Tokens]) -> None:
-    tokens = make_tokens([[[7] * 5] * 6] * 7)
+    tokens = make_tokens([[[7] * 5] * 6] * 20)
     before = [array.copy() for array in (tokens.ids, tokens.sentences, tokens.documents)]
     make(maker, tokens, 13)
     for array, copy in zip((tokens.ids, tokens.sentences, tokens.documents), before, strict=True):
