@@ -33,6 +33,7 @@ from bertlab.model.position import Learned
 from bertlab.model.scale import sqrt
 from bertlab.model.score import softmax
 from bertlab.model.sharing import share
+from bertlab.model.value_residual import check_own_values
 from bertlab.model.visibility import Everyone
 
 Weights = dict[str, Tensor]
@@ -105,6 +106,7 @@ def to_reference(model: Bert) -> tuple[dict[str, Any], Weights]:
 
     Raises InputError that names the part for which BERT has no place.
     """
+    check_own_values(model)
     check_expressible(model)
     return to_reference_parts(model)
 

@@ -16,6 +16,7 @@ from bertlab.model.bert import Bert
 from bertlab.model.expressible import check_expressible
 from bertlab.model.position import Rotary
 from bertlab.model.reference import Weights, to_reference_parts
+from bertlab.model.value_residual import check_own_values
 
 ABSENT = ("bert.pooler.", "cls.seq_relationship.", "bert.embeddings.position_embeddings.")
 TURNED = ("attention.self.query", "attention.self.key")
@@ -28,6 +29,7 @@ def to_roformer(model: Bert) -> tuple[dict[str, Any], Weights]:
 
     Raises InputError that names the part for which RoFormer has no place.
     """
+    check_own_values(model)
     check_expressible(model, rotary=True)
     assert isinstance(model.position, Rotary)
     config, weights = to_reference_parts(model)

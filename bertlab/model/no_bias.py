@@ -1,0 +1,44 @@
+"""Layers without biases, as in PaLM (Chowdhery et al. 2022, arXiv:2204.02311) and ModernBERT (arXiv:2412.13663).
+
+Of the parts of a layer the norm has options of its own without biases: model/norm=rms, layer_plain.
+"""
+
+from typing import Unpack
+
+from torch import nn
+
+from bertlab.model.attention import Mix, SelfAttention
+from bertlab.model.feed_forward import FeedForward, GatedFeedForward
+from bertlab.model.qk_norm import Roles
+from bertlab.model.shape import Shape
+
+
+class NoBiasAttention(SelfAttention):
+    """Self-attention whose projections have no biases."""
+
+    def __init__(self, shape: Shape, mix: Mix, **roles: Unpack[Roles]) -> None:
+        super().__init__(shape, mix, **roles)
+        without_biases(self)
+
+
+class NoBiasFeedForward(FeedForward):
+    """The layer with the exact GELU, without biases."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape, nn.GELU())
+        without_biases(self)
+
+
+class NoBiasGated(GatedFeedForward):
+    """GEGLU without biases, as ModernBERT has it."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__(shape)
+        without_biases(self)
+
+
+def without_biases(module: nn.Module) -> None:
+    """Take the biases out of all dense layers."""
+    for each in module.modules():
+        if isinstance(each, nn.Linear):
+            each.bias = None  # type: ignore[assignment]
