@@ -168,6 +168,7 @@ BOUNDS: Mapping[str, Rules] = {
     "bertlab.evaluation.own.WithTasks": EVALUATION,
     "bertlab.train.fit.Hardware": HARDWARE,
     "bertlab.train.none.NoTraining": HARDWARE,
+    "bertlab.train.averaged.Hardware": {**HARDWARE, "decay": DECAY},
     "bertlab.train.keeping.Hardware": {**HARDWARE, "keep_at": partial(whole_numbers, low=1)},
     "bertlab.train.devices.Hardware": {**HARDWARE, "devices": COUNT, "accumulate": COUNT},
 }

@@ -178,11 +178,14 @@ ALIKE = (
 )
 
 
+BUT = ("trainer.decay",)  # of trainer=averaged: it changes what is judged, not where a run trains
+
+
 def _check_factors(factors: Sequence[str], arms: Mapping[str, Sequence[str]]) -> None:
     if not factors:
         raise InputError(f"study.factors must name the keys that arms change, got none; write {EXAMPLES['factors']}")
     for factor in factors:
-        if is_within(place(factor), ALIKE):
+        if is_within(place(factor), ALIKE) and place(factor) not in BUT:
             raise InputError(f"study.factors must leave {factor} alike in all arms, got it; set it beside `study`")
     for name, overrides in arms.items():
         for override in overrides:
