@@ -35,6 +35,7 @@ CLEAN = {  # at any depth: predicted places, and which tokens reach them
     "blocked_position": (BLOCKED, UNBLOCKED),
     "bridge_all": (EVERYWHERE, BRIDGED),
     "bridge_none": (EVERYWHERE, APART),
+    "within_segments": (EVERYWHERE, IN_B[:, None] == IN_B),
 }
 NAIVE = {  # what is seen with one layer, and with more
     "diagonal": (EVERYWHERE, ONES, ONES),

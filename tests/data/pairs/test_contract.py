@@ -9,6 +9,7 @@ import pytest
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
 from bertlab.data.pairs import FOLLOWS, NO_PAIR, RANDOM, Examples, PairMaker
+from bertlab.data.pairs.joined import Joined
 from bertlab.data.pairs.parallel import Parallel
 from bertlab.data.store import Tokens, TokenStore
 
@@ -64,7 +65,7 @@ def test_segments_are_runs_of_the_split(maker: PairMaker, tokens: Tokens, length
 def test_a_label_stands_where_there_is_a_second_segment(maker: PairMaker, tokens: Tokens) -> None:
     examples = make(maker, tokens, 64)
     has_b = examples.b_end > examples.b_start
-    if not isinstance(maker, Parallel):
+    if not isinstance(maker, Parallel | Joined):
         assert set(examples.label[has_b].tolist()) <= {FOLLOWS, RANDOM}
     assert set(examples.label[~has_b].tolist()) <= {NO_PAIR}
 
