@@ -6,6 +6,9 @@ is changed beside it, and the table shows the difference:
 
   bertlab describe model=base
   bertlab describe model=base against model/attention=shared_kv
+  bertlab describe model=base against model.layers=24 match=width
+
+`match=width` (or `match=inner`) finds the width with which what is changed costs the same FLOPs, and prints it.
 
 Sequences have `batch.length` real tokens; the share of predicted ones is what `mask` chooses of made-up text. The
 vocabulary is that of tokenizer=file, or tokenizer.vocab_size where it is stated, else the 30,522 of Devlin et al. 2018.
@@ -20,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertlab.config.building import Parts, build_part, build_parts
 from bertlab.config.compose import check, choices, load, resolved
+from bertlab.commands.match import MATCH, with_match
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, at, whole_number
 from bertlab.config.leaves import leaves
@@ -45,6 +49,7 @@ class Costs:
     """What was counted of one configuration."""
 
     vocabulary: str
+    size: int  # of the vocabulary
     config: Mapping[str, Any]
     heads: tuple[int, ...]  # of each layer
     parameters: Mapping[str, int]  # by part
@@ -81,7 +86,10 @@ def show(words: Sequence[str]) -> None:
             f"write for example {AGAINST} model/attention=shared_kv"
         )
     check(before)
-    check(changes)
+    check([word for word in changes if not word.startswith(MATCH)])
+    if (found := with_match(before, changes, lambda: count(before))) != changes:
+        console.print(f"The same FLOPs: {' '.join(word for word in found if word not in changes)}", soft_wrap=True)
+        changes = found
     both = [before, [*before, *changes]] if changes else [before]
     for each in both:
         check_early([counted(resolved(load(each)))])
@@ -113,6 +121,7 @@ def count(words: Sequence[str]) -> Costs:
         check_cls(model.embedding, model.pooling)
     return Costs(
         vocabulary=vocabulary,
+        size=size,
         config=config,
         heads=count_heads(model),
         parameters=count_parameters(model),

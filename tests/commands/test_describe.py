@@ -10,6 +10,7 @@ from bertlab.commands import describe
 from bertlab.commands.describe import Costs, count
 from bertlab.config.building import Parts, build_parts
 from bertlab.config.compose import load, resolved
+from bertlab.config.errors import InputError
 from bertlab.model.bert import Bert
 from bertlab.model.count import count_memory, count_parameters
 from bertlab.model.flops import count_flops
@@ -186,3 +187,34 @@ def test_help_and_counting_import_nothing_that_is_not_needed() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "against model/attention=shared_kv" in done.stdout
+
+
+@pytest.mark.parametrize("size", ["inner", "width"])
+def test_a_deeper_model_is_found_that_costs_the_same(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from bertlab.commands.match import with_match
+
+    tiny = [*TINY[1:], "model.layers=3"]
+    flat = [*TINY[1:3], "model.inner=48", "model.width=32", "tokenizer.vocab_size=101", "model.layers=3"]
+    words = with_match(flat, ["model.layers=2", f"match={size}"], lambda: count(flat))
+    assert [word.partition("=")[0] for word in words[1:]] == [
+        f"model.{each}" for each in dict.fromkeys((size, "inner"))
+    ]
+    wanted, found = count(flat).training, count([*tiny, *words]).training
+    value = int(words[1].partition("=")[2])
+    step = 1 if size == "inner" else 8
+    other = [f"model.{size}={value + step}"]
+    assert abs(found - wanted) <= abs(count([*tiny, *words, *other]).training - wanted)
+    assert found == pytest.approx(wanted, rel=0.01 if size == "inner" else 0.2)
+
+
+def test_a_match_that_cannot_be_is_one_line() -> None:
+    from bertlab.commands.match import with_match
+
+    costs = count(TINY)
+    for words, line in (
+        (["match=depth"], r"^match must be inner or width, given once, got depth; choose one"),
+        (["match=inner", "model.inner=5"], r"^match=inner finds model\.inner, got model\.inner=5 too; leave one"),
+        (["model.layers=40", "match=inner"], r"^match=inner must find a model that costs as much .* model\.inner=1;"),
+    ):
+        with pytest.raises(InputError, match=line):
+            with_match(TINY, words, lambda: costs)
