@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from bertlab.commands.match import MATCH, with_match
 from bertlab.config.building import Parts, build_part, build_parts
 from bertlab.config.compose import check, choices, load, resolved
-from bertlab.commands.match import MATCH, with_match
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, at, whole_number
 from bertlab.config.leaves import leaves

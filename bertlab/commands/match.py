@@ -8,7 +8,8 @@ found by counting FLOPs of training on the built model, whatever its parts are.
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bertlab.config.compose import build_parts, load, resolved
+from bertlab.config.building import build_parts
+from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError, at
 
 if TYPE_CHECKING:
