@@ -21,8 +21,7 @@ def say(end: "End") -> None:
     from bertlab.sweep.searching import SearchEnd
 
     if isinstance(end, SearchEnd):
-        values = " ".join(f"{key}={value}" for key, value in end.best.get("best_params", {}).items())
-        print(f"best:      {values}, eval/mlm_loss {end.best.get('best_value', float('nan')):.3f}\n{end.where}")  # noqa: T201
+        print(f"best:      {end.in_words}\n{end.where}")  # noqa: T201
         return
     from bertlab.sweep.grid import SweepEnd, say_failures
 

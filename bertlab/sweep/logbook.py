@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bertlab.config.errors import InputError
 from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, SWEEP, UNSENT, Cell
@@ -42,6 +42,9 @@ class Logbook(Protocol):
 
     def sweep(self, name: str, tags: Mapping[str, str]) -> "AbstractContextManager[str]":
         """Open the sweep's own entry, and close it with its true status; yields its id."""
+
+    def tag(self, key: str, value: str) -> None:
+        """Say something of the open sweep in its own entry."""
 
     def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, RunResult]:
         """Return the keys of the identities whose runs are finished, and what those reached.
@@ -89,6 +92,11 @@ class StoreLogbook:
             finally:
                 if self._telling.failure:
                     write_whole(self.folder / UNSENT, self.tracker.place)
+
+    def tag(self, key: str, value: str) -> None:
+        """Tag the parent run."""
+        self._ledger.tag(key, value)
+        self._telling(lambda: self.client.set_tag(self.parent, key, value))
 
     def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, RunResult]:
         """Return what is finished in the store, or was in the ledger."""
@@ -142,7 +150,7 @@ class LedgerLogbook:
     def __init__(self, tracker: Tracker, output_dir: str, folder: Path) -> None:
         self.tracker, self.output_dir, self.folder = tracker, output_dir, folder
         self.parent = uuid.uuid4().hex
-        self._about: dict[str, object] = {}
+        self._about: dict[str, Any] = {}
         self.cells: dict[str, tuple[Cell, Description]] = {}
 
     @contextmanager
@@ -160,6 +168,10 @@ class LedgerLogbook:
             raise
         finally:
             self._note(status=status, ended=max(time.time_ns() // 1_000_000, now))
+
+    def tag(self, key: str, value: str) -> None:
+        """Note it in the folder, for the parent run to come."""
+        self._note(tags={**self._about["tags"], key: value})
 
     def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, RunResult]:
         """Return what is finished in the ledger."""

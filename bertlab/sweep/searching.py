@@ -18,15 +18,16 @@ from bertlab.config.cache import digest
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.reading import overrides_in, parsed
-from bertlab.config.redact import recorded_command
+from bertlab.config.redact import recorded_command, redacted_command
 from bertlab.sweep.logbook import open_logbook
-from bertlab.tracking.description import KIND, SWEEP_KEY
+from bertlab.tracking.description import KIND, OUTCOME, SWEEP_KEY
 from bertlab.tracking.mlflow import Tracker
 from bertlab.train.early import check_card, check_early
 
 EXPLORATION = 1000  # the first seed that no contrast uses
 CHOOSES = "hydra/sweeper="
 FOUND = "optimization_results.yaml"  # what Optuna's sweeper writes
+BEST = "bertlab.best"  # the tag of a search's own run that says what it found
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ class SearchEnd:
 
     best: Mapping[str, Any]
     where: str
+
+    @property
+    def in_words(self) -> str:
+        """The best values, and what they reached."""
+        values = " ".join(f"{key}={value}" for key, value in self.best.get("best_params", {}).items())
+        return f"{values}, {OUTCOME} {self.best.get('best_value', float('nan')):.3f}"
 
 
 def engine_of(words: Sequence[str]) -> str | None:
@@ -52,7 +59,8 @@ def engine_of(words: Sequence[str]) -> str | None:
 def search(words: Sequence[str], multirun: Callable[[list[str]], object]) -> SearchEnd:
     """Have the sweeper that some words choose run its trials, by `multirun`, under one parent. Raises InputError."""
     overrides = [parsed(word) for word in overrides_in(words)]
-    factors = [each.get_key_element() for each in overrides if each.is_sweep_override()]
+    varied = [each for each in overrides if each.is_sweep_override()]
+    factors = [each.get_key_element() for each in varied]
     fixed = [str(each.input_line) for each in overrides if not each.is_sweep_override()]
     if not factors:
         raise InputError(
@@ -74,8 +82,9 @@ def search(words: Sequence[str], multirun: Callable[[list[str]], object]) -> Sea
     folder.mkdir(parents=True)
     logbook = open_logbook(tracker, output_dir, folder)
     command = " ".join(recorded_command(words))
-    tags = {KIND: "sweep", SWEEP_KEY: digest(sorted(words)), "bertlab.command": f"python -m bertlab.run -m {command}"}
-    with logbook.sweep(" ".join(word for word in recorded_command(words) if "hydra" not in word), tags) as parent:
+    tags = {KIND: "search", SWEEP_KEY: digest(sorted(words)), "bertlab.factors": " ".join(factors)}
+    tags |= {"bertlab.command": f"python -m bertlab.run -m {command}"}
+    with logbook.sweep(" ".join(redacted_command([each.input_line for each in varied])), tags) as parent:
         own = [f"hydra.sweep.dir='{folder}'", f"tracking.parent={parent}", f"tracking.factors=[{','.join(factors)}]"]
         drawn = (
             [] if any("sampler.seed" in word for word in words) else [f"hydra.sweeper.sampler.seed={config['seed']}"]
@@ -84,6 +93,7 @@ def search(words: Sequence[str], multirun: Callable[[list[str]], object]) -> Sea
             multirun([*words, *seed, *drawn, *own])
         except ValueError as error:  # Optuna's own, where no trial has a value
             raise InputError(f"the search found nothing: {error}; look at the runs that failed") from error
-    found = folder / FOUND
-    best = yaml.safe_load(found.read_text("utf-8")) if found.is_file() else {}
-    return SearchEnd(best, tracker.where(output_dir))
+        found = folder / FOUND
+        end = SearchEnd(yaml.safe_load(found.read_text("utf-8")) if found.is_file() else {}, tracker.where(output_dir))
+        logbook.tag(BEST, end.in_words)
+    return end

@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 
 def find_parent(client: MlflowClient, experiment_id: str, key: str) -> Run | None:
-    """Return the run of a sweep, the oldest of several."""
-    wanted = f"tags.`{SWEEP_KEY}` = '{key}' and tags.`{KIND}` = 'sweep'"
+    """Return the run of a sweep or a search, the oldest of several."""
+    wanted = f"tags.`{SWEEP_KEY}` = '{key}'"
     found = client.search_runs([experiment_id], wanted, order_by=["attributes.start_time ASC"], max_results=1)
     return found[0] if found else None
 

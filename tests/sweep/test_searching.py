@@ -1,14 +1,17 @@
 """A search by another of Hydra's sweepers: what it is told, on which seeds, and what is refused."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from bertlab.config.errors import InputError
 from bertlab.ledger.outcome import Outcome, RunResult
+from bertlab.ledger.seal import read_json
 from bertlab.sweep import searching
-from bertlab.sweep.searching import engine_of
+from bertlab.sweep.searching import FOUND, engine_of, search
 
 Command = Callable[..., tuple[Any, str, str]]
 CHOOSES = ("-m", "hydra/sweeper=optuna", "data=oracle", "optimizer.lr=interval(1e-4,1e-2)")
@@ -62,3 +65,25 @@ def test_a_search_that_cannot_be_is_refused_with_one_line(
     assert code == 2
     assert errors.startswith(f"bertlab: {line}")
     assert errors.count("\n") == 1
+
+
+def test_a_search_leaves_a_parent_of_its_own_kind_that_says_what_was_chosen_and_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No sweep: `bertlab report` writes the latest sweep's page, and runs of a search are no comparison."""
+    monkeypatch.chdir(tmp_path)
+
+    def multirun(words: Sequence[str]) -> None:
+        (folder,) = (word.partition("=")[2].strip("'") for word in words if word.startswith("hydra.sweep.dir="))
+        best = {"best_params": {"optimizer.lr": 0.002}, "best_value": 2.5}
+        (Path(folder) / FOUND).write_text(yaml.safe_dump(best), "utf-8")
+
+    end = search([*CHOOSES[1:], "tracking.offline=true"], multirun)
+    (noted,) = Path("outputs/sweeps").glob("*/sweep.json")
+    about = read_json(noted)
+    assert about is not None
+    tags = about["tags"]
+    assert end.in_words == "optimizer.lr=0.002, eval/mlm_loss 2.500"
+    assert (about["name"], about["status"]) == ("optimizer.lr=interval(1e-4,1e-2)", "FINISHED")
+    assert (tags["bertlab.kind"], tags["bertlab.factors"]) == ("search", "optimizer.lr")
+    assert tags["bertlab.best"] == end.in_words
