@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pandas.testing import assert_frame_equal
@@ -41,9 +42,9 @@ def jobs_in(outputs: Path) -> list[str]:
     return [json.loads(line)["job"] for line in lines]
 
 
-def slurm(*command: str) -> Callable[[int], None]:
+def slurm(*command: str) -> Callable[[int], Any]:
     """Return what gives a command of Slurm to the job of a process."""
-    return lambda pid: subprocess.run([*command, slurm_job(pid)], check=True) and None
+    return lambda pid: subprocess.run([*command, slurm_job(pid)], check=True)
 
 
 def test_a_grid_computes_the_same_bits_as_the_basic_launcher(spawn: Spawn, basic: Basic, tmp_path: Path) -> None:
