@@ -31,7 +31,7 @@ from bertlab.tracking.identity import identify
 from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parents import take_over
-from bertlab.tracking.reuse import REUSED_HERE, finished_cell, finished_runs
+from bertlab.tracking.reuse import REUSED_HERE, finished_cells, finished_runs
 from bertlab.tracking.truth import run_of_cell, truth_of
 
 KEPT = ("metrics.eval/", "metrics.perf/")  # of a run, in a study's record
@@ -127,9 +127,8 @@ class StudyRuns:
         found = self.telling(lambda: finished_runs(self.tracker, self.output_dir, identities, reuse))
         if found is None:
             say(f"the store went away, the study goes on with the files in {self.output_dir}: {self.telling.failure}")
-            here = reuse or self.tracker.reuse
-            cells = {each.key: finished_cell(self.output_dir, each, here) for each in identities}
-            found = self.seen | {key: run_of_cell(cell) for key, cell in cells.items() if cell}
+            cells = finished_cells(self.output_dir, identities, reuse or self.tracker.reuse)
+            found = self.seen | {key: run_of_cell(cell) for key, cell in cells.items()}
         self.seen |= found
         return {each.key: found[each.key] for each in identities if each.key in found}
 
@@ -147,8 +146,7 @@ class StudyRuns:
         A run of other code stays until one of this code is there, or the report that rests on it is written anew.
         """
         reuse = REUSED_HERE[self.tracker.reuse]
-        found = {key: finished_cell(self.output_dir, identity, reuse) for key, identity in self.wanted.items()}
-        made = {key: cell for key, cell in found.items() if cell}
+        made = finished_cells(self.output_dir, self.wanted.values(), reuse)
         if cells := {**self.earlier, **made}:  # a study that is stopped early writes no earlier run away
             pack(cells.values(), self.archive)
 

@@ -17,7 +17,7 @@ from bertlab.ledger.outcome import Outcome, RunResult
 from bertlab.ledger.seal import DAMAGE
 
 MOST = 3  # jobs in a row that may end with the same words
-END = b'"error": '  # in the note of a job that ended, and unescaped nowhere else
+HEAD = 1 << 12  # bytes, which hold the first note
 TAIL = 1 << 18  # bytes: every job of a sweep looks at its last notes, and there may be thousands of jobs
 
 
@@ -33,6 +33,7 @@ class Diary:
 
     def __init__(self, output_dir: str | Path, sweep: str) -> None:
         self._path = Path(output_dir) / "crashes" / f"{sweep}.jsonl"
+        self._ends = self._path.with_suffix(".ended")  # a byte for each job that ended
 
     def expect(self, jobs: int) -> None:
         """Note how many jobs are launched, and when."""
@@ -41,15 +42,14 @@ class Diary:
     def progress(self) -> str:
         """Say how many of the expected jobs have ended and how long the rest may take, at the pace so far.
 
-        Ends are counted and not read: every job of a sweep asks, and there may be thousands of jobs.
+        No note but the first is read: every job of a sweep asks, and there may be thousands of jobs.
         """
-        content = self._path.read_bytes() if self._path.is_file() else b""
-        first = content.split(b"\n", 2)[1:2]  # a note begins with an empty line
-        if not first or b'"expected": ' not in first[0]:
+        first = self._notes(HEAD, SEEK_SET)[:1]
+        if not first or "expected" not in first[0]:
             return ""
         try:
-            plan, ended = json.loads(first[0]), content.count(END)
-            total, begun = int(plan["expected"]), float(plan["time"])
+            total, begun = int(first[0]["expected"]), float(first[0]["time"])
+            ended = self._ends.stat().st_size if self._ends.is_file() else 0
         except DAMAGE:
             return ""
         ended = min(ended, total)  # one that is launched again may end twice
@@ -64,6 +64,8 @@ class Diary:
         """Note how a job ended."""
         result = outcome.result.as_json() if outcome.result else None
         self._add({"job": job, "error": outcome.error, "result": result, "overrides": outcome.overrides})
+        with refusing(self._ends), self._ends.open("ab") as file:
+            file.write(b".")
 
     def outcomes(self, launched: Mapping[int, Collection[str]] | None = None) -> dict[int, Outcome | None]:
         """Return the jobs that began and how they ended, None for one that has not said so.
@@ -86,7 +88,8 @@ class Diary:
 
     def forget(self) -> None:
         """Remove the notes."""
-        self._path.unlink(missing_ok=True)
+        for path in (self._path, self._ends):
+            path.unlink(missing_ok=True)
         with suppress(OSError):  # another sweep's notes are there
             self._path.parent.rmdir()
 
@@ -96,13 +99,14 @@ class Diary:
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(f"\n{json.dumps(note)}\n")  # a job that was killed may have left half a line
 
-    def _notes(self, last: int | None = None) -> list[dict[str, Any]]:
-        """Return the notes that are whole, or those among the last bytes of the file."""
+    def _notes(self, most: int | None = None, end: int = SEEK_END) -> list[dict[str, Any]]:
+        """Return the notes that are whole, or those among the last bytes of the file, or the first (SEEK_SET)."""
         if not self._path.is_file():
             return []
         with self._path.open("rb") as file:
-            file.seek(-min(last, self._path.stat().st_size) if last else 0, SEEK_END if last else SEEK_SET)
-            lines = file.read().splitlines()
+            if most and end == SEEK_END:
+                file.seek(-min(most, self._path.stat().st_size), SEEK_END)
+            lines = file.read(most).splitlines()
         found = []
         for line in lines:
             with suppress(ValueError, TypeError):

@@ -21,7 +21,7 @@ from bertlab.tracking.reuse import (
     REUSED_HERE,
     as_reused,
     cell_identity,
-    finished_cell,
+    finished_cells,
     finished_runs,
     result_of,
     result_on_disk,
@@ -107,10 +107,8 @@ class StoreLogbook:
             return self._ledger.finished(identities, reuse)
         self._runs |= found
         wanted = {identity.key: identity for identity in identities}
-        return {key: self._result(wanted[key], run, reuse) for key, run in found.items()}
-
-    def _result(self, wanted: Identity, run: "Run", reuse: str | None) -> RunResult:
-        return result_of(run, finished_cell(self.output_dir, wanted, reuse or self.tracker.reuse), wanted)
+        cells = finished_cells(self.output_dir, identities, reuse or self.tracker.reuse)
+        return {key: result_of(run, cells.get(key), wanted[key]) for key, run in found.items()}
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
         """Tag the runs that another sweep made."""
@@ -175,14 +173,15 @@ class LedgerLogbook:
 
     def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, RunResult]:
         """Return what is finished in the ledger."""
-        cells = ((each, finished_cell(self.output_dir, each, reuse or self.tracker.reuse)) for each in identities)
-        return {each.key: as_reused(result_on_disk(cell), cell_identity(cell), each) for each, cell in cells if cell}
+        wanted = {identity.key: identity for identity in identities}
+        cells = finished_cells(self.output_dir, identities, reuse or self.tracker.reuse)
+        return {key: as_reused(result_on_disk(cell), cell_identity(cell), wanted[key]) for key, cell in cells.items()}
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
         """Note which cells the sweep has; a run that is in a store alone has none."""
-        for key, description in descriptions.items():
-            if cell := finished_cell(self.output_dir, identity_of(description.tags), REUSED_HERE[self.tracker.reuse]):
-                self.cells[key] = cell, description
+        identities = [identity_of(description.tags) for description in descriptions.values()]
+        cells = finished_cells(self.output_dir, identities, REUSED_HERE[self.tracker.reuse])
+        self.cells |= {key: (cells[key], description) for key, description in descriptions.items() if key in cells}
         seen = {cell.folder.name: seen_as(described) for cell, described in self.cells.values()}
         self._note(cells=seen)
 

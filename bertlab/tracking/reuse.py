@@ -33,10 +33,30 @@ FEW = 200  # keys; a question costs a store about as much as five runs that it r
 
 def finished_cell(output_dir: str | Path, identity: Identity, reuse: str) -> Cell | None:
     """Return the finished cell of a run: of the same identity, or of what else `reuse` allows, the nearest first."""
-    key, code = identity.key, identity.code
-    near = [cell_of(output_dir, key, code, identity.made_in)]
-    near += cells_like(output_dir, key, code) if reuse != "same" else []
-    near += cells_like(output_dir, key) if reuse == "any" else []
+    return finished_cells(output_dir, [identity], reuse).get(identity.key)
+
+
+def finished_cells(output_dir: str | Path, identities: Collection[Identity], reuse: str) -> dict[str, Cell]:
+    """Return the finished cells of some runs by key; the folder of cells is listed once, if at all."""
+    own = ((each.key, cell_of(output_dir, each.key, each.code, each.made_in)) for each in identities)
+    found = {key: cell for key, cell in own if cell.record()}
+    left = [each for each in identities if each.key not in found] if reuse != "same" else []
+    others = _cells_of(output_dir, {each.key for each in left}) if left else {}
+    nearest = ((each.key, _nearest(others.get(each.key, ()), each.code, reuse)) for each in left)
+    return found | {key: cell for key, cell in nearest if cell}
+
+
+def _cells_of(output_dir: str | Path, keys: Collection[str]) -> dict[str, list[Cell]]:
+    found: dict[str, list[Cell]] = {}
+    for cell in cells_like(output_dir, "*"):
+        if cell.key in keys:
+            found.setdefault(cell.key, []).append(cell)
+    return found
+
+
+def _nearest(cells: Collection[Cell], code: str, reuse: str) -> Cell | None:
+    near = [cell for cell in cells if cell.code == code]
+    near += [cell for cell in cells if cell.code != code] if reuse == "any" else []
     return next((cell for cell in near if cell.record()), None)
 
 
@@ -51,8 +71,7 @@ def finished_runs(
 
     client, reuse = tracker.connect(), reuse or tracker.reuse
     experiment = patiently(lambda: tracker.experiment_id(client))
-    found = {identity.key: finished_cell(output_dir, identity, reuse) for identity in identities}
-    cells = {key: cell for key, cell in found.items() if cell}
+    cells = finished_cells(output_dir, identities, reuse)
     done = _delivered(tracker, client, cells.values())
     lost = (each for each in identities if each.key not in cells)
     damaged = {i.key for i in lost if cell_of(output_dir, i.key, i.code, i.made_in).broken()}
