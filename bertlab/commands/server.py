@@ -5,13 +5,15 @@
   bertlab server folder=/srv/mlflow port=5000 host=0.0.0.0   # for other machines: asks who is there
 
   auth=true   asks on this machine too; beyond it it cannot be left out
+  database=postgresql+psycopg2://bertlab@HOST/NAME   one that runs elsewhere, its password in PGPASSWORD
 
 Needs PostgreSQL's programs (Debian: apt-get install postgresql) and the extra `server` of this project.
 The folder is closed to other users. PostgreSQL listens on no port but on a socket inside, for whoever can read the
 password beside it. Who is asked by MLflow's basic authentication is its user `admin`, whose first password lies in the
-folder, or those whom that user makes (https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/); clients
-say so by MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD. Passwords travel as they are: put TLS before it where
-the network is not yours. A name by which others reach it has to be told to MLflow: MLFLOW_SERVER_ALLOWED_HOSTS.
+folder where MLFLOW_AUTH_ADMIN_PASSWORD says none, or those whom that user makes
+(https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/); clients say so by MLFLOW_TRACKING_USERNAME
+and MLFLOW_TRACKING_PASSWORD. Passwords travel as they are: put TLS before it where the network is not
+yours. A name by which others reach it has to be told to MLflow: MLFLOW_SERVER_ALLOWED_HOSTS.
 """
 
 import ipaddress
@@ -28,7 +30,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,8 @@ DEBIAN = Path("/usr/lib/postgresql")  # Debian's package keeps its programs here
 START_SECONDS, STOP_SECONDS = 120.0, 20.0
 LOOPBACK = "127.0.0.1"
 LAST_PORT = 65535
-DEFAULTS: dict[str, Any] = {"folder": None, "port": "0", "host": LOOPBACK, "auth": None}
+DEFAULTS: dict[str, Any] = {"folder": None, "port": "0", "host": LOOPBACK, "auth": None, "database": None}
+FIRST = "MLFLOW_AUTH_ADMIN_PASSWORD"  # that of a new server's first user
 WHO_MAY = "local all bertlab scram-sha-256\n"  # pg_hba.conf, whole: nobody over a network, nobody without the password
 
 
@@ -143,13 +146,9 @@ def mlflow_server(
 
 
 def _asking(folder: Path) -> dict[str, str]:
-    """Return what MLflow's basic authentication needs; the first password and the key are made once and kept."""
+    """Return what MLflow's basic authentication needs; a first password that nobody said and the key are kept."""
     if find_spec("flask_wtf") is None:
         raise InputError("auth needs the package flask-wtf, found none; pip install -e '.[server]'")
-    secret = {name: folder / name for name in ("admin-password", "flask-key")}
-    for path in secret.values():
-        if not path.exists():
-            _write_secret(path, secrets.token_urlsafe(24))
     settings = folder / "basic_auth.ini"
     settings.write_text(
         f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{folder}/users.db\nadmin_username = admin\n",
@@ -157,9 +156,15 @@ def _asking(folder: Path) -> dict[str, str]:
     )
     return {
         "MLFLOW_AUTH_CONFIG_PATH": str(settings),
-        "MLFLOW_AUTH_ADMIN_PASSWORD": secret["admin-password"].read_text("utf-8"),
-        "MLFLOW_FLASK_SERVER_SECRET_KEY": secret["flask-key"].read_text("utf-8"),
+        FIRST: os.environ.get(FIRST) or _kept_secret(folder / "admin-password"),
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": _kept_secret(folder / "flask-key"),
     }
+
+
+def _kept_secret(path: Path) -> str:
+    if not path.exists():
+        _write_secret(path, secrets.token_urlsafe(24))
+    return path.read_text("utf-8")
 
 
 def is_loopback(host: str) -> bool:
@@ -251,10 +256,10 @@ def main(words: Sequence[str]) -> None:
             folder = Path(arguments["folder"] or temporary).resolve()
             folder.mkdir(parents=True, exist_ok=True)
             with (
-                postgres(folder) as database,
+                nullcontext(arguments["database"]) if arguments["database"] else postgres(folder) as database,
                 mlflow_server(database, folder, port, host, auth=auth) as address,
             ):
-                if auth:
+                if auth and not os.environ.get(FIRST):
                     print(f"the user is admin, the first password lies in {folder / 'admin-password'}")  # noqa: T201
                 print(f"export MLFLOW_TRACKING_URI={address}", flush=True)  # noqa: T201
                 signal.pause()

@@ -1,0 +1,20 @@
+# bertlab with the versions of constraints.txt, for workers and for the tracking server: docs/cluster.md.
+# The index that pip asks is a choice of who builds: docker build --build-arg PIP_INDEX_URL=... .
+FROM python:3.11-slim-bookworm
+
+ARG PIP_INDEX_URL
+ARG PIP_EXTRA_INDEX_URL
+WORKDIR /src
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY bertlab bertlab
+COPY hydra_plugins hydra_plugins
+COPY conf conf
+COPY sweeps sweeps
+RUN pip install --no-cache-dir --constraint constraints.txt '.[hub,server]'
+
+# Volumes that are new take the owner of the folders that they cover.
+RUN useradd --create-home bertlab && mkdir -p /work/outputs /cache /runs && chown -R bertlab /work /cache /runs
+USER bertlab
+WORKDIR /work
+ENV BERTLAB_CACHE=/cache
+ENTRYPOINT ["bertlab"]
