@@ -265,17 +265,18 @@ def copy_rows(folder: Path, copies: list[Copy]) -> None:
         for number, own in enumerate(copies):
             new = f"{number:032x}"
             for table in OWNED:
-                _copy_rows(database, table, {"run_uuid": new}, ("run_uuid", run_id))
+                copy_table(database, table, {"run_uuid": new}, ("run_uuid", run_id))
             uri = place.replace(run_id, new)
             database.execute("UPDATE runs SET artifact_uri = ? WHERE run_uuid = ?", (uri, new))
             shutil.copytree(local_file_uri_to_path(place), local_file_uri_to_path(uri))
-            _copy_rows(database, "inputs", {"input_uuid": new, "destination_id": new}, ("destination_id", run_id))
+            copy_table(database, "inputs", {"input_uuid": new, "destination_id": new}, ("destination_id", run_id))
             for key, value in own.items():
                 for table in ("tags", "params"):
                     database.execute(f"UPDATE {table} SET value = ? WHERE run_uuid = ? AND key = ?", (value, new, key))
 
 
-def _copy_rows(database: sqlite3.Connection, table: str, new: Mapping[str, str], of: tuple[str, str]) -> None:
+def copy_table(database: sqlite3.Connection, table: str, new: Mapping[str, str], of: tuple[str, str]) -> None:
+    """Copy the rows of a table in which a column has a value, with new values of some columns."""
     columns = [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")]
     values = ", ".join("?" if name in new else f'"{name}"' for name in columns)
     names = ", ".join(f'"{name}"' for name in columns)
