@@ -84,7 +84,7 @@ def search(words: Sequence[str], multirun: Callable[[list[str]], object]) -> Sea
     command = " ".join(recorded_command(words))
     tags = {KIND: "search", SWEEP_KEY: digest(sorted(words)), "bertlab.factors": " ".join(factors)}
     tags |= {"bertlab.command": f"python -m bertlab.run -m {command}"}
-    with logbook.sweep(" ".join(redacted_command([each.input_line for each in varied])), tags) as parent:
+    with logbook.sweep(" ".join(redacted_command([str(each.input_line) for each in varied])), tags) as parent:
         own = [f"hydra.sweep.dir='{folder}'", f"tracking.parent={parent}", f"tracking.factors=[{','.join(factors)}]"]
         drawn = (
             [] if any("sampler.seed" in word for word in words) else [f"hydra.sweeper.sampler.seed={config['seed']}"]
