@@ -15,6 +15,7 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.config.compose import PACKAGE
 from bertlab.ledger.cell import RECORD, cells_in
+from bertlab.tracking.description import RESTARTS
 from tests.command import settled
 from tests.integration.test_stopped import until, works
 
@@ -40,6 +41,7 @@ LONG = (
     "tracking.offline=true",
 )
 Command = Callable[..., tuple[Any, str, str]]
+ENDED = 10.0  # seconds in which a process whose leader was killed has ended, on a busy machine too
 
 
 def curve(cell: Any, name: str) -> list[float]:
@@ -114,10 +116,19 @@ def test_a_process_that_is_killed_ends_the_run_with_one_line(started: Popen[str]
     assert "Traceback" not in errors
 
 
-def test_a_run_whose_leader_is_killed_leaves_nobody(started: Popen[str]) -> None:
+def test_a_run_whose_leader_is_killed_leaves_nobody_and_goes_on_from_its_checkpoint(
+    started: Popen[str], command: Command, tmp_path: Path
+) -> None:
     (other,) = followers(started.pid)
     started.kill()
-    assert until(lambda: not works(other), 20)
+    assert until(lambda: not works(other), ENDED)
+    (cell,) = cells_in(tmp_path / "outputs")
+    step = int(max(cell.folder.glob("checkpoint-*")).stem.removeprefix("checkpoint-"))
+    code, _, errors = command(*TINY, *LONG, "trainer.devices=2", "trainer.checkpoint_seconds=60")
+    assert code == 0, errors
+    assert f"goes on after step {step:,}" in errors
+    assert (cell.folder / RECORD).is_file(), "the same cell, on the same devices"
+    assert cell.state()["tags"][RESTARTS] == "1"
 
 
 def test_an_interrupted_run_goes_on_with_another_number_of_devices(
