@@ -33,9 +33,10 @@ from measure import Row, save
 from store import OWNED, QUICK, copy_table, make_store, number
 
 from bertlab.config.arguments import parse
-from bertlab.config.compose import composing, load
+from bertlab.config.compose import load
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
+from bertlab.config.settling import composing
 from bertlab.experiment.study_runs import StudyRuns, record_of
 from bertlab.ledger.archive import ARCHIVE
 from bertlab.ledger.cell import POINTS, RECORD, SEALED, STATE, Cell, cell_of, cells_in, lasting_hash
