@@ -2,14 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bertlab.ledger.seal import file_hash, is_plain
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+
+class Listed(NamedTuple):
+    """An artifact: its name in its folder, and its size in bytes, None for a folder."""
+
+    name: str
+    size: int | None
 
 
 @contextmanager
@@ -22,6 +29,26 @@ def fetched(client: "MlflowClient", uri: str) -> Iterator[Path]:
         return
     with TemporaryDirectory() as folder:
         yield Path(download_artifacts(uri, tracking_uri=client.tracking_uri, dst_path=folder))
+
+
+def holds(client: "MlflowClient", uri: str, folder: Path) -> bool:
+    """Tell whether a folder of artifacts has the files of a folder to the byte; only what it seems to have is read."""
+    files = [path for path in folder.glob("*") if path.is_file()]
+    sizes = {path.name: path.stat().st_size for path in files}
+    if not sizes.items() <= {found.name: found.size for found in listed(client, uri)}.items():
+        return False
+    with fetched(client, uri) as there:
+        return unlike(there, {path.name: file_hash(path) for path in files}) is None
+
+
+def listed(client: "MlflowClient", uri: str) -> list[Listed]:
+    """Return what a folder of artifacts has; nothing where there is no such folder."""
+    from mlflow.artifacts import list_artifacts
+
+    return [
+        Listed(PurePosixPath(found.path).name, found.file_size)
+        for found in list_artifacts(uri, tracking_uri=client.tracking_uri)
+    ]
 
 
 def unlike(folder: Path, files: Mapping[str, str]) -> str | None:

@@ -39,7 +39,7 @@ def origin_of(client: MlflowClient, run: str) -> Origin:
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         recorded = any(one.path == ORIGIN for one in client.list_artifacts(run_id))
-        copy_left(client, run_id, (CONFIG, ORIGIN) if recorded else (CONFIG,), folder)
+        copy_left(client, found, (CONFIG, ORIGIN) if recorded else (CONFIG,), folder)
         check_left(found, folder, (CONFIG, ORIGIN), "name another run")
         config = read_config(folder / CONFIG, run_id)
         modules = _modules(folder / ORIGIN, run_id)

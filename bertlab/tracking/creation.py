@@ -26,12 +26,12 @@ def created(
     if found := find_token(client, experiment_id, token):
         return found
     own = {key: value[:TEXT_LIMIT] for key, value in {TOKEN: token, **tags}.items()}
-    with _asking_once():
+    with asking_once():
         return client.create_run(experiment_id, start_time=started, run_name=name, tags=own)
 
 
 @contextmanager
-def _asking_once() -> Iterator[None]:
+def asking_once() -> Iterator[None]:
     """Keep MLflow from sending a request again by itself: it does not look whether the first one did its work."""
     before = os.environ.get(RETRIES)
     os.environ[RETRIES] = "0"

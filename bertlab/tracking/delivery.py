@@ -18,6 +18,7 @@ from bertlab.tracking.artifacts import fetched, unlike
 from bertlab.tracking.creation import created
 from bertlab.tracking.curves import FILE, curves_of, packed
 from bertlab.tracking.description import FILES, KIND, LEFT, NOTE, OUTCOME, PARENT, TEXT_LIMIT, note
+from bertlab.tracking.models import keep_model
 from bertlab.tracking.truth import same
 
 BATCH = 1000  # MLflow takes that many metrics at once
@@ -61,25 +62,16 @@ class Delivery:
             self._upload(name)
 
     def _upload(self, name: str) -> None:
-        path = self.cell.folder / name
-        if path.is_dir():
-            self.client.log_artifacts(self.run_id, str(path), name)
-        else:
-            self.client.log_artifact(self.run_id, str(path))
+        self.client.log_artifact(self.run_id, str(self.cell.folder / name))
 
     def _has(self, name: str) -> bool:
-        """Tell whether the store has a file or folder of the cell to the byte; only what it seems to have is read."""
+        """Tell whether the store has a file of the cell to the byte; only what it seems to have is read."""
         path = self.cell.folder / name
-        files = [path] if path.is_file() else [*path.glob("*")]
-        if not files:  # what the store has of the model may be gone here
-            return True
-        sizes = {str(file.relative_to(self.cell.folder)): file.stat().st_size for file in files}
-        there = self.client.list_artifacts(self.run_id, name if path.is_dir() else None)
-        if not sizes.items() <= {found.path: found.file_size for found in there}.items():
+        there = self.client.list_artifacts(self.run_id)
+        if (name, path.stat().st_size) not in {(found.path, found.file_size) for found in there}:
             return False
-        own = {file.name: file_hash(file) for file in files}
         with fetched(self.client, f"{self.client.get_run(self.run_id).info.artifact_uri}/{name}") as found:
-            return unlike(found if found.is_dir() else found.parent, own) is None
+            return unlike(found.parent, {name: file_hash(path)}) is None
 
     def missing(self, points: Sequence[Point]) -> list[Point]:
         """Return the part of the points that the run does not have, or has otherwise.
@@ -116,9 +108,9 @@ class Delivery:
         own = {**state.get("tags", {}), **(self._leave() if state["status"] == FINISHED else {})}
         if tags := [RunTag(name, value[:TEXT_LIMIT]) for name, value in own.items()]:
             self.client.log_batch(self.run_id, tags=tags)
-        self._artifact(MODEL)
-        if not self._has(MODEL):
-            raise OSError(f"the store has other weights of run {self.run_id} than it was given")
+        if state["status"] == FINISHED:
+            points = read_points(self.cell.folder / POINTS)[0]
+            keep_model(self.client, self.run_id, self.cell.folder / MODEL, state["description"], points)
         if state["status"] != FINISHED and (self.cell.folder / TRACEBACK).is_file():
             self._upload(TRACEBACK)
         if state["status"] != RUNNING:

@@ -5,6 +5,7 @@ A finished run left the SHA-256 of each of its files. One that is not finished l
 
 import json
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +14,11 @@ import yaml
 
 from bertlab.config.cache import digest
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import CONFIG
+from bertlab.ledger.cell import CONFIG, MODEL
 from bertlab.ledger.seal import DAMAGE
-from bertlab.tracking.artifacts import unlike
+from bertlab.tracking.artifacts import fetched, unlike
 from bertlab.tracking.description import FILES, SETTINGS
+from bertlab.tracking.models import weights_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -27,17 +29,20 @@ log = logging.getLogger(__name__)
 MEND = "name another run, or bertlab sync where the run's own files are"
 
 
-def copy_left(client: "MlflowClient", run_id: str, names: Sequence[str], folder: Path) -> None:
-    """Copy files and folders of a run from a store. Raises InputError for one that cannot be had."""
+def copy_left(client: "MlflowClient", run: "Run", names: Sequence[str], folder: Path) -> None:
+    """Copy files of a run, and the folder of its weights, from a store. Raises InputError for what cannot be had."""
     from mlflow.exceptions import MlflowException
 
+    folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         try:
-            client.download_artifacts(run_id, name, str(folder))
+            uri = weights_uri(client, run) if name == MODEL else f"{run.info.artifact_uri}/{name}"
+            with fetched(client, uri) as there:
+                (shutil.copytree if there.is_dir() else shutil.copyfile)(there, folder / name)
         except (MlflowException, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise InputError(
-                f"run={run_id} must have kept its {name} in the store, got none: {reason}; {MEND}"
+                f"run={run.info.run_id} must have kept its {name} in the store, got none: {reason}; {MEND}"
             ) from error
 
 

@@ -18,6 +18,7 @@ from bertlab.ledger.points import Point, read_points
 from bertlab.tracking.artifacts import fetched, unlike
 from bertlab.tracking.delivery import deliver
 from bertlab.tracking.description import KIND, PARENT, TOKEN
+from bertlab.tracking.models import forget_model, weights_uri
 from bertlab.tracking.table import ALSO
 from bertlab.tracking.truth import Difference, differences, known_of, told
 
@@ -62,6 +63,7 @@ def _replace(client: MlflowClient, experiment_id: str, cell: Cell, old: Run) -> 
     for name in tags:
         if name.startswith(ALSO):
             client.set_tag(new, name, tags[name])
+    forget_model(client, old)
     client.update_run(own, name=f"{REPLACED} by {new}")
     client.delete_run(own)
     cell.note(run_id=new)
@@ -75,7 +77,7 @@ def _bring_model(client: MlflowClient, run: Run, cell: Cell) -> None:
     left = {name.removeprefix(prefix): own for name, own in files.items() if name.startswith(prefix)}
     if not left:
         return
-    with fetched(client, f"{run.info.artifact_uri}/{MODEL}") as folder:
+    with fetched(client, weights_uri(client, run)) as folder:
         if unlike(folder, left) is None:
             shutil.copytree(folder, cell.folder / MODEL)
         else:

@@ -33,6 +33,7 @@ from bertlab.tracking.patience import away, line, needing, patiently
 from bertlab.tracking.reach import LONGEST_NAME, ui_command
 from bertlab.tracking.sender import Sender
 from bertlab.tracking.source import log_source, source_tags
+from bertlab.tracking.system import check_system_metrics, watched
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -69,6 +70,7 @@ class Tracker:
         reuse: str = "same",
         also: Sequence[str] = (),
         on_end: str | None = None,
+        system_metrics: bool = False,
         **place: Unpack[Place],
     ) -> None:
         experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT if experiment is None else experiment
@@ -79,6 +81,7 @@ class Tracker:
                 "example bertlab"
             )
         self.weights, self.offline = true_or_false("weights", weights), true_or_false("offline", offline)
+        self.system_metrics = check_system_metrics(system_metrics, self.offline)
         self.reuse = one_of("reuse", reuse, REUSE)
         self._also, self._on_end = check_also(also), check_command(on_end)
         if unknown := sorted(place.keys() - Place.__annotations__.keys()):
@@ -186,7 +189,8 @@ class Tracker:
             run = RunLog(cell, points, sender, Also(self._also, cell, self.experiment) if self._also else None)
             status = FAILED
             try:
-                yield run
+                with watched(self.uri, run.run_id) if sender and self.system_metrics else nullcontext():
+                    yield run
                 status = FINISHED
             except (KeyboardInterrupt, SystemExit):
                 status = KILLED

@@ -17,10 +17,12 @@ from bertlab.ledger.cell import CONFIG
 from bertlab.ledger.cell import MODEL as FOLDER
 from bertlab.ledger.files import refusing, whole
 from bertlab.tracking.again import command_again
+from bertlab.tracking.artifacts import listed
 from bertlab.tracking.description import KIND
 from bertlab.tracking.left import check_left, copy_left, read_config
 from bertlab.tracking.life import RunLog
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.models import weights_uri
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -113,12 +115,12 @@ def fetch(client: "MlflowClient", name: str, folder: Path) -> Stored:
     """
     run = find_run(client, name)
     run_id, status = run.info.run_id, run.info.status
-    if not any(found.path == f"{FOLDER}/{WEIGHTS}" for found in client.list_artifacts(run_id, FOLDER)):
+    if not any(found.name == WEIGHTS for found in listed(client, weights_uri(client, run))):
         raise InputError(
             f"run={name} must have kept its weights, got {run_id} ({status.lower()}) without; runs keep them when they "
             "finish without diverging and tracking.weights is true"
         )
-    copy_left(client, run_id, (CONFIG, FOLDER), folder)
+    copy_left(client, run, (CONFIG, FOLDER), folder)
     again = f"train it again: {command_again(run, folder / CONFIG)}"
     check_left(run, folder, (CONFIG, FOLDER), again)
     return Stored(run_id, folder, again)

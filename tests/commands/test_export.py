@@ -25,6 +25,7 @@ from bertlab.report.card import card
 from bertlab.sweep.run import Job, prepare_job, train
 from bertlab.tracking.again import command_again
 from bertlab.tracking.identity import run_key
+from bertlab.tracking.models import weights_uri
 from bertlab.tracking.stored import connect, fetch
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read at the import: nothing is ever looked up
@@ -307,25 +308,27 @@ FILES = ("config.yaml", "model/model.safetensors", "model/tokenizer.json")
 
 
 @pytest.fixture(scope="module")
-def left(store: Store) -> tuple[str, Path]:
+def left(store: Store) -> tuple[str, dict[str, Path]]:
     """A run, and where the store keeps its files."""
     run_id = store.train(*MODEL, *SMALL, "data=text", "tokenizer.lowercase=false", "seed=3")  # as typed, every word
-    uri = MlflowClient(store.uri).get_run(run_id).info.artifact_uri
-    return run_id, Path(str(uri).removeprefix("file://"))
+    client = MlflowClient(store.uri)
+    run = client.get_run(run_id)
+    own, weights = (Path(uri.removeprefix("file://")) for uri in (run.info.artifact_uri, weights_uri(client, run)))
+    return run_id, {name: (weights if name.startswith("model/") else own) / Path(name).name for name in FILES}
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_of_the_store_that_is_damaged_is_one_line_that_trains_the_run_again(
-    left: tuple[str, Path], store: Store, export: Callable[..., Ended], tmp_path: Path, name: str
+    left: tuple[str, dict[str, Path]], store: Store, export: Callable[..., Ended], tmp_path: Path, name: str
 ) -> None:
     """With the hash that the run left of it, and without one, as of earlier runs."""
-    run_id, folder = left
-    content = (folder / name).read_bytes()
+    run_id, path = left[0], left[1][name]
+    content = path.read_bytes()
     client = MlflowClient(store.uri)
     hashes = client.get_run(run_id).data.tags["bertlab.files"]
     settings = client.get_run(run_id).data.tags["bertlab.config"]
     try:
-        (folder / name).write_bytes(content[:50] + bytes([content[50] ^ 1]) + content[51:])
+        path.write_bytes(content[:50] + bytes([content[50] ^ 1]) + content[51:])
         ended = export(f"run={run_id}", "to=bert")
         assert_refused(
             ended, f"run={run_id} must have the files that it left, got another {name} in the store", tmp_path
@@ -333,21 +336,23 @@ def test_a_file_of_the_store_that_is_damaged_is_one_line_that_trains_the_run_aga
         assert "train it again: python -m bertlab.run data=text " in ended[2]
         client.delete_tag(run_id, "bertlab.files")
         client.delete_tag(run_id, "bertlab.config")
-        (folder / name).write_bytes(b"{\0")
+        path.write_bytes(b"{\0")
         ended = export(f"run={run_id}", "to=bert")
         said = ended[2].partition("bertlab: ")[2]
         assert ended[0] == 2
         assert said.startswith(f"run={run_id} must have kept its {name}, got a damaged ")
         assert list(tmp_path.iterdir()) == []
     finally:
-        (folder / name).write_bytes(content)
+        path.write_bytes(content)
         client.set_tag(run_id, "bertlab.files", hashes)
         client.set_tag(run_id, "bertlab.config", settings)
 
 
-def test_the_command_that_trains_a_run_again_makes_the_same_run(left: tuple[str, Path], store: Store) -> None:
+def test_the_command_that_trains_a_run_again_makes_the_same_run(
+    left: tuple[str, dict[str, Path]], store: Store
+) -> None:
     run = MlflowClient(store.uri).get_run(left[0])
-    start, words = "python -m bertlab.run ", shlex.split(command_again(run, left[1] / "config.yaml"))
+    start, words = "python -m bertlab.run ", shlex.split(command_again(run, left[1]["config.yaml"]))
     assert " ".join(words[:3]) + " " == start
     assert words[-2:] == ["tracking.experiment=again", "output_dir=again"]
     assert f"data.files={store.folder / 'corpus.jsonl'}" in words

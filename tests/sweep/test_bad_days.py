@@ -8,7 +8,7 @@ import resource
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,8 @@ from mlflow.exceptions import MlflowException
 
 from bertlab.commands import sync
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import MODEL
 from bertlab.objective.joint import Joint
-from bertlab.tracking import life
-from bertlab.tracking.delivery import Delivery
+from bertlab.tracking import life, models
 from bertlab.tracking.patience import needing
 from tests.command import exit_code
 
@@ -105,14 +103,14 @@ def test_a_bad_day_is_one_line_spares_what_is_finished_and_is_made_up_for(comman
 def test_a_disk_that_fills_up_while_the_store_takes_a_model_costs_no_weights(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload = Delivery._upload
+    upload = models.upload
 
-    def cramped(self: Delivery, name: str) -> None:
-        with no_room() if name == MODEL else nullcontext():
-            upload(self, name)
+    def cramped(*given: Any) -> None:
+        with no_room():
+            upload(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Delivery, "_upload", cramped)
+        patch.setattr(models, "upload", cramped)
         patch.setattr(life, "PATIENCE", dict.fromkeys(life.PATIENCE, 2.0))  # seconds: time for a second attempt
         code, err = command("tracking.offline=false")
         for sender in (thread for thread in threading.enumerate() if thread.name == "bertlab-sender"):
@@ -124,7 +122,7 @@ def test_a_disk_that_fills_up_while_the_store_takes_a_model_costs_no_weights(
     assert len(kept["model.safetensors"]) > ROOM
 
     assert command("tracking.offline=false")[0] == 0
-    assert {path.name: path.read_bytes() for path in Path("mlartifacts").glob("*/artifacts/model/*")} == kept
+    assert {path.name: path.read_bytes() for path in Path("mlartifacts").glob("models/*/artifacts/*")} == kept
 
 
 def test_a_database_that_was_cut_short_is_refused_at_once_stays_as_it_is_and_is_made_anew_from_the_runs(

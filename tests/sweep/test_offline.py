@@ -57,7 +57,8 @@ def test_a_sweep_without_a_store_reports_and_arrives_later(tmp_path: Path) -> No
         ids = [experiment.experiment_id for experiment in client.search_experiments()]
         assert len(client.search_runs(ids)) == 3
     for run in runs:
-        files = {path.path for path in client.list_artifacts(run.info.run_id, "model")}
-        assert files == {"model/model.safetensors", "model/tokenizer.json"}
+        (model,) = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+        files = {path.path for path in client.list_logged_model_artifacts(model.model_id)}
+        assert (files, str(model.status)) == ({"model.safetensors", "tokenizer.json"}, "READY")
         assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 5
     assert {path.path for path in client.list_artifacts(sweep.info.run_id, "report")} >= {"report/report.md"}

@@ -42,6 +42,7 @@ NOT_SEMANTIC = {
     "tracking.reuse",
     "tracking.also",
     "tracking.on_end",
+    "tracking.system_metrics",
 }
 
 

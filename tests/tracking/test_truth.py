@@ -11,10 +11,10 @@ from mlflow.tracking import MlflowClient
 from bertlab.commands.sync import sync
 from bertlab.config.errors import InputError
 from bertlab.ledger.cell import POINTS, Cell
-from bertlab.tracking import life, truth
-from bertlab.tracking.delivery import Delivery
+from bertlab.tracking import life, models, truth
 from bertlab.tracking.description import FILES, LEFT, Identity
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.models import find_model
 from bertlab.tracking.reuse import finished_runs
 from bertlab.tracking.stored import fetch
 from bertlab.tracking.table import search
@@ -96,7 +96,8 @@ def test_a_run_that_is_replaced_keeps_its_weights_its_parent_and_its_sweeps(
     (new,) = search(client, tracker.experiment, "tags.`bertlab.kind` = 'run'")
     assert new.info.run_id != run.info.run_id
     assert (new.data.tags["mlflow.parentRunId"], new.data.tags["bertlab.also.x"]) == (tracker.parent, "{}")
-    assert [found.path for found in client.list_artifacts(new.info.run_id, "model")] == ["model/model.safetensors"]
+    assert [path.name for path in stored_weights(client, new)] == ["model.safetensors"]
+    assert find_model(client, run) is None, "the model of the run that was replaced is gone with it"
     old = client.get_run(run.info.run_id)
     assert (old.info.lifecycle_stage, old.data.tags["bertlab.kind"]) == ("deleted", "replaced")
 
@@ -156,26 +157,26 @@ def test_weights_that_a_store_took_otherwise_stay_here_until_it_has_them(
     quick: None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    real = Delivery._artifact
+    real = models.upload
 
-    def damaged(self: Delivery, name: str) -> None:
-        real(self, name)
-        for path in stored_weights(self.client, self.run_id):
+    def damaged(client: MlflowClient, model_id: str | None, run_id: str, folder: Path) -> None:
+        real(client, model_id, run_id, folder)
+        for path in stored_weights(client, client.get_run(run_id)):
             path.write_bytes(b"WEIGHTS")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Delivery, "_artifact", damaged)
+        patch.setattr(models, "upload", damaged)
         cell = make(tracker, weights=b"weights")
     assert (cell.folder / "model" / "model.safetensors").read_bytes() == b"weights"
     assert "the store has other weights" in caplog.text
     sync({"from": str(cell.folder.parents[1]), "uri": tracker.uri, "experiment": None})
-    (path,) = stored_weights(client, only(client, tracker).info.run_id)
+    (path,) = stored_weights(client, only(client, tracker))
     assert path.read_bytes() == b"weights"
 
 
-def stored_weights(client: MlflowClient, run_id: str) -> list[Path]:
-    uri = client.get_run(run_id).info.artifact_uri
-    return list(Path(uri.removeprefix("file://")).glob("model/model.safetensors"))
+def stored_weights(client: MlflowClient, run: Run) -> list[Path]:
+    model = find_model(client, run)
+    return list(Path(model.artifact_location.removeprefix("file://")).glob("model.safetensors")) if model else []
 
 
 @pytest.mark.parametrize("name", ["model/model.safetensors", "config.yaml"])
@@ -185,7 +186,9 @@ def test_files_of_a_store_that_are_not_those_that_the_run_left_are_not_exported(
     make(tracker, weights=b"weights")
     run = only(client, tracker)
     fetch(client, run.info.run_id, tmp_path / "good")
-    path = Path(run.info.artifact_uri.removeprefix("file://")) / name
+    (weights,) = stored_weights(client, run)
+    own = Path(run.info.artifact_uri.removeprefix("file://"))
+    path = weights if name.startswith("model/") else own / name
     path.write_bytes(path.read_bytes().upper())
     with pytest.raises(InputError, match=rf"must have the files that it left, got another {name} in the store"):
         fetch(client, run.info.run_id, tmp_path / "bad")
