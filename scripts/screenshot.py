@@ -1,19 +1,23 @@
-"""Pictures of MLflow as people meet it, for README and docs: `python -m scripts.screenshot [uri=URI] [to=FOLDER]`.
+"""Pictures of MLflow as people meet it, for the docs: `python -m scripts.screenshot [uri=URI] [to=FOLDER]`.
 
   uri=URI    a store that holds a sweep, sqlite:///mlflow.db by default; the latest sweep is shown
-  to=FOLDER  docs by default: comparison.png of its runs, runs.png of the list, charts.png, and run.png of one run
-Needs Chromium (Debian: apt-get install chromium), which is run without a window.
+  to=FOLDER  docs by default: comparison.png of its runs, runs.png of the list, charts.png, run.png of one run and
+             model.png of its weights
+Needs the extra `browser` and Chromium (Debian: apt-get install chromium), which is run without a window.
 """
 
+import io
 import json
+import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 from urllib.request import urlopen
 
@@ -25,27 +29,45 @@ from bertlab.commands.server import LOOPBACK, free_port, running, wait_for
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
-from bertlab.tracking.description import KIND, PARENT
+from bertlab.tracking.description import KIND, OUTCOME, PARENT
+from bertlab.tracking.models import find_model
 from bertlab.tracking.page import TRAINING, charts, page
 
 DEFAULTS: dict[str, Any] = {"uri": "sqlite:///mlflow.db", "to": "docs"}
-WIDTH, HEIGHT, BESIDE = 1440, 660, 376  # pixels: the window, and what MLflow's assistant takes of it at the right
-PATIENCE = 40_000  # milliseconds for the page to draw
+WIDTH, HEIGHT = 1440, 720  # pixels of the window
+PATIENCE = 120_000  # milliseconds for the content of a page, on a machine that has other work
 COLOURS = 256  # of the file, which stays below 300 kB
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHART = ".js-plotly-plot .main-svg"
+WAITING = ".du-bois-light-spin, .du-bois-light-skeleton, [aria-busy=true], [role=progressbar]"
+
+
+class Page(NamedTuple):
+    """A page of MLflow, and what is there once it is drawn: texts, and elements by a CSS selector."""
+
+    address: str
+    texts: tuple[str, ...]
+    drawn: str = "body"
 
 
 def main() -> None:
     """Enter from the command line."""
     with one_line_errors():
         arguments = parse(DEFAULTS, __doc__, sys.argv[1:])
-        browser = next(filter(None, map(shutil.which, BROWSERS)), None)
-        if browser is None:
-            raise InputError("a browser must be installed, found no chromium; apt-get install chromium")
-        pictures(browser, pages(arguments["uri"]), arguments["uri"], Path(arguments["to"]))
+        found = browser()
+        pictures(found, pages(arguments["uri"]), arguments["uri"], Path(arguments["to"]))
 
 
-def pages(uri: str) -> dict[str, str]:
+def browser() -> str:
+    """Return the path of a browser. Raises InputError where it or Playwright is not installed."""
+    if find_spec("playwright") is None:
+        raise InputError("Playwright must be installed, found none; pip install '.[browser]'")
+    if found := next(filter(None, map(shutil.which, BROWSERS)), None):
+        return found
+    raise InputError("a browser must be installed, found no chromium; apt-get install chromium")
+
+
+def pages(uri: str) -> dict[str, Page]:
     """Return pages about a store's latest sweep by the names of their pictures. Raises InputError without one."""
     client = MlflowClient(uri)
     everywhere = [found.experiment_id for found in client.search_experiments()]
@@ -57,37 +79,66 @@ def pages(uri: str) -> dict[str, str]:
     if not sweeps:
         raise InputError(f"uri must name a store that holds a sweep, got {uri}; run one first")
     experiment = sweeps[0].info.experiment_id
-    chosen = [run.info.run_id for run in runs(f"tags.`{PARENT}` = '{sweeps[0].info.run_id}'")]
-    runs_, experiments = (quote(json.dumps(ids)) for ids in (chosen, [experiment]))
+    chosen = runs(f"tags.`{PARENT}` = '{sweeps[0].info.run_id}'")
+    runs_, experiments = (quote(json.dumps(ids)) for ids in ([run.info.run_id for run in chosen], [experiment]))
+    names, last = tuple(str(run.info.run_name) for run in chosen), chosen[0]
+    beside = {}
+    if model := find_model(client, last):
+        about = (str(model.model_id), OUTCOME)
+        beside["model"] = Page(f"/#/experiments/{experiment}/models/{model.model_id}?{TRAINING}", about)
     return {
-        "comparison": f"/#/compare-runs?runs={runs_}&experiments={experiments}&{TRAINING}",
-        "runs": page("/", experiment),
-        "charts": charts("/", experiment),
-        "run": f"/#/experiments/{experiment}/runs/{chosen[0]}?{TRAINING}",
+        "comparison": Page(f"/#/compare-runs?runs={runs_}&experiments={experiments}&{TRAINING}", (), CHART),
+        "runs": Page(page("/", experiment), (str(sweeps[0].info.run_name),)),
+        "charts": Page(charts("/", experiment), names, CHART),
+        "run": Page(f"/#/experiments/{experiment}/runs/{last.info.run_id}?{TRAINING}", (names[0], OUTCOME)),
+        **beside,
     }
 
 
-def pictures(browser: str, pages: Mapping[str, str], uri: str, folder: Path) -> None:
-    """Serve the store, have the browser draw each page, and keep what it shows without the assistant beside it."""
+def pictures(browser: str, pages: Mapping[str, Page], uri: str, folder: Path) -> None:
+    """Serve the store, have the browser draw each page, and keep what it shows."""
+    from playwright.sync_api import sync_playwright
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with served(uri) as address, sync_playwright() as started:
+        window = started.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        tab = window.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        tab.set_default_timeout(PATIENCE)
+        for title, wanted in pages.items():
+            tab.goto(f"{address}{wanted.address}", wait_until="domcontentloaded")
+            keep(drawn(tab, wanted), folder / f"{title}.png")
+        window.close()
+
+
+@contextmanager
+def served(uri: str) -> Iterator[str]:
+    """Serve a store and yield the address of its UI."""
     port = free_port()
     address, words = f"http://{LOOPBACK}:{port}", ["--host", LOOPBACK, "--port", str(port), "--workers", "1"]
-    folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
-        log, drawn = Path(name) / "mlflow.log", Path(name) / "page.png"
-        served = [sys.executable, "-m", "mlflow", "ui", *words, "--backend-store-uri", uri]
-        with running(served, log, signal.SIGTERM) as process:
+        command, log = [sys.executable, "-m", "mlflow", "ui", *words, "--backend-store-uri", uri], Path(name) / "log"
+        with running(command, log, signal.SIGTERM) as process:
             wait_for(process, log, lambda: _answers(address))
-            window = ["--headless=new", "--no-sandbox", "--hide-scrollbars", f"--window-size={WIDTH},{HEIGHT}"]
-            own = [f"--screenshot={drawn}", f"--virtual-time-budget={PATIENCE}", f"--user-data-dir={name}/browser"]
-            for title, path in pages.items():
-                subprocess.run([browser, *window, *own, f"{address}{path}"], check=True, capture_output=True)
-                keep(drawn, folder / f"{title}.png")
+            yield address
 
 
-def keep(drawn: Path, to: Path) -> None:
+def drawn(tab: Any, wanted: Page) -> bytes:
+    """Wait for the content of a page and return its picture: the one that is the same twice, as charts move in."""
+    for text in wanted.texts:
+        tab.get_by_text(re.compile(re.escape(text))).first.wait_for()
+    tab.locator(wanted.drawn).first.wait_for()
+    tab.wait_for_function(f"() => !document.querySelector({json.dumps(WAITING)})")
+    before, picture = b"", tab.screenshot()
+    while picture != before:
+        tab.wait_for_timeout(1000)
+        before, picture = picture, tab.screenshot()
+    return picture
+
+
+def keep(picture: bytes, to: Path) -> None:
     """Keep a picture of a window, in few colours."""
-    with Image.open(drawn) as image:
-        image.crop((0, 0, WIDTH - BESIDE, HEIGHT)).convert("RGB").quantize(COLOURS).save(to, optimize=True)
+    with Image.open(io.BytesIO(picture)) as image:
+        image.convert("RGB").quantize(COLOURS).save(to, optimize=True)
     print(f"{to}: {to.stat().st_size / 1000:.0f} kB")  # noqa: T201
 
 

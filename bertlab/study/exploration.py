@@ -176,8 +176,9 @@ def _facts(
     budgets = [f"{float(each):,.0f}" for each in runs.get(TOKENS, pd.Series(dtype=str)).unique() if each]
     found["budget"] = f"{', '.join(budgets)} tokens" if budgets else ""
     lost = runs.drop(counted.index)
+    name = "{arm} (seed {seed})" if len(set(runs["arm"])) > 1 else "seed {seed}"
     left = [
-        f"{row['arm']} (seed {row['seed']}), {'repeated' if row['ended'] == 'finished' else row['ended']}"
+        f"{name.format_map(row)}, {'repeated' if row['ended'] == 'finished' else row['ended']}"
         for _, row in lost.iterrows()
     ]
     inside = [*(name for name in free_params(runs) if name.removeprefix("params.") not in factors), "tags.bertlab.code"]

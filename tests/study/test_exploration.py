@@ -31,7 +31,7 @@ def test_numbers_sort_before_words() -> None:
 def test_a_repeat_of_a_seed_is_left_out_and_said_to_be() -> None:
     record = explored(*changed(build({"mask.rate": ["0.1"]}, seeds=(0, 1)), **{"params.seed": "0"}))
     assert record.runs["run_id"].tolist() == ["r00s0"]
-    assert record.facts["left_out"] == "mask.rate=0.1 (seed 0), repeated"
+    assert record.facts["left_out"] == "seed 0, repeated"
 
 
 @pytest.mark.parametrize(

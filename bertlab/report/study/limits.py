@@ -180,7 +180,8 @@ def _again(findings: Findings) -> list[str]:
     again = runs[runs[RESTARTS].astype(bool)] if RESTARTS in runs else runs[:0]
     if again.empty:
         return []
-    listed = listing(f"{escape(run['arm'])} seed {run['seed']}" for _, run in again.iterrows())
+    arms = len(findings.study.arms) > 1  # else the seed says which run it is
+    listed = listing(f"{escape(run['arm'])} " * arms + f"seed {run['seed']}" for _, run in again.iterrows())
     return [
         f"**Started again.** {count(len(again))} of {plural(len(runs), 'run')} lost the process that trained it and "
         f"went on from the newest checkpoint, or from the start where there was none: {listed}."

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,13 @@ def test_a_command_cannot_end_the_comment_or_the_code_block(make_table: Make) ->
     assert lines[0].count("-->") == 1
     assert lines[lines.index(command) - 1] == "````bash"
     assert lines[lines.index(command) + 1] == "````"
+
+
+def test_a_run_of_one_setting_is_named_by_its_seed(make_table: Make) -> None:
+    record = make_table({"mask.rate": ["0.15"]}, seeds=(0, 1)).findings.record
+    text = page(judge(replace(record, runs=record.runs.assign(restarts=["1", ""]))))
+    assert "or from the start where there was none: seed 0." in text
+    assert "the only setting seed" not in text
 
 
 def test_the_question_names_factors_values_and_seeds(make_table: Make) -> None:
