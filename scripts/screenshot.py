@@ -8,7 +8,6 @@ Needs the extra `browser` and Chromium (Debian: apt-get install chromium), which
 
 import io
 import json
-import re
 import shutil
 import signal
 import sys
@@ -34,20 +33,22 @@ from bertlab.tracking.models import find_model
 from bertlab.tracking.page import TRAINING, charts, page
 
 DEFAULTS: dict[str, Any] = {"uri": "sqlite:///mlflow.db", "to": "docs"}
-WIDTH, HEIGHT = 1440, 720  # pixels of the window
-PATIENCE = 120_000  # milliseconds for the content of a page, on a machine that has other work
+WIDTH, HEIGHT, BESIDE = 1440, 720, 376  # pixels: the window, and what MLflow's assistant takes of it at the right
+PATIENCE = 240_000  # milliseconds for the content of a page, on a machine that has other work
 COLOURS = 256  # of the file, which stays below 300 kB
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHART = ".js-plotly-plot .main-svg"
+EXPAND = ".ag-row [data-component-id*=runnamecellrenderer]"
 WAITING = ".du-bois-light-spin, .du-bois-light-skeleton, [aria-busy=true], [role=progressbar]"
 
 
 class Page(NamedTuple):
-    """A page of MLflow, and what is there once it is drawn: texts, and elements by a CSS selector."""
+    """A page of MLflow, and what is there once it is drawn: texts, and an element by a CSS selector."""
 
     address: str
     texts: tuple[str, ...]
     drawn: str = "body"
+    opened: str | None = None  # what is clicked first
 
 
 def main() -> None:
@@ -88,15 +89,15 @@ def pages(uri: str) -> dict[str, Page]:
         beside["model"] = Page(f"/#/experiments/{experiment}/models/{model.model_id}?{TRAINING}", about)
     return {
         "comparison": Page(f"/#/compare-runs?runs={runs_}&experiments={experiments}&{TRAINING}", (), CHART),
-        "runs": Page(page("/", experiment), (str(sweeps[0].info.run_name),)),
-        "charts": Page(charts("/", experiment), names, CHART),
+        "runs": Page(page("/", experiment), names, opened=EXPAND),
+        "charts": Page(charts("/", experiment), names[:1], CHART),
         "run": Page(f"/#/experiments/{experiment}/runs/{last.info.run_id}?{TRAINING}", (names[0], OUTCOME)),
         **beside,
     }
 
 
 def pictures(browser: str, pages: Mapping[str, Page], uri: str, folder: Path) -> None:
-    """Serve the store, have the browser draw each page, and keep what it shows."""
+    """Serve the store, have the browser draw each page, and keep what it shows without the assistant."""
     from playwright.sync_api import sync_playwright
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,15 +119,17 @@ def served(uri: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as name:
         command, log = [sys.executable, "-m", "mlflow", "ui", *words, "--backend-store-uri", uri], Path(name) / "log"
         with running(command, log, signal.SIGTERM) as process:
-            wait_for(process, log, lambda: _answers(address))
+            wait_for(process, log, lambda: _answers(address), PATIENCE / 1000)
             yield address
 
 
 def drawn(tab: Any, wanted: Page) -> bytes:
     """Wait for the content of a page and return its picture: the one that is the same twice, as charts move in."""
+    if wanted.opened:
+        tab.locator(wanted.opened).first.click()
     for text in wanted.texts:
-        tab.get_by_text(re.compile(re.escape(text))).first.wait_for()
-    tab.locator(wanted.drawn).first.wait_for()
+        tab.get_by_text(text).locator("visible=true").first.wait_for()
+    tab.locator(wanted.drawn).locator("visible=true").first.wait_for()
     tab.wait_for_function(f"() => !document.querySelector({json.dumps(WAITING)})")
     before, picture = b"", tab.screenshot()
     while picture != before:
@@ -138,7 +141,7 @@ def drawn(tab: Any, wanted: Page) -> bytes:
 def keep(picture: bytes, to: Path) -> None:
     """Keep a picture of a window, in few colours."""
     with Image.open(io.BytesIO(picture)) as image:
-        image.convert("RGB").quantize(COLOURS).save(to, optimize=True)
+        image.crop((0, 0, WIDTH - BESIDE, HEIGHT)).convert("RGB").quantize(COLOURS).save(to, optimize=True)
     print(f"{to}: {to.stat().st_size / 1000:.0f} kB")  # noqa: T201
 
 

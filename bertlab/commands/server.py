@@ -198,11 +198,13 @@ def running(words: Sequence[Any], log: Path, ending: signal.Signals, **how: Any)
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def wait_for(process: subprocess.Popen[bytes], log: Path, answers: Callable[[], bool]) -> None:
+def wait_for(
+    process: subprocess.Popen[bytes], log: Path, answers: Callable[[], bool], seconds: float = START_SECONDS
+) -> None:
     """Wait until a program answers. Raises RuntimeError with the end of its log when it ended or stays silent."""
     start = time.monotonic()
     while not answers():
-        if process.poll() is not None or time.monotonic() - start > START_SECONDS:
+        if process.poll() is not None or time.monotonic() - start > seconds:
             raise RuntimeError(f"{log.stem} does not answer; the end of {log}:\n{log.read_text('utf-8')[-2000:]}")
         time.sleep(0.2)
 

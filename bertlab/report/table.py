@@ -16,11 +16,18 @@ from typing import Any
 
 ESCAPED = re.compile(r"\\([\\`*\[\]<>|~$&#_])")
 BOLD = re.compile(r"(?<!\\)\*\*(.+?)(?<!\\)\*\*")
+GREEK = {"α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "η": "eta", "θ": "theta"} | {
+    **{"λ": "lambda", "μ": "mu", "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "varphi", "Δ": "Delta"},
+    **{"Σ": "Sigma", "Ω": "Omega"},
+}
 IN_LATEX = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{"−": "$-$", "–": "--", "×": r"$\times$", "±": r"$\pm$", "<": "$<$", ">": "$>$", "|": "$|$"},
     **{"→": r"$\to$", "≤": r"$\le$", "≥": r"$\ge$", "“": "``", "”": "''", "’": "'"},
-}
+    **{"≈": r"$\approx$", "≠": r"$\ne$", "∞": r"$\infty$", "√": r"$\surd$"},
+    **{digit: f"$_{place}$" for place, digit in enumerate("₀₁₂₃₄₅₆₇₈₉")},
+    **{letter: f"$\\{name}$" for letter, name in GREEK.items()},
+}  # letters and signs that LaTeX itself has no font for; it names any other in an error
 
 
 @dataclass(frozen=True)

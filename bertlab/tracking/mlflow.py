@@ -189,7 +189,7 @@ class Tracker:
             run = RunLog(cell, points, sender, Also(self._also, cell, self.experiment) if self._also else None)
             status = FAILED
             try:
-                with watched(self.uri, run.run_id) if sender and self.system_metrics else nullcontext():
+                with watched(self.uri, run.run_id, sender) if sender and self.system_metrics else nullcontext():
                     yield run
                 status = FINISHED
             except (KeyboardInterrupt, SystemExit):

@@ -89,9 +89,8 @@ def _made(client: "MlflowClient", run: "Run", about: Mapping[str, Any]) -> "Logg
     """Make the logged model of a run. Its name is that of the folder, so that runs:/<run>/model is the weights."""
     from bertlab.tracking.creation import asking_once
 
-    told = (
-        f"Weights of run **{about['name']}**. `bertlab export run={run.info.run_id} to=FOLDER` writes them for others."
-    )
+    command = f"bertlab export run={run.info.run_id} to=FOLDER"
+    told = f"Weights of run **{about['name']}**. `{command}` writes a folder that transformers loads."
     own = {NOTE: told, **{name: text for name, text in about["tags"].items() if name == KEY}}
     params = {name: text[:TEXT_LIMIT] for name, text in about["params"].items()}
     with asking_once():

@@ -6,7 +6,7 @@ learning. Its list of experiments goes by the experiment's kind.
 
 from urllib.parse import quote
 
-from bertlab.tracking.description import KIND
+from bertlab.tracking.description import KIND, OUTCOME
 
 KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # what its UI sets for "Machine learning"
 TRAINING = "workflowType=machine_learning"
@@ -19,7 +19,8 @@ def page(server: str | None, experiment_id: str) -> str:
 
 
 def charts(server: str | None, experiment_id: str) -> str:
-    """Return the address of the charts of an experiment's runs, without the sweeps above them."""
+    """Return the address of the charts of an experiment's runs, the best first, without the sweeps above them."""
     runs = quote(f"tags.`{KIND}` = 'run'")
-    view = f"{TRAINING}&compareRunsMode=CHART&searchFilter={runs}"
+    order = f"orderByKey={quote(f'metrics.`{OUTCOME}`')}&orderByAsc=true"  # by time, sweeps would hide their runs
+    view = f"{TRAINING}&compareRunsMode=CHART&searchFilter={runs}&{order}"
     return f"{(server or LOCAL).rstrip('/')}/#/experiments/{experiment_id}/runs?{view}"

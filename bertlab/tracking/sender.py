@@ -42,7 +42,7 @@ class Sender(threading.Thread):
         self._way, self._waiting, self._doubtful = way, list(points), doubtful
         self._changed = threading.Condition()
         self._since = time.monotonic()  # when something was sent last
-        self._led = doubtful
+        self.led = doubtful  # whether the outcome was sent, by which MLflow compares runs
         self._asked = self._closing = self._given_up = False
         self.finished = False  # whether everything is there, the end of the run included
 
@@ -82,7 +82,7 @@ class Sender(threading.Thread):
                 return
             with self._changed:
                 del self._waiting[: len(batch)]
-                self._since, self._led = time.monotonic(), self._led or bool(batch)
+                self._since, self.led = time.monotonic(), self.led or bool(batch)
                 self._changed.notify_all()
                 done = closing and not self._waiting
             if done:
@@ -121,5 +121,5 @@ class Sender(threading.Thread):
         """Return how long what waits may still wait; None where nothing does."""
         if not self._waiting:
             return None
-        led = self._led or any(OUTCOME in point.numbers for point in self._waiting)
+        led = self.led or any(OUTCOME in point.numbers for point in self._waiting)
         return self._since + (FLUSH_SECONDS if led else LEAD_SECONDS) - time.monotonic()

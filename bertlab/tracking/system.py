@@ -4,13 +4,14 @@ It is of the store alone, as metrics `system/...`: a run's files do not hold it,
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from threading import Thread
 
 from bertlab.config.errors import InputError, own, true_or_false
 from bertlab.tracking.address import address
+from bertlab.tracking.sender import Sender
 
 FINISH_SECONDS = 10.0  # that a run waits at its end for the last of them
 
@@ -27,15 +28,21 @@ def check_system_metrics(wanted: object, offline: bool) -> bool:
 
 
 @contextmanager
-def watched(uri: str, run_id: str) -> Iterator[None]:
+def watched(uri: str, run_id: str, sender: Sender) -> Iterator[None]:
     """Watch the machine during the block, every 10 seconds unless MLflow's own variable says otherwise.
 
-    A run that goes on continues its count. A store that goes away ends the watch, not the run.
+    Nothing of it is sent before the run's outcome: MLflow compares runs by the metric that they sent first. A run that
+    goes on continues its count. A store that goes away ends the watch, not the run.
     """
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+    class Following(SystemMetricsMonitor):  # type: ignore[misc]
+        def publish_metrics(self, metrics: Mapping[str, float]) -> None:
+            if sender.led:
+                super().publish_metrics(metrics)
+
     logging.getLogger("mlflow.system_metrics.system_metrics_monitor").setLevel(logging.WARNING)
-    monitor = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=address(uri).uri)
+    monitor = Following(run_id, resume_logging=True, tracking_uri=address(uri).uri)
     monitor.start()
     try:
         yield

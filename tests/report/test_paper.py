@@ -1,6 +1,8 @@
 """A study for a paper, and all runs as a data set: tables, figures, a citation, parquet with a card."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -109,3 +111,27 @@ def test_all_committed_runs_are_in_the_data_set(tmp_path: Path) -> None:
     runs = pd.read_parquet(tmp_path / "runs.parquet")
     assert len(runs) == sum(len(record.runs) for _, record in read_all(folder))
     assert not runs.duplicated(["study", "arm", "seed"]).any()
+
+
+TEX = [path for name in ("pdflatex", "bibtex") if (path := shutil.which(name))]
+ODD = "Is 5 % of a_b & #1 {so} $2 ~ ^ \\ < 3 ≈ 4 ± α · β₂ → √x … “é” 40°, µ² ½ ∞?"
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(len(TEX) < 2, reason="no pdflatex is here: apt-get install texlive-latex-recommended")
+@pytest.mark.parametrize("study", ["mask_rate", "mask_rate_ladder", "odd"])
+def test_a_paper_is_compiled_without_an_error_or_an_open_citation(study: str, tmp_path: Path) -> None:
+    if study == "odd":
+        record = make_record(node={"question": ODD, "claim": ODD, "labels": {"rate_15": ODD, "rate_30": "a_b & 30 %"}})
+        write_study(judge(record), tmp_path / "reports")
+    own = PACKAGE.parent / "reports" if study != "odd" else tmp_path / "reports"
+    name = study if study != "odd" else "mask_rate"
+    text = write(asked(study=name, format="paper", out=str(tmp_path / "paper"), **{"from": str(own)}))
+    latex, bibtex = ([TEX[0], "-interaction=nonstopmode", "-halt-on-error", text.name], [TEX[1], text.stem])
+    for command in (latex, bibtex, latex, latex):
+        done = subprocess.run(command, cwd=text.parent, capture_output=True, check=False)
+        said = done.stdout.decode("utf-8", "replace")
+        assert done.returncode == 0, said[-2000:]
+    assert text.with_suffix(".pdf").read_bytes().startswith(b"%PDF-")
+    assert "undefined" not in said
+    assert "Missing character" not in said

@@ -118,7 +118,10 @@ def test_a_sweep_ends_well_and_says_where_its_report_is(swept: Swept) -> None:
     experiment = swept.parent.info.experiment_id
     assert page_line == f"runs:      http://127.0.0.1:5000/#/experiments/{experiment}?workflowType=machine_learning"
     assert charts_line.startswith(f"charts:    http://127.0.0.1:5000/#/experiments/{experiment}/runs?")
-    assert charts_line.endswith("&compareRunsMode=CHART&searchFilter=tags.%60bertlab.kind%60%20%3D%20%27run%27")
+    assert (
+        "&compareRunsMode=CHART&searchFilter=tags.%60bertlab.kind%60%20%3D%20%27run%27&orderByKey=metrics"
+        in charts_line
+    )
     tags = swept.client.get_experiment(experiment).tags
     assert tags["mlflow.experimentKind"] == "custom_model_development"
     assert "Traceback" not in swept.ended.err

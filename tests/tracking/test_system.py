@@ -7,7 +7,7 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
 from bertlab.tracking import system
-from bertlab.tracking.description import Description
+from bertlab.tracking.description import OUTCOME, Description
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.system import check_system_metrics
 
@@ -20,6 +20,10 @@ def test_a_machine_is_watched_by_choice_and_each_step_once(
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.05")
     watching = Tracker(uri=tracker.uri, experiment=tracker.experiment, system_metrics=True)
     with watching.run(description) as run:
+        time.sleep(0.3)
+        assert client.get_run(run.run_id).data.metrics == {}, "the outcome is first"
+        run.log(1, {OUTCOME: 3.0})
+        run.flush()
         while "system/cpu_utilization_percentage" not in client.get_run(run.run_id).data.metrics:
             time.sleep(0.05)
     history = client.get_metric_history(run.run_id, "system/system_memory_usage_megabytes")
