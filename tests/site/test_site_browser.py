@@ -12,6 +12,12 @@ from typing import Any
 
 import pytest
 
+from bertlab.report.study import write_study
+from bertlab.site.write import write_site
+from bertlab.study.judge import judge
+from tests.report.study.test_ladder import rung
+from tests.site.conftest import EFFECTS
+
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not here: pip install '.[browser]'")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not here: pip install '.[browser]'")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -99,6 +105,24 @@ def test_a_ladder_is_drawn(browser: Any, small: Path) -> None:
     assert page.locator('#ladder path[fill-opacity="0.13"], #ladder g[fill-opacity="0.13"] path').count() == 3
     assert page.wrong == []
     page.context.close()
+
+
+@pytest.mark.parametrize("rungs", [1, 2])
+def test_a_ladder_of_few_rungs_is_drawn_without_a_line_through_them(browser: Any, tmp_path: Path, rungs: int) -> None:
+    for name, effects in list(EFFECTS.items())[:rungs]:
+        write_study(judge(rung(name, *effects)), tmp_path / "reports")
+    path = write_site(tmp_path / "reports", tmp_path / "site").parent / "studies" / "mask_rate.html"
+    for viewport in (WIDE, NARROW):
+        page = opened(browser, path, viewport)
+        ladder = page.locator("#ladder")
+        assert ladder.locator("svg circle").count() == 3 * rungs
+        assert ladder.locator('path[fill-opacity="0.13"], g[fill-opacity="0.13"] path').count() == 0
+        ladder.get_by_role("button", name="Show as a table").click()
+        assert ladder.locator("tbody tr").count() == 3 * rungs
+        assert "NaN" not in ladder.inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        assert page.wrong == []
+        page.context.close()
 
 
 def test_every_chart_has_a_table(study: Any) -> None:

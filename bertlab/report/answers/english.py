@@ -110,6 +110,7 @@ ENGLISH = Language(
         "missed": "the study saw the harm that was done on purpose, but could not show that the same training twice "
         "comes out equal; only differences beyond that doubt are counted",
         "unsound": "the study could not have seen a difference",
+        "unjudged": "This study cannot answer: it would have missed a real difference.",
         "plateau": "the baseline begins to use context after {share} % of its training",
         "early": "early training only",
         "more_loss": "twice the tokens would lower its loss by about {more} more",

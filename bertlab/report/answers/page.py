@@ -65,7 +65,7 @@ def _measured(question: Question, studies: Sequence[str], values: Values, folder
         findings = values.studies[study]
         numbers = language.texts["numbers"].format(link=f"../{study}.md")
         if reasons_against(findings):
-            yield f"**{language.texts['unsound']}** {numbers}"
+            yield f"**{language.texts['unjudged']}** ({numbers})"
             continue
         told = trust(findings, values.made[study], language)
         shown = ["finding"] if brief else list(told)
