@@ -12,6 +12,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -39,7 +40,6 @@ COLOURS = 256  # of the file, which stays below 300 kB
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHART = ".js-plotly-plot .main-svg"
 EXPAND = ".ag-row [data-component-id*=runnamecellrenderer]"
-WAITING = ".du-bois-light-spin, .du-bois-light-skeleton, [aria-busy=true], [role=progressbar]"
 
 
 class Page(NamedTuple):
@@ -124,17 +124,16 @@ def served(uri: str) -> Iterator[str]:
 
 
 def drawn(tab: Any, wanted: Page) -> bytes:
-    """Wait for the content of a page and return its picture: the one that is the same twice, as charts move in."""
+    """Wait for the content of a page and return its picture, once it is the same twice: charts and spinners move."""
     if wanted.opened:
         tab.locator(wanted.opened).first.click()
     for text in wanted.texts:
         tab.get_by_text(text).locator("visible=true").first.wait_for()
     tab.locator(wanted.drawn).locator("visible=true").first.wait_for()
-    tab.wait_for_function(f"() => !document.querySelector({json.dumps(WAITING)})")
-    before, picture = b"", tab.screenshot()
-    while picture != before:
-        tab.wait_for_timeout(1000)
-        before, picture = picture, tab.screenshot()
+    before, ends = b"", time.monotonic() + PATIENCE / 1000
+    while (picture := tab.screenshot()) != before and time.monotonic() < ends:
+        before = picture
+        tab.wait_for_timeout(1500)
     return picture
 
 

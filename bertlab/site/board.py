@@ -12,7 +12,7 @@ from string import Template
 from bertlab.report.answers.page import file_name
 from bertlab.report.answers.sentences import is_early
 from bertlab.report.answers.write import ANSWERS
-from bertlab.report.book import COUNTED, SECTIONS, Page, has_fact, regime, summary
+from bertlab.report.book import COUNTED, SECTIONS, Page, caveat, has_fact, regime, summary
 from bertlab.report.study.verdict import status_word
 from bertlab.report.words import count, listing
 from bertlab.site.lines import axis, css, fact_line, line, short_regime
@@ -29,16 +29,13 @@ MEANINGS = {
     "not judged": "the study could not see",
     "facts": "decided by the code itself",
 }
-EARLY = "Every regime so far is <b>early training of small models</b>: no verdict is about BERT at its own size."
-SOME_EARLY = "Regimes marked <b>early</b> are about early training only; no verdict is about BERT at its own size."
 
 
 def board(page: Page) -> str:
     """Return the body of the board."""
     template = Template((HERE / "board.html").read_text("utf-8"))
-    early = all(map(is_early, page.studies.values()))
     return template.substitute(
-        caveat=EARLY if early else SOME_EARLY,
+        caveat=inline(caveat(page)),
         tiles="".join(_tile(word, n) for word, n in _counts(page).items()),
         summary=inline(summary(page)),
         regimes="".join(_regime(page, words) for words in page.regimes),

@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 HERE = Path(__file__).parent
 COMMENT = re.compile(r"\A(?:<!--.*?-->\s*)+", re.DOTALL)
 FIGURE = re.compile(r"^!\[[^\]]*\]\([^)]*\)\s*$", re.MULTILINE)  # the site draws its own
+IN_PARAGRAPH = re.compile(r"<p>(</?details>(?:<summary>.*?</summary>)?)</p>")  # where HTML has no such tag
 DETAILS = re.compile(r"&lt;(/?(?:details|summary))&gt;")  # the tags that answers have in their markdown
 ANCHOR = re.compile(r"<p>&lt;a id=&quot;(\w+)&quot;&gt;&lt;/a&gt;</p>|&lt;a id=&quot;(\w+)&quot;&gt;&lt;/a&gt;")
 WIDE = '<div class="wide" tabindex="0" role="group" aria-label="Table">'
@@ -42,6 +43,7 @@ def html(markdown: str, links: Mapping[str, str]) -> str:
     """Return markdown of a report as HTML. Links to what `links` does not name become text; figures are left out."""
     text = MARKDOWN.render(FIGURE.sub("", COMMENT.sub("", markdown)))
     text = ANCHOR.sub(lambda found: f'<a id="{found[1] or found[2]}"></a>', DETAILS.sub(r"<\1>", text))
+    text = IN_PARAGRAPH.sub(r"\1", text)
     text = text.replace("<pre>", '<pre tabindex="0">')  # what may be wider than a screen is reached by keys
     text = text.replace("<table>", f"{WIDE}<table>").replace("</table>", "</table></div>")
     return re.sub(r'<a href="([^"]*)">(.*?)</a>', lambda link: _linked(link[1], link[2], links), text, flags=re.DOTALL)

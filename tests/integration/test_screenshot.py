@@ -1,0 +1,36 @@
+"""Pictures of MLflow as people meet it, taken of a sweep in a browser; skipped where none is installed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytest.importorskip("playwright.sync_api", reason="Playwright is not here: pip install '.[browser]'")
+from scripts import screenshot
+from tests.command import exit_code
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(
+        not any(map(shutil.which, screenshot.BROWSERS)), reason="no chromium is here: apt-get install chromium"
+    ),
+]
+LARGEST = 300_000  # bytes of a picture
+
+
+def test_pictures_show_the_list_the_comparison_the_charts_a_run_and_its_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700")
+    words = (*small, "evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false")
+    assert exit_code("-m", "mask.rate=0.15,0.3", *words) == 0
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    screenshot.pictures(screenshot.browser(), screenshot.pages(uri), uri, tmp_path / "docs")
+    drawn = {path.stem: path for path in (tmp_path / "docs").glob("*.png")}
+    assert drawn.keys() == {"comparison", "runs", "charts", "run", "model"}
+    for path in drawn.values():
+        assert path.stat().st_size < LARGEST
+        with Image.open(path) as image:
+            assert len(set(image.convert("L").resize((64, 32)).getdata())) > 20, f"{path.stem} is not a blank page"
