@@ -129,7 +129,9 @@ def drawn(tab: Any, wanted: Page) -> bytes:
         tab.locator(wanted.opened).first.click()
     for text in wanted.texts:
         tab.get_by_text(text).locator("visible=true").first.wait_for()
-    tab.locator(wanted.drawn).locator("visible=true").first.wait_for()
+    shown = tab.locator(wanted.drawn).locator("visible=true").first
+    shown.wait_for()
+    shown.scroll_into_view_if_needed()
     before, ends = b"", time.monotonic() + PATIENCE / 1000
     while (picture := tab.screenshot()) != before and time.monotonic() < ends:
         before = picture

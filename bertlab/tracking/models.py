@@ -6,7 +6,7 @@ they were in runs of before this module.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bertlab.ledger.cell import MODEL
 from bertlab.ledger.points import Point
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 UNKNOWN = {"ENDPOINT_NOT_FOUND", "NOT_FOUND", "NOT_IMPLEMENTED"}  # what a server says of an address that it has not
-READY, MEASURES = "READY", "eval/"
+READY: Final = "READY"
+MEASURES = "eval/"  # of which the last are linked to a model
 
 
 def find_model(client: "MlflowClient", run: "Run") -> "LoggedModel | None":
@@ -105,7 +106,8 @@ def _make_ready(client: "MlflowClient", model_id: str, run: "Run", points: Seque
 
     last = {name: (p, value) for p in points for name, value in p.numbers.items() if name.startswith(MEASURES)}
     step = max((p.step for p in points), default=0)
-    if all(output.model_id != model_id for output in run.outputs.model_outputs if run.outputs):
+    linked = run.outputs.model_outputs if run.outputs else []
+    if all(output.model_id != model_id for output in linked):
         client.log_outputs(run.info.run_id, [LoggedModelOutput(model_id, step)])
     measures = [Metric(name, value, p.time, p.step, model_id=model_id) for name, (p, value) in last.items()]
     client.log_batch(run.info.run_id, metrics=measures)

@@ -4,10 +4,11 @@ It is of the store alone, as metrics `system/...`: a run's files do not hold it,
 """
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from threading import Thread
+from typing import Any
 
 from bertlab.config.errors import InputError, own, true_or_false
 from bertlab.tracking.address import address
@@ -36,13 +37,11 @@ def watched(uri: str, run_id: str, sender: Sender) -> Iterator[None]:
     """
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-    class Following(SystemMetricsMonitor):  # type: ignore[misc]
-        def publish_metrics(self, metrics: Mapping[str, float]) -> None:
-            if sender.led:
-                super().publish_metrics(metrics)
-
     logging.getLogger("mlflow.system_metrics.system_metrics_monitor").setLevel(logging.WARNING)
-    monitor = Following(run_id, resume_logging=True, tracking_uri=address(uri).uri)
+    made: Any = SystemMetricsMonitor  # it has no types
+    monitor = made(run_id, resume_logging=True, tracking_uri=address(uri).uri)
+    publish = monitor.publish_metrics
+    monitor.publish_metrics = lambda metrics: publish(metrics) if sender.led else None
     monitor.start()
     try:
         yield

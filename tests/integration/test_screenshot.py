@@ -12,6 +12,7 @@ from tests.command import exit_code
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.timeout(1800),  # seconds: MLflow's server and its pages, on a machine that has other work
     pytest.mark.skipif(
         not any(map(shutil.which, screenshot.BROWSERS)), reason="no chromium is here: apt-get install chromium"
     ),
