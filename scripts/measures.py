@@ -20,7 +20,7 @@ along a run, the others at its end. A name has places, as `<rate>`; a part in br
 
 def row(measure: Measure) -> str:
     """Return the row of one measure."""
-    better = {True: "lower", False: "higher", None: ""}[measure.lower_is_better]
+    better = ("lower" if measure.lower_is_better else "higher") if measure.judges else ""
     words = "; ".join(part for part in (measure.words, measure.about) if part)
     unit, curve = measure.unit.replace("_", " "), "yes" if measure.curve else ""
     return f"| `{measure.name}` | {unit} | {better} | {curve} | {words} | {measure.needs} |\n"

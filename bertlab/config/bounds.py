@@ -55,7 +55,7 @@ def in_words(rule: Rule) -> str:
     if rule is true_or_false:
         return "true, false"
     if not isinstance(rule, partial):
-        return {_betas: "two numbers in [0, 1)", _order: "both tasks", _word: "a word", _names: "names of parts"}[rule]
+        return WORDS[rule]
     if rule.func is _unless_null:
         return f"{in_words(rule.args[0])}; null"
     if rule.func is one_of:
@@ -94,6 +94,12 @@ def _names(key: str, parts: object) -> None:
         raise InputError(f"{own(key)} must list names of parts, got {parts}; choose an option of model/sharing")
 
 
+WORDS: Mapping[Rule, str] = {
+    _betas: "two numbers in [0, 1)",
+    _order: "both tasks",
+    _word: "a word",
+    _names: "names of parts",
+}
 ROLES: Rules = {
     **dict.fromkeys(("query", "key", "value"), partial(one_of, known=("query", "key", "value", None))),
     "output": FLAG,

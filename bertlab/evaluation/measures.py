@@ -33,11 +33,12 @@ class Measure:
 
     name: str
     unit: str  # nats, share or ln_tokens
-    lower_is_better: bool | None  # None: a reference that no arm can change
+    lower_is_better: bool
     words: str  # what figures and tables say
     about: str = ""  # what documentation adds
     needs: str = ""  # the key, or what else must be there for it to be taken
     curve: bool = False  # whether it is followed along a run, not taken at its end alone
+    judges: bool = True  # whether a study may be judged by it; not by a reference, which no arm can change
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -52,11 +53,6 @@ class Measure:
         """Whether the name has no places: it is one metric."""
         return not set("<[") & set(self.name)
 
-    @property
-    def judges(self) -> bool:
-        """Whether a study may be judged by it."""
-        return self.lower_is_better is not None
-
 
 def _read() -> tuple[Measure, ...]:
     with TABLE.open(encoding="utf-8", newline="") as rows:
@@ -64,8 +60,7 @@ def _read() -> tuple[Measure, ...]:
 
 
 def _measure(name: str, unit: str, better: str, curve: str, words: str, about: str, needs: str) -> Measure:
-    lower = {"lower": True, "higher": False, "": None}[better]
-    return Measure(name, unit, lower, words, about, needs, curve == "yes")
+    return Measure(name, unit, better == "lower", words, about, needs, curve == "yes", bool(better))
 
 
 MEASURES = _read()
