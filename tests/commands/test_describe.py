@@ -189,7 +189,7 @@ def test_help_and_counting_import_nothing_that_is_not_needed() -> None:
     assert "against model/attention=shared_kv" in done.stdout
 
 
-@pytest.mark.parametrize("size", ["inner", "width"])
+@pytest.mark.parametrize("size", ["width", pytest.param("inner", marks=pytest.mark.slow)])
 def test_a_deeper_model_is_found_that_costs_the_same(size: str, capsys: pytest.CaptureFixture[str]) -> None:
     from bertlab.commands.match import with_match
 

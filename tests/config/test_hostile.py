@@ -268,6 +268,7 @@ WORDS = st.one_of(
 @example(words=["model.sharing.parts=null"])
 @example(words=["~model.norm"])
 @example(words=["study=padding", "++study.id=../../../elsewhere"])
+@pytest.mark.slow
 def test_any_words_are_a_run_or_one_line(entry: Entry, words: list[str]) -> None:
     entry.try_words([*ORACLE, *words])
 

@@ -92,6 +92,7 @@ def test_runs_are_counted_until_each_look(planned: Runs) -> None:
     assert sums[0].seconds is None, "nothing was timed"
 
 
+@pytest.mark.slow
 def test_a_search_is_counted_with_the_exploration_and_its_arms_at_two_values(tmp_path: Path) -> None:
     name, overrides = STUDY
     search = "+study.search={setting: optimizer.lr, values: [0.001, 0.002, 0.004], seeds: 2}"

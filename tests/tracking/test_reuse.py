@@ -236,7 +236,9 @@ def test_runs_that_were_offline_arrive_once_however_often_they_are_synced(
     assert run.inputs is not None
     assert len(run.inputs.dataset_inputs) == 1
     paths = {path.path for path in client.list_artifacts(run.info.run_id)}
-    assert paths == {"config.yaml", "curves.feather", "model", "origin.json"}
+    assert paths == {"config.yaml", "curves.feather", "origin.json"}
+    (model,) = client.search_logged_models([run.info.experiment_id])
+    assert (model.source_run_id, model.status) == (run.info.run_id, "READY")
 
 
 def test_a_store_that_goes_away_during_a_run_gets_the_rest_by_sync(
