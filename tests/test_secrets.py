@@ -21,7 +21,8 @@ URI = "'sqlite:///file:{folder}/mlflow.db?uri=true&password={password}'"  # SQLi
 with_submitit = pytest.mark.skipif(
     find_spec("submitit") is None, reason="submitit is not installed (pip install 'bertlab-ablations[slurm]')"
 )
-PASSWORDS = ("${oc.env:DBPW}", SECRET)
+NAMED = "${oc.env:DBPW}"
+PASSWORDS = (NAMED, SECRET)
 Command = Callable[..., tuple[Any, str]]
 
 
@@ -56,9 +57,15 @@ def assert_clean(folder: Path, printed: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("password", PASSWORDS)
-@pytest.mark.parametrize("launcher", ["basic", "joblib", pytest.param("slurm_local", marks=with_submitit)])
-def test_a_sweep_leaves_no_secret(command: Command, tmp_path: Path, password: str, launcher: str) -> None:
+@pytest.mark.parametrize(
+    ("launcher", "password"),
+    [
+        *(("basic", password) for password in PASSWORDS),
+        ("joblib", NAMED),
+        pytest.param("slurm_local", NAMED, marks=with_submitit),
+    ],
+)
+def test_a_sweep_leaves_no_secret(command: Command, tmp_path: Path, launcher: str, password: str) -> None:
     words = (
         f"hydra/launcher={launcher}",
         f"tracking.uri={URI.format(folder=tmp_path, password=password)}",

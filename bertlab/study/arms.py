@@ -17,7 +17,8 @@ from bertlab.config.error_messages import explain
 from bertlab.config.errors import InputError
 from bertlab.config.leaves import leaves
 from bertlab.study.design import Study, Trunk
-from bertlab.study.registration import is_within, place, read_study, registration_hash
+from bertlab.study.factors import is_within, place
+from bertlab.study.registration import read_study, registration_hash
 from bertlab.tracking.identity import code_fingerprint, semantic
 
 Config = Mapping[str, Any]

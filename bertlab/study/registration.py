@@ -12,37 +12,23 @@ from typing import Any
 
 from bertlab.config.building import section
 from bertlab.config.cache import digest
-from bertlab.config.compose import check
 from bertlab.config.errors import InputError, closed_interval, open_interval, whole_number
-from bertlab.config.reading import written_out
 from bertlab.stats.claim import Expectation
 from bertlab.stats.moderated import FEWEST_CONTRASTS, NO_PRIOR, Prior
-from bertlab.study.design import Margin, Search, Source, Study, Trend, Trunk
+from bertlab.study.design import Margin, Search, Source, Study, Trunk
+from bertlab.study.factors import ALIKE, check_factors, is_within, place, read_trend, trend_of_sweep
 from bertlab.study.outcome import MARGINS, margin_units, outcome_of
+from bertlab.study.reading import EXAMPLES, read_overrides, read_text, read_texts, read_word
 from bertlab.study.search import tuned
 from bertlab.tracking.identity import semantic
 
 AXES = ("tokens", "predicted_tokens", "steps", "flops", "seconds")
-SCALES = ("linear", "log")
 TRUNK_DECIDES = ("start.from", "seed", "budget.tokens")  # what no override of a trunk may set
 CONTROLS = ("same", "harmful")
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # of a study and of an arm: reports and figures are called by them
 STATUSES = ("read", "abstract", "notes", "unverified")  # how a published number is known
 FEWEST = 3  # seeds for any verdict
 FOR_READERS = ("labels", "labels_zh")  # names for the arms: no part of what is registered
-EXAMPLES = {
-    "baseline": "rate_15",
-    "factors": "[mask.rate]",
-    "arms": "{rate_15: [mask.rate=0.15], rate_30: [mask.rate=0.3]}",
-    "expects": "{rate_30: not_better}",
-    "outcome": "eval/mlm_loss",
-    "margin": "{tokens: 0.25}",
-    "seeds": "8",
-    "looks": "[5, 8]",
-    "axis": "tokens",
-    "floor": "0.3",
-    "controls": "{same: [redraw=order], harmful: [budget.tokens=1_150_000]}",
-}
 
 
 def registration_hash(config: Mapping[str, Any]) -> str:
@@ -56,18 +42,18 @@ def read_study(config: Mapping[str, Any]) -> Study:
     node = section(config, "study")
     _check_keys(node)
     arms = _arms(node)
-    factors = _texts("factors", node["factors"])
-    _check_factors(factors, arms)
-    outcome, ladder = _text("outcome", node["outcome"]), _ladder(node)
+    factors = read_texts("factors", node["factors"])
+    check_factors(factors, arms)
+    outcome, ladder = read_text("outcome", node["outcome"]), _ladder(node)
     seeds, looks = _seeds(node, ladder)
-    secondary = _texts("secondary", node.get("secondary", []))
+    secondary = read_texts("secondary", node.get("secondary", []))
     for metric in (outcome, *secondary):
         outcome_of(metric)
     _check_name("id", node["id"])
     return Study(
         id=node["id"],
-        **{key: _text(key, node[key]) for key in ("question", "claim", "family")},
-        baseline=_one_of("baseline", node["baseline"], arms),
+        **{key: read_text(key, node[key]) for key in ("question", "claim", "family")},
+        baseline=read_word("baseline", node["baseline"], arms),
         factors=factors,
         arms=arms,
         expects=_expects(node, arms),
@@ -75,12 +61,12 @@ def read_study(config: Mapping[str, Any]) -> Study:
         margin=_margin(node["margin"], outcome),
         seeds=seeds,
         looks=looks,
-        axis=_one_of("axis", node["axis"], AXES),
+        axis=read_word("axis", node["axis"], AXES),
         floor=closed_interval("study.floor", node["floor"], 0, 100),
         controls=_controls(node["controls"]),
         against=_against(node, arms),
         secondary=secondary,
-        trend=_trend(node["trend"], factors, arms) if node.get("trend") else None,
+        trend=read_trend(node["trend"], factors, arms) if node.get("trend") else None,
         search=_search(node["search"], factors, arms) if node.get("search") else None,
         published=read_published(node.get("published") or []),
         prior=read_prior(node["prior"]) if node.get("prior") else NO_PRIOR,
@@ -108,18 +94,8 @@ def read_exploration(node: Mapping[str, Any]) -> Study:
         looks=(),
         axis="tokens",
         controls={},
-        trend=_trend_of_sweep(node["factors"], node["arms"]),
+        trend=trend_of_sweep(node["factors"], node["arms"]),
     )
-
-
-def _trend_of_sweep(factors: Sequence[str], arms: Mapping[str, Sequence[str]]) -> Trend | None:
-    """Return the one factor as a trend where it has three numbers or more."""
-    try:
-        doses = {arm: _dose(overrides[0]) for arm, overrides in arms.items() if len(factors) == 1}
-    except InputError:
-        return None
-    low, high = min(doses.values(), default=0), max(doses.values(), default=0)
-    return Trend(factors[0], "log" if 0 < 10 * low <= high else "linear", doses) if len(doses) > 2 else None
 
 
 def read_prior(prior: object) -> Prior:
@@ -135,16 +111,6 @@ def read_prior(prior: object) -> Prior:
         df=open_interval("study.prior.df", prior["df"], 0, 1e6),
         contrasts=whole_number("study.prior.contrasts", prior["contrasts"], FEWEST_CONTRASTS),
     )
-
-
-def place(override: str) -> str:
-    """Return where in the configuration an override acts: model/norm=rms on model.norm and all below."""
-    return override.partition("=")[0].lstrip("+").rpartition("@")[2].replace("/", ".")
-
-
-def is_within(where: str, places: Sequence[str]) -> bool:
-    """Tell whether a place is one of `places` or below one."""
-    return any(where == other or where.startswith(f"{other}.") for other in places)
 
 
 def _check_keys(node: Mapping[str, Any]) -> None:
@@ -163,37 +129,12 @@ def _arms(node: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         raise InputError(f"study.arms must name at least two arms, got {node['arms']}; write {EXAMPLES['arms']}")
     for name in node["arms"]:
         _check_name("arms", name)
-    return {name: _overrides(f"arms.{name}", overrides) for name, overrides in node["arms"].items()}
+    return {name: read_overrides(f"arms.{name}", overrides) for name, overrides in node["arms"].items()}
 
 
 def _check_name(key: str, name: object) -> None:
     if not NAME.fullmatch(str(name)):
         raise InputError(f"study.{key} must be named in at most 64 small letters, digits and _, got {name}; rename it")
-
-
-# what makes runs comparable: the same text, the same yardstick, the same seeds
-ALIKE = (
-    *("seed", "study", "hydra", "output_dir", "report_dir", "tracking", "trainer"),
-    *("data", "tokenizer", "evaluation", "batch.length"),
-)
-
-
-BUT = ("trainer.decay",)  # of trainer=averaged: it changes what is judged, not where a run trains
-
-
-def _check_factors(factors: Sequence[str], arms: Mapping[str, Sequence[str]]) -> None:
-    if not factors:
-        raise InputError(f"study.factors must name the keys that arms change, got none; write {EXAMPLES['factors']}")
-    for factor in factors:
-        if is_within(place(factor), ALIKE) and place(factor) not in BUT:
-            raise InputError(f"study.factors must leave {factor} alike in all arms, got it; set it beside `study`")
-    for name, overrides in arms.items():
-        for override in overrides:
-            if not is_within(place(override), [place(factor) for factor in factors]):
-                raise InputError(
-                    f"study.arms.{name} must change only {', '.join(factors)}, got {override}; "
-                    "add its key to study.factors or leave it out"
-                )
 
 
 def _expects(node: Mapping[str, Any], arms: Mapping[str, object]) -> dict[str, Expectation]:
@@ -204,8 +145,8 @@ def _expects(node: Mapping[str, Any], arms: Mapping[str, object]) -> dict[str, E
         )
     others = [name for name in arms if name != node["baseline"]]
     for name, word in node["expects"].items():
-        _one_of("expects", name, others)
-        _one_of(f"expects.{name}", word, words)
+        read_word("expects", name, others)
+        read_word(f"expects.{name}", word, words)
     return {name: Expectation(word) for name, word in node["expects"].items()}
 
 
@@ -214,8 +155,8 @@ def _against(node: Mapping[str, Any], arms: Mapping[str, object]) -> dict[str, s
     if not isinstance(against, Mapping):
         raise InputError(f"study.against must name an arm for an arm, got {against}; write {{pre_0: pre_10}}")
     for name, other in against.items():
-        _one_of("against", name, [arm for arm in arms if arm != node["baseline"]])
-        _one_of(f"against.{name}", other, [arm for arm in arms if arm != name])
+        read_word("against", name, [arm for arm in arms if arm != node["baseline"]])
+        read_word(f"against.{name}", other, [arm for arm in arms if arm != name])
     return dict(against)
 
 
@@ -229,7 +170,7 @@ def _ladder(node: Mapping[str, Any]) -> dict[str, int]:
     if rung and rung not in ladder:
         rungs = f"one of {', '.join(ladder)}" if ladder else "left out, as this study has no ladder"
         raise InputError(f"rung must be {rungs}, got {rung}; correct it")
-    outcome = outcome_of(_text("outcome", node["outcome"]))
+    outcome = outcome_of(read_text("outcome", node["outcome"]))
     if ladder and not (outcome.curve and outcome.lower_is_better):
         raise InputError(
             f"study.outcome must be a loss for a ladder, whose effects are counted in training tokens, got "
@@ -255,7 +196,7 @@ def _trunk(node: Mapping[str, Any], factors: Sequence[str]) -> Trunk:
             f"study.trunk must hold overrides and tokens, got {trunk}; write {{overrides: [schedule=constant], tokens: "
             "2_300_000}"
         )
-    overrides = _overrides("trunk.overrides", trunk["overrides"])
+    overrides = read_overrides("trunk.overrides", trunk["overrides"])
     for override in (*overrides, *factors):
         if is_within(place(override), TRUNK_DECIDES):
             raise InputError(f"study.trunk sets budget and start itself, got {override}; use study.trunk.tokens")
@@ -272,8 +213,8 @@ def _labels(key: str, node: Mapping[str, Any], arms: Mapping[str, object]) -> di
     if not isinstance(labels, Mapping):
         raise InputError(f"study.{key} must name arms in words, got {labels}; write {{rate_30: a mask rate of 30 %}}")
     for arm in labels:
-        _one_of(key, arm, arms)
-    return {arm: _text(f"{key}.{arm}", label) for arm, label in labels.items()}
+        read_word(key, arm, arms)
+    return {arm: read_text(f"{key}.{arm}", label) for arm, label in labels.items()}
 
 
 def _bank(node: Mapping[str, Any], seeds: int) -> int:
@@ -306,40 +247,12 @@ def _looks(looks: object, seeds: int) -> tuple[int, ...]:
 def _controls(controls: object) -> dict[str, tuple[str, ...]]:
     if not isinstance(controls, Mapping) or set(controls) != set(CONTROLS) or not all(controls.values()):
         raise InputError(f"study.controls must hold same and harmful, got {controls}; write {EXAMPLES['controls']}")
-    read = {name: _overrides(f"controls.{name}", controls[name]) for name in CONTROLS}
+    read = {name: read_overrides(f"controls.{name}", controls[name]) for name in CONTROLS}
     for name, overrides in read.items():
         for override in overrides:
             if is_within(place(override), ALIKE):
                 raise InputError(f"study.controls.{name} must leave what all runs share alike, got {override}; drop it")
     return read
-
-
-def _trend(trend: object, factors: Sequence[str], arms: Mapping[str, Sequence[str]]) -> Trend:
-    """Return the trend, with the arms whose one override sets its factor to a number."""
-    if not isinstance(trend, Mapping) or set(trend) != {"factor", "scale"}:
-        raise InputError(
-            f"study.trend must hold factor and scale, got {trend}; write {{factor: mask.rate, scale: log}}"
-        )
-    factor, scale = str(trend["factor"]), _one_of("trend.scale", trend["scale"], SCALES)
-    if not is_within(place(factor), [place(known) for known in factors]):
-        raise InputError(f"study.trend.factor must be one of {', '.join(factors)} or below, got {factor}; choose one")
-    doses = {}
-    for name, overrides in arms.items():
-        if len(overrides) == 1 and place(overrides[0]) == place(factor):
-            doses[name] = _dose(overrides[0])
-    if len(doses) < 3 or (scale == "log" and min(doses.values()) <= 0):
-        raise InputError(
-            f"study.trend needs at least 3 arms that set {factor} alone, above 0 on a log scale, got "
-            f"{list(doses.values())}; add arms or leave the trend out"
-        )
-    return Trend(factor, scale, doses)
-
-
-def _dose(override: str) -> float:
-    try:
-        return float(override.partition("=")[2])
-    except ValueError:
-        raise InputError(f"study.trend needs numbers, got {override}; choose another factor or leave it out") from None
 
 
 def _search(search: object, factors: Sequence[str], arms: Mapping[str, object]) -> Search:
@@ -377,32 +290,5 @@ def _source(entry: object) -> Source:
             f"study.published must hold {', '.join(needed)} in each entry and may hold {', '.join(more)}, got {entry}; "
             "correct it"
         )
-    _one_of("published.status", entry["status"], STATUSES)
-    return Source(**{key: _text(f"published.{key}", value) for key, value in entry.items()})
-
-
-def _overrides(key: str, values: object) -> tuple[str, ...]:
-    overrides = tuple(written_out(_texts(key, values)))
-    for override in overrides:
-        if not re.fullmatch(r"\+?[\w./@]+=.+", override):
-            raise InputError(f"study.{key} must hold key=value, got {override}; write for example mask.rate=0.3")
-    check(overrides)  # they never were on a command line
-    return overrides
-
-
-def _texts(key: str, values: object) -> tuple[str, ...]:
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise InputError(f"study.{key} must be a list of words, got {values}; put each in quotes if need be")
-    return tuple(values)
-
-
-def _text(key: str, value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise InputError(f"study.{key} must be text, got {value}; put it in quotes if need be")
-    return " ".join(value.split())
-
-
-def _one_of(key: str, value: object, known: Mapping[str, object] | Sequence[str]) -> str:
-    if isinstance(value, str) and value in known:
-        return value
-    raise InputError(f"study.{key} must be one of {', '.join(known)}, got {value}; choose one")
+    read_word("published.status", entry["status"], STATUSES)
+    return Source(**{key: read_text(f"published.{key}", value) for key, value in entry.items()})

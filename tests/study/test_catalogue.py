@@ -26,7 +26,8 @@ from bertlab.streams import Streams
 from bertlab.study.arms import changes, compose_arms, from_file
 from bertlab.study.catalogue import CATALOGUE, question_of, study_files
 from bertlab.study.design import Study
-from bertlab.study.registration import is_within, place, read_study
+from bertlab.study.factors import is_within, place
+from bertlab.study.registration import read_study
 from bertlab.study.search import of_trials, trial
 from bertlab.sweep.run import looks_ahead
 from bertlab.tracking.identity import semantic

@@ -16,9 +16,10 @@ from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.study.arms import Compose, changes, compose_arms, from_file, register
 from bertlab.study.catalogue import study_files
 from bertlab.study.design import Margin, Source, Study, Trend
+from bertlab.study.factors import is_within, place
 from bertlab.study.labels import label
 from bertlab.study.outcome import MARGINS, OUTCOMES, margin_units, outcome_of
-from bertlab.study.registration import EXAMPLES, is_within, place, read_study, registration_hash
+from bertlab.study.registration import EXAMPLES, read_study, registration_hash
 
 NODE = {
     "id": "mask_rate",

@@ -10,20 +10,16 @@ from collections import Counter
 import pandas as pd
 
 from bertlab.report.layout import token_text
+from bertlab.report.study.cautions import misled, open_claims, orderless, plateau, untuned
 from bertlab.report.study.fitness import start_words
 from bertlab.report.study.scale import outcome_scale
-from bertlab.report.study.search import at_the_end
-from bertlab.report.study.seeds import finished
 from bertlab.report.study.sweep import weaknesses
-from bertlab.report.study.verdict import UNJUDGED, is_or_are
 from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, listing, number, plural, sentence
-from bertlab.stats.claim import Finding
-from bertlab.stats.power import MOST
 from bertlab.stats.rule import Kind
-from bertlab.study.judge import GAIN, Findings
+from bertlab.study.factors import is_within, place
+from bertlab.study.judge import Findings
 from bertlab.study.record import EXPLORATION, FILES, OWN, RESTARTS
-from bertlab.study.registration import is_within, place
 
 KNOWN_FROM = {  # how a published number is known
     "read": "read in the source",
@@ -41,9 +37,7 @@ AXES = {
 COUNTED = ("tokens", "predicted_tokens", "flops")  # budgets that do not depend on the machine
 ALIKE = 1.01  # times: medians of a budget that are closer are called equal
 NOT_RECORDED = "not recorded"
-SHUFFLING_COST = "eval/shuffling_cost"
 TRAINING = re.compile(r"training [^;]*?([\d,]+) tokens")
-ORDERLESS = 0.01  # of the baseline's cost of random order: at most so much is no use of order
 
 
 def published(findings: Findings) -> str:
@@ -74,8 +68,8 @@ def limits(findings: Findings) -> str:
     explores = findings.study.explores
     lines = weaknesses(findings) if explores else []
     lines += [_regime(findings), *([] if explores else [_replication(findings)]), _fair(findings)]
-    lines += [*_environments(findings), *_again(findings), *([] if explores else _untuned(findings))]
-    lines += [*_plateau(findings), *_misled(findings), *_orderless(findings), *_open(findings)]
+    lines += [*_environments(findings), *_again(findings), *([] if explores else untuned(findings))]
+    lines += [*plateau(findings), *misled(findings), *orderless(findings), *open_claims(findings)]
     return "\n".join(["## Limits", "", *(f"- {line}" for line in lines)])
 
 
@@ -251,97 +245,3 @@ def _budgets(runs: pd.DataFrame, axis: str) -> pd.Series:
 def _span(used: pd.Series) -> str:
     low, high = count(used.min()), count(used.max())
     return f"{low} in every finished run" if low == high else f"{low} to {high} in the finished runs"
-
-
-def _untuned(findings: Findings) -> list[str]:
-    """Say whether other learning rates were tried, and how many."""
-    search = findings.record.registered.search
-    if search and search.setting == "optimizer.lr":
-        ends = at_the_end(findings)
-        return [
-            f"**{count(len(search.values))} learning rates.** Each arm had the best of the same few, found on few "
-            f"seeds; between them and beyond them one may be better.{f' {ends}' if ends else ''}"
-        ]
-    if is_within("optimizer.lr", findings.study.factors):
-        return []
-    return ["**One learning rate.** All arms were trained at the same one; each might do better with one of its own."]
-
-
-def _plateau(findings: Findings) -> list[str]:
-    """Say which arms have runs that had not begun to use context when training ended."""
-    floor = findings.study.floor
-    if not (arms := _by_gain(findings, -floor, floor)):
-        return []
-    return [
-        f"**Still on the plateau.** Some runs gained no more than {number(floor, 2)} nats from context when training "
-        f"ended: {arms}. Until a run leaves the plateau of word frequencies it hardly improves, so these "
-        "differences are largely about when that happens. Longer training would tell whether they close."
-    ]
-
-
-def _misled(findings: Findings) -> list[str]:
-    """Say which arms have runs that word frequencies alone would beat."""
-    floor = findings.study.floor
-    if not (arms := _by_gain(findings, -math.inf, -floor)):
-        return []
-    return [
-        f"**Worse than no context.** Some runs ended more than {number(floor, 2)} nats above the loss of word "
-        f"frequencies: {arms}. They have hardly been trained to name hidden words, or have learned something that "
-        "fails them where they are judged; more of the same need not mend that."
-    ]
-
-
-def _orderless(findings: Findings) -> list[str]:
-    """Say which arms name hidden words as from a bag of the others, where the baseline does not."""
-    cost = {arm: finished(findings, arm, SHUFFLING_COST) for arm in findings.study.arms}
-    baseline = float(cost[findings.study.baseline].mean())
-    if not baseline > findings.study.floor:
-        return []
-    blind = [arm for arm, costs in cost.items() if costs.size and costs.abs().max() < ORDERLESS * baseline]
-    if not blind:
-        return []
-    return [
-        "**Blind to order.** Putting all other words of a sequence in random order costs no run of "
-        f"{listing(map(escape, blind))} as much as {count(100 * ORDERLESS)} % of what it costs "
-        f"{escape(findings.study.baseline)} ({number(baseline, 2)} nats): in naming hidden words nothing is made of "
-        "their order there, whatever was given of it."
-    ]
-
-
-def _by_gain(findings: Findings, above: float, up_to: float) -> str:
-    """Name the arms with runs whose last context gain lies in a range, and how many."""
-    arms = []
-    for arm in findings.study.arms:
-        gain = finished(findings, arm, GAIN)
-        if inside := int(((gain > above) & (gain <= up_to)).sum()):
-            arms.append(f"{escape(arm)} ({count(inside)} of {count(len(gain))})")
-    return listing(arms)
-
-
-def _open(findings: Findings) -> list[str]:
-    """Say for each undecided contrast how many seeds would decide it, if what was seen so far were the truth."""
-    undecided = [
-        judged
-        for judged in findings.primary.values()
-        if judged.finding is Finding.UNDECIDED and judged.verdict.kind not in UNJUDGED
-    ]
-    if not undecided:
-        return []
-    needs: dict[int | None, list[str]] = {}
-    for judged in undecided:
-        needs.setdefault(judged.verdict.needed, []).append(escape(judged.arm))
-    parts = [f"{_seeds(needed)} for {listing(arms)}" for needed, arms in sorted(needs.items(), key=_by_need)]
-    arms = [arm for group in needs.values() for arm in group]
-    return [
-        f"**Undecided.** {listing(arms)} {is_or_are(arms)} undecided. If the mean and spread seen so far were the "
-        f"truth, a decision in 80 % of studies would need {'; '.join(parts)}. An undecided contrast is no evidence of "
-        "equality."
-    ]
-
-
-def _by_need(item: tuple[int | None, list[str]]) -> float:
-    return math.inf if item[0] is None else item[0]
-
-
-def _seeds(needed: int | None) -> str:
-    return plural(needed, "seed") if needed else f"more than {MOST} seeds"

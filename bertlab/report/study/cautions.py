@@ -1,0 +1,111 @@
+"""What to know before believing a study: rates that were not tuned, runs on the plateau, claims that are open."""
+
+import math
+
+from bertlab.report.study.search import at_the_end
+from bertlab.report.study.seeds import finished
+from bertlab.report.study.verdict import UNJUDGED, is_or_are
+from bertlab.report.words import count, escape, listing, number, plural
+from bertlab.stats.claim import Finding
+from bertlab.stats.power import MOST
+from bertlab.study.factors import is_within
+from bertlab.study.judge import GAIN, Findings
+
+SHUFFLING_COST = "eval/shuffling_cost"
+
+
+ORDERLESS = 0.01  # of the baseline's cost of random order: at most so much is no use of order
+
+
+def untuned(findings: Findings) -> list[str]:
+    """Say whether other learning rates were tried, and how many."""
+    search = findings.record.registered.search
+    if search and search.setting == "optimizer.lr":
+        ends = at_the_end(findings)
+        return [
+            f"**{count(len(search.values))} learning rates.** Each arm had the best of the same few, found on few "
+            f"seeds; between them and beyond them one may be better.{f' {ends}' if ends else ''}"
+        ]
+    if is_within("optimizer.lr", findings.study.factors):
+        return []
+    return ["**One learning rate.** All arms were trained at the same one; each might do better with one of its own."]
+
+
+def plateau(findings: Findings) -> list[str]:
+    """Say which arms have runs that had not begun to use context when training ended."""
+    floor = findings.study.floor
+    if not (arms := _by_gain(findings, -floor, floor)):
+        return []
+    return [
+        f"**Still on the plateau.** Some runs gained no more than {number(floor, 2)} nats from context when training "
+        f"ended: {arms}. Until a run leaves the plateau of word frequencies it hardly improves, so these "
+        "differences are largely about when that happens. Longer training would tell whether they close."
+    ]
+
+
+def misled(findings: Findings) -> list[str]:
+    """Say which arms have runs that word frequencies alone would beat."""
+    floor = findings.study.floor
+    if not (arms := _by_gain(findings, -math.inf, -floor)):
+        return []
+    return [
+        f"**Worse than no context.** Some runs ended more than {number(floor, 2)} nats above the loss of word "
+        f"frequencies: {arms}. They have hardly been trained to name hidden words, or have learned something that "
+        "fails them where they are judged; more of the same need not mend that."
+    ]
+
+
+def orderless(findings: Findings) -> list[str]:
+    """Say which arms name hidden words as from a bag of the others, where the baseline does not."""
+    cost = {arm: finished(findings, arm, SHUFFLING_COST) for arm in findings.study.arms}
+    baseline = float(cost[findings.study.baseline].mean())
+    if not baseline > findings.study.floor:
+        return []
+    blind = [arm for arm, costs in cost.items() if costs.size and costs.abs().max() < ORDERLESS * baseline]
+    if not blind:
+        return []
+    return [
+        "**Blind to order.** Putting all other words of a sequence in random order costs no run of "
+        f"{listing(map(escape, blind))} as much as {count(100 * ORDERLESS)} % of what it costs "
+        f"{escape(findings.study.baseline)} ({number(baseline, 2)} nats): in naming hidden words nothing is made of "
+        "their order there, whatever was given of it."
+    ]
+
+
+def _by_gain(findings: Findings, above: float, up_to: float) -> str:
+    """Name the arms with runs whose last context gain lies in a range, and how many."""
+    arms = []
+    for arm in findings.study.arms:
+        gain = finished(findings, arm, GAIN)
+        if inside := int(((gain > above) & (gain <= up_to)).sum()):
+            arms.append(f"{escape(arm)} ({count(inside)} of {count(len(gain))})")
+    return listing(arms)
+
+
+def open_claims(findings: Findings) -> list[str]:
+    """Say for each undecided contrast how many seeds would decide it, if what was seen so far were the truth."""
+    undecided = [
+        judged
+        for judged in findings.primary.values()
+        if judged.finding is Finding.UNDECIDED and judged.verdict.kind not in UNJUDGED
+    ]
+    if not undecided:
+        return []
+    needs: dict[int | None, list[str]] = {}
+    for judged in undecided:
+        needs.setdefault(judged.verdict.needed, []).append(escape(judged.arm))
+    parts = [f"{_seeds(needed)} for {listing(arms)}" for needed, arms in sorted(needs.items(), key=_by_need)]
+    arms = [arm for group in needs.values() for arm in group]
+    return [
+        f"**Undecided.** {listing(arms)} {is_or_are(arms)} undecided. If the mean and spread seen so far were the "
+        f"truth, a decision in 80 % of studies would need {'; '.join(parts)}. An undecided contrast is no evidence of "
+        "equality."
+    ]
+
+
+def _by_need(item: tuple[int | None, list[str]]) -> float:
+    return math.inf if item[0] is None else item[0]
+
+
+def _seeds(needed: int | None) -> str:
+    return plural(needed, "seed") if needed else f"more than {MOST} seeds"

@@ -1,0 +1,53 @@
+"""Values of a study's file, read with one line about what is wrong."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from bertlab.config.compose import check
+from bertlab.config.errors import InputError
+from bertlab.config.reading import written_out
+
+EXAMPLES = {
+    "baseline": "rate_15",
+    "factors": "[mask.rate]",
+    "arms": "{rate_15: [mask.rate=0.15], rate_30: [mask.rate=0.3]}",
+    "expects": "{rate_30: not_better}",
+    "outcome": "eval/mlm_loss",
+    "margin": "{tokens: 0.25}",
+    "seeds": "8",
+    "looks": "[5, 8]",
+    "axis": "tokens",
+    "floor": "0.3",
+    "controls": "{same: [redraw=order], harmful: [budget.tokens=1_150_000]}",
+}
+
+
+def read_overrides(key: str, values: object) -> tuple[str, ...]:
+    """Return the words of an arm or a control as they are composed. Raises InputError."""
+    overrides = tuple(written_out(read_texts(key, values)))
+    for override in overrides:
+        if not re.fullmatch(r"\+?[\w./@]+=.+", override):
+            raise InputError(f"study.{key} must hold key=value, got {override}; write for example mask.rate=0.3")
+    check(overrides)  # they never were on a command line
+    return overrides
+
+
+def read_texts(key: str, values: object) -> tuple[str, ...]:
+    """Return a list of words. Raises InputError."""
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise InputError(f"study.{key} must be a list of words, got {values}; put each in quotes if need be")
+    return tuple(values)
+
+
+def read_text(key: str, value: object) -> str:
+    """Return a text that says something. Raises InputError."""
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"study.{key} must be text, got {value}; put it in quotes if need be")
+    return " ".join(value.split())
+
+
+def read_word(key: str, value: object, known: Mapping[str, object] | Sequence[str]) -> str:
+    """Return one of the known words. Raises InputError."""
+    if isinstance(value, str) and value in known:
+        return value
+    raise InputError(f"study.{key} must be one of {', '.join(known)}, got {value}; choose one")
