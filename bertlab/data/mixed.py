@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from bertlab.config.cache import digest
-from bertlab.config.errors import InputError
+from bertlab.config.errors import InputError, own
 from bertlab.data.documents import Document
 from bertlab.data.text import Text
 
@@ -24,18 +24,18 @@ class Mixed:
 
     def __init__(self, files: str | Sequence[str], general: str | Sequence[str], column: str | None = None) -> None:
         self._own = Text(files, column)
-        with _of_general():
+        with of_general():
             self._general = Text(general, column)
 
     def check(self) -> None:
         """Raise InputError for files that are not there or that nothing here reads."""
         self._own.check()
-        with _of_general():
+        with of_general():
             self._general.check()
 
     def key(self) -> str:
         """Hash of every file's name and bytes."""
-        with _of_general():
+        with of_general():
             general = self._general.key()
         return digest("mixed-1", self._own.key(), general)
 
@@ -57,7 +57,7 @@ class Mixed:
 
 def general_documents(text: Text) -> Iterator[Document]:
     """Yield the documents that are for training and hold a letter or digit, so that each has a token."""
-    with _of_general():
+    with of_general():
         for document in text.documents():
             if document.split is None:
                 raise InputError(
@@ -69,9 +69,9 @@ def general_documents(text: Text) -> Iterator[Document]:
 
 
 @contextmanager
-def _of_general() -> Iterator[None]:
+def of_general() -> Iterator[None]:
     """Have errors of the reader of files name the key of the general text."""
     try:
         yield
     except InputError as error:
-        raise InputError(str(error).replace("data.files", "data.general")) from error
+        raise InputError(error.args[0].replace(own("files", "data"), own("general", "data"))) from error

@@ -25,8 +25,11 @@ ELSEWHERE = {  # where an option may stand as the part of another one
     "pairs": (("pairs=nsp", "evaluation.text"), ("pairs=nsp", "evaluation.pairs")),
 }
 DEEPER = ("mask=static", "mask@mask.policy=apart"), "mask.policy.corruption"
+MIXED = ["data.files=README.md", "data.general=general.jsonl"]
 GIVEN = {
     "data=text": ["data.files=README.md"],
+    "data=mixed": MIXED,
+    "pairs=mixed": ["data=mixed", *MIXED],
     "data=hub": ["data.path=here"],
     "tokenizer=file": ["tokenizer.path=here"],
     "evaluation/tasks=own": ["evaluation=tasks"],
@@ -54,7 +57,7 @@ def chosen() -> Iterator[Chosen]:
         words = (option, *GIVEN.get(option, ()))
         yield words, group.replace("/", "."), resolved(load(words))
         for other, place in ELSEWHERE.get(group, ()):
-            words = (other, f"{group}@{place}={path.stem}")
+            words = (other, f"{group}@{place}={path.stem}", *GIVEN.get(option, ()))
             config = resolved(load(words))
             if said(config) is None:  # noise, for example, falls on what is chosen at a rate
                 yield words, place, config

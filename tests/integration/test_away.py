@@ -15,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from bertlab.commands import sync
 from bertlab.commands.run import main
 from bertlab.experiment import run_study as conduct
+from bertlab.ledger.cell import POINTS as POINTS_FILE
 from bertlab.ledger.cell import cells_in
 from bertlab.tracking import life
 from bertlab.tracking.life import RunLog
@@ -62,13 +63,23 @@ def arrived(server: Server, experiment: str, steps: int = STEPS) -> tuple[str, l
     return run, losses
 
 
-def test_a_server_that_is_away_for_a_while_costs_no_point_and_no_time(server: Server, spawn: Spawn) -> None:
+def points_on_disk(folder: Path) -> int:
+    """Return how large the points of the runs in a folder are."""
+    return sum(path.stat().st_size for path in folder.glob(f"outputs/cells/*/{POINTS_FILE}"))
+
+
+def test_a_server_that_is_away_for_a_while_costs_no_point_and_no_time(
+    server: Server, spawn: Spawn, tmp_path: Path
+) -> None:
     process = start(server, spawn, "away", f"budget.tokens={LONGER * 2 * 35}")
     server.stop()
-    left = time.time()
+    left, before = time.time(), points_on_disk(tmp_path)
     try:
-        time.sleep(2)
-        assert process.poll() is None, "the run must be long enough to notice"
+        while points_on_disk(tmp_path) == before:  # it trains on; how soon is the machine's affair
+            assert process.poll() is None, "the run must be long enough to notice"
+            assert time.time() < left + 120, "training waited for the server"
+            time.sleep(0.2)
+        time.sleep(0.2)
         back = time.time()
         process.send_signal(signal.SIGSTOP)  # so that it does not end before a server that starts slowly is there
     finally:

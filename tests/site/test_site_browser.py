@@ -201,7 +201,7 @@ def test_the_board_finds_filters_and_keeps_its_view_in_the_address(browser: Any,
     again.goto(page.url)
     again.reload()
     assert again.locator(".tile.refuted").get_attribute("aria-pressed") == "true"
-    assert again.locator(".line:visible").count() == shown() == 4
+    assert 0 < again.locator(".line:visible").count() == shown() < everything
     page.locator("#search").fill("no such thing")
     page.get_by_role("button", name="Show all").click()
     assert shown() == everything

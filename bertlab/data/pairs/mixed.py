@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from bertlab.config.errors import InputError, open_interval, own
-from bertlab.data.mixed import general_documents
+from bertlab.data.mixed import general_documents, of_general
 from bertlab.data.pairs.examples import Examples
 from bertlab.data.pairs.single import Single
 from bertlab.data.store import Tokens
@@ -27,7 +27,8 @@ class Mixed(Single):
     def __init__(self, *, shortest: int, share: float, general: str | Sequence[str], column: str | None) -> None:
         super().__init__(shortest=shortest)
         self.share = 0.0 if share == 0 else open_interval("share", share, 0, 1)
-        self._general = Text(general, column)
+        with of_general():
+            self._general = Text(general, column)
 
     @cached_property
     def _documents(self) -> int:
