@@ -13,8 +13,8 @@ COPY sweeps sweeps
 RUN pip install --no-cache-dir --constraint constraints.txt '.[hub,server]'
 
 # Volumes that are new take the owner of the folders that they cover.
-RUN useradd --create-home bertlab && mkdir -p /work/outputs /cache /runs && chown -R bertlab /work /cache /runs
+RUN useradd --create-home bertlab && mkdir -p /lab/outputs /cache /runs && chown -R bertlab /lab /cache /runs
 USER bertlab
-WORKDIR /work
+WORKDIR /lab
 ENV BERTLAB_CACHE=/cache
 ENTRYPOINT ["bertlab"]
