@@ -101,6 +101,9 @@ def losing(tmp_path: Path) -> Iterator[tuple[str, str, list[str]]]:
         def do_PUT(self) -> None:
             self._forward()
 
+        def do_PATCH(self) -> None:
+            self._forward()
+
         def _forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             kept = {name: text for name, text in self.headers.items() if name.lower() not in ("host", "connection")}
