@@ -53,7 +53,7 @@ DEFAULTS = {"cells": "1000,3000,10000", "workers": "64", "failures": "0.05"}
 ARMS, CONTROLS, OUTCOME = 18, 2, "eval/mlm_loss"
 STUDY: dict[str, Any] = {
     "id": "simulated",
-    "question": "What does a large study cost beside its runs?",
+    "question": "What does a large study cost, without its runs?",
     "claim": "Other rates are worse.",
     "baseline": "arm_0",
     "factors": ["mask.rate"],

@@ -8,7 +8,7 @@ from typing import Any
 HERE = Path(__file__).parent
 ORDER = (
     *("training", "saturated", "data", "sweep", "launchers", "tracking", "startup", "store", "memory", "growth"),
-    "breakdown",
+    *("simulated", "breakdown"),
 )
 REACHED = {True: "yes", False: "**no**", None: ""}
 OPENING = """# Benchmarks

@@ -24,7 +24,7 @@ INTRODUCTION = """\
 
 What can be set on the command line and in the files of studies: `key=value`. `bertlab run --help` shows the keys that a
 run of your options has, `bertlab run mask=span --help` those of other options. Where the values of several options
-differ, each stands with the options that have it. Bounds of the other keys are said when they are crossed.
+differ, each is given with its options. A key without bounds here says them when a value breaks them.
 """
 
 
@@ -61,13 +61,9 @@ def rows_of(group: str, files: list[Path]) -> Iterator[str]:
         allowed |= {f"{place}.{name}": in_words(rule) for name, rule in rules.items()}
         meaning |= {key: text for key, text in comments_of(path, place).items() if key not in meaning}
     for key, by_value in values.items():
-        told = (
-            [f"`{next(iter(by_value))}`"]
-            if len(by_value) == 1
-            else [f"`{value}` ({', '.join(names)})" for value, names in by_value.items()]
-        )
+        shown = [f"`{value}`" + f" ({', '.join(names)})" * (len(by_value) > 1) for value, names in by_value.items()]
         words = meaning.get(key, "").replace("<", "&lt;")
-        yield f"| `{key}` | {'; '.join(told)} | {allowed.get(key, '')} | {words} |\n"
+        yield f"| `{key}` | {'; '.join(shown)} | {allowed.get(key, '')} | {words} |\n"
 
 
 def options(path: Path) -> Mapping[str, Any]:

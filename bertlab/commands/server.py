@@ -9,11 +9,11 @@
 
 Needs PostgreSQL's programs (Debian: apt-get install postgresql) and the extra `server` of this project.
 The folder is closed to other users. PostgreSQL listens on no port but on a socket inside, for whoever can read the
-password beside it. Who is asked by MLflow's basic authentication is its user `admin`, whose first password lies in the
-folder where MLFLOW_AUTH_ADMIN_PASSWORD says none, or those whom that user makes
-(https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/); clients say so by MLFLOW_TRACKING_USERNAME
-and MLFLOW_TRACKING_PASSWORD. Passwords travel as they are: put TLS before it where the network is not
-yours. A name by which others reach it has to be told to MLflow: MLFLOW_SERVER_ALLOWED_HOSTS.
+password in the folder. MLflow's basic authentication knows the user `admin` and the users that `admin` makes
+(https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/). The first password of `admin` is that of
+MLFLOW_AUTH_ADMIN_PASSWORD; without it one is made and kept in the folder. Clients log in by MLFLOW_TRACKING_USERNAME
+and MLFLOW_TRACKING_PASSWORD. Passwords are sent as they are: put TLS in front where the network is not yours. Give
+MLflow the names by which others reach the server: MLFLOW_SERVER_ALLOWED_HOSTS.
 """
 
 import ipaddress
@@ -146,7 +146,7 @@ def mlflow_server(
 
 
 def _asking(folder: Path) -> dict[str, str]:
-    """Return what MLflow's basic authentication needs; a first password that nobody said and the key are kept."""
+    """Return what MLflow's basic authentication needs; the key is kept, and a first password that is made here."""
     if find_spec("flask_wtf") is None:
         raise InputError("auth needs the package flask-wtf, found none; pip install -e '.[server]'")
     settings = folder / "basic_auth.ini"

@@ -20,6 +20,7 @@ from bertlab.config.errors import (
     whole_number,
     whole_numbers,
 )
+from bertlab.config.leaves import written
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,16 +60,12 @@ def in_words(rule: Rule) -> str:
     if rule.func is _unless_null:
         return f"{in_words(rule.args[0])}; null"
     if rule.func is one_of:
-        return ", ".join(_spelled(value) for value in rule.keywords["known"])
+        return ", ".join(written(value) for value in rule.keywords["known"])
     low, high = rule.keywords["low"], rule.keywords.get("high")
     if rule.func in (whole_number, whole_numbers):
         return f"{'whole numbers' if rule.func is whole_numbers else 'a whole number'} from {low} on"
     ends = f"[{low:g}, {high:g}]" if rule.func is closed_interval else f"({low:g}, {high:g})"
     return f"numbers in {ends}" if rule.func is open_intervals else ends
-
-
-def _spelled(value: object) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _betas(key: str, betas: object) -> None:

@@ -33,11 +33,7 @@ class Parts:
 
 
 FULL_KEY = "full_key: "  # what Hydra writes in front of the place of a part that cannot be built
-
-
 LIGHT = ("data", "mask", "optim.schedule", "tracking")  # parts that need neither torch nor MLflow
-
-
 LIGHT_ROOMS = tuple(f"bertlab.{name}." for name in (*LIGHT, "tasks"))
 
 
@@ -68,7 +64,7 @@ def build_light(config: Mapping[str, Any], sections: Iterable[str] | None = None
 
 
 def _light(node: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Yield the parts of light rooms with their places, wherever they stand; what is below one is built with it."""
+    """Yield the parts of light rooms with their places, at any depth; what is below one is built with it."""
     if not isinstance(node, Mapping):
         return
     if str(node.get("_target_")).startswith(LIGHT_ROOMS):
@@ -90,7 +86,7 @@ def _built(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def _instantiated(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Build parts; what one of them raises is told with its place. Raises InputError."""
+    """Build parts; an error of one of them names its place. Raises InputError."""
     try:
         return dict(instantiate(chosen, _convert_="all"))
     except InstantiationException as error:

@@ -1,4 +1,4 @@
-"""Text of one's own with general text beside it: `data=mixed data.files=OWN data.general=GENERAL`.
+"""Your own text and general text: `data=mixed data.files=OWN data.general=GENERAL`.
 
 The own text comes first; all that is held out is of it. Of the general text only documents are taken that say they are
 for training, so that the others, read by a task of kind text, tell what training forgets. How much of the general text

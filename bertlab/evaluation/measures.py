@@ -24,6 +24,7 @@ PLACES = {  # what may stand at a place of a name
     "task": r"[A-Za-z0-9][\w-]*",
     "correlation": "pearson|spearman|matthews",
     "score": r"accuracy|exact|\w+_f1",
+    "source": "items|seeds",
 }
 
 
@@ -38,7 +39,7 @@ class Measure:
     about: str = ""  # what documentation adds
     needs: str = ""  # the key, or what else must be there for it to be taken
     curve: bool = False  # whether it is followed along a run, not taken at its end alone
-    judges: bool = True  # whether a study may be judged by it; not by a reference, which no arm can change
+    judges: bool = True  # whether a study may be judged by it; not by a reference or by an error
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:

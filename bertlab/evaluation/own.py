@@ -1,11 +1,7 @@
 """The common evaluation and tasks of one's own, which are learnt and judged at the end of a run.
 
-Measures, logged as `eval/<name>`:
-
-    tasks.<task>.<metric>             mean over seeds of learning, on `test`
-    tasks.<task>.<metric>.se_items    its standard error over test items: what as many other ones would change
-    tasks.<task>.<metric>.se_seeds    its standard error over seeds, where there are several
-    tasks.<task>.<metric>.seed_<k>    of one seed, likewise
+A metric is the mean over seeds of learning, on `test`. Its standard error over test items says what as many other ones
+would change. measures.csv lists the names.
 """
 
 import logging

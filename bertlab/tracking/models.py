@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run
     from mlflow.tracking import MlflowClient
 
-UNKNOWN = {"ENDPOINT_NOT_FOUND", "NOT_FOUND", "NOT_IMPLEMENTED"}  # what a server says of an address that it has not
+UNKNOWN = {"ENDPOINT_NOT_FOUND", "NOT_FOUND", "NOT_IMPLEMENTED"}  # what a server says of an address it does not know
 READY: Final = "READY"
 MEASURES = "eval/"  # of which the last are linked to a model
 
@@ -46,7 +46,7 @@ def weights_uri(client: "MlflowClient", run: "Run") -> str:
 
 
 def forget_model(client: "MlflowClient", run: "Run") -> None:
-    """Delete the logged model of a run that another run stands in for."""
+    """Delete the logged model of a run whose place another run has taken."""
     try:
         model = find_model(client, run)
     except LookupError:

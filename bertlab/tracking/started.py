@@ -58,7 +58,7 @@ def _folder(name: str, tokens: str | None, output_dir: str, uri: str | None) -> 
 
 
 def _cell(name: str, output_dir: str) -> Cell | None:
-    """Return the cell that a name stands for, as `start=run:` has it."""
+    """Return the cell that a name means, as `start=run:` reads it."""
     if (folder := Path(name).expanduser()).is_dir():
         return Cell(folder)
     cells = cells_in(output_dir)
@@ -91,7 +91,7 @@ def _lay_out(folder: Path, cell: Cell, kept: Path | None, uri: str | None) -> No
             if (broken := cell.broken()) is not None:
                 raise InputError(
                     f"start must name a run whose files are those that it left, got {cell.folder.name}, whose {broken} "
-                    "is damaged; type the command of that run again, which makes it anew"
+                    "is damaged; type the command of that run again, which makes it again"
                 )
             shutil.copytree(cell.folder / MODEL, made / MODEL)
             shutil.copyfile(cell.folder / CONFIG, made / CONFIG)

@@ -3,7 +3,7 @@
 After every step each weight's running mean becomes decay * mean + (1 - decay) * weight (Polyak & Juditsky 1992; of the
 weights of neural networks Izmailov et al. 2018, arXiv:1803.05407). The decay is at most (1 + step) / (10 + step), so
 that the mean forgets where it started. Gradients are those of the weights themselves. Evaluation reads the means, and
-so does whoever reads the finished model. The means are part of the state of the optimiser: checkpoints hold them.
+the finished model holds them. The means are part of the state of the optimiser: checkpoints hold them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -85,7 +85,7 @@ class Averages:
 
 
 class Averaging(pl.Callback):
-    """Takes in the weights after each step; stands before the recorder."""
+    """Takes in the weights after each step, before the recorder evaluates."""
 
     def __init__(self, averages: Averages) -> None:
         self._averages = averages

@@ -41,7 +41,7 @@ class Hardware(fit.Hardware):
 
 
 class Keeper(pl.Callback):
-    """Keeps the weights after each step that reaches a count; stands behind the recorder, which counts the tokens."""
+    """Keeps the weights after each step that reaches a count, once the recorder has counted its tokens."""
 
     def __init__(self, keep_at: Sequence[int], recorder: Recorder, folder: Path) -> None:
         self._recorder, self._folder = recorder, folder

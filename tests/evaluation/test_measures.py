@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
         ("eval/token_share.layer_0", "token_share[.layer_<k>]"),
         ("eval/finetuned.examples_64", "finetuned[.<task>].examples_<n>"),
         ("eval/finetuned.topic.examples_64.seed_2", "finetuned[.<task>].examples_<n>.seed_<k>"),
+        ("eval/tasks.my-task.loss.se_items", "tasks.<task>.loss.se_<source>"),
         ("eval/tasks.my-task.macro_f1.seed_1", "tasks.<task>.<score>[.seed_<k>]"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from bertlab.data.store import TokenStore
+from bertlab.evaluation.measures import measure_of
 from bertlab.evaluation.own import Ready
 from bertlab.evaluation.sequences import BERT, Reading
 from bertlab.evaluation.tuning import Learner, by_length, in_order, items, targets
@@ -54,6 +55,7 @@ def test_a_tuned_model_learns_every_kind(kind: str, small: Bert, ready: Make) ->
 def test_a_probe_reads_frozen_states(kind: str, small: Bert, ready: Make) -> None:
     """What is asked of words stands in their states; [CLS], whose state is asked of texts, has learnt nothing yet."""
     measures = ready(kind, method="probe").score(small, BERT, CPU)
+    assert all(measure_of(f"eval/{name}") for name in measures), "the table of measures has them"
     first, error, *_ = measures.values()
     assert first > (0.8 if kind in ("tagging", "word_in_context") else 0.3), measures
     assert 0 < error < 0.15 or first == 1

@@ -14,7 +14,7 @@ from bertlab.data.store import Ints, Tokens
 class Joined(Single):
     """[CLS] piece [SEP] other piece [SEP]: the pieces of `Single`, those that are short joined with one that fits.
 
-    The longest piece that still waits takes the longest one that fits beside it; what fits nowhere stands alone.
+    The longest piece that is left takes the longest one that fits with it; what fits nowhere stays alone.
     """
 
     def __call__(self, tokens: Tokens, length: int, rng: np.random.Generator) -> Examples:
@@ -28,7 +28,7 @@ class Joined(Single):
 
 
 def partners(size_N: Ints, room: int) -> tuple[Ints, Ints]:
-    """Return who goes first and, for each of these, who goes beside it; -1: nobody. No two are larger than `room`."""
+    """Return the first pieces and the second piece of each, -1 for none. No two together are larger than `room`."""
     order = np.argsort(-size_N, kind="stable").tolist()
     waiting: dict[int, list[int]] = {size: [] for size in range(1, int(size_N.max()) + 1)}
     for number in reversed(order):  # so that the first of equal ones is taken first

@@ -19,7 +19,7 @@ from bertlab.data.text import Text
 
 
 class Mixed(Single):
-    """All segments of the own text and, for each, share / (1 - share) of general text, drawn anew each epoch.
+    """All segments of the own text and, for each, share / (1 - share) of general text, drawn again for each epoch.
 
     What a smaller share draws is part of what a larger one draws.
     """

@@ -42,10 +42,11 @@ def of_runs(runs: Runs) -> Iterator[Shown]:
 
 
 def of_prior(runs: Runs) -> Iterator[Shown]:
-    """Yield the prior of the regime where its reports tell one and the study was not given any."""
-    study = runs.study
-    prior = prior_in(runs.reports, regime_of(runs.setting), study.outcome)
-    if study.prior.df == 0 and prior.df > 0:
+    """Yield the prior of the regime, where the study has none and reports of the regime give one."""
+    if runs.study.prior.df:
+        return
+    prior = prior_in(runs.reports, regime_of(runs.setting), runs.study.outcome)
+    if prior.df:
         yield (
             f"\nIn this regime {count(prior.contrasts)} contrasts of {runs.reports} tell how much paired differences "
             "usually vary. Verdicts of few seeds are steadier with that prior; register it in the study's file, before "

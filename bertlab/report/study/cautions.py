@@ -12,8 +12,6 @@ from bertlab.study.factors import is_within
 from bertlab.study.judge import GAIN, Findings
 
 SHUFFLING_COST = "eval/shuffling_cost"
-
-
 ORDERLESS = 0.01  # of the baseline's cost of random order: at most so much is no use of order
 
 
@@ -34,24 +32,22 @@ def untuned(findings: Findings) -> list[str]:
 def plateau(findings: Findings) -> list[str]:
     """Say which arms have runs that had not begun to use context when training ended."""
     floor = findings.study.floor
-    if not (arms := _by_gain(findings, -floor, floor)):
-        return []
     return [
         f"**Still on the plateau.** Some runs gained no more than {number(floor, 2)} nats from context when training "
         f"ended: {arms}. Until a run leaves the plateau of word frequencies it hardly improves, so these "
         "differences are largely about when that happens. Longer training would tell whether they close."
+        for arms in _by_gain(findings, -floor, floor)
     ]
 
 
 def misled(findings: Findings) -> list[str]:
     """Say which arms have runs that word frequencies alone would beat."""
     floor = findings.study.floor
-    if not (arms := _by_gain(findings, -math.inf, -floor)):
-        return []
     return [
         f"**Worse than no context.** Some runs ended more than {number(floor, 2)} nats above the loss of word "
         f"frequencies: {arms}. They have hardly been trained to name hidden words, or have learned something that "
         "fails them where they are judged; more of the same need not mend that."
+        for arms in _by_gain(findings, -math.inf, -floor)
     ]
 
 
@@ -72,14 +68,14 @@ def orderless(findings: Findings) -> list[str]:
     ]
 
 
-def _by_gain(findings: Findings, above: float, up_to: float) -> str:
-    """Name the arms with runs whose last context gain lies in a range, and how many."""
+def _by_gain(findings: Findings, above: float, up_to: float) -> list[str]:
+    """Return one text that names the arms with runs whose last context gain is in a range, and how many; or none."""
     arms = []
     for arm in findings.study.arms:
         gain = finished(findings, arm, GAIN)
         if inside := int(((gain > above) & (gain <= up_to)).sum()):
             arms.append(f"{escape(arm)} ({count(inside)} of {count(len(gain))})")
-    return listing(arms)
+    return [listing(arms)] if arms else []
 
 
 def open_claims(findings: Findings) -> list[str]:
