@@ -14,7 +14,7 @@ engines: .venv/dev.ready  ## the packages of hydra/launcher=slurm and ray, for t
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[slurm,ray]'
 
 integration: .venv/dev.ready  ## what takes long: crowds of processes; PostgreSQL, Slurm and Ray where these are installed
-	$(BIN)/pytest -n 2 --dist loadfile --durations=20 -m 'integration or slow' -rs
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20 -m 'integration or slow' -rs
 
 check: .venv/dev.ready  ## format, lint and types
 	$(BIN)/ruff format --check .

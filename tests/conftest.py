@@ -156,3 +156,8 @@ def build_part() -> Callable[..., Any]:
         return instantiate(load([choice, *overrides])[choice.partition("=")[0]], _convert_="all")
 
     return build
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that no worker is left with it alone at the end."""
+    items.sort(key=lambda item: "integration" not in item.path.parts)

@@ -47,6 +47,7 @@ def test_a_worker_sees_its_own_cards_alone(
     assert os.environ[VISIBLE] == seen
 
 
+@pytest.mark.slow
 def test_workers_of_joblib_are_numbered_and_this_process_is_not() -> None:
     found = Parallel(n_jobs=2)(delayed(_number)(seconds) for seconds in (1, 1))
     assert len(set(found)) == 2, found

@@ -80,6 +80,7 @@ WORDS = (
 )
 
 
+@pytest.mark.slow
 def test_what_is_composed_from_an_earlier_one_is_what_hydra_composes() -> None:
     quick, plain = composing(load), [load(words) for words in WORDS]
     for words, expected in [*zip(WORDS, plain, strict=True), *zip(WORDS[::-1], plain[::-1], strict=True)]:
@@ -88,6 +89,7 @@ def test_what_is_composed_from_an_earlier_one_is_what_hydra_composes() -> None:
         assert choices(made) == choices(expected), words
 
 
+@pytest.mark.slow
 def test_what_tests_keep_of_compositions_is_what_hydra_composes() -> None:
     some = WORDS[1::2]
     kept = [load(words) for _ in range(2) for words in some]

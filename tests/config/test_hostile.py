@@ -34,6 +34,7 @@ FEW = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+pytestmark = pytest.mark.slow
 ENTRY = Path(__file__).with_name("hostile_entry.py")
 SHAPE = ("batch.size=2", "batch.length=35", "budget.tokens=700", "evaluation.sequences=4", "trainer.progress=false")
 ORACLE = ("data=oracle", "data.documents=60", *SHAPE)
@@ -98,7 +99,6 @@ def entry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Entry]:
     entry.process.communicate()
 
 
-@pytest.mark.slow
 def test_the_watcher_sees_what_it_is_there_for(entry: Entry) -> None:
     """A harmless command passes, and a write outside is seen: the claims below can fail."""
     assert entry.try_words(ORACLE)["code"] == 0
@@ -268,7 +268,6 @@ WORDS = st.one_of(
 @example(words=["model.sharing.parts=null"])
 @example(words=["~model.norm"])
 @example(words=["study=padding", "++study.id=../../../elsewhere"])
-@pytest.mark.slow
 def test_any_words_are_a_run_or_one_line(entry: Entry, words: list[str]) -> None:
     entry.try_words([*ORACLE, *words])
 
@@ -346,7 +345,6 @@ CONTENTS = st.one_of(
 )
 
 
-@pytest.mark.slow
 @FEW
 @given(
     content=CONTENTS,
@@ -413,7 +411,6 @@ FORBIDDEN = {"torch.load", "joblib.load", "pd.read_pickle", "pandas.read_pickle"
 FORBIDDEN |= {f"yaml.{name}" for name in ("load", "load_all", "full_load", "unsafe_load", "UnsafeLoader")}
 
 
-@pytest.mark.slow
 def test_a_damaged_store_is_made_anew(entry: Entry) -> None:
     words = ["data=oracle", "data.documents=61", *SHAPE]
     cache = entry.work.parent / "cache"

@@ -199,10 +199,10 @@ def code_with(folder: Path, *words: str) -> Code:
     ("place", "old", "new", "counts"),
     [
         ("mask/first.py", "<= self.count", "< self.count", True),
-        ("shares.py", "1.0", "0.9", True),
-        ("patch.py", "VALUE = 1", "VALUE = 2", True),
-        ("__init__.py", "ANY = 1", "ANY = 2", True),
-        ("mask/first.py", '"""Predict', '"""Choose', False),
+        pytest.param("shares.py", "1.0", "0.9", True, marks=pytest.mark.slow),
+        pytest.param("patch.py", "VALUE = 1", "VALUE = 2", True, marks=pytest.mark.slow),
+        pytest.param("__init__.py", "ANY = 1", "ANY = 2", True, marks=pytest.mark.slow),
+        pytest.param("mask/first.py", '"""Predict', '"""Choose', False, marks=pytest.mark.slow),
         ("cosine.py", "math.sqrt", "math.log", False),
     ],
 )
@@ -232,6 +232,7 @@ def test_an_edit_of_what_a_run_uses_changes_its_code_and_only_then(
     assert monkeypatched == []
 
 
+@pytest.mark.slow
 def test_a_run_that_uses_nothing_of_the_folder_has_the_code_that_it_has_without_one(tmp_path: Path) -> None:
     without = code_of(targets(resolved(load(list(ORACLE)))))
     assert code_with(make_own(tmp_path)) == without

@@ -128,6 +128,7 @@ def test_the_rate_is_chosen_on_examples_that_neither_teach_nor_judge(
     assert finetuned(small(), {"questions": made}, [8], BERT, CPU)["finetuned.questions.examples_8"] == 0.7
 
 
+@pytest.mark.slow
 def test_several_seeds_give_their_mean_and_each_by_itself(small: MakeSmall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finetune, "RATES", (1e-2,))  # for a model as small as this one
     model, tasks = (

@@ -211,6 +211,7 @@ def test_a_margin_in_tokens_without_a_curve_is_refused_before_anything_has_run(c
 
 
 @pytest.mark.parametrize("key", ["output_dir", "report_dir"])
+@pytest.mark.slow
 def test_a_study_that_can_write_nothing_is_one_line_and_leaves_nothing(command: Command, key: str) -> None:
     Path("letter").write_text("a file, not a folder", "utf-8")
     code, out, err = command(*TINY, *LOOKS, f"{key}=letter/mine")

@@ -26,6 +26,7 @@ def test_a_prior_moderates_both_variances_by_hand() -> None:
 
 
 @pytest.mark.parametrize("prior", [Prior(0.0, 0.0), Prior(1.0, 6.0)])
+@pytest.mark.slow
 def test_without_an_effect_it_errs_in_5_per_cent_a_side(prior: Prior) -> None:
     rng = np.random.default_rng(2)
     studies = [against_bank(rng.standard_normal(5), rng.standard_normal(24), prior) for _ in range(6_000)]

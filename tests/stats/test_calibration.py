@@ -77,6 +77,7 @@ def test_equivalent_within_half_the_margin_is_no_error_even_of_skewed_difference
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "calibration.py"
 
 
+@pytest.mark.slow
 def test_the_benchmark_prints_every_rate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", [SCRIPT.name, "studies=20"])
     runpy.run_path(str(SCRIPT), run_name="__main__")

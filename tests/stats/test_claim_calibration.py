@@ -8,13 +8,14 @@ from bertlab.config.compose import PACKAGE
 from bertlab.stats.claim import Expectation, Finding
 from bertlab.stats.claim_calibration import Setting, empirical, finding_rates, normal, unequal, worst_rates
 from bertlab.stats.moderated import Prior
+from tests.marks import slow_but
 
 STUDIES = 3000  # the standard error of a rate of 5 % is .4 %
 ROOM = 0.016  # four of them: the largest of ten rates is looked at
 PRIOR = Prior(0.7, 2.6)  # margins: what the first regime has
 
 
-@pytest.mark.parametrize("arms", [1, *(pytest.param(arms, marks=pytest.mark.slow) for arms in (2, 3)), 6])
+@pytest.mark.parametrize("arms", slow_but([6], [1, 2, 3, 6]))
 @pytest.mark.parametrize("expectation", Expectation)
 def test_no_claim_is_falsely_supported_or_refuted_in_more_than_5_per_cent(expectation: Expectation, arms: int) -> None:
     rng = np.random.default_rng(arms)
@@ -30,7 +31,7 @@ def baseline_runs() -> np.ndarray:
 
 
 @pytest.mark.parametrize("expectation", [Expectation.WORSE, Expectation.NOT_BETTER, Expectation.EQUIVALENT])
-@pytest.mark.parametrize("prior", [Prior(0.0, 0.0), PRIOR])
+@pytest.mark.parametrize("prior", slow_but([PRIOR], [Prior(0.0, 0.0), PRIOR]))
 def test_under_the_noise_of_real_runs_errors_stay_below_6_per_cent(expectation: Expectation, prior: Prior) -> None:
     losses = baseline_runs()
     assert losses.size == 35

@@ -41,6 +41,7 @@ def test_turning_the_differences_around_changes_no_p() -> None:
     assert sign_flip_p(d) == sign_flip_p(-d) == sign_flip_p(1000 * d)
 
 
+@pytest.mark.slow
 def test_many_seeds_are_judged_by_patterns_that_are_drawn() -> None:
     d = np.random.default_rng(3).normal(0.3, 1, 25)
     by_scipy = permutation_test((d,), np.mean, permutation_type="samples", n_resamples=100_000, rng=1)

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from bertlab.stats.looks import interval_level, look_alpha, overall_p
+from tests.marks import slow_but
 
 ONE_SIDED = {  # level of each look that leaves .05 over all, of one-sided t tests
     (3, 10): 0.0268,
@@ -26,7 +27,7 @@ def smallest(looks: tuple[int, ...], studies: int, sides: int) -> np.ndarray:
     return sides * tail.min(axis=0)
 
 
-@pytest.mark.parametrize("looks", list(ONE_SIDED))
+@pytest.mark.parametrize("looks", slow_but([(3, 10), (3, 6, 10)], ONE_SIDED))
 def test_the_level_of_each_look_is_what_another_simulation_gives(looks: tuple[int, ...]) -> None:
     assert look_alpha(looks) == pytest.approx(ONE_SIDED[looks], rel=0.02)
     assert np.quantile(smallest(looks, 60_000, 1), 0.05) == pytest.approx(look_alpha(looks), rel=0.06)

@@ -9,6 +9,7 @@ from bertlab.stats.contrast import contrast
 from bertlab.stats.interval import Shared
 from bertlab.stats.moderated import Prior
 from bertlab.stats.noise import Between, between_chunks, between_runs, of_answers, text_needed
+from tests.marks import slow_but
 
 
 def made(run_sd: float, noise_sd: float, chunks: int = 50, runs: int = 400) -> np.ndarray:
@@ -47,7 +48,7 @@ COVERAGE = [(1.0, 1.0, 0.5, 16), (1.0, 0.0, 1.0, 16), (1.0, 1.0, 0.5, 4)]
 
 
 @pytest.mark.parametrize(("seed_sd", "chunk_sd", "error_sd", "chunks"), COVERAGE)
-@pytest.mark.parametrize("seeds", [3, 8])
+@pytest.mark.parametrize("seeds", slow_but([3], [3, 8]))
 def test_intervals_cover_as_often_as_they_say_when_seeds_share_the_text(
     seed_sd: float, chunk_sd: float, error_sd: float, chunks: int, seeds: int
 ) -> None:

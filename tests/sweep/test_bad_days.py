@@ -100,6 +100,7 @@ def test_a_bad_day_is_one_line_spares_what_is_finished_and_is_made_up_for(comman
     assert {path: path.read_bytes() for path in finished} == finished
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_while_the_store_takes_a_model_costs_no_weights(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

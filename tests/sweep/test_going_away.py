@@ -88,6 +88,7 @@ def test_later_runs_go_on_offline_and_sync_brings_them(command: Command, store: 
         assert_all_arrived(3)
 
 
+@pytest.mark.slow
 def test_the_next_command_brings_them_whatever_it_is(command: Command, store: Store) -> None:
     store.runs_left = 2
     assert command(*SWEEP)[0] == 0
@@ -99,6 +100,7 @@ def test_the_next_command_brings_them_whatever_it_is(command: Command, store: St
     assert_all_arrived(3)
 
 
+@pytest.mark.slow
 def test_a_store_that_is_back_at_the_end_has_all(command: Command, store: Store) -> None:
     store.runs_left = 1
     end, ended = store.ended, []

@@ -281,7 +281,11 @@ def test_the_curves_of_the_report_hold_every_evaluation(swept: Swept) -> None:
     ("error", "reason", "traceback"),
     [
         (ZeroDivisionError("the first arm broke"), "ZeroDivisionError: the first arm broke", True),
-        (InputError("corpus.txt must stay where it is"), "corpus.txt must stay where it is", False),
+        pytest.param(
+            InputError("corpus.txt must stay where it is"),
+            *("corpus.txt must stay where it is", False),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_job_that_fails_neither_stops_nor_hides_the_others(
@@ -325,6 +329,7 @@ def test_a_job_that_fails_neither_stops_nor_hides_the_others(
     assert "the run failed" not in (report.parents[1] / "1" / "run.log").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_an_interrupted_sweep_is_killed(
     swept: Swept, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -386,6 +391,7 @@ def test_a_job_that_the_launcher_lost_is_an_outcome(
     assert parent.info.run_name == "pairs@evaluation.pairs=none,nsp seed=1,2"
 
 
+@pytest.mark.slow
 def test_files_can_be_swept_although_none_is_the_default(corpus: str, tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "a.txt").write_text(corpus)
     (tmp_path / "b.txt").write_text(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bertlab.train.fit import Hardware
+from tests.marks import slow_but
 from tests.train.test_fit import HARDWARE
 
 Fit = Callable[..., Any]
@@ -50,8 +51,8 @@ def expected(fit: Fit) -> Any:
     return fit()
 
 
-@pytest.mark.parametrize("cluster", CLUSTERS)
-@pytest.mark.parametrize("precision", ["32-true", "bf16-products"])
+@pytest.mark.parametrize("cluster", slow_but(["slurm"], CLUSTERS))
+@pytest.mark.parametrize("precision", slow_but(["32-true"], ["32-true", "bf16-products"]))
 def test_a_run_on_a_cluster_is_the_same_to_the_bit(
     cluster: str, precision: str, fit: Fit, expected: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ from bertlab.train.devices import Hardware
 from bertlab.train.divided import Division
 from bertlab.train.early import check_early
 from bertlab.train.recorder import Plan
+from tests.marks import slow_but
 from tests.train.test_fit import HARDWARE
 
 LIGHT = ("model.dropout=0", "evaluation.pseudo=0", "evaluation.probe=0", "evaluation.prune=[]", "trainer.threads=1")
@@ -20,14 +21,17 @@ Fit = Callable[..., Any]
 
 @pytest.mark.parametrize(
     "words",
-    [
-        [],
-        ["pairs=none"],
-        ["objective=alternating", "objective.every=2"],
-        ["trainer.precision=bf16-mixed"],
-        ["optimizer=muon"],
-        ["batch.length=36", "batch.start_length=12", "batch.start_share=0.5"],
-    ],
+    slow_but(
+        [[]],
+        [
+            [],
+            ["pairs=none"],
+            ["objective=alternating", "objective.every=2"],
+            ["trainer.precision=bf16-mixed"],
+            ["optimizer=muon"],
+            ["batch.length=36", "batch.start_length=12", "batch.start_share=0.5"],
+        ],
+    ),
     ids=" ".join,
 )
 def test_a_batch_in_parts_gives_the_losses_of_the_whole_batch(fit: Fit, words: list[str]) -> None:

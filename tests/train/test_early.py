@@ -9,6 +9,7 @@ from bertlab.config.errors import InputError
 from bertlab.train import early
 from bertlab.train.early import check_card, check_early
 from tests.command import exit_code
+from tests.marks import slow_but
 
 
 def test_what_is_wrong_with_one_of_many_configurations_is_said_wherever_it_stands() -> None:
@@ -31,7 +32,7 @@ def test_a_missing_corpus_is_said_by_the_key_of_the_place_where_it_is_read() -> 
         check_early([config])
 
 
-@pytest.mark.parametrize("accelerator", ["cuda", "gpu"])
+@pytest.mark.parametrize("accelerator", slow_but(["cuda"], ["cuda", "gpu"]))
 @pytest.mark.parametrize("words", [[], ["-m", "seed=1,2"], ["study=mask_rate"]])
 def test_a_gpu_where_there_certainly_is_none_is_said_at_once_and_leaves_nothing(
     accelerator: str,

@@ -14,11 +14,13 @@ from bertlab.config.errors import InputError
 from bertlab.evaluation.score import Evaluation
 from bertlab.model.init import initialise
 from bertlab.sweep.run import Job
+from tests.marks import slow_but
 
 GROUPS = ("mask", "pairs", "objective", "optimizer", "schedule")
 OF_FILES = "pairs=mixed"  # needs a corpus of a person's files: tests/data/pairs/test_mixed.py
 OPTIONS = [f"{group}={path.stem}" for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 OPTIONS.remove(OF_FILES)
+SHOWN = ["mask=token", "mask=span", "pairs=none", "objective=alternating", "optimizer=muon", "schedule=wsd"]
 NEEDS = {
     "mask=next_token": ("model/visibility=left_to_right",),
     "mask=translate": ("model/visibility=left_to_right",),
@@ -29,7 +31,7 @@ REFUSED = {  # on text whose words are one token each
 }
 
 
-@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize("option", slow_but(SHOWN, OPTIONS))
 def test_an_option_trains_and_is_judged_on_the_common_evaluation(
     option: str, fit: Callable[..., Any], prepared: Callable[..., Job]
 ) -> None:

@@ -14,6 +14,7 @@ from bertlab.model.bert import Output
 from bertlab.objective import Joint
 from bertlab.train.module import Objective
 from bertlab.train.recorder import Plan, Saver
+from tests.marks import slow_but
 
 Fit = Callable[..., Any]
 PLAN = Plan(7, frozenset({3, 7}), frozenset({7}))
@@ -50,7 +51,7 @@ def kept(into: Saved) -> Saver:
     return Saver(1e9, save)  # never by the clock
 
 
-@pytest.mark.parametrize("step", [1, 2, 3, 5, 6])
+@pytest.mark.parametrize("step", slow_but([3], [1, 2, 3, 5, 6]))
 def test_an_interrupted_run_goes_on_with_the_same_bits(fit: Fit, step: int) -> None:
     whole, saved, words = fit(plan=PLAN), Saved(), ("model.dropout=0.1",)
     with pytest.raises(KeyboardInterrupt):

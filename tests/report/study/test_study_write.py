@@ -119,6 +119,7 @@ def test_what_is_not_a_number_is_null(make_findings: MakeFindings) -> None:
     assert not math.isnan(stated["margin"])
 
 
+@pytest.mark.slow
 def test_a_second_report_replaces_the_first_and_leaves_other_files(make_findings: MakeFindings, tmp_path: Path) -> None:
     write_study(make_findings(), tmp_path)
     (tmp_path / "mask_rate/figures/mine.svg").write_text("kept", "utf-8")

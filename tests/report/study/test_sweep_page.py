@@ -173,6 +173,7 @@ def test_figures_are_those_of_a_study(make_table: Make) -> None:
     assert "trend" not in [each.name for each in drawings(make_table({"model.norm": ["a", "b", "c"]}).findings)]
 
 
+@pytest.mark.slow
 def test_a_page_written_from_its_twins_in_any_order_is_the_same_to_the_byte(make_table: Make, tmp_path: Path) -> None:
     table = make_table({**RATES, "model.norm": ["layer", "rms"]}, seeds=(0, 1), baseline=["0.15", "rms"])
     rng = np.random.default_rng(1)
