@@ -321,6 +321,13 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_the_book_in_the_repository_counts_every_study() -> None:
+    """Write it anew with `python -m bertlab.report book=reports` when this fails."""
+    reports = PACKAGE.parent / "reports"
+    known = {*study_files(), *(path.parent.name for path in reports.glob("*/study.json"))}
+    assert f" of {len(known)}: " in (reports / BOOK).read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 def test_the_book_in_the_repository_is_up_to_date() -> None:
     """Write it anew with `python -m bertlab.report book=reports` when this fails."""
