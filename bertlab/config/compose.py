@@ -12,7 +12,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.resolvers import oc
 
-from bertlab.config.override_policy import check_words
+from bertlab.config.override_policy import check_items, check_words
 from bertlab.config.own import own_folder
 from bertlab.config.own_files import check_files
 from bertlab.config.reading import check_once, check_plain, check_single, overrides_in, parsed, written_out
@@ -64,6 +64,7 @@ def check(words: Sequence[str]) -> None:
     """Refuse words that a person typed if they are more than options and values, each once. Raises InputError."""
     check_files(conf_folders(), sweep_folders())
     check_words(words, groups())
+    check_items(words, conf_folders())
     check_once(words)
 
 
@@ -75,6 +76,7 @@ def load(overrides: Sequence[str]) -> DictConfig:
     overrides = written_out(overrides)
     check_files(conf_folders(), sweep_folders())
     check_words(overrides, groups())
+    check_items(overrides, conf_folders())
     check_once([word for word in overrides_in(overrides) if is_group(parsed(word))])
     check_plain(overrides)
     check_single(overrides)

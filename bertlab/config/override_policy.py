@@ -18,6 +18,7 @@ import yaml
 from hydra.core.override_parser.types import Override
 
 from bertlab.config.errors import InputError
+from bertlab.config.leaves import leaves, written
 from bertlab.config.reading import overrides_in, parsed
 
 FLAGS = {"-m", "--multirun", "-r", "--run", "-h", "--help", "--hydra-help", "--version", "--resolve"}
@@ -75,6 +76,18 @@ def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
             _check_switch(key, override)
         if key.startswith("hydra") and "_target_" in value:
             raise InputError(f"{key} must hold plain values, got {value}; choose hydra/launcher by its name")
+
+
+def check_items(words: Sequence[str], conf: Folders) -> None:
+    """Refuse a key inside of a list that is no place of it: Hydra has no words for that. Raises InputError."""
+    for override in map(parsed, overrides_in(words)):
+        key, lists = override.key_or_group, _lists(conf)
+        for name in (each for each in lists if key.startswith(f"{each}.")):
+            place = key.removeprefix(f"{name}.").partition(".")[0]
+            is_set = not (override.is_add() or override.is_force_add() or override.is_delete())
+            if not (is_set and place.isdecimal() and int(place) < len(lists[name])):
+                whole = written(lists[name] or ["..."])
+                raise InputError(f"{name} is given whole, got {override.input_line}; write for example {name}={whole}")
 
 
 def _check_folder(key: str, override: Override) -> None:
@@ -227,6 +240,18 @@ def _keys_of_parts(conf: Folders) -> Mapping[tuple[str, str], frozenset[str]]:
         for group, part, defaults in _files(conf)
         if "_target_" in part
     }
+
+
+@cache
+def _lists(conf: Folders) -> Mapping[str, Sequence[Any]]:
+    """Return the keys that hold lists, each with the longest that an option's file has."""
+    longest: dict[str, Sequence[Any]] = {}
+    for group, part, _ in _files(conf):
+        own = {name: value for name, value in part.items() if name != "defaults"}
+        for key, value in leaves(own, group.replace("/", ".")):
+            if isinstance(value, list):
+                longest[key] = max(longest.get(key, []), value, key=len)
+    return longest
 
 
 @cache

@@ -50,6 +50,18 @@ def test_what_makes_a_part_a_part_is_not_taken_away(key: str) -> None:
         check([f"~{key}"])
 
 
+@pytest.mark.parametrize("word", ["{}.rates=2", "{}.3=1", "+{}.3=1", "++{}.x=1", "~{}.0", "{}.x=1,2"])
+@pytest.mark.parametrize("key", ["evaluation.grid", "mask.split"])
+def test_a_list_has_no_keys(key: str, word: str) -> None:
+    for read in (check, load):
+        with pytest.raises(InputError, match=rf"^{key} is given whole, got .*; write for example {key}=\[0\.\d"):
+            read([word.format(key)])
+
+
+def test_an_item_of_a_list_is_set_by_its_place() -> None:
+    assert resolved(load(["data=oracle", "evaluation.grid.1=0.4"]))["evaluation"]["grid"] == [0.05, 0.4, 0.5]
+
+
 def test_a_key_that_nobody_reads_is_refused() -> None:
     config = resolved(load(["data=oracle", "+mask_rate=0.3"]))
     with pytest.raises(InputError, match=r"^mask_rate is not a key of the configuration; "):
