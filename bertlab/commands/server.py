@@ -16,6 +16,7 @@ and MLFLOW_TRACKING_PASSWORD. Passwords are sent as they are: put TLS in front w
 MLflow the names by which others reach the server: MLFLOW_SERVER_ALLOWED_HOSTS.
 """
 
+import errno
 import ipaddress
 import os
 import pwd
@@ -38,11 +39,15 @@ from typing import Any
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
+from bertlab.config.redact import shown
+from bertlab.tracking.address import database_url
 
 DEBIAN = Path("/usr/lib/postgresql")  # Debian's package keeps its programs here, off the PATH
 START_SECONDS, STOP_SECONDS = 120.0, 20.0
 LOOPBACK = "127.0.0.1"
+CONNECT_SECONDS = 10
 LAST_PORT = 65535
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # that MLflow knows
 DEFAULTS: dict[str, Any] = {"folder": None, "port": "0", "host": LOOPBACK, "auth": None, "database": None}
 FIRST = "MLFLOW_AUTH_ADMIN_PASSWORD"  # that of a new server's first user
 WHO_MAY = "local all bertlab scram-sha-256\n"  # pg_hba.conf, whole: nobody over a network, nobody without the password
@@ -241,6 +246,49 @@ def _port(given: str) -> int:
     return int(given)
 
 
+def check_free(host: str, port: int) -> None:
+    """Refuse an address that this machine lacks or that is in use. Raises InputError."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as asked:
+            asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            asked.bind(address)
+    except OSError as error:
+        if error.errno in (errno.EADDRINUSE, errno.EACCES):
+            fault = f"port must be free and allowed, got {port}"
+        else:
+            fault = f"host must be an address of this machine, got {host}"
+        raise InputError(f"{fault}: {str(error.strerror).lower()}; choose another") from error
+
+
+def check_database(uri: str) -> None:
+    """Refuse what is no address of a database, or of one that does not answer. Raises InputError."""
+    url = database_url(uri)
+    if url is None or url.get_backend_name() not in DATABASES:
+        raise InputError(f"database must be an address of {', '.join(DATABASES)}, got {shown(uri)}; correct it")
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    patience = {"connect_timeout": CONNECT_SECONDS} if url.get_backend_name() in ("postgresql", "mysql") else {}
+    try:
+        create_engine(url, connect_args=patience).connect().close()
+    except (SQLAlchemyError, ImportError) as error:
+        reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
+        raise InputError(
+            f"database must answer, got {shown(uri)}: {reason}; start it, or correct the address"
+        ) from error
+
+
+def _folder(given: str) -> Path:
+    folder = Path(given).resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = str(error.strerror).lower()
+        raise InputError(f"folder must be one that can be made, got {given}: {reason}; choose another") from error
+    return folder
+
+
 def _auth(given: str | None, host: str) -> bool:
     if given not in (None, "true", "false"):
         raise InputError(f"auth must be true or false, got {given}; choose one")
@@ -252,13 +300,16 @@ def main(words: Sequence[str]) -> None:
     with one_line_errors():
         arguments = parse(DEFAULTS, __doc__, words)
         port, host, auth = _port(arguments["port"]), arguments["host"], _auth(arguments["auth"], arguments["host"])
+        check_free(host, port)
+        given = arguments["database"]
+        if given:
+            check_database(given)
         signal.signal(signal.SIGTERM, _terminate)
         os.umask(0o077)
         with tempfile.TemporaryDirectory() as temporary:
-            folder = Path(arguments["folder"] or temporary).resolve()
-            folder.mkdir(parents=True, exist_ok=True)
+            folder = _folder(arguments["folder"] or temporary)
             with (
-                nullcontext(arguments["database"]) if arguments["database"] else postgres(folder) as database,
+                nullcontext(given) if given else postgres(folder) as database,
                 mlflow_server(database, folder, port, host, auth=auth) as address,
             ):
                 if auth and not os.environ.get(FIRST):

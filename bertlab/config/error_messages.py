@@ -33,6 +33,7 @@ NO_MEMORY = (
     "storage size calculation",
 )
 QUOTES = "'\")"
+UNFIT = "Error merging override "  # Hydra's words before a value that has another shape than what stands there
 TRACEBACK = "BERTLAB_TRACEBACK"  # set to 1 to see tracebacks; hydra.verbose=true does the same
 
 
@@ -85,7 +86,7 @@ def explain(error: BaseException, words: Sequence[str] = ()) -> str | None:
         case InstantiationException():
             return _instantiation(error)
         case HydraException() | OmegaConfBaseException():
-            return _unknown_key(str(error), words) or _line(str(error))
+            return _unknown_key(str(error), words) or _unfit(str(error)) or _line(str(error))
         case ValueError() if str(error).startswith("Config group override"):
             return "a config group takes the name of an option; bertlab run --help lists groups and options"
         case MemoryError() | RuntimeError() | ValueError() | OSError() if _is_memory(error):
@@ -130,6 +131,15 @@ def _unknown_key(message: str, words: Sequence[str]) -> str | None:
     return f"{key} is not a key of the configuration; " + (
         f"did you mean {' or '.join(near)}?" if near else "bertlab run --help lists the keys"
     )
+
+
+def _unfit(message: str) -> str | None:
+    """Turn Hydra's words for a value of another shape than the key has into ours."""
+    if not message.startswith(UNFIT):
+        return None
+    word = message.removeprefix(UNFIT)
+    key, _, value = word.lstrip("+~").partition("=")
+    return f"{key} must have the shape that it has now, got {value}; bertlab run --help lists the keys"
 
 
 def _near(key: str, known: Sequence[str]) -> list[str]:

@@ -24,6 +24,7 @@ FILE = re.compile(r"[^\[\]{}$,'\"]+\.(jsonl|csv|tsv|parquet)(\.(gz|xz|zst))?")  
 RUNG = re.compile(r"rung=(\w+)")  # short for a regime, and the word in a study that names it
 OF_DEVICES = re.compile(r"trainer\.(devices|accumulate)=(.*)")  # keys of the options that divide a batch
 DIVIDING = {"trainer=cpu": "trainer=cpus", "trainer=gpu": "trainer=gpus"}
+OF_SWEEPS = re.compile(r"\+{0,2}hydra[./](launcher|sweeper)\b")  # keys that say where and how jobs are chosen to run
 KEEPING = "trainer.keep_at="  # the key of the option that keeps weights on the way
 QUOTE, ESCAPED, QUOTES = "'", "\\'", "'\""
 PARSER = OverridesParser.create()
@@ -153,6 +154,10 @@ def check_command(words: Sequence[str]) -> None:
     studies = any(word.startswith(("study=", "hydra.mode=MULTIRUN")) for word in words)
     if not studies and not set(MULTIRUN) & set(names):
         check_single(words, "add -m to run each of them")
+        if not asked and (chosen := next(filter(OF_SWEEPS.match, words), "")):
+            raise InputError(
+                f"{chosen.partition('=')[0]} is for sweeps and studies, got {chosen}; add -m, or leave it out"
+            )
 
 
 def check_sweep(overrides: Sequence[Override]) -> None:

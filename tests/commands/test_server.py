@@ -1,0 +1,48 @@
+"""What cannot be served is one line, before anything starts."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from bertlab.commands import server
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["port=x"], "port must lie in [0, 65535], got x; "),
+        (["host=192.0.2.1"], "host must be an address of this machine, got 192.0.2.1: "),  # of documentation
+        (["host=[::"], "host must be an address of this machine, got [::: "),
+        (["folder=file"], "folder must be one that can be made, got file: "),
+        (["folder=file/below"], "folder must be one that can be made, got file/below: "),
+        (["database=nothing"], "database must be an address of sqlite, postgresql, mysql, mssql, got nothing; "),
+        (["database=oracle://somewhere/x"], "database must be an address of sqlite, "),
+        (["database=sqlite:////nowhere/x.db"], "database must answer, got sqlite:////nowhere/x.db: unable to open "),
+        (["database=postgresql+psycopg2://me:secret@127.0.0.1:1/x"], "database must answer, got postgresql"),
+    ],
+)
+def test_what_cannot_be_served_is_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    line: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    with pytest.raises(SystemExit) as exit_:
+        server.main(words)
+    told = capsys.readouterr().err
+    assert exit_.value.code == 2
+    assert told.startswith(f"bertlab: {line}")
+    assert told.count("\n") == 1
+    assert "secret" not in told
+
+
+def test_a_port_that_is_in_use_is_one_line() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        with pytest.raises(server.InputError, match=r"^port must be free and allowed, got \d+: "):
+            server.check_free("127.0.0.1", other.getsockname()[1])
