@@ -63,7 +63,8 @@ def in_words(rule: Rule) -> str:
         return ", ".join(written(value) for value in rule.keywords["known"])
     low, high = rule.keywords["low"], rule.keywords.get("high")
     if rule.func in (whole_number, whole_numbers):
-        return f"{'whole numbers' if rule.func is whole_numbers else 'a whole number'} from {low} on"
+        numbers = "whole numbers" if rule.func is whole_numbers else "a whole number"
+        return f"{numbers} from {low} to {high}" if high else f"{numbers} from {low} on"
     ends = f"[{low:g}, {high:g}]" if rule.func is closed_interval else f"({low:g}, {high:g})"
     return f"numbers in {ends}" if rule.func is open_intervals else ends
 
@@ -113,7 +114,7 @@ BASE: Rule = partial(open_interval, low=1, high=1e9)
 
 HARDWARE: Rules = {
     "accelerator": _word,
-    "threads": optional(COUNT),
+    "threads": optional(partial(whole_number, low=1, high=1024)),  # a process that cannot start them is killed
     "precision": partial(one_of, known=PRECISIONS),
     **dict.fromkeys(("clip", "checkpoint_seconds"), LARGE),
     "points": COUNT,

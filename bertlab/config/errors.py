@@ -107,12 +107,12 @@ def _real(value: object) -> float:
         return nan
 
 
-def whole_number(key: str, value: object, low: int) -> int:
-    """Return `value` when it is a whole number of at least `low`, and no larger than `LARGEST`. Raises InputError."""
-    if isinstance(value, int) and value > LARGEST:
-        raise InputError(
-            f"{own(key)} must be at most {LARGEST}, got a number of {len(str(value))} digits; choose a smaller one"
-        )
+def whole_number(key: str, value: object, low: int, high: int = LARGEST) -> int:
+    """Return `value` when it is a whole number of at least `low` and at most `high`. Raises InputError."""
+    if isinstance(value, int) and value > high:
+        digits = len(str(value))
+        given = value if digits <= len(str(LARGEST)) else f"a number of {digits} digits"
+        raise InputError(f"{own(key)} must be at most {high}, got {given}; choose a smaller one")
     if isinstance(value, int) and not isinstance(value, bool) and value >= low:
         return value
     raise InputError(

@@ -70,6 +70,13 @@ def test_what_is_no_whole_number_or_too_small_is_named(value: object) -> None:
     assert line == f"batch.size must be a whole number of at least 7, got {value}; choose for example 7"
 
 
+def test_a_whole_number_may_have_an_upper_bound() -> None:
+    assert whole_number("trainer.threads", 1024, 1, 1024) == 1024
+    line = message(whole_number, "trainer.threads", 100_000, 1, 1024)
+    assert line == "trainer.threads must be at most 1024, got 100000; choose a smaller one"
+    assert message(whole_number, "seed", 10**22, 0).endswith("got a number of 23 digits; choose a smaller one")
+
+
 def test_true_is_no_whole_number() -> None:
     assert message(whole_number, "seed", True, 0).startswith("seed must be a whole number of at least 0, got True; ")
 
