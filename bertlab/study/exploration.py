@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from bertlab.config.errors import InputError
-from bertlab.study.outcome import OUTCOMES, curve_name
+from bertlab.study.outcome import OUTCOMES, curve_name, outcome_of
 from bertlab.study.record import ALSO, CURVE, Record, canonical
 
 ID = "report"  # of the study, and so the name of its page
@@ -35,7 +35,9 @@ def explored(runs: pd.DataFrame, curves: pd.DataFrame, facts: Mapping[str, str])
     runs = _texts(runs)
     declared = declared_factors(runs, facts)
     factors = [factor for factor in declared if varies(runs, f"params.{factor}")]
-    runs = runs.assign(arm=_labels(runs, factors or declared), seed=runs["params.seed"], ended=_ended(runs, curves))
+    outcome = _outcome(runs)
+    ended = _ended(runs, curves, outcome)
+    runs = runs.assign(arm=_labels(runs, factors or declared), seed=runs["params.seed"], ended=ended)
     columns = [*(f"params.{factor}" for factor in factors), "seed", "run_id"]
     keys = [tuple(map(natural, row)) for row in runs[columns].itertuples(index=False)]
     runs = runs.iloc[sorted(range(len(runs)), key=keys.__getitem__)]
@@ -46,10 +48,10 @@ def explored(runs: pd.DataFrame, curves: pd.DataFrame, facts: Mapping[str, str])
     rows = counted[["arm", "seed", "run_id"]].assign(diverged=counted["ended"] == "diverged")
     rows = rows.assign(**{name: tags.get(name, "") for name in TAGS[:3]} | tags)
     rows = rows.assign(**{name: counted[column] for name, column in metrics.items()})
-    node = _node(runs, factors, facts) | {
+    node = _node(runs, factors, facts, outcome) | {
         "secondary": _secondary([name for name in metrics if rows[name].notna().any()])
     }
-    wanted = {curve_name(name) for name in (LOSS, GAIN, *node["secondary"])}
+    wanted = {curve_name(name) for name in (outcome, GAIN, *node["secondary"])}
     return canonical(Record(node, _facts(runs, counted, factors, facts), rows, curves[curves["metric"].isin(wanted)]))
 
 
@@ -125,12 +127,19 @@ def _labels(runs: pd.DataFrame, factors: Sequence[str]) -> list[str]:
     return [label or "the only setting" for label in labels or [""] * len(runs)]
 
 
-def _ended(runs: pd.DataFrame, curves: pd.DataFrame) -> list[str]:
+def _outcome(runs: pd.DataFrame) -> str:
+    """Return the loss of masked tokens or, where no run has one, the first loss that they have."""
+    there = [name.removeprefix("metrics.") for name in map(str, runs) if name.startswith("metrics.eval/")]
+    losses = (name for name in _secondary(there) if (each := outcome_of(name)).lower_is_better and each.unit == "nats")
+    return LOSS if LOSS in there else next(losses, LOSS)
+
+
+def _ended(runs: pd.DataFrame, curves: pd.DataFrame, outcome: str) -> list[str]:
     """Say how each run ended. Diverged, whatever its status: the last loss logged may be one from before."""
     watched = curves[curves["metric"].isin(WATCHED)]
     broken = runs["run_id"].isin(watched["run_id"][~(watched["value"].astype(float).abs() < LARGEST)])
     broken |= runs.get("tags.bertlab.diverged", pd.Series("", runs.index)) == "true"
-    loss = runs.get(f"metrics.{LOSS}", pd.Series(math.nan, runs.index)).astype(float)
+    loss = runs.get(f"metrics.{outcome}", pd.Series(math.nan, runs.index)).astype(float)
     broken |= loss.abs() >= LARGEST
     finished = loss.map(lambda value: "finished" if math.isfinite(value) else "no final loss")
     ended = [
@@ -146,7 +155,7 @@ def _secondary(metrics: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for each in OUTCOMES for name in plain if each.pattern.fullmatch(name)))
 
 
-def _node(runs: pd.DataFrame, factors: Sequence[str], facts: Mapping[str, str]) -> dict[str, Any]:
+def _node(runs: pd.DataFrame, factors: Sequence[str], facts: Mapping[str, str], outcome: str) -> dict[str, Any]:
     """Return what `read_exploration` reads."""
     first = runs.drop_duplicates("arm").set_index("arm")
     tagged = runs["arm"][runs.get("tags.bertlab.baseline", pd.Series("", runs.index)) == "true"]
@@ -160,7 +169,7 @@ def _node(runs: pd.DataFrame, factors: Sequence[str], facts: Mapping[str, str]) 
         "baseline": [*tagged, first.index[0]][0],
         "factors": list(factors),
         "arms": arms,
-        "outcome": LOSS,
+        "outcome": outcome,
         "floor": floor,
     }
 

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from bertlab.config.errors import InputError
+from bertlab.report.study.sweep import result_of
 from bertlab.study.exploration import declared_factors, explored, natural
+from bertlab.study.judge import judge
 from tests.report.conftest import Runs, build
 
 LOSS = "metrics.eval/mlm_loss"
@@ -54,6 +56,16 @@ def test_only_a_finished_run_with_a_finite_loss_counts(status: str, loss: float,
     record = explored(*changed(table, **{"status": status, LOSS: loss})._replace(curves=curves))
     assert record.runs["diverged"].tolist() == ([ended == "diverged"] if ended in ("", "diverged") else [])
     assert record.facts.get("left_out", "").rpartition(", ")[2] == (ended if ended != "diverged" else "")
+
+
+def test_runs_without_a_loss_of_masked_tokens_are_compared_by_another_loss_under_its_name() -> None:
+    table = build({"mask.rate": ["0.1"]}, seeds=(0, 1))
+    runs = table.runs.drop(columns=[name for name in table.runs if "eval/mlm_" in name])
+    assert "metrics.eval/pair_loss" in runs
+    record = explored(*table._replace(runs=runs))
+    assert record.study.outcome == "eval/pair_loss"
+    assert len(record.runs) == 2
+    assert result_of(judge(record)).startswith("The final loss on held-out pairs of segments is ")
 
 
 def test_without_declared_factors_those_that_vary_are_taken() -> None:

@@ -15,7 +15,9 @@ from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, listing, number, plural
 from bertlab.stats.interval import mean_t
 from bertlab.study.design import Study
+from bertlab.study.exploration import LOSS
 from bertlab.study.judge import Findings, Judged
+from bertlab.study.outcome import outcome_of
 
 MANY = 12  # more values than this are named by their range
 COST = {"tokens": count, "predicted_tokens": count, "flops": token_text, "seconds": count, "tokens_per_second": count}
@@ -128,15 +130,15 @@ def ranked_arms(findings: Findings) -> list[tuple[str, float]]:
 def result_of(findings: Findings) -> str:
     """Say which setting ends lowest, and how it compares with the baseline."""
     ranked = [arm for arm, _ in ranked_arms(findings)]
-    baseline, scale = findings.study.baseline, outcome_scale(findings)
+    baseline, scale, loss = findings.study.baseline, outcome_scale(findings), _loss_of(findings)
     if not ranked:
         return "No run finished with a finite loss, so there is nothing to compare."
     best = finished(findings, ranked[0], findings.study.outcome)
     if len(findings.study.arms) == 1:
         own = mean_t(best)
         ends = f" (95 % interval {scale.value(own.low)} to {scale.value(own.high)})" if own.n > 1 else ""
-        return f"The final loss is {scale.value(own.mean)} nats, over {plural(own.n, 'seed')}{ends}."
-    lead = f"The lowest final loss is {scale.value(float(best.mean()))} nats, at {escape(ranked[0])}"
+        return f"The final {loss} is {scale.value(own.mean)} nats, over {plural(own.n, 'seed')}{ends}."
+    lead = f"The lowest final {loss} is {scale.value(float(best.mean()))} nats, at {escape(ranked[0])}"
     if baseline not in ranked:
         return f"{lead}. The baseline, {escape(baseline)}, has no finished run, so no difference can be stated."
     if ranked[0] != baseline:
@@ -145,6 +147,11 @@ def result_of(findings: Findings) -> str:
         return f"{lead}, the baseline; no other setting has a finished run."
     following = _contrast(findings, f"Next comes {escape(ranked[1])}, which", findings.arms[ranked[1]], len(ranked))
     return f"{lead}, the baseline. {following}"
+
+
+def _loss_of(findings: Findings) -> str:
+    """Name the loss that settings are compared by; that of masked tokens needs no other name."""
+    return "loss" if findings.study.outcome == LOSS else outcome_of(findings.study.outcome).words
 
 
 def _contrast(findings: Findings, subject: str, judged: Judged, tried: int) -> str:
