@@ -96,7 +96,7 @@ def named(part: Mapping[str, Any]) -> set[str]:
         if parameter.kind is parameter.VAR_KEYWORD:
             function = target(part).__init__ if inspect.isclass(target(part)) else target(part)
             if get_type_hints(function)[name] is Any:  # what a class hands on to the one that it extends
-                names |= set(inspect.signature(target(part).__base__).parameters)
+                names |= {name for base in target(part).__mro__[1:-1] for name in inspect.signature(base).parameters}
             else:
                 names |= set(get_type_hints(function)[name].__args__[0].__annotations__)
     return names

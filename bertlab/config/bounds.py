@@ -131,15 +131,18 @@ EVALUATION: Rules = {
     "longest": optional(COUNT),
     "share": SHARE,
 }
+BERT, REPLACED = "bertlab.model.bert.build", "bertlab.model.replaced.build"
+MODEL: Rules = {
+    **dict.fromkeys(("layers", "width", "heads", "inner", "segment_types"), COUNT),
+    "head_width": optional(COUNT),
+    "dropout": partial(closed_interval, low=0, high=0.99),
+    **dict.fromkeys(("embedding_std", "dense_std"), DEVIATION),
+    "dense_gain": optional(partial(open_interval, low=0, high=100)),
+    **dict.fromkeys(("skip", "padding_mask", "tie_output", "unigram_bias"), FLAG),
+}
 BOUNDS: Mapping[str, Rules] = {
-    "bertlab.model.bert.build": {
-        **dict.fromkeys(("layers", "width", "heads", "inner", "segment_types"), COUNT),
-        "head_width": optional(COUNT),
-        "dropout": partial(closed_interval, low=0, high=0.99),
-        **dict.fromkeys(("embedding_std", "dense_std"), DEVIATION),
-        "dense_gain": optional(partial(open_interval, low=0, high=100)),
-        **dict.fromkeys(("skip", "padding_mask", "tie_output", "unigram_bias"), FLAG),
-    },
+    BERT: MODEL,
+    REPLACED: {**MODEL, "generator": COUNT},
     "bertlab.model.attention.SelfAttention": ROLES,
     "bertlab.model.qk_norm.QkNorm": {**ROLES, "start": partial(open_interval, low=0, high=1e3)},
     "bertlab.model.gated.Gated": ROLES,
@@ -161,6 +164,7 @@ BOUNDS: Mapping[str, Rules] = {
     "bertlab.model.position.Rotary": {"base": BASE},
     "bertlab.model.sharing.share": {"parts": _names},
     "bertlab.objective.joint.Joint": WEIGHTS,
+    "bertlab.objective.replaced.Replaced": {"detection_weight": POSITIVE_WEIGHT, "pair_weight": WEIGHT},
     "bertlab.objective.turns.Alternating": {**TURNS, "every": COUNT},
     "bertlab.objective.turns.Sequential": {**TURNS, "share": BETWEEN},
     "bertlab.optim.optimizer.adamw": ADAM,
@@ -170,6 +174,7 @@ BOUNDS: Mapping[str, Rules] = {
     "bertlab.optim.optimizer.sgd": {**RATE, "momentum": DECAY},
     "bertlab.evaluation.common.Common": EVALUATION,
     "bertlab.evaluation.own.WithTasks": EVALUATION,
+    "bertlab.evaluation.detection.Detection": EVALUATION,
     "bertlab.train.fit.Hardware": HARDWARE,
     "bertlab.train.none.NoTraining": HARDWARE,
     "bertlab.train.averaged.Hardware": {**HARDWARE, "decay": DECAY},
@@ -183,10 +188,12 @@ def check_bounds(target: str, values: Mapping[str, Any]) -> None:
     for key, rule in BOUNDS.get(target, {}).items():
         if key in values:
             rule(key, values[key])
-    if target == "bertlab.model.bert.build" and {"width", "heads"} <= set(values):
+    if target in (BERT, REPLACED) and {"width", "heads"} <= set(values):
         width, heads = values["width"], values["heads"]
         if values.get("head_width") is None and width % heads:
             raise InputError(f"{own('heads')} must divide {own('width')} {width}, got {heads}; choose a divisor")
+        if width % (times := values.get("generator", 1)):
+            raise InputError(f"{own('generator')} must divide {own('width')} {width}, got {times}; choose a divisor")
 
 
 def bounded(make: Callable[P, R]) -> Callable[P, R]:

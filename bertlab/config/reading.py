@@ -19,6 +19,7 @@ COMMANDS = (("-r", "--run"), MULTIRUN, ("-c", "--cfg"), ("-i", "--info"))  # of 
 TAKE_A_WORD = ("-c", "--cfg", "-p", "--package", "-i", "--info")
 MOST_JOBS = 100_000  # of a sweep: more would fill the memory before the first of them runs
 TASKS = "evaluation=tasks"  # the option that has tasks of one's own
+DETECTING, ENCODERS = "objective=replaced", "evaluation=detection"  # an objective, and what judges encoders; with tasks
 OF_TASKS = re.compile(r"tasks(\.[a-z]+)?=")  # short for its keys
 FILE = re.compile(r"[^\[\]{}$,'\"]+\.(jsonl|csv|tsv|parquet)(\.(gz|xz|zst))?")  # a task's, alone
 RUNG = re.compile(r"rung=(\w+)")  # short for a regime, and the word in a study that names it
@@ -37,14 +38,14 @@ def overrides_in(words: Sequence[str]) -> Iterator[str]:
             yield word
 
 
-def written_out(words: Sequence[str]) -> list[str]:
-    """Return the words with short forms written out.
+def written_out(words: Sequence[str], *, whole: bool = True) -> list[str]:
+    """Return the words with short forms written out; not the `whole` of a command line are those of an arm.
 
     They are `start=`, `tasks=` and `tasks.<key>=`, `trainer.devices=`, `trainer.accumulate=` and `trainer.keep_at=`,
-    `rung=` of a study.
+    `rung=` of a study, and `objective=replaced` without a model or an evaluation.
     """
     written = [re.sub(r"^(\+{0,2})start=", r"\1start.from=", word) for word in words]
-    written = _with_devices(list(_with_tasks(written)))
+    written = _with_devices(list(_with_tasks(_with_detection(written) if whole else written)))
     if any(word.startswith(KEEPING) for word in written) and not any(word.startswith("trainer=") for word in written):
         written = ["trainer=keeping", *written]
     if any(word.startswith("study=") for word in written):
@@ -54,7 +55,7 @@ def written_out(words: Sequence[str]) -> list[str]:
 
 def _with_tasks(words: Sequence[str]) -> Iterator[str]:
     """Yield the words, the short ones of tasks written out; in front of the first stands the option that has tasks."""
-    chosen = TASKS in words
+    chosen = bool({TASKS, ENCODERS} & set(words))
     for word in words:
         if short := OF_TASKS.match(word):
             if not chosen:
@@ -64,6 +65,12 @@ def _with_tasks(words: Sequence[str]) -> Iterator[str]:
                 value = f"[{{file: '{value}', kind: classification}}]"
             chosen, word = True, f"evaluation.tasks{short[1] or '.list'}={value}"  # noqa: PLW2901
         yield word
+
+
+def _with_detection(words: list[str]) -> list[str]:
+    """Return the words; where replaced tokens shall be detected, with the options that this needs and none names."""
+    needed = {"model=": "model=replaced", "evaluation=": ENCODERS} if DETECTING in words else {}
+    return [*(word for key, word in needed.items() if not any(each.startswith(key) for each in words)), *words]
 
 
 def _with_devices(words: list[str]) -> list[str]:

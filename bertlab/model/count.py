@@ -17,6 +17,7 @@ from bertlab.model.attention import Mixer
 from bertlab.model.bert import Bert, Output
 
 OF_A_LAYER = ("attention", "attention_norm", "feed_forward", "feed_forward_norm", "final_norm")
+GENERATOR = "generator"  # of a model that detects replaced tokens: its layers are a part of their own
 NAMES = {  # where a module's own name would not say what it is
     "embedding.token": "token embedding",
     "embedding.segment": "segment embedding",
@@ -30,7 +31,7 @@ NAMES = {  # where a module's own name would not say what it is
 def part_of(path: str) -> str:
     """Return the part of BERT that a module or parameter belongs to; layers are taken together."""
     words = path.split(".")
-    for word in words:
+    for word in words if words[0] != GENERATOR else ():
         if word in OF_A_LAYER:
             return word.replace("_", " ").replace("feed forward", "feed-forward")
     own = ".".join(words[: 1 + (words[0] == "embedding")])

@@ -24,7 +24,7 @@ EXAMPLES = {
 
 def read_overrides(key: str, values: object) -> tuple[str, ...]:
     """Return the words of an arm or a control as they are composed. Raises InputError."""
-    overrides = tuple(written_out(read_texts(key, values)))
+    overrides = tuple(written_out(read_texts(key, values), whole=False))
     for override in overrides:
         if not re.fullmatch(r"\+?[\w./@]+=.+", override):
             raise InputError(f"study.{key} must hold key=value, got {override}; write for example mask.rate=0.3")

@@ -9,6 +9,7 @@ from bertlab.config.environment import CUDA, lacks_card
 from bertlab.config.errors import InputError, at, whole_number
 from bertlab.data.documents import Checked
 from bertlab.data.weights import start_of
+from bertlab.evaluation.detection_needs import check_detection
 from bertlab.streams import Streams
 
 
@@ -28,6 +29,7 @@ def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
             start_of(config)
         light = build_light(config, untried)
         check_kept(config, steps * form.tokens)
+        check_detection(config)
         for name in ("data", "tokenizer", "evaluation.tasks"):  # left out where nobody reads a corpus
             part = light.get(name)
             if isinstance(part, Checked):

@@ -33,7 +33,18 @@ def test_parameters_are_as_many_as_the_formula_says(name: str) -> None:
     feed_forward = (width * inner + inner) + (inner * width + width) + 2 * width
     mlm_head = width * width + width + 2 * width + VOCABULARY  # the decoder is the token embedding; its bias is not
     pair_head = width * width + width + 2 * width + 2
-    assert size(model) == embedding + layers * (attention + feed_forward) + mlm_head + pair_head
+    others = 0 if "generator" not in sizes else of_detection(sizes)
+    assert size(model) == embedding + layers * (attention + feed_forward) + mlm_head + pair_head + others
+
+
+def of_detection(sizes: dict[str, int]) -> int:
+    """The generator's layers, the maps into and out of it, and the head that detects."""
+    width = sizes["width"]
+    narrow, inner = (sizes[name] // sizes["generator"] for name in ("width", "inner"))
+    attention = 4 * (narrow * narrow + narrow) + 2 * narrow
+    feed_forward = (narrow * inner + inner) + (inner * narrow + narrow) + 2 * narrow
+    maps = (width * narrow + narrow) + (narrow * width + width)
+    return sizes["layers"] * (attention + feed_forward) + maps + (width * width + width) + (width + 1)
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

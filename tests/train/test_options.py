@@ -24,6 +24,7 @@ SHOWN = ["mask=token", "mask=span", "pairs=none", "objective=alternating", "opti
 NEEDS = {
     "mask=next_token": ("model/visibility=left_to_right",),
     "mask=translate": ("model/visibility=left_to_right",),
+    "objective=replaced": ("model.generator=11",),  # a divisor of the width 22
 }
 REFUSED = {  # on text whose words are one token each
     "mask=whole_word": "mask=whole_word needs words of several pieces (##), got a vocabulary of whole words, where it "
