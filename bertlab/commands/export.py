@@ -2,7 +2,8 @@
 
 Writes what `BertForPreTraining.from_pretrained` and `AutoTokenizer.from_pretrained` read: config.json,
 model.safetensors, tokenizer.json and tokenizer_config.json; and a model card, README.md. A model with rotary positions
-becomes a `RoFormerForMaskedLM`, which has no head for pairs. Arms that neither can compute are refused.
+becomes a `RoFormerForMaskedLM`, which has no head for pairs, one that detects replaced tokens an
+`ElectraForPreTraining`, which has no generator either. Arms that neither can compute are refused.
   run=ID     a run's id, its first characters, or latest
   to=FOLDER  a folder that is absent or empty
   uri=URI    another MLflow store than mlflow.db in the working directory, or MLFLOW_TRACKING_URI
@@ -42,8 +43,10 @@ def export(arguments: dict[str, Any]) -> str:
     to = vacant(Path(arguments["to"]))
 
     from bertlab.config.building import build_part
+    from bertlab.model.electra import to_electra
     from bertlab.model.position import Rotary
     from bertlab.model.reference import save_reference, to_reference
+    from bertlab.model.replaced import Replaced
     from bertlab.model.roformer import to_roformer
     from bertlab.report.card import card
     from bertlab.tracking.again import command_again
@@ -58,7 +61,10 @@ def export(arguments: dict[str, Any]) -> str:
         run = client.get_run(stored.run_id)
         again = command_again(run, stored.folder / "config.yaml")
         about = card(to.name, stored.run_id, run.data.tags, run.data.metrics, stored.config, again)
-    config, weights = (to_roformer if isinstance(model.position, Rotary) else to_reference)(model)
+    if isinstance(model, Replaced):
+        config, weights = to_electra(model)
+    else:
+        config, weights = (to_roformer if isinstance(model.position, Rotary) else to_reference)(model)
     with whole(to) as temporary:
         save_reference(temporary, config, weights)
         save_tokenizer(temporary, tokenizer, config["max_position_embeddings"])

@@ -13,11 +13,13 @@ from bertlab.study.outcome import outcome_of
 
 HEAD = """---
 library_name: transformers
-pipeline_tag: fill-mask
+pipeline_tag: {use}
 license: other
 license_name: see-the-text-it-was-trained-on
-tags: [bertlab, masked-language-modeling]
+tags: [bertlab, {training}]
 ---"""
+MASKED = {"use": "fill-mask", "training": "masked-language-modeling"}
+DETECTING = {"use": "feature-extraction", "training": "replaced-token-detection"}
 SCORES = ("eval/mlm_loss", "eval/mlm_accuracy", "eval/context_gain", "eval/pair_accuracy")  # of the common evaluation
 PLACES = ("data.files", "tokenizer.path", "start.from")  # where files lay on somebody's machine
 TASKS, NOISE = "eval/tasks.", (".se_items", ".se_seeds", ".seed_")
@@ -27,7 +29,8 @@ def card(
     name: str, run_id: str, tags: Mapping[str, str], metrics: Mapping[str, float], config: Mapping[str, Any], again: str
 ) -> str:
     """Return the card of the model `name`. `again`: the command that trains it again."""
-    parts = [HEAD, f"# {name}", "Trained by bertlab, which compares designs of BERT under one yardstick."]
+    head = HEAD.format(**(DETECTING if "detection_weight" in config.get("objective", {}) else MASKED))
+    parts = [head, f"# {name}", "Trained by bertlab, which compares designs of BERT under one yardstick."]
     parts += ["\n".join(f"- **{key}**: {value}" for key, value in _facts(run_id, tags, config))]
     rows = [f"| {said} | {value:.4g} |" for said, value in _scores(metrics)]
     if rows:

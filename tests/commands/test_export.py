@@ -216,6 +216,19 @@ def test_the_card_says_what_the_model_is_made_of_and_names_no_path(
     assert str(store.folder) not in text
 
 
+def test_the_card_of_an_encoder_that_detects_promises_no_masked_tokens() -> None:
+    config = {
+        "model": {"layers": 2, "width": 64, "heads": 2},
+        "batch": {"size": 16, "length": 64},
+        "budget": {"tokens": 1024},
+        "objective": {"detection_weight": 50.0},
+        "seed": 0,
+    }
+    text = card("mine", "r1", {}, {}, config, "bertlab run")
+    assert "pipeline_tag: feature-extraction" in text
+    assert "tags: [bertlab, replaced-token-detection]" in text
+
+
 def test_the_card_of_a_run_of_a_study_names_it_and_one_of_a_start_what_it_started_from() -> None:
     config = resolved(load(["start=run:/somewhere/private"]))
     text = card(
