@@ -37,9 +37,11 @@ def run(overrides: Words = ()) -> RunResult:
     with _explained(words):
         from bertlab.config.compose import check, load, resolved, typed
         from bertlab.config.importing import import_heavy
+        from bertlab.tracking.started import with_started
         from bertlab.train.early import check_card, check_early
 
         check(words)
+        words = with_started(words)
         composed = load(words)
         if composed.get("study"):
             raise InputError(f"run makes one run, got a study; call bertlab.study({composed.study.id!r})")
@@ -228,11 +230,12 @@ def _launched(words: Sequence[str]) -> "End":
         from bertlab.commands.run import launch
         from bertlab.config.compose import check
         from bertlab.config.reading import check_command, written_out
+        from bertlab.tracking.started import with_started
 
         own = written_out(words)
         check(own)
         check_command(own)
-        return launch(own)
+        return launch(with_started(own))
 
 
 @contextmanager

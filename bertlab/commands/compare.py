@@ -41,7 +41,7 @@ def why(words: Sequence[str]) -> str:
     if not runs or len(runs) > 2 or (len(runs) == 2 and others) or len(uris) > 1:
         raise InputError("compare takes run=ID with a second run=ID or with key=value words; --help shows how")
     if others:
-        check_words(others)
+        others = check_words(others)
 
     from bertlab.tracking.compared import origin_of
     from bertlab.tracking.stored import connect
@@ -52,13 +52,16 @@ def why(words: Sequence[str]) -> str:
     return "\n".join(compared(first, second))
 
 
-def check_words(words: Sequence[str]) -> None:
-    """Check words that describe a run before a store is asked. Raises InputError."""
+def check_words(words: Sequence[str]) -> list[str]:
+    """Check words that describe a run before a store is asked; return them as they are composed. Raises InputError."""
     from bertlab.config.compose import check, load, resolved
+    from bertlab.tracking.started import with_started
     from bertlab.train.early import check_early
 
     check(words)
+    words = with_started(words)
     check_early([resolved(load(words))])
+    return words
 
 
 def described(words: Sequence[str]) -> "Origin":

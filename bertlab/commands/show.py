@@ -20,6 +20,7 @@ from bertlab.config.importing import import_heavy
 from bertlab.config.own import take_own
 from bertlab.data.pairs import FOLLOWS, RANDOM
 from bertlab.data.tokenizer import MASK, PAD, SPECIALS, Vocabulary
+from bertlab.tracking.started import with_started
 from bertlab.train.early import check_early
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def main(words: Sequence[str]) -> None:
     with one_line_errors(words):
         words = take_own(words)
         check(words)
-        config = resolved(load(words))
+        config = resolved(load(with_started(words)))
         check_early([config])
         import_heavy("bertlab.sweep.run")  # only now: an error in the configuration must come at once
         from bertlab.sweep.run import prepare_job

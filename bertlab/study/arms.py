@@ -20,6 +20,7 @@ from bertlab.study.design import Study, Trunk
 from bertlab.study.factors import is_within, place
 from bertlab.study.registration import read_study, registration_hash
 from bertlab.tracking.identity import code_fingerprint, semantic
+from bertlab.tracking.started import started
 
 Config = Mapping[str, Any]
 Compose = Callable[[Sequence[str]], DictConfig]  # overrides -> the configuration of the study with them
@@ -52,7 +53,7 @@ def from_file(study: str, *overrides: str) -> Compose:
 def register(compose: Compose) -> Registration:
     """Read and check a study with all its arms. Raises InputError."""
     config = resolved(compose([]))
-    study = read_study(config)
+    study = with_starts(read_study(config), config)
     arms, controls = compose_arms(study, compose), _controls(study, compose)
     for name, control in controls.items():
         if not changes(control, arms[study.baseline]):
@@ -61,8 +62,27 @@ def register(compose: Compose) -> Registration:
     return Registration(study, config["study"], arms, controls, registration_hash(config), trunk)
 
 
+def with_starts(study: Study, config: Config) -> Study:
+    """Return a study that is about to be composed, its arms with the folders of the runs that they start from.
+
+    What all arms start from by `config`, the study's without its arms, comes first. Raises InputError.
+    """
+    output_dir, uri = str(config.get("output_dir")), config.get("tracking", {}).get("uri")
+    common = config.get("start", {}).get("from")
+    asked = [f"start.from='{common}'"] if isinstance(common, str) else []
+    first = [word for word in started(asked, output_dir, uri) if word not in asked]
+
+    def found(words: Sequence[str]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*first, *started(words, output_dir, uri))))
+
+    trunk = study.trunk and replace(study.trunk, overrides=found(study.trunk.overrides))
+    arms, controls = ({name: found(words) for name, words in each.items()} for each in (study.arms, study.controls))
+    return replace(study, arms=arms, controls=controls, trunk=trunk)
+
+
 def at_stage(registration: Registration, study: Study, compose: Compose) -> Registration:
     """Return the registration with the arms that its study has at a stage of the search. Raises InputError."""
+    study = with_starts(study, resolved(compose([])))
     return replace(registration, study=study, arms=_arms(study, compose), controls=_controls(study, compose))
 
 

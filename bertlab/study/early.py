@@ -7,7 +7,7 @@ from typing import Any
 from bertlab.config.compose import choices, resolved
 from bertlab.config.errors import InputError
 from bertlab.evaluation.curve import LAST, PAIRS_A_TEXT, steps_to_evaluate
-from bertlab.study.arms import Compose, Registration, register
+from bertlab.study.arms import Compose, Registration, register, with_starts
 from bertlab.study.design import Study
 from bertlab.study.registration import read_study
 from bertlab.tasks.own import Tasks
@@ -21,7 +21,8 @@ NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least thr
 
 def check_study(compose: Compose) -> None:
     """Check what a study says, then whether its baseline can have a margin, then all arms. Raises InputError."""
-    study = read_study(resolved(compose([])))
+    config = resolved(compose([]))
+    study = with_starts(read_study(config), config)
     baseline = resolved(compose(study.arms[study.baseline]))
     check_early([baseline])
     check_points(study, *least_evaluation(baseline))

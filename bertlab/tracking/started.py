@@ -1,7 +1,8 @@
 """`start=run:ID@TOKENS`: weights that a run kept on its way; and `start=run:ID` where its weights went to a store.
 
-Enters: the words of a command line. Leaves: them, with the folder `<output_dir>/starts/<cell>` or `<cell>@<tokens>` for
-each such run: laid out as a cell, it holds what `bertlab/data/weights.py` reads. A run is looked for in `output_dir`.
+Enters: the words of a command line, or of a study's arms. Leaves: them, with the folder `<output_dir>/starts/<cell>` or
+`<cell>@<tokens>` for each such run: laid out as a cell, it holds what `bertlab/data/weights.py` reads. A run is looked
+for in `output_dir`.
 """
 
 import json
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bertlab.config.errors import InputError
+from bertlab.config.reading import written_out
 from bertlab.data.weights import RUN, TOKENIZERS, WEIGHTS
 from bertlab.ledger.cell import CONFIG, KEPT, MODEL, Cell, cells_in
 from bertlab.ledger.files import refusing
@@ -22,14 +24,22 @@ STARTS = "starts"
 
 
 def with_started(words: Sequence[str]) -> list[str]:
-    """Return the words, with a folder for every run whose weights do not lie in its cell. Raises InputError."""
-    output_dir, uri = _value(words, "output_dir", "outputs"), _value(words, "tracking.uri", None)
+    """Return the words, short forms written out, with a folder for every run whose weights do not lie in its cell.
+
+    Raises InputError.
+    """
+    words = written_out(words)
+    return started(words, str(_value(words, "output_dir", "outputs")), _value(words, "tracking.uri", None))
+
+
+def started(words: Sequence[str], output_dir: str, uri: str | None) -> list[str]:
+    """Return the words likewise; runs are looked for in a folder, weights that are not there in a store."""
 
     def folder(found: re.Match[str]) -> str:
         if Path(found[1]).expanduser().is_dir():
-            return f"{RUN}{_folder(found[1], None, str(output_dir), uri)}"
+            return f"{RUN}{_folder(found[1], None, output_dir, uri)}"
         name, at, tokens = found[1].partition("@")
-        return f"{RUN}{_folder(name, tokens if at else None, str(output_dir), uri)}"
+        return f"{RUN}{_folder(name, tokens if at else None, output_dir, uri)}"
 
     return [NAMED.sub(folder, word) if FROM.match(word) else word for word in words]
 

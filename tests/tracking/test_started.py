@@ -1,15 +1,25 @@
 """Weights that a run kept on its way are what later runs start from."""
 
+import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
+import bertlab
+from bertlab.commands import compare as compare_main
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.reading import written_out
+from bertlab.experiment.plan import __main__ as plan_main
 from bertlab.ledger.cell import Cell, cells_in
+from bertlab.ledger.checkpoint import content_hash
+from bertlab.study.arms import with_starts
+from bertlab.study.registration import read_study
 from bertlab.tracking.started import with_started
 from bertlab.train.early import check_early
 from tests.cells import finished
@@ -75,6 +85,56 @@ def test_what_was_kept_is_found_by_its_count_and_refused_where_it_is_damaged(
     with pytest.raises(InputError, match=r"^start must name one run of outputs, got run:gone, which none or several"):
         with_started(["start.from=run:key,run:gone@5"])
     assert list(Path("outputs/starts").iterdir()) == []
+
+
+def kept_at(cell: Cell, count: int) -> Path:
+    """Have weights in a cell that it kept on its way."""
+    (cell.folder / "kept").mkdir(exist_ok=True)
+    path, about = cell.folder / "kept" / f"{count}.safetensors", json.dumps({"tokens": count, "step": 1})
+    tensors = {"weight": torch.ones(2)}
+    save_file(tensors, path, {"about": about, "sha256": content_hash(tensors, about)})
+    return path
+
+
+def test_arms_of_a_study_start_from_what_a_run_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cell = finished(Cell(Path("outputs/cells/key-code")))
+    kept_at(cell, 500)
+    config = resolved(load([]))
+    study = replace(
+        read_study(resolved(load(["study=mask_rate"]))),
+        arms={"none": ("mask.rate=0.3",), "late": ("start.from=run:key@500", "mask.rate=0.3")},
+        controls={"same": ("redraw=order",)},
+    )
+    folder = Path("outputs/starts/key-code@500").absolute()
+    found = with_starts(study, config)
+    assert found.arms == {"none": ("mask.rate=0.3",), "late": (f"start.from=run:{folder}", "mask.rate=0.3")}
+    assert (folder / "model" / "model.safetensors").read_bytes() == (cell.folder / "kept/500.safetensors").read_bytes()
+    assert with_starts(found, config) == found, "at a later stage of a search"
+    common = with_starts(study, {**config, "start": {**config["start"], "from": "run:key@500"}})
+    word = f"start.from='run:{folder}'"
+    assert common.arms["none"] == (word, "mask.rate=0.3")
+    assert common.controls["same"] == (word, "redraw=order"), "what a study says beside its arms"
+
+
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        lambda words: bertlab.run(words),
+        lambda words: bertlab.sweep({"seed": [0, 1]}, words),
+        lambda words: bertlab.study("mask_rate", words),
+        lambda words: plan_main.show(["study=mask_rate", *words]),
+        lambda words: compare_main.check_words(words),
+    ],
+    ids=["run", "sweep", "study", "plan", "compare"],
+)
+def test_every_door_reads_a_count_of_tokens(
+    refuse: Callable[[list[str]], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    kept_at(finished(Cell(Path("outputs/cells/key-code"))), 500)
+    with pytest.raises(InputError, match="got run:key@7; it kept 500; choose one of them, or train again"):
+        refuse(["start=run:key@7"])
 
 
 def test_counts_choose_the_option_that_keeps_weights() -> None:

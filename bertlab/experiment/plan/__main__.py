@@ -45,9 +45,11 @@ def show(words: Sequence[str]) -> None:
     from bertlab.config.compose import check
     from bertlab.study.arms import from_file
     from bertlab.study.early import check_arms
+    from bertlab.tracking.started import with_started
 
     overrides = [word for word in words if word not in help_or_own]
     check([f"study={own['study']}", *overrides])
+    overrides = with_started(overrides)
     check_arms(from_file(own["study"], *overrides))
 
     from bertlab.experiment.plan.outlook import outlook
