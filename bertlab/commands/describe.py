@@ -28,6 +28,7 @@ from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, at, whole_number
 from bertlab.config.leaves import leaves
 from bertlab.config.own import take_own
+from bertlab.tracking.started import with_started
 from bertlab.train.early import check_early, form_of
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def show(words: Sequence[str]) -> None:
         )
     check(before)
     check([word for word in changes if not word.startswith(MATCH)])
+    before, changes = with_started(before), with_started(changes)
     if (found := with_match(before, changes, lambda: count(before))) != changes:
         console.print(f"The same FLOPs: {' '.join(word for word in found if word not in changes)}", soft_wrap=True)
         changes = found

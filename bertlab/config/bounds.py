@@ -179,6 +179,7 @@ BOUNDS: Mapping[str, Rules] = {
     "bertlab.train.none.NoTraining": HARDWARE,
     "bertlab.train.averaged.Hardware": {**HARDWARE, "decay": DECAY},
     "bertlab.train.keeping.Hardware": {**HARDWARE, "keep_at": partial(whole_numbers, low=1)},
+    "bertlab.train.keeping_all.Hardware": {**HARDWARE, "keep_at": partial(whole_numbers, low=1)},
     "bertlab.train.devices.Hardware": {**HARDWARE, "devices": COUNT, "accumulate": COUNT},
 }
 

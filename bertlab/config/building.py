@@ -33,6 +33,7 @@ class Parts:
 
 
 FULL_KEY = "full_key: "  # what Hydra writes in front of the place of a part that cannot be built
+LATER = {"start": ("optimizer",)}  # keys of a section that came later; who reads them asks for them by name
 LIGHT = ("data", "mask", "optim.schedule", "tracking")  # parts that need neither torch nor MLflow
 LIGHT_ROOMS = tuple(f"bertlab.{name}." for name in (*LIGHT, "tasks"))
 
@@ -114,7 +115,7 @@ def section(config: Mapping[str, Any], key: str, *names: str) -> Mapping[str, An
     if not isinstance(value, Mapping):
         wanted = f"hold {' and '.join(names)}" if names else "be one of the group's options"
         raise InputError(f"{key} must {wanted}, got {value}; bertlab run --help lists groups and keys")
-    if strangers := sorted(set(value) - set(names or value)):
+    if strangers := sorted(set(value) - {*(names or value), *LATER.get(key, ())}):
         raise InputError(f"{key}.{strangers[0]} is not a key of the configuration; {key} holds {', '.join(names)}")
     if missing := sorted(set(names) - set(value)):
         raise InputError(f"{key}.{missing[0]} must be given, got nothing; leave it as it is")

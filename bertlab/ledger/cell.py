@@ -8,6 +8,7 @@
         metrics.jsonl               every point
         checkpoint-<step>...        the newest two
         kept/<tokens>.safetensors   weights on the way, where a run was asked to keep them
+        kept/states/                likewise with the state of the optimiser
         model/, traceback.txt       what a run that ended leaves
         record.json                 written last: a run is finished when this is there and true
     <output_dir>/running/           the names of the cells that train, so that the dead are found without a look at all
@@ -50,6 +51,7 @@ STATE, POINTS, RECORD, CONFIG, ORIGIN, TRACEBACK, MODEL = (
     "model",
 )
 LOCK, WEIGHTS, KEPT = "lock", f"{MODEL}/model.safetensors", "kept"
+STATES, START_STATE = "states", "state.safetensors"  # below what is kept; of a folder that a run starts from
 SEALED = (CONFIG, ORIGIN, POINTS)  # and all of the model
 LATER = ("status", "pid", "host", "ended", "place", "parent", "run_id")  # fields of run.json that change after the end
 OLD = {"key", "code", "points", "weights", "outcome", "diverged"}  # fields of a record of before there were seals

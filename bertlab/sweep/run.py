@@ -39,6 +39,7 @@ from bertlab.tracking.life import RunLog
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury, result_on_disk, reused
 from bertlab.tracking.stored import TOKENIZER, keep
+from bertlab.train.continued import NOTHING_YET, continues, state_of
 from bertlab.train.early import form_of, steps_of, streams_of
 from bertlab.train.fit import Hardware
 from bertlab.train.module import Pretraining
@@ -167,6 +168,8 @@ def train(config: Mapping[str, Any], asked: Typed, tracker: Tracker | None = Non
         with tracking.run(description, cell) as run, followed(job.parts.trainer, config):
             if moved:
                 run.tag(MOVED, moved)
+            if job.start is not None and continues(config) and run.saved() is None:
+                run.save(0, state_of(job.start, job.store.tokenizer), NOTHING_YET)
             fit(job, run)
         return result_on_disk(cell)
 

@@ -18,8 +18,10 @@ from bertlab.config.cache import digest
 from bertlab.config.compose import Typed
 from bertlab.config.environment import Environment, environment_of
 from bertlab.config.redact import redacted_settings
+from bertlab.data.content import content_hash
 from bertlab.data.store import TokenStore
 from bertlab.data.weights import start_of
+from bertlab.ledger.cell import START_STATE
 from bertlab.tasks.own import Tasks, names_of
 from bertlab.tracking.code import code_of, source_hash
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, SETTINGS, Dataset, Description, Identity
@@ -60,6 +62,7 @@ USUAL = (  # parameters of every run that has them: what runs are compared by at
 )
 SOUND = ("unknown", "overlap", "warning")  # facts of a corpus that say whether scores mean what they should
 LISTED = "evaluation.tasks.list"  # tasks of one's own, of which a run shows the names
+CONTINUED = "bertlab.train.continued.state_of"  # what a run does that takes over the state of an optimiser
 TARGET = "_target_"  # the class or function that a part is made by
 _NOTHING = object()  # what no setting is
 
@@ -74,6 +77,8 @@ def semantic(config: Mapping[str, Any]) -> dict[str, Any]:
     plain.pop("start", None)
     if (start := start_of(config)) is not None:
         plain["start"] = {"from": start.fingerprint, "missing": start.missing}
+        if config["start"].get("optimizer"):
+            plain["start"]["optimizer"] = {TARGET: CONTINUED, "content": content_hash(start.folder / START_STATE)}
     if asked := plain.get("evaluation", {}).get("tasks"):
         tasks = Tasks(**{key: value for key, value in asked.items() if key != TARGET})
         plain["evaluation"]["tasks"] = {TARGET: asked[TARGET], "content": tasks.fingerprint()}

@@ -15,7 +15,7 @@ from pathlib import Path
 from bertlab.config.errors import InputError
 from bertlab.config.reading import written_out
 from bertlab.data.weights import RUN, TOKENIZERS, WEIGHTS
-from bertlab.ledger.cell import CONFIG, KEPT, MODEL, Cell, cells_in
+from bertlab.ledger.cell import CONFIG, KEPT, MODEL, START_STATE, STATES, Cell, cells_in
 from bertlab.ledger.files import refusing
 
 FROM = re.compile(r"\+{0,2}start\.from=")
@@ -112,6 +112,9 @@ def _lay_out(folder: Path, cell: Cell, kept: Path | None, uri: str | None) -> No
         if kept is not None:
             check_kept(kept)
             shutil.copyfile(kept, made / MODEL / WEIGHTS)
+            if (state := kept.parent / STATES / kept.name).is_file():
+                check_kept(state)
+                shutil.copyfile(state, made / START_STATE)
         with refusing(folder):
             made.rename(folder)
 

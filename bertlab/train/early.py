@@ -11,6 +11,7 @@ from bertlab.data.documents import Checked
 from bertlab.data.weights import start_of
 from bertlab.evaluation.detection_needs import check_detection
 from bertlab.streams import Streams
+from bertlab.train.continued import check_continued
 
 
 def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
@@ -30,6 +31,7 @@ def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
         light = build_light(config, untried)
         check_kept(config, steps * form.tokens)
         check_detection(config)
+        check_continued(config)
         for name in ("data", "tokenizer", "evaluation.tasks"):  # left out where nobody reads a corpus
             part = light.get(name)
             if isinstance(part, Checked):

@@ -65,7 +65,7 @@ def changed(config: Mapping[str, Any], key: str) -> dict[str, Any]:
     return copied
 
 
-STARTS = ("start.from", "start.missing")  # what counts of a start are its files
+STARTS = ("start.from", "start.missing", "start.optimizer")  # what counts of a start are its files
 LEAVES = sorted(set(leaves(resolved(load([])))) - {*STARTS})
 
 

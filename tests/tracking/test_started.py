@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 
 import bertlab
 from bertlab.commands import compare as compare_main
+from bertlab.commands import describe as describe_main
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.reading import written_out
@@ -64,6 +65,27 @@ def test_weights_kept_at_a_count_are_those_of_a_run_of_that_budget(command: Comm
     code, _, err = command(*TINY, f"start=run:{cell.key}@500", *offline)
     assert code == 2
     assert err.startswith(f"bertlab: {line}200, 420; choose one of them, or train again")
+
+
+@pytest.mark.integration
+def test_a_run_goes_on_with_the_state_of_an_optimiser(command: Command) -> None:
+    keeping = (*TINY, "budget.tokens=735", "trainer=keeping_all", "trainer.keep_at=[420]", "tracking.offline=true")
+    assert command(*keeping)[0] == 0
+    (cell,) = cells_in("outputs")
+    found = dict[str, dict[str, list[float]]]()
+    for asked in ("false", "true"):
+        words = (f"start=run:{cell.key}@420", f"start.optimizer={asked}", "tracking.offline=true")
+        code, _, err = command(*TINY, "budget.tokens=210", *words)
+        assert code == 0, err
+        (other,) = (each for each in cells_in("outputs") if each.key not in (cell.key, *found))
+        found[other.key] = weights(other.folder)
+    without, taken = found.values()
+    assert without != taken
+    code, _, err = command(*TINY, f"start=run:{cell.key}@420", "start.optimizer=true", "optimizer=sgd")
+    assert code == 2
+    assert err.startswith(
+        "bertlab: optimizer must be that of the start with start.optimizer=true, got sgd after adamw;"
+    )
 
 
 def test_what_was_kept_is_found_by_its_count_and_refused_where_it_is_damaged(
@@ -125,8 +147,10 @@ def test_arms_of_a_study_start_from_what_a_run_kept(tmp_path: Path, monkeypatch:
         lambda words: bertlab.study("mask_rate", words),
         lambda words: plan_main.show(["study=mask_rate", *words]),
         lambda words: compare_main.check_words(words),
+        lambda words: describe_main.show(words),
+        lambda words: describe_main.show(["against", *words]),
     ],
-    ids=["run", "sweep", "study", "plan", "compare"],
+    ids=["run", "sweep", "study", "plan", "compare", "describe", "describe against"],
 )
 def test_every_door_reads_a_count_of_tokens(
     refuse: Callable[[list[str]], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

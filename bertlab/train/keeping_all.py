@@ -1,0 +1,47 @@
+"""Training that keeps its whole state on the way, for `start=run:ID@TOKENS start.optimizer=true`.
+
+Beside the weights (`keeping.py`) leaves `kept/states/<count>.safetensors`, laid out as a checkpoint: weights and what
+the optimiser knows of each, as moments. That is three times the size of the weights with Adam.
+"""
+
+import json
+from pathlib import Path
+
+import pytorch_lightning as pl
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+
+from bertlab.ledger.cell import KEPT, STATES
+from bertlab.ledger.checkpoint import content_hash
+from bertlab.ledger.files import refusing, whole
+from bertlab.train import fit, keeping
+from bertlab.train.module import Pretraining
+from bertlab.train.recorder import Recorder
+from bertlab.train.state import snapshot
+
+
+class Hardware(keeping.Hardware):
+    """One device; weights and the state of the optimiser are kept at the counts of tokens `keep_at`."""
+
+    def _trainer(self, steps: int, callbacks: list[pl.Callback], folder: Path) -> pl.Trainer:
+        recorders = [each for each in callbacks if isinstance(each, Recorder)]
+        keepers: list[pl.Callback] = [Keeper(self.keep_at, each, folder / KEPT) for each in recorders]
+        return fit.Hardware._trainer(self, steps, [*callbacks, *keepers], folder)
+
+
+class Keeper(keeping.Keeper):
+    """Keeps the state beside the weights."""
+
+    def _keep(self, count: int, module: Pretraining, trainer: pl.Trainer) -> None:
+        super()._keep(count, module, trainer)
+        state = snapshot(module.model, trainer.optimizers[0])
+        tensors = {name: each.detach().cpu().contiguous() for name, each in state.items()}
+        about = json.dumps({"tokens": self._recorder.progress.tokens, "step": module.step})
+        folder = self._folder / STATES
+        with refusing(folder):
+            folder.mkdir(exist_ok=True)
+        with whole(folder / f"{count}.safetensors") as temporary:
+            try:
+                save_file(tensors, temporary, {"about": about, "sha256": content_hash(tensors, about)})
+            except SafetensorError as error:  # its own, for what the system refuses
+                raise OSError(str(error)) from error
