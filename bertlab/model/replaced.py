@@ -54,10 +54,16 @@ class Settings(Parts):
 class Detected(Output):
     """What is said of a batch. The MLM head is the generator's, the pair head the model's."""
 
-    generator_MV: Tensor  # logits of the generator; `mlm_MV` computes the same ones anew
+    generator_MV: Tensor  # logits of the generator
+    named_MD: Tensor  # the states that these were made of
     detected_BL: Tensor  # logits that a token was replaced
     replaced_BL: Tensor  # bool: whether it was; a sample that equals the original was not
     judged_BL: Tensor  # bool: tokens of the text, neither padding nor special
+
+    @property
+    def mlm_MV(self) -> Tensor:  # noqa: N802
+        """The logits of the generator, computed anew for other states alone."""
+        return self.generator_MV if self.state_MD is self.named_MD else super().mlm_MV
 
 
 class Replaced(Bert):
@@ -87,6 +93,7 @@ class Replaced(Bert):
             bias_V,
             pair_B2,
             generator_MV,
+            state_MD,
             detected_BL=self.detection_head(x_BLD),
             replaced_BL=filled_BL != original_BL,
             judged_BL=original_BL >= FIRST_REAL,

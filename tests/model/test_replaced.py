@@ -16,6 +16,7 @@ from bertlab.contracts import model as contracts
 from bertlab.contracts.model import LONGER, LONGEST, B, L, V, small_batch
 from bertlab.data.tokenizer import MASK
 from bertlab.model.count import count_parameters
+from bertlab.model.flops import count_flops, forward_flops
 from bertlab.model.init import initialise
 from bertlab.model.replaced import FIRST_REAL, Detected, Replaced, build, drawn, put, sampled
 from bertlab.objective.replaced import Replaced as Detecting
@@ -184,6 +185,17 @@ def test_a_few_steps_lower_the_loss_of_a_memorised_batch() -> None:
         losses[-1].backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_flops_count_the_naming_of_a_token_once(model: Replaced) -> None:
+    """A vocabulary of as many more tokens costs a product of them more with each prediction, and nothing else."""
+    chosen = {group: part(group, name) for group, name in PARTS.items()}
+    larger = build(V + 100, LONGEST, generator=2, **SIZES, **chosen)
+    one, two = count_flops(model, 13), count_flops(larger, 13)
+    assert two.per_sequence == one.per_sequence
+    assert two.per_prediction - one.per_prediction == 3 * 2 * 48 * 100
+    batch = small_batch()
+    assert forward_flops(model, batch)["between parts"] == 2 * len(batch.target_M) * 48 * V
 
 
 def test_a_batch_in_which_nothing_is_hidden_is_the_text_itself(model: Replaced) -> None:

@@ -21,7 +21,7 @@ DETECTION = -(log(0.75) + log(0.25) + log(0.5) + log(0.8)) / 4
 def losses(weight: float = 50.0, judged_BL: Tensor = JUDGED_BL, has_pairs: bool = False) -> dict[str, float]:
     empty, ids_BL = torch.empty(0), torch.zeros(2, 3, dtype=torch.int64)
     pair_B2 = torch.tensor([[1.0, 1.0], [1.0, 3.0]]).log()
-    output = Detected(empty, empty, empty, pair_B2, GENERATOR_MV, DETECTED_BL, REPLACED_BL, judged_BL)
+    output = Detected(empty, empty, empty, pair_B2, GENERATOR_MV, empty, DETECTED_BL, REPLACED_BL, judged_BL)
     labels_B = torch.tensor([0, 1]) if has_pairs else torch.full((2,), -100)
     batch = Batch(ids_BL, ids_BL, None, torch.tensor([0, 1]), torch.tensor([1, 0]), labels_B, has_pairs)
     found = Replaced(detection_weight=weight, pair_weight=2.0)(output, batch)
