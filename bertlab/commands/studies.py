@@ -24,7 +24,8 @@ from bertlab.study.catalogue import question_of, study_files
 
 DEFAULTS = {"from": None, "state": None, "quick": "false"}
 PLACES = ("outputs/reports", "reports")
-NOT_RUN = "not run"
+NOT_RUN, OF_LADDER = "not run", "ladder"
+STATES = ("supported", "refuted", "undecided", "not judged", NOT_RUN, OF_LADDER)
 
 
 def main(words: Sequence[str]) -> None:
@@ -38,13 +39,18 @@ def studies(arguments: dict[str, Any]) -> Iterator[str]:
     """Yield a line for each study. Raises InputError."""
     if arguments["quick"] not in ("true", "false"):
         raise InputError(f"quick must be true or false, got {arguments['quick']}; choose one")
+    state = (arguments["state"] or "").lower()
+    if not any(each.startswith(state) for each in STATES):
+        raise InputError(f"state must be how one of {', '.join(STATES)} begins, got {arguments['state']}; choose one")
+    if state and arguments["quick"] == "true":
+        raise InputError(f"state must be left out where quick=true leaves states out, got {arguments['state']}")
     if arguments["from"] and not Path(arguments["from"]).is_dir():
         raise InputError(f"from must be the report_dir of studies, got {arguments['from']}, which is no folder")
     places = [Path(place) for place in ([arguments["from"]] if arguments["from"] else PLACES)]
     for name, path in study_files().items():
-        state = "" if arguments["quick"] == "true" else state_of(name, places)
-        if state.lower().startswith((arguments["state"] or "").lower()):
-            yield f"{name:<22} {state:<10} {question(name, path)}".rstrip()
+        found = "" if arguments["quick"] == "true" else state_of(name, places)
+        if found.startswith(state):
+            yield f"{name:<22} {found:<10} {question(name, path)}".rstrip()
 
 
 def state_of(name: str, places: Sequence[Path]) -> str:
@@ -58,7 +64,7 @@ def state_of(name: str, places: Sequence[Path]) -> str:
         if (folder / FILES[0]).is_file():
             return status_word(judge(read_record(folder), counting=False)).lower()
         if is_ladder(folder):
-            return "ladder"
+            return OF_LADDER
     return NOT_RUN
 
 

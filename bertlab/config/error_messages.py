@@ -16,9 +16,9 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from bertlab.config.building import FULL_KEY
-from bertlab.config.compose import load, resolved
+from bertlab.config.compose import conf_folders, load, resolved
 from bertlab.config.errors import InputError
-from bertlab.config.override_policy import OWN_KEYS
+from bertlab.config.override_policy import OWN_KEYS, plain_yaml
 from bertlab.config.own import place_of
 from bertlab.config.redact import redacted
 
@@ -126,11 +126,25 @@ def _unknown_key(message: str, words: Sequence[str]) -> str | None:
     if not message.startswith("Could not override '"):
         return None
     key = message.split("'")[1]
-    known = [each for each in _keys(_chosen(key, words), "") if each != key]
-    near = _near(key, known)
-    return f"{key} is not a key of the configuration; " + (
-        f"did you mean {' or '.join(near)}?" if near else "bertlab run --help lists the keys"
-    )
+    known = list(_keys(_chosen(key, words), ""))
+    if inside := [each for each in known if each.startswith(f"{key}.")]:
+        return (
+            f"{key} has keys of its own, {', '.join(inside)}; set them one by one (~KEY takes one away, +KEY adds one)"
+        )
+    near = _near(key, [each for each in known if each != key])
+    if near:
+        return f"{key} is not a key of the configuration; did you mean {' or '.join(near)}?"
+    options = _options_with(key)
+    hint = f"of the options {' and '.join(options)} have it" if options else "bertlab run --help lists the keys"
+    return f"{key} is not a key of the configuration; {hint}"
+
+
+def _options_with(key: str) -> list[str]:
+    """Return the options that have a key which those that were chosen lack."""
+    *groups, name = key.split(".")
+    group = "/".join(groups)
+    files = [path for folder in conf_folders() for path in sorted((folder / group).glob("[!_]*.yaml")) if groups]
+    return [f"{group}={path.stem}" for path in files if name in (plain_yaml(path.read_text("utf-8")) or {})]
 
 
 def _unfit(message: str) -> str | None:

@@ -7,7 +7,8 @@ files whose names begin with its id; one of kind `fact` is a property of the cod
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertlab.config.compose import sweep_folders
+from bertlab.config.compose import conf_folders, sweep_folders
+from bertlab.config.own_files import check_files
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,11 @@ CATALOGUE = (
 
 
 def study_files() -> dict[str, Path]:
-    """Return the studies by id, those of a question side by side, then those of a person's own folder."""
+    """Return the studies by id, those of a question side by side, then those of a person's own folder.
+
+    Raises InputError for a file there that cannot be a study's.
+    """
+    check_files(conf_folders(), sweep_folders())
     return {path.stem: path for folder in sweep_folders() for path in sorted((folder / "study").glob("[!_]*.yaml"))}
 
 

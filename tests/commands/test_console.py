@@ -131,6 +131,26 @@ def test_a_shell_that_evaluates_the_completion_completes(tmp_path: Path) -> None
     assert shell.stdout.split() == ["study", "studies"]
 
 
+@pytest.mark.parametrize("words", [["state=nope"], ["state=undecided", "quick=true"], ["quick=maybe"], ["from=nope"]])
+def test_a_list_of_studies_that_cannot_be_is_one_line(capsys: Captured, words: list[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(["studies", *words])
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err.startswith(f"bertlab: {words[0].partition('=')[0]} must be ")
+
+
+def test_a_broken_study_of_ones_own_folder_is_one_line(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    (tmp_path / "sweeps" / "study").mkdir(parents=True)
+    (tmp_path / "sweeps" / "study" / "mine.yaml").write_text("not: [a", "utf-8")
+    with pytest.raises(SystemExit) as exit_:
+        main(["studies", "quick=true", "--own", str(tmp_path)])
+    assert exit_.value.code == 2
+    assert "mine.yaml must be YAML, got " in capsys.readouterr().err
+
+
 def test_studies_have_their_questions_and_states(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PACKAGE.parent)
     main(["studies", "quick=true"])

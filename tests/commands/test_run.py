@@ -119,7 +119,10 @@ def assert_refused(ended: Ended, message: str) -> None:
         ("lr=0.01", "lr is not a key of the configuration; did you mean optimizer.lr?"),
         ("mask=span mask.longst=3", "mask.longst is not a key of the configuration; did you mean mask.longest"),
         ("mask.rate=1e-9", "mask must choose tokens to predict, got none in the first "),
-        ("model=huge", "model=huge is not an option; choose one of base, mini, nano, small, tiny"),
+        (
+            "model=huge",
+            "model=huge is not an option; choose one of base, mini, nano, replaced, replaced_base, small, tiny",
+        ),
         ("regime=gpt", "regime=gpt is not an option; choose one of bert"),
         ("hydra/launcher=moon", "hydra/launcher=moon is not an option; choose one of basic"),
         ("mask.rate=1.5", "mask.rate must lie in (0, 1), got 1.5; choose a number inside"),
@@ -331,7 +334,9 @@ def test_a_typing_mistake_is_one_line_and_its_traceback_comes_back_on_demand(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    line = "bertlab: model=huge is not an option; choose one of base, mini, nano, small, tiny\n"
+    line = (
+        "bertlab: model=huge is not an option; choose one of base, mini, nano, replaced, replaced_base, small, tiny\n"
+    )
     plain = typed("model=huge")
     assert (plain.returncode, plain.stdout, plain.stderr) == (2, "", line)
     verbose = typed("model=huge", BERTLAB_TRACEBACK="1")

@@ -28,7 +28,7 @@ def error_of(*overrides: str) -> Exception:
         (["mask.rte=0.3"], "mask.rte is not a key of the configuration; did you mean mask.rate or "),
         (["modl=tiny"], "modl is not a key of the configuration; did you mean model?"),
         (["xyzzy=1"], "xyzzy is not a key of the configuration; bertlab run --help lists the keys"),
-        (["model=huge"], "model=huge is not an option; choose one of base, mini, nano, small, tiny"),
+        (["model=huge"], "model=huge is not an option; choose one of base, mini, nano, replaced, "),
         (["model/position=absolute"], "model/position=absolute is not an option; choose one of alibi, learned, "),
         (["data=text"], "data.files must be given; add data.files=... to the command line"),
         (["mask=null"], "a config group takes the name of an option; bertlab run --help lists groups and"),
@@ -154,3 +154,20 @@ def test_what_goes_well_is_left_alone(capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_key_that_other_options_have_is_no_remedy_for_itself() -> None:
     line = explain(error_of("mask=noise", "mask.rate=0.3"))
     assert line == "mask.rate is not a key of the configuration; did you mean mask.split or mask?"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["data.files=a.txt"],
+            "data.files is not a key of the configuration; of the options data=mixed and data=text ",
+        ),
+        (["schedule.floor=0.1"], "schedule.floor is not a key of the configuration; "),
+        (["study=heads", "study.margin={nats: 1}"], "study.margin has keys of its own, study.margin.tokens; set them "),
+    ],
+)
+def test_a_key_that_other_options_have_leads_to_them(words: list[str], line: str) -> None:
+    explained = explain(error_of(*words), words)
+    assert explained is not None
+    assert explained.startswith(line)
