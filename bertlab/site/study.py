@@ -22,7 +22,7 @@ from bertlab.study.catalogue import question_of
 from bertlab.study.judge import Findings
 from bertlab.study.ladder import is_ladder, read_ladder
 
-SCRIPTS = ("d3.min.js", "plot.min.js", "rule.js", "charts.js", "study.js")
+SCRIPTS = ("plot-d3.min.js", "rule.js", "charts.js", "study.js")
 CHARTS = "".join(f'<section id="{name}"></section>' for name in ("forest", "ladder", "slopes", "curves"))
 NO_SCRIPT = '<noscript><p class="caveat">The charts and their tables need JavaScript.</p></noscript>'
 

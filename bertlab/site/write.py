@@ -17,10 +17,7 @@ from bertlab.site.study import study_page
 
 STATIC, VENDOR = HERE / "static", HERE / "vendor"
 INDEX, MARK = "index.html", 'id="board"'  # what tells a site from other folders
-# the modules of d3 that the charts need, each after those that it builds on; all of d3 would be a quarter of the site
-D3 = ("array", "color", "format", "interpolate", "path", "time", "time-format", "scale", "selection", "shape", "axis")
-NO_MAPS = b"d3.geoTransform=()=>({});\n"  # Plot asks for one while it loads, for maps, which the site has none of
-CHARTS = ("d3.min.js", "plot.min.js", "rule.js", "charts.js")
+CHARTS = ("plot-d3.min.js", "rule.js", "charts.js")
 
 
 def write_site(reports: Path, out: Path) -> Path:
@@ -44,11 +41,8 @@ def write_site(reports: Path, out: Path) -> Path:
 def site(reports: Path) -> dict[str, bytes]:
     """Return every file of the site by name, its first page last."""
     files = {name: text.encode() for name, text in _pages(read_book(reports))}
-    for path in sorted(STATIC.iterdir()):
+    for path in sorted([*STATIC.iterdir(), *VENDOR.iterdir()]):
         files[path.name] = path.read_bytes()
-    files["d3.min.js"] = b"".join((VENDOR / f"d3-{name}.min.js").read_bytes() for name in D3) + NO_MAPS
-    for name in ("plot.min.js", "LICENSES.txt"):
-        files[name] = (VENDOR / name).read_bytes()
     return {**{name: files[name] for name in sorted(files) if name != INDEX}, INDEX: files[INDEX]}
 
 

@@ -17,10 +17,11 @@ from bertlab.config.compose import PACKAGE
 from bertlab.config.errors import InputError
 from bertlab.site.__main__ import DEFAULTS
 from bertlab.site.page import HERE, as_json, html, inline
-from bertlab.site.write import D3, INDEX, VENDOR, site, write_site
+from bertlab.site.write import INDEX, VENDOR, site, write_site
 from bertlab.study.catalogue import CATALOGUE
 from tests.site.conftest import FEW
 
+USED = PACKAGE.parent / "scripts" / "vendor" / "used.js"
 RAW, PACKED, VENDORED = 1_200_000, 300_000, 1_000_000  # bytes of the site, of its .tar.xz, of a vendored file
 LOADED = re.compile(r'<(?:link|script|img|iframe|source)[^>]*(?:href|src)="([^"]+)"')
 LINK = re.compile(r'<a [^>]*href="([^"]+)"')
@@ -155,18 +156,16 @@ def test_links_of_reports_stay_inside_the_site() -> None:
     assert text == '<p><a href="../studies/heads.html">a</a> b c</p>\n'
 
 
-def test_what_is_vendored_is_small_and_has_its_licences() -> None:
+def test_what_is_vendored_is_small_has_its_licences_and_all_that_the_charts_use() -> None:
+    (script,) = VENDOR.glob("*.js")
+    assert script.stat().st_size < VENDORED
+    packages = re.findall(r"(\S+)@([\d.]+)(?= )", script.read_text("utf-8").partition("\n")[0])
     licences = (VENDOR / "LICENSES.txt").read_text("utf-8")
-    scripts = [path.name for path in VENDOR.glob("*.js")]
-    assert sorted(scripts) == sorted([*(f"d3-{name}.min.js" for name in D3), "plot.min.js"])
-    for name in scripts:
-        assert (VENDOR / name).stat().st_size < VENDORED
-        package = "@observablehq/plot" if name == "plot.min.js" else name.removesuffix(".min.js")
-        version = re.search(r"v(\d+\.\d+\.\d+)", (VENDOR / name).read_text("utf-8")[:200])
-        assert version
-        assert f"{package} {version[1]}" in licences
-    for package in ("interval-tree-1d", "binary-search-bounds", "isoformat", "internmap"):  # inside of these files
-        assert f"\n{package} (" in licences
+    assert len(packages) > 10
+    assert [f"{name} {version}" for name, version in packages if f"{name} {version}" not in licences] == []
+    ours = "".join(path.read_text("utf-8") for path in (HERE / "static").glob("*.js"))
+    for name, exported in re.findall(r"globalThis\.(\w+) = \{(.*)\}", USED.read_text("utf-8")):
+        assert set(re.findall(rf"\b{name}\.(\w+)", ours)) == set(re.findall(r"(\w+)(?:: \w+)?", exported))
 
 
 def test_an_installed_package_has_everything_that_a_site_is_made_of() -> None:
@@ -179,7 +178,7 @@ def test_an_installed_package_has_everything_that_a_site_is_made_of() -> None:
     if not (root / ".git").exists():
         pytest.skip("not a checkout of git, which says what it ignores")
     files = [str(path) for path in HERE.rglob("*") if path.suffix != ".pyc" and path.is_file()]
-    assert len(files) > 25
+    assert len(files) > 20
     ignored = subprocess.run(["git", "check-ignore", "--no-index", *files], capture_output=True, text=True, cwd=root)
     assert ignored.stdout == ""
 
