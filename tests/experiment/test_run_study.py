@@ -73,11 +73,11 @@ def test_a_study_runs_is_judged_reported_and_never_repeated_from_its_files_whate
     shown, judged = parent.data.metrics, judge(record)
     assert shown["finished"] == 4 * looked + 3
     assert shown["diverged"] == 0
-    assert shown["seen/difference"] == pytest.approx(differences.mean(), abs=1e-6)
-    assert shown["seen/low"] == pytest.approx(judged.arms["seen"].interval.low)
-    assert shown["seen/high"] == pytest.approx(judged.arms["seen"].interval.high)
+    assert shown["eval/mlm_loss.seen.difference"] == pytest.approx(differences.mean(), abs=1e-6)
+    assert shown["eval/mlm_loss.seen.low"] == pytest.approx(judged.arms["seen"].interval.low)
+    assert shown["eval/mlm_loss.seen.high"] == pytest.approx(judged.arms["seen"].interval.high)
     assert {name for name in shown if "/" in name} == {
-        f"{arm}/{part}" for arm in ("seen", "same", "harmful") for part in ("difference", "low", "high")
+        f"eval/mlm_loss.{arm}.{part}" for arm in ("seen", "same", "harmful") for part in ("difference", "low", "high")
     }
     store = MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
     assert "report/report.html" in {file.path for file in store.list_artifacts(parent.info.run_id, "report")}

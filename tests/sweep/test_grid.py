@@ -153,8 +153,10 @@ def test_the_parent_run_shows_settings_and_result(swept: Swept) -> None:
     shown = swept.client.get_run(swept.parent.info.run_id).data
     assert shown.metrics == {
         **{"diverged": 0, "finished": 2},
-        **{"best/eval/mlm_loss": rounded(losses[best]), "worst/eval/mlm_loss": rounded(max(losses.values()))},
+        **{"eval/mlm_loss.best": rounded(losses[best]), "eval/mlm_loss.worst": rounded(max(losses.values()))},
     }
+    sections = {name.rpartition("/")[0] for run in swept.runs.values() for name in run.data.metrics}
+    assert {name.rpartition("/")[0] for name in shown.metrics} <= {*sections, ""}, "MLflow would show an empty section"
     assert shown.params["mask.rate"] == "0.15, 0.3"
     assert shown.params["baseline"] == "mask.rate=0.15"
     assert shown.tags["mlflow.note.content"].startswith("**Result.** ")

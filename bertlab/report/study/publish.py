@@ -74,14 +74,17 @@ def numbers(findings: Findings) -> dict[str, float]:
     """Return how many runs there are and each contrast, arm minus what it is compared with, in units of the outcome.
 
     What a contrast has not, as the interval of a single seed, is left out. Of a sweep: the best and the worst mean.
+    All bear the outcome's name in front: MLflow makes a section of charts of what stands before the last slash, and one
+    with nothing but a sweep's own numbers would be empty.
     """
+    outcome = findings.study.outcome
     runs = findings.record.runs
     found = {"finished": float(len(runs)), "diverged": float(runs["diverged"].sum())}
     if findings.study.explores:
         ends = dict(zip(("best", "worst"), [*ranked_arms(findings)[:1], *ranked_arms(findings)[-1:]], strict=False))
-        return found | {f"{word}/{findings.study.outcome}": mean for word, (_, mean) in ends.items()}
+        return found | {f"{outcome}.{word}": mean for word, (_, mean) in ends.items()}
     for name, judged in {**findings.arms, **findings.controls}.items():
         interval = judged.interval
         own = {"difference": judged.contrast.mean, "low": interval.low, "high": interval.high}
-        found |= {f"{name}/{part}": value for part, value in own.items() if math.isfinite(value)}
+        found |= {f"{outcome}.{name}.{part}": value for part, value in own.items() if math.isfinite(value)}
     return found
