@@ -17,9 +17,9 @@ from bertlab.report.answers.page import LANGUAGES, file_name
 from bertlab.report.answers.sentences import is_early, plain, telling
 from bertlab.report.answers.write import ANSWERS, judged, write_answers
 from bertlab.report.ladder import predictions_words, sentence
+from bertlab.report.regime import regime
 from bertlab.report.rules import RULES, rules
 from bertlab.report.study.fitness import FAMILY, LATEST, MEDIAN, UNFIT, is_fit, known_answers, left_at, start_words
-from bertlab.report.study.limits import NOT_RECORDED, epochs
 from bertlab.report.study.onset import word_of
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.study.verdict import READING, immaterial, reasons_against
@@ -58,7 +58,6 @@ NOT_RUN = "not yet run"
 EARLY = "Every regime so far is **early training of small models**: no verdict is about BERT at its own size."
 SOME_EARLY = "Regimes marked **early** are about early training only; no verdict is about BERT at its own size."
 OTHERS = {"zh": "中文"}  # languages of answers, by their own names
-TOKENS = "perf/tokens"
 INTRODUCTION = """\
 The questions are about how BERT is designed, from a list of questions and answers of 2021; each has a row for its fact
 and one for each of its studies. A **fact** is decided by the code itself: a count, an equality, a leak; a test asserts
@@ -256,7 +255,7 @@ def _along_ladder(page: Page, name: str, told: Judged) -> str:
     if not is_ladder(page.folder / name):
         return ""
     ladder = read_ladder(page.folder / name)
-    return f" {sentence(ladder, told.arm)}" if ladder and ladder.arms[told.arm] else ""
+    return f" {sentence(ladder, told.arm)}." if ladder and ladder.arms[told.arm] else ""
 
 
 def status(findings: Findings) -> str:
@@ -290,18 +289,6 @@ def effect(findings: Findings) -> str:
     others = f"; 1 of {several} comparisons" if several > 1 else ""
     margin = f"margin {number(scale.factor * findings.margin, scale.decimals)}"
     return f"{pair}: {scale.signed(judged.contrast.mean)} {scale.apart}{interval}; {margin}{others}"
-
-
-def regime(findings: Findings) -> str:
-    """Write model, corpus, tokens and batches; what the record does not say is left out."""
-    facts, baseline = findings.record.facts, findings.record.arm(findings.study.baseline)
-    tokens = baseline[TOKENS].median() if TOKENS in baseline else float("nan")
-    known = [facts.get("model", ""), facts.get("corpus", "").partition(";")[0]]
-    known += [f"{number(tokens / 1e6, 2)} M tokens"] if tokens > 0 else []
-    known.append(facts.get("budget", ""))
-    times = epochs(findings)
-    known += [f"{number(times, 1)} epochs of the training text"] if times > 0 else []
-    return "; ".join(escape(each) for each in known if each) or NOT_RECORDED
 
 
 def _beyond(page: Page) -> str:

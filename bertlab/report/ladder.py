@@ -17,6 +17,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bertlab.config.errors import InputError
+from bertlab.report.answers.english import ENGLISH
+from bertlab.report.answers.language import Language
+from bertlab.report.answers.sentences import named
 from bertlab.report.draw import NAMED, svg
 from bertlab.report.layout import BOTTOM, INK, ROW, Head, Ink, Label, axes_for, set_ticks, write_labels
 from bertlab.report.study.fitness import FAMILY, known_answers, start_words
@@ -81,17 +84,24 @@ def page(ladder: Ladder, known: Ladder | None = None, rates: Rates = MappingProx
     study = ladder.study
     figure = f"![{escape(heading(ladder))}]({study.id}/{FIGURE})"
     parts = [first, f"# {escape(study.question)}", f"Claim at every rung: {escape(study.claim)}"]
-    parts += ["\n".join(f"- {sentence(ladder, arm)}" for arm in ladder.arms if ladder.arms[arm])]
+    parts += ["\n".join(f"- {sentence(ladder, arm)}." for arm in ladder.arms if ladder.arms[arm])]
     parts += [figure, ABOUT_FIGURE, _effects(ladder), ABOUT, _checked(ladder), _rungs(ladder, known, rates)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def sentence(ladder: Ladder, arm: str) -> str:
-    """Say in one sentence what an arm is worth at each rung, and how that moves with scale."""
-    rungs, word = ladder.arms[arm], trend(ladder, arm)
-    worth = listing(f"{worth_words(rung)} at {escape(name)}" for name, rung in rungs.items())
-    moves = f", and {word}" if word.startswith("is") else f": it {word} with scale" if word else ""
-    return f"{_capital(escape(label(ladder.study, arm)))} is worth {worth}{moves}."
+def sentence(ladder: Ladder, arm: str, language: Language = ENGLISH) -> str:
+    """Say what an arm is worth at each rung and how that moves with scale, without the full stop."""
+    rungs, word, texts = ladder.arms[arm], trend(ladder, arm), language.texts
+    worth = [texts["at"].format(share=share(rung), rung=escape(name)) for name, rung in rungs.items()]
+    moves = language.trends.get(word, texts["moves"].format(rung=escape([*rungs][-1]))) if word else ""
+    named_arm = named(ladder.study, arm, language)
+    return _capital(texts["worth"].format(arm=named_arm, rungs=language.listing(worth, "rungs"), trend=moves))
+
+
+def higher(ladder: Ladder, language: Language = ENGLISH) -> str:
+    """Say which rungs have not run; "" for none."""
+    missing = [escape(name) for name in ladder.study.ladder if name not in ladder.rungs]
+    return language.texts["higher"].format(rungs=language.listing(missing, "rungs")) if missing else ""
 
 
 def heading(ladder: Ladder) -> str:
@@ -111,16 +121,16 @@ def _side(effect: Interval) -> str:
 
 def _told(ladder: Ladder) -> list[str]:
     """Return the effects in words, for whoever cannot see the figure."""
-    return [unescaped(sentence(ladder, arm)) for arm in ladder.arms if ladder.arms[arm]]
+    return [f"{unescaped(sentence(ladder, arm))}." for arm in ladder.arms if ladder.arms[arm]]
 
 
 def _capital(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}"
 
 
-def worth_words(rung: Rung) -> str:
-    """Write an effect as a share of the tokens."""
-    return f"{signed(100 * math.expm1(rung.multiplier), 0)} % of the tokens"
+def share(rung: Rung) -> str:
+    """Write an effect as a share of the tokens, in per cent."""
+    return signed(100 * math.expm1(rung.multiplier), 0)
 
 
 def _effects(ladder: Ladder) -> str:
@@ -193,8 +203,7 @@ def _rungs(ladder: Ladder, known: Ladder | None, rates: Rates) -> str:
         asked = known_answers(known.rungs[name]) if known and name in known.rungs else "known answers: not asked"
         trust = [start_words(findings), asked, rate_words(rates.get(name, {}))]
         lines.append(f"- {link}: {what}; {plural(findings.seeds, 'seed')}; {'; '.join(trust)}")
-    missing = [name for name in ladder.study.ladder if name not in ladder.rungs]
-    rest = [f"\nNot run yet: {escape(listing(missing))}."] if missing else []
+    rest = [f"\n{_capital(higher(ladder))}."] if higher(ladder) else []
     command = f"`python -m bertlab.run study={ladder.study.id} rung=NAME` runs one."
     return "\n".join(["## Rungs", "", *lines, *rest, "", command])
 

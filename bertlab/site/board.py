@@ -12,7 +12,8 @@ from string import Template
 from bertlab.report.answers.page import file_name
 from bertlab.report.answers.sentences import is_early
 from bertlab.report.answers.write import ANSWERS
-from bertlab.report.book import COUNTED, SECTIONS, Page, caveat, has_fact, regime, summary
+from bertlab.report.book import COUNTED, SECTIONS, Page, caveat, has_fact, summary
+from bertlab.report.regime import regime
 from bertlab.report.study.verdict import status_word
 from bertlab.report.words import count, listing
 from bertlab.site.lines import axis, css, fact_line, line, short_regime

@@ -8,7 +8,8 @@ from html import escape
 
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.sentences import plain, telling, tokens_of
-from bertlab.report.book import COUNTED, Page, regime
+from bertlab.report.book import COUNTED, Page
+from bertlab.report.regime import regime
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.study.verdict import reasons_against, status_word
 from bertlab.report.words import listing, number, plural

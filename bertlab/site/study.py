@@ -8,7 +8,8 @@ from html import escape
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.sentences import plain
 from bertlab.report.answers.write import ANSWERS
-from bertlab.report.book import Page, regime
+from bertlab.report.book import Page
+from bertlab.report.regime import regime
 from bertlab.report.study.fitness import start_words
 from bertlab.report.study.limits import fact
 from bertlab.report.study.scale import outcome_scale, p_text

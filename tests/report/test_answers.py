@@ -1,6 +1,8 @@
 """The answers: written by hand where nothing was measured, and by the records where something was."""
 
+import math
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from bertlab.stats.claim import Finding
 from bertlab.stats.rule import Kind
 from bertlab.study.catalogue import CATALOGUE
 from bertlab.study.judge import Findings, judge
+from bertlab.study.ladder import read_ladder
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import read_record
 from tests.report.test_book import put_study
@@ -142,17 +145,49 @@ def test_the_sentence_follows_the_verdict(tmp_path: Path, effect: float, made: d
 def test_agreement_with_others_follows_the_verdict_too(tmp_path: Path) -> None:
     worse = telling(found(tmp_path, 0.3))
     assert agreement(worse, "worse", ENGLISH) == "here: the same"
-    assert agreement(worse, "better", ENGLISH) == agreement(worse, "same", ENGLISH) == "here: the opposite"
+    assert agreement(worse, "better", ENGLISH) == "here: the opposite"
+    assert agreement(worse, "same", ENGLISH) == "here: they differ"
     assert Kind.VACUOUS in NOT_JUDGED
 
 
 def test_numbers_come_from_the_record_by_name(tmp_path: Path) -> None:
-    values = Values({"heads": found(tmp_path, 0.3)}, {"heads": ""}, {"count": {"numbers": {"heads": 144}}}, ENGLISH)
+    values = Values({"heads": found(tmp_path, 0.3)}, {"heads": ""}, {}, {"count": {"numbers": {"heads": 144}}}, ENGLISH)
     assert values.fill("{study.heads.one.difference}; {study.heads.margin}") == "+0.300 nats; 0.100 nats"
     assert values.fill("{fact.count.heads} {published 84.4} {study.gone.margin}") == "144 84.4 –"
     for wrong in ("study.heads.three.value", "study.heads.colour", "fact.count.feet", "agrees heads.one taller"):
         with pytest.raises(InputError, match="may name"):
             values.fill(f"{{{wrong}}}")
+
+
+def test_chinese_has_no_space_before_a_percent_sign() -> None:
+    assert Values({}, {}, {}, {}, CHINESE).fill("{published 84.4 %}") == "84.4%"
+    assert Values({}, {}, {}, {}, ENGLISH).fill("{published 84.4 %}") == "84.4 %"
+
+
+def test_a_label_with_a_comma_is_one_thing_in_a_list(tmp_path: Path) -> None:
+    labels = {"labels": {"one": "one head, wide", "two": "two heads"}}
+    assert "with “one head, wide” than with two heads" in plain(found(tmp_path, 0.3, **labels), ENGLISH)
+
+
+def test_the_answer_says_the_rung_and_which_known_answers_the_regime_gives(tmp_path: Path) -> None:
+    for name in ("key_value_ladder", "known_answers"):
+        shutil.copytree(
+            REPORTS / name / "nano", tmp_path / name / "nano", ignore=shutil.ignore_patterns("figures", "*.xz")
+        )
+    ladder = read_ladder(tmp_path / "key_value_ladder")
+    assert ladder is not None
+    texts = answers(tmp_path, judged(tmp_path))
+    english, chinese = texts["key_value.md"], texts["key_value.zh.md"]
+    share = f"{100 * math.expm1([*ladder.arms['shared_kv'].values()][-1].multiplier):+.0f}".replace("-", "−")
+    assert f"*Scale*: One matrix for keys and values is worth {share} % of the tokens at nano" in english
+    assert f"*规模*: “K 与 V 共用一个矩阵”在 nano 级相当于训练词元 {share}%" in chinese
+    right = sum(judged.finding is Finding.SUPPORTED for judged in judge_known(tmp_path).primary.values())
+    assert f"*Known answers*: training of this kind gives {right} of 5 answers" in english
+    assert f"5 个公认答案中的 {right} 个" in chinese
+
+
+def judge_known(folder: Path) -> Findings:
+    return judge(read_record(folder / "known_answers" / "nano"))
 
 
 def test_a_folder_without_records_still_has_every_answer(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ CHINESE_CELLS = {
     "parameters of one norm": "一个归一化层的参数",
     "term": "项",
     "value, nats": "数值，nats",
-    "of an even guess, nats": "均匀乱猜时，nats",
+    "of an even guess, nats": "均匀猜测时，nats",
     "masked tokens": "被遮的词",
     "pairs": "句对",
     "sum, which is minimised": "总和，即最小化的目标",

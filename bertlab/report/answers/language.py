@@ -22,13 +22,18 @@ class Language:
     findings: Mapping[Finding, str]
     corpora: Mapping[str, str]  # what a corpus is called by, where its description holds the key
     parts: Mapping[str, str]  # what a difference is made of: bertlab/stats/onset.py's words -> a sentence
-    agreement: Mapping[str, str]  # same, opposite, small, open, leaning_same, leaning_opposite
+    agreement: Mapping[str, str]  # same, opposite, apart, small, open, and leaning_ with the first three
+    trends: Mapping[
+        str, str
+    ]  # how an effect moves with scale: bertlab/study/ladder.py's words -> the end of a sentence
     units: Mapping[str, str]
     headings: Mapping[str, str]  # of the sections of a template
     labels: Mapping[str, str]  # of the lines about a study
     texts: Mapping[str, str]  # sentences with fields, by name
     cells: Mapping[str, str]  # what stands in tables of facts; empty for the language that they are written in
     name: str  # how an arm's label stands in a sentence
+    listed: str  # how one stands there that holds a comma
+    percent: str  # the sign behind a number
     comma: str  # joins a list, but for its last two
     then: str  # joins comparisons
     stop: str  # ends a sentence

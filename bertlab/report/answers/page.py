@@ -12,11 +12,13 @@ from pathlib import Path
 from bertlab.report.answers.chinese import CHINESE
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.language import Language
-from bertlab.report.answers.sentences import everything, trust
+from bertlab.report.answers.sentences import everything, telling, trust
 from bertlab.report.answers.values import Values
+from bertlab.report.ladder import higher, sentence
 from bertlab.report.study.verdict import reasons_against
 from bertlab.report.words import escape
 from bertlab.study.catalogue import Question
+from bertlab.study.ladder import is_ladder, read_ladder
 
 PAGES = Path(__file__).parent / "pages"
 LANGUAGES = (ENGLISH, CHINESE)
@@ -67,12 +69,21 @@ def _measured(question: Question, studies: Sequence[str], values: Values, folder
         if reasons_against(findings):
             yield f"**{language.texts['unjudged']}** ({numbers})"
             continue
-        told = trust(findings, values.made[study], language)
-        shown = ["finding"] if brief else list(told)
+        told = trust(findings, values.made[study], language, values.known.get(study))
+        told |= _scale(folder / study, telling(findings).arm, language)
+        shown = [name for name in language.labels if name in told and (not brief or name in ("finding", "scale"))]
         lines = [f"- *{language.labels[name]}*: {told[name]}" for name in shown]
         yield "\n".join([f"**{everything(findings, language)}** ({numbers})", "", *lines])
         if not brief and (folder / study / "figures" / "forest.svg").is_file():
             yield f"![{language.texts['figure']}](../{study}/figures/forest.svg)"
+
+
+def _scale(folder: Path, arm: str, language: Language) -> dict[str, str]:
+    """Say what an arm is worth along a ladder, and how far that was climbed; nothing for a study without rungs."""
+    ladder = read_ladder(folder) if is_ladder(folder) else None
+    if ladder is None or not ladder.arms[arm]:
+        return {}
+    return {"scale": language.then.join(filter(None, [sentence(ladder, arm, language), higher(ladder, language)]))}
 
 
 def _questions(text: str, language: Language) -> Iterator[str]:

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from bertlab.report.answers.language import Language
-from bertlab.report.study.fitness import is_fit, left_at
+from bertlab.report.study.fitness import is_fit, left_at, right_answers
 from bertlab.report.study.scale import outcome_scale
 from bertlab.report.words import DASH, escape, number, percent
 from bertlab.stats.claim import ALPHA, Finding
 from bertlab.stats.rule import Kind
+from bertlab.study.design import Study
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
 
@@ -97,14 +98,15 @@ def agreement(judged: Judged, direction: str, language: Language) -> str:
     found = "worse" if kind in WORSE else "better" if kind in BETTER else ""
     if not found:
         return language.agreement["open"]
-    name = "same" if found == direction else "opposite"
+    name = "apart" if direction == "same" else "same" if found == direction else "opposite"
     return language.agreement[f"leaning_{name}" if reserve else name]
 
 
-def trust(findings: Findings, made: str, language: Language) -> dict[str, str]:
+def trust(findings: Findings, made: str, language: Language, known: Findings | None = None) -> dict[str, str]:
     """Return what a reader needs to know to weigh a study: a sentence for each heading.
 
-    `made`: what the difference that the finding hangs on is made of, in the words of bertlab/stats/onset.py.
+    `made`: what the difference that the finding hangs on is made of, in the words of bertlab/stats/onset.py. `known`:
+    the study that asked the same regime for answers that are known; None where none did.
     """
     lines = {
         "finding": language.texts["finding"].format(
@@ -115,6 +117,7 @@ def trust(findings: Findings, made: str, language: Language) -> dict[str, str]:
         "difference": size(findings, telling(findings), language),
         "regime": regime(findings, language),
         "known": language.texts["unsound" if findings.soundness else "missed" if findings.coarse else "found"],
+        "answers": _known(known, language),
         "training": _training(findings, language),
         "start": language.parts.get(made, ""),
     }
@@ -149,6 +152,7 @@ def regime(findings: Findings, language: Language) -> str:
     return language.texts["regime"].format(
         model=model,
         tokens=number(tokens_of(findings) / 1e6, 2),
+        ten_thousands=number(tokens_of(findings) / 1e4, 0),
         corpus=language.listing(known, "and") if known else escape(corpus) or DASH,
         seeds=findings.seeds,
     )
@@ -182,6 +186,13 @@ def _training(findings: Findings, language: Language) -> str:
     return language.then.join(parts)
 
 
+def _known(known: Findings | None, language: Language) -> str:
+    if known is None:
+        return language.texts["unasked"]
+    found = right_answers(known)
+    return language.texts["right" if found else "unseen"].format(right=(found or [0])[0], asked=len(known.primary))
+
+
 def _reserve(judged: Judged) -> str:
     """Return the name of the text that says why a result decides less than one might think; "" where nothing does."""
     if judged.held:
@@ -190,4 +201,10 @@ def _reserve(judged: Judged) -> str:
 
 
 def _name(findings: Findings, arm: str, language: Language) -> str:
-    return language.name.format(escape(label(findings.study, arm, language.code)))
+    return named(findings.study, arm, language)
+
+
+def named(study: Study, arm: str, language: Language) -> str:
+    """Return an arm's label as it stands in a sentence."""
+    words = escape(label(study, arm, language.code))
+    return (language.listed if "," in words else language.name).format(words)

@@ -49,12 +49,15 @@ class Values:
 
     studies: Mapping[str, Findings]
     made: Mapping[str, str]  # what the difference is made of that a study's finding hangs on
+    known: Mapping[str, Findings]  # by study: the one that asked the same regime for known answers
     facts: Mapping[str, Mapping[str, Any]]
     language: Language
 
     def fill(self, text: str) -> str:
         """Return the text with every place filled. Raises InputError for a name that nothing is called by."""
-        return PLACE.sub(lambda found: self._value(found[0], found[1], found[2]), text)
+        return PLACE.sub(
+            lambda found: self._value(found[0], found[1], found[2]).replace(" %", self.language.percent), text
+        )
 
     def _value(self, place: str, kind: str, rest: str) -> str:
         try:

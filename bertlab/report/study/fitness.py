@@ -52,7 +52,14 @@ def start_words(findings: Findings) -> str:
 
 def known_answers(findings: Findings) -> str:
     """Say how many of the answers that are known already a study of that family found."""
-    if reasons_against(findings):
+    found = right_answers(findings)
+    if found is None:
         return f"known answers could not be judged ({findings.study.id})"
-    right = sum(judged.finding is Finding.SUPPORTED for judged in findings.primary.values())
-    return f"known answers: {count(right)} of {count(len(findings.primary))}"
+    return f"known answers: {count(found[0])} of {count(found[1])}"
+
+
+def right_answers(findings: Findings) -> tuple[int, int] | None:
+    """Return how many known answers a study of that family found, and of how many; None where it could not see them."""
+    if reasons_against(findings):
+        return None
+    return sum(judged.finding is Finding.SUPPORTED for judged in findings.primary.values()), len(findings.primary)

@@ -1,0 +1,37 @@
+"""Regimes: what a study was trained on, and the study that asked such a training for answers that are known.
+
+Enters: `Findings`. Leaves: words, and studies by regime.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from bertlab.report.study.fitness import FAMILY
+from bertlab.report.study.limits import NOT_RECORDED, epochs
+from bertlab.report.words import escape, number
+from bertlab.study.judge import Findings
+from bertlab.study.ladder import is_ladder, read_ladder
+
+TOKENS = "perf/tokens"
+
+
+def regime(findings: Findings) -> str:
+    """Write model, corpus, tokens and batches; what the record does not say is left out."""
+    facts, baseline = findings.record.facts, findings.record.arm(findings.study.baseline)
+    tokens = baseline[TOKENS].median() if TOKENS in baseline else float("nan")
+    known = [facts.get("model", ""), facts.get("corpus", "").partition(";")[0]]
+    known += [f"{number(tokens / 1e6, 2)} M tokens"] if tokens > 0 else []
+    known.append(facts.get("budget", ""))
+    times = epochs(findings)
+    known += [f"{number(times, 1)} epochs of the training text"] if times > 0 else []
+    return "; ".join(escape(each) for each in known if each) or NOT_RECORDED
+
+
+def asked(folder: Path, studies: Mapping[str, Findings]) -> dict[str, Findings]:
+    """Return, by regime, the study that asked it for known answers; of a ladder every rung."""
+    found: list[Findings] = []
+    for name, findings in studies.items():
+        if findings.study.family == FAMILY:
+            ladder = read_ladder(folder / name) if is_ladder(folder / name) else None
+            found += ladder.rungs.values() if ladder else [findings]
+    return {regime(each): each for each in found}
