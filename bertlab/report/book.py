@@ -17,9 +17,9 @@ from bertlab.report.answers.page import LANGUAGES, file_name
 from bertlab.report.answers.sentences import is_early, plain, telling
 from bertlab.report.answers.write import ANSWERS, judged, write_answers
 from bertlab.report.ladder import predictions_words, sentence
-from bertlab.report.regime import regime
+from bertlab.report.regime import asked, climbed, regime
 from bertlab.report.rules import RULES, rules
-from bertlab.report.study.fitness import FAMILY, LATEST, MEDIAN, UNFIT, is_fit, known_answers, left_at, start_words
+from bertlab.report.study.fitness import LATEST, MEDIAN, UNFIT, is_fit, known_answers, left_at, start_words
 from bertlab.report.study.onset import word_of
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.study.verdict import READING, immaterial, reasons_against
@@ -31,7 +31,7 @@ from bertlab.stats.multiple import q_values
 from bertlab.stats.rule import Kind
 from bertlab.study.catalogue import CATALOGUE, Question, question_of, study_files
 from bertlab.study.judge import Findings, Judged
-from bertlab.study.ladder import is_ladder, read_ladder
+from bertlab.study.ladder import Ladder
 
 BOOK, FACTS = "README.md", "facts.md"
 SECTIONS = {
@@ -103,6 +103,8 @@ class Page:
     studies: Mapping[str, Findings]
     q: Mapping[str, float]  # of each study's status, among all claims of the folder
     regimes: Mapping[str, str]  # their names, by what they are
+    ladders: Mapping[str, Ladder]  # by the names of their studies
+    known: Mapping[str, Findings]  # by regime, the study that asked it for known answers
 
 
 def write_book(folder: Path) -> Path:
@@ -188,7 +190,8 @@ def read_book(folder: Path) -> Page:
     common = [words for words, _ in Counter(regime(findings) for findings in studies.values()).most_common()]
     fit = {regime(findings) for findings in studies.values() if is_fit(findings)}
     regimes = {words: f"R{place}" for place, words in enumerate(sorted(common, key=lambda each: each not in fit), 1)}
-    return Page(folder, stated, studies, q_by_study(studies), regimes)
+    ladders = climbed(folder, studies)
+    return Page(folder, stated, studies, q_by_study(studies), regimes, ladders, asked(studies, ladders))
 
 
 def _chapter(page: Page, title: str, start: str) -> str:
@@ -252,9 +255,7 @@ def _study_cells(page: Page, name: str) -> tuple[str, ...]:
 
 def _along_ladder(page: Page, name: str, told: Judged) -> str:
     """Say how the difference that a claim hangs on moves with scale; "" for a study that is no ladder."""
-    if not is_ladder(page.folder / name):
-        return ""
-    ladder = read_ladder(page.folder / name)
+    ladder = page.ladders.get(name)
     return f" {sentence(ladder, told.arm)}." if ladder and ladder.arms[told.arm] else ""
 
 
@@ -300,18 +301,23 @@ def _beyond(page: Page) -> str:
 
 def _ladders(page: Page) -> str:
     """Say of every ladder how far it was climbed, and of all how many of their predictions held."""
-    climbed = [
-        ladder for name in page.studies if is_ladder(page.folder / name) and (ladder := read_ladder(page.folder / name))
-    ]
-    if not climbed:
+    if not page.ladders:
         return ""
     lines = [
         f"- [{escape(ladder.study.id)}]({ladder.study.id}.md): {plural(len(ladder.rungs), 'rung')} of "
         f"{count(len(ladder.study.ladder))}, up to {escape([*ladder.rungs][-1])}"
-        for ladder in climbed
+        for ladder in page.ladders.values()
     ]
     return "\n".join(
-        ["## Ladders", "", LADDERS, "", *lines, "", predictions_words([*chain(*(each.checked() for each in climbed))])]
+        [
+            "## Ladders",
+            "",
+            LADDERS,
+            "",
+            *lines,
+            "",
+            predictions_words([*chain(*(each.checked() for each in page.ladders.values()))]),
+        ]
     )
 
 
@@ -324,9 +330,9 @@ def _regimes(page: Page) -> str:
 def _fitness(page: Page, words: str) -> str:
     """Say when runs of a regime leave the plateau, by the study with most of them, and which known answers it gives."""
     own = [findings for findings in page.studies.values() if regime(findings) == words]
-    asked = [known_answers(findings) for findings in own if findings.study.family == FAMILY]
+    known = [known_answers(page.known[words])] if words in page.known else []
     most = max(own, key=lambda findings: len(left_at(findings)))
-    return "; ".join([start_words(most), *(asked or ["known answers: not asked"])])
+    return "; ".join([start_words(most), *(known or ["known answers: not asked"])])
 
 
 def _legend(page: Page) -> str:

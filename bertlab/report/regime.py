@@ -1,4 +1,4 @@
-"""Regimes: what a study was trained on, and the study that asked such a training for answers that are known.
+"""Regimes: what a study was trained on, the ladders over them, and the study that asked one for known answers.
 
 Enters: `Findings`. Leaves: words, and studies by regime.
 """
@@ -10,7 +10,7 @@ from bertlab.report.study.fitness import FAMILY
 from bertlab.report.study.limits import NOT_RECORDED, epochs
 from bertlab.report.words import escape, number
 from bertlab.study.judge import Findings
-from bertlab.study.ladder import is_ladder, read_ladder
+from bertlab.study.ladder import Ladder, is_ladder, read_ladder
 
 TOKENS = "perf/tokens"
 
@@ -27,11 +27,14 @@ def regime(findings: Findings) -> str:
     return "; ".join(escape(each) for each in known if each) or NOT_RECORDED
 
 
-def asked(folder: Path, studies: Mapping[str, Findings]) -> dict[str, Findings]:
+def climbed(folder: Path, studies: Mapping[str, Findings]) -> dict[str, Ladder]:
+    """Return the ladders among the studies of a folder, by the names of these."""
+    found = {name: read_ladder(folder / name) for name in studies if is_ladder(folder / name)}
+    return {name: ladder for name, ladder in found.items() if ladder}
+
+
+def asked(studies: Mapping[str, Findings], ladders: Mapping[str, Ladder]) -> dict[str, Findings]:
     """Return, by regime, the study that asked it for known answers; of a ladder every rung."""
-    found: list[Findings] = []
-    for name, findings in studies.items():
-        if findings.study.family == FAMILY:
-            ladder = read_ladder(folder / name) if is_ladder(folder / name) else None
-            found += ladder.rungs.values() if ladder else [findings]
+    own = {name: findings for name, findings in studies.items() if findings.study.family == FAMILY}
+    found = [each for name in own for each in (ladders[name].rungs.values() if name in ladders else [own[name]])]
     return {regime(each): each for each in found}

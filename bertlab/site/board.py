@@ -14,10 +14,12 @@ from bertlab.report.answers.sentences import is_early
 from bertlab.report.answers.write import ANSWERS
 from bertlab.report.book import COUNTED, SECTIONS, Page, caveat, has_fact, summary
 from bertlab.report.regime import regime
+from bertlab.report.study.fitness import known_answers
 from bertlab.report.study.verdict import status_word
-from bertlab.report.words import count, listing
+from bertlab.report.words import count, listing, plural
 from bertlab.site.lines import axis, css, fact_line, line, short_regime
 from bertlab.site.page import HERE, inline
+from bertlab.site.scale import scale_table
 from bertlab.study.catalogue import CATALOGUE, Question, question_of, study_files
 from bertlab.study.judge import Findings
 
@@ -39,7 +41,8 @@ def board(page: Page) -> str:
         caveat=inline(caveat(page)),
         tiles="".join(_tile(word, n) for word, n in _counts(page).items()),
         summary=inline(summary(page)),
-        regimes="".join(_regime(page, words) for words in page.regimes),
+        scale=scale_table(page),
+        **_regimes(page),
         sections="".join(f'<option value="{start}">{title}</option>' for start, title in SECTIONS.items()),
         axis=axis(),
         chapters="\n".join([*(_chapter(page, start) for start in SECTIONS), _beyond(page)]),
@@ -62,17 +65,32 @@ def _tile(word: str, n: int) -> str:
     )
 
 
-def _regime(page: Page, words: str) -> str:
+def _regimes(page: Page) -> dict[str, str]:
+    """Return the buttons of all regimes; those of a single study are folded away."""
+    studies = {words: [each for each in page.studies.values() if regime(each) == words] for words in page.regimes}
+    buttons = {words: _regime(page.regimes[words], own, page.known.get(words)) for words, own in studies.items()}
+    single = [words for words, own in studies.items() if len(own) == 1]
+    folded = "".join(buttons[words] for words in single)
+    title = f"{plural(len(single), 'more regime')}, each of one study"
+    return {
+        "regimes": "".join(buttons[words] for words in buttons if words not in single),
+        "single": f'<details class="small"><summary>{title}</summary><div class="regimes">{folded}</div></details>'
+        if single
+        else "",
+    }
+
+
+def _regime(name: str, own: Sequence[Findings], known: Findings | None) -> str:
     """Return the button of a regime: what was trained on what, and what its studies found."""
-    own = [findings for findings in page.studies.values() if regime(findings) == words]
     found = Counter(status_word(findings) for findings in own)
     there = [word for word in STATUSES if found[word]]
     parts = "".join(f'<i class="{css(word)}" style="flex:{found[word]}"></i>' for word in there)
     told = listing(f"{found[word]} {word.lower()}" for word in there)
     early = ", early" if any(map(is_early, own)) else ""
+    about = "; ".join([short_regime(own[0]), *([known_answers(known)] if known else [])])
     return (
-        f'<button type="button" class="regime" aria-pressed="false" data-regime="{page.regimes[words]}">'
-        f"<span><b>{page.regimes[words]}</b> {_studies(own)}{early}</span><small>{escape(short_regime(own[0]))}</small>"
+        f'<button type="button" class="regime" aria-pressed="false" data-regime="{name}">'
+        f"<span><b>{name}</b> {_studies(own)}{early}</span><small>{escape(about)}</small>"
         f'<span class="stack" role="img" aria-label="{told}">{parts}</span></button>'
     )
 

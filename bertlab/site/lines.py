@@ -9,6 +9,7 @@ from html import escape
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.sentences import plain, telling, tokens_of
 from bertlab.report.book import COUNTED, Page
+from bertlab.report.ladder import sentence
 from bertlab.report.regime import regime
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.study.verdict import reasons_against, status_word
@@ -34,10 +35,16 @@ def line(page: Page, name: str) -> str:
         said = escape(f"It could not be judged: {'; '.join(reasons)}.")
         return _item(css(word), f' data-regime="{where}"', chip(word), f"{link}{said}</a></p>", place)
     verdict = f"<small>{telling(findings).verdict.words}</small>"
-    said, q = inline(plain(findings, ENGLISH)), page.q[name]
+    said, q = inline(plain(findings, ENGLISH)) + along(page, name), page.q[name]
     sure = f'<span class="q{" firm" if q <= COUNTED else ""}">q {p_text(q)}</span>'
     about = f' data-regime="{where}" data-sure="{q:.4f}"'
     return _item(css(word), about, chip(word), f"{link}{said}</a> {verdict}</p>", place, mark(findings), sure)
+
+
+def along(page: Page, name: str) -> str:
+    """Say what the arm that a claim hangs on is worth along a ladder; "" for a study that is none."""
+    ladder, arm = page.ladders.get(name), telling(page.studies[name]).arm
+    return f" {inline(sentence(ladder, arm))}." if ladder and ladder.arms[arm] else ""
 
 
 def chip(word: str) -> str:

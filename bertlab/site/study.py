@@ -10,18 +10,17 @@ from bertlab.report.answers.sentences import plain
 from bertlab.report.answers.write import ANSWERS
 from bertlab.report.book import Page
 from bertlab.report.regime import regime
-from bertlab.report.study.fitness import start_words
+from bertlab.report.study.fitness import FAMILY, known_answers, right_answers, start_words
 from bertlab.report.study.limits import fact
 from bertlab.report.study.scale import outcome_scale, p_text
 from bertlab.report.study.verdict import headline, reasons_against, status_word
-from bertlab.report.words import number, plural
+from bertlab.report.words import count, number, plural
 from bertlab.site.data import study_data
 from bertlab.site.ladder import ladder_data
-from bertlab.site.lines import chip, short_regime
+from bertlab.site.lines import along, chip, short_regime
 from bertlab.site.page import inline, page
 from bertlab.study.catalogue import question_of
 from bertlab.study.judge import Findings
-from bertlab.study.ladder import is_ladder, read_ladder
 
 SCRIPTS = ("plot-d3.min.js", "rule.js", "charts.js", "study.js")
 CHARTS = "".join(f'<section id="{name}"></section>' for name in ("forest", "ladder", "slopes", "curves"))
@@ -30,10 +29,10 @@ NO_SCRIPT = '<noscript><p class="caveat">The charts and their tables need JavaSc
 
 def study_page(book: Page, name: str) -> str:
     """Return the page of a study of the book."""
-    findings, folder = book.studies[name], book.folder / name
+    findings = book.studies[name]
     data = study_data(findings) | {"name": name, "about": _about(book, findings)}
-    if is_ladder(folder) and (ladder := read_ladder(folder)):
-        data |= {"ladder": ladder_data(ladder)}
+    if name in book.ladders:
+        data |= {"ladder": ladder_data(book.ladders[name])}
     body = "\n".join([_opening(book, name, findings), NO_SCRIPT, CHARTS, _repeat(findings)])
     return page(f"{findings.study.question} – bertlab", body, root="../", scripts=SCRIPTS, data=data)
 
@@ -42,7 +41,9 @@ def _opening(book: Page, name: str, findings: Findings) -> str:
     judged = not reasons_against(findings)
     parts = [_crumbs(book, name), f"<h1>{escape(findings.study.question)}</h1>"]
     parts += [f"<p>{chip(status_word(findings))}</p>"]
-    said = inline(plain(findings, ENGLISH)) if judged else escape(headline(findings))
+    said = inline(plain(findings, ENGLISH)) + along(book, name) if judged else escape(headline(findings))
+    if findings.study.family == FAMILY:
+        said = f"<b>{known_answers(findings).capitalize()}.</b> {said}"
     parts += [f'<p class="lead">{said}</p>']
     facts = "".join(f"<div><dt>{about}</dt><dd>{told}</dd></div>" for about, told in _facts(book, name).items())
     return "".join([*parts, f'<dl class="facts">{facts}</dl><p>Claim: “{escape(findings.study.claim)}”</p>'])
@@ -65,10 +66,20 @@ def _facts(book: Page, name: str) -> dict[str, str]:
         f"Regime {book.regimes[regime(findings)]}": f"{short_regime(findings)}; {plural(findings.seeds, 'seed')}",
         "Judged by": f"{findings.outcome.words}; margin {margin}",
         "When learning starts": start_words(findings),
+        "Known answers": _known(book, findings),
     }
     if not reasons_against(findings):
         facts["q (share of false claims among those as sure)"] = p_text(book.q[name])
     return {about: escape(told) for about, told in facts.items()}
+
+
+def _known(book: Page, findings: Findings) -> str:
+    """Say how many known answers the regime gives; its study has them in its first line."""
+    known = book.known.get(regime(findings))
+    found = right_answers(known) if known else None
+    if not found:
+        return "could not be judged" if known else "this regime was not asked for any"
+    return f"{count(found[0])} of {count(found[1])} found in this regime"
 
 
 def _repeat(findings: Findings) -> str:

@@ -19,7 +19,7 @@ from bertlab.site.__main__ import DEFAULTS
 from bertlab.site.page import HERE, as_json, html, inline
 from bertlab.site.write import INDEX, VENDOR, site, write_site
 from bertlab.study.catalogue import CATALOGUE
-from tests.site.conftest import FEW
+from tests.site.conftest import EFFECTS, FEW
 
 USED = PACKAGE.parent / "scripts" / "vendor" / "used.js"
 RAW, PACKED, VENDORED = 1_200_000, 300_000, 1_000_000  # bytes of the site, of its .tar.xz, of a vendored file
@@ -104,6 +104,19 @@ def test_a_ladder_has_its_rungs_predictions_and_band(small: Path) -> None:
     assert [each[:2] for each in ladder["predicted"]] == [[arm, "mini"] for arm in ladder["arms"]]
     for _, mean, low, high in ladder["arms"]["rate_05"]["band"]:
         assert low < mean < high
+
+
+def test_the_board_begins_with_what_holds_at_which_scale(small: Path) -> None:
+    board = pages(small)[INDEX]
+    assert board.index('id="scale"') < board.index('class="tiles"')
+    head, *rows = re.findall(r"<tr>(.*?)</tr>", board[board.index('id="scale"') :].partition("</table>")[0])
+    cells = [re.sub("<[^>]+>", " ", cell).strip() for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", rows[0])]
+    assert [rung.partition("<")[0] for rung in re.findall(r'<th scope="col">(.*?)</th>', head)[1:4]] == list(EFFECTS)
+    assert [float(cell.partition(" ")[0].replace("−", "-")) < 0 for cell in cells[1:4]] == [True] * 3
+    assert cells[-1] == "shrinks"
+    assert " of the tokens at nano" in next(
+        line for line in board.split("<li ")[1:] if "studies/mask_rate.html" in line
+    )
 
 
 @pytest.mark.slow

@@ -23,6 +23,7 @@ from bertlab.study.ladder import is_ladder, read_ladder
 PAGES = Path(__file__).parent / "pages"
 LANGUAGES = (ENGLISH, CHINESE)
 SECTIONS = ("answer", "mechanism", "measured", "others", "open", "test")
+BRIEF = ("finding", "regime", "scale")  # what a page of the site says of a study that has a page there
 HEADING = re.compile(r"^## (\w+)$", re.MULTILINE)
 
 
@@ -39,7 +40,7 @@ def file_name(question: str, language: str) -> str:
 def answer(question: Question, studies: Sequence[str], values: Values, folder: Path, *, brief: bool = False) -> str:
     """Return the page; `studies` are the names of those that belong to the question, in their order.
 
-    `brief`: of a study only what it found, what became of its claim, and the link to its page, which says the rest.
+    `brief`: of a study only what it found, where, what became of its claim, and the link to its page with the rest.
     """
     language, text = values.language, template(question.id, values.language.code)
     title, *parts = HEADING.split(text)
@@ -71,7 +72,7 @@ def _measured(question: Question, studies: Sequence[str], values: Values, folder
             continue
         told = trust(findings, values.made[study], language, values.known.get(study))
         told |= _scale(folder / study, telling(findings).arm, language)
-        shown = [name for name in language.labels if name in told and (not brief or name in ("finding", "scale"))]
+        shown = [name for name in language.labels if name in told and (not brief or name in BRIEF)]
         lines = [f"- *{language.labels[name]}*: {told[name]}" for name in shown]
         yield "\n".join([f"**{everything(findings, language)}** ({numbers})", "", *lines])
         if not brief and (folder / study / "figures" / "forest.svg").is_file():

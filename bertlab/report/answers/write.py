@@ -7,7 +7,7 @@ from bertlab.config.errors import InputError
 from bertlab.report.answers.page import LANGUAGES, answer, file_name
 from bertlab.report.answers.sentences import telling
 from bertlab.report.answers.values import Values, read_facts
-from bertlab.report.regime import asked, regime
+from bertlab.report.regime import asked, climbed, regime
 from bertlab.report.study.onset import word_of
 from bertlab.report.write import put
 from bertlab.study.catalogue import CATALOGUE, Question, question_of, study_files
@@ -35,7 +35,8 @@ def answers(folder: Path, studies: Mapping[str, Findings], *, brief: bool = Fals
     """Return all pages by the names of their files; `brief` as in `answer`."""
     facts = read_facts(folder)
     made = {name: word_of(findings, telling(findings).arm) for name, findings in studies.items()}
-    by_regime = asked(folder, studies)
+    ladders = climbed(folder, studies)
+    by_regime = asked(studies, ladders)
     known = {name: by_regime[own] for name, findings in studies.items() if (own := regime(findings)) in by_regime}
     return {
         file_name(question.id, language.code): answer(

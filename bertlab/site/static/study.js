@@ -217,6 +217,7 @@
   }
 
   // ---- scale -------------------------------------------------------------------------------------------------------
+  const TIMES = [2, 4, 10, 30, 1.5, 1.25, 1.1]; // and their inverses: ticks of the axis of a ladder, the most wanted first
   function ladder() {
     if (!study.ladder || !section("ladder")) return;
     const arms = Object.entries(study.ladder.arms), times = (value) => `×${Math.exp(value).toFixed(2)}`;
@@ -224,13 +225,20 @@
     const predicted = study.ladder.predicted.map(([arm, rung, compute, mean, low, high]) => ({ arm, rung, compute: compute * 0.94, mean, low, high, ink: armColour(arms.findIndex(([own]) => own === arm)) }));
     const bands = arms.flatMap(([arm, own], at) => own.band.map(([compute, mean, low, high]) => ({ arm, compute, mean, low, high, ink: armColour(at) })));
     const along = [...rungs, ...predicted, ...bands].map(({ compute }) => compute), ends = [Math.min(...along) / 2, Math.max(...along) * 2]; // one rung has a width too
+    const climbed = new Set(rungs.map(({ rung }) => rung)), [top] = [...climbed].slice(-1);
+    const parts = ["What an arm is worth in training tokens at each rung: above ×1.00 it saves them. Bars: 90 % intervals.",
+      predicted.length ? "Hollow, dotted: the 80 % interval that was registered before the rung was run." : null, bands.length ? "Shaded: the 80 % band of the line through the rungs." : null];
+    const reach = [...rungs, ...predicted, ...bands].flatMap(({ low, high }) => [low, high]), [bottom, most] = [Math.min(0, ...reach), Math.max(0, ...reach)];
+    const marks = [0]; // ticks that do not touch each other
+    for (const at of TIMES.flatMap((times) => [Math.log(times), -Math.log(times)]))
+      if (bottom - 0.05 < at && at < most + 0.05 && marks.every((own) => Math.abs(own - at) > (most - bottom) / 14)) marks.push(at);
     figure(section("ladder"), {
-      title: "How it changes with scale",
-      caption: "What an arm is worth in training tokens at each rung: above ×1.00 it saves them. Bars: 90 % intervals. Hollow, dotted: the 80 % interval that was registered before the rung was run. Shaded: the 80 % band of the line through the rungs.",
+      title: climbed.size > 1 ? "How it changes with scale" : `At one rung so far: ${top}`,
+      caption: parts.filter(Boolean).join(" "),
       controls: [el("div", { class: "key" }, arms.map(([, own], at) => el("span", {}, el("i", { style: `--k:${armColour(at)}` }), ` ${own.label}${own.trend ? `: ${own.trend}` : ""}`)))],
       draw: (width) => plot({
         width, height: 340, marginLeft: 60, marginBottom: 40, ariaLabel: "Effect by compute",
-        x: { type: "log", domain: ends, label: "FLOPs of a run", ticks: Math.max(2, width / 140), tickFormat: short }, y: { label: "times the tokens", tickFormat: times, grid: true },
+        x: { type: "log", domain: ends, label: "FLOPs of a run", ticks: Math.max(2, width / 140), tickFormat: short }, y: { label: "times the tokens", ticks: marks, tickFormat: times, grid: true },
         color: { type: "identity" }, // a band or a prediction may be missing, and nothing then shows that ink is a colour
         marks: [
           Plot.areaY(bands, { x: "compute", y1: "low", y2: "high", z: "arm", fill: "ink", fillOpacity: 0.13 }), Plot.line(bands, { x: "compute", y: "mean", z: "arm", stroke: "ink" }), Plot.ruleY([0]),

@@ -1,0 +1,76 @@
+"""What holds at which scale: every arm that climbs a ladder against the rungs, in training tokens, as a table.
+
+Enters: a book. Leaves: HTML, "" for a book without ladders; readable without JavaScript.
+"""
+
+from collections.abc import Iterator, Mapping
+from html import escape
+
+from bertlab.report.answers.sentences import is_early, tokens_of
+from bertlab.report.book import Page
+from bertlab.report.ladder import between_shares, share
+from bertlab.report.regime import regime
+from bertlab.report.study.fitness import FAMILY, known_answers
+from bertlab.report.words import number
+from bertlab.site.page import WIDE
+from bertlab.stats.interval import Interval
+from bertlab.study.judge import Findings
+from bertlab.study.labels import label
+from bertlab.study.ladder import Ladder, trend
+
+HELD = "; undecided"
+NOT_RUN = '<td class="open">not run</td>'
+SAID = (
+    "What a design is worth in training tokens: +80 % where BERT’s own choice needs 80 % more of them for the same "
+    "loss, −50 % where half as many would do. In brackets the 90 % interval over seeds. Undecided: the baseline is not "
+    "shown to equal itself there."
+)
+
+
+def scale_table(book: Page) -> str:
+    """Return a row for each arm that a ladder's claim speaks of, and a column for each rung."""
+    ladders = {name: own for name, own in book.ladders.items() if own.study.family != FAMILY}
+    rungs = list(dict.fromkeys(rung for own in ladders.values() for rung in own.study.ladder))
+    if not rungs:
+        return ""
+    heads = "".join(f'<th scope="col">{_head(book, ladders, rung)}</th>' for rung in rungs)
+    rows = "".join(row for name, own in ladders.items() for row in _rows(name, own, rungs))
+    head = (
+        f'<thead><tr><th scope="col">in place of BERT’s choice</th>{heads}<th scope="col">with scale</th></tr></thead>'
+    )
+    table = f'{WIDE}<table class="scale">{head}<tbody>{rows}</tbody></table></div>'
+    return f'<section id="scale"><h2>What holds at which scale</h2>{table}<p class="small">{SAID}</p></section>'
+
+
+def _rows(name: str, ladder: Ladder, rungs: list[str]) -> Iterator[str]:
+    for arm in ladder.highest.primary:
+        cells = "".join(_cell(ladder, arm, rung) for rung in rungs)
+        link = f'<a href="studies/{name}.html">{escape(label(ladder.study, arm))}</a>'
+        yield f'<tr><th scope="row">{link}</th>{cells}<td>{escape(trend(ladder, arm)) or "not known yet"}</td></tr>'
+
+
+def _cell(ladder: Ladder, arm: str, rung: str) -> str:
+    """Write what an arm is worth at a rung, else what was predicted of it, else that it has not run."""
+    if found := ladder.arms[arm].get(rung):
+        own, held = found.interval(), ladder.rungs[rung].arms[arm].held
+        about = f"<small>({between_shares(own.low, own.high)}{HELD if held else ''})</small>"
+        return f'<td class="{"open" if held else _side(own)}"><b>{share(found)} %</b> {about}</td>'
+    if predicted := ladder.predicted(arm, rung):
+        return f'<td class="open">predicted <small>{between_shares(predicted.low, predicted.high)} %</small></td>'
+    return NOT_RUN if rung in ladder.study.ladder else "<td></td>"
+
+
+def _side(effect: Interval) -> str:
+    return "better" if effect.low > 0 else "worse" if effect.high < 0 else "open"
+
+
+def _head(book: Page, ladders: Mapping[str, Ladder], rung: str) -> str:
+    """Name a rung, with its size, its tokens and how far it can be trusted."""
+    ran: list[Findings] = [ladder.rungs[rung] for ladder in ladders.values() if rung in ladder.rungs]
+    if not ran:
+        return escape(rung)
+    known = [book.known[own] for own in {regime(each): each for each in ran} if own in book.known]
+    size = ran[0].record.facts.get("model", "").rpartition(", ")[0]
+    about = [f"{size}; {number(tokens_of(ran[0]) / 1e6, 1)} M tokens", *map(known_answers, known[:1])]
+    early = ["early training"] if any(map(is_early, ran)) else []
+    return "<br>".join([escape(rung), *(f"<small>{escape(each)}</small>" for each in about + early)])
