@@ -35,7 +35,7 @@ from bertlab.tracking.page import TRAINING, charts, page
 
 DEFAULTS: dict[str, Any] = {"uri": "sqlite:///mlflow.db", "to": "docs"}
 WIDTH, HEIGHT, BESIDE = 1440, 720, 376  # pixels: the window, and what MLflow's assistant takes of it at the right
-PATIENCE = 240_000  # milliseconds for the content of a page, on a machine that has other work
+PATIENCE = 600_000  # milliseconds for the content of a page, which comes in a few seconds on an idle machine
 COLOURS = 256  # of the file, which stays below 300 kB
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHART = ".js-plotly-plot .main-svg"
@@ -133,7 +133,7 @@ def drawn(tab: Any, wanted: Page) -> bytes:
     shown.wait_for()
     shown.scroll_into_view_if_needed()
     before, ends = b"", time.monotonic() + PATIENCE / 1000
-    while (picture := tab.screenshot()) != before and time.monotonic() < ends:
+    while (picture := tab.screenshot(animations="disabled")) != before and time.monotonic() < ends:
         before = picture
         tab.wait_for_timeout(1500)
     return picture

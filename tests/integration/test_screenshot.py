@@ -12,7 +12,7 @@ from tests.command import exit_code
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.timeout(1800),  # seconds: MLflow's server and its pages, on a machine that has other work
+    pytest.mark.timeout(3600),  # seconds; two minutes where nothing else runs, and every wait is for what a page shows
     pytest.mark.skipif(
         not any(map(shutil.which, screenshot.BROWSERS)), reason="no chromium is here: apt-get install chromium"
     ),
@@ -34,4 +34,5 @@ def test_pictures_show_the_list_the_comparison_the_charts_a_run_and_its_model(
     for path in drawn.values():
         assert path.stat().st_size < LARGEST
         with Image.open(path) as image:
-            assert len(set(image.convert("L").resize((64, 32)).getdata())) > 20, f"{path.stem} is not a blank page"
+            greys = image.convert("L").resize((64, 32)).getcolors() or []
+            assert len(greys) > 20, f"{path.stem} is a blank page"
