@@ -6,8 +6,10 @@ Tests know nothing of the terminal, the store or the cluster of whoever runs the
 import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache as cache_calls
+from getpass import getuser
 from itertools import accumulate, chain
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,8 @@ STEERING = ("MLFLOW_", "SLURM_", "HYDRA_", "BERTLAB_OWN", "FORCE_COLOR", "NO_COL
 for _name in [name for name in os.environ if name.startswith(STEERING)]:
     del os.environ[_name]
 os.environ |= {"COLUMNS": "80", "LINES": "25", "MLFLOW_DISABLE_TELEMETRY": "true"}  # rich would ask the terminal
+# torch makes its folder for compiled code where the temporary files are when it is first asked, in whichever test
+os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(Path(gettempdir()) / f"torchinductor_{getuser()}"))
 _worker = os.environ.get("PYTEST_XDIST_WORKER")
 if _worker and hasattr(os, "sched_setaffinity"):  # one core each: workers that take all of them wait for each other
     _cores = sorted(os.sched_getaffinity(0))
