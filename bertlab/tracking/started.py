@@ -54,7 +54,8 @@ def _folder(name: str, tokens: str | None, output_dir: str, uri: str | None) -> 
     cell = _cell(name, output_dir)
     there = cell is not None and (cell.folder / MODEL / WEIGHTS).is_file()
     if tokens is None and (cell is None or there or not cell.record()):
-        return name  # what is wrong with it is said when it is read
+        waits = cell is not None and not cell.state().get("run_id") and not Path(name).expanduser().is_dir()
+        return cell.folder.name if cell is not None and waits else name  # what is wrong is said when it is read
     if cell is None:
         raise InputError(
             f"start must name one run of {output_dir}, got {RUN}{name}, which none or several have; give its id, or "
@@ -73,8 +74,14 @@ def _cell(name: str, output_dir: str) -> Cell | None:
         return Cell(folder)
     cells = cells_in(output_dir)
     found = [cell for cell in cells if name in (cell.folder.name, cell.key)]
-    found = found or [cell for cell in cells if str(cell.state().get("run_id") or "").startswith(name)]
+    found = found or [cell for cell in cells if _run_of(cell).startswith(name)]
     return found[0] if len(found) == 1 else None
+
+
+def _run_of(cell: Cell) -> str:
+    """Return the id of a cell's run in a store, or that under which it waits for one."""
+    state = cell.state()
+    return str(state.get("run_id") or state.get("token") or "")
 
 
 def _kept(cell: Cell, name: str, tokens: str) -> Path:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model, save_file
 from tokenizers import Tokenizer
-from torch import nn
+from torch import Tensor, nn
 
 from bertlab.config.errors import InputError
 from bertlab.ledger.cell import CONFIG
@@ -43,11 +43,17 @@ def keep(run: RunLog, model: nn.Module, tokenizer: Path, *, length: int) -> None
         folder.mkdir(exist_ok=True)
     with whole(folder / WEIGHTS) as temporary:
         try:
-            save_model(model, str(temporary), {LENGTH: str(length)})
+            save_file(by_first_name(model), temporary, {LENGTH: str(length)})
         except SafetensorError as error:  # its own, for what the system refuses
             raise OSError(str(error)) from error
     with whole(folder / TOKENIZER) as temporary:
         shutil.copyfile(tokenizer, temporary)
+
+
+def by_first_name(model: nn.Module) -> dict[str, Tensor]:
+    """Return the weights; what several parts share bears the first of its names, which `start=run:ID` looks for."""
+    names = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
+    return {name: value.contiguous() for name, value in model.state_dict().items() if name in names}
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,20 @@ def weights(folder: Path) -> dict[str, list[float]]:
     return {name: each.flatten().tolist() for name, each in load_file(folder / "model" / "model.safetensors").items()}
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["model/position=learned", "model/sharing=all", "model/position=alibi"])
+def test_a_run_starts_from_one_that_waits_for_a_store_by_how_its_id_begins(command: Command, option: str) -> None:
+    """Parts that share weights, too: each tensor bears the first of its names."""
+    words = (*TINY, option, "budget.tokens=210", "tracking.offline=true")
+    assert command(*words)[0] == 0
+    (cell,) = cells_in("outputs")
+    shown = str(cell.state()["token"])[:12]  # by `bertlab runs`
+    code, _, err = command(*words, f"start=run:{shown}", "trainer=none")
+    assert code == 0, err
+    (same,) = (each for each in cells_in("outputs") if each.key != cell.key)
+    assert weights(same.folder) == weights(cell.folder)
+
+
 @pytest.mark.integration
 def test_weights_kept_at_a_count_are_those_of_a_run_of_that_budget(command: Command) -> None:
     keeping = (*TINY, "budget.tokens=735", "trainer.keep_at=[200, 420]")
