@@ -70,6 +70,8 @@ def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
             raise InputError(
                 f"{key} takes the name of an option, got {value or key}; bertlab run --help lists the options"
             )
+        if is_group and not package and (override.is_add() or override.is_force_add()):
+            raise InputError(f"{key} has an option already, got {word}; leave the + away")
         if key == "hydra/sweeper" and value not in SWEEPERS:
             raise InputError(f"{key}, of Hydra's own keys, must be {' or '.join(SWEEPERS)}, got {value}; choose one")
         if key in ("hydra.verbose", "hydra.mode"):

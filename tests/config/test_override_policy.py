@@ -50,6 +50,14 @@ def test_what_makes_a_part_a_part_is_not_taken_away(key: str) -> None:
         check([f"~{key}"])
 
 
+@pytest.mark.parametrize("word", ["+optimizer=adam", "++mask=span", "+study=heads", "++model/norm=rms"])
+def test_an_option_is_chosen_without_a_plus(word: str) -> None:
+    group = word.lstrip("+").partition("=")[0]
+    for read in (check, load):
+        with pytest.raises(InputError, match=rf"^{group} has an option already, got .*; leave the \+ away"):
+            read([word])
+
+
 @pytest.mark.parametrize("word", ["{}.rates=2", "{}.3=1", "+{}.3=1", "++{}.x=1", "~{}.0", "{}.x=1,2"])
 @pytest.mark.parametrize("key", ["evaluation.grid", "mask.split"])
 def test_a_list_has_no_keys(key: str, word: str) -> None:
