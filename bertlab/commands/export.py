@@ -2,8 +2,9 @@
 
 Writes what `BertForPreTraining.from_pretrained` and `AutoTokenizer.from_pretrained` read: config.json,
 model.safetensors, tokenizer.json and tokenizer_config.json; and a model card, README.md. A model with rotary positions
-becomes a `RoFormerForMaskedLM`, which has no head for pairs, one that detects replaced tokens an
-`ElectraForPreTraining`, which has no generator either. Arms that neither can compute are refused.
+becomes a `RoFormerForMaskedLM`, one of `model=modernbert` a `ModernBertForMaskedLM`, which have no head for pairs; one
+that detects replaced tokens an `ElectraForPreTraining`, which has no generator either. Arms that none of them can
+compute are refused.
   run=ID     a run's id, its first characters, or latest
   to=FOLDER  a folder that is absent or empty
   uri=URI    another MLflow store than mlflow.db in the working directory, or MLFLOW_TRACKING_URI
@@ -44,6 +45,8 @@ def export(arguments: dict[str, Any]) -> str:
 
     from bertlab.config.building import build_part
     from bertlab.model.electra import to_electra
+    from bertlab.model.modern import ModernBert
+    from bertlab.model.modern_export import to_modern
     from bertlab.model.position import Rotary
     from bertlab.model.reference import save_reference, to_reference
     from bertlab.model.replaced import Replaced
@@ -63,11 +66,14 @@ def export(arguments: dict[str, Any]) -> str:
         about = card(to.name, stored.run_id, run.data.tags, run.data.metrics, stored.config, again)
     if isinstance(model, Replaced):
         config, weights = to_electra(model)
+    elif isinstance(model, ModernBert):
+        config, weights = to_modern(model)
     else:
         config, weights = (to_roformer if isinstance(model.position, Rotary) else to_reference)(model)
     with whole(to) as temporary:
         save_reference(temporary, config, weights)
-        save_tokenizer(temporary, tokenizer, config["max_position_embeddings"])
+        segments = "type_vocab_size" in config
+        save_tokenizer(temporary, tokenizer, config["max_position_embeddings"], segments=segments)
         (temporary / "README.md").write_text(about, "utf-8")
     return told(to, stored.run_id, config["architectures"][0])
 
@@ -101,10 +107,11 @@ def whole(to: Path) -> Iterator[Path]:
         raise
 
 
-def save_tokenizer(folder: Path, tokenizer: Any, length: int) -> None:
+def save_tokenizer(folder: Path, tokenizer: Any, length: int, *, segments: bool) -> None:
     """Write the tokenizer so that it puts [CLS] A [SEP] B [SEP] together as batches have it, with segments 0 and 1.
 
-    The class that takes tokenizer.json as it is: BERT's own would build its lower-casing normaliser instead.
+    Without `segments` the model is given none. The class that takes tokenizer.json as it is: BERT's own would build its
+    lower-casing normaliser instead.
     """
     from tokenizers.processors import TemplateProcessing
 
@@ -119,7 +126,7 @@ def save_tokenizer(folder: Path, tokenizer: Any, length: int) -> None:
     settings = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": length,
-        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+        "model_input_names": ["input_ids", *(["token_type_ids"] if segments else []), "attention_mask"],
         **dict(zip(SPECIAL_KEYS, names, strict=True)),
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", "utf-8")

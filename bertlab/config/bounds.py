@@ -132,6 +132,7 @@ EVALUATION: Rules = {
     "share": SHARE,
 }
 BERT, REPLACED = "bertlab.model.bert.build", "bertlab.model.replaced.build"
+MODERN = "bertlab.model.modern.build"
 MODEL: Rules = {
     **dict.fromkeys(("layers", "width", "heads", "inner", "segment_types"), COUNT),
     "head_width": optional(COUNT),
@@ -143,10 +144,12 @@ MODEL: Rules = {
 BOUNDS: Mapping[str, Rules] = {
     BERT: MODEL,
     REPLACED: {**MODEL, "generator": COUNT},
+    MODERN: {**MODEL, "local_base": optional(BASE)},
     "bertlab.model.attention.SelfAttention": ROLES,
     "bertlab.model.qk_norm.QkNorm": {**ROLES, "start": partial(open_interval, low=0, high=1e3)},
     "bertlab.model.gated.Gated": ROLES,
     "bertlab.model.no_bias.NoBiasAttention": ROLES,
+    "bertlab.model.no_bias.layer": {"eps": BETWEEN},
     "bertlab.model.value_residual.share_values": {"share": BETWEEN},
     "bertlab.model.grouped.Grouped": {"groups": COUNT},
     "bertlab.model.local.LocalGlobal": {"window": COUNT, "every": COUNT},
@@ -189,7 +192,7 @@ def check_bounds(target: str, values: Mapping[str, Any]) -> None:
     for key, rule in BOUNDS.get(target, {}).items():
         if key in values:
             rule(key, values[key])
-    if target in (BERT, REPLACED) and {"width", "heads"} <= set(values):
+    if target in (BERT, REPLACED, MODERN) and {"width", "heads"} <= set(values):
         width, heads = values["width"], values["heads"]
         if values.get("head_width") is None and width % heads:
             raise InputError(f"{own('heads')} must divide {own('width')} {width}, got {heads}; choose a divisor")

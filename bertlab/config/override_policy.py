@@ -238,10 +238,15 @@ def _keys_of_parts(conf: Folders) -> Mapping[tuple[str, str], frozenset[str]]:
     """Return the keys of each part, by group and target: those of its file and the parts that its defaults choose."""
     return {
         (group, part["_target_"]): frozenset(key for key in part if key not in OWN_KEYS | {"defaults"})
-        | {str(key).rpartition("@")[2] for entry in defaults if isinstance(entry, dict) for key in entry}
+        | {_place(str(key)) for entry in defaults if isinstance(entry, dict) for key in entry}
         for group, part, defaults in _files(conf)
         if "_target_" in part
     }
+
+
+def _place(key: str) -> str:
+    """Return the key that a default of an option fills, whether it chooses a part or another one than its base does."""
+    return key.removeprefix("override ").rpartition("@")[2]
 
 
 @cache

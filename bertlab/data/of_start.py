@@ -10,10 +10,11 @@ from math import asin
 from pathlib import Path
 from typing import Any
 
+from bertlab.data.modern import KIND, words_of
 from bertlab.data.weights import CONFIG, RUN, TOKENIZERS, WEIGHTS
 
 FROM = "start.from="
-KINDS = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "roformer")
+KINDS = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "roformer", KIND)
 OWN = ("model", "tokenizer", "regime")  # who says one of these says what the model is
 SIZES = {  # ours: theirs, as BERT and as DistilBERT call it, and what BERT-base has
     "model.layers": ("num_hidden_layers", "n_layers", 12),
@@ -53,6 +54,9 @@ def _words(folder: Path, config: Mapping[str, Any]) -> Iterator[str]:
     kind = config["model_type"]
     if any((folder / name).is_file() for name in TOKENIZERS):
         yield from ("tokenizer=file", f"tokenizer.path='{folder}'")
+    if kind == KIND:
+        yield from words_of(config)
+        return
     yield "model=base"
     for ours, (bert, distilbert, usual) in SIZES.items():
         yield f"{ours}={int(config.get(bert, config.get(distilbert, usual)))}"

@@ -1,14 +1,16 @@
 """Layers without biases, as in PaLM (Chowdhery et al. 2022, arXiv:2204.02311) and ModernBERT (arXiv:2412.13663).
 
-Of the parts of a layer the norm has options of its own without biases: model/norm=rms, layer_plain.
+Other norms without biases are model/norm=rms and layer_plain.
 """
 
 from typing import Unpack
 
 from torch import nn
 
+from bertlab.config.bounds import bounded
 from bertlab.model.attention import Mix, SelfAttention
 from bertlab.model.feed_forward import FeedForward, GatedFeedForward
+from bertlab.model.norm import LayerNorm
 from bertlab.model.qk_norm import Roles
 from bertlab.model.shape import Shape
 
@@ -35,6 +37,12 @@ class NoBiasGated(GatedFeedForward):
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)
         without_biases(self)
+
+
+@bounded
+def layer(width: int, *, eps: float) -> nn.Module:
+    """Build layer normalisation with a learned scale and no shift, as ModernBERT has it (sec. 2.1.1)."""
+    return LayerNorm(width, eps=eps, bias=False)
 
 
 def without_biases(module: nn.Module) -> None:

@@ -144,6 +144,8 @@ def rewritten(model: Bert) -> Weights:
     for place, module in model.named_modules(remove_duplicate=False):  # a shared module stands in several places
         if isinstance(module, LayerNorm) and not module.elementwise_affine:
             weights |= {f"{place}.weight": torch.ones(shape.width), f"{place}.bias": torch.zeros(shape.width)}
+        if isinstance(module, LayerNorm) and module.bias is None:
+            weights[f"{place}.bias"] = torch.zeros(shape.width)
         if isinstance(module, SelfAttention):
             gain = model.scale / sqrt(shape.head_width)  # 1 exactly where the scale is the published one
             weights |= {f"{place}.{name}": value for name, value in projections(module, shape.width, gain).items()}

@@ -2,7 +2,7 @@
 
 Enters: the words of a command line, or of a study's arms. Leaves: them, with the folder `<output_dir>/starts/<cell>` or
 `<cell>@<tokens>` for each such run: laid out as a cell, it holds what `bertlab/data/weights.py` reads. A run is looked
-for in `output_dir`.
+for in `output_dir`. The folder of a ModernBERT becomes one of the same kind (`bertlab/tracking/modern.py`).
 """
 
 import json
@@ -14,12 +14,15 @@ from pathlib import Path
 
 from bertlab.config.errors import InputError
 from bertlab.config.reading import written_out
+from bertlab.data.modern import is_modern
 from bertlab.data.weights import RUN, TOKENIZERS, WEIGHTS
 from bertlab.ledger.cell import CONFIG, KEPT, MODEL, START_STATE, STATES, Cell, cells_in
 from bertlab.ledger.files import refusing
+from bertlab.tracking.modern import laid_out
 
 FROM = re.compile(r"\+{0,2}start\.from=")
 NAMED = re.compile(rf"{RUN}([^,\[\]{{}}'\"]+)")  # in a word that may list several
+FOLDER = re.compile(r"(?<=[=,\[{'\"])[^,\[\]{}'\"]+")  # likewise
 STARTS = "starts"
 
 
@@ -41,7 +44,12 @@ def started(words: Sequence[str], output_dir: str, uri: str | None) -> list[str]
         name, at, tokens = found[1].partition("@")
         return f"{RUN}{_folder(name, tokens if at else None, output_dir, uri)}"
 
-    return [NAMED.sub(folder, word) if FROM.match(word) else word for word in words]
+    def by_our_names(found: re.Match[str]) -> str:
+        if found[0].startswith(RUN) or not is_modern(Path(found[0]).expanduser()):
+            return found[0]
+        return f"{RUN}{laid_out(found[0], Path(output_dir) / STARTS).absolute()}"
+
+    return [FOLDER.sub(by_our_names, NAMED.sub(folder, word)) if FROM.match(word) else word for word in words]
 
 
 def _value(words: Sequence[str], key: str, usual: str | None) -> str | None:

@@ -8,6 +8,7 @@ from bertlab.config.building import build_light, section
 from bertlab.config.environment import CUDA, lacks_card
 from bertlab.config.errors import InputError, at, whole_number
 from bertlab.data.documents import Checked
+from bertlab.data.modern import check_modern
 from bertlab.data.weights import start_of
 from bertlab.evaluation.detection_needs import check_detection
 from bertlab.streams import Streams
@@ -32,6 +33,7 @@ def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
         check_kept(config, steps * form.tokens)
         check_detection(config)
         check_continued(config)
+        check_modern(config)
         for name in ("data", "tokenizer", "evaluation.tasks"):  # left out where nobody reads a corpus
             part = light.get(name)
             if isinstance(part, Checked):

@@ -194,6 +194,25 @@ def test_the_default_model_is_exported_as_one_that_predicts_the_same_words(
         torch.testing.assert_close(ours, theirs(**given).logits.flatten(0, 1)[real_M], atol=1e-5, rtol=0)
 
 
+def test_a_modernbert_is_exported_as_one_that_predicts_the_same_words(
+    store: Store, export: Callable[..., Ended], tmp_path: Path
+) -> None:
+    run_id = store.train("model=modernbert", "model.width=24", "model.visibility.window=4")
+    code, out, _ = export(f"run={run_id}", "to=modern")
+    assert code == 0
+    assert "transformers.ModernBertForMaskedLM.from_pretrained('modern')" in out
+    given = transformers.AutoTokenizer.from_pretrained("modern")([A, B], [B, A + B], padding=True, return_tensors="pt")
+    assert "token_type_ids" not in given
+    model = store.jobs[run_id].build_model()
+    fetch(connect(store.uri), run_id, tmp_path).restore(model)
+    ids_BL, real_BL = given["input_ids"], given["attention_mask"].bool()
+    (real_M,), none = real_BL.flatten().nonzero(as_tuple=True), torch.empty(0)
+    with torch.no_grad():
+        theirs = transformers.AutoModelForMaskedLM.from_pretrained("modern")(**given).logits
+        batch = Batch(ids_BL, torch.zeros_like(ids_BL), real_BL, real_M, none, none, has_pairs=False)
+        torch.testing.assert_close(model.eval()(batch).mlm_MV, theirs.flatten(0, 1)[real_M], atol=1e-5, rtol=0)
+
+
 def test_the_card_says_what_the_model_is_made_of_and_names_no_path(
     store: Store, run_id: str, export: Callable[..., Ended], tmp_path: Path
 ) -> None:
@@ -294,7 +313,7 @@ def test_what_stands_in_the_folder_is_never_overwritten(
 def test_an_export_that_breaks_leaves_nothing(
     run_id: str, export: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bertlab.commands.export.save_tokenizer", lambda *_: 1 / 0)
+    monkeypatch.setattr("bertlab.commands.export.save_tokenizer", lambda *_, **__: 1 / 0)
     assert export(f"run={run_id}", "to=bert")[0] == 1
     assert list(tmp_path.iterdir()) == []
 

@@ -66,3 +66,16 @@ def test_the_base_of_a_roformer_is_read_off_its_angles(tmp_path: Path, base: int
     assert base_of(tmp_path / "model.safetensors") == base
     words = with_model([f"start.from={folder(tmp_path, model_type='roformer')}"])
     assert words[-2:] == ["model/position=rotary", f"model.position.base={base}"]
+
+
+def test_a_modernbert_brings_its_angles_windows_and_biases(tmp_path: Path) -> None:
+    own = {"num_hidden_layers": 3, "hidden_size": 12, "num_attention_heads": 2, "intermediate_size": 17}
+    config = {"model_type": "modernbert", "mlp_bias": True, "global_attn_every_n_layers": 2, **own}
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    word = f"start.from={tmp_path}"
+    assert with_model([word]) == [
+        *(word, "model=modernbert", "model/feed_forward=geglu"),
+        *("model.layers=3", "model.width=12", "model.heads=2", "model.inner=26", "model.visibility.window=128"),
+        *("model.tie_output=true", "model.norm.eps=1e-05", "model.visibility.every=2"),
+        *("model.position.base=160000.0", "model.local_base=10000.0"),
+    ]

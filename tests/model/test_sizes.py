@@ -8,7 +8,9 @@ from omegaconf import DictConfig
 from bertlab.config.compose import CONF, load, resolved
 from bertlab.model.bert import Bert
 
-SIZES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+SIZES = sorted(
+    {path.stem for path in (CONF / "model").glob("*.yaml")} - {"modernbert"}
+)  # which has a formula of its own
 VOCABULARY = 30_522
 PUBLISHED = {"tiny": 4_385_920, "mini": 11_170_560, "small": 28_763_648, "base": 109_482_240}  # encoder and pooler
 
@@ -45,6 +47,15 @@ def of_detection(sizes: dict[str, int]) -> int:
     feed_forward = (narrow * inner + inner) + (inner * narrow + narrow) + 2 * narrow
     maps = (width * narrow + narrow) + (narrow * width + width)
     return sizes["layers"] * (attention + feed_forward) + maps + (width * width + width) + (width + 1)
+
+
+def test_a_modernbert_has_no_biases_but_those_of_the_vocabulary_and_the_pairs() -> None:
+    config = load(["model=modernbert"])
+    width, inner, layers = 64, 171, 4  # 2/3 of 256
+    layer = 4 * width * width + 3 * width * inner + 2 * width
+    heads = (width * width + width + VOCABULARY) + (width * width + width + 2 * width + 2)
+    embedding, first, final = VOCABULARY * width + width, -width, width
+    assert size(without_memory(config)) == embedding + layers * layer + first + final + heads
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
