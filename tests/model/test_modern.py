@@ -31,7 +31,7 @@ from bertlab.model.reference import save_reference
 from bertlab.model.sight import Sight
 from bertlab.model.start import load_start
 from bertlab.streams import Streams
-from bertlab.tracking.started import with_started
+from bertlab.tracking.started import started, with_started
 from bertlab.train.early import check_early
 from tests.model.test_start import ROWS, compare, save
 
@@ -46,7 +46,7 @@ CONFIGS: Sequence[Mapping[str, Any]] = (
     },
     {
         **{"num_hidden_layers": 3, "hidden_size": 8, "num_attention_heads": 1, "intermediate_size": 9},
-        **{"norm_bias": True, "attention_bias": True, "mlp_bias": True, "local_attention": 5},
+        **{"norm_bias": True, "attention_bias": True, "mlp_bias": True, "decoder_bias": False, "local_attention": 5},
     },
 )
 
@@ -129,6 +129,8 @@ def test_weights_by_our_names_are_written_once(saved: Path) -> None:
     assert first == second
     (folder,) = (saved / "starts" / "starts").iterdir()
     assert first[0] == f"start.from=[run:{folder.absolute()},run:x]"
+    (arm,) = started([f"start.from='{saved}'"], str(saved / "starts"), None)
+    assert arm == f"start.from='run:{folder.absolute()}'"
 
 
 SIZES = ("model=modernbert", "model.layers=4", "model.width=12", "model.heads=3", "model.inner=26")
@@ -205,6 +207,15 @@ def test_it_keeps_the_contracts_of_every_part(words: Sequence[str]) -> None:
     model = made(*words)
     for contract in CONTRACTS:
         contract(model)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")
+def test_it_is_traced_as_one_graph_and_does_the_same(make_batch: Callable[..., Batch]) -> None:
+    model, batch = made(), make_batch()
+    torch.compiler.reset()
+    traced = torch.compile(model, backend="eager", fullgraph=True)
+    torch.testing.assert_close(traced(batch).mlm_MV, model(batch).mlm_MV, atol=1e-5, rtol=0)
 
 
 def test_nothing_leaks_from_behind() -> None:
