@@ -121,7 +121,7 @@ def assert_refused(ended: Ended, message: str) -> None:
         ("mask.rate=1e-9", "mask must choose tokens to predict, got none in the first "),
         (
             "model=huge",
-            "model=huge is not an option; choose one of base, mini, nano, replaced, replaced_base, small, tiny",
+            "model=huge is not an option; choose one of base, mini, modernbert, nano, replaced, replaced_base, small,",
         ),
         ("regime=gpt", "regime=gpt is not an option; choose one of bert"),
         ("-m seed=0 hydra/launcher=moon", "hydra/launcher=moon is not an option; choose one of basic"),
@@ -307,7 +307,7 @@ def test_help_lists_the_groups_and_the_keys(command: Command) -> None:
     assert [
         line
         for line in lines
-        if re.match(r"model +base mini \*nano replaced replaced_base small tiny  # size and parts", line)
+        if re.match(r"model +base mini modernbert \*nano replaced replaced_base small tiny  # size and parts", line)
     ]
     assert [line for line in lines if re.match(r"mask\.longest=\d+ +\w", line)], "a key of the option that is chosen"
     assert [line for line in lines if re.match(r"seed=0 +of weights, order", line)]
@@ -338,9 +338,8 @@ def test_a_typing_mistake_is_one_line_and_its_traceback_comes_back_on_demand(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
-    line = (
-        "bertlab: model=huge is not an option; choose one of base, mini, nano, replaced, replaced_base, small, tiny\n"
-    )
+    sizes = "base, mini, modernbert, nano, replaced, replaced_base, small, tiny"
+    line = f"bertlab: model=huge is not an option; choose one of {sizes}\n"
     plain = typed("model=huge")
     assert (plain.returncode, plain.stdout, plain.stderr) == (2, "", line)
     verbose = typed("model=huge", BERTLAB_TRACEBACK="1")

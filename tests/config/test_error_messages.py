@@ -28,7 +28,7 @@ def error_of(*overrides: str) -> Exception:
         (["mask.rte=0.3"], "mask.rte is not a key of the configuration; did you mean mask.rate or "),
         (["modl=tiny"], "modl is not a key of the configuration; did you mean model?"),
         (["xyzzy=1"], "xyzzy is not a key of the configuration; bertlab run --help lists the keys"),
-        (["model=huge"], "model=huge is not an option; choose one of base, mini, nano, replaced, "),
+        (["model=huge"], "model=huge is not an option; choose one of base, mini, modernbert, nano, replaced, "),
         (["model/position=absolute"], "model/position=absolute is not an option; choose one of alibi, learned, "),
         (["data=text"], "data.files must be given; add data.files=... to the command line"),
         (["mask=null"], "a config group takes the name of an option; bertlab run --help lists groups and"),
