@@ -3,6 +3,7 @@
 Slurm need not keep accounts (sacct): its queue is asked, which knows a job for some minutes after its end.
 """
 
+import logging
 import os
 import signal
 import time
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import run
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 GONE = "GONE"  # no longer known to Slurm
 ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"}
@@ -65,6 +68,7 @@ class Queue:
 
     def __init__(self) -> None:
         self._states: dict[str, str] = {}  # of the jobs that are waited for
+        self._held: set[str] = set()  # jobs that were said to be held
         self._since = self._asked = 0.0
 
     def watch(self, jobs: Iterable[str]) -> None:
@@ -84,11 +88,16 @@ class Queue:
         """Return the states of the jobs that Slurm knows; those that were seen last where it does not answer."""
         jobs = list(jobs)
         arrays = ",".join(sorted({job.partition("_")[0] for job in jobs}))
-        command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T", f"--jobs={arrays}"]
+        command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T %r", f"--jobs={arrays}"]
         told = run(command, capture_output=True, text=True, check=False)
         if told.returncode and "Invalid job id" not in told.stderr:
             return {job: self._states.get(job, "UNKNOWN") for job in jobs}
-        return dict(line.split() for line in told.stdout.splitlines())
+        known = [line.split(maxsplit=2) for line in told.stdout.splitlines()]
+        for job, _, *reason in known:
+            if job in jobs and "held" in " ".join(reason).lower() and job not in self._held:
+                self._held.add(job)
+                log.warning("Slurm holds job %s (%s): scontrol release %s, or scancel %s", job, *reason, job, job)
+        return {job: state for job, state, *_ in known}
 
 
 def is_over(state: str) -> bool:

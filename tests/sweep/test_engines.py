@@ -105,6 +105,15 @@ def test_how_a_job_ended_stays_known_when_slurm_has_forgotten_it(squeue: Path, m
     assert [queue.state(job) for job in ("17_0", "17_1")] == ["RUNNING", "CANCELLED"]
 
 
+def test_a_job_that_slurm_holds_is_said_once(squeue: Path, caplog: pytest.LogCaptureFixture) -> None:
+    queue, jobs = Queue(), ("17_0", "17_1")
+    answer(squeue, "17_0 PENDING launch failed requeued held\n17_1 PENDING Resources\n9_0 PENDING JobHeldUser\n")
+    for _ in range(2):
+        assert queue.ask(jobs) == {"17_0": "PENDING", "17_1": "PENDING", "9_0": "PENDING"}
+    line = "Slurm holds job 17_0 (launch failed requeued held): scontrol release 17_0, or scancel 17_0"
+    assert caplog.messages == [line]
+
+
 def test_a_controller_that_does_not_answer_ends_no_job(squeue: Path) -> None:
     queue = Queue()
     queue.watch(["17_0"])
