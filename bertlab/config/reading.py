@@ -68,7 +68,7 @@ def _with_tasks(words: Sequence[str]) -> Iterator[str]:
 
 
 def _with_detection(words: list[str]) -> list[str]:
-    """Return the words; where replaced tokens shall be detected, with the options that this needs and none names."""
+    """Return the words; `objective=replaced` brings its model and its evaluation along where no word names another."""
     needed = {"model=": "model=replaced", "evaluation=": ENCODERS} if DETECTING in words else {}
     return [*(word for key, word in needed.items() if not any(each.startswith(key) for each in words)), *words]
 

@@ -1,9 +1,10 @@
 """The common evaluation for encoders with and without an MLM head.
 
-A model with one is judged as ever. One that was trained to detect replaced tokens has none: its MLM head is that of its
-generator, so no loss of masked tokens is its own. Along the run it is told how well it detects samples of its generator
-among the hidden tokens of the main rate, and at the end it is judged by what both kinds of encoders can do: tasks,
-fine-tuned or frozen, probes of states, and pairs. Detection depends on the generator: it compares no arms.
+A model with one is judged as by `common`. One that was trained to detect replaced tokens has none: the MLM head is that
+of its generator, so no loss of masked tokens is its own. During training it is measured how well the model detects
+samples of its generator, which stand where the main rate hides tokens. At the end it is judged by what both kinds of
+encoders can do: tasks, fine-tuned or frozen, probes of states, and pairs. Detection depends on the generator: it
+compares no arms.
 
 Legend: B batch, L length.
 """

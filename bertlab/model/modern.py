@@ -23,7 +23,7 @@ from bertlab.model.block import PreNorm
 from bertlab.model.local import Windowed
 from bertlab.model.norm import NoNorm
 from bertlab.model.position import Position, Rotary
-from bertlab.model.replaced import Settings
+from bertlab.model.settings import Settings
 from bertlab.model.shape import Shape
 from bertlab.model.sight import Sight
 

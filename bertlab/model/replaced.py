@@ -25,29 +25,11 @@ from bertlab.model import bert
 from bertlab.model.bert import Bert, Output, Parts
 from bertlab.model.embedding import Embedding
 from bertlab.model.position import Position
+from bertlab.model.settings import Settings
 from bertlab.model.shape import Shape
 from bertlab.streams import Streams
 
 FIRST_REAL = len(SPECIALS)  # id of the first token that is not special
-
-
-class Settings(Parts):
-    """The keys of conf/model/base.yaml."""
-
-    layers: int
-    width: int
-    heads: int
-    head_width: int | None
-    inner: int
-    dropout: float
-    segment_types: int
-    embedding_std: float
-    dense_std: float
-    skip: bool
-    padding_mask: bool
-    tie_output: bool
-    dense_gain: float | None
-    unigram_bias: bool
 
 
 @dataclass(frozen=True)
@@ -62,7 +44,7 @@ class Detected(Output):
 
     @property
     def mlm_MV(self) -> Tensor:  # noqa: N802
-        """The logits of the generator, computed anew for other states alone."""
+        """The logits of the generator; they are computed again only where the states were replaced."""
         return self.generator_MV if self.state_MD is self.named_MD else super().mlm_MV
 
 
@@ -171,7 +153,7 @@ def sampled(logit_MV: Tensor, uniform_M: Tensor) -> Tensor:
 def put(ids_BL: Tensor, position_M: Tensor, token_M: Tensor) -> Tensor:
     """Return a copy with other tokens at flat positions.
 
-    A position that fills room in a batch repeats an earlier one, with no token of its own: the larger id counts.
+    Some positions only fill a batch up: they repeat an earlier position and hold no token. So the larger id counts.
     """
     assert NO_TARGET < 0
     flat_N = ids_BL.flatten().scatter_reduce(0, position_M, token_M, "amax", include_self=False)

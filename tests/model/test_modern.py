@@ -19,8 +19,6 @@ from bertlab.config.errors import InputError
 from bertlab.contracts import model as contracts
 from bertlab.contracts.model import CONTRACTS, LONGEST, L, V, gradients, nothing_leaks, one_row
 from bertlab.data.of_start import with_model
-from bertlab.data.tokenizer.file import FromFile
-from bertlab.data.weights import start_of
 from bertlab.model.bert import Bert
 from bertlab.model.init import initialise
 from bertlab.model.local import Windowed
@@ -29,11 +27,10 @@ from bertlab.model.modern_export import base_of, to_modern
 from bertlab.model.position import Rotary
 from bertlab.model.reference import save_reference
 from bertlab.model.sight import Sight
-from bertlab.model.start import load_start
 from bertlab.streams import Streams
 from bertlab.tracking.started import started, with_started
 from bertlab.train.early import check_early
-from tests.model.test_start import ROWS, compare, save
+from tests.model.test_start import ROWS, compare, loaded, save
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read at the import: nothing is ever looked up
 transformers = import_module("transformers")
@@ -75,13 +72,7 @@ def ours(folder: Path, *words: str, missing: str = "init") -> tuple[Bert, Tokeni
     typed = [f"start.from={folder}", f"start.missing={missing}", f"output_dir={folder / 'outputs'}", *words]
     config = resolved(load(with_started(with_model(typed))))
     check_early([config])
-    start = start_of(config)
-    assert start is not None
-    tokenizer = FromFile(path=str(folder), lowercase=None).train(iter(()))
-    model = build_part(config, "model")(tokenizer.get_vocab_size(), 13)
-    initialise(model, Streams(1))
-    load_start(model, start, tokenizer)
-    return model.eval(), tokenizer
+    return loaded(config, folder)
 
 
 def made(*words: str) -> ModernBert:

@@ -77,6 +77,11 @@ def ours(folder: Path, size: Mapping[str, int], *words: str, missing: str = "ref
     positions = () if "model/position=rotary" in words else ("model.position.positions=27",)
     model_words = ("model=base", *sizes, *positions, *words)
     config = resolved(load([*model_words, f"start={folder}", f"start.missing={missing}"]))
+    return loaded(config, folder)
+
+
+def loaded(config: Mapping[str, Any], folder: Path) -> tuple[Bert, Tokenizer]:
+    """Return the model of a configuration with the weights that it starts from, and the tokenizer of a folder."""
     start = start_of(config)
     assert start is not None
     tokenizer = FromFile(path=str(folder), lowercase=None).train(iter(()))

@@ -1,0 +1,22 @@
+"""The keys of a model that is built on that of BERT."""
+
+from bertlab.model.bert import Parts
+
+
+class Settings(Parts):
+    """The keys of conf/model/base.yaml."""
+
+    layers: int
+    width: int
+    heads: int
+    head_width: int | None
+    inner: int
+    dropout: float
+    segment_types: int
+    embedding_std: float
+    dense_std: float
+    skip: bool
+    padding_mask: bool
+    tie_output: bool
+    dense_gain: float | None
+    unigram_bias: bool
