@@ -1,4 +1,4 @@
-"""The page of all keys: `python -m scripts.keys` writes docs/keys.md from the options of conf/ and their comments.
+"""The page of all keys: `python -m scripts.keys` writes docs/keys.md from conf/, its comments, and the keys of studies.
 
 A key that several options share has one row; where their values differ, each is listed with its options.
 """
@@ -14,6 +14,7 @@ from bertlab.config.bounds import BOUNDS, in_words
 from bertlab.config.compose import CONF
 from bertlab.config.leaves import leaves, written
 from bertlab.config.override_policy import OWN_KEYS
+from bertlab.study.schema import KEYS, example
 
 GLOBAL = "# @package _global_"  # an option that says whole keys
 PAGE = Path(__file__).parents[1] / "docs" / "keys.md"
@@ -26,6 +27,12 @@ What can be set on the command line and in the files of studies: `key=value`. `b
 run of your options has, `bertlab run mask=span --help` those of other options. Where the values of several options
 differ, each is given with its options. A key without bounds here says them when a value breaks them.
 """
+OF_STUDIES = """
+## Of a study's file
+
+Below `study:`. All other keys of the file are those above: what all of its arms have in common.
+`bertlab studies` lists the studies, and [own.md](own.md#a-study) writes one.
+"""
 
 
 def page() -> str:
@@ -33,9 +40,17 @@ def page() -> str:
     sections = [("", [CONF / "run.yaml"])]
     folders = sorted({path.parent for path in CONF.rglob("*.yaml")} - {CONF})
     sections += [(folder.relative_to(CONF).as_posix(), sorted(folder.glob("*.yaml"))) for folder in folders]
-    return INTRODUCTION + "".join(
-        text for group, files in sections if group.split("/")[0] not in LEFT_OUT and (text := section(group, files))
-    )
+    tables = (section(group, files) for group, files in sections if group.split("/")[0] not in LEFT_OUT)
+    return INTRODUCTION + "".join(tables) + of_studies()
+
+
+def of_studies() -> str:
+    """Return the table of what the file of a study says below `study:`."""
+    rows = ""
+    for name, key in KEYS.items():
+        written = f"`{example(name)}`" if example(name) else ""
+        rows += f"| `{name}` | {'needed' if key.needed else ''} | {key.holds} | {written} | {key.meaning} |\n"
+    return f"{OF_STUDIES}\n| key | | holds | for example | meaning |\n|---|---|---|---|---|\n{rows}"
 
 
 def section(group: str, files: list[Path]) -> str:

@@ -14,14 +14,12 @@ CURVES = {  # of measures that are taken at the end alone, the curve whose end t
 MARGINS = ("tokens", "nats", "share", "ln_tokens")  # units in which a margin may be stated
 
 
-def outcome_of(metric: str) -> Measure:
-    """Return what is known of a metric. Raises InputError for one that no study may be judged by."""
+def outcome_of(metric: str, key: str = "outcome") -> Measure:
+    """Return what is known of a metric that `key` names. Raises InputError for one that no study may be judged by."""
     measure = measure_of(metric)
     if measure is None or not measure.judges:
         plain = ", ".join(PREFIX + each.name for each in OUTCOMES if each.is_one)
-        raise InputError(
-            f"study.outcome must be a measure of the common evaluation, got {metric}; choose one of {plain}"
-        )
+        raise InputError(f"study.{key} must be a measure of the common evaluation, got {metric}; choose one of {plain}")
     return measure
 
 

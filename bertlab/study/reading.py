@@ -7,18 +7,31 @@ from bertlab.config.compose import check
 from bertlab.config.errors import InputError
 from bertlab.config.reading import written_out
 
-EXAMPLES = {
+EXAMPLES = {  # by key; test_registration reads a study of them all
+    "id": "mask_rate",
+    "arms": "{rate_15: [mask.rate=0.15], rate_05: [mask.rate=0.05], rate_30: [mask.rate=0.3]}",
     "baseline": "rate_15",
     "factors": "[mask.rate]",
-    "arms": "{rate_15: [mask.rate=0.15], rate_30: [mask.rate=0.3]}",
     "expects": "{rate_30: not_better}",
+    "against": "{rate_05: rate_30}",
     "outcome": "eval/mlm_loss",
+    "secondary": "[eval/mlm_accuracy]",
     "margin": "{tokens: 0.25}",
+    "family": "masking",
+    "ladder": "{nano: 5, study: 3}",
     "seeds": "8",
     "looks": "[5, 8]",
     "axis": "tokens",
     "floor": "0.3",
     "controls": "{same: [redraw=order], harmful: [budget.tokens=1_150_000]}",
+    "trend": "{factor: mask.rate, scale: log}",
+    "search": "{setting: optimizer.lr, values: [0.001, 0.002, 0.004], seeds: 2}",
+    "published": "[{source: Wettig et al. 2023, says: 40 % is better, status: read}]",
+    "prior": "{variance: 0.0004, df: 4.2, contrasts: 40}",
+    "bank": "16",
+    "trunk": "{overrides: [schedule=constant], tokens: 2_300_000}",
+    "labels": "{rate_30: a mask rate of 30 %}",
+    "labels_zh": "{rate_30: 30% 的遮盖率}",
 }
 
 

@@ -21,8 +21,9 @@ from bertlab.config.errors import InputError
 from bertlab.ledger.seal import DAMAGE
 from bertlab.study.design import Study
 from bertlab.study.outcome import curve_name
-from bertlab.study.registration import read_exploration, read_prior, read_published, read_study
+from bertlab.study.registration import read_exploration, read_study
 from bertlab.study.search import best_values, of_trials, settled, tried_values
+from bertlab.study.values import prior_of, sources
 
 FILES = ("study.json", "runs.csv", "curves.csv")
 REMARKS, AGAIN = "remarks.md", "rule.json"
@@ -67,8 +68,8 @@ class Record:
         """
         study = self.registered
         if self.rule:
-            prior = read_prior(self.rule["prior"]) if "prior" in self.rule else study.prior
-            published = read_published(self.rule.get("published", self.node.get("published") or []))
+            prior = prior_of(self.rule["prior"]) if "prior" in self.rule else study.prior
+            published = sources(self.rule.get("published", self.node.get("published") or []))
             study = replace(study, claim=self.rule.get("claim", study.claim), prior=prior, published=published)
         return settled(study, best_values(study, self.runs)) if study.search else study
 

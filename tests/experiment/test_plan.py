@@ -36,7 +36,8 @@ from bertlab.stats.moderated import Prior
 from bertlab.stats.power import POWER, chance, chances
 from bertlab.study.design import Study
 from bertlab.study.record import EXPLORATION, Record, canonical, twins
-from bertlab.study.registration import read_prior, read_study
+from bertlab.study.registration import read_study
+from bertlab.study.values import prior_of
 from bertlab.sweep.run import Job, prepare_job
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, Identity
 from bertlab.tracking.mlflow import Tracker
@@ -410,7 +411,7 @@ def test_a_plan_tells_the_prior_of_its_regime_as_a_study_file_states_it(
     assert (regime[0], outcome) == (planned.costs["hidden"].fingerprint, "eval/mlm_loss")
     assert regime[2] == "5 steps of 4 sequences of 35 tokens"
     stated = yaml.safe_load(str(text).rpartition("run:\n")[2])["prior"]
-    assert read_prior(stated) == Prior(0.00123, 8.5, 12)
+    assert prior_of(stated) == Prior(0.00123, 8.5, 12)
     given = replace(
         planned, registration=replace(planned.registration, study=replace(planned.study, prior=Prior(1, 2, 10)))
     )

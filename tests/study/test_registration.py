@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
@@ -19,7 +20,8 @@ from bertlab.study.design import Margin, Source, Study, Trend
 from bertlab.study.factors import is_within, place
 from bertlab.study.labels import label
 from bertlab.study.outcome import MARGINS, OUTCOMES, margin_units, outcome_of
-from bertlab.study.registration import EXAMPLES, read_study, registration_hash
+from bertlab.study.registration import read_study, registration_hash
+from bertlab.study.schema import KEYS, example
 
 NODE = {
     "id": "mask_rate",
@@ -95,15 +97,36 @@ def test_what_may_be_left_out_is() -> None:
 def test_what_is_missing_is_named(key: str) -> None:
     with pytest.raises(InputError) as caught:
         read(**{key: None})
-    example = f", for example {key}: {EXAMPLES[key]}" if key in EXAMPLES else " in words"
-    assert str(caught.value) == f"study.{key} must be given, got nothing; write it{example}"
+    written = f", for example {key}: {example(key)}" if example(key) else " in words"
+    assert str(caught.value) == f"study.{key} must be given, got nothing; write it{written}"
+
+
+def test_the_table_of_keys_is_what_a_study_holds() -> None:
+    held = {each.name: each.default is MISSING and each.default_factory is MISSING for each in fields(Study)}
+    assert {name: key.needed for name, key in KEYS.items()} == held
+
+
+NEEDED = {key: yaml.safe_load(example(key) or "Words.") for key, described in KEYS.items() if described.needed}
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key != "rung"])
+def test_the_example_of_a_key_can_be_written_in_a_file(key: str) -> None:
+    margin = {"margin": {"nats": 0.05}} if key == "trunk" else {}
+    study = read_study({"study": {**NEEDED, **margin, key: yaml.safe_load(example(key) or "Words.")}})
+    assert getattr(study, key)
 
 
 NAMED = "must be named in at most 64 small letters, digits and _"
 REFUSED: list[tuple[dict[str, Any], str]] = [
-    ({"colour": "red"}, "study.colour is not a key of a study; the keys are id, question, claim, baseline, factors, "),
+    (
+        {"colour": "red"},
+        "study.colour is not a key of a study; the keys are id, question, claim, arms, baseline, factors, ",
+    ),
     ({"outcome": "train/loss"}, "study.outcome must be a measure of the common evaluation, got train/loss; choose "),
-    ({"secondary": ["eval/luck"]}, "study.outcome must be a measure of the common evaluation, got eval/luck; choose "),
+    (
+        {"secondary": ["eval/luck"]},
+        "study.secondary must be a measure of the common evaluation, got eval/luck; choose ",
+    ),
     ({"margin": {"share": 0.02}}, "study.margin must be in tokens or nats for eval/mlm_loss, got share; state it so"),
     (
         {"margin": {"tokens": 0.25}, "outcome": "eval/pseudo_loss"},

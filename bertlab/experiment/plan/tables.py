@@ -15,8 +15,8 @@ from bertlab.stats.power import MOST, POWER
 from bertlab.study.outcome import outcome_of
 from bertlab.study.prior import prior_in, regime_of
 from bertlab.study.record import EXPLORATION
-from bertlab.study.registration import CONTROLS
 from bertlab.study.search import EXTENSIONS
+from bertlab.study.values import CONTROLS
 
 Shown = str | Table
 UNITS = {"nats": "in nats", "share": "as a share", "ln_tokens": "in ln tokens"}
