@@ -20,6 +20,7 @@ from bertlab.data.hmm import Floats, Ints
 VERSION = "oracle-1"  # change it whenever the same settings would give another text
 HELD_OUT = 0.05  # share of documents in `valid`, two at least
 TOGETHER = 1024  # documents drawn in one step; part of what VERSION stands for
+LARGEST, WORDS, DOCUMENTS = 1000, 100_000, 10_000_000  # sizes that are drawn in minutes, and fit in memory
 LANGUAGE, TEXT = 0, 1  # purposes of the random streams
 SYLLABLES = ["".join(pair) for pair in product("bdfghklmnprstv", "aeiou")]
 
@@ -47,16 +48,16 @@ class Oracle:
         documents: int = 44_000,
         language_seed: int = 0,
     ) -> None:
-        self.states = whole_number("states", states, 2)
-        self.topics = whole_number("topics", topics, 1)
-        self.words = whole_number("words", words, 1)
+        self.states = whole_number("states", states, 2, LARGEST)
+        self.topics = whole_number("topics", topics, 1, LARGEST)
+        self.words = whole_number("words", words, 1, WORDS)
         fewest = ceil(self.words / self.states)  # fewer would leave a word that no state emits
         self.words_per_state = _between("words_per_state", words_per_state, fewest, self.words)
         self.successors = _between("successors", successors, 2, self.states)  # one: a periodic chain
-        self.sentence_words = whole_number("sentence_words", sentence_words, 1)
-        self.min_sentences = whole_number("min_sentences", min_sentences, 1)
-        self.max_sentences = whole_number("max_sentences", max_sentences, self.min_sentences)
-        self.size = whole_number("documents", documents, 4)
+        self.sentence_words = whole_number("sentence_words", sentence_words, 1, LARGEST)
+        self.min_sentences = whole_number("min_sentences", min_sentences, 1, LARGEST)
+        self.max_sentences = whole_number("max_sentences", max_sentences, self.min_sentences, LARGEST)
+        self.size = whole_number("documents", documents, 4, DOCUMENTS)
         self.language_seed = whole_number("language_seed", language_seed, 0)
         self._key = digest(VERSION, vars(self))
 

@@ -13,9 +13,9 @@ from math import log
 import numpy as np
 
 from bertlab.config.cache import digest
-from bertlab.config.errors import InputError, own, whole_number
+from bertlab.config.errors import whole_number
 from bertlab.data.documents import Document
-from bertlab.data.oracle import SYLLABLES
+from bertlab.data.oracle import DOCUMENTS, LARGEST, SYLLABLES
 from bertlab.data.store import Ints
 
 VERSION = "translation-1"  # change it whenever the same settings would give another text
@@ -34,11 +34,9 @@ class Translation:
     name = "translation"
 
     def __init__(self, *, words: int, sentence_words: int, documents: int, language_seed: int) -> None:
-        self.words = whole_number("words", words, 2)
-        if words > len(FORMS):
-            raise InputError(f"{own('words')} must be at most {len(FORMS)}, got {words}; choose a smaller vocabulary")
-        self.sentence_words = whole_number("sentence_words", sentence_words, 1)
-        self.size = whole_number("documents", documents, 4)
+        self.words = whole_number("words", words, 2, len(FORMS))
+        self.sentence_words = whole_number("sentence_words", sentence_words, 1, LARGEST)
+        self.size = whole_number("documents", documents, 4, DOCUMENTS)
         self.language_seed = whole_number("language_seed", language_seed, 0)
         self._key = digest(VERSION, vars(self))
 

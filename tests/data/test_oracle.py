@@ -130,6 +130,12 @@ def test_impossible_sizes_are_refused(settings: dict[str, Any], message: str) ->
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["states", "topics", "words", "sentence_words", "max_sentences", "documents"])
+def test_sizes_that_would_fill_the_memory_or_a_day_are_refused(key: str) -> None:
+    with pytest.raises(InputError, match=rf"^{key} must be at most [0-9]+, got 100000000000; choose a smaller one$"):
+        Oracle(**{key: 10**11})
+
+
 class Sampled:
     """3,001 pairs of 16 + 16 words of the default corpus, half of them from one document, 15 % hidden."""
 

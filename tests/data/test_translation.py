@@ -74,7 +74,8 @@ def test_the_text_is_pinned() -> None:
     ("settings", "line"),
     [
         ({"words": 1}, "words must be a whole number of at least 2, got 1; choose for example 2"),
-        ({"words": 5000}, "words must be at most 4900, got 5000; choose a smaller vocabulary"),
+        ({"words": 5000}, "words must be at most 4900, got 5000; choose a smaller one"),
+        ({"documents": 10**11}, "documents must be at most 10000000, got 100000000000; choose a smaller one"),
         ({"documents": 3}, "documents must be a whole number of at least 4, got 3; choose for example 4"),
     ],
 )
