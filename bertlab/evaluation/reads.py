@@ -1,4 +1,4 @@
-"""What a head reads of a model for a task: the pooled state, a state for each word, or two marked words.
+"""What a head reads of a model for a task: the pooled state, a state for each word, a marked word, or two.
 
 Legend: B examples, L length, D width, R states that are read, F numbers in each.
 """
@@ -46,19 +46,26 @@ def words(model: Bert, batch: Batch, spots: Spots, _: bool) -> Tensor:
     return x_BLD[row_R, column_R]
 
 
+def word(model: Bert, batch: Batch, spots: Spots, _: bool) -> Tensor:
+    """Return the mean state of a marked word's tokens (B, D)."""
+    return _mean(model.encode(batch), spots, 0)
+
+
 def marked(model: Bert, batch: Batch, spots: Spots, tuned: bool) -> Tensor:
     """Return, of two marked words, the mean states of their tokens, how far those differ, and the pooled one (B, 4 D).
 
     The difference |u - v| lets a linear head tell same from other (Reimers & Gurevych 2019, arXiv:1908.10084, sec. 3).
     """
     x_BLD = model.encode(batch)
-    one_BD, two_BD = (
-        torch.stack([x_LD[some[side] : some[side + 1]].mean(0) for x_LD, some in zip(x_BLD, spots, strict=True)])
-        for side in (0, 2)
-    )
+    one_BD, two_BD = (_mean(x_BLD, spots, side) for side in (0, 2))
     state_BD = model.pooling(x_BLD, batch.real_BL if model.shape.padding_mask else None)
     pooled_BD = model.pair_head.transformed(state_BD) if tuned else state_BD
     return torch.cat((one_BD, two_BD, (one_BD - two_BD).abs(), pooled_BD), 1)
 
 
-READS: Mapping[str, Read] = {"pooled": pooled, "words": words, "marked": marked}
+def _mean(x_BLD: Tensor, spots: Spots, side: int) -> Tensor:
+    """Return the mean state of the tokens between two columns of each example (B, D)."""
+    return torch.stack([x_LD[some[side] : some[side + 1]].mean(0) for x_LD, some in zip(x_BLD, spots, strict=True)])
+
+
+READS: Mapping[str, Read] = {"pooled": pooled, "words": words, "word": word, "marked": marked}

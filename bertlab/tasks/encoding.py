@@ -68,7 +68,7 @@ class Encoder:
         return (_words_only(encoding.ids), (inside[0], inside[-1] + 1)) if inside else None
 
     def windows(self, *marked: tuple[Ints, Span]) -> tuple[Ints, Ints, Ints, bool]:
-        """Return ids and segments of two texts, each cut around its marked word, the columns of both, whether cut."""
+        """Return ids and segments of one text or two, each cut around its marked word, their columns, whether cut."""
         rooms = _rooms(self.length, *(len(ids) for ids, _ in marked))
         kept, columns, column = [], list[int](), 1
         for (ids, (start, end)), room in zip(marked, rooms, strict=True):

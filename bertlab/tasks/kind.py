@@ -28,7 +28,7 @@ class Kind:
 
     needs: Sequence[str]  # columns, by what they hold; each is called so where a task names none
     may: Sequence[str]  # columns that are read where a task names them, and settings
-    head: str  # what is read of the model: pooled, words, marked; or alternatives, which needs no head
+    head: str  # what is read of the model: pooled, words, word, marked; or alternatives, which needs no head
     loss: str  # classes, numbers, labels
     prepare: Callable[[Three[Rows], Columns, Encoder], Prepared]
 

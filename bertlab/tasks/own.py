@@ -17,7 +17,16 @@ from tokenizers import Tokenizer
 from bertlab.config.bounds import COUNT, Rule, optional
 from bertlab.config.cache import digest
 from bertlab.config.errors import InputError, at, one_of, open_intervals, own, true_or_false, whole_number
-from bertlab.tasks import classification, minimal_pairs, multilabel, regression, tagging, text, word_in_context
+from bertlab.tasks import (
+    classification,
+    minimal_pairs,
+    multilabel,
+    regression,
+    tagging,
+    text,
+    word_in_context,
+    word_sense,
+)
 from bertlab.tasks.encoding import Encoder
 from bertlab.tasks.glue import glue_entries
 from bertlab.tasks.kind import Kind, Prepared
@@ -31,6 +40,7 @@ KINDS: Mapping[str, Kind] = {
     "multilabel": multilabel.KIND,
     "tagging": tagging.KIND,
     "word_in_context": word_in_context.KIND,
+    "word_sense": word_sense.KIND,
     "minimal_pairs": minimal_pairs.KIND,
     "text": text.KIND,
 }

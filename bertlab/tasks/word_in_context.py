@@ -21,14 +21,15 @@ def prepare(parts: Three[Rows], columns: Columns, encoder: Encoder) -> Prepared:
     number = classes_of(parts, lambda row: [label(row, columns["label"])])
 
     def made(place: int, row: Row) -> list[Example]:
-        marked = (_marked(row, columns, suffix, encoder) for suffix in ("", "_pair"))
+        marked = (marked_word(row, columns, encoder, suffix) for suffix in ("", "_pair"))
         ids, segments, spots, cut = encoder.windows(*marked)
         return [Example(ids, segments, spots, np.array([number[label(row, columns["label"])]]), place, cut)]
 
     return Prepared(each(parts, made), len(number), partial(judge, len(number)))
 
 
-def _marked(row: Row, columns: Columns, suffix: str, encoder: Encoder) -> tuple[Ints, Span]:
+def marked_word(row: Row, columns: Columns, encoder: Encoder, suffix: str = "") -> tuple[Ints, Span]:
+    """Return the tokens of a row's text, and which of them are the word between its two letters. Raises InputError."""
     text = row.text(columns[f"text{suffix}"])
     start, end = (row.whole(columns[f"{side}{suffix}"]) for side in ("start", "end"))
     marked = encoder.marked(text, start, end) if 0 <= start < end <= len(text) else None

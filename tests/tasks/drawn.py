@@ -65,6 +65,17 @@ def word_in_context(rng: np.random.Generator) -> Cells:
     }
 
 
+def word_sense(rng: np.random.Generator) -> Cells:
+    """The topic of the marked word."""
+    text = words(rng)
+    return {
+        "text": " ".join(text),
+        "start": (at := len(text[0]) + 1),
+        "end": at + len(text[1]),
+        "label": TOPIC[text[1]],
+    }
+
+
 def minimal_pairs(rng: np.random.Generator) -> Cells:
     """Words in order and not."""
     good = words(rng)
@@ -82,6 +93,7 @@ DRAWN: Mapping[str, Callable[[np.random.Generator], Cells]] = {
     "multilabel": multilabel,
     "tagging": tagging,
     "word_in_context": word_in_context,
+    "word_sense": word_sense,
     "minimal_pairs": minimal_pairs,
     "text": text,
 }

@@ -49,7 +49,9 @@ def test_examples_fit_and_their_answers_are_right(kind: str, store: TokenStore, 
     if kind == "text":  # a model that gives each token 1/e
         item = np.arange(30)
         score = -np.array([len(one.ids) - 2.0 for one in task.parts.test]).reshape(-1, 2)
-    assert all(value == pytest.approx(1) for value in task.judge(score, target, item).values())
+    metrics = {**task.judge(score, target, item)}
+    assert metrics.pop("most_frequent", 0.5) < 1, "it asks no model"
+    assert all(value == pytest.approx(1) for value in metrics.values())
 
 
 def test_ties_of_minimal_pairs_count_half_and_groups_alike(store: TokenStore, tmp_path: Path) -> None:
@@ -108,6 +110,34 @@ def test_marked_words_are_where_they_are_marked_and_kept_when_texts_are_cut(stor
     for example in task.parts.train:
         start, end, start_pair, end_pair = example.spots
         assert example.ids[start:end].tolist() == example.ids[start_pair:end_pair].tolist() == [ship]
+
+
+def test_a_sense_is_one_of_its_lemma_and_what_nothing_teaches_is_missed(store: TokenStore, tmp_path: Path) -> None:
+    def row(lemma: str, sense: str, split: str) -> dict[str, Any]:
+        return {"text": f"a {lemma}", "start": 2, "end": 2 + len(lemma), "lemma": lemma, "label": sense, "split": split}
+
+    taught = [row("ship", "1", "train")] * 3 + [row("ship", "2", "train")] * 2 + [row("barn", "1", "train")] * 5
+    asked = [row("ship", "1", "test"), row("ship", "2", "test"), row("barn", "1", "test"), row("barn", "9", "test")]
+    file = write(tmp_path / "own.jsonl", [*taught, *(row("ship", "2", "valid") for _ in range(3)), *asked])
+    entry = {"kind": "word_sense", "file": str(file)}
+    task = prepared({**entry, "lemma": "lemma"}, store)
+    target = np.concatenate([example.target for example in task.parts.test])
+    assert task.outputs == 3
+    assert target.tolist() == [1, 2, 0, 3], "barn 1, ship 1, ship 2 are taught; barn 9 is not"
+    always_barn = np.tile([9.0, 1.0, 0.0], (4, 1))
+    assert task.judge(always_barn, target, np.arange(4)) == {"accuracy": 2 / 4, "most_frequent": 2 / 4}
+    second = np.tile([0.0, 1.0, 2.0], (4, 1))
+    assert task.judge(second, target, np.arange(4)) == {"accuracy": 2 / 4, "most_frequent": 2 / 4}
+    without = prepared(entry, store)
+    assert without.outputs == 2, "senses 1 and 2 of whatever word"
+    assert without.judge(np.tile([0.0, 1.0], (4, 1)), np.array([0, 1, 0, 2]), np.arange(4))["accuracy"] == 1 / 4
+
+
+def test_a_word_of_one_sense_alone_teaches_nothing(store: TokenStore, tmp_path: Path) -> None:
+    cells = [{"text": "a ship", "start": 2, "end": 6, "lemma": "ship", "label": "1"}] * 40
+    entry = {"kind": "word_sense", "file": str(write(tmp_path / "own.jsonl", cells)), "lemma": "lemma"}
+    with pytest.raises(InputError, match=r"the part `train` must hold two senses of a word, got 1 in all; add rows"):
+        prepared(entry, store)
 
 
 CLASSES = [{"text": "a ship", "label": "x"}, {"text": "a barn", "label": "y"}] * 20

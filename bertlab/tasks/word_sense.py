@@ -1,0 +1,76 @@
+"""Which of its senses has a marked word? Accuracy, beside that of always answering its most frequent sense in `train`.
+
+`start` and `end` are the letters between which the word stands in `text`; `label` is its sense. `lemma`, where it is
+named, says whose senses are to choose from; else all are. A sense that `train` lacks can only be missed, and counts so
+(Raganato et al. 2017, doi:10.18653/v1/E17-1010, has the framework).
+
+Legend: R answers, C senses that are taught, S all senses.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from bertlab.config.errors import InputError
+from bertlab.tasks.encoding import Encoder, Example
+from bertlab.tasks.kind import Columns, Kind, Prepared, each, label
+from bertlab.tasks.metrics import Array, Ints, accuracy
+from bertlab.tasks.parts import PARTS, Three
+from bertlab.tasks.table import Row, Rows
+from bertlab.tasks.word_in_context import marked_word
+
+Sense = tuple[str, str]  # a lemma, and the name of one of its senses
+
+
+def prepare(parts: Three[Rows], columns: Columns, encoder: Encoder) -> Prepared:
+    """Return the examples; the answer is the number of a sense, those that are taught first."""
+    taught = Counter(sense_of(row, columns) for row in parts.train)
+    if len(taught) < len({lemma for lemma, _ in taught}) + 1:
+        raise InputError(
+            f"{parts.train[0].place.partition(', ')[0]}: the part `train` must hold two senses of a word, got "
+            f"{len(taught)} in all; add rows of another"
+        )
+    others = {sense_of(row, columns) for row in chain(*(getattr(parts, name) for name in PARTS))} - taught.keys()
+    number = {sense: place for place, sense in enumerate([*sorted(taught), *sorted(others)])}
+
+    def made(place: int, row: Row) -> list[Example]:
+        ids, segments, spots, cut = encoder.windows(marked_word(row, columns, encoder))
+        return [Example(ids, segments, spots, np.array([number[sense_of(row, columns)]]), place, cut)]
+
+    return Prepared(each(parts, made), len(taught), Judge.of(number, taught))
+
+
+def sense_of(row: Row, columns: Columns) -> Sense:
+    """Return the sense that a row says."""
+    return label(row, columns["lemma"]) if "lemma" in columns else "", label(row, columns["label"])
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Says how many senses are right, of those that the word's lemma has."""
+
+    lemma_S: Ints  # the number of each sense's lemma
+    usual_S: Ints  # the most frequent sense of that lemma in `train`; -1 where it has none there
+
+    @classmethod
+    def of(cls, number: Mapping[Sense, int], taught: Mapping[Sense, int]) -> "Judge":
+        """Return the judge of numbered senses, with how often each is taught; ties go to the first."""
+        lemmas = sorted({lemma for lemma, _ in number})
+        usual = dict.fromkeys(lemmas, -1)
+        for sense in sorted(taught, key=lambda sense: (taught[sense], -number[sense])):
+            usual[sense[0]] = number[sense]
+        return cls(
+            np.array([lemmas.index(lemma) for lemma, _ in number]), np.array([usual[lemma] for lemma, _ in number])
+        )
+
+    def __call__(self, score_RC: Array, target_R: Array, _: Ints) -> Mapping[str, float]:
+        """Return the metrics of the sense with the highest score, and of the most frequent one."""
+        mine_RC = self.lemma_S[: score_RC.shape[1]] == self.lemma_S[target_R][:, None]
+        guess_R = np.where(mine_RC, score_RC, -np.inf).argmax(1)
+        return {"accuracy": accuracy(guess_R, target_R), "most_frequent": accuracy(self.usual_S[target_R], target_R)}
+
+
+KIND = Kind(("text", "start", "end", "label"), ("lemma",), "word", "classes", prepare)
