@@ -6,34 +6,27 @@ were judged again. Written by `python -m bertlab.report book=FOLDER`; equal fold
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from bertlab.config.errors import InputError
-from bertlab.report.answers.english import ENGLISH
-from bertlab.report.answers.page import LANGUAGES, file_name
-from bertlab.report.answers.sentences import is_early, plain, telling
-from bertlab.report.answers.write import ANSWERS, judged, write_answers
-from bertlab.report.ladder import predictions_words, sentence
-from bertlab.report.regime import asked, climbed, regime
+from bertlab.report.answers.sentences import is_early
+from bertlab.report.answers.write import ANSWERS, write_answers
+from bertlab.report.book_page import Page, has_fact, is_stated, read_book
+from bertlab.report.book_rows import HEADER, question_rows, study_cells
+from bertlab.report.ladder import predictions_words
+from bertlab.report.regime import regime
 from bertlab.report.rules import RULES, rules
-from bertlab.report.study.fitness import LATEST, MEDIAN, UNFIT, is_fit, known_answers, left_at, start_words
-from bertlab.report.study.onset import word_of
-from bertlab.report.study.scale import level_text, outcome_scale, p_text
-from bertlab.report.study.verdict import READING, immaterial, reasons_against
+from bertlab.report.study.fitness import LATEST, MEDIAN, UNFIT, known_answers, left_at, start_words
+from bertlab.report.study.verdict import READING, reasons_against
 from bertlab.report.table import Table
-from bertlab.report.words import DASH, count, escape, listing, number, percent, plural
+from bertlab.report.words import count, escape, listing, number, percent, plural
 from bertlab.report.write import put
-from bertlab.stats.claim import ALPHA, Finding
-from bertlab.stats.multiple import q_values
+from bertlab.stats.claim import Finding
 from bertlab.stats.rule import Kind
-from bertlab.study.catalogue import CATALOGUE, Question, question_of, study_files
-from bertlab.study.judge import Findings, Judged
-from bertlab.study.ladder import Ladder
+from bertlab.study.catalogue import CATALOGUE, question_of, study_files
 
-BOOK, FACTS = "README.md", "facts.md"
+BOOK = "README.md"
 SECTIONS = {
     "text": "Stated in the text",
     "BERT": "About BERT",
@@ -50,14 +43,8 @@ LADDERS = (
     "A ladder asks a question at several sizes and budgets; its row above shows the highest that has run. Before a "
     "rung is run, the interval in which each arm should fall at 80 % is registered from the rungs below."
 )
-HEADER = (
-    *("", "question", "kind", "in plain words", "claim", "status", "q", "effect, arm against baseline", "made of"),
-    *("regime", "report"),
-)
-NOT_RUN = "not yet run"
 EARLY = "Every regime so far is **early training of small models**: no verdict is about BERT at its own size."
 SOME_EARLY = "Regimes marked **early** are about early training only; no verdict is about BERT at its own size."
-OTHERS = {"zh": "中文"}  # languages of answers, by their own names
 INTRODUCTION = """\
 The questions are about how BERT is designed, from a list of questions and answers of 2021; each has a row for its fact
 and one for each of its studies. A **fact** is decided by the code itself: a count, an equality, a leak; a test asserts
@@ -92,19 +79,6 @@ How to read a study's row:
 Studies that were registered under an earlier rule of verdicts are judged again from their own numbers; [what changed
 and every status that moved](rules.md)."""
 COUNTED = 0.05  # q up to which a status is counted as known
-
-
-@dataclass(frozen=True)
-class Page:
-    """What a folder holds, judged."""
-
-    folder: Path
-    facts: str  # text of the page of facts; empty where there is none
-    studies: Mapping[str, Findings]
-    q: Mapping[str, float]  # of each study's status, among all claims of the folder
-    regimes: Mapping[str, str]  # their names, by what they are
-    ladders: Mapping[str, Ladder]  # by the names of their studies
-    known: Mapping[str, Findings]  # by regime, the study that asked it for known answers
 
 
 def write_book(folder: Path) -> Path:
@@ -171,131 +145,17 @@ def _sure(page: Page) -> str:
     )
 
 
-def q_by_study(studies: Mapping[str, Findings]) -> dict[str, float]:
-    """Return the q of every study's status among all claims, those of earlier registrations of a study included.
-
-    A registration that was replaced after its runs were seen counts as a claim that shows nothing: p = 1.
-    """
-    if not studies:
-        return {}
-    before = [1.0 for findings in studies.values() for _ in findings.record.rule.get("before", [])]
-    q = q_values([*(findings.p for findings in studies.values()), *before])
-    return dict(zip(studies, map(float, q), strict=False))
-
-
-def read_book(folder: Path) -> Page:
-    """Read and judge what a folder holds. Raises InputError for a record that cannot be read."""
-    studies = judged(folder)
-    stated = (folder / FACTS).read_text(encoding="utf-8") if (folder / FACTS).is_file() else ""
-    common = [words for words, _ in Counter(regime(findings) for findings in studies.values()).most_common()]
-    fit = {regime(findings) for findings in studies.values() if is_fit(findings)}
-    regimes = {words: f"R{place}" for place, words in enumerate(sorted(common, key=lambda each: each not in fit), 1)}
-    ladders = climbed(folder, studies)
-    return Page(folder, stated, studies, q_by_study(studies), regimes, ladders, asked(studies, ladders))
-
-
 def _chapter(page: Page, title: str, start: str) -> str:
     own = [question for question in CATALOGUE if question.number.partition(" ")[0] == start]
     own.sort(key=lambda question: int(question.number.partition(" ")[2] or 0))
-    rows = [row for question in own for row in _rows(page, question)]
+    rows = [row for question in own for row in question_rows(page, question)]
     return "\n\n".join([f"## {title}", Table(HEADER, rows, left=len(HEADER)).markdown()])
-
-
-def _rows(page: Page, question: Question) -> Iterator[tuple[str, ...]]:
-    """Yield the row of a question's fact and those of its studies; the first one names the question."""
-    names = {name for name in (*study_files(), *page.studies) if question_of(name) == question}
-    cells = [_fact_cells(page, question)] if has_fact(page, question) else []
-    cells += [_study_cells(page, name) for name in sorted(names) or [question.id]] if question.study else []
-    for row, own in enumerate(cells):
-        asked = (question.number.partition(" ")[2] or DASH, _asked(page, question)) if row == 0 else ("", "")
-        yield asked + own
-
-
-def _asked(page: Page, question: Question) -> str:
-    """Write a question; one that has its answers leads to them."""
-    names = {language.code: file_name(question.id, language.code) for language in LANGUAGES}
-    there = {code: f"{ANSWERS}/{name}" for code, name in names.items() if (page.folder / ANSWERS / name).is_file()}
-    if "en" not in there:
-        return escape(question.words)
-    others = "".join(f" ([{OTHERS[code]}]({place}))" for code, place in there.items() if code in OTHERS)
-    return f"[{escape(question.words)}]({there['en']}){others}"
-
-
-def _fact_cells(page: Page, question: Question) -> tuple[str, ...]:
-    if not is_stated(page, question):
-        return "fact", DASH, DASH, "not yet stated", *[DASH] * 5
-    return "fact", DASH, DASH, "asserted by a test", *[DASH] * 4, f"[facts]({FACTS}#{question.id})"
-
-
-def is_stated(page: Page, question: Question) -> bool:
-    """Tell whether the page of facts has a section for a question."""
-    return f'<a id="{question.id}"></a>' in page.facts
-
-
-def has_fact(page: Page, question: Question) -> bool:
-    """Tell whether a question is one that the code itself decides, at least in part."""
-    return question.fact or is_stated(page, question)
-
-
-def _study_cells(page: Page, name: str) -> tuple[str, ...]:
-    findings = page.studies.get(name)
-    if findings is None:
-        return "study", DASH, DASH, NOT_RUN, *[DASH] * 4, escape(name)
-    place = f"{name}.md" if (page.folder / f"{name}.md").is_file() else f"{name}/"
-    q = DASH if reasons_against(findings) else p_text(page.q[name])
-    early = f", {UNFIT}" if is_fit(findings) is False else ""
-    where = f"{page.regimes[regime(findings)]}, {plural(findings.seeds, 'seed')}{early}"
-    made = word_of(findings, telling(findings).arm) or DASH
-    said, link = escape(findings.study.claim), f"[{escape(name)}]({place})"
-    words = (
-        DASH if reasons_against(findings) else plain(findings, ENGLISH) + _along_ladder(page, name, telling(findings))
-    )
-    return "study", words, said, status(findings), q, effect(findings), made, where, link
-
-
-def _along_ladder(page: Page, name: str, told: Judged) -> str:
-    """Say how the difference that a claim hangs on moves with scale; "" for a study that is no ladder."""
-    ladder = page.ladders.get(name)
-    return f" {sentence(ladder, told.arm)}." if ladder and ladder.arms[told.arm] else ""
-
-
-def status(findings: Findings) -> str:
-    """Return what became of the claim: the finding with the verdict that it hangs on."""
-    if reasons := reasons_against(findings):
-        kinds = dict.fromkeys(judged.verdict.kind.value for judged in findings.primary.values())
-        return escape(f"could not be judged, {listing(kinds)}: {'; '.join(reasons)}")
-    told = telling(findings)
-    twice = "; registered twice" if findings.record.rule.get("before") else ""
-    return f"**{findings.finding.value}**: {told.verdict.words}{_reserve(findings, told)}{twice}"
-
-
-def _reserve(findings: Findings, told: Judged) -> str:
-    """Say why a verdict decides less than one might think."""
-    if told.held:
-        return ", but the baseline is not shown to equal itself"
-    if told.finding is Finding.UNDECIDED and told.refutation <= ALPHA:
-        return f" by itself, not once corrected for {plural(len(findings.primary), 'arm')}"
-    return ", immaterial either way" if immaterial(told) else ""
-
-
-def effect(findings: Findings) -> str:
-    """Write the difference that the finding hangs on, with the interval that its verdict was read from."""
-    judged, scale = telling(findings), outcome_scale(findings)
-    if reasons_against(findings) or not judged.contrast.n:
-        return DASH
-    pair = f"{escape(judged.arm)} against {escape(judged.against)}"
-    between = scale.between(judged.interval.low, judged.interval.high)
-    interval = "" if between == DASH else f" ({level_text(judged.interval.level)} interval {between})"
-    several = len(findings.primary)
-    others = f"; 1 of {several} comparisons" if several > 1 else ""
-    margin = f"margin {number(scale.factor * findings.margin, scale.decimals)}"
-    return f"{pair}: {scale.signed(judged.contrast.mean)} {scale.apart}{interval}; {margin}{others}"
 
 
 def _beyond(page: Page) -> str:
     """Return the studies that belong to no question of the catalogue."""
     own = [name for name in page.studies if question_of(name) is None]
-    rows = [["", escape(page.studies[name].study.question), *_study_cells(page, name)] for name in own]
+    rows = [["", escape(page.studies[name].study.question), *study_cells(page, name)] for name in own]
     return "\n\n".join(["## Beyond the list", Table(HEADER, rows, left=len(HEADER)).markdown()]) if rows else ""
 
 

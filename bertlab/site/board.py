@@ -1,6 +1,6 @@
 """The board: every question with what its studies found, in which regime, and how sure that is.
 
-Enters: a folder of reports, judged (`bertlab.report.book.Page`). Leaves: the body of index.html, readable without
+Enters: a folder of reports, judged (`bertlab.report.book_page.Page`). Leaves: the body of index.html, readable without
 JavaScript; board.js adds the search and the filters.
 """
 
@@ -12,7 +12,8 @@ from string import Template
 from bertlab.report.answers.page import file_name
 from bertlab.report.answers.sentences import is_early
 from bertlab.report.answers.write import ANSWERS
-from bertlab.report.book import COUNTED, SECTIONS, Page, caveat, has_fact, summary
+from bertlab.report.book import COUNTED, SECTIONS, caveat, summary
+from bertlab.report.book_page import Page, has_fact
 from bertlab.report.regime import regime
 from bertlab.report.study.fitness import known_answers
 from bertlab.report.study.verdict import status_word

@@ -8,7 +8,8 @@ from html import escape
 
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.sentences import plain, telling, tokens_of
-from bertlab.report.book import COUNTED, Page
+from bertlab.report.book import COUNTED
+from bertlab.report.book_page import Page
 from bertlab.report.ladder import sentence
 from bertlab.report.regime import regime
 from bertlab.report.study.scale import level_text, outcome_scale, p_text

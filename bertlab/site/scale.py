@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 
 from bertlab.report.answers.sentences import is_early, tokens_of
-from bertlab.report.book import Page
+from bertlab.report.book_page import Page
 from bertlab.report.ladder import between_shares, share
 from bertlab.report.regime import regime
 from bertlab.report.study.fitness import FAMILY, known_answers

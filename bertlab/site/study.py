@@ -8,7 +8,7 @@ from html import escape
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.sentences import plain
 from bertlab.report.answers.write import ANSWERS
-from bertlab.report.book import Page
+from bertlab.report.book_page import Page
 from bertlab.report.regime import regime
 from bertlab.report.study.fitness import FAMILY, known_answers, right_answers, start_words
 from bertlab.report.study.limits import fact

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bertlab.config.errors import InputError
-from bertlab.report.book import Page, read_book
+from bertlab.report.book_page import Page, read_book
 from bertlab.report.regime import regime
 from bertlab.report.write import put
 from bertlab.site.answers import answer_pages
