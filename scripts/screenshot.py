@@ -25,7 +25,8 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from bertlab.commands.server import LOOPBACK, free_port, running, wait_for
+from bertlab.commands.server.processes import free_port, running, wait_for
+from bertlab.commands.server.tracking import LOOPBACK
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError

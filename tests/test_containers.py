@@ -9,7 +9,8 @@ import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
 
-from bertlab.commands.server import DEFAULTS, FIRST
+from bertlab.commands.server import DEFAULTS
+from bertlab.commands.server.tracking import FIRST
 
 ROOT = Path(__file__).parents[1]
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from bertlab.commands import server
+from bertlab.commands.server.arguments import check_free
+from bertlab.config.errors import InputError
 
 
 @pytest.mark.parametrize(
@@ -44,5 +46,5 @@ def test_a_port_that_is_in_use_is_one_line() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        with pytest.raises(server.InputError, match=r"^port must be free and allowed, got \d+: "):
-            server.check_free("127.0.0.1", other.getsockname()[1])
+        with pytest.raises(InputError, match=r"^port must be free and allowed, got \d+: "):
+            check_free("127.0.0.1", other.getsockname()[1])

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from sqlalchemy import create_engine, text
 
-from bertlab.commands.server import free_port, mlflow_server, postgres, programs
+from bertlab.commands.server.database import postgres, programs
+from bertlab.commands.server.processes import free_port
+from bertlab.commands.server.tracking import mlflow_server
 
 ROOT = Path(__file__).parents[2]
 Row = tuple[Any, ...]

@@ -15,7 +15,8 @@ from urllib.request import Request, urlopen
 import pytest
 from sqlalchemy import create_engine, text
 
-from bertlab.commands.server import is_loopback, mlflow_server, postgres, programs
+from bertlab.commands.server.database import postgres, programs
+from bertlab.commands.server.tracking import is_loopback, mlflow_server
 from bertlab.config.errors import InputError
 
 needs_postgres = pytest.mark.skipif(programs() is None, reason="PostgreSQL is not installed")

@@ -15,7 +15,7 @@ from pathlib import Path
 from shutil import which
 from typing import Any
 
-from bertlab.commands.server import free_port
+from bertlab.commands.server.processes import free_port
 
 DAEMONS = ("munged", "slurmctld", "slurmd")
 PLACES = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/sbin"])

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.commands.server import free_port, mlflow_server
+from bertlab.commands.server.processes import free_port
+from bertlab.commands.server.tracking import mlflow_server
 from tests.integration.conftest import Store
 from tests.integration.faults.proxy import Fault, Proxy, proxy
 

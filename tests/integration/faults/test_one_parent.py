@@ -16,7 +16,7 @@ import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from bertlab.commands.server import mlflow_server
+from bertlab.commands.server.tracking import mlflow_server
 from bertlab.tracking.description import KIND, PARENT
 from tests.experiment.test_run_study import LOOKS
 from tests.experiment.test_run_study import TINY as STUDY

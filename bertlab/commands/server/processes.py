@@ -1,0 +1,55 @@
+"""Programs that run behind the command, until it ends them: started, waited for, stopped with all that they started."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+START_SECONDS, STOP_SECONDS = 120.0, 20.0
+
+
+@contextmanager
+def running(words: Sequence[Any], log: Path, ending: signal.Signals, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a program and all that it starts; end it with the signal that it takes for a request to stop."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, **how)
+    try:
+        yield process
+    finally:
+        process.send_signal(ending)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        with suppress(ProcessLookupError):  # as it should be: nothing of its session is left
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_for(
+    process: subprocess.Popen[bytes], log: Path, answers: Callable[[], bool], seconds: float = START_SECONDS
+) -> None:
+    """Wait until a program answers. Raises RuntimeError with the end of its log when it ended or stays silent."""
+    start = time.monotonic()
+    while not answers():
+        if process.poll() is not None or time.monotonic() - start > seconds:
+            raise RuntimeError(f"{log.stem} does not answer; the end of {log}:\n{log.read_text('utf-8')[-2000:]}")
+        time.sleep(0.2)
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write a new file that nobody else may read."""
+    path.touch(0o600, exist_ok=False)
+    path.write_text(text, "utf-8")

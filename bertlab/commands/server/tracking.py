@@ -1,0 +1,87 @@
+"""`mlflow server` on a database: alone on this machine, or asking who is there."""
+
+import ipaddress
+import os
+import secrets
+import signal
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from bertlab.commands.server.processes import free_port, running, wait_for, write_secret
+from bertlab.config.errors import InputError
+
+LOOPBACK = "127.0.0.1"
+FIRST = "MLFLOW_AUTH_ADMIN_PASSWORD"  # that of a new server's first user
+
+
+@contextmanager
+def mlflow_server(
+    database: str, folder: Path, port: int = 0, host: str = LOOPBACK, *, auth: bool = False
+) -> Iterator[str]:
+    """Run `mlflow server` on a database, artifacts in `folder`, and yield its address; port 0: a free one.
+
+    Raises InputError for one that would let other machines in without asking who is there.
+    """
+    if not auth and not is_loopback(host):
+        raise InputError(f"auth must be true where host is not of this machine alone, got {host}; leave auth away")
+    port = port or free_port()
+    words = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
+    words += ["--workers", "2", "--artifacts-destination", str(folder / "artifacts")]
+    own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}  # tracking, no more
+    if auth:
+        words += ["--app-name", "basic-auth"]
+        own |= _asking(folder)
+    env = {**os.environ, **own, "MLFLOW_BACKEND_STORE_URI": database}
+    reached = LOOPBACK if is_everywhere(host) else host
+    address = f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
+    with running(words, folder / "mlflow.log", signal.SIGTERM, env=env) as process:
+        wait_for(process, folder / "mlflow.log", lambda: _healthy(address))
+        yield address
+
+
+def _asking(folder: Path) -> dict[str, str]:
+    """Return what MLflow's basic authentication needs; the key is kept, and a first password that is made here."""
+    if find_spec("flask_wtf") is None:
+        raise InputError("auth needs the package flask-wtf, found none; pip install -e '.[server]'")
+    settings = folder / "basic_auth.ini"
+    settings.write_text(
+        f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{folder}/users.db\nadmin_username = admin\n",
+        "utf-8",
+    )
+    return {
+        "MLFLOW_AUTH_CONFIG_PATH": str(settings),
+        FIRST: os.environ.get(FIRST) or _kept_secret(folder / "admin-password"),
+        "MLFLOW_FLASK_SERVER_SECRET_KEY": _kept_secret(folder / "flask-key"),
+    }
+
+
+def _kept_secret(path: Path) -> str:
+    if not path.exists():
+        write_secret(path, secrets.token_urlsafe(24))
+    return path.read_text("utf-8")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine reaches an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name, which may be anybody's
+        return False
+
+
+def is_everywhere(host: str) -> bool:
+    """Tell whether an address stands for all that the machine has."""
+    return host in ("0.0.0.0", "::")
+
+
+def _healthy(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/health", timeout=5):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False
