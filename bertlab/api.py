@@ -37,9 +37,12 @@ def run(overrides: Words = ()) -> RunResult:
     with _explained(words):
         from bertlab.config.compose import check, load, resolved, typed
         from bertlab.config.importing import import_heavy
+        from bertlab.config.reading import written_out
+        from bertlab.data.of_start import with_model
         from bertlab.tracking.started import with_started
         from bertlab.train.early import check_card, check_early
 
+        words = with_model(written_out(words))
         check(words)
         words = with_started(words)
         composed = load(words)
@@ -230,9 +233,10 @@ def _launched(words: Sequence[str]) -> "End":
         from bertlab.commands.run import launch
         from bertlab.config.compose import check
         from bertlab.config.reading import check_command, written_out
+        from bertlab.data.of_start import with_model
         from bertlab.tracking.started import with_started
 
-        own = written_out(words)
+        own = with_model(written_out(words))
         check(own)
         check_command(own)
         return launch(with_started(own))

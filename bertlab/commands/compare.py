@@ -55,9 +55,12 @@ def why(words: Sequence[str]) -> str:
 def check_words(words: Sequence[str]) -> list[str]:
     """Check words that describe a run before a store is asked; return them as they are composed. Raises InputError."""
     from bertlab.config.compose import check, load, resolved
+    from bertlab.config.reading import written_out
+    from bertlab.data.of_start import with_model
     from bertlab.tracking.started import with_started
     from bertlab.train.early import check_early
 
+    words = with_model(written_out(words))
     check(words)
     words = with_started(words)
     check_early([resolved(load(words))])

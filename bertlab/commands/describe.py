@@ -28,6 +28,8 @@ from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, at, whole_number
 from bertlab.config.leaves import leaves
 from bertlab.config.own import take_own
+from bertlab.config.reading import written_out
+from bertlab.data.of_start import with_model
 from bertlab.tracking.started import with_started
 from bertlab.train.early import check_early, form_of
 
@@ -86,6 +88,7 @@ def show(words: Sequence[str]) -> None:
             f"{AGAINST} must be followed once by what is different, got {' '.join(words)}; "
             f"write for example {AGAINST} model/attention=shared_kv"
         )
+    before, changes = with_model(written_out(before)), with_model(written_out(changes))
     check(before)
     check([word for word in changes if not word.startswith(MATCH)])
     before, changes = with_started(before), with_started(changes)

@@ -18,6 +18,8 @@ from bertlab.config.compose import check, load, resolved
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.importing import import_heavy
 from bertlab.config.own import take_own
+from bertlab.config.reading import written_out
+from bertlab.data.of_start import with_model
 from bertlab.data.pairs import FOLLOWS, RANDOM
 from bertlab.data.tokenizer import MASK, PAD, SPECIALS, Vocabulary
 from bertlab.tracking.started import with_started
@@ -42,7 +44,7 @@ def main(words: Sequence[str]) -> None:
         print((__doc__ or "").strip())  # noqa: T201
         return
     with one_line_errors(words):
-        words = take_own(words)
+        words = with_model(written_out(take_own(words)))
         check(words)
         config = resolved(load(with_started(words)))
         check_early([config])

@@ -43,11 +43,13 @@ def show(words: Sequence[str]) -> None:
     from rich.console import Console
 
     from bertlab.config.compose import check
+    from bertlab.config.reading import written_out
+    from bertlab.data.of_start import with_model
     from bertlab.study.arms import from_file
     from bertlab.study.early import check_arms
     from bertlab.tracking.started import with_started
 
-    overrides = [word for word in words if word not in help_or_own]
+    overrides = with_model(written_out([word for word in words if word not in help_or_own]))
     check([f"study={own['study']}", *overrides])
     overrides = with_started(overrides)
     check_arms(from_file(own["study"], *overrides))
