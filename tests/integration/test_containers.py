@@ -3,7 +3,11 @@
 import os
 import secrets
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 from shutil import which
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -12,11 +16,15 @@ from tests.integration.conftest import ROOT
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
 
 COMPOSE = ROOT / "compose.yaml"
+PROJECT = "bertlab-test"
+EXPERIMENT = "http://localhost:5000/api/2.0/mlflow/experiments/get?experiment_id=0"
 TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700"),
-    *("evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false", "seed=0,1"),
+    *("evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false"),
 )
 SECRETS = {name: secrets.token_hex(12) for name in ("BERTLAB_DATABASE_PASSWORD", "BERTLAB_PASSWORD")}
+UP = ("up", "--detach", "--wait", "server")
+WORKER = ("run", "--rm", "-T", "worker")
 
 
 def runtime() -> list[str]:
@@ -31,15 +39,50 @@ def runtime() -> list[str]:
     pytest.skip("no container runtime answers: neither docker compose nor podman compose")
 
 
-def test_the_containers_build_and_a_worker_tracks_its_runs_on_the_server() -> None:
-    compose = [*runtime(), "--file", str(COMPOSE), "--project-name", "bertlab-test"]
-    env = {**os.environ, **SECRETS}
+@pytest.fixture
+def compose() -> Iterator[list[str]]:
+    """The words before each command of a project of its own, of which nothing stays."""
+    words = [*runtime(), "--file", str(COMPOSE), "--project-name", PROJECT]
     try:
-        subprocess.run([*compose, "up", "--build", "--detach", "--wait", "server"], check=True, env=env)
-        subprocess.run([*compose, "run", "--rm", "worker", "sweep", *TINY], check=True, env=env)
-        listed = subprocess.run(
-            [*compose, "run", "--rm", "worker", "runs"], check=True, env=env, capture_output=True, text=True
-        )
-        assert listed.stdout.count("finished") == 2
+        yield words
     finally:
-        subprocess.run([*compose, "down", "--volumes"], check=False, env=env)
+        print(done(words, "logs", "--no-color"))  # shown where the test fails
+        done(words, "down", "--volumes")
+
+
+def started(compose: list[str], *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([*compose, *words], stdout=subprocess.PIPE, text=True, env={**os.environ, **SECRETS})
+
+
+def done(compose: list[str], *words: str) -> str:
+    """Return what a command prints, when it has ended well."""
+    with started(compose, *words) as process:
+        printed = process.communicate()[0]
+    assert process.returncode == 0, printed
+    return printed
+
+
+def test_two_workers_track_their_runs_on_a_server_that_keeps_them_and_asks_who_is_there(
+    compose: list[str], tmp_path: Path
+) -> None:
+    done(compose, "build", "server")
+    done(compose, *UP)
+    with pytest.raises(HTTPError, match="401"):
+        urlopen(EXPERIMENT)
+    for worker in [started(compose, *WORKER, "sweep", *TINY, f"seed={seeds}") for seeds in ("0,1", "2,3")]:
+        with worker:
+            printed = worker.communicate()[0]
+        assert worker.returncode == 0, printed
+
+    done(compose, "down")
+    done(compose, *UP)
+    assert done(compose, *WORKER, "runs").count("finished") == 4
+
+    done(compose, "cp", "server:/runs/artifacts", str(tmp_path))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len([path for path in files if path.name == "report.html"]) == 2
+    assert len([path for path in files if path.name == "model.safetensors"]) == 4
+    dump = done(compose, "exec", "-T", "database", "pg_dump", "--username", "bertlab")
+    written = [dump.encode(), *(path.read_bytes() for path in files)]
+    assert "PUBLIC" in dump.upper()
+    assert not [name for name, secret in SECRETS.items() if any(secret.encode() in text for text in written)]
