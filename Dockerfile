@@ -1,5 +1,5 @@
 # bertlab with the versions of constraints.txt, for workers and for the tracking server: docs/cluster.md.
-# The index that pip asks is a choice of who builds: docker build --build-arg PIP_INDEX_URL=... .
+# The index that pip asks is a choice of who builds: PIP_INDEX_URL or PIP_EXTRA_INDEX_URL in .env, or as --build-arg.
 FROM python:3.11-slim-bookworm
 
 ARG PIP_INDEX_URL
