@@ -1,5 +1,6 @@
 """What cannot be served is one line, before anything starts."""
 
+import signal
 import socket
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from bertlab.commands import server
 from bertlab.commands.server.arguments import check_free
+from bertlab.commands.server.processes import running, wait_for
 from bertlab.config.errors import InputError
 
 
@@ -48,3 +50,16 @@ def test_a_port_that_is_in_use_is_one_line() -> None:
         other.listen()
         with pytest.raises(InputError, match=r"^port must be free and allowed, got \d+: "):
             check_free("127.0.0.1", other.getsockname()[1])
+
+
+def test_a_program_that_ends_or_stays_silent_is_one_line(tmp_path: Path) -> None:
+    log = tmp_path / "sleep.log"
+    with running(["sh", "-c", "echo no room; exit 3"], log, signal.SIGTERM) as process:
+        process.wait()
+        with pytest.raises(InputError, match=r"^sleep must answer, got it ended: no room; its whole log is sleep\.log"):
+            wait_for(process, log, lambda: False)
+    with (
+        running(["sleep", "60"], log, signal.SIGTERM) as process,
+        pytest.raises(InputError, match=r"^sleep must answer, got none in 0 s: no room; "),
+    ):
+        wait_for(process, log, lambda: False, 0.1)

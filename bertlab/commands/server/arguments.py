@@ -11,6 +11,7 @@ from bertlab.tracking.address import database_url
 
 CONNECT_SECONDS = 10
 LAST_PORT = 65535
+UTF8 = "UTF8"  # as PostgreSQL calls it; MLflow would fail at the first other letter
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # that MLflow knows
 
 
@@ -48,12 +49,16 @@ def check_database(uri: str) -> None:
 
     patience = {"connect_timeout": CONNECT_SECONDS} if url.get_backend_name() in ("postgresql", "mysql") else {}
     try:
-        create_engine(url, connect_args=patience).connect().close()
+        with create_engine(url, connect_args=patience).connect() as database:
+            postgres = url.get_backend_name() == "postgresql"
+            letters = database.exec_driver_sql("show server_encoding").scalar() if postgres else UTF8
     except (SQLAlchemyError, ImportError) as error:
         reason = str(getattr(error, "orig", error)).strip().splitlines()[0]
         raise InputError(
             f"database must answer, got {shown(uri)}: {reason}; start it, or correct the address"
         ) from error
+    if letters != UTF8:
+        raise InputError(f"database must keep all letters ({UTF8}), got {letters} in {shown(uri)}; create one with it")
 
 
 def read_folder(given: str) -> Path:

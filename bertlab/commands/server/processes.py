@@ -10,7 +10,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-START_SECONDS, STOP_SECONDS = 120.0, 20.0
+from bertlab.config.errors import InputError
+
+START_SECONDS, STOP_SECONDS = 300.0, 20.0
 
 
 @contextmanager
@@ -34,11 +36,13 @@ def running(words: Sequence[Any], log: Path, ending: signal.Signals, **how: Any)
 def wait_for(
     process: subprocess.Popen[bytes], log: Path, answers: Callable[[], bool], seconds: float = START_SECONDS
 ) -> None:
-    """Wait until a program answers. Raises RuntimeError with the end of its log when it ended or stays silent."""
+    """Wait until a program answers. Raises InputError, with the last line of its log, when it ended or stays silent."""
     start = time.monotonic()
     while not answers():
         if process.poll() is not None or time.monotonic() - start > seconds:
-            raise RuntimeError(f"{log.stem} does not answer; the end of {log}:\n{log.read_text('utf-8')[-2000:]}")
+            last = log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
+            how = "it ended" if process.poll() is not None else f"none in {seconds:.0f} s"
+            raise InputError(f"{log.stem} must answer, got {how}: {last}; its whole log is {log.name} in folder=FOLDER")
         time.sleep(0.2)
 
 
