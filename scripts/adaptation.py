@@ -1,0 +1,71 @@
+"""The two files of reports/adapt.md: `python -m scripts.adaptation FOLDER` writes general.jsonl and library.jsonl.
+
+general.jsonl holds paragraphs of held-out books: what is forgotten. library.jsonl holds paragraphs of data=docs and the
+library that each is of: train and valid from documents that runs are trained on, test from documents held out there.
+"""
+
+import json
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
+from pathlib import Path
+
+from bertlab.config.building import build_part
+from bertlab.config.compose import load, resolved
+from bertlab.data.documents import Corpus
+from bertlab.data.splits import choose_splits
+
+LIBRARIES = 8  # those with most paragraphs
+LETTERS = range(80, 400)  # of a paragraph
+GENERAL, TRAIN, VALID, TEST = 400, 200, 40, 40  # paragraphs at most; the last three of each library
+
+
+def corpus(name: str) -> Corpus:
+    """Return a corpus of conf/data."""
+    found: Corpus = build_part(resolved(load([f"data={name}"])), "data")
+    return found
+
+
+def paragraphs(corpus: Corpus) -> Iterator[tuple[str, str, str]]:
+    """Yield the document, its split and the text of each paragraph of a fitting length."""
+    for document, split in zip(corpus.documents(), choose_splits(corpus).names, strict=True):
+        for text in document.text.split("\n\n"):
+            if len(text) in LETTERS:
+                yield document.id, split, text
+
+
+def shuffled(texts: Iterable[str]) -> list[str]:
+    """Return texts in an order that hangs on nothing but themselves."""
+    return sorted(texts, key=lambda text: sha256(text.encode()).digest())
+
+
+def general() -> Iterator[dict[str, str]]:
+    """Yield paragraphs of held-out books."""
+    texts = shuffled(text for _, split, text in paragraphs(corpus("books")) if split == "test")
+    yield from ({"text": text} for text in texts[:GENERAL])
+
+
+def of_library() -> Iterator[dict[str, str]]:
+    """Yield paragraphs of documentation with the name of the library."""
+    texts: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for document, split, text in paragraphs(corpus("docs")):
+        texts[re.split("[.:]", document)[0], split].append(text)
+    number = {library: len(held_out) for (library, split), held_out in texts.items() if split == "valid"}
+    for library in sorted(number, key=lambda library: (-number[library], library))[:LIBRARIES]:
+        seen, held_out = shuffled(texts[library, "train"]), shuffled(texts[library, "valid"])
+        parts = {"train": seen[:TRAIN], "valid": seen[TRAIN : TRAIN + VALID], "test": held_out[:TEST]}
+        yield from ({"text": text, "label": library, "split": part} for part, some in parts.items() for text in some)
+
+
+def write(path: Path, rows: Iterable[dict[str, str]]) -> None:
+    """Write rows as JSON lines."""
+    path.write_text("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    write(folder / "general.jsonl", general())
+    write(folder / "library.jsonl", of_library())
