@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ class Asked:
         prepared = kind.prepare(parts, self.columns, Encoder(tokenizer, length))
         tested = prepared.parts.test
         if cut := sum(example.cut for example in tested):
-            log.warning("task %s: %s of %s texts are cut to %s tokens", self.name, cut, len(tested), length)
+            _say_once(f"task {self.name}: {cut} of {len(tested)} texts are cut to {length} tokens")
         return prepared
 
 
@@ -152,6 +153,12 @@ class Tasks:
     def fingerprint(self) -> str:
         """Hash of the settings and of what the files hold, wherever they are."""
         return digest([task.fingerprint() for task in self.asked])
+
+
+@cache
+def _say_once(line: str) -> None:
+    """Warn; a study prepares the tasks of each of its arms, and of each run."""
+    log.warning(line)
 
 
 def names_of(entries: Sequence[Entry]) -> str:

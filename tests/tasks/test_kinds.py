@@ -86,6 +86,15 @@ def test_of_a_pair_the_longer_text_is_cut(store: TokenStore, tmp_path: Path) -> 
     assert example.segments.sum() == LENGTH - 3
 
 
+def test_texts_that_are_cut_are_said_once(store: TokenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    cells = [{"text": "farmer " * 30, "label": str(row % 2)} for row in range(40)]
+    entry = {"kind": "classification", "name": "cut_once", "file": str(write(tmp_path / "a.jsonl", cells))}
+    with caplog.at_level("WARNING"):
+        for _ in range(3):
+            prepared(entry, store)
+    assert caplog.messages == [f"task cut_once: 4 of 4 texts are cut to {LENGTH} tokens"]
+
+
 def test_a_text_with_many_words_is_tagged_in_pieces(store: TokenStore, tmp_path: Path) -> None:
     cells = [{"text": ["ship", "barn"] * 20, "label": ["a", "b"] * 20} for _ in range(40)]
     task = prepared({"kind": "tagging", "file": str(write(tmp_path / "a.jsonl", cells))}, store)
