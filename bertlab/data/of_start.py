@@ -5,6 +5,7 @@ is wrong with a folder is said when its weights are read (`data/weights.py`, `mo
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from math import asin
 from pathlib import Path
@@ -22,6 +23,7 @@ SIZES = {  # ours: theirs, as BERT and as DistilBERT call it, and what BERT-base
     "model.heads": ("num_attention_heads", "n_heads", 12),
     "model.inner": ("intermediate_size", "hidden_dim", 3072),
 }
+PLAIN = re.compile(r"[\w./-]+")  # a path that Hydra reads as it is, without quotes
 ANGLES = "roformer.encoder.embed_positions.weight"
 
 
@@ -53,7 +55,8 @@ def _with_text(words: Sequence[str]) -> Sequence[str]:
 def _words(folder: Path, config: Mapping[str, Any]) -> Iterator[str]:
     kind = config["model_type"]
     if any((folder / name).is_file() for name in TOKENIZERS):
-        yield from ("tokenizer=file", f"tokenizer.path='{folder}'")
+        path = str(folder)
+        yield from ("tokenizer=file", f"tokenizer.path={path if PLAIN.fullmatch(path) else repr(path)}")
     if kind == KIND:
         yield from words_of(config)
         return

@@ -25,10 +25,16 @@ def folder(path: Path, **config: Any) -> Path:
 def test_a_folder_alone_says_what_the_model_and_the_tokenizer_are(tmp_path: Path) -> None:
     word = f"start.from={folder(tmp_path)}"
     assert with_model(["seed=1", word]) == [
-        *("seed=1", word, "tokenizer=file", f"tokenizer.path='{tmp_path}'", "model=base"),
+        *("seed=1", word, "tokenizer=file", f"tokenizer.path={tmp_path}", "model=base"),
         *("model.layers=3", "model.width=12", "model.heads=2", "model.inner=17", "model.segment_types=2"),
         *("model.norm.eps=1e-05", "model.tie_output=true", "model.position.positions=41"),
     ]
+
+
+def test_a_path_that_hydra_would_misread_is_put_in_quotes(tmp_path: Path) -> None:
+    (tmp_path / "my model").mkdir()
+    words = with_model([f"start.from={folder(tmp_path / 'my model')}"])
+    assert f"tokenizer.path='{tmp_path}/my model'" in words
 
 
 @pytest.mark.parametrize("word", ["model=tiny", "model/norm=rms", "model.layers=2", "tokenizer=words", "regime=bert"])

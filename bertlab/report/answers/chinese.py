@@ -111,6 +111,7 @@ CHINESE = Language(
         "first": "<!-- 由 python -m bertlab.report answers=FOLDER 生成，请勿修改 -->",
         "links": "[English]({id}.md) · [全部问题](../README.md)",
         "short": "短时间训练后，",
+        "further": "短时间继续训练后，",
         "several": "{task}与{baseline}相比：{parts}",
         "held": "（但基线未能被证明与自身相等，所以这不算结论）",
         "chance": "（但在 {n} 个比较之中，这也可能是偶然）",

@@ -18,6 +18,7 @@ from bertlab.stats.rule import Kind
 from bertlab.study.design import Study
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
+from bertlab.study.record import START
 
 TOKENS = "perf/tokens"
 SHORT = 1e9  # tokens; where nothing else is known, training on fewer is called short. BERT read a hundred times as many
@@ -50,7 +51,8 @@ def compare(findings: Findings, group: Iterable[Judged], language: Language) -> 
         alike = by_baseline.setdefault(judged.against, {})
         alike.setdefault((judged.verdict.kind, _reserve(judged)), []).append(judged.arm)
     said = language.then.join(_against(findings, baseline, alike, language) for baseline, alike in by_baseline.items())
-    before = language.texts["short"] if is_early(findings) else ""
+    further = findings.study.trunk is not None or START in findings.record.facts
+    before = language.texts["further" if further else "short"] if is_early(findings) else ""
     return (before + said)[0].upper() + (before + said)[1:] + language.stop
 
 
