@@ -5,10 +5,12 @@ import socket
 from pathlib import Path
 
 import pytest
+from uvicorn.main import main as uvicorn
 
 from bertlab.commands import server
 from bertlab.commands.server.arguments import check_free
-from bertlab.commands.server.processes import running, wait_for
+from bertlab.commands.server.processes import START_SECONDS, running, wait_for
+from bertlab.commands.server.tracking import PATIENCE
 from bertlab.config.errors import InputError
 
 
@@ -63,3 +65,10 @@ def test_a_program_that_ends_or_stays_silent_is_one_line(tmp_path: Path) -> None
         pytest.raises(InputError, match=r"^sleep must answer, got none in 0 s: no room; "),
     ):
         wait_for(process, log, lambda: False, 0.1)
+
+
+def test_a_process_of_the_server_may_start_as_slowly_as_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PATIENCE.items():
+        monkeypatch.setenv(name, value)
+    words = uvicorn.make_context("uvicorn", ["app"], **uvicorn.context_settings)
+    assert words.params["timeout_worker_healthcheck"] == START_SECONDS

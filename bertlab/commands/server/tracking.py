@@ -12,10 +12,13 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from bertlab.commands.server.processes import free_port, running, wait_for, write_secret
+from bertlab.commands.server.processes import START_SECONDS, free_port, running, wait_for, write_secret
 from bertlab.config.errors import InputError
 
 LOOPBACK = "127.0.0.1"
+# Its two processes have as long to start as it has: uvicorn ends one that is silent for 5 s, which on a busy machine is
+# one that still imports MLflow, and starts it again, for ever.
+PATIENCE = {"UVICORN_TIMEOUT_WORKER_HEALTHCHECK": f"{START_SECONDS:.0f}"}
 FIRST = "MLFLOW_AUTH_ADMIN_PASSWORD"  # that of a new server's first user
 
 
@@ -33,6 +36,7 @@ def mlflow_server(
     words = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     words += ["--workers", "2", "--artifacts-destination", str(folder / "artifacts")]
     own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}  # tracking, no more
+    own |= PATIENCE
     if auth:
         words += ["--app-name", "basic-auth"]
         own |= _asking(folder)
