@@ -10,6 +10,7 @@ import yaml
 from packaging.specifiers import SpecifierSet
 
 from bertlab.commands.server import DEFAULTS
+from bertlab.commands.server.processes import START_SECONDS
 from bertlab.commands.server.tracking import FIRST
 
 ROOT = Path(__file__).parents[1]
@@ -48,6 +49,7 @@ def test_services_find_each_other_and_no_password_is_written_down() -> None:
     assert server["environment"]["MLFLOW_SERVER_ALLOWED_HOSTS"].startswith(f"server:{own['port']},")
     assert server["ports"] == [f"127.0.0.1:{own['port']}:{own['port']}"]
     assert f"127.0.0.1:{own['port']}/health" in server["healthcheck"]["test"][-1]
+    assert server["healthcheck"]["start_period"] == f"{START_SECONDS:.0f}s"
     secret = {
         database["environment"]["POSTGRES_PASSWORD"]: server["environment"]["PGPASSWORD"],
         server["environment"][FIRST]: worker["environment"]["MLFLOW_TRACKING_PASSWORD"],
