@@ -10,14 +10,16 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import pytest
+from mlflow import MlflowClient
 
+from bertlab.tracking.description import KIND
 from tests.integration.conftest import ROOT
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
 
 COMPOSE = ROOT / "compose.yaml"
 PROJECT = "bertlab-test"
-EXPERIMENT = "http://localhost:5000/api/2.0/mlflow/experiments/get?experiment_id=0"
+SERVER = "http://localhost:5000"
 TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700"),
     *("evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false"),
@@ -63,12 +65,12 @@ def done(compose: list[str], *words: str) -> str:
 
 
 def test_two_workers_track_their_runs_on_a_server_that_keeps_them_and_asks_who_is_there(
-    compose: list[str], tmp_path: Path
+    compose: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done(compose, "build", "server")
     done(compose, *UP)
     with pytest.raises(HTTPError, match="401"):
-        urlopen(EXPERIMENT)
+        urlopen(f"{SERVER}/api/2.0/mlflow/experiments/get?experiment_id=0")
     for worker in [started(compose, *WORKER, "sweep", *TINY, f"seed={seeds}") for seeds in ("0,1", "2,3")]:
         with worker:
             printed = worker.communicate()[0]
@@ -77,6 +79,12 @@ def test_two_workers_track_their_runs_on_a_server_that_keeps_them_and_asks_who_i
     done(compose, "down")
     done(compose, *UP)
     assert done(compose, *WORKER, "runs").count("finished") == 4
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "admin")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", SECRETS["BERTLAB_PASSWORD"])
+    store = MlflowClient(SERVER)
+    experiments = [experiment.experiment_id for experiment in store.search_experiments()]
+    kept = store.search_runs(experiments, f"tags.`{KIND}` = 'run'")
+    assert [run.info.status for run in kept] == ["FINISHED"] * 4
 
     done(compose, "cp", "server:/runs/artifacts", str(tmp_path))
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
