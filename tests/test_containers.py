@@ -10,7 +10,7 @@ import yaml
 from packaging.specifiers import SpecifierSet
 
 from bertlab.commands.server import DEFAULTS
-from bertlab.commands.server.processes import START_SECONDS
+from bertlab.commands.server.processes import START_SECONDS, STOP_SECONDS
 from bertlab.commands.server.tracking import FIRST
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +50,7 @@ def test_services_find_each_other_and_no_password_is_written_down() -> None:
     assert server["ports"] == [f"127.0.0.1:{own['port']}:{own['port']}"]
     assert f"127.0.0.1:{own['port']}/health" in server["healthcheck"]["test"][-1]
     assert server["healthcheck"]["start_period"] == f"{START_SECONDS:.0f}s"
+    assert float(server["stop_grace_period"].rstrip("s")) > STOP_SECONDS
     secret = {
         database["environment"]["POSTGRES_PASSWORD"]: server["environment"]["PGPASSWORD"],
         server["environment"][FIRST]: worker["environment"]["MLFLOW_TRACKING_PASSWORD"],
