@@ -209,7 +209,8 @@ def say_failures(outcomes: Sequence[Outcome]) -> None:
     left = [outcome for outcome in outcomes if outcome.status == "not run"]
     if not failed and not left:
         return
-    print(f"bertlab: {len(failed)} of {len(outcomes)} runs failed; the others are in the report", file=sys.stderr)  # noqa: T201
+    if failed:
+        print(f"bertlab: {len(failed)} of {len(outcomes)} runs failed; the others are in the report", file=sys.stderr)  # noqa: T201
     for outcome in failed:
         own = " ".join(redacted_command(outcome.overrides))
         print(f"  {own}: {outcome.error}", file=sys.stderr)  # noqa: T201

@@ -128,7 +128,7 @@ class _Round:
         self._idle = self._idle + 1 if not lost and not self._ended.keys() & set(batch) else 0
         if self._idle == TRIES:
             for place in batch:
-                words = f"the launcher failed before the run began: {said(error)}"
+                words = f"the launcher failed before the run began: {said(error)}{_advice(error)}"
                 self._ended[place] = Outcome(tuple(self._jobs[place].overrides), f"{NOT_RUN}{words}")
         if lost:
             self._launches.settle()
@@ -201,6 +201,13 @@ def said(error: Exception | None) -> str:
     codes = EXIT_CODES.search(str(error))
     text = codes[1] if codes else " ".join(str(error).split())[:300]
     return redacted(f"{type(error).__name__}: {text}") if text else type(error).__name__
+
+
+def _advice(error: Exception | None) -> str:
+    """Say what to do where a cluster refuses what a job asks for."""
+    if "Memory specification" in str(error):  # Slurm's words where nodes do not count memory, or have less
+        return "; lower hydra.launcher.mem_gb, or leave it out with hydra.launcher.mem_gb=null"
+    return ""
 
 
 def of_the_dead(error: Exception | None) -> str:

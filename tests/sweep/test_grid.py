@@ -22,7 +22,7 @@ from bertlab.report.html import page
 from bertlab.study.record import DIGITS
 from bertlab.sweep import run as job
 from bertlab.sweep.checking import Checks
-from bertlab.sweep.grid import Grid, alike, run_grid
+from bertlab.sweep.grid import Grid, alike, run_grid, say_failures
 from bertlab.sweep.logbook import StoreLogbook
 from bertlab.tracking.identity import code_fingerprint, run_key
 from bertlab.tracking.mlflow import Tracker
@@ -513,3 +513,9 @@ def test_the_report_command_prints_the_path(
     assert capsys.readouterr().err == (
         "bertlab: arguments must be key=value with a known key, got swep=latest; did you mean sweep=...?\n"
     )
+
+
+def test_where_no_run_began_none_is_said_to_have_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        say_failures([Outcome(("seed=0",), "not run: no room"), Outcome(("seed=1",), "not run: no room")])
+    assert capsys.readouterr().err == "bertlab: stopped early, 2 runs are left: not run: no room\n"

@@ -119,6 +119,11 @@ def test_a_launcher_that_starts_nothing_is_asked_twice(run: Run) -> None:
     assert outcomes[0].error == "not run: the launcher failed before the run began: OSError: no sbatch here"
 
 
+def test_where_a_cluster_does_not_count_memory_the_key_is_named(run: Run) -> None:
+    outcomes, _ = run(*[raises(OSError("sbatch: error: Memory specification can not be satisfied"))] * 3)
+    assert outcomes[0].error.endswith("; lower hydra.launcher.mem_gb, or leave it out with hydra.launcher.mem_gb=null")
+
+
 def test_what_a_job_noted_or_its_cell_holds_is_its_outcome_where_the_launcher_raised(run: Run) -> None:
     def act(fake: Fake, jobs: Sequence[Sequence[str]], first: int) -> None:
         fake.diary.begin(first, [jobs[0][0]])
