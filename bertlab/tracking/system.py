@@ -1,4 +1,4 @@
-"""What the machine does while a run trains (processor, memory, disk, network, GPUs), by MLflow's own monitor.
+"""What the machine does while a run trains (processor and its energy, memory, disk, network, GPUs), by MLflow's monitor.
 
 It is of the store alone, as metrics `system/...`: a run's files do not hold it, and no result depends on it.
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 from bertlab.config.errors import InputError, own, true_or_false
 from bertlab.tracking.address import address
+from bertlab.tracking.energy import Energy
 from bertlab.tracking.sender import Sender
 
 FINISH_SECONDS = 10.0  # that a run waits at its end for the last of them
@@ -40,8 +41,8 @@ def watched(uri: str, run_id: str, sender: Sender) -> Iterator[None]:
     logging.getLogger("mlflow.system_metrics.system_metrics_monitor").setLevel(logging.WARNING)
     made: Any = SystemMetricsMonitor  # it has no types
     monitor = made(run_id, resume_logging=True, tracking_uri=address(uri).uri)
-    publish = monitor.publish_metrics
-    monitor.publish_metrics = lambda metrics: publish(metrics) if sender.led else None
+    publish, energy = monitor.publish_metrics, Energy()
+    monitor.publish_metrics = lambda metrics: publish({**metrics, **energy.metrics()}) if sender.led else None
     monitor.start()
     try:
         yield
