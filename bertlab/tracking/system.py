@@ -1,4 +1,4 @@
-"""What the machine does while a run trains (processor and its energy, memory, disk, network, GPUs), by MLflow's monitor.
+"""What the machine does while a run trains (processor, energy, memory, disk, network, GPUs), by MLflow's own monitor.
 
 It is of the store alone, as metrics `system/...`: a run's files do not hold it, and no result depends on it.
 """
