@@ -49,7 +49,7 @@ def compose() -> Iterator[list[str]]:
         yield words
     finally:
         print(done(words, "logs", "--no-color"))  # shown where the test fails
-        done(words, "down", "--volumes")
+        done(words, "--profile", "work", "down", "--volumes")  # without the profile, volumes of workers stay
 
 
 def started(compose: list[str], *words: str) -> subprocess.Popen[str]:
