@@ -23,7 +23,7 @@ from omegaconf import DictConfig
 
 from bertlab.config.errors import InputError, at, whole_number
 from bertlab.ledger.outcome import CancelledError, LostError
-from bertlab.sweep.slurm import GONE, LOCAL, Job, Queue, is_over, outside_of_a_job, seen
+from bertlab.sweep.slurm import GONE, LOCAL, Job, Queue, clock_of, forget_older, is_over, outside_of_a_job, seen
 
 log = logging.getLogger(__name__)
 
@@ -124,8 +124,11 @@ class SlurmLauncher(Launcher):
         )
         state = Singleton.get_state()
         jobs = [(list(run.words), "hydra.sweep.dir", run.number, f"job_{run.number}", state) for run in runs]
+        before = clock_of(self._notes.parent)
         with outside_of_a_job():
-            return list(executor.map_array(Job(self._plugin), *zip(*jobs, strict=True)))
+            submitted = list(executor.map_array(Job(self._plugin), *zip(*jobs, strict=True)))
+        forget_older([job.paths.result_pickle for job in submitted], before)
+        return submitted
 
     @property
     def _notes(self) -> Path:

@@ -8,10 +8,11 @@ import os
 import signal
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import run
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -103,6 +104,24 @@ class Queue:
 def is_over(state: str) -> bool:
     """Tell whether a job in this state never runs again."""
     return state in ENDED
+
+
+def clock_of(folder: Path) -> float:
+    """Return the time by the clock that stamps the files of a folder, which may be that of another machine."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile(dir=folder) as file:
+        return Path(file.name).stat().st_mtime
+
+
+def forget_older(results: Iterable[Path], since: float) -> None:
+    """Remove results that are older than their jobs: those of earlier jobs that had the same numbers.
+
+    A cluster that is set up anew counts its jobs from 1 again, and jobs of this machine are known by their processes.
+    """
+    for result in results:
+        with suppress(FileNotFoundError):
+            if result.stat().st_mtime < since:
+                result.unlink()
 
 
 def seen(path: Path, seconds: float = 0.0) -> bool:

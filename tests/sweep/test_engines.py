@@ -17,7 +17,7 @@ from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
 from bertlab.sweep import slurm
 from bertlab.sweep.grid import checkable
-from bertlab.sweep.slurm import GONE, Queue, is_over, outside_of_a_job, seen
+from bertlab.sweep.slurm import GONE, Queue, clock_of, forget_older, is_over, outside_of_a_job, seen
 from hydra_plugins import bertlab_ray, bertlab_slurm
 from hydra_plugins.bertlab_slurm import Settings
 from tests.conftest import Command
@@ -243,3 +243,14 @@ def test_hardware_that_only_the_cluster_has_is_not_looked_for_here() -> None:
     far: Any = Far()
     assert checkable(config, far) == {"trainer": {"accelerator": "cpu", "threads": 1}}
     assert checkable(config, None) == config
+
+
+def test_a_job_that_has_the_number_of_an_earlier_one_is_not_answered_by_that_ones_result(tmp_path: Path) -> None:
+    before, after, none = (tmp_path / "jobs" / f"{name}_result.pkl" for name in ("1_0", "1_1", "1_2"))
+    before.parent.mkdir()
+    before.write_text("of an earlier cluster", "ascii")
+    os.utime(before, (now := clock_of(tmp_path / "jobs") - 5, now))
+    submitted = clock_of(tmp_path / "jobs")
+    after.write_text("of this job", "ascii")
+    forget_older([before, after, none], submitted)
+    assert [path.name for path in before.parent.iterdir()] == ["1_1_result.pkl"]
