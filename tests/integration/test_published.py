@@ -9,7 +9,6 @@ from hashlib import sha256
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -23,7 +22,7 @@ from bertlab.data.tokenizer.file import FromFile
 from bertlab.data.weights import start_of
 from bertlab.model.start import rows_of
 from tests.conftest import Command
-from tests.model.test_start import batch_of, loaded
+from tests.model.test_start import compare_at, loaded
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read at the import: nothing is ever looked up
 transformers = import_module("transformers")
@@ -105,20 +104,7 @@ def agree(folder: Path, kind: str, *words: str) -> None:
     ids_BL = torch.tensor([[CLS, *ids, SEP, *[0] * (LENGTH - 2 - len(ids))] for ids in some])
     segments_BL = (torch.arange(LENGTH) > 9).long().expand(len(some), LENGTH)
     row_V = rows(folder, tokenizer)
-    given = {"input_ids": row_V[ids_BL], "attention_mask": (ids_BL != 0).long(), "token_type_ids": segments_BL}
-    with torch.no_grad():
-        said = theirs(**given, output_hidden_states=True)
-        batch = batch_of(ids_BL, segments_BL)
-        states, output = model.layers(batch), model(batch)
-    real_BL = ids_BL != 0
-    for own, other in zip(states, said.hidden_states, strict=True):
-        torch.testing.assert_close(own[real_BL], other[real_BL], rtol=0, atol=1e-5)
-    logits: Any = getattr(said, "prediction_logits", getattr(said, "logits", None))
-    if logits is not None:
-        own_BLV = output.mlm_MV.reshape(*ids_BL.shape, -1)
-        torch.testing.assert_close(own_BLV[real_BL], logits[..., row_V][real_BL], rtol=0, atol=1e-5)
-    if hasattr(said, "seq_relationship_logits"):
-        torch.testing.assert_close(output.pair_B2, said.seq_relationship_logits, rtol=0, atol=1e-5)
+    compare_at(theirs, model, ids_BL, segments_BL, row_V, segments=True, pairs=kind == "BertForPreTraining")
 
 
 def test_its_tokens_are_those_of_transformers(published: tuple[Path, str]) -> None:

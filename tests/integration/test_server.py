@@ -15,6 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 from sqlalchemy import create_engine, text
 
+from bertlab.commands.server.arguments import check_database
 from bertlab.commands.server.database import postgres, programs
 from bertlab.commands.server.tracking import is_loopback, mlflow_server
 from bertlab.config.errors import InputError
@@ -142,3 +143,14 @@ def test_a_server_that_asks_lets_in_the_user_it_knows(tmp_path: Path) -> None:
         assert status(address, secret.read_text("utf-8")) == 200
         assert status(address, None) == 401
         assert status(address, "password1234") == 401
+
+
+@needs_postgres
+@pytest.mark.integration
+def test_a_database_that_does_not_keep_all_letters_is_refused(folder: Path) -> None:
+    address = f"postgresql+psycopg2://bertlab@/{{}}?host={folder}&passfile={folder / 'pgpass'}"
+    check_database(address.format("postgres"))
+    with create_engine(address.format("postgres"), isolation_level="AUTOCOMMIT").connect() as database:
+        database.execute(text("create database ascii encoding 'SQL_ASCII' template template0"))
+    with pytest.raises(InputError, match=r"^database must keep all letters \(UTF8\), got SQL_ASCII in "):
+        check_database(address.format("ascii"))

@@ -112,6 +112,13 @@ def compare(theirs: Any, fast: Any, model: Bert, tokenizer: Tokenizer, *, segmen
     ids_BL[1, 9:], ids_BL[3, 5:] = 0, 0
     segments_BL = (torch.arange(13) > 6).long().expand(4, 13) * segments
     number_of = torch.tensor([fast.convert_tokens_to_ids(tokenizer.id_to_token(each)) for each in range(VOCABULARY)])
+    compare_at(theirs, model, ids_BL, segments_BL, number_of, segments=segments, pairs=pairs)
+
+
+def compare_at(
+    theirs: Any, model: Bert, ids_BL: Tensor, segments_BL: Tensor, number_of: Tensor, *, segments: bool, pairs: bool
+) -> None:
+    """Fail unless both models say the same of these tokens; 0 is padding, `number_of` has their ids of our tokens."""
     given = {"input_ids": number_of[ids_BL], "attention_mask": (ids_BL != 0).long()}
     given |= {"token_type_ids": segments_BL} if segments else {}
     with torch.no_grad():
@@ -123,7 +130,7 @@ def compare(theirs: Any, fast: Any, model: Bert, tokenizer: Tokenizer, *, segmen
         torch.testing.assert_close(own[real_BL], other[real_BL], rtol=0, atol=1e-5)
     logits = getattr(said, "prediction_logits", getattr(said, "logits", None))
     if logits is not None:
-        own_BLV = output.mlm_MV.reshape(4, 13, -1)
+        own_BLV = output.mlm_MV.reshape(*ids_BL.shape, -1)
         torch.testing.assert_close(own_BLV[real_BL], logits[..., number_of][real_BL], rtol=0, atol=1e-5)
     if pairs:
         torch.testing.assert_close(output.pair_B2, said.seq_relationship_logits, rtol=0, atol=1e-5)
