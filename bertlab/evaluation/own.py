@@ -6,7 +6,7 @@ would change. measures.csv lists the names.
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -24,7 +24,7 @@ from bertlab.evaluation.tuning import Learner, items, targets
 from bertlab.model.bert import Bert
 from bertlab.tasks.kind import Prepared
 from bertlab.tasks.metrics import Array, item_noise
-from bertlab.tasks.own import KINDS, Asked, Tasks
+from bertlab.tasks.own import KINDS, MEAN, Asked, Tasks
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +99,25 @@ class EvaluationWithTasks(Evaluation):
         measures = super()._last(model, loss_M)
         assert isinstance(model, Bert)
         device = next(model.parameters()).device
-        for ready in self.own:
-            measures |= ready.score(model, self.reading, device)
-        return measures
+        scores = [ready.score(model, self.reading, device) for ready in self.own]
+        for score in scores:
+            measures |= score
+        return measures | mean_score(scores)
+
+
+def mean_score(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean over tasks of each task's first metric, as GLUE does, and its standard errors.
+
+    A loss (tasks of kind text) does not count. Fewer than two tasks have no mean. Tasks are independent, so that their
+    squared errors add up; a task without one of the errors adds none to it.
+    """
+    firsts = [next(iter(score)) for score in scores]
+    counted = [(score, first) for score, first in zip(scores, firsts, strict=True) if not first.endswith(".loss")]
+    if len(counted) < 2:
+        return {}
+    name = f"tasks.{MEAN}.score"
+    errors = {
+        f"{name}.{source}": math.hypot(*(score.get(f"{first}.{source}", 0) for score, first in counted)) / len(counted)
+        for source in ("se_items", "se_seeds")
+    }
+    return {name: float(np.mean([score[first] for score, first in counted])), **errors}

@@ -10,11 +10,12 @@ from bertlab.evaluation.curve import LAST, PAIRS_A_TEXT, steps_to_evaluate
 from bertlab.study.arms import Compose, Registration, register, with_starts
 from bertlab.study.design import Study
 from bertlab.study.registration import read_study
-from bertlab.tasks.own import Tasks
+from bertlab.tasks.own import MEAN, Asked, Tasks
 from bertlab.train.early import check_early, form_of, steps_of
 
 POINTS = 3  # evaluations that a slope needs
 TUNED, TUNINGS = "eval/finetuned", 3  # outcomes of fine-tuned models, and how often each run is fine-tuned at least
+UNTAUGHT = ("minimal_pairs", "text")  # kinds that are scored without learning
 OF_TASK = re.compile(r"eval/tasks\.([\w-]+)\.")  # outcomes of tasks of one's own
 NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least three evaluations stand there
 
@@ -67,13 +68,20 @@ def _seeds(name: str, evaluation: Mapping[str, Any], outcome: str) -> int:
     """Return how often a task is learnt; as often as is needed where nothing is drawn. Raises InputError for none."""
     settings = {key: value for key, value in evaluation.get("tasks", {}).items() if key != "_target_"}
     asked = {task.name: task for task in Tasks(**settings).asked} if settings else {}
+    if name == MEAN and len(asked) > 1:
+        return min(_draws(task) for task in asked.values())
     if name not in asked:
         raise InputError(
             f"study.outcome must name a task of the study, got {outcome}, and the tasks {', '.join(asked) or 'none'}; "
             "add it to evaluation.tasks.list"
         )
-    drawn = asked[name].kind != "minimal_pairs" and asked[name].tuning.method == "finetune"
-    return asked[name].tuning.seeds if drawn else TUNINGS
+    return _draws(asked[name])
+
+
+def _draws(task: Asked) -> int:
+    """Return how often a task is learnt; as often as is needed where nothing is drawn."""
+    drawn = task.kind not in UNTAUGHT and task.tuning.method == "finetune"
+    return task.tuning.seeds if drawn else TUNINGS
 
 
 def least_evaluation(config: Mapping[str, Any]) -> tuple[Sequence[int], int, float]:

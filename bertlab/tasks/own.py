@@ -46,6 +46,7 @@ KINDS: Mapping[str, Kind] = {
     "text": text.KIND,
 }
 METHODS = ("finetune", "probe")
+MEAN = "mean"  # the mean over tasks is named so, and no task
 SOURCE = ("file", *PARTS, "dataset", "config", "columns", "skip_broken")  # keys of an entry that say where its rows are
 NAME = re.compile(r"[A-Za-z0-9][\w-]{0,39}")
 Entry = Mapping[str, Any]
@@ -223,6 +224,8 @@ def _name(entry: Entry, source: Source) -> str:
         raise InputError(
             f"{own('name')} must be letters, digits, - and _, 40 at most, got {name}; give the task a name"
         )
+    if name == MEAN:
+        raise InputError(f"{own('name')} must not be {MEAN}, which is the mean over tasks; give the task another name")
     return name
 
 

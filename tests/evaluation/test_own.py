@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bertlab.config.compose import load, resolved
-from bertlab.evaluation.own import EvaluationWithTasks
+from bertlab.evaluation.own import EvaluationWithTasks, mean_score
 from bertlab.ledger.cell import MODEL, POINTS, cells_in
 from bertlab.ledger.points import read_points
 from bertlab.sweep.run import prepare_job
@@ -57,6 +57,17 @@ def test_scores_stand_in_the_record_and_weights_can_be_scored_without_training(
     assert {name: point.numbers[name] for name in last if name.startswith("eval/")} == pytest.approx(
         {name: value for name, value in last.items() if name.startswith("eval/")}
     ), "the weights that training ended with"
+
+
+def test_the_mean_over_tasks_is_of_their_first_metrics_and_its_errors_are_those_of_independent_tasks() -> None:
+    tuned = {"tasks.a.accuracy": 0.5, "tasks.a.accuracy.se_items": 0.03, "tasks.a.accuracy.se_seeds": 0.08}
+    probed = {"tasks.b.span_f1": 0.9, "tasks.b.span_f1.se_items": 0.04, "tasks.b.accuracy": 0.1}
+    forgotten = {"tasks.c.loss": 5.0, "tasks.c.loss.se_items": 0.2}
+    assert mean_score([tuned, probed, forgotten]) == pytest.approx(
+        {"tasks.mean.score": 0.7, "tasks.mean.score.se_items": 0.025, "tasks.mean.score.se_seeds": 0.04}
+    )
+    assert mean_score([tuned, forgotten]) == {}, "one task is no mean"
+    assert mean_score([]) == {}
 
 
 def test_a_run_without_tasks_is_not_touched(tmp_path: Path) -> None:

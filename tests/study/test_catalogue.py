@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,8 +34,18 @@ from bertlab.sweep.run import looks_ahead
 from bertlab.tracking.identity import semantic
 
 STUDIES = study_files()
-SHARED = yaml.safe_load(next(iter(STUDIES.values())).with_name("_study.yaml").read_text("utf-8"))["study"]
-NODES = {name: SHARED | yaml.safe_load(path.read_text("utf-8"))["study"] for name, path in STUDIES.items()}
+
+
+def node(path: Path) -> dict[str, Any]:
+    """Return what a study's file says below `study`, and what the files say that it starts from."""
+    said = yaml.safe_load(path.read_text("utf-8"))
+    shared = [name for name in said.get("defaults", ()) if str(name).startswith("_") and name != "_self_"]
+    return {key: value for name in shared for key, value in node(path.with_name(f"{name}.yaml")).items()} | said[
+        "study"
+    ]
+
+
+NODES = {name: node(path) for name, path in STUDIES.items()}
 OF_FILES = "adapt_mix"  # its arms are built from a person's files: tests/experiment/test_adapt.py
 ARMS = [(study, arm) for study, node in NODES.items() for arm in node["arms"] if study != OF_FILES]
 FACTS = {"inputs", "count", "head_cost", "attention_steps"}
@@ -63,7 +74,7 @@ def stores(store: TokenStore) -> Mapping[str, TokenStore]:
 @cache
 def read(name: str) -> Study:
     """Read a study from its file; one whose arms depend on the regime is composed for that."""
-    relative = "${" in STUDIES[name].read_text("utf-8")
+    relative = "${" in str(NODES[name])
     return read_study(resolved(load([f"study={name}"])) if relative else {"study": NODES[name]})
 
 
