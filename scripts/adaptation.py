@@ -1,7 +1,10 @@
-"""The two files of reports/adapt.md: `python -m scripts.adaptation FOLDER` writes general.jsonl and library.jsonl.
+"""The files of reports/adapt.md and reports/adapt_mix.md: `python -m scripts.adaptation FOLDER` writes them.
 
-general.jsonl holds paragraphs of held-out books: what is forgotten. library.jsonl holds paragraphs of data=docs and the
-library that each is of: train and valid from documents that runs are trained on, test from documents held out there.
+- general.jsonl: paragraphs of held-out books. The loss on them shows what a model forgets.
+- library.jsonl: paragraphs of data=docs, each with its library. Those of `train` and `valid` come from documents that
+  runs are trained on, those of `test` from documents that are held out there.
+- text.jsonl: all documents of data=docs with their split.
+- mixed.jsonl: some documents of books to mix in (`train`), and the paragraphs of general.jsonl (`test`).
 """
 
 import json
@@ -19,6 +22,7 @@ from bertlab.data.splits import choose_splits
 
 LIBRARIES = 8  # those with most paragraphs
 LETTERS = range(80, 400)  # of a paragraph
+MIXED = 6_000_000  # letters of books to mix in, more than half of a run of 1.15 M tokens
 GENERAL, TRAIN, VALID, TEST = 400, 200, 40, 40  # paragraphs at most; the last three of each library
 
 
@@ -47,6 +51,22 @@ def general() -> Iterator[dict[str, str]]:
     yield from ({"text": text} for text in texts[:GENERAL])
 
 
+def whole(corpus: Corpus) -> Iterator[dict[str, str]]:
+    """Yield all documents with their split."""
+    for document, split in zip(corpus.documents(), choose_splits(corpus).names, strict=True):
+        yield {"text": document.text, "split": split}
+
+
+def mixed() -> Iterator[dict[str, str]]:
+    """Yield documents of books to mix in, then the paragraphs that show what is forgotten."""
+    letters = 0
+    for text in shuffled(row["text"] for row in whole(corpus("books")) if row["split"] == "train"):
+        if (letters := letters + len(text)) > MIXED:
+            break
+        yield {"text": text, "split": "train"}
+    yield from (row | {"split": "test"} for row in general())
+
+
 def of_library() -> Iterator[dict[str, str]]:
     """Yield paragraphs of documentation with the name of the library."""
     texts: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -69,3 +89,5 @@ if __name__ == "__main__":
     folder.mkdir(parents=True, exist_ok=True)
     write(folder / "general.jsonl", general())
     write(folder / "library.jsonl", of_library())
+    write(folder / "text.jsonl", whole(corpus("docs")))
+    write(folder / "mixed.jsonl", mixed())
