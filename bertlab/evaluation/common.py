@@ -26,7 +26,8 @@ from bertlab.data.tokenizer import PAD
 from bertlab.evaluation.curve import PAIRS_A_TEXT, steps_to_evaluate
 from bertlab.evaluation.features import draw_features
 from bertlab.evaluation.floor import Oracle, follows, hidden_log_prob, senses
-from bertlab.evaluation.score import FINAL_CHUNKS, Evaluation, read_evaluation
+from bertlab.evaluation.measured import FINAL_CHUNKS
+from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import STREAMS
 from bertlab.evaluation.tasks import draw_tasks
 from bertlab.mask.corrupt import Masked, maskable
@@ -83,7 +84,7 @@ class Common:
         settings += [self.final, FINAL_CHUNKS] if self.final else []
         key = digest(VERSION, corpus.key(), store.fingerprint, settings)
         folder = cached("evaluations", key, lambda folder: self._draw(folder, store, corpus, length))
-        return read_evaluation(folder, store, self.rate, self.prune, self.finetune, self.finetune_seeds)
+        return Evaluation.read(folder, store, self.rate, self.prune, self.finetune, self.finetune_seeds)
 
     def _draw(self, folder: Path, store: TokenStore, corpus: Corpus, length: int) -> None:
         with at("text"):

@@ -18,11 +18,11 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from bertlab.data.documents import Corpus
-from bertlab.data.pairs import NO_PAIR
 from bertlab.data.store import TokenStore
-from bertlab.evaluation.finetune import finetuned, frozen
+from bertlab.evaluation.measured import attention, final_pairs, finetuned, pairs, states
 from bertlab.evaluation.own import EvaluationWithTasks, WithTasks
 from bertlab.evaluation.score import Evaluation
+from bertlab.evaluation.scored import Measure, Scored
 from bertlab.evaluation.sequences import STREAMS
 from bertlab.model.replaced import Replaced
 from bertlab.objective.replaced import detection_nats
@@ -39,58 +39,49 @@ class Detection(WithTasks):
 
 @dataclass(frozen=True)
 class EvaluationOfEncoders(EvaluationWithTasks):
-    """The stored yardstick of one corpus, and the tasks of a run."""
+    """The held-out data of one corpus, and the tasks of a run."""
 
-    def score(self, model: nn.Module, *, last: bool = False) -> dict[str, float]:
-        """Return the measures of a model, the `last` time also what is measured once. The model is left as it was."""
+    def measures(self, model: nn.Module, last: bool) -> Sequence[Measure]:
+        """Return the functions that measure a model; of an encoder without an MLM head those that ask none."""
         if not isinstance(model, Replaced):
-            return super().score(model, last=last)
-        training = model.training
-        model.eval()
-        with torch.no_grad():
-            measures = self._detected(model) | self._attention(model)
-            measures |= self._pairs(model) if (self.pairs.label_N != NO_PAIR).any() else {}
-            measures |= self._of_encoder(model) if last else {}
-        model.train(training)
-        return measures
+            return super().measures(model, last)
+        end = (states, encoder_tasks, final_pairs, self.own_tasks)
+        return (detected, attention, pairs, *(end if last else ()))
 
-    def _detected(self, model: Replaced) -> dict[str, float]:
-        """Return how the generator names the hidden tokens, and how the model tells its samples from the others."""
-        device, named, nats, right, replaced = next(model.parameters()).device, [], [], [], []
-        for chunk, batch in enumerate(self.text.batches(self.hidden[self.rate], reading=self.reading)):
-            there = batch.to(device)
-            uniform_N = STREAMS.generator("replaced", chunk).random(batch.ids_BL.numel(), dtype="float32")
-            output = model.detect(there, torch.from_numpy(uniform_N))
-            judged_BL = output.judged_BL
-            named.append(cross_entropy(output.generator_MV.float(), there.target_M, reduction="none"))
-            nats.append(detection_nats(output)[judged_BL])
-            right.append(((output.detected_BL > 0) == output.replaced_BL)[judged_BL])
-            replaced.append(output.replaced_BL[judged_BL])
-        loss, share = _mean(nats), _mean(replaced)
-        return {
-            "generator_loss": _mean(named),
-            "detection_loss": loss,
-            "detection_gain": _entropy(share) - loss,
-            "detection_accuracy": _mean(right),
-            "replaced_share": share,
-        }
 
-    def _of_encoder(self, model: Replaced) -> dict[str, float]:
-        """Return what is measured once and asks no MLM head."""
-        device = next(model.parameters()).device
-        measures = self._probes(model)
-        if asking := {name: task for name, task in self.tasks.items() if task.judge.questions}:
-            given = (model, asking, self.finetune, self.reading, device)
-            tuned = finetuned(*given, self.finetune_seeds) | frozen(*given)
-            measures |= {name: value for name, value in tuned.items() if name.startswith(_of_tasks(asking))}
-        measures |= replace(self, final=None)._finally(model)
-        for ready in self.own:
-            measures |= ready.score(model, self.reading, device)
-        return measures
+def detected(scored: Scored) -> dict[str, float]:
+    """Return how the generator names the hidden tokens, and how the model tells its samples from the others."""
+    model, data, named, nats, right, replaced = scored.model, scored.data, [], [], [], []
+    assert isinstance(model, Replaced)
+    for chunk, batch in enumerate(data.text.batches(data.hidden[data.rate], reading=data.reading)):
+        there = batch.to(scored.device)
+        uniform_N = STREAMS.generator("replaced", chunk).random(batch.ids_BL.numel(), dtype="float32")
+        output = model.detect(there, torch.from_numpy(uniform_N))
+        judged_BL = output.judged_BL
+        named.append(cross_entropy(output.generator_MV.float(), there.target_M, reduction="none"))
+        nats.append(detection_nats(output)[judged_BL])
+        right.append(((output.detected_BL > 0) == output.replaced_BL)[judged_BL])
+        replaced.append(output.replaced_BL[judged_BL])
+    loss, share = _mean(nats), _mean(replaced)
+    return {
+        "generator_loss": _mean(named),
+        "detection_loss": loss,
+        "detection_gain": _entropy(share) - loss,
+        "detection_accuracy": _mean(right),
+        "replaced_share": share,
+    }
+
+
+def encoder_tasks(scored: Scored) -> dict[str, float]:
+    """Fine-tune for the small tasks that need no MLM head; their mean would be one over fewer than other arms have."""
+    tuning = scored.data.finetuning
+    asking = {name: task for name, task in tuning.tasks.items() if task.judge.questions}
+    measures = finetuned(replace(scored, data=replace(scored.data, finetuning=replace(tuning, tasks=asking))))
+    return {name: value for name, value in measures.items() if name.startswith(_of_tasks(asking))}
 
 
 def _of_tasks(names: Iterable[str]) -> tuple[str, ...]:
-    """Return how measures of single tasks begin; a mean over tasks would be one over fewer than other arms have."""
+    """Return how measures of single tasks begin."""
     return tuple(f"{kind}.{name}." for kind in ("finetuned", "frozen") for name in names)
 
 

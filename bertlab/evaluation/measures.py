@@ -35,6 +35,7 @@ class Measure:
     name: str
     unit: str  # nats, share or ln_tokens
     lower_is_better: bool
+    function: str  # of `bertlab.evaluation`, that takes it; empty: it is read from the curve
     words: str  # what figures and tables say
     about: str = ""  # what documentation adds
     needs: str = ""  # the key, or what else must be there for it to be taken
@@ -60,8 +61,8 @@ def _read() -> tuple[Measure, ...]:
         return tuple(_measure(**row) for row in csv.DictReader(rows))
 
 
-def _measure(name: str, unit: str, better: str, curve: str, words: str, about: str, needs: str) -> Measure:
-    return Measure(name, unit, better == "lower", words, about, needs, curve == "yes", bool(better))
+def _measure(*, better: str, curve: str, **cells: str) -> Measure:
+    return Measure(lower_is_better=better == "lower", curve=curve == "yes", judges=bool(better), **cells)
 
 
 MEASURES = _read()

@@ -18,7 +18,8 @@ from bertlab.data.documents import Corpus
 from bertlab.data.store import TokenStore
 from bertlab.evaluation.alternatives import likelihoods
 from bertlab.evaluation.common import Common
-from bertlab.evaluation.score import Evaluation, Floats
+from bertlab.evaluation.score import Evaluation
+from bertlab.evaluation.scored import Measure, Scored
 from bertlab.evaluation.sequences import Reading
 from bertlab.evaluation.tuning import Learner, items, targets
 from bertlab.model.bert import Bert
@@ -90,19 +91,18 @@ def _first(measures: Mapping[str, float]) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class EvaluationWithTasks(Evaluation):
-    """The stored yardstick of one corpus, and the tasks of a run."""
+    """The held-out data of one corpus, and the tasks of a run."""
 
     own: tuple[Ready, ...] = field(default=())
 
-    def _last(self, model: nn.Module, loss_M: Floats) -> dict[str, float]:
-        """Return what is measured once, the tasks last; the model is in evaluation mode here, without gradients."""
-        measures = super()._last(model, loss_M)
-        assert isinstance(model, Bert)
-        device = next(model.parameters()).device
-        scores = [ready.score(model, self.reading, device) for ready in self.own]
-        for score in scores:
-            measures |= score
-        return measures | mean_score(scores)
+    def measures(self, model: nn.Module, last: bool) -> Sequence[Measure]:
+        """Return the functions that measure a model, that of the tasks last."""
+        return (*super().measures(model, last), *([self.own_tasks] if last else []))
+
+    def own_tasks(self, scored: Scored) -> dict[str, float]:
+        """Return the scores of all tasks, and their mean."""
+        scores = [ready.score(scored.bert, self.reading, scored.device) for ready in self.own]
+        return {name: value for score in [*scores, mean_score(scores)] for name, value in score.items()}
 
 
 def mean_score(scores: Sequence[Mapping[str, float]]) -> dict[str, float]:

@@ -288,10 +288,10 @@ def test_no_more_tokens_are_hidden_one_at_a_time_than_there_are(store: TokenStor
 def test_longer_texts_are_full_and_of_one_document(store: TokenStore, tiny_corpus: Any) -> None:
     made = Common(**SETTINGS | {"longest": 31, "sequences": 20}).prepare(store, tiny_corpus, LENGTH)
     assert made.long is not None
-    assert made.long.ids_NL.shape == (20, 31)
-    assert (made.long.ids_NL[:, [0, -1]] == [CLS, SEP]).all()
-    assert (made.long.ids_NL[:, 1:-1] > SEP).all()
-    hidden = made.long.ids_NL.reshape(-1)[made.long_M]
+    assert made.long.text.ids_NL.shape == (20, 31)
+    assert (made.long.text.ids_NL[:, [0, -1]] == [CLS, SEP]).all()
+    assert (made.long.text.ids_NL[:, 1:-1] > SEP).all()
+    hidden = made.long.text.ids_NL.reshape(-1)[made.long.hidden_M]
     assert len(hidden) / (20 * 29) == pytest.approx(0.15, abs=4 * np.sqrt(0.15 * 0.85 / (20 * 29)))
 
 
@@ -426,14 +426,16 @@ def test_impossible_settings_are_refused(change: dict[str, Any], line: str) -> N
 def test_tasks_are_drawn_where_a_model_shall_be_fine_tuned(
     store: TokenStore, tiny_corpus: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert Common(**SETTINGS).prepare(store, tiny_corpus, LENGTH).tasks == {}
+    assert Common(**SETTINGS).prepare(store, tiny_corpus, LENGTH).finetuning.tasks == {}
     for name in ("CHOOSE", "JUDGE"):
         monkeypatch.setattr(tasks, name, 9)
     made = Common(**SETTINGS | {"finetune": [2, 8]}).prepare(store, tiny_corpus, LENGTH)
-    assert made.finetune == (2, 8)
-    assert {name: len(task.teach) for name, task in made.tasks.items()} == dict.fromkeys(TASKS, 8)
+    assert made.finetuning.examples == (2, 8)
+    assert {name: len(task.teach) for name, task in made.finetuning.tasks.items()} == dict.fromkeys(TASKS, 8)
     fewer = Common(**SETTINGS | {"finetune": [8]}).prepare(store, tiny_corpus, LENGTH)
-    np.testing.assert_array_equal(fewer.tasks["similarity"].teach.ids_NL, made.tasks["similarity"].teach.ids_NL)
+    np.testing.assert_array_equal(
+        fewer.finetuning.tasks["similarity"].teach.ids_NL, made.finetuning.tasks["similarity"].teach.ids_NL
+    )
 
 
 @pytest.mark.parametrize(
@@ -469,30 +471,30 @@ def test_the_final_text_and_pairs_are_many_more_and_begin_with_those_of_the_curv
 ) -> None:
     found = Common(**SETTINGS | {"final": FINAL}).prepare(store, tiny_corpus, LENGTH)
     assert found.final is not None
-    assert found.final_pairs is not None
+    assert found.final.pairs is not None
     there = len(Single(shortest=5)(store.splits["valid"], LENGTH, np.random.default_rng(0)))
-    assert len(found.final.ids_NL) == min(FINAL, there) > 67
-    assert len(found.final_pairs.ids_NL) > len(found.pairs.ids_NL) == 67
-    np.testing.assert_array_equal(found.final.ids_NL[:67], evaluation.text.ids_NL)
+    assert len(found.final.text.ids_NL) == min(FINAL, there) > 67
+    assert len(found.final.pairs.ids_NL) > len(found.pairs.ids_NL) == 67
+    np.testing.assert_array_equal(found.final.text.ids_NL[:67], evaluation.text.ids_NL)
     np.testing.assert_array_equal(found.text.ids_NL, evaluation.text.ids_NL)
     np.testing.assert_array_equal(found.pairs.ids_NL, evaluation.pairs.ids_NL)
-    extra = (found.final.ids_NL.size + found.final_pairs.ids_NL.size) / found.text.ids_NL.size
+    extra = (found.final.text.ids_NL.size + found.final.pairs.ids_NL.size) / found.text.ids_NL.size
     assert found.last_passes == pytest.approx(evaluation.last_passes + extra)
 
 
 def test_final_measures_by_hand_whole_and_in_parts(store: TokenStore, tiny_corpus: Any) -> None:
     found = Common(**SETTINGS | {"final": FINAL}).prepare(store, tiny_corpus, LENGTH)
     assert found.final is not None
-    assert found.final_pairs is not None
+    assert found.final.pairs is not None
     model = Stub(unigram(store)._mlm, lambda batch: torch.tensor([[0.0, 1.0]]).expand(len(batch.ids_BL), -1))
     measures = found.score(model, last=True)
-    loss_M = -store.unigram[found.final.ids_NL.reshape(-1)[found.final_M]]
-    chunk_M = found.final_chunks[0][found.final_M // LENGTH]
+    loss_M = -store.unigram[found.final.text.ids_NL.reshape(-1)[found.final.hidden_M]]
+    chunk_M = found.final.part_N[found.final.hidden_M // LENGTH]
     assert measures["final_loss"] == pytest.approx(loss_M.mean(), abs=1e-6)
     assert measures["final_loss.chunk_3"] == pytest.approx(loss_M[chunk_M == 3].mean(), abs=1e-6)
-    right_N = found.final_pairs.label_N == 1
+    right_N = found.final.pairs.label_N == 1
     assert measures["final_pair_accuracy"] == pytest.approx(right_N.mean())
-    last_N = found.final_chunks[1] == 15
+    last_N = found.final.pair_part_N == 15
     assert measures["final_pair_accuracy.chunk_15"] == pytest.approx(right_N[last_N].mean())
     curve = found.score(model)
     assert not {name for name in curve if name.startswith("final")}, "at the end alone"
@@ -508,5 +510,5 @@ def test_parts_of_the_final_text_follow_its_order_and_are_of_equal_size() -> Non
 def test_text_without_pairs_has_no_final_pairs(store: TokenStore, tiny_corpus: Any) -> None:
     found = Common(**SETTINGS | {"final": FINAL, "pairs": Single(shortest=5)}).prepare(store, tiny_corpus, LENGTH)
     assert found.final is not None
-    assert found.final_pairs is None
+    assert found.final.pairs is None
     assert "final_pair_accuracy" not in found.score(unigram(store), last=True)

@@ -15,10 +15,14 @@ from bertlab.data.pairs.none import Packed
 from bertlab.data.pairs.single import Single
 from bertlab.data.store import TokenStore
 from bertlab.data.tokenizer import CLS, MASK, SEP
-from bertlab.evaluation import score
+from bertlab.evaluation import attention, finetune
 from bertlab.evaluation.common import Common
+from bertlab.evaluation.held_out import Finetuning, Hidden
+from bertlab.evaluation.measured import CURVE, END, final_pairs, final_text, finetuned, pairs, states
+from bertlab.evaluation.measures import measure_of
 from bertlab.evaluation.score import Evaluation
-from bertlab.evaluation.sequences import NOWHERE, Reading, Sequences
+from bertlab.evaluation.scored import Scored, evaluating
+from bertlab.evaluation.sequences import Reading, Sequences
 from bertlab.model.bert import Bert, Output
 from bertlab.model.init import initialise
 from bertlab.streams import Streams
@@ -80,16 +84,13 @@ def hand() -> Evaluation:
         split_M=np.array([MASK, 9, 8]),
         pseudo_M=np.array([2, 5]),
         prune=(),
-        tasks={},
-        finetune=(),
-        finetune_seeds=1,
+        finetuning=Finetuning({}, (), 1),
         features=None,
-        long=Sequences(ids_NL, np.zeros((2, 10), np.int64), np.array([NO_PAIR, NO_PAIR])),
-        long_M=np.array([1, 3, 5, 8, 14, 18]),  # columns 1, 3, 5, 8, 4, 8
+        long=Hidden(
+            Sequences(ids_NL, np.zeros((2, 10), np.int64), np.array([NO_PAIR, NO_PAIR])),
+            np.array([1, 3, 5, 8, 14, 18]),  # columns 1, 3, 5, 8, 4, 8
+        ),
         final=None,
-        final_M=NOWHERE,
-        final_pairs=None,
-        final_chunks=(NOWHERE, NOWHERE),
         tokens_per_byte=0.2,
     )
 
@@ -215,7 +216,7 @@ def test_one_half_of_the_text_ranks_the_heads_and_the_other_judges(
 ) -> None:
     """Sequence by sequence in turn; a text of one sequence has no second half."""
     given: list[Any] = []
-    monkeypatch.setattr(score, "pruning_cost", lambda _, shares, losses: given.append((shares, losses())) or {})
+    monkeypatch.setattr(attention, "pruning_cost", lambda _, shares, losses: given.append((shares, losses())) or {})
     model, losses, hidden_M = small().eval(), [], evaluation.hidden[0.3]
     evaluation.score(model, last=True)
     assert given == [], "no share is asked for"
@@ -279,11 +280,16 @@ def test_a_model_is_fine_tuned_where_that_is_asked_for(
     small: MakeSmall, evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, given = small(), list[Any]()
-    monkeypatch.setattr(score, "finetuned", lambda *arguments: given.append(arguments) or {"finetuned.examples_4": 0.5})
+    monkeypatch.setattr(finetune, "frozen", lambda *_: {})
+    monkeypatch.setattr(
+        finetune, "finetuned", lambda *arguments: given.append(arguments) or {"finetuned.examples_4": 0.5}
+    )
     evaluation.score(model, last=True)
     assert given == []
-    assert replace(evaluation, finetune=(4,)).score(model, last=True)["finetuned.examples_4"] == 0.5
-    assert given == [(model, evaluation.tasks, (4,), evaluation.reading, torch.device("cpu"), 1)]
+    assert (
+        replace(evaluation, finetuning=Finetuning({}, (4,), 1)).score(model, last=True)["finetuned.examples_4"] == 0.5
+    )
+    assert given == [(model, {}, (4,), evaluation.reading, torch.device("cpu"), 1)]
 
 
 @pytest.mark.parametrize("norm", ["layer", "rms", "none"])
@@ -320,3 +326,15 @@ def test_a_gpu_measures_the_same(store: TokenStore, tiny_corpus: Any, small: Mak
     here, model = evaluation.score(model, last=True), model.cuda()
     there = evaluation.score(model, last=True)
     assert there == pytest.approx(here, abs=2e-3)
+
+
+def test_each_measure_is_taken_by_the_function_that_its_row_names(small: MakeSmall, evaluation: Evaluation) -> None:
+    data = replace(evaluation, prune=(0.5,))
+    with evaluating(model := small("model/norm=batch")):
+        scored = Scored(model, data)
+        for measure in (*CURVE, *END):
+            assert measure(scored) or measure in (pairs, states, finetuned, final_text, final_pairs), measure.__name__
+            for name in measure(scored):
+                row = measure_of(f"eval/{name}")
+                assert row is not None, name
+                assert (row.function, row.curve) == (measure.__name__, measure in CURVE), name

@@ -18,7 +18,6 @@ from omegaconf import DictConfig
 from torch import nn
 
 from bertlab.config.errors import InputError
-from bertlab.data.pairs import NO_PAIR
 from bertlab.evaluation.finetune import tuning_tokens
 from bertlab.experiment.plan.speed import seconds_a_step
 from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING, setting_of
@@ -186,8 +185,9 @@ def evaluation_share(job: Job) -> float:
     evaluation, last = job.evaluation, job.evaluation.last_passes
     points = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, last)
     text, pairs = evaluation.text.ids_NL.size, evaluation.pairs.ids_NL.size
-    point = text + (pairs if (evaluation.pairs.label_N != NO_PAIR).any() else 0)
-    tuning = tuning_tokens(evaluation.tasks, evaluation.finetune, job.form.length, evaluation.finetune_seeds)
+    point = text + (pairs if evaluation.has_pairs else 0)
+    small = evaluation.finetuning
+    tuning = tuning_tokens(small.tasks, small.examples, job.form.length, small.seeds)
     return (float(len(points) * point + last * text) / 3 + tuning) / (job.steps * job.form.tokens)
 
 
