@@ -49,6 +49,8 @@ CHINESE = Language(
         r"eval/sense_accuracy.*": "就区分词义而言，",
         r"eval/finetuned.*": "就完成小型标注任务而言，",
         r"eval/frozen.*": "就不微调而完成小型标注任务而言，",
+        r"eval/tasks\.senses\..*": "就区分真实词语的词义而言，",
+        r"eval/tasks\..*": "就完成真实任务而言，",
     },
     usual_task="就 {words} 而言，",
     findings={

@@ -48,6 +48,8 @@ ENGLISH = Language(
         r"eval/sense_accuracy.*": "the senses of words are told apart",
         r"eval/finetuned.*": "small labelled tasks are solved",
         r"eval/frozen.*": "small labelled tasks are solved without fine-tuning",
+        r"eval/tasks\.senses\..*": "the senses of real words are told apart",
+        r"eval/tasks\..*": "real tasks are solved",
     },
     usual_task="judged by {words}, runs end",
     findings={
