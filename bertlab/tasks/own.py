@@ -31,7 +31,7 @@ from bertlab.tasks import (
 from bertlab.tasks.encoding import Encoder
 from bertlab.tasks.glue import glue_entries
 from bertlab.tasks.kind import Kind, Prepared
-from bertlab.tasks.parts import PARTS, Source, Three, divided, few
+from bertlab.tasks.parts import NAMES, PARTS, Source, Three, divided, few
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,10 @@ class Asked:
         prepared = kind.prepare(parts, self.columns, Encoder(tokenizer, length))
         tested = prepared.parts.test
         if cut := sum(example.cut for example in tested):
-            _say_once(f"task {self.name}: {cut} of {len(tested)} texts are cut to {length} tokens")
+            _say_once(
+                f"task {self.name}: {cut} of {len(tested)} texts are cut to {length} tokens; a larger batch.length "
+                "cuts fewer"
+            )
         return prepared
 
 
@@ -216,9 +219,7 @@ def _source(entry: Entry) -> Source:
 
 
 def _name(entry: Entry, source: Source) -> str:
-    of_file = next(
-        (path.name.partition(".")[0] for path in source.files.values()), str(source.dataset).rpartition("/")[2]
-    )
+    of_file = next(map(_of_file, source.files.values()), str(source.dataset).rpartition("/")[2])
     name = entry.get("name", of_file)
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise InputError(
@@ -227,6 +228,12 @@ def _name(entry: Entry, source: Source) -> str:
     if name == MEAN:
         raise InputError(f"{own('name')} must not be {MEAN}, which is the mean over tasks; give the task another name")
     return name
+
+
+def _of_file(path: Path) -> str:
+    """Return the name of a file; that of its folder where the file is called as a part is, `train` or `all`."""
+    name = path.name.partition(".")[0]
+    return path.parent.name if name in (*NAMES, "all") and NAME.fullmatch(path.parent.name) else name
 
 
 def _each_once(tasks: Sequence[Asked]) -> None:

@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 LONGEST = 1 << 20  # characters of a cell: more than any text of a task
 SHOWN = 40  # characters of a wrong value in an error
+OUT = "fill it, or leave out such rows with skip_broken: true"
 BOM = b"\xef\xbb\xbf"
 Cells = Mapping[str, Any]
 Read = tuple[str, Cells | InputError]  # where a row stands, and its cells or why they are none
@@ -42,7 +43,8 @@ class Row:
         value = self.value(column)
         if isinstance(value, str) and value.strip():
             return value
-        raise InputError(f"{self.place}: `{column}` must hold text, got {shown(value)}; fill it or leave the row out")
+        advice = OUT if isinstance(value, str) else "put it in quotes or choose another column"
+        raise InputError(f"{self.place}: `{column}` must hold text, got {shown(value)}; {advice}")
 
     def value(self, column: str) -> Any:
         """Return a cell. Raises InputError for a column that is not there and for an empty cell."""
@@ -50,12 +52,12 @@ class Row:
             held = ", ".join(self.cells)
             raise InputError(f"{self.place}: must have a column `{column}`, got {shown(held)}; name the column it has")
         if (value := self.cells[column]) is None or value == "":
-            raise InputError(f"{self.place}: `{column}` must be given, got nothing; fill it or leave the row out")
+            raise InputError(f"{self.place}: `{column}` must be given, got nothing; {OUT}")
         return value
 
     def is_whole(self, columns: Collection[str]) -> bool:
         """Tell whether none of the columns that the row has is empty; one that it lacks is an error elsewhere."""
-        return not any(self.cells.get(column, "there") in (None, "") for column in columns)
+        return not any(_empty(self.cells.get(column, "there")) for column in columns)
 
     def whole(self, column: str) -> int:
         """Return a cell that must hold a whole number. Raises InputError."""
@@ -101,6 +103,10 @@ def shown(value: object) -> str:
     """Return how a value is written, as far as an error needs it."""
     written = value if isinstance(value, str) else repr(value)
     return written if len(written) <= SHOWN else f"{written[:SHOWN]}..."
+
+
+def _empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _checked(place: str, cells: Cells) -> Cells:

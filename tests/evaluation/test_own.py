@@ -96,7 +96,7 @@ CLASSES = [{"text": "a ship", "label": "x"}, {"text": "a barn", "label": "y"}] *
         ),
         (
             [{**row, "split": "train"} for row in CLASSES] + [{"text": "a", "label": "", "split": "test"}] * 9,
-            "line 41: `label` must be given, got nothing; fill it or leave the row out",
+            "line 41: `label` must be given, got nothing; fill it, or leave out such rows with skip_broken: true",
         ),
     ],
 )

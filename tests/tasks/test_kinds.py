@@ -92,7 +92,8 @@ def test_texts_that_are_cut_are_said_once(store: TokenStore, tmp_path: Path, cap
     with caplog.at_level("WARNING"):
         for _ in range(3):
             prepared(entry, store)
-    assert caplog.messages == [f"task cut_once: 4 of 4 texts are cut to {LENGTH} tokens"]
+    line = f"task cut_once: 4 of 4 texts are cut to {LENGTH} tokens; a larger batch.length cuts fewer"
+    assert caplog.messages == [line]
 
 
 def test_a_text_with_many_words_is_tagged_in_pieces(store: TokenStore, tmp_path: Path) -> None:
@@ -178,12 +179,12 @@ CLASSES = [{"text": "a ship", "label": "x"}, {"text": "a barn", "label": "y"}] *
         (
             "classification",
             {"train": CLASSES, "test": [*CLASSES, {"text": " ", "label": "x"}]},
-            "line 41: `text` must hold text, got  ; fill it or leave the row out",
+            "line 41: `text` must hold text, got  ; fill it, or leave out such rows with skip_broken: true",
         ),
         (
             "classification",
             {"train": [*CLASSES, {"text": "a", "label": None}], "test": CLASSES},
-            "line 41: `label` must be given, got nothing; fill it or leave the row out",
+            "line 41: `label` must be given, got nothing; fill it, or leave out such rows with skip_broken: true",
         ),
         ("classification", {"train": CLASSES, "test": CLASSES[:1]}, "`test` must have 2 rows, got 1; add rows to it"),
         ("regression", {"train": CLASSES, "test": CLASSES}, "line 1: `label` must be a number, got x; correct it"),

@@ -59,6 +59,21 @@ def test_what_is_wrong_is_named(settings: dict[str, Any], line: str) -> None:
     assert str(refused.value).startswith(line)
 
 
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        ({"file": "sets/snips/rows.jsonl.gz"}, "rows"),
+        ({"file": "sets/snips/all.jsonl.gz"}, "snips"),
+        ({"train": "sets/snips/train.tsv", "test": "sets/snips/test.tsv"}, "snips"),
+        ({"train": "train.tsv", "test": "test.tsv"}, "train"),
+        ({"train": "my sets/train.tsv", "test": "my sets/test.tsv"}, "train"),
+    ],
+)
+def test_a_task_is_called_as_its_file_or_where_that_is_a_part_as_its_folder(files: dict[str, str], name: str) -> None:
+    (task,) = Tasks(**{**SETTINGS, "list": [{"kind": "classification", **files}]}).asked
+    assert task.name == name
+
+
 def test_files_that_are_not_there_are_said_at_once() -> None:
     with pytest.raises(InputError, match=r"a task's files must be there, got a\.tsv, which is none; correct the path"):
         Tasks(**{**SETTINGS, "list": [ENTRY]}).check()

@@ -9,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from bertlab.config.errors import InputError
-from bertlab.tasks.table import LONGEST, read_rows
+from bertlab.tasks.parts import Source
+from bertlab.tasks.table import LONGEST, Row, read_rows
+from tests.tasks.drawn import write
 
 ROWS = [{"text": "a ship, far", "label": "1"}, {"text": 'the "barn"', "label": "0"}]
 
@@ -58,6 +60,18 @@ def test_a_cell_of_10_mb_is_refused(tmp_path: Path, name: str, form: str) -> Non
     (tmp_path / name).write_text(form.format("x" * 10_000_000), "utf-8")
     with pytest.raises(InputError, match=rf"`text` must hold at most {LONGEST:,} characters, got 10,000,000; cut the"):
         read_rows(tmp_path / name)
+
+
+def test_blank_cells_are_left_out_where_that_is_asked(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", [{"text": text, "label": 1} for text in ("x", "", " ", None, "y")])
+    rows = Source({"": tmp_path / "a.jsonl"}, skip_broken=True).rows(["text", "label"])[""]
+    assert [row.cells["text"] for row in rows] == ["x", "y"]
+    assert len(Source({"": tmp_path / "a.jsonl"}).rows(["text", "label"])[""]) == 5, "who reads them refuses them"
+
+
+def test_text_that_is_a_number_is_refused_and_what_helps_is_said() -> None:
+    with pytest.raises(InputError, match=r"a: `text` must hold text, got 3; put it in quotes or choose another column"):
+        Row("a", {"text": 3}).text("text")
 
 
 def test_broken_rows_are_left_out_where_that_is_asked(tmp_path: Path) -> None:
