@@ -123,12 +123,14 @@ class Learner:
             for part in (parts.train, parts.valid, parts.test)
         )
         mean_F, spread_F = train_RF.mean(0), train_RF.std(0, correction=0).clamp_min(1e-12)
+        for state_RF in (train_RF, valid_RF, test_RF):
+            state_RF.sub_(mean_F).div_(spread_F)  # in place: of many words they are gigabytes
         target = torch.from_numpy(targets(parts.train))
-        learn = partial(_linear, (train_RF - mean_F) / spread_F, target, self.task.outputs, LOSSES[self.kind.loss])
+        learn = partial(_linear, train_RF, target, self.task.outputs, LOSSES[self.kind.loss])
         layers = [learn(penalty) for penalty in PENALTIES]
-        values = [self._value(layer((valid_RF - mean_F) / spread_F).numpy()) for layer in layers]
+        values = [self._value(layer(valid_RF).numpy()) for layer in layers]
         best = layers[int(np.argmax(values))]
-        return best((test_RF - mean_F) / spread_F).numpy()
+        return best(test_RF).numpy()
 
 
 class Head(nn.Module):

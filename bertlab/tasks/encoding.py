@@ -4,8 +4,10 @@ What is written like a special token is made of words, as in training text. Of t
 one is cut, as in BERT (Devlin et al. 2018, appendix A.2).
 """
 
+from bisect import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -81,12 +83,12 @@ class Encoder:
     def _by_word(self, words: Sequence[str]) -> list[Ints]:
         """Return the tokens of each word of a text; [UNK] for a word that the tokenizer leaves nothing of."""
         spelt = [self._spelt(word) for word in words]
-        text, ends = " ".join(spelt), np.cumsum([len(word) + 1 for word in spelt])
+        text, ends = " ".join(spelt), list(accumulate(len(word) + 1 for word in spelt))
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
         found: list[list[int]] = [[] for _ in words]
         for id_, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
             first = start + (text[start:end].startswith(" ") and end - start > 1)  # a token may begin with the space
-            found[min(int(np.searchsorted(ends, first, side="right")), len(words) - 1)].append(id_)
+            found[min(bisect(ends, first), len(words) - 1)].append(id_)
         return [_words_only(ids or [UNK]) for ids in found]
 
     def _spelt(self, text: str) -> str:
