@@ -60,7 +60,8 @@ def classes_of(parts: Three[Rows], answers: Callable[[Row], Sequence[str]], fewe
         if strange := sorted(seen[name].keys() - seen["train"].keys()):
             place = seen[name][strange[0]].place
             raise InputError(
-                f"{place}: a class must be taught in `train`, got {shown(strange[0])}; add rows of it there"
+                f"{place}: a class must be taught in `train`, got {shown(strange[0])}; add rows of it there, or raise "
+                "`most` where it is set"
             )
     return {answer: number for number, answer in enumerate(sorted(seen["train"]))}
 

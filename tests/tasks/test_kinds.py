@@ -211,6 +211,14 @@ def test_bad_input_is_one_line(
     assert "\n" not in str(refused.value)
 
 
+def test_a_class_that_few_rows_leave_untaught_is_said_to_be_for_want_of_rows(store: TokenStore, tmp_path: Path) -> None:
+    cells = [{"text": "a ship", "label": str(row % 30)} for row in range(600)]
+    entry = {"kind": "classification", "file": str(write(tmp_path / "a.jsonl", cells))}
+    assert prepared(entry, store).outputs == 30
+    with pytest.raises(InputError, match=r"a class must be taught in `train`, got .*; .* or raise `most` where it is"):
+        prepared({**entry, "most": 40}, store)
+
+
 def test_pairs_are_read_as_two_segments(store: TokenStore, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     file = str(write(tmp_path / "a.jsonl", [pair(rng) for _ in range(40)]))
