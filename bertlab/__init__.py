@@ -46,7 +46,7 @@ DISTRIBUTION = "bertlab-ablations"  # on a package index, where `bertlab` is ano
 
 
 def __getattr__(name: str) -> Any:
-    """Return a part of the API, imported when it is first asked for."""
+    """Return a part of the API; it is imported on first use."""
     if name not in __all__:
         raise AttributeError(f"module 'bertlab' has no attribute {name!r}")
     return (

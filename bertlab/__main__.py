@@ -12,7 +12,7 @@ from bertlab.config.own import take_own
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Enter from the command line; `words` are those behind the program's name. `--own FOLDER` may stand anywhere."""
+    """Run the command line. `words`: the arguments after the program's name; `--own FOLDER` may be anywhere."""
     with one_line_errors():
         name, *rest = take_own(sys.argv[1:] if words is None else words) or ["--help"]
     if name in ("-h", "--help", "help"):
@@ -26,7 +26,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def usage() -> str:
-    """Return the help: every command with its line."""
+    """Return the help text: every command with its one-line description."""
     lines = [f"  {name:<11} {command.line}" for name, command in COMMANDS.items()]
     end = (
         "bertlab COMMAND --help says more; bertlab --version says which version this is.\n"
@@ -36,7 +36,7 @@ def usage() -> str:
 
 
 def check(name: str) -> None:
-    """Refuse a name that is no command. Raises InputError."""
+    """Check that a command exists. Raises InputError."""
     if name in COMMANDS:
         return
     if "=" in name:

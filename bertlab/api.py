@@ -1,6 +1,6 @@
-"""The public API: words or values in, values out. `import bertlab` has it; what is heavy is imported by a call.
+"""The public API: takes command-line words or Python values, returns values. Heavy packages are imported on first call.
 
-A wrong key, option or value raises InputError, a ValueError whose text is the line that the command would print.
+A wrong key, option or value raises InputError, a ValueError with the same text that the command would print.
 """
 
 import logging
@@ -29,7 +29,7 @@ Words = Sequence[str] | Mapping[str, object]
 
 
 def run(overrides: Words = ()) -> RunResult:
-    """Train one run, or return the finished one that it equals: `run(["mask.rate=0.3"])` or `run({"mask.rate": 0.3})`.
+    """Train one run, or return the finished run with the same key: `run(["mask.rate=0.3"])`, `run({"mask.rate": 0.3})`.
 
     Raises InputError.
     """
@@ -58,10 +58,10 @@ def run(overrides: Words = ()) -> RunResult:
 
 
 def sweep(grid: Mapping[str, object], overrides: Words = ()) -> "SweepResult":
-    """Train a run for each combination of values: `sweep({"mask.rate": [0.15, 0.3], "seed": range(3)})`.
+    """Train one run for each combination of values: `sweep({"mask.rate": [0.15, 0.3], "seed": range(3)})`.
 
-    A value that is no list holds for all runs, and so do `overrides`, such as hydra/launcher=joblib. A run that fails
-    stops none of the others; its status says so. Raises InputError before anything has run.
+    A value that is not a list holds for all runs. So do `overrides`, such as hydra/launcher=joblib. If a run fails, the
+    others go on, and its status says that it failed. Raises InputError before any run starts.
     """
     if not isinstance(grid, Mapping):
         raise InputError(f"grid must be a mapping from keys to values, got {grid!r}; write {{'seed': [0, 1]}}")
@@ -71,9 +71,9 @@ def sweep(grid: Mapping[str, object], overrides: Words = ()) -> "SweepResult":
 
 
 def study(name: str, overrides: Words = ()) -> "StudyResult":
-    """Run a registered study until it is decided: `study("mask_rate")`. The same call goes on where it stopped.
+    """Run a registered study until it is decided: `study("mask_rate")`. The same call continues an interrupted study.
 
-    Raises InputError before anything has run, and RuntimeError where a run failed that the others rest on.
+    Raises InputError before any run starts, and RuntimeError if a run failed that other runs need.
     """
     try:
         end: Any = _launched([f"study={name}", *_words(overrides)])
@@ -83,7 +83,7 @@ def study(name: str, overrides: Words = ()) -> "StudyResult":
 
 
 def load_study(path: str | Path) -> "StudyResult":
-    """Read and judge what a study left, such as reports/mask_rate. Raises InputError."""
+    """Read the report folder of a study, such as reports/mask_rate, and judge it. Raises InputError."""
     from bertlab.study.judge import judge as judge_record
     from bertlab.study.record import read_record
 
@@ -94,11 +94,11 @@ def load_study(path: str | Path) -> "StudyResult":
 def judge(
     arm: "ArrayLike", baseline: "ArrayLike", *, margin: float, lower_is_better: bool = True, level: float = 0.90
 ) -> "Judgement":
-    """Judge anybody's paired numbers: one of the arm and one of the baseline for each seed, in the same order.
+    """Judge any paired numbers: one of the arm and one of the baseline for each seed, in the same order.
 
-    `margin`: the smallest difference that matters, in units of the numbers. `level`: of the interval; 0.90 tests at .05
-    on each side. Raises ValueError for unequal numbers of seeds, numbers that are not finite, and a margin or level
-    out of bounds.
+    `margin`: the smallest difference that matters, in the unit of the numbers. `level`: confidence level of the
+    interval; 0.90 tests at .05 on each side. Raises ValueError for unequal numbers of seeds, numbers that are not
+    finite, and a margin or level out of bounds.
     """
     from bertlab.stats.contrast import contrast
     from bertlab.stats.verdict import judge as judge_interval
@@ -127,7 +127,7 @@ def judge(
 class Judgement:
     """A verdict on arm minus baseline, with the mean difference and its interval over seeds.
 
-    `needed`: seeds for an 80 % chance of a decision, None where there is one. `p`: of the sign-flip test.
+    `needed`: number of seeds for an 80 % chance of a decision; None if it is already decided. `p`: sign-flip test.
     """
 
     verdict: str
@@ -147,7 +147,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class SweepResult:
-    """How a sweep ended: each job's outcome, in the order of the grid, and the report of all."""
+    """The result of a sweep: the outcome of each job, in grid order, and the report."""
 
     outcomes: tuple[Outcome, ...]
     factors: tuple[str, ...]
@@ -155,12 +155,12 @@ class SweepResult:
 
     @property
     def results(self) -> list[RunResult]:
-        """What the runs reached that have ended well."""
+        """The results of the runs that ended well."""
         return [outcome.result for outcome in self.outcomes if outcome.result]
 
     @property
     def runs(self) -> "pd.DataFrame":
-        """One row a run: the factors, how it ended, and the last value of each metric."""
+        """One row per run: the factors, the status, and the last value of each metric."""
         import pandas as pd
 
         table = pd.DataFrame([self._row(outcome) for outcome in self.outcomes])
@@ -187,21 +187,21 @@ class SweepResult:
 
 @dataclass(frozen=True, eq=False)
 class StudyResult:
-    """What a study found. `findings` holds the registered question, the verdicts and the numbers behind them."""
+    """The result of a study. `findings` holds the registered question, the verdicts and their numbers."""
 
     findings: "Findings"
     page: Path | None
 
     @property
     def status(self) -> str:
-        """What became of the claim: SUPPORTED, REFUTED, UNDECIDED or NOT JUDGED."""
+        """Status of the claim: SUPPORTED, REFUTED, UNDECIDED or NOT JUDGED."""
         from bertlab.report.study.verdict import status_word
 
         return status_word(self.findings)
 
     @property
     def contrasts(self) -> "pd.DataFrame":
-        """One row for each arm against the baseline, controls last: differences, intervals, verdicts."""
+        """One row per arm against the baseline, controls last: differences, intervals, verdicts."""
         import pandas as pd
 
         from bertlab.report.study.contrasts import rows_of
@@ -210,12 +210,12 @@ class StudyResult:
 
     @property
     def runs(self) -> "pd.DataFrame":
-        """One row a run: arm, seed, and the last value of each metric."""
+        """One row per run: arm, seed, and the last value of each metric."""
         return self.findings.record.runs.copy()
 
     @property
     def curves(self) -> "pd.DataFrame":
-        """Evaluations along the runs: run_id, metric, step, tokens, value."""
+        """Evaluations during the runs: run_id, metric, step, tokens, value."""
         return self.findings.record.curves.copy()
 
     def _repr_html_(self) -> str:
@@ -228,7 +228,7 @@ class StudyResult:
 
 
 def _launched(words: Sequence[str]) -> "End":
-    """Launch a sweep or a study as the command does. Logging and the handler of SIGTERM are left as they were."""
+    """Launch a sweep or a study like the command. Logging and the SIGTERM handler are restored afterwards."""
     with _explained(words), _as_it_was():
         from bertlab.commands.run import launch
         from bertlab.config.compose import check
@@ -244,7 +244,7 @@ def _launched(words: Sequence[str]) -> "End":
 
 @contextmanager
 def _explained(words: Sequence[str]) -> Iterator[None]:
-    """Raise what is the caller's fault as InputError, with the line that the command would print."""
+    """Convert errors that the caller caused to InputError, with the text that the command would print."""
     from bertlab.config.error_messages import explain
 
     try:
@@ -271,7 +271,7 @@ def _as_it_was() -> Iterator[None]:
 
 
 def _words(overrides: Words) -> list[str]:
-    """Return overrides as words, those that name a person's own folder taken. Raises InputError."""
+    """Return overrides as command-line words. Use the user's own folder if one names it. Raises InputError."""
     if isinstance(overrides, str):
         raise InputError(f"overrides must be a list or a mapping, got {overrides!r}; write [{overrides!r}]")
     if isinstance(overrides, Mapping):
@@ -284,7 +284,7 @@ def _words(overrides: Words) -> list[str]:
 
 
 def _choices(values: object) -> str:
-    """Return the values of a grid's key as Hydra sweeps them; one that is no list stands alone."""
+    """Return the values of a grid key in Hydra's sweep syntax; a single value stays single."""
     if not isinstance(values, Iterable) or isinstance(values, str | Mapping):
         return _text(values)
     if texts := [_text(value) for value in values]:
@@ -293,7 +293,7 @@ def _choices(values: object) -> str:
 
 
 def _text(value: object) -> str:
-    """Return a value as it would be typed."""
+    """Return a value as the user would type it."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, Mapping):

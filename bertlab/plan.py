@@ -1,4 +1,4 @@
-"""`python -m bertlab.plan` is `bertlab plan`, which takes the name of a study without its key too."""
+"""`python -m bertlab.plan` is `bertlab plan`. It also takes a study's name without `study=`."""
 
 import sys
 

@@ -1,10 +1,10 @@
 """Every random number of a run: (seed, stream name, counter) -> generator.
 
-Streams are independent of each other and of call order, so that arms which share a seed share every draw that has the
-same meaning in both (common random numbers), and a resumed run needs nothing but its step. Generators are counter-based
-(Philox; Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), keyed by a SHA-256 of the three parts.
+Streams do not depend on each other or on call order. So arms that share a seed share every draw that means the same
+in both (common random numbers), and a resumed run needs only its step. Generators are counter-based (Philox; Salmon et
+al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). Their key is a SHA-256 of the three parts.
 
-A name may go on behind a `/`: `init/<parameter name>`; fixed masks put the example there.
+A name may continue after a `/`: `init/<parameter name>`; fixed masks put the number of the example there.
 """
 
 import hashlib
@@ -22,8 +22,8 @@ NAMES = ("init", "order", "pairs", "dropout", "mask", *MASK_NAMES)
 class Streams:
     """All random streams of one seed.
 
-    `redraw` is one of NAMES, all streams of which are drawn anew while every other one keeps its draws: an A/A control,
-    which must come out equivalent to the arm without it.
+    `redraw` is one of NAMES. All streams of that name get new draws; the others keep theirs. This makes an A/A control:
+    it must be equivalent to the arm without it.
     """
 
     seed: int
@@ -34,7 +34,7 @@ class Streams:
             raise InputError(f"redraw must be null or one of {', '.join(NAMES)}, got {self.redraw}; choose one")
 
     def generator(self, name: str, counter: int = 0) -> np.random.Generator:
-        """Return the generator of stream `name` at `counter` (a step or an epoch); equal arguments, equal draws."""
+        """Return the generator of stream `name` at `counter` (a step or an epoch). Equal arguments give equal draws."""
         return np.random.Generator(np.random.Philox(key=int.from_bytes(self._hash(name, counter)[:16])))
 
     def integer(self, name: str, counter: int = 0) -> int:

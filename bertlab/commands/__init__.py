@@ -1,1 +1,1 @@
-"""The commands: one file each, as a person types them."""
+"""The commands, one file each."""

@@ -1,9 +1,9 @@
-"""Check a folder of one's own: `bertlab check [FOLDER] [key=value ...]`.
+"""Check a folder with your own parts: `bertlab check [FOLDER] [key=value ...]`.
 
-Every option of FOLDER/conf is composed, built and trained for three steps on a generated text, with the keys of
-bertlab run that are given; then the contracts of its family are tried. Every study of FOLDER/sweeps/study is composed:
-its arms may differ by what they declare alone, and every part of every arm is built. Exit code 1: something is broken.
-Without FOLDER it is that of --own, of BERTLAB_OWN or of pyproject.toml.
+For every option in FOLDER/conf: composes and builds it, trains it for three steps on generated text, with the given
+keys of bertlab run, and tests the contracts of its family. For every study in FOLDER/sweeps/study: composes it, checks
+that its arms differ only by what they declare, and builds every part of every arm. Exit code 1 if anything fails.
+Without FOLDER it uses the folder of --own, of BERTLAB_OWN or of pyproject.toml.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,11 +22,11 @@ TINY = {
     **{"data": "oracle", "data.documents": "60", "batch.size": "4", "batch.length": "35", "budget.tokens": "2800"},
     **{"evaluation.sequences": "8", "evaluation.pseudo": "0", "tracking.offline": "true"},
 }
-Trial = tuple[str, Callable[[], object]]  # what must hold, and what raises where it does not
+Trial = tuple[str, Callable[[], object]]  # a name, and a check that raises if it fails
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     if {"-h", "--help"} & set(words):
         print((__doc__ or "").strip())  # noqa: T201
         return
@@ -37,13 +37,13 @@ def main(words: Sequence[str]) -> None:
 
 
 def _chosen(words: Sequence[str]) -> list[str]:
-    """Return the keys and values of a command line, and have this process use its folder."""
+    """Return the keys and values of a command line, and use its folder in this process."""
     folders = [word for word in words[:1] if "=" not in word and not word.startswith("-")]
     return take_own([*(f"{OPTION}={folder}" for folder in folders), *words[len(folders) :]])
 
 
 def check_folder(words: Sequence[str]) -> int:
-    """Print what holds for each file of the folder; return how much does not. Raises InputError."""
+    """Print the result of every check of the folder; return the number of failures. Raises InputError."""
     folder = own_folder()
     if folder is None:
         raise InputError(f"{OPTION} must name a folder, got nothing; write it first, or set {VARIABLE}")
@@ -61,16 +61,16 @@ def check_folder(words: Sequence[str]) -> int:
             print(f"  {'FAILED' if wrong else 'ok':<6}  {name}{f': {wrong}' if wrong else ''}")  # noqa: T201
             broken, tried = broken + bool(wrong), tried + 1
             if wrong and attempt is trials[0][1]:
-                break  # what cannot be built keeps no contract
+                break  # a part that cannot be built has no other checks
     print(f"{tried - broken} of {tried} hold")  # noqa: T201
     return broken
 
 
 def _wrong(attempt: Callable[[], object]) -> str:
-    """Return why an attempt fails in one line, "" for one that does not."""
+    """Return why an attempt fails, in one line; "" if it succeeds."""
     try:
         attempt()
-    except Exception as error:  # whatever a person's code raises
+    except Exception as error:  # user code may raise anything
         raised = " ".join(f"{type(error).__name__}: {error}".removeprefix("AssertionError: ").split())
         return explain(error) or f"{raised}{place_of(error)}"
     return ""
@@ -108,9 +108,9 @@ def _of_option(folder: Path, path: Path, words: Sequence[str]) -> list[Trial]:
 
 
 def _tiny(words: Sequence[str]) -> list[str]:
-    """Return the words for a run of a moment, those that are given first."""
+    """Return overrides for a very small run, before the given ones."""
     given = {word.partition("=")[0] for word in words}
-    left_out = given | ({"data.documents"} if "data" in given else set())  # of the generated text alone
+    left_out = given | ({"data.documents"} if "data" in given else set())  # this key exists only for the generated text
     return [*(f"{key}={value}" for key, value in TINY.items() if key not in left_out), *words]
 
 
@@ -154,7 +154,7 @@ def _leaks(contract: Callable[[Any, str], None], build: Callable[..., Any], choi
     try:
         model = build(choice)
     except InputError:
-        return  # the two do not go together, which is said before any run
+        return  # these two cannot be combined; the program refuses them before a run
     contract(model, choice.partition("=")[2])
 
 

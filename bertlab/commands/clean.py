@@ -1,7 +1,7 @@
-"""Show what checkpoints take and remove those that no run needs: `bertlab clean [from=outputs] [all=true]`.
+"""Show the size of checkpoints and remove those that no run needs: `bertlab clean [from=outputs] [all=true]`.
 
 from=FOLDER  the output_dir of the runs
-all=true     also those of runs that can go on from them; they then start from the beginning
+all=true     also remove checkpoints of unfinished runs; these runs then start from the beginning
 
 bertlab clean
 bertlab clean from=elsewhere all=true
@@ -20,13 +20,13 @@ DEFAULTS = {"from": "outputs", "all": "false"}
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     with one_line_errors():
         print("\n".join(clean(parse(DEFAULTS, __doc__, words))))  # noqa: T201
 
 
 def clean(arguments: dict[str, Any]) -> Iterator[str]:
-    """Yield a line for each run with checkpoints, and one for what was freed. Raises InputError."""
+    """Yield one line for each run with checkpoints, and one with the total size. Raises InputError."""
     if arguments["all"] not in ("true", "false"):
         raise InputError(f"all must be true or false, got {arguments['all']}; choose one")
     freed, folder = 0, Path(arguments["from"])
@@ -42,7 +42,7 @@ def clean(arguments: dict[str, Any]) -> Iterator[str]:
 
 
 def _why_kept(cell: Cell, *, everything: bool) -> str | None:
-    """Remove a cell's checkpoints, or say why not."""
+    """Remove the checkpoints of a run, or return why they are kept."""
     with cell.held(0) as held:
         if not held:
             return "kept: it trains"

@@ -1,9 +1,10 @@
-"""Why a run is, or is not, the same as another: `bertlab compare run=ID [run=OTHER] [key=value ...]`.
+"""Explain why two runs are, or are not, the same: `bertlab compare run=ID [run=OTHER] [key=value ...]`.
 
-Compares a run with another one, or with the run that the words would make, as `bertlab run` would take them:
-the keys that can change a result, the data, the code, and what computed it; and says whether the run would be reused.
+Compares a run with another run, or with the run that `bertlab run key=value ...` would make.
+Shows differences in the keys that can change a result, the data, the code and the environment,
+and says whether the run would be reused.
   run=ID   a run's id, its first characters, or latest; twice: compare two runs
-  uri=URI  another MLflow store than mlflow.db in the working directory, or MLFLOW_TRACKING_URI
+  uri=URI  the MLflow store; else MLFLOW_TRACKING_URI, else mlflow.db in the working directory
 
   bertlab compare run=latest mask.rate=0.3
   bertlab compare run=3f2a run=91bc
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
     from bertlab.tracking.compared import Origin
 
 ABSENT, UNKNOWN = "-", "not recorded"
-REUSE = ("same", "code", "any")  # the nearest first
+REUSE = ("same", "code", "any")  # the strictest rule first
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     if {"-h", "--help"} & set(words):
         print((__doc__ or "").strip())  # noqa: T201
         return
@@ -35,7 +36,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def why(words: Sequence[str]) -> str:
-    """Return what differs between the run and the other run or the words, and what follows. Raises InputError."""
+    """Return the differences between a run and another run or configuration, and the consequence. Raises InputError."""
     runs, uris = ([word[4:] for word in words if word.startswith(name)] for name in ("run=", "uri="))
     others = [word for word in words if not word.startswith(("run=", "uri="))]
     if not runs or len(runs) > 2 or (len(runs) == 2 and others) or len(uris) > 1:
@@ -53,7 +54,7 @@ def why(words: Sequence[str]) -> str:
 
 
 def check_words(words: Sequence[str]) -> list[str]:
-    """Check words that describe a run before a store is asked; return them as they are composed. Raises InputError."""
+    """Compose the overrides before the store is asked; return the configuration. Raises InputError."""
     from bertlab.config.compose import check, load, resolved
     from bertlab.config.reading import written_out
     from bertlab.data.of_start import with_model
@@ -68,7 +69,7 @@ def check_words(words: Sequence[str]) -> list[str]:
 
 
 def described(words: Sequence[str]) -> "Origin":
-    """Return what a run of these words would be made of; its data are prepared for that. Raises InputError."""
+    """Return the identity of the run that these overrides would make; prepares its data. Raises InputError."""
     from bertlab.config.building import build_parts
     from bertlab.config.compose import load, resolved, typed
     from bertlab.data.prepare import prepare
@@ -86,7 +87,7 @@ def described(words: Sequence[str]) -> "Origin":
 
 
 def compared(first: "Origin", second: "Origin") -> Iterator[str]:
-    """Yield the lines that tell two origins apart."""
+    """Yield the lines that describe the differences of two identities."""
     yield f"first:   {first.name}\nsecond:  {second.name}"
     changed = list(differences(first.config, second.config))
     yield "keys:    none differs that can change a result" if not changed else "keys:"
@@ -99,7 +100,7 @@ def compared(first: "Origin", second: "Origin") -> Iterator[str]:
 
 
 def changed_modules(first: "Origin", second: "Origin") -> Iterator[str]:
-    """Yield which modules hold the code that differs. A module that was moved, and nothing else, is in none."""
+    """Yield the modules whose code differs. A module that was only moved is not among them."""
     if first.identity.code == second.identity.code:
         return
     if not first.modules or not second.modules:
@@ -113,7 +114,7 @@ def changed_modules(first: "Origin", second: "Origin") -> Iterator[str]:
 
 
 def verdict(first: "Origin", second: "Origin", changed: bool) -> str:
-    """Say whether the first run can stand for the second, by the rule of `tracking.reuse` that the second follows."""
+    """Say whether the first run can be reused for the second, by the second's rule `tracking.reuse`."""
     if changed or first.data != second.data:
         return "different runs; neither stands for the other"
     if first.identity.key != second.identity.key:
@@ -131,7 +132,7 @@ def verdict(first: "Origin", second: "Origin", changed: bool) -> str:
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the keys that can change a result and differ, with both values."""
+    """Yield the differing keys that can change a result, with both values."""
     from bertlab.tracking.identity import semantic
 
     left, right = (dict(leaves(semantic(config))) for config in (one, other))

@@ -1,7 +1,7 @@
-"""Tab completion for bash and zsh: `eval "$(bertlab completion)"`, once a shell or in ~/.bashrc.
+"""Tab completion for bash and zsh: `eval "$(bertlab completion)"`, once per shell or in ~/.bashrc.
 
-Completes commands, studies, and the groups, options and keys of a run, those of the options that stand on the line.
-In zsh, run `autoload -U +X bashcompinit && bashcompinit` before.
+Completes commands, studies, and the groups, options and keys of a run, including keys of the options typed so far.
+In zsh, run `autoload -U +X bashcompinit && bashcompinit` first.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.own import take_own
 
-DEFAULTS = {"line": None}  # what stands on the line up to the cursor; the script below fills it in
+DEFAULTS = {"line": None}  # the text up to the cursor; the script below fills it in
 SCRIPT = """\
 _bertlab() {
     local IFS=$'\\n'
@@ -23,14 +23,14 @@ complete -o nospace -o default -F _bertlab bertlab"""
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     with one_line_errors():
         line = parse(DEFAULTS, __doc__, words)["line"]
         print(SCRIPT if line is None else "\n".join(completed(line)))  # noqa: T201
 
 
 def completed(line: str) -> list[str]:
-    """Return what the last word of a line may become. The first word of a line is the program. Raises InputError."""
+    """Return completions of the last word of a line. The first word is the program. Raises InputError."""
     words = line.split()[1:] + ([""] if not line or line[-1].isspace() else [])
     name, *typed = [*take_own(words[:-1]), *words[-1:]] or [""]
     if not typed:
@@ -53,7 +53,7 @@ def _of_command(name: str, typed: Sequence[str]) -> Iterator[str]:
 
 
 def _of_hydra(words: Sequence[str]) -> list[str]:
-    """Return what the last of some words may become, as Hydra completes it."""
+    """Return Hydra's completions of the last word."""
     from hydra import initialize_config_dir
     from hydra._internal.core_plugins.bash_completion import BashCompletion
     from hydra.core.global_hydra import GlobalHydra

@@ -1,19 +1,19 @@
-"""What a run's model costs: `bertlab describe [key=value ...] [against key=value ...]`.
+"""Show the cost of a run's model: `bertlab describe [key=value ...] [against key=value ...]`.
 
-Takes the keys of bertlab run, builds the model without memory for its weights, and opens no corpus. Prints parameters
-and FLOPs by part, the number of attention heads, and the bytes that a training step keeps. What stands behind `against`
-is changed beside it, and the table shows the difference:
+Takes the keys of bertlab run. Builds the model without memory for its weights, and opens no corpus. Prints parameters
+and FLOPs by part, the number of attention heads, and the bytes that a training step keeps. The keys after `against`
+change the model; the table then shows both models and the difference:
 
   bertlab describe model=base
   bertlab describe model=base against model/attention=shared_kv
   bertlab describe model=base against model.layers=24 match=width
 
-`match=width` (or `match=inner`) finds the width with which what is changed costs the same FLOPs, and prints it.
+`match=width` (or `match=inner`) finds the width at which the changed model costs the same FLOPs, and prints it.
 
-Sequences have `batch.length` real tokens; the share of predicted ones is what `mask` chooses of made-up text. The
-vocabulary is that of tokenizer=file, or tokenizer.vocab_size where it is stated, else the 30,522 of Devlin et al. 2018.
-FLOPs are those of matrix products, a multiply-add being two. Bytes are those of 32-bit numbers, with the
-attention weights in memory.
+Sequences have `batch.length` real tokens. The share of predicted tokens is measured by applying `mask` to generated
+ids. The vocabulary size is that of tokenizer=file or tokenizer.vocab_size, else 30,522 (Devlin et al. 2018).
+FLOPs count matrix products only; a multiply-add is two. Bytes are for 32-bit numbers and include stored attention
+weights.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -43,18 +43,18 @@ if TYPE_CHECKING:
 
 AGAINST = "against"
 PUBLISHED = 30_522  # Devlin et al. 2018, uncased English
-COUNTED = ("tokenizer", "mask", "model", "objective", "optimizer", "evaluation")  # groups that bear on what is counted
-SAMPLE = 2**18  # made-up tokens on which the share of predicted ones is measured
+COUNTED = ("tokenizer", "mask", "model", "objective", "optimizer", "evaluation")  # groups that change what is counted
+SAMPLE = 2**18  # generated tokens for measuring the share of predicted tokens
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What was counted of one configuration."""
+    """What was counted for one configuration."""
 
     vocabulary: str
     size: int  # of the vocabulary
     config: Mapping[str, Any]
-    heads: tuple[int, ...]  # of each layer
+    heads: tuple[int, ...]  # one per layer
     parameters: Mapping[str, int]  # by part
     forward: Mapping[str, float]  # FLOPs a token, by part
     training: float  # FLOPs a token, forward and backward
@@ -68,7 +68,7 @@ class Costs:
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     if {"-h", "--help"} & set(words):
         print((__doc__ or "").strip())  # noqa: T201
         return
@@ -77,7 +77,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def show(words: Sequence[str]) -> None:
-    """Print what the words of the command line ask for. Raises InputError."""
+    """Print what the command line asks for. Raises InputError."""
     from rich.console import Console
 
     console = Console()
@@ -118,7 +118,7 @@ def count(words: Sequence[str]) -> Costs:
     parts = build_parts(counted(config))
     form = form_of(config)
     predicted = predicted_share(parts.mask, form.length)
-    with torch.device("meta"):  # without memory
+    with torch.device("meta"):  # no memory for weights
         with at("model"):
             model = parts.model(size, parts.evaluation.longest or form.length)
         batch = empty_batch(form, round(predicted * form.tokens))
@@ -138,13 +138,13 @@ def count(words: Sequence[str]) -> Costs:
 
 
 def counted(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the configuration without corpora, trackers and trainers, which cost nothing of a model."""
+    """Return the configuration without corpora, trackers and trainers: they do not change the model's cost."""
     left_out = Parts.__annotations__.keys() - set(COUNTED)
     return {name: {} if name in left_out else part for name, part in config.items()}
 
 
 def _vocabulary(config: Mapping[str, Any], words: Sequence[str], tokenizer: str) -> tuple[int, str]:
-    """Return the size of the vocabulary that is counted, and the line that says which it is."""
+    """Return the vocabulary size that is counted, and a line that says where it comes from."""
     if "vocab_size" not in config["tokenizer"]:
         size = build_part(config, "tokenizer").read().get_vocab_size()
         return size, f"Vocabulary: {size:,} tokens, as its file has."
@@ -157,9 +157,9 @@ def _vocabulary(config: Mapping[str, Any], words: Sequence[str], tokenizer: str)
 
 
 def predicted_share(mask: "MaskPolicy", length: int) -> float:
-    """Return the share of positions that a policy predicts, in made-up sequences [CLS] A [SEP] B [SEP].
+    """Return the share of positions that a policy predicts, in generated sequences [CLS] A [SEP] B [SEP].
 
-    A policy whose rate moves is taken in the middle of its run.
+    If the policy's rate changes during a run, the rate in the middle of the run counts.
     """
     import numpy as np
 
@@ -177,7 +177,7 @@ def predicted_share(mask: "MaskPolicy", length: int) -> float:
 
 
 def empty_batch(form: "Form", predictions: int) -> "Batch":
-    """Return a batch of zeros on torch's present device, no token of it padding."""
+    """Return a batch of zeros on torch's current device, without padding."""
     import torch
 
     from bertlab.batch.batches import Batch
@@ -199,7 +199,7 @@ def description(costs: Costs) -> Iterator[tuple[str, "Table"]]:
 
 
 def heads(by_layer: Sequence[int]) -> str:
-    """Write the number of heads with its factors, where all layers have as many."""
+    """Write the number of heads with its factors if all layers have the same number."""
     total, alike = sum(by_layer), len(set(by_layer)) == 1
     return f"{total} = {len(by_layer)} layers x {by_layer[0]}" if total and alike else str(total)
 
@@ -218,7 +218,7 @@ def parts(costs: Costs) -> "Table":
 
 
 def memory(costs: Costs) -> "Table":
-    """Return what a training step keeps."""
+    """Return the memory that a training step keeps."""
     table = _table("what", "MiB")
     for name, size in costs.memory.by_name.items():
         table.add_row(name, f"{size / 2**20:,.1f}")
@@ -228,7 +228,7 @@ def memory(costs: Costs) -> "Table":
 
 
 def comparison(first: Costs, second: Costs) -> Iterator[tuple[str, "Table"]]:
-    """Yield the tables of what differs between two configurations, with their titles."""
+    """Yield the tables of the differences between two configurations, with their titles."""
     yield "\n".join(dict.fromkeys((first.vocabulary, second.vocabulary))) + "\n\nChanged keys", changed(first, second)
     one, other = ({"attention heads": sum(costs.heads), **costs.parameters} for costs in (first, second))
     totals = [sum(costs.parameters.values()) for costs in (first, second)]
@@ -241,7 +241,7 @@ def comparison(first: Costs, second: Costs) -> Iterator[tuple[str, "Table"]]:
 
 
 def changed(first: Costs, second: Costs) -> "Table":
-    """Return the keys of the configuration that differ; a part is named by its class."""
+    """Return the differing keys of the configuration; a part is named by its class."""
     table = _table("key", "first", "second")
     one, other = dict(_settings(first.config)), dict(_settings(second.config))
     for key in one | other:
@@ -259,7 +259,7 @@ def _settings(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def differences(
     first: Mapping[str, float], second: Mapping[str, float], totals: Mapping[str, Sequence[float]]
 ) -> "Table":
-    """Return both values and the difference of each name whose values differ, and of all totals."""
+    """Return both values and the difference, for each name with different values and for all totals."""
     table = _table("", "first", "second", "difference", "relative")
     for name in {**first, **second}:
         if first.get(name, 0) != second.get(name, 0):
@@ -271,7 +271,7 @@ def differences(
 
 
 def difference(name: str, one: float, other: float) -> tuple[str, ...]:
-    """Write two values with their absolute and relative difference; what does not exist in one has no relative one."""
+    """Write two values with their absolute and relative difference; no relative one if a value is missing."""
     if one == other:
         return name, f"{one:,.0f}", f"{other:,.0f}", "none"
     relative = f"{(other - one) / one:+.1%}" if one else "new"
@@ -279,7 +279,7 @@ def difference(name: str, one: float, other: float) -> tuple[str, ...]:
 
 
 def _table(*columns: str) -> "Table":
-    """Return an empty table: names to the left, numbers to the right."""
+    """Return an empty table: names on the left, numbers on the right."""
     from rich import box
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""How a run, a sweep or a study ended, in words."""
+"""Sentences about how a run, a sweep or a study ended."""
 
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def say(end: "End") -> None:
-    """Print how it ended. Raises SystemExit with code 1 when a run failed."""
+    """Print how it ended. Raises SystemExit with code 1 if a run failed."""
     if isinstance(end, Outcome):
         assert end.result is not None
         print(f"{in_words(end.result)}\n{end.where}")  # noqa: T201
@@ -30,7 +30,7 @@ def say(end: "End") -> None:
 
 
 def in_words(result: RunResult) -> str:
-    """Say what a run reached, and where it is reused, of which run that is known."""
+    """Describe the result of a run; if the run was reused, say which run it was."""
     what = f"run {result.run_id}"
     if result.other_code:
         what += f", made by other code ({result.other_code})"
@@ -40,7 +40,7 @@ def in_words(result: RunResult) -> str:
 
 
 def reached(result: RunResult) -> str:
-    """Say what a run reached."""
+    """Describe the metrics of a run."""
     from bertlab.train.recorder import SUMMARY
 
     if result.status == "diverged":
@@ -50,7 +50,7 @@ def reached(result: RunResult) -> str:
 
 
 def _of_sweep(end: "SweepEnd") -> list[str]:
-    """Return a table: how each run ended, which one, and what it reached."""
+    """Return a table with the status, the name and the metrics of each run."""
     wide = max(map(len, end.names))
     lines = [
         f"{outcome.status:<8}  {name:<{wide}}  {_of_job(outcome)}".rstrip()

@@ -1,13 +1,13 @@
 """Export a run's model to transformers: `bertlab export run=ID to=FOLDER [uri=URI]`.
 
-Writes what `BertForPreTraining.from_pretrained` and `AutoTokenizer.from_pretrained` read: config.json,
-model.safetensors, tokenizer.json and tokenizer_config.json; and a model card, README.md. A model with rotary positions
-becomes a `RoFormerForMaskedLM`, one of `model=modernbert` a `ModernBertForMaskedLM`, which have no head for pairs; one
-that detects replaced tokens an `ElectraForPreTraining`, which has no generator either. Arms that none of them can
-compute are refused.
+Writes the files that `BertForPreTraining.from_pretrained` and `AutoTokenizer.from_pretrained` read: config.json,
+model.safetensors, tokenizer.json, tokenizer_config.json; and a model card, README.md. Other architectures:
+RoFormerForMaskedLM for rotary positions, ModernBertForMaskedLM for model=modernbert (both without pair head),
+ElectraForPreTraining for a model that detects replaced tokens (without pair head and generator). Arms that no
+transformers class can compute are refused.
   run=ID     a run's id, its first characters, or latest
-  to=FOLDER  a folder that is absent or empty
-  uri=URI    another MLflow store than mlflow.db in the working directory, or MLFLOW_TRACKING_URI
+  to=FOLDER  a folder that does not exist or is empty
+  uri=URI    the MLflow store; else MLFLOW_TRACKING_URI, else mlflow.db in the working directory
 
   bertlab export run=latest to=my-bert
 """
@@ -31,13 +31,13 @@ SPECIAL_KEYS = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token"
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     with one_line_errors():
         print(export(parse(DEFAULTS, __doc__, take_own(words))))  # noqa: T201
 
 
 def export(arguments: dict[str, Any]) -> str:
-    """Write the folder that the arguments ask for and return what to tell about it. Raises InputError."""
+    """Write the folder that the arguments ask for; return the message for the user. Raises InputError."""
     for key in ("run", "to"):
         if not arguments[key]:
             raise InputError(f"{key} must be given; add {key}=... (bertlab export --help)")
@@ -79,7 +79,7 @@ def export(arguments: dict[str, Any]) -> str:
 
 
 def vacant(to: Path) -> Path:
-    """Return the folder that can be written to. Raises InputError for one that holds something."""
+    """Return the target folder. Raises InputError if it is not empty."""
     if to.is_dir() and not any(to.iterdir()):
         return to
     if to.exists() or to.is_symlink():
@@ -89,7 +89,7 @@ def vacant(to: Path) -> Path:
 
 @contextmanager
 def whole(to: Path) -> Iterator[Path]:
-    """Lend a temporary folder that becomes `to` when the block ends well, and vanishes otherwise. Raises InputError."""
+    """Provide a temporary folder; rename it to `to` on success, remove it on error. Raises InputError."""
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))
@@ -108,14 +108,14 @@ def whole(to: Path) -> Iterator[Path]:
 
 
 def save_tokenizer(folder: Path, tokenizer: Any, length: int, *, segments: bool) -> None:
-    """Write the tokenizer so that it puts [CLS] A [SEP] B [SEP] together as batches have it, with segments 0 and 1.
+    """Write the tokenizer so that it builds [CLS] A [SEP] B [SEP] like our batches, with segments 0 and 1.
 
-    Without `segments` the model is given none. The class that takes tokenizer.json as it is: BERT's own would build its
-    lower-casing normaliser instead.
+    Without `segments` it returns no segment ids. Uses the class that reads tokenizer.json unchanged: BERT's own class
+    would add its lower-casing normaliser.
     """
     from tokenizers.processors import TemplateProcessing
 
-    names = [tokenizer.id_to_token(number) for number in range(len(SPECIALS))]  # of a file's tokenizer, its own
+    names = [tokenizer.id_to_token(number) for number in range(len(SPECIALS))]  # a file's tokenizer has its own names
     cls, sep = names[CLS], names[SEP]
     tokenizer.post_processor = TemplateProcessing(
         single=f"{cls}:0 $A:0 {sep}:0",
@@ -133,7 +133,7 @@ def save_tokenizer(folder: Path, tokenizer: Any, length: int, *, segments: bool)
 
 
 def told(to: Path, run_id: str, architecture: str) -> str:
-    """Return what was written and the lines that load it."""
+    """Return what was written and the Python lines that load it."""
     files = ", ".join(sorted(path.name for path in to.iterdir()))
     return f"""{to}: {files}, from run {run_id}; in Python:
     tokenizer = transformers.AutoTokenizer.from_pretrained({str(to)!r})

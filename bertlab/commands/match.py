@@ -1,8 +1,8 @@
-"""Depth against width at equal FLOPs: the size with which a changed model costs what another one costs.
+"""Depth against width at equal FLOPs: find the size at which a changed model costs as much as the original.
 
-Enters: what is changed, with `match=inner` or `match=width` among it. Leaves: it, with `model.inner=` or `model.width=`
-in its place, the nearest that the heads allow. With the width, the inner width keeps its ratio to it. The sizes are
-found by counting FLOPs of training on the built model, whatever its parts are.
+Enters: the changes, with `match=inner` or `match=width` among them. Leaves: the changes with `model.inner=` or
+`model.width=` in its place, the nearest size that the heads allow. The inner width keeps its ratio to the width. The
+search counts training FLOPs of the built model, for any parts.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ MOST = 2**20  # of a size
 
 
 def with_match(before: Sequence[str], changes: Sequence[str], cost: "Callable[[], Costs]") -> list[str]:
-    """Return the changes with the sizes that match; as they are without the word. Raises InputError."""
+    """Return the changes with the matching sizes; without `match=` return them unchanged. Raises InputError."""
     asked = [word.removeprefix(MATCH) for word in changes if word.startswith(MATCH)]
     if not asked:
         return list(changes)
@@ -34,10 +34,10 @@ def with_match(before: Sequence[str], changes: Sequence[str], cost: "Callable[[]
 
 
 def _found(size: str, words: Sequence[str], target: "Costs") -> list[str]:
-    """Return the words that set the size for which training costs the same FLOPs a token, as nearly as can be."""
+    """Return the size whose training costs nearest to the target, in FLOPs per token, as overrides."""
     config = resolved(load(words))
     model = config["model"]
-    step = 1 if size == "inner" else 2 * model["heads"]  # halves of heads are turned by rotary positions
+    step = 1 if size == "inner" else 2 * model["heads"]  # rotary positions rotate halves of a head
 
     def sizes(steps: int) -> dict[str, int]:
         ratio = 1.0 if size == "inner" else model["inner"] / model["width"]
@@ -63,7 +63,7 @@ def _found(size: str, words: Sequence[str], target: "Costs") -> list[str]:
 
 
 def _training(config: Mapping[str, Any], target: "Costs") -> float:
-    """Return the FLOPs of training on one token, forward and backward, as `Costs.training` has them."""
+    """Return training FLOPs per token, forward and backward, as in `Costs.training`."""
     import torch
 
     from bertlab.commands.describe import counted, empty_batch
@@ -72,7 +72,7 @@ def _training(config: Mapping[str, Any], target: "Costs") -> float:
 
     form = form_of(config)
     parts = build_parts(counted(config))
-    with torch.device("meta"):  # without memory
+    with torch.device("meta"):  # no memory for weights
         with at("model"):
             model = parts.model(target.size, parts.evaluation.longest or form.length)
         batch = empty_batch(form, round(target.predicted * form.tokens))

@@ -1,9 +1,9 @@
 """Publish an exported model on the Hugging Face hub: `bertlab push from=FOLDER to=USER/NAME [private=true] [yes=true]`.
 
 Shows what would be sent, and asks before it sends anything. Log in once with `hf auth login`.
-  from=FOLDER   what bertlab export wrote, its model card README.md among it
-  to=USER/NAME  the repository; made where it is absent
-  private=true  whether a new repository is seen by you alone (false)
+  from=FOLDER   the folder that bertlab export wrote, with its model card README.md
+  to=USER/NAME  the repository; created if it does not exist
+  private=true  create a new repository as private (default: false)
   yes=true      do not ask
 
   bertlab push from=my-bert to=me/my-bert
@@ -23,7 +23,7 @@ NEEDED = ("config.json", "model.safetensors", "tokenizer.json", "README.md")
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     with one_line_errors():
         arguments = parse(DEFAULTS, __doc__, words)
         files = looked_at(arguments)
@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def looked_at(arguments: dict[str, Any]) -> list[Path]:
-    """Return the files that would be sent. Raises InputError for arguments and folders that are not what they must."""
+    """Return the files that would be sent. Raises InputError for invalid arguments or folders."""
     for key in ("from", "to"):
         if not arguments[key]:
             raise InputError(f"{key} must be given; add {key}=... (bertlab push --help)")
@@ -52,9 +52,9 @@ def looked_at(arguments: dict[str, Any]) -> list[Path]:
 
 
 def push(arguments: dict[str, Any], files: Sequence[Path], api: Any, ask: Callable[[str], bool]) -> str:
-    """Send the files if the answer is yes, and return what became of it. `api`: an `HfApi` of huggingface_hub.
+    """Send the files if the answer is yes, and return the result. `api`: an `HfApi` of huggingface_hub.
 
-    Raises InputError where the hub refuses.
+    Raises InputError if the hub refuses.
     """
     to, private = arguments["to"], arguments["private"] == "true"
     shown = "\n".join(f"  {path.stat().st_size / 1e6:10,.2f} MB  {path.name}" for path in files)
@@ -69,7 +69,7 @@ def push(arguments: dict[str, Any], files: Sequence[Path], api: Any, ask: Callab
             allow_patterns=[path.name for path in files],
             commit_message="Exported by bertlab",
         )
-    except (OSError, ValueError) as error:  # what the hub's client raises, for want of a login and of a network too
+    except (OSError, ValueError) as error:  # the hub's client raises these for a missing login and a missing network
         reason = " ".join(str(error).split())[:200]
         raise InputError(
             f"to must be a repository that you may write to, got {to} ({reason}); hf auth login, or choose another"
@@ -78,7 +78,7 @@ def push(arguments: dict[str, Any], files: Sequence[Path], api: Any, ask: Callab
 
 
 def ask(question: str) -> bool:
-    """Return whether the person at the terminal agrees. Raises InputError where nobody can be asked."""
+    """Return whether the user agrees. Raises InputError if there is no terminal."""
     if not sys.stdin.isatty():
         raise InputError("yes must be true where nobody can be asked, got no terminal; add yes=true to send")
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

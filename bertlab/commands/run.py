@@ -40,14 +40,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LAUNCHED = (*MULTIRUN, "-r", "--run")  # flags of what is launched; the others are Hydra's own
-MODES = ("study=", "hydra.mode=")  # words that may choose between one run and several
+LAUNCHED = (*MULTIRUN, "-r", "--run")  # Hydra flags for launched runs; the other flags only print something
+MODES = ("study=", "hydra.mode=")  # words that may choose between one run and several runs
 WATCH = "bertlab-parent"  # the thread's name
-WATCH_SECONDS = 1.0  # between two looks at whether the process that started this one is there
+WATCH_SECONDS = 1.0  # between checks that the parent process is alive
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     signal.signal(signal.SIGTERM, _terminate)
     with one_line_errors(words):
         words = with_model(written_out(take_own(words)))
@@ -66,7 +66,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def launch(words: Sequence[str]) -> "End":
-    """Compose what some words ask for and run it: one run, a sweep or a study. Returns how it ended."""
+    """Compose and run one run, a sweep or a study. Return how it ended."""
     own = [word for word in words if word not in LAUNCHED]
     if any(word.startswith("hydra/sweeper=") for word in own):
         from bertlab.sweep.searching import engine_of, search
@@ -87,7 +87,7 @@ def launch(words: Sequence[str]) -> "End":
 
 
 def _search(words: list[str]) -> None:
-    """Have the sweeper that some words choose launch its jobs."""
+    """Let the sweeper that the words choose launch its jobs."""
     with hydra.initialize_config_dir(version_base="1.3", config_dir=str(CONF), job_name="run"):
         composing = GlobalHydra.instance().hydra
         assert composing is not None
@@ -95,14 +95,14 @@ def _search(words: list[str]) -> None:
 
 
 def _shown_by_hydra(words: Sequence[str]) -> None:
-    """Show a configuration and the like, as Hydra does."""
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra hands errors to us instead of printing them its way
-    sys.argv[1:] = words  # Hydra reads it there
+    """Let Hydra print a configuration or other information."""
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # Hydra then raises errors instead of printing them
+    sys.argv[1:] = words  # Hydra reads the command line there
     hydra.main(version_base="1.3", config_path=str(CONF), config_name="run")(job)()
 
 
 def job(config: DictConfig) -> Outcome:
-    """Run one job. Alone, an error ends the program; in a sweep it is the job's outcome and the others go on."""
+    """Run one job. A single run raises its error. In a sweep, the error is the job's outcome and the others go on."""
     alone, overrides = HydraConfig.get().mode == RunMode.RUN, said()
     if alone:
         with _refused_without_trace(), one_line_errors(given(HydraConfig.get())):
@@ -112,7 +112,7 @@ def job(config: DictConfig) -> Outcome:
 
             check_early([resolved(config)])
             check_card(resolved(config))
-    import_heavy("bertlab.sweep.run")  # only now: an error in the configuration must come at once
+    import_heavy("bertlab.sweep.run")  # import late, so that configuration errors appear at once
     take_cards(config.trainer)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _terminate)
@@ -135,9 +135,9 @@ def job(config: DictConfig) -> Outcome:
 
 
 def _outcome(config: DictConfig, overrides: list[str]) -> Outcome:
-    """Train a job of a sweep; its error is its outcome. Raises TerminatedError where its own process was told to end.
+    """Train a job of a sweep; an error becomes its outcome. Raises TerminatedError if its own process was told to stop.
 
-    The sweep goes on then; where the sweep itself is told to end, the request passes through.
+    Then the sweep goes on. If the sweep itself is told to stop, the request passes through.
     """
     from bertlab.sweep.run import train
 
@@ -153,20 +153,20 @@ def _outcome(config: DictConfig, overrides: list[str]) -> Outcome:
         raise TerminatedError(f"its process was told to end (exit code {error.code})") from None
     finally:
         if _is_orphan():
-            os._exit(128 + signal.SIGTERM)  # a pool's worker would take the next job
+            os._exit(128 + signal.SIGTERM)  # a pool worker would otherwise take the next job
     return Outcome(tuple(overrides), result=result)
 
 
 @contextmanager
 def _refused_without_trace() -> Iterator[None]:
-    """Take away the folder that Hydra makes for every command, where nothing but Hydra's own files came into it."""
+    """Remove the folder that Hydra makes for every command, if it holds only Hydra's own files."""
     try:
         yield
     except SystemExit:
         folder = Path(HydraConfig.get().runtime.output_dir)
         if {path.name for path in folder.iterdir()} <= {".hydra"}:
             shutil.rmtree(folder)
-            with suppress(OSError):  # what else is there stays
+            with suppress(OSError):  # keep a folder with other files
                 folder.parent.rmdir()
                 folder.parents[1].rmdir()
         raise
@@ -177,9 +177,9 @@ def _terminate(signum: int, _: object) -> None:
 
 
 def _end_with_parent() -> None:
-    """Have a worker of a pool close its run and end when the process that leads the sweep is gone.
+    """Close the run and end this pool worker if the process that leads the sweep dies.
 
-    A process that is killed tells its workers nothing: they would train on for nobody.
+    A killed process cannot tell its workers. Without this they would continue to train.
     """
     if multiprocessing.parent_process() and WATCH not in (thread.name for thread in threading.enumerate()):
         threading.Thread(target=_watch, name=WATCH, daemon=True).start()
@@ -192,5 +192,5 @@ def _watch() -> None:
 
 
 def _is_orphan() -> bool:
-    parent = multiprocessing.parent_process()  # None where no pool made this process
+    parent = multiprocessing.parent_process()  # None if no pool started this process
     return parent is not None and parent.pid != os.getppid()

@@ -1,7 +1,7 @@
-"""The help of `bertlab run`: what the words of a command line may be, from the files of conf/ and their comments.
+"""The help of `bertlab run`, made from the files of conf/ and their comments.
 
-Enters: words that choose options. Leaves: each group with its options, and each key that a run of these options has,
-with its value and the comment of its line. Nothing is listed by hand.
+Enters: words that choose options. Leaves: each group with its options, and each key of a run with these options, with
+its value and the comment of its line. Nothing is listed by hand.
 """
 
 import re
@@ -32,11 +32,11 @@ Train one run; with -m a run of each value between commas, with a report; or a s
 
 What is finished is not run again, and what was stopped goes on. What a run needs is checked before it begins."""
 LINE = re.compile(r"(?P<indent> *)(?P<key>[\w/@]+):(?P<value>.*?)(?:\s#\s(?P<comment>.*))?$")
-GROUP = re.compile(r"  - (\w+): \w+ +# (.*)")  # in the defaults list of run.yaml
+GROUP = re.compile(r"  - (\w+): \w+ +# (.*)")  # a line of the defaults list in run.yaml
 
 
 def help_text(words: Sequence[str]) -> str:
-    """Return the help for the options that some words choose. Raises InputError, and what Hydra raises."""
+    """Return the help for the options that the words choose. Raises InputError and Hydra's errors."""
     config = load(words)
     chosen = choices(config)
     sections = (
@@ -52,7 +52,7 @@ def help_text(words: Sequence[str]) -> str:
 
 
 def _groups(chosen: Mapping[str, str]) -> Iterator[str]:
-    """Yield each group with its options and what it is for."""
+    """Yield each group with its options and its purpose."""
     about = dict(GROUP.findall((CONF / "run.yaml").read_text("utf-8")))
     folders = [path for path in CONF.rglob("*") if path.is_dir() and list(path.glob("*.yaml"))]
     names = sorted((path.relative_to(CONF).as_posix() for path in folders), key=lambda name: name.split("/"))
@@ -76,14 +76,14 @@ def _keys(config: DictConfig, chosen: Mapping[str, str]) -> Iterator[str]:
 
 
 def _first_clauses(text: str, room: int) -> str:
-    """Return as many clauses of a comment as there is room for."""
+    """Return as many clauses of a comment as fit."""
     while len(text) > room and "; " in text:
         text = text.rpartition("; ")[0]
     return text if len(text) <= room else f"{text[: room - 3]}..."
 
 
 def comments_of(path: Path, place: str) -> dict[str, str]:
-    """Return the comments of the lines of an option's file, by key; those of options that it starts from come first."""
+    """Return the comments of an option's file by key. Comments of its base option come first."""
     found, open_keys, text = dict[str, str](), list[tuple[int, str]](), path.read_text("utf-8")
     if started := re.search(r"^defaults: \[(base),", text, re.MULTILINE):
         found |= comments_of(path.with_name(f"{started[1]}.yaml"), place)
@@ -100,7 +100,7 @@ def _options(folders: Sequence[Path], group: str) -> list[str]:
 
 
 def _launchers() -> list[str]:
-    """Return those that plugins registered, and those of conf/."""
+    """Return the launchers of plugins and those of conf/."""
     registered = {name.removesuffix(".yaml") for name in ConfigStore.instance().list("hydra/launcher")}
     return sorted({*registered, *_options(conf_folders(), "hydra/launcher")})
 

@@ -1,14 +1,14 @@
 """List, filter and remove runs: `bertlab runs [from=outputs] [key=value ...] [remove=true]`.
 
-Reads the files of the runs and no store. A line a run, the oldest first: its id, how it ended, the seed, its loss on
-held-out text, and its name. Every key=value must be true of a run for it to be listed.
+Reads the files of the runs; needs no MLflow store. Prints one line per run, the oldest first: id, status, seed, loss on
+held-out text, name. A run is listed if it matches every key=value.
   from=FOLDER   the output_dir of the runs
-  run=ID        an id, or how it begins
+  run=ID        an id or its first characters
   status=WORD   finished, diverged, running, failed or killed
-  study=ID      made for a study; arm=NAME for an arm of it
-  key=value     a key of bertlab run, or an option that bears on results: mask.rate=0.3, model=tiny
-  remove=true   remove what is listed: the folder of each run, and the run in MLflow, which keeps it in its trash
-  uri=URI       the MLflow store to remove them from; else MLFLOW_TRACKING_URI, else mlflow.db in the working directory
+  study=ID      runs of a study; arm=NAME: of one of its arms
+  key=value     a key of bertlab run, or an option that can change results: mask.rate=0.3, model=tiny
+  remove=true   remove the listed runs: their folders, and the runs in MLflow (they go to its trash)
+  uri=URI       the MLflow store for remove=true; else MLFLOW_TRACKING_URI, else mlflow.db in the working directory
 
   bertlab runs status=failed
   bertlab runs model=tiny mask.rate=0.3 seed=0
@@ -40,7 +40,7 @@ LOSS = "eval/mlm_loss"
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     if {"-h", "--help"} & set(words):
         print((__doc__ or "").strip())  # noqa: T201
         return
@@ -51,7 +51,7 @@ def main(words: Sequence[str]) -> None:
 
 @dataclass(frozen=True)
 class Listed:
-    """What a line says of a run, and what it is found by."""
+    """What a line shows of a run, and the values that filters compare."""
 
     cell: Cell
     run_id: str
@@ -66,7 +66,7 @@ class Listed:
 
 
 def runs(words: Sequence[str]) -> Iterator[str]:
-    """Yield a line for each run that the words choose, and what became of it. Raises InputError."""
+    """Yield a line for each run that matches, and for each removal. Raises InputError."""
     arguments, wanted = _parsed(words)
     folder = Path(arguments["from"])
     found = [_listed(cell) for cell in cells_in(folder)]
@@ -88,7 +88,7 @@ def runs(words: Sequence[str]) -> Iterator[str]:
 
 
 def _parsed(words: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Return the command's own keys, and those of runs. Raises InputError."""
+    """Return the command's own keys, and the filters. Raises InputError."""
     arguments, wanted = dict[str, Any](DEFAULTS), dict[str, str]()
     for word in words:
         key, equals, value = word.partition("=")
@@ -119,7 +119,7 @@ def _listed(cell: Cell) -> Listed:
 
 
 def _settings(cell: Cell) -> dict[str, str]:
-    """Return the settings of a run, the options that it chose, and its tags of a study."""
+    """Return the settings of a run, its options, and its study tags."""
     described, path = cell.state().get("description", {}), cell.folder / CONFIG
     config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
     tags = {key: text for key, text in described.get("tags", {}).items() if key in ("study", "arm")}
@@ -136,7 +136,7 @@ def _is_chosen(one: Listed, arguments: Mapping[str, Any], wanted: Mapping[str, s
 
 
 def _same(one: str, other: str) -> bool:
-    """Tell whether two values are equal, as numbers where they are numbers."""
+    """Compare two values, as numbers if both are numbers."""
     try:
         return float(one) == float(other)
     except ValueError:
@@ -144,7 +144,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _removed(chosen: Sequence[Listed], uri: str | None) -> Iterator[str]:
-    """Remove runs, and yield a line for each. Raises InputError before any is where a store does not answer."""
+    """Remove runs, and yield a line for each. Raises InputError before any removal if the store does not answer."""
     from bertlab.tracking import reach
     from bertlab.tracking.mlflow import Tracker
 
@@ -162,7 +162,7 @@ def _removed(chosen: Sequence[Listed], uri: str | None) -> Iterator[str]:
 
 
 def _from_store(tracker: "Tracker", one: Listed) -> str:
-    """Move the run into the trash of its store; return what is to be said of that."""
+    """Move the run to the trash of its store; return a message about it."""
     from bertlab.tracking import reach
 
     state = one.cell.state()

@@ -1,7 +1,7 @@
 """Look at the data before training: `bertlab show [key=value ...]`, with the keys of bertlab run.
 
-Prints the corpus' facts and one training batch in colour: what stands in the text, what the model is given, which
-positions it must predict, and which segment each token belongs to.
+Prints facts about the corpus and one training batch in colour: the original text, the model's input, the positions
+to predict, and the segment of each token.
 
   bertlab show mask.rate=0.4
   bertlab show data=text 'data.files=corpus/*.txt.gz'
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from bertlab.batch.batches import Batch
     from bertlab.sweep.run import Job
 
-SEQUENCES = 3  # shown of the batch
-NOTHING = -1  # as target, where nothing is predicted
-PAIRS = {FOLLOWS: "B follows A", RANDOM: "B does not follow A"}  # from elsewhere, or the two swapped
+SEQUENCES = 3  # number of sequences shown
+NOTHING = -1  # target of a position that is not predicted
+PAIRS = {FOLLOWS: "B follows A", RANDOM: "B does not follow A"}  # RANDOM: from another document, or the two swapped
 SEGMENT_STYLES = ("", "italic bright_blue")
 MASKED, REPLACED, KEPT, OTHER, UNPREDICTED = "bold red", "bold yellow", "bold green", "bold cyan", "magenta"
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     if {"-h", "--help"} & set(words):
         print((__doc__ or "").strip())  # noqa: T201
         return
@@ -48,7 +48,7 @@ def main(words: Sequence[str]) -> None:
         check(words)
         config = resolved(load(with_started(words)))
         check_early([config])
-        import_heavy("bertlab.sweep.run")  # only now: an error in the configuration must come at once
+        import_heavy("bertlab.sweep.run")  # import late, so that configuration errors appear at once
         from bertlab.sweep.run import prepare_job
 
         job = prepare_job(config)
@@ -60,10 +60,10 @@ def main(words: Sequence[str]) -> None:
 
 
 def facts(job: "Job") -> Table:
-    """Return what is known of the corpus, one line a fact."""
+    """Return facts about the corpus, one per line."""
     table = Table(title="Corpus", show_header=False, title_justify="left")
     for name, fact in (*job.store.facts.items(), ("fingerprint", job.store.fingerprint)):
-        table.add_row(name, Text(fact))  # a name in brackets is no colour
+        table.add_row(name, Text(fact))  # square brackets in a name are not colour markup
     first = job.batches(0)
     rows, length = first.ids_BL.shape
     padding = 1.0 if first.real_BL is None else float(first.real_BL.float().mean())
@@ -73,7 +73,7 @@ def facts(job: "Job") -> Table:
 
 
 def sequences(original_BL: "Tensor", batch: "Batch", vocabulary: Vocabulary) -> list[Text]:
-    """Return the first sequences of a batch as coloured text, each under the label of its pair."""
+    """Return the first sequences of a batch as coloured text, each below the label of its pair."""
     target_BL = batch.ids_BL.new_full(batch.ids_BL.shape, NOTHING)
     target_BL.view(-1)[batch.position_M] = batch.target_M
     rows = zip(original_BL, batch.ids_BL, target_BL, batch.segments_BL, batch.pair_B.tolist(), strict=True)
@@ -99,7 +99,7 @@ def _sequence(
 
 
 def _words(original: int, given: int, target: int, vocabulary: Vocabulary) -> str:
-    """Return the token of a position, what the model is given in its place, and what it predicts if not the token."""
+    """Return the original token of a position, the input token, and the target if it differs from the original."""
     token = vocabulary.tokens
     words = token[original] if given == original else f"{token[original]}→{token[given]}"
     return words if target in (NOTHING, original) else f"{words}⇒{token[target]}"
@@ -115,7 +115,7 @@ def _style(original: int, given: int, target: int, segment: int) -> str:
 
 
 def legend() -> Text:
-    """Return what the colours mean."""
+    """Return the meaning of the colours."""
     predicted = ("token→[MASK] ", MASKED), ("token→random ", REPLACED), ("token kept ", KEPT), ("place⇒token", OTHER)
     others = ("token→given", UNPREDICTED), ("; segment A plain, ", ""), ("segment B", SEGMENT_STYLES[1])
     return Text.assemble("\npredicted: ", *predicted, "; not predicted: ", *others)

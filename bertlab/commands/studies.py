@@ -1,14 +1,14 @@
 """List the studies with their questions and states: `bertlab studies [from=FOLDER] [state=WORD]`.
 
-The state is what became of the claim: supported, refuted, undecided, or not judged, as the study could not have seen a
-difference; not run without a report; ladder for a question at several sizes. Reports are judged again from their
-numbers, which takes some seconds; quick=true leaves the states out.
-  from=FOLDER   the report_dir of studies; else outputs/reports, and reports where that has none of a study
-  state=WORD    only studies whose state begins so
-  quick=true    names and questions alone
+The state is the result of the claim: supported, refuted, undecided, or not judged (the study could not have seen a
+difference). `not run`: there is no report. `ladder`: a question at several sizes. Reports are judged again from their
+numbers; this takes some seconds. quick=true leaves out the states.
+  from=FOLDER   the report_dir of studies; else outputs/reports, then reports
+  state=WORD    only studies whose state starts with WORD
+  quick=true    only names and questions
 
   bertlab studies state=supported
-  bertlab study mask_rate                  runs one; bertlab plan mask_rate says what it would cost
+  bertlab study mask_rate                  runs one; bertlab plan mask_rate shows its cost
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ STATES = ("supported", "refuted", "undecided", "not judged", NOT_RUN, OF_LADDER)
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     with one_line_errors():
         for line in studies(parse(DEFAULTS, __doc__, words)):
             print(line, flush=True)  # noqa: T201
@@ -54,7 +54,7 @@ def studies(arguments: dict[str, Any]) -> Iterator[str]:
 
 
 def state_of(name: str, places: Sequence[Path]) -> str:
-    """Return what the first folder that has a report of a study says of its claim. Raises InputError for damage."""
+    """Return a claim's state from the first folder with a report of the study. Raises InputError if it is damaged."""
     from bertlab.report.study.verdict import status_word
     from bertlab.study.judge import judge
     from bertlab.study.ladder import is_ladder
@@ -69,7 +69,7 @@ def state_of(name: str, places: Sequence[Path]) -> str:
 
 
 def question(name: str, path: Path) -> str:
-    """Return the question of a study: its own, that of the study which it starts from, or that of the catalogue."""
+    """Return the question of a study: its own, its base study's, or the catalogue's."""
     node = yaml.safe_load(path.read_text(encoding="utf-8"))
     if own := (node.get("study") or {}).get("question"):
         return str(own)

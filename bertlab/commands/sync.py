@@ -1,10 +1,10 @@
-"""Bring runs from disk into an MLflow store: `bertlab sync [from=outputs] [uri=URI] [experiment=NAME]`.
+"""Upload runs from disk to an MLflow store: `bertlab sync [from=outputs] [uri=URI] [experiment=NAME]`.
 
-For runs that were made offline, for what a store that was away did not take, and for a store that says something else
-than the files of its runs: it is mended. Twice does no harm.
+For runs that were made offline, for data that the store missed while it was not reachable, and for a store that
+differs from the files of its runs: the files win. Running it twice does no harm.
   from=FOLDER      the output_dir of the runs
-  uri=URI          an MLflow store; else MLFLOW_TRACKING_URI, else mlflow.db in the working directory
-  experiment=NAME  instead of the one that each run names
+  uri=URI          the MLflow store; else MLFLOW_TRACKING_URI, else mlflow.db in the working directory
+  experiment=NAME  replaces the experiment that each run names
 
   bertlab sync
   bertlab sync from=from-the-cluster uri=http://127.0.0.1:5000
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SAID = 10  # runs that were mended or left out, of which each has a line
+SAID = 10  # most lines that are printed about repaired or skipped runs
 DEFAULTS = {"from": "outputs", "uri": None, "experiment": None}
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     with one_line_errors():
         print(sync(parse(DEFAULTS, __doc__, words)))  # noqa: T201
 
 
 def sync(arguments: dict[str, Any]) -> str:
-    """Bring every cell and sweep of a folder into a store and say how many. Raises InputError."""
+    """Upload every run and sweep of a folder; return a summary. Raises InputError."""
     from bertlab.sweep.unsent import show
     from bertlab.tracking.mlflow import Tracker
     from bertlab.tracking.reach import ui_command
@@ -72,7 +72,7 @@ def sync(arguments: dict[str, Any]) -> str:
 
 
 def say(lines: list[str]) -> None:
-    """Say what was mended or left out, the first of it a line each."""
+    """Print the first of the lines about repaired or skipped runs."""
     for line in lines[:SAID]:
         log.warning("%s", line)
     if len(lines) > SAID:
@@ -80,13 +80,13 @@ def say(lines: list[str]) -> None:
 
 
 def settle(cell: Cell) -> None:
-    """Give a run whose process is gone its true status. Hold its lock."""
+    """Set the status of a run whose process is gone. The caller holds its lock."""
     if cell.vanished():
         cell.end(FINISHED if cell.record() else KILLED)
 
 
 def bring(tracker: "Tracker", cell: Cell, parents: dict[str, str]) -> str | None:
-    """Deliver a cell, below its sweep where that is in the same store; return what was mended there, in words."""
+    """Upload a run, below its sweep if the store has that sweep; return what was repaired there, in words."""
     from bertlab.tracking.delivery import deliver
     from bertlab.tracking.mending import mend
 

@@ -1,6 +1,6 @@
-"""The table of commands: `bertlab <name>` -> the module that has it, and one line of help. A new one is a line here.
+"""The table of commands: `bertlab <name>` -> its module, and one line of help. A new command is one line here.
 
-A module has `main(words)`, its help as docstring, and its keys as DEFAULTS where it takes none of bertlab run.
+A module has `main(words)`, its help as docstring, and its keys as DEFAULTS if it does not take those of bertlab run.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ class Command:
 
     module: str
     line: str
-    means: tuple[str, ...] = ()  # words that it stands for
-    names: str = ""  # the key that a first word without = is a value of
+    means: tuple[str, ...] = ()  # words that replace the name
+    names: str = ""  # key of a first word without `=`
 
     def words(self, typed: Sequence[str]) -> list[str]:
-        """Return the words that the module is given for those that were typed. Raises InputError for no name."""
+        """Return the words for the module from the words that were typed. Raises InputError if a name is missing."""
         if self.names and typed and "=" not in typed[0] and not typed[0].startswith("-"):
             typed = [f"{self.names}={typed[0]}", *typed[1:]]
         if self.names and not any(word.startswith((f"{self.names}=", "-h", "--help")) for word in typed):
@@ -29,7 +29,7 @@ class Command:
         return [*self.means, *typed]
 
     def main(self, typed: Sequence[str]) -> None:
-        """Run the command with the words that were typed behind its name."""
+        """Run the command with the words after its name."""
         with one_line_errors():
             words = self.words(typed)
         import_module(self.module).main(words)

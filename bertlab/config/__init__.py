@@ -1,1 +1,1 @@
-"""Configuration: composing a run, what may be asked of it, and the one line that says what is wrong."""
+"""Configuration: composes a run, checks what a command line may ask for, and writes one-line error messages."""

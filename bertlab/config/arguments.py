@@ -1,4 +1,4 @@
-"""Arguments of the small commands: `key=value` words, as everywhere in bertlab, without a config behind them."""
+"""Arguments of the small commands: `key=value` words without a Hydra config."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -8,9 +8,9 @@ from bertlab.config.errors import InputError
 
 
 def parse(defaults: Mapping[str, Any], usage: str | None, words: Sequence[str]) -> dict[str, Any]:
-    """Return `defaults` updated by the words of the command line; `--help` prints `usage` and ends the program.
+    """Return `defaults` updated by the command line; `--help` prints `usage` and ends the program.
 
-    Raises InputError for a word that is not key=value or a key that `defaults` does not have.
+    Raises InputError for a word that is not key=value and for an unknown key.
     """
     if {"-h", "--help"} & set(words):
         print((usage or "").strip())  # noqa: T201

@@ -1,8 +1,8 @@
-"""What the keys of a part may hold, where the part's own module imports torch: said before that is imported.
+"""Bounds of the keys of parts whose module imports torch; they are checked before torch is imported.
 
-A part with light imports checks its own values when it is built. A part of the model, an objective, an optimiser, the
-evaluation and the trainer have their bounds here, by the `_target_` of their options; `bounded` holds whoever builds
-one from Python to the same ones. `tests/config/test_bounds.py` tries every key of every option in conf/.
+A part with light imports checks its own values when it is built. The bounds of model parts, objectives, optimisers, the
+evaluation and the trainer are here, by the `_target_` of their options. `bounded` applies the same bounds to parts that
+are built in Python. `tests/config/test_bounds.py` tries every key of every option in conf/.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -35,15 +35,15 @@ SHARE: Rule = partial(closed_interval, low=0, high=1)
 WEIGHT: Rule = partial(closed_interval, low=0, high=1e6)
 POSITIVE_WEIGHT: Rule = partial(open_interval, low=0, high=1e6)
 DEVIATION: Rule = partial(open_interval, low=0, high=10)
-DECAY: Rule = partial(closed_interval, low=0, high=0.999999)  # of a running mean
+DECAY: Rule = partial(closed_interval, low=0, high=0.999999)  # decay of a running mean
 LARGE: Rule = partial(closed_interval, low=0, high=1e9)
-PRECISIONS = ("32-true", "bf16-mixed", "bf16-products")  # float16 would need its gradients unscaled to clip
-MODES = ("reduce-overhead", "max-autotune")  # of torch.compile, beside its default; both make CUDA graphs
+PRECISIONS = ("32-true", "bf16-mixed", "bf16-products")  # float16 is missing: clipping would need unscaled gradients
+MODES = ("reduce-overhead", "max-autotune")  # non-default modes of torch.compile; both make CUDA graphs
 TASKS = ("mlm", "pair")
 
 
 def optional(rule: Rule) -> Rule:
-    """Return the rule that lets null pass too."""
+    """Return the rule that also accepts null."""
     return partial(_unless_null, rule)
 
 
@@ -52,7 +52,7 @@ def _unless_null(rule: Rule, key: str, value: object) -> object:
 
 
 def in_words(rule: Rule) -> str:
-    """Say what a rule lets pass, as documentation writes it."""
+    """Describe the values that a rule accepts, for the documentation."""
     if rule is true_or_false:
         return "true, false"
     if not isinstance(rule, partial):
@@ -114,7 +114,7 @@ BASE: Rule = partial(open_interval, low=1, high=1e9)
 
 HARDWARE: Rules = {
     "accelerator": _word,
-    "threads": optional(partial(whole_number, low=1, high=1024)),  # a process that cannot start them is killed
+    "threads": optional(partial(whole_number, low=1, high=1024)),  # too many would kill the process
     "precision": partial(one_of, known=PRECISIONS),
     **dict.fromkeys(("clip", "checkpoint_seconds"), LARGE),
     "points": COUNT,
@@ -188,7 +188,7 @@ BOUNDS: Mapping[str, Rules] = {
 
 
 def check_bounds(target: str, values: Mapping[str, Any]) -> None:
-    """Raise InputError for a value that is out of the bounds of its key, in a part that is named here."""
+    """Raise InputError for a value out of its bounds, if this table has the part."""
     for key, rule in BOUNDS.get(target, {}).items():
         if key in values:
             rule(key, values[key])
@@ -201,7 +201,7 @@ def check_bounds(target: str, values: Mapping[str, Any]) -> None:
 
 
 def bounded(make: Callable[P, R]) -> Callable[P, R]:
-    """Have a function, or the `__init__` of a class and its subclasses, check the keys that it is given."""
+    """Decorate a function, or a class whose `__init__` (also of subclasses) is to check its keyword arguments."""
 
     @wraps(make)
     def checked(*args: P.args, **keywords: P.kwargs) -> R:

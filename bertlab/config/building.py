@@ -1,4 +1,4 @@
-"""The parts that a configuration names, built; each checks its own values. Imports nothing heavy by itself."""
+"""Builds the parts that a configuration names; each checks its own values. Imports nothing heavy itself."""
 
 import inspect
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +17,7 @@ from bertlab.config.override_policy import check_keys, check_targets
 
 @dataclass(frozen=True)
 class Parts:
-    """Every part that a config chooses, built; those that need sizes or a model are factories."""
+    """All parts that a config chooses, built; parts that need sizes or a model are factories."""
 
     data: Any
     tokenizer: Any
@@ -32,8 +32,8 @@ class Parts:
     tracking: Any
 
 
-FULL_KEY = "full_key: "  # what Hydra writes in front of the place of a part that cannot be built
-LATER = {"start": ("optimizer",)}  # keys of a section that came later; who reads them asks for them by name
+FULL_KEY = "full_key: "  # Hydra's prefix of the key of a part that cannot be built
+LATER = {"start": ("optimizer",)}  # keys that a section got later; their readers use them by name
 LIGHT = ("data", "mask", "optim.schedule", "tracking")  # parts that need neither torch nor MLflow
 LIGHT_ROOMS = tuple(f"bertlab.{name}." for name in (*LIGHT, "tasks"))
 
@@ -44,14 +44,14 @@ def build_parts(config: Mapping[str, Any]) -> Parts:
 
 
 def build_part(config: Mapping[str, Any], name: str) -> Any:
-    """Build one part, which checks its own values. Raises InputError."""
+    """Build one part; it checks its own values. Raises InputError."""
     return _built(config, (name,))[name]
 
 
 def build_light(config: Mapping[str, Any], sections: Iterable[str] | None = None) -> dict[str, Any]:
     """Build the parts that import nothing heavy, and check the values of the others. Raises InputError.
 
-    With `sections`, those of the configuration alone: the others were looked at before.
+    With `sections`, handle only these sections: the others were checked before.
     """
     looked_at = config if sections is None else {name: config[name] for name in sections}
     parts = {name: section(config, name) for name in Parts.__annotations__}
@@ -65,7 +65,7 @@ def build_light(config: Mapping[str, Any], sections: Iterable[str] | None = None
 
 
 def _light(node: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Yield the parts of light rooms with their places, at any depth; what is below one is built with it."""
+    """Yield the parts of light rooms with their keys, at any depth; a part builds its own inner parts."""
     if not isinstance(node, Mapping):
         return
     if str(node.get("_target_")).startswith(LIGHT_ROOMS):
@@ -87,7 +87,7 @@ def _built(config: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def _instantiated(chosen: Mapping[str, Any]) -> dict[str, Any]:
-    """Build parts; an error of one of them names its place. Raises InputError."""
+    """Build parts; an error names the key of its part. Raises InputError."""
     try:
         return dict(instantiate(chosen, _convert_="all"))
     except InstantiationException as error:
@@ -97,7 +97,7 @@ def _instantiated(chosen: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_values(node: Any, place: str) -> None:
-    """Hold a part and the parts that it is made of to the bounds of their keys. Raises InputError."""
+    """Check the bounds of a part and of its inner parts. Raises InputError."""
     if not isinstance(node, Mapping):
         return
     for name, child in node.items():
@@ -107,7 +107,7 @@ def _check_values(node: Any, place: str) -> None:
 
 
 def section(config: Mapping[str, Any], key: str, *names: str) -> Mapping[str, Any]:
-    """Return a section of the configuration, which must hold `names` and, if there are any, no others.
+    """Return a section of the configuration; it must hold exactly `names`, if any are given.
 
     Raises InputError.
     """
@@ -123,7 +123,7 @@ def section(config: Mapping[str, Any], key: str, *names: str) -> Mapping[str, An
 
 
 def _check_keywords(part: Any, key: str) -> None:
-    """Refuse a key that a factory does not know, or lacks, now rather than when it is called."""
+    """Check now, not at the first call, that a factory knows its keywords and has all of them."""
     if not isinstance(part, partial):
         return
     keys = _keys(part)
@@ -136,9 +136,9 @@ def _check_keywords(part: Any, key: str) -> None:
 
 
 def _plain(part: Any) -> Any:
-    """Return a factory as a partial of Python's own: Hydra's asks its policy at every call, and losses call parts too.
+    """Return a factory as a plain Python partial: Hydra's checks its policy at every call, and losses call parts often.
 
-    What may be called was checked before (bertlab/config/override_policy.py).
+    Allowed targets were checked before (bertlab/config/override_policy.py).
     """
     if not isinstance(part, partial):
         return part
@@ -146,9 +146,9 @@ def _plain(part: Any) -> Any:
 
 
 def _keys(part: partial[Any]) -> list[str]:
-    """Return the keyword-only parameters of a factory, those that it unpacks from a TypedDict included.
+    """Return the keyword-only parameters of a factory, including those unpacked from a TypedDict.
 
-    One that takes any keywords, as a person's own may, takes those that it is given.
+    For a factory with **kwargs, as user code may have, return the given keywords.
     """
     found = []
     for parameter in inspect.signature(part.func).parameters.values():

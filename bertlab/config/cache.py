@@ -1,8 +1,8 @@
-"""Cache entries on disk: a folder that is either whole or absent, made once however many processes ask for it.
+"""Cache entries on disk. An entry is a folder that is complete or absent; only one process builds it.
 
-An entry is built in a temporary folder beside its place and renamed when it is complete, under a file lock; a process
-that dies while building leaves nothing that a later one could mistake for an entry. The checksums of its files are kept
-with it: an entry that was truncated or changed is said to be damaged, and made anew.
+An entry is built in a temporary folder next to its place, under a file lock, and renamed when it is complete. So a
+process that dies while building leaves no partial entry. Checksums of the files are kept in the entry: a truncated or
+changed entry is reported as damaged and built again.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 CHECKSUMS = ".checksums.json"  # in an entry: the SHA-256 of each of its files
 Signature = tuple[tuple[str, int, int], ...]  # name, size and time of change (ns) of each file
-_intact: set[tuple[Path, Signature]] = set()  # what this process has verified, so that a sweep hashes an entry once
+_intact: set[tuple[Path, Signature]] = set()  # verified by this process: a sweep hashes an entry once
 
 
 def cache_root() -> Path:
@@ -33,15 +33,15 @@ def cache_root() -> Path:
 
 
 def digest(*parts: object) -> str:
-    """Hash JSON-able parts into 16 hex characters (64 bits), the same on every machine."""
+    """Hash JSON-compatible parts to 16 hex characters (64 bits), equal on every machine."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
-    """Return the folder of entry `kind`/`key`; when it is absent or damaged, call `build(folder)` to fill it.
+    """Return the folder of entry `kind`/`key`; if it is absent or damaged, call `build(folder)` to fill it.
 
-    Raises InputError when the cache folder cannot be written. What `build` raises passes through and leaves no entry.
+    Raises InputError if the cache folder cannot be written. Errors of `build` pass through and leave no entry.
     """
     entry = cache_root() / kind / key
     try:
@@ -63,7 +63,7 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
 
 
 def damage(entry: Path) -> str | None:
-    """Return what is wrong with an entry, or None: its files must be those that were written, byte by byte."""
+    """Return what is wrong with an entry, or None: its files must be byte for byte the files that were written."""
     try:
         signature = tuple((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in _files(entry))
         if (entry, signature) in _intact:
@@ -92,7 +92,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _remove(entry: Path) -> None:
-    """Take an entry away at once; a process that has mapped its files keeps them."""
+    """Remove an entry at once; a process that has mapped its files can still read them."""
     away = Path(tempfile.mkdtemp(prefix=f".{entry.name}-", dir=entry.parent))
     entry.rename(away / entry.name)
     shutil.rmtree(away)

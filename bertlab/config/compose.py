@@ -1,4 +1,4 @@
-"""Composing a run: where the configs are, and what a command line makes of them. Imports nothing heavy by itself."""
+"""Composes a run: finds the config folders and applies a command line. Imports nothing heavy itself."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,18 +22,18 @@ PACKAGE = Path(__file__).parents[1]
 
 
 def project_folder(name: str) -> Path:
-    """Return `conf` or `sweeps`: beside the package in a checkout, inside it when installed."""
+    """Return the path of `conf` or `sweeps`: next to the package in a checkout, inside it when installed."""
     inside = PACKAGE / name
     return inside if inside.is_dir() else PACKAGE.parent / name
 
 
 def conf_folders() -> tuple[Path, ...]:
-    """Return where options are: in `conf` and in that of the person's own folder."""
+    """Return the folders with options: `conf` and the user's own."""
     return CONF, *_own("conf")
 
 
 def sweep_folders() -> tuple[Path, ...]:
-    """Return where studies are: in `sweeps` and in that of the person's own folder."""
+    """Return the folders with studies: `sweeps` and the user's own."""
     return project_folder("sweeps"), *_own("sweeps")
 
 
@@ -43,7 +43,7 @@ def _own(name: str) -> list[Path]:
 
 
 def _search_path() -> list[str]:
-    """Return the folders that Hydra reads beside `conf`; a relative one would be another in every working directory."""
+    """Return the folders that Hydra reads besides `conf`, as absolute paths: jobs change the working directory."""
     return [f"file://{folder}" for folder in (*sweep_folders(), *_own("conf"))]
 
 
@@ -51,17 +51,17 @@ CONF = project_folder("conf")
 
 
 def _times(factor: float, value: float) -> float:
-    """Return the product, whole where it can be; an arm is relative to its rung by `${times:0.5,${budget.tokens}}`."""
+    """Return the product, an integer if possible. Arms relative to a rung use it: `${times:0.5,${budget.tokens}}`."""
     product = factor * value
     return int(product) if product == int(product) else product
 
 
-OmegaConf.register_new_resolver("search_path", _search_path, replace=True)  # conf/run.yaml
-OmegaConf.register_new_resolver("times", _times, replace=True)  # sweeps/study
+OmegaConf.register_new_resolver("search_path", _search_path, replace=True)  # used in conf/run.yaml
+OmegaConf.register_new_resolver("times", _times, replace=True)  # used in sweeps/study
 
 
 def check(words: Sequence[str]) -> None:
-    """Refuse words that a person typed if they are more than options and values, each once. Raises InputError."""
+    """Check the words that a user typed: only options and values, each once. Raises InputError."""
     check_files(conf_folders(), sweep_folders())
     check_words(words, groups())
     check_items(words, conf_folders())
@@ -69,9 +69,9 @@ def check(words: Sequence[str]) -> None:
 
 
 def load(overrides: Sequence[str]) -> DictConfig:
-    """Compose the configuration of a run, with Hydra's own part, outside of `bertlab.run`.
+    """Compose the configuration of a run, including Hydra's own part, outside of `bertlab.run`.
 
-    Of two values for one key the last one counts, as an arm's does behind those of its study. Raises InputError.
+    If a key has two values, the last one counts; an arm's words follow those of its study. Raises InputError.
     """
     overrides = written_out(overrides)
     check_files(conf_folders(), sweep_folders())
@@ -97,20 +97,20 @@ def resolved(config: DictConfig) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Typed:
-    """What was asked for, as records and names of a run show it."""
+    """What the user asked for, as shown in records and names of a run."""
 
-    options: Mapping[str, str]  # chosen in each config group
-    overrides: Sequence[str]  # of the run
+    options: Mapping[str, str]  # the chosen option of each config group
+    overrides: Sequence[str]  # of this run
     settings: Mapping[str, Any]  # the configuration without `tracking` and without secrets
 
 
 def typed(config: DictConfig, overrides: Sequence[str]) -> Typed:
-    """Return what was asked for of the job that runs, or of a configuration that has Hydra's own part."""
+    """Return what was asked for, of the running job or of a configuration with Hydra's own part."""
     return Typed(choices(config if "hydra" in config else None), overrides, _settings(config))
 
 
 def _settings(config: DictConfig) -> dict[str, Any]:
-    """Return the configuration as records keep it: text that comes from the environment stays as it was written."""
+    """Return the configuration as records keep it: references to environment variables stay unresolved."""
     settings = resolved(config)
     if any("oc.env" in text for text in texts(OmegaConf.to_container(config, resolve=False))):
         with _environment_unread():
@@ -121,7 +121,7 @@ def _settings(config: DictConfig) -> dict[str, Any]:
 
 @contextmanager
 def _environment_unread() -> Iterator[None]:
-    """Have interpolations of the environment yield their own text, so that what is made of them shows it."""
+    """Let references to environment variables return their own text, so that values made from them show it."""
 
     def text(*words: Any) -> str:
         return f"${{oc.env:{','.join(map(str, words))}}}"
@@ -152,30 +152,30 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def is_group(override: Override) -> bool:
-    """Tell whether an override is about a group of options, not a value."""
+    """Return whether an override chooses an option of a group, not a value."""
     return any((folder / override.key_or_group).is_dir() for folder in groups())
 
 
 def groups() -> tuple[Path, ...]:
-    """Return the folders whose folders are groups."""
+    """Return the folders whose subfolders are groups."""
     return *conf_folders(), *sweep_folders()
 
 
 def choices(config: DictConfig | None = None) -> dict[str, str]:
-    """Return the option chosen in each config group, of `config` or of the job that runs."""
+    """Return the chosen option of each config group, of `config` or of the running job."""
     hydra = HydraConfig.get() if config is None else config.hydra
     return {str(key): str(value) for key, value in hydra.runtime.choices.items() if not str(key).startswith("hydra/")}
 
 
 def said() -> list[str]:
-    """Return the overrides of the job that runs as they were typed, interpolations unresolved."""
+    """Return the overrides of the running job as they were typed, interpolations unresolved."""
     words = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
     assert isinstance(words, list)
     return [str(word) for word in words]
 
 
 def given(hydra: Any) -> list[str]:
-    """Return the words of a command line as they were typed, those for Hydra first. `hydra`: its own configuration."""
+    """Return the words of a command line as they were typed, Hydra's first. `hydra`: Hydra's own configuration."""
     asked = OmegaConf.to_container(hydra.overrides, resolve=False)
     assert isinstance(asked, dict)
     return [str(word) for word in (*asked["hydra"], *asked["task"])]

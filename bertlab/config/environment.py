@@ -1,7 +1,7 @@
-"""What computes a run: the version of torch, the processor's instructions, threads, devices, compilation.
+"""The environment of a run: torch version, CPU instructions, threads, devices, compilation.
 
-The same configuration and code give other last digits in another environment, and after many steps other losses. So an
-environment belongs to what a finished run is found by.
+In another environment the same configuration and code give other last digits, and after many steps other losses. So the
+environment is part of the search for a finished run.
 """
 
 import ctypes
@@ -14,26 +14,26 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-LIMITS = (  # choose other kernels, of torch, oneDNN or MKL, than the processor would get
+LIMITS = (  # variables that make torch, oneDNN or MKL choose other kernels
     *("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR"),
 )
 CPU, CUDA = "cpu", ("cuda", "gpu")
-CARDS = ("nvidia*", "nvhost*", "nvgpu*", "nvmap", "kfd", "dxg")  # in /dev: of NVIDIA, of its boards, of AMD, of WSL
+CARDS = ("nvidia*", "nvhost*", "nvgpu*", "nvmap", "kfd", "dxg")  # GPU devices in /dev: NVIDIA, NVIDIA boards, AMD, WSL
 DRIVER = "libcuda.so.1"
 
 
 @dataclass(frozen=True)
 class Environment:
-    """An environment. `processor` is kept to be read: it is not part of what tells environments apart."""
+    """An environment. `processor` is for information only; it does not distinguish environments."""
 
     torch: str
-    device: str  # instructions of the CPU, or the name of the GPU
+    device: str  # CPU instructions, or the name of the GPU
     threads: int
     compile: str  # mode of torch.compile, "" for none
     limits: Mapping[str, str]
     processor: str
     devices: int = 1
-    accumulate: int = 1  # parts in which a device works on a batch
+    accumulate: int = 1  # number of parts into which a device divides a batch
 
     def __str__(self) -> str:
         limits = [f"{name}={value}" for name, value in self.limits.items()]
@@ -45,8 +45,8 @@ class Environment:
 
 
 def environment_of(trainer: Mapping[str, Any]) -> Environment:
-    """Return the environment in which this process would train, by the `trainer` section of a configuration."""
-    import torch  # takes seconds, and reports need none of it
+    """Return the environment in which this process would train. `trainer`: the section of the configuration."""
+    import torch  # this import takes seconds, and reports do not need it
 
     compiled = {False: "", True: "default"}.get(trainer["compile"], str(trainer["compile"]))
     limits = {name: os.environ[name].upper() for name in LIMITS if os.environ.get(name)}
@@ -62,11 +62,11 @@ def _device(accelerator: str, torch: Any) -> str:
         return str(torch.cuda.get_device_name(0))
     if accelerator in (CPU, "auto"):
         return f"{CPU} {torch.backends.cpu.get_cpu_capability()}"
-    return accelerator  # of another kind, or one that this machine lacks: refused before anything runs
+    return accelerator  # an unknown or missing device; the program refuses it before any run
 
 
 def lacks_card(devices: Path = Path("/dev"), driver: str = DRIVER) -> bool:
-    """Tell whether it is certain, without torch, that torch finds no GPU here: no device of one, and no driver."""
+    """Return whether there is certainly no GPU, without torch: no device file and no driver."""
     if sys.platform != "linux" or any(any(devices.glob(name)) for name in CARDS):
         return False
     try:
@@ -77,7 +77,7 @@ def lacks_card(devices: Path = Path("/dev"), driver: str = DRIVER) -> bool:
 
 
 def usable_cores() -> int:
-    """Return the cores that this process may use, whatever a launcher told its workers about threads."""
+    """Return the number of cores that this process may use; ignores thread limits set by launchers."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

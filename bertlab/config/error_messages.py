@@ -1,6 +1,6 @@
-"""What went wrong, in one line on standard error and an exit code: 2 for the input, 1 for us, 130 for an interrupt.
+"""Error messages: one line on stderr and an exit code. 2: wrong input, 1: a bug, 130: an interrupt.
 
-Imports nothing heavy: a composition error must come at once.
+Imports nothing heavy: a composition error must appear at once.
 """
 
 import difflib
@@ -22,8 +22,8 @@ from bertlab.config.override_policy import OWN_KEYS, plain_yaml
 from bertlab.config.own import place_of
 from bertlab.config.redact import redacted
 
-MANY = 20  # options, of which a line names only those that look like what was typed
-LONGEST = 1000  # characters of a line; what a user typed or a file holds may be longer
+MANY = 20  # with more options than this, a message lists only similar ones
+LONGEST = 1000  # characters of a message; user input may be longer
 NO_MEMORY = (
     "out of memory",
     "can't allocate memory",
@@ -33,20 +33,20 @@ NO_MEMORY = (
     "storage size calculation",
 )
 QUOTES = "'\")"
-UNFIT = "Error merging override "  # Hydra's words before a value that has another shape than what stands there
+UNFIT = "Error merging override "  # Hydra's words for a value of the wrong type
 TRACEBACK = "BERTLAB_TRACEBACK"  # set to 1 to see tracebacks; hydra.verbose=true does the same
 
 
 @contextmanager
 def one_line_errors(words: Sequence[str] = ()) -> Iterator[None]:
-    """Turn what escapes the block into one line and an exit code. `words`: of the command line, which name options."""
-    if isinstance(sys.stdout, io.TextIOWrapper):  # an encoding without some character writes its escape, as stderr does
+    """Turn exceptions of the block into one line and an exit code. `words`: the command line, which chooses options."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # write escapes for characters that the encoding lacks, as stderr does
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
     except KeyboardInterrupt:
         raise _exit("interrupted; type the same command to run it again", 130) from None
-    except BrokenPipeError:  # the reader has seen enough, as in `... --help | head`
+    except BrokenPipeError:  # the reader closed the pipe, as in `... --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except Exception as error:
@@ -66,9 +66,9 @@ def _exit(message: str, code: int) -> SystemExit:
 
 
 def explain(error: BaseException, words: Sequence[str] = ()) -> str | None:
-    """Return the one line that tells a user what to mend, or None when the fault is ours.
+    """Return a one-line message that tells the user what to correct, or None for a bug.
 
-    `words`: of the command line; a key that does not exist is compared with the keys of the options that they choose.
+    `words`: the command line; an unknown key is compared with the keys of the options that it chooses.
     """
     for cause in _causes(error):
         match cause:
@@ -78,7 +78,7 @@ def explain(error: BaseException, words: Sequence[str] = ()) -> str | None:
                 return f"{cause.full_key} must be given; add {cause.full_key}=... to the command line"
             case MissingConfigException(missing_cfg_file=str(missing), options=list(options)):
                 group, _, name = missing.rpartition("/")
-                known = [option for option in options if not option.startswith("_")]  # _study is what all studies share
+                known = [option for option in options if not option.startswith("_")]  # _study is a shared base
                 near = difflib.get_close_matches(name, known, n=3) if len(known) > MANY else []
                 hint = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(known)}"
                 return f"{group}={name} is not an option; {hint}"
@@ -101,12 +101,12 @@ def explain(error: BaseException, words: Sequence[str] = ()) -> str | None:
 
 
 def _is_memory(error: BaseException) -> bool:
-    """Tell whether memory ran out: torch and numpy have errors of their own for it."""
+    """Return whether memory ran out: torch and numpy have their own errors for it."""
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
 
 
 def _instantiation(error: InstantiationException) -> str:
-    """Say which key a part does not know, or what else stopped it from being built."""
+    """Return which key a part does not know, or why else it could not be built."""
     part = str(error).rpartition(FULL_KEY)[2].strip()
     reason = _line(str(error.__cause__ or error))
     _, unknown, rest = reason.partition("got an unexpected keyword argument ")
@@ -122,7 +122,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _unknown_key(message: str, words: Sequence[str]) -> str | None:
-    """Turn Hydra's words for a key that does not exist into ours, with the nearest keys that do."""
+    """Rewrite Hydra's message about an unknown key; suggest the most similar keys."""
     if not message.startswith("Could not override '"):
         return None
     key = message.split("'")[1]
@@ -140,7 +140,7 @@ def _unknown_key(message: str, words: Sequence[str]) -> str | None:
 
 
 def _options_with(key: str) -> list[str]:
-    """Return the options that have a key which those that were chosen lack."""
+    """Return the options that have a key which the chosen options lack."""
     *groups, name = key.split(".")
     group = "/".join(groups)
     files = [path for folder in conf_folders() for path in sorted((folder / group).glob("[!_]*.yaml")) if groups]
@@ -148,7 +148,7 @@ def _options_with(key: str) -> list[str]:
 
 
 def _unfit(message: str) -> str | None:
-    """Turn Hydra's words for a value of another shape than the key has into ours."""
+    """Rewrite Hydra's message about a value of the wrong type."""
     if not message.startswith(UNFIT):
         return None
     word = message.removeprefix(UNFIT)
@@ -157,13 +157,13 @@ def _unfit(message: str) -> str | None:
 
 
 def _near(key: str, known: Sequence[str]) -> list[str]:
-    """Return the keys that are most like one: first those that it is the end of, as `lr` is of `optimizer.lr`."""
+    """Return the most similar keys; first keys that end with it, as `optimizer.lr` ends with `lr`."""
     ends = [each for each in known if each.endswith(f".{key}")]
     return ends[:3] or difflib.get_close_matches(key, known, n=3)
 
 
 def _chosen(key: str, words: Sequence[str]) -> dict[str, Any]:
-    """Return the configuration of the options that some words choose, where they make one without `key`."""
+    """Return the configuration of the chosen options, if they compose without `key`."""
     words = [word for word in words if "=" in word and word.lstrip("+~").partition("=")[0] != key]
     try:
         return resolved(load(words))
@@ -186,5 +186,5 @@ def _line(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Write characters that steer a terminal or turn the direction of writing as their escapes."""
+    """Escape characters that control a terminal or change the writing direction."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

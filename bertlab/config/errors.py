@@ -1,8 +1,8 @@
-"""What a person sees when the input is at fault: one line with the key, the bound, the value and the next step.
+"""Errors for wrong input: one line with the key, the bound, the value and the next step.
 
-A part does not know where in the configuration it is used: `mask.token` is `mask`, or `mask.corruption` of another
-policy. It names its keys with `own("rate")`, and who builds or calls a part says where it stands: `with at("mask"):`.
-A part whose group is used in one place says `own("files", "data")`: that place is named where nobody says another.
+A part does not know its place in the configuration: `mask.token` may be `mask`, or `mask.corruption` of another policy.
+It names its keys with `own("rate")`. The code that builds or calls the part adds the place: `with at("mask"):`. If a
+group is used in only one place, its parts give it: `own("files", "data")`. This default is used outside `at`.
 """
 
 import re
@@ -12,9 +12,9 @@ from math import nan
 from numbers import Real
 from typing import Any
 
-LARGEST = 2**40  # of whole numbers: more than any count here means, and nothing that is multiplied by it overflows
-OWN = "\0"  # in front of a key of the part that raises; no word of a command line can hold it
-USUAL = "\1"  # between the usual place of a part and its key
+LARGEST = 2**40  # limit of whole numbers: larger than any useful count; products of it do not overflow
+OWN = "\0"  # marks a key of the part that raises; a command line cannot contain it
+USUAL = "\1"  # separates the default place of a part from its key
 OWN_OPTION = re.compile(rf"([\w/]+)@{OWN}([\w.]*)(?==)")
 
 
@@ -22,26 +22,26 @@ class InputError(ValueError):
     """The user's input cannot be used; the message is the one line to print (exit code 2)."""
 
     def __str__(self) -> str:
-        """Return the line, with all places in front of keys that are known."""
+        """Return the message with the known places added to the keys."""
         return OWN_OPTION.sub(_option, super().__str__()).replace(OWN, "").replace(USUAL, ".")
 
     def at(self, place: str) -> "InputError":
-        """Return the error with the place of the part in front of the part's own keys."""
+        """Return the error with `place` added to the part's own keys."""
         unplaced = re.sub(rf"{OWN}\w+{USUAL}", OWN, super().__str__())
         below = re.sub(rf"{OWN}(?=\w)", f"{OWN}{place}.", unplaced)
         return type(self)(re.sub(rf"{OWN}(?!\w)", f"{OWN}{place}", below))
 
 
 def own(key: str = "", usual: str = "") -> str:
-    """Return a key of the part that raises, or the part itself, to be written in its messages.
+    """Return a marked key of the part that raises, or the part itself, for use in its messages.
 
-    `usual` is the place that is named where nobody says where the part stands.
+    `usual` is the default place of the part.
     """
     return f"{OWN}{usual}{USUAL}{key}" if usual else f"{OWN}{key}"
 
 
 def own_option(group: str, option: str) -> str:
-    """Return what chooses another option of `group` for the part that raises: `pairs=none`, `pairs@a.b=none`."""
+    """Return the words that choose another option of `group` for the raising part: `pairs=none`, `pairs@a.b=none`."""
     return f"{group}@{OWN}={option}"
 
 
@@ -52,7 +52,7 @@ def _option(found: re.Match[str]) -> str:
 
 @contextmanager
 def at(place: str) -> Iterator[None]:
-    """Put `place` in front of the keys in the messages of the part that is built or called in the block."""
+    """Add `place` to the keys in error messages of the part that the block builds or calls."""
     try:
         yield
     except InputError as error:
@@ -60,29 +60,29 @@ def at(place: str) -> Iterator[None]:
 
 
 def true_or_false(key: str, value: object) -> bool:
-    """Return `value` when it is a truth value. Raises InputError."""
+    """Return `value` if it is true or false. Raises InputError."""
     if isinstance(value, bool):
         return value
     raise InputError(f"{own(key)} must be true or false, got {value}; choose one")
 
 
 def one_of(key: str, value: object, known: Sequence[str | bool | None]) -> Any:
-    """Return `value` when it is one of those that are known. Raises InputError."""
-    if any(type(value) is type(each) and value == each for each in known):  # 1 is not true
+    """Return `value` if it is one of the known values. Raises InputError."""
+    if any(type(value) is type(each) and value == each for each in known):  # in Python 1 == True, so compare types too
         return value
     words = [each if isinstance(each, str) else str(each).lower().replace("none", "null") for each in known]
     raise InputError(f"{own(key)} must be {', '.join(words[:-1])} or {words[-1]}, got {value}; choose one of them")
 
 
 def open_interval(key: str, value: object, low: float, high: float) -> float:
-    """Return `value` when it is a number in (low, high). Raises InputError."""
+    """Return `value` if it is a number in (low, high). Raises InputError."""
     if low < (number := _real(value)) < high:
         return number
     raise InputError(f"{own(key)} must lie in ({low:g}, {high:g}), got {value}; choose a number inside")
 
 
 def open_intervals(key: str, values: object, low: float, high: float) -> list[float]:
-    """Return `values` when they are a list of numbers in (low, high), or none. Raises InputError."""
+    """Return `values` if they are a list of numbers in (low, high); it may be empty. Raises InputError."""
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise InputError(
             f"{own(key)} must be a list of numbers in ({low:g}, {high:g}), got {values}; write [] or [0.3,0.5]"
@@ -91,14 +91,14 @@ def open_intervals(key: str, values: object, low: float, high: float) -> list[fl
 
 
 def closed_interval(key: str, value: object, low: float, high: float) -> float:
-    """Return `value` when it is a number in [low, high]. Raises InputError."""
+    """Return `value` if it is a number in [low, high]. Raises InputError."""
     if low <= (number := _real(value)) <= high:
         return number
     raise InputError(f"{own(key)} must lie in [{low:g}, {high:g}], got {value}; choose a number inside")
 
 
 def _real(value: object) -> float:
-    """Return a number as a float; nan, which lies in no interval, for anything else."""
+    """Return a number as a float; nan, which is in no interval, for anything else."""
     if not isinstance(value, Real) or isinstance(value, bool):
         return nan
     try:
@@ -108,7 +108,7 @@ def _real(value: object) -> float:
 
 
 def whole_number(key: str, value: object, low: int, high: int = LARGEST) -> int:
-    """Return `value` when it is a whole number of at least `low` and at most `high`. Raises InputError."""
+    """Return `value` if it is a whole number in [low, high]. Raises InputError."""
     if isinstance(value, int) and value > high:
         digits = len(str(value))
         given = value if digits <= len(str(LARGEST)) else f"a number of {digits} digits"
@@ -121,7 +121,7 @@ def whole_number(key: str, value: object, low: int, high: int = LARGEST) -> int:
 
 
 def whole_numbers(key: str, values: object, low: int) -> list[int]:
-    """Return `values` when they are a list of whole numbers of at least `low`, or none. Raises InputError."""
+    """Return `values` if they are a list of whole numbers of at least `low`; it may be empty. Raises InputError."""
     if isinstance(values, str) or not isinstance(values, Sequence):
         raise InputError(
             f"{own(key)} must be a list of whole numbers of at least {low}, got {values}; write [] or [{low}]"
@@ -130,7 +130,7 @@ def whole_numbers(key: str, values: object, low: int) -> list[int]:
 
 
 def shares(key: str, values: object, names: Sequence[str]) -> tuple[float, ...]:
-    """Return `values` when they are one share per name, none negative, that sum to 1. Raises InputError."""
+    """Return `values` if they are one non-negative share per name with sum 1. Raises InputError."""
     wanted = ", ".join(names)
     if isinstance(values, str) or not isinstance(values, Sequence) or len(values) != len(names):
         raise InputError(f"{own(key)} must hold {len(names)} shares ({wanted}), got {values}; give one each")

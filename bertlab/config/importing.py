@@ -1,4 +1,4 @@
-"""Importing what is heavy: torch, Lightning and MLflow make more than a million objects, and all of them stay."""
+"""Imports of heavy packages: torch, Lightning and MLflow create over a million permanent objects."""
 
 import gc
 import sys
@@ -6,10 +6,10 @@ from importlib import import_module
 
 
 def import_heavy(name: str) -> None:
-    """Import a module with all that it needs; afterwards `import` finds it at once.
+    """Import a module with all that it needs; a later `import` statement then costs nothing.
 
-    Python's collector would walk through the objects that stay again and again, while they come, during the runs and
-    at the end: a quarter of the time that the imports take. So it waits, and never looks at them again.
+    Python's garbage collector would scan the permanent objects again and again, a quarter of the import time. So it is
+    off during the import, and these objects are frozen afterwards.
     """
     if name in sys.modules:
         return

@@ -1,9 +1,9 @@
-"""What may be asked of Hydra: the words of a command line, and the targets of a configuration.
+"""Override policy: which words a command line may give to Hydra, and which targets a configuration may name.
 
 Hydra runs what a configuration names (`_target_`, callbacks, logging), reads configurations from anywhere
-(`--config-dir`, `hydra.searchpath`) and unpickles (`--experimental-rerun`). Here a command line chooses options and
-sets their values, and nothing else; every target is one that an option's file names, in conf/ or in a person's own
-folder (bertlab/config/own_files.py).
+(`--config-dir`, `hydra.searchpath`) and unpickles (`--experimental-rerun`). Here a command line may only choose options
+and set their values. Every target must be in an option's file, in conf/ or in a user's own folder
+(bertlab/config/own_files.py).
 """
 
 import difflib
@@ -24,27 +24,27 @@ from bertlab.config.reading import overrides_in, parsed
 FLAGS = {"-m", "--multirun", "-r", "--run", "-h", "--help", "--hydra-help", "--version", "--resolve"}
 SHOWN, INFORMED = ("job", "hydra", "all"), ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 TAKES: dict[str, tuple[str, ...]] = {"-c": SHOWN, "--cfg": SHOWN, "-p": (), "--package": (), "-i": INFORMED}
-TAKES["--info"] = INFORMED  # each takes a word that says what to show
+TAKES["--info"] = INFORMED  # each takes a value: what to show
 FLAGS |= set(TAKES)
 OF_HYDRA = re.compile(
     r"hydra/launcher|hydra\.launcher\.[a-z]\w*(\.[a-z]\w*)*|hydra\.verbose|hydra\.mode|hydra/sweeper|"
     r"hydra\.sweeper\.(n_trials|n_jobs|direction|max_failure_rate|sampler\.seed|sampler\.n_startup_trials)"
 )
 SWEEPERS = ("bertlab", "optuna")
-MOST_WORKERS = 1024  # processes on one machine
-NO_NAME = re.compile(r"\.\.|[\[{:]|^['\"]?/")  # in the value of a group: a path, a list, a mapping, an interpolation
-FOLDERS = frozenset({"output_dir", "report_dir"})  # Hydra makes the first one before anything here has looked at it
-EVERYWHERE = "@package _global_"  # in a file that sets keys of several groups
-NESTED = re.compile(r"/(\w+)@(\w+)")  # in a defaults list: the options of which group stand under which key
-OWN_KEYS = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})  # Hydra's, in a part
+MOST_WORKERS = 1024  # on one machine
+NO_NAME = re.compile(r"\.\.|[\[{:]|^['\"]?/")  # not an option's name: a path, a list, a mapping, an interpolation
+FOLDERS = frozenset({"output_dir", "report_dir"})  # Hydra creates output_dir before our own checks run
+EVERYWHERE = "@package _global_"  # marks a file that sets keys of several groups
+NESTED = re.compile(r"/(\w+)@(\w+)")  # in a defaults list: group and key of a part inside a part
+OWN_KEYS = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})  # Hydra's own keys of a part
 Specials = frozenset[tuple[str, str]]
-Folders = tuple[Path, ...]  # that of the project, then that of a person's own folder, if there is one
+Folders = tuple[Path, ...]  # conf/ of the project, then conf/ of the user's own folder, if any
 
 
 def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
-    """Refuse words of a command line that would run, import, unpickle or write something of their own.
+    """Refuse words of a command line that could make Hydra run, import, unpickle or write something else.
 
-    `groups` are the folders that hold the config groups. Raises InputError, for a word that cannot be parsed too.
+    `groups` are the folders with the config groups. Raises InputError, also for a word that cannot be parsed.
     """
     for word in words:
         _check_characters(word)
@@ -56,15 +56,19 @@ def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
         key, package, value = override.key_or_group, override.package or "", word.partition("=")[2]
         if "oc.deprecated" in value:
             raise InputError(f"{key} must not hold oc.deprecated, got {word}; name the other key: {key}='${{seed}}'")
+        # a part without these keys would be built differently
         if override.is_delete() and key.rpartition(".")[2] in OWN_KEYS:
             raise InputError(f"{key} must stay, got {word}; choose another option of the group")
+        # folders must be plain paths
         if FOLDERS & {key, package}:
             _check_folder(package or key, override)
+        # Hydra's own keys: only those of OF_HYDRA
         if re.match(r"hydra\b", package) or (re.match(r"hydra\b", key) and not OF_HYDRA.fullmatch(key)):
             raise InputError(
                 f"{package or key} is not for the command line; of Hydra's own keys there are hydra/launcher, "
                 "hydra.launcher.*, hydra.verbose and hydra.mode; output_dir=... says where runs write"
             )
+        # groups: only the name of an existing option
         is_group = key == "hydra/launcher" or any((folder / key).is_dir() for folder in groups)
         if ".." in key or (is_group and NO_NAME.search(value)):
             raise InputError(
@@ -76,12 +80,13 @@ def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
             raise InputError(f"{key}, of Hydra's own keys, must be {' or '.join(SWEEPERS)}, got {value}; choose one")
         if key in ("hydra.verbose", "hydra.mode"):
             _check_switch(key, override)
+        # a launcher key must not name code
         if key.startswith("hydra") and "_target_" in value:
             raise InputError(f"{key} must hold plain values, got {value}; choose hydra/launcher by its name")
 
 
 def check_items(words: Sequence[str], conf: Folders) -> None:
-    """Refuse a key inside of a list that is no place of it: Hydra has no words for that. Raises InputError."""
+    """Refuse a key inside a list if it is not an existing index: Hydra cannot set it. Raises InputError."""
     for override in map(parsed, overrides_in(words)):
         key, lists = override.key_or_group, _lists(conf)
         for name in (each for each in lists if key.startswith(f"{each}.")):
@@ -93,7 +98,7 @@ def check_items(words: Sequence[str], conf: Folders) -> None:
 
 
 def _check_folder(key: str, override: Override) -> None:
-    """Refuse what is not the path of one folder."""
+    """Refuse a value that is not the path of one folder."""
     one = not (override.package or override.is_delete() or override.is_sweep_override())
     path = override.value() if one else None
     if not isinstance(path, str) or not path.strip() or path == "???" or "${" in path:
@@ -102,7 +107,7 @@ def _check_folder(key: str, override: Override) -> None:
 
 
 def _check_switch(key: str, override: Override) -> None:
-    """Refuse values of Hydra's own keys that Hydra asserts it never gets."""
+    """Refuse values of hydra.verbose and hydra.mode on which Hydra fails an assertion."""
     value = override.value()
     loggers = value if isinstance(value, list) else [value]
     if key == "hydra.verbose" and value is not True and not all(isinstance(each, str) for each in loggers):
@@ -112,7 +117,7 @@ def _check_switch(key: str, override: Override) -> None:
 
 
 def _check_usage(words: Sequence[str]) -> None:
-    """Refuse flags that Hydra's own parser would refuse, in one line instead of its usage."""
+    """Refuse flags that Hydra's own parser would refuse, with one line instead of its usage text."""
     for place, word in enumerate(words):
         name, _, value = word.partition("=")
         value = value or " ".join(words[place + 1 : place + 2])
@@ -131,8 +136,8 @@ def _check_characters(word: str) -> None:
 
 
 def check_launcher(launcher: object) -> None:
-    """Refuse settings that joblib would refuse once all is planned, by giving it nothing to do. Raises InputError."""
-    settings = dict(getattr(launcher, "joblib", {}))  # of Hydra's launcher by this name
+    """Refuse joblib settings now, not after planning: run joblib with an empty list of jobs. Raises InputError."""
+    settings = dict(getattr(launcher, "joblib", {}))  # only Hydra's joblib launcher has this attribute
     if not settings:
         return
     from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg  # type: ignore[import-untyped]
@@ -151,16 +156,17 @@ def check_launcher(launcher: object) -> None:
 
 
 def check_targets(config: Mapping[str, Any], conf: Folders) -> None:
-    """Refuse a target, or another of Hydra's own keys of a part, that no option of the part's group has.
+    """Refuse a target, or another Hydra key of a part, that no option of the part's group has.
 
-    Nothing is imported for it, and nothing called. Raises InputError.
+    Imports and calls nothing. Raises InputError.
     """
+    # top-level keys
     if strangers := [key for key in config if key not in _keys(conf[0])]:
         raise InputError(f"{strangers[0]} is not a key of the configuration; bertlab run --help lists the keys")
     known, nested = options_in(conf)
     for place, node, group in _parts(config, "", known, nested):
         if node == {} and "." not in place:
-            continue  # a group that a command leaves out, as bertlab.describe does
+            continue  # an empty group: some commands drop groups, for example bertlab.describe
         if not isinstance(node, Mapping) or "_target_" not in node:
             raise InputError(f"{place} must be one of the group's options, got {node}; choose one by its name")
         own = specials_of(node)
@@ -176,7 +182,7 @@ def check_targets(config: Mapping[str, Any], conf: Folders) -> None:
 
 
 def check_keys(config: Mapping[str, Any], conf: Folders) -> None:
-    """Refuse a part that has a key which its options do not have, or lacks one. Raises InputError."""
+    """Refuse a part with a key that its options do not have, or with a missing key. Raises InputError."""
     known, nested = options_in(conf)
     for place, node, group in _parts(config, "", known, nested):
         keys = _keys_of_parts(conf).get((group, str(node.get("_target_"))), frozenset())
@@ -201,7 +207,7 @@ def _written(own: Specials) -> str:
 def _parts(
     value: Any, place: str, known: Mapping[str, Any], nested: Mapping[str, str], group: str = ""
 ) -> Iterator[tuple[str, Any, str]]:
-    """Yield the place, the value and the group of everything that Hydra would build, or that must be a part."""
+    """Yield key, value and group of everything that Hydra would build or that must be a part."""
     if group in known or (isinstance(value, Mapping) and OWN_KEYS & set(value)):
         yield place, value, group
     if isinstance(value, Mapping):
@@ -215,7 +221,7 @@ def _parts(
 
 @cache
 def _keys(conf: Path) -> frozenset[str]:
-    """Return the keys that a configuration may have: those of run.yaml and of the groups that it names."""
+    """Return the keys that a configuration may have: those of run.yaml and of its groups."""
     run = plain_yaml((conf / "run.yaml").read_text("utf-8"))
     groups = {group for entry in run["defaults"] if isinstance(entry, dict) for group in entry}
     return frozenset(run.keys() | groups)
@@ -223,7 +229,7 @@ def _keys(conf: Path) -> frozenset[str]:
 
 @cache
 def options_in(conf: Folders) -> tuple[Mapping[str, set[Specials]], Mapping[str, str]]:
-    """Return what Hydra's own keys are in the options of each group, and which group's options stand under a key."""
+    """Return Hydra's own keys in the options of each group, and the group of each part inside a part."""
     known: dict[str, set[Specials]] = defaultdict(set)
     nested: dict[str, str] = {}
     for group, part, defaults in _files(conf):
@@ -235,7 +241,7 @@ def options_in(conf: Folders) -> tuple[Mapping[str, set[Specials]], Mapping[str,
 
 @cache
 def _keys_of_parts(conf: Folders) -> Mapping[tuple[str, str], frozenset[str]]:
-    """Return the keys of each part, by group and target: those of its file and the parts that its defaults choose."""
+    """Return the keys of each part, by group and target: keys of its file, and parts in its defaults list."""
     return {
         (group, part["_target_"]): frozenset(key for key in part if key not in OWN_KEYS | {"defaults"})
         | {_place(str(key)) for entry in defaults if isinstance(entry, dict) for key in entry}
@@ -245,13 +251,13 @@ def _keys_of_parts(conf: Folders) -> Mapping[tuple[str, str], frozenset[str]]:
 
 
 def _place(key: str) -> str:
-    """Return the key that a default of an option fills, whether it chooses a part or another one than its base does."""
+    """Return the key that an entry of a defaults list fills, with or without `override`."""
     return key.removeprefix("override ").rpartition("@")[2]
 
 
 @cache
 def _lists(conf: Folders) -> Mapping[str, Sequence[Any]]:
-    """Return the keys that hold lists, each with the longest that an option's file has."""
+    """Return the keys with list values, each with the longest list in an option's file."""
     longest: dict[str, Sequence[Any]] = {}
     for group, part, _ in _files(conf):
         own = {name: value for name, value in part.items() if name != "defaults"}
@@ -263,7 +269,7 @@ def _lists(conf: Folders) -> Mapping[str, Sequence[Any]]:
 
 @cache
 def _files(conf: Folders) -> Sequence[tuple[str, Mapping[str, Any], Sequence[Any]]]:
-    """Return the group, the part and the defaults of each option's file; where two say something, the later one counts.
+    """Return the group, the part and the defaults of each option's file. Later entries win.
 
     So the project's own files come last.
     """
@@ -276,7 +282,7 @@ def _files(conf: Folders) -> Sequence[tuple[str, Mapping[str, Any], Sequence[Any
 
 
 def _option(path: Path) -> tuple[dict[str, Any], list[Any]]:
-    """Return what an option's file holds, and its defaults, with those of the options of its group that it extends."""
+    """Return the content of an option's file and its defaults, merged with those of its base options."""
     option = dict(plain_yaml(path.read_text("utf-8")) or {})
     defaults = list(option.get("defaults", []))
     for name in defaults:
@@ -287,7 +293,7 @@ def _option(path: Path) -> tuple[dict[str, Any], list[Any]]:
 
 
 def plain_yaml(text: str) -> Any:
-    """Return what safe YAML says; by the C library where there is one, which takes a tenth of the time."""
+    """Parse YAML safely; the C library, if installed, takes a tenth of the time."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
         return loader.get_single_data()

@@ -1,8 +1,8 @@
-"""A person's own folder: options (`conf/`), studies (`sweeps/study/`) and Python modules, used without a fork.
+"""A user's own folder with options (`conf/`), studies (`sweeps/study/`) and Python modules, used without a fork.
 
 Enters: `--own FOLDER`, the variable BERTLAB_OWN, or `own` in [tool.bertlab] of a pyproject.toml, in this order. Leaves:
-the variable with an absolute path, so that every process that is started from here has the same folder, and its modules
-as a package of the folder's name. A module is read once: what runs is what the fingerprint of the code is made of.
+the variable with an absolute path, so that child processes use the same folder; and its modules as a package with the
+folder's name. Each module is read once, so that the code that runs is the code that is fingerprinted.
 """
 
 import ast
@@ -21,13 +21,13 @@ from types import ModuleType
 
 from bertlab.config.errors import InputError
 
-OPTION, VARIABLE, TABLE = "--own", "BERTLAB_OWN", "bertlab"  # of the command line, the environment, [tool.*]
-TAKEN = ("bertlab", "hydra_plugins")  # names of ours
+OPTION, VARIABLE, TABLE = "--own", "BERTLAB_OWN", "bertlab"  # command line, environment, pyproject.toml
+TAKEN = ("bertlab", "hydra_plugins")  # package names that a folder may not have
 
 
 @dataclass(frozen=True)
 class Source:
-    """A module of the folder, as this process read it. `package` is what its relative imports start from."""
+    """A module of the folder, as this process read it. `package`: where its relative imports start."""
 
     path: Path
     text: bytes
@@ -39,9 +39,9 @@ _read: dict[str, Source] = {}  # by module
 
 
 def take_own(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line without `--own FOLDER`, and have this process use that folder.
+    """Return the words of a command line without `--own FOLDER`, and use that folder in this process.
 
-    Without the word the folder is that of the environment, or of the nearest pyproject.toml that names one. Raises
+    Without the word, the folder comes from the environment, or from the nearest pyproject.toml that names one. Raises
     InputError for a folder that cannot be used.
     """
     kept, given = list[str](), list[str]()
@@ -66,19 +66,19 @@ def take_own(words: Sequence[str]) -> list[str]:
 
 
 def own_folder() -> Path | None:
-    """Return the folder that this process uses, None for none."""
+    """Return the folder that this process uses; None without one."""
     named = os.environ.get(VARIABLE)
     return Path(named).expanduser().resolve() if named else None
 
 
 def own_words() -> list[str]:
-    """Return the words that choose the folder, by its name alone, for commands that records and pages show."""
+    """Return the words that choose the folder, by name only, for commands in records and on pages."""
     folder = own_folder()
     return [] if folder is None else [OPTION, folder.name]
 
 
 def _of_project() -> Iterator[Path]:
-    """Yield the folder that the nearest pyproject.toml with a table of ours names, if any."""
+    """Yield the folder that the nearest pyproject.toml with [tool.bertlab] names, if any."""
     here = Path.cwd()
     for path in (folder / "pyproject.toml" for folder in (here, *here.parents)):
         if not path.is_file():
@@ -96,7 +96,7 @@ def _of_project() -> Iterator[Path]:
 
 
 def _use(folder: str, key: str) -> None:
-    """Have this process and those that it starts use a folder. Raises InputError."""
+    """Use a folder in this process and its children. Raises InputError."""
     place = Path(folder).expanduser().resolve()
     if not folder or not place.is_dir():
         raise InputError(
@@ -116,7 +116,7 @@ def _is_elsewhere(folder: Path) -> bool:
 
 
 def source_of(module: str) -> Source | None:
-    """Return a module of the folder, None where it has none of this name. Raises InputError for one that is not Python.
+    """Return a module of the folder; None if it does not exist. Raises InputError if it is not valid Python.
 
     A folder without `__init__.py` is an empty package.
     """
@@ -138,7 +138,7 @@ def source_of(module: str) -> Source | None:
 
 
 def defines(target: str) -> bool:
-    """Tell whether a target is a class or a function that its module, one of the folder, defines itself."""
+    """Return whether a target is a class or a function defined in its own module of the folder."""
     module, _, name = target.rpartition(".")
     source = source_of(module)
     kinds = (ast.ClassDef, ast.FunctionDef)
@@ -148,7 +148,7 @@ def defines(target: str) -> bool:
 
 
 def place_of(error: BaseException) -> str:
-    """Return the last line of the folder that an error came through, in brackets; "" for an error of others' code."""
+    """Return the last line of the folder in an error's traceback, in brackets; "" if there is none."""
     folder = own_folder()
     frames = [] if folder is None else extract_tb(error.__traceback__)
     lines = [(Path(each.filename), each.lineno) for each in frames if Path(each.filename).is_relative_to(str(folder))]
@@ -156,7 +156,7 @@ def place_of(error: BaseException) -> str:
 
 
 def _check_imports(source: Source) -> None:
-    """Raise InputError for what is not Python, and for imports that hide which code is used."""
+    """Raise InputError for invalid Python, and for imports that hide which code is used."""
     try:
         for node in ast.walk(ast.parse(source.text)):
             if isinstance(node, ast.ImportFrom):
@@ -172,10 +172,10 @@ def _check_imports(source: Source) -> None:
 
 
 class _Importer(MetaPathFinder, ExecutionLoader):
-    """Imports the modules of the folder, whatever the working directory and the path of Python's are."""
+    """Imports the modules of the folder, independent of the working directory and of Python's path."""
 
     def find_spec(self, name: str, path: object = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Return how to import a module; nothing but Python files of the folder is one of its modules."""
+        """Return how to import a module of the folder; only Python files of the folder are modules."""
         source, folder = source_of(name), own_folder()
         if source is not None:
             within = [str(source.path.parent)] if source.is_package else None
@@ -193,7 +193,7 @@ class _Importer(MetaPathFinder, ExecutionLoader):
         return decode_source(self._known(name).text)
 
     def is_package(self, name: str) -> bool:
-        """Tell whether a module is a package."""
+        """Return whether a module is a package."""
         return self._known(name).is_package
 
     def _known(self, name: str) -> Source:

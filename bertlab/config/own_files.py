@@ -1,6 +1,6 @@
-"""What the files of a person's own folder may hold: options and studies under names of their own, and nothing else.
+"""Checks the files of a user's own folder: it may hold only options and studies, under new names.
 
-An option names what a module of that folder defines, or what an option of bertlab names. Nothing is imported for it.
+An option names something that a module of the folder defines, or that an option of bertlab names. Nothing is imported.
 """
 
 import re
@@ -16,12 +16,12 @@ from bertlab.config.own import defines
 
 PACKAGED = re.compile(
     r"^\s*#\s*@package\s+(?!(?:_global_|_group_)\s*$)", re.MULTILINE
-)  # a file that says where else it goes
+)  # such a file sets keys outside its group
 
 
 @cache
 def check_files(conf: Folders, sweeps: Folders) -> None:
-    """Refuse files of a person's own folder that shadow ours, stand in no group, steer Hydra or name strangers' code.
+    """Refuse files that replace ours, are in no group, set Hydra's own keys, or name code from elsewhere.
 
     Raises InputError.
     """

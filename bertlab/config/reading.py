@@ -1,7 +1,7 @@
-"""Reading a command line before Hydra does: which word cannot be read, and what would be right.
+"""Reads a command line before Hydra: finds the word that cannot be read, and suggests a correction.
 
-Hydra says what is wrong and not with which of the words, and takes the last of two values for one key in silence: of
-two that were typed by mistake, in a line copied from another, nobody would notice which one ran.
+Hydra's messages do not name the word. Of two values for one key it silently takes the last, so a typing mistake would
+go unnoticed.
 """
 
 import re
@@ -15,33 +15,33 @@ from hydra.errors import HydraException
 from bertlab.config.errors import InputError
 
 MULTIRUN = ("-m", "--multirun")
-COMMANDS = (("-r", "--run"), MULTIRUN, ("-c", "--cfg"), ("-i", "--info"))  # of which Hydra takes one
+COMMANDS = (("-r", "--run"), MULTIRUN, ("-c", "--cfg"), ("-i", "--info"))  # Hydra accepts one of these
 TAKE_A_WORD = ("-c", "--cfg", "-p", "--package", "-i", "--info")
-MOST_JOBS = 100_000  # of a sweep: more would fill the memory before the first of them runs
-TASKS = "evaluation=tasks"  # the option that has tasks of one's own
-DETECTING, ENCODERS = "objective=replaced", "evaluation=detection"  # an objective, and what judges encoders; with tasks
-OF_TASKS = re.compile(r"tasks(\.[a-z]+)?=")  # short for its keys
-FILE = re.compile(r"[^\[\]{}$,'\"]+\.(jsonl|csv|tsv|parquet)(\.(gz|xz|zst))?")  # a task's, alone
-RUNG = re.compile(r"rung=(\w+)")  # short for a regime, and the word in a study that names it
-OF_DEVICES = re.compile(r"trainer\.(devices|accumulate)=(.*)")  # keys of the options that divide a batch
+MOST_JOBS = 100_000  # most jobs of a sweep: more would fill the memory before the first run
+TASKS = "evaluation=tasks"  # the option that has the user's own tasks
+DETECTING, ENCODERS = "objective=replaced", "evaluation=detection"  # an objective; its evaluation with tasks
+OF_TASKS = re.compile(r"tasks(\.[a-z]+)?=")  # short form of its keys
+FILE = re.compile(r"[^\[\]{}$,'\"]+\.(jsonl|csv|tsv|parquet)(\.(gz|xz|zst))?")  # the file of a single task
+RUNG = re.compile(r"rung=(\w+)")  # short form of a regime; also selects the rung in a study
+OF_DEVICES = re.compile(r"trainer\.(devices|accumulate)=(.*)")  # keys of the options for several devices
 DIVIDING = {"trainer=cpu": "trainer=cpus", "trainer=gpu": "trainer=gpus"}
-OF_SWEEPS = re.compile(r"\+{0,2}hydra[./](launcher|sweeper)\b")  # keys that say where and how jobs are chosen to run
-KEEPING = "trainer.keep_at="  # the key of the option that keeps weights on the way
+OF_SWEEPS = re.compile(r"\+{0,2}hydra[./](launcher|sweeper)\b")  # keys that choose how and where jobs run
+KEEPING = "trainer.keep_at="  # the key of the option that keeps intermediate weights
 QUOTE, ESCAPED, QUOTES = "'", "\\'", "'\""
 PARSER = OverridesParser.create()
 
 
 def overrides_in(words: Sequence[str]) -> Iterator[str]:
-    """Yield the words of a command line that are key=value, or should be."""
+    """Yield the words of a command line that are, or should be, key=value."""
     for before, word in pairwise(["", *words]):
         if not word.startswith("-") and before not in TAKE_A_WORD:
             yield word
 
 
 def written_out(words: Sequence[str], *, whole: bool = True) -> list[str]:
-    """Return the words with short forms written out; not the `whole` of a command line are those of an arm.
+    """Return the words with short forms written out. `whole` is false for the words of an arm, true for a command line.
 
-    They are `start=`, `tasks=` and `tasks.<key>=`, `trainer.devices=`, `trainer.accumulate=` and `trainer.keep_at=`,
+    Short forms: `start=`, `tasks=`, `tasks.<key>=`, `trainer.devices=`, `trainer.accumulate=`, `trainer.keep_at=`,
     `rung=` of a study, and `objective=replaced` without a model or an evaluation.
     """
     written = [re.sub(r"^(\+{0,2})start=", r"\1start.from=", word) for word in words]
@@ -54,7 +54,7 @@ def written_out(words: Sequence[str], *, whole: bool = True) -> list[str]:
 
 
 def _with_tasks(words: Sequence[str]) -> Iterator[str]:
-    """Yield the words, the short ones of tasks written out; in front of the first stands the option that has tasks."""
+    """Yield the words with short task keys written out, after the option that has these keys."""
     chosen = bool({TASKS, ENCODERS} & set(words))
     for word in words:
         if short := OF_TASKS.match(word):
@@ -68,13 +68,13 @@ def _with_tasks(words: Sequence[str]) -> Iterator[str]:
 
 
 def _with_detection(words: list[str]) -> list[str]:
-    """Return the words; `objective=replaced` brings its model and its evaluation along where no word names another."""
+    """Return the words; add the model and evaluation that `objective=replaced` needs, unless a word chooses others."""
     needed = {"model=": "model=replaced", "evaluation=": ENCODERS} if DETECTING in words else {}
     return [*(word for key, word in needed.items() if not any(each.startswith(key) for each in words)), *words]
 
 
 def _with_devices(words: list[str]) -> list[str]:
-    """Return the words with the option that has the keys of several devices; where all of them are 1, without these."""
+    """Return the words with the option for several devices; drop these keys if all of them are 1."""
     keys = [found for found in map(OF_DEVICES.fullmatch, words) if found]
     divides = any(word in DIVIDING.values() for word in words)
     if not keys or divides:
@@ -92,7 +92,7 @@ def _of_rung(word: str) -> list[str]:
 
 
 def parsed(word: str) -> Override:
-    """Return what a word says to Hydra. Raises InputError that names the word and writes it as it could be read."""
+    """Return Hydra's parse of a word. Raises InputError that names the word and suggests a readable form."""
     try:
         return PARSER.parse_override(word)
     except HydraException as error:
@@ -122,7 +122,7 @@ def _reads(word: str) -> bool:
 
 
 def check_once(words: Sequence[str]) -> None:
-    """Refuse two values for one key, and two options of one group; the same word twice says nothing new.
+    """Refuse two values for one key, and two options of one group; an exact repetition is allowed.
 
     Raises InputError.
     """
@@ -136,7 +136,7 @@ def check_once(words: Sequence[str]) -> None:
 
 
 def check_single(words: Sequence[str], advice: str = "choose one") -> None:
-    """Refuse several values for one key where there is one run. Raises InputError."""
+    """Refuse several values for one key in a single run. Raises InputError."""
     for word in overrides_in(words):
         if (override := parsed(word)).is_sweep_override():
             key, value = override.get_key_element(), word.partition("=")[2]
@@ -145,7 +145,7 @@ def check_single(words: Sequence[str], advice: str = "choose one") -> None:
 
 
 def check_plain(words: Sequence[str]) -> None:
-    """Refuse options where there are keys and values alone. Raises InputError."""
+    """Refuse flags where only key=value is allowed. Raises InputError."""
     if options := [word for word in words if word.startswith("-")]:
         raise InputError(f"arguments must be key=value, got {options[0]}; leave it out")
 
@@ -168,7 +168,7 @@ def check_command(words: Sequence[str]) -> None:
 
 
 def check_sweep(overrides: Sequence[Override]) -> None:
-    """Refuse a sweep over nothing, and one that is too large to be listed. Raises InputError."""
+    """Refuse a sweep over no values, and one with too many jobs. Raises InputError."""
     jobs = 1
     for override in overrides:
         if not override.is_sweep_override():

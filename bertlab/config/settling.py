@@ -1,4 +1,4 @@
-"""Composing the jobs of a sweep: files are read once for every choice of options, numbers set without Hydra."""
+"""Composes the jobs of a sweep: reads files once per choice of options, and sets numbers without Hydra."""
 
 import copy
 import re
@@ -22,14 +22,14 @@ NUMBER = re.compile(r"(?!hydra\b)([a-z]\w*(?:\.\w+)*)=(-?(?:0|[1-9]\d{0,14})(\.\
 NESTED = re.compile(r"\$\{[^}]*\$\{")  # an interpolation in an interpolation
 
 
-KEPT = 1000  # configurations that a sweep keeps while its jobs are composed
+KEPT = 1000  # most configurations that a sweep keeps while its jobs are composed
 
 
 def composing(load: Callable[[list[str]], DictConfig]) -> Callable[[list[str]], DictConfig]:
-    """Return what composes as `load` does, but reads the files of options once for every choice of them.
+    """Return a function that composes like `load` but reads the option files only once per choice of options.
 
-    The jobs of a sweep that choose the same options differ in values, and to set a value takes a moment. Whatever else
-    a word says is left to `load`, and so are errors.
+    Jobs with the same options differ only in values, which are quick to set. `load` handles all other words and all
+    errors.
     """
     parser, read = OverridesParser.create(), dict[tuple[str, ...], DictConfig]()
 
@@ -43,7 +43,7 @@ def composing(load: Callable[[list[str]], DictConfig]) -> Callable[[list[str]], 
             config = read.get(tuple(options)) or read.setdefault(tuple(options), load(options))
             config = copy.deepcopy(config)
             for override in values:
-                OmegaConf.update(config, str(override.key_or_group), override.value(), merge=True)  # as Hydra does
+                OmegaConf.update(config, str(override.key_or_group), override.value(), merge=True)  # like Hydra
         except (HydraException, OmegaConfBaseException):
             return load(words)
         return config
@@ -51,18 +51,18 @@ def composing(load: Callable[[list[str]], DictConfig]) -> Callable[[list[str]], 
     return composed
 
 
-Settled = tuple[dict[str, Any], Typed]  # a job's configuration as plain values, and as records show it
+Settled = tuple[dict[str, Any], Typed]  # a job's configuration as plain values, and as shown in records
 
 
 def settling(compose: Callable[[list[str]], DictConfig]) -> Callable[[list[str]], Settled]:
-    """Return what composes and resolves a job: once for all jobs that differ in nothing but numbers.
+    """Return a function that composes and resolves a job, once for all jobs that differ only in numbers.
 
-    Where another value is made from one of these numbers, every job is composed by itself.
+    If another value depends on one of these numbers, every job is composed by itself.
     """
 
     @lru_cache(KEPT)
     def shared(words: tuple[str, ...]) -> Settled | None:
-        """Return what jobs have in common, every number in `words` being 0; None where each is composed by itself."""
+        """Return the common configuration with the numbers of `words` set to 0; None if each job is composed alone."""
         keys = [found[1] for found in map(NUMBER.fullmatch, words) if found]
         set_once = Counter(word.lstrip("+~").partition("=")[0] for word in words)
         if not keys or any("{" in word for word in words) or any(set_once[key] > 1 for key in keys):
@@ -70,7 +70,7 @@ def settling(compose: Callable[[list[str]], DictConfig]) -> Callable[[list[str]]
         try:
             composed = compose(list(words))
             common = resolved(composed), typed(composed, words)
-        except Exception:  # it is said of the job's own words
+        except Exception:  # the job's own composition will raise the error
             return None
         alone = not _reads_any(composed, keys) and all(_is_zero(common[0], key.split(".")) for key in keys)
         return common if alone else None
@@ -92,22 +92,22 @@ def settling(compose: Callable[[list[str]], DictConfig]) -> Callable[[list[str]]
 
 
 def _is_zero(value: Any, place: Sequence[str]) -> bool:
-    """Tell whether the value at a place, through mappings alone, is the number 0."""
+    """Return whether the value at a place, reached only through mappings, is the number 0."""
     for name in place:
         value = value.get(name) if isinstance(value, Mapping) else None
     return type(value) is int and value == 0
 
 
 def _with(config: Mapping[str, Any], place: Sequence[str], value: Any) -> dict[str, Any]:
-    """Return a configuration with another value at a place; what is elsewhere is shared with the old one."""
+    """Return a configuration with one value replaced; the rest is shared with the old one."""
     name, *below = place
     return {**config, name: _with(config[name], below, value) if below else value}
 
 
 def _reads_any(config: DictConfig, keys: Sequence[str]) -> bool:
-    """Tell whether any value but Hydra's own is an interpolation that may read one of some keys.
+    """Return whether any value outside Hydra's part is an interpolation that may read one of the keys.
 
-    It may where it names a key or a part of its place, and where one interpolation is made from another.
+    It may if it names a key or part of its path, or if one interpolation is inside another.
     """
     own = OmegaConf.to_container(config, resolve=False)
     assert isinstance(own, dict)
@@ -117,12 +117,12 @@ def _reads_any(config: DictConfig, keys: Sequence[str]) -> bool:
 
 
 def _is_option(override: Override) -> bool:
-    """Tell whether an override chooses an option of a group."""
+    """Return whether an override chooses an option of a group."""
     plain = override.type == OverrideType.CHANGE and not override.package
     return plain and is_group(override) and isinstance(override.value(), str)
 
 
 def _is_value(override: Override) -> bool:
-    """Tell whether an override sets a value of the run's own configuration."""
+    """Return whether an override sets a value of the run's own configuration."""
     plain = override.type == OverrideType.CHANGE and not override.package
     return plain and not is_group(override) and not override.is_hydra_override()

@@ -44,7 +44,7 @@ def apply(policy: MaskPolicy, **when: Any) -> Masked:
 
 
 def same(one: Masked, other: Masked) -> bool:
-    """Tell whether two policies did the same."""
+    """Return whether two policies did the same."""
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in vars(one))
 
 

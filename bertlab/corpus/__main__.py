@@ -32,7 +32,7 @@ the corpus takes {corpus} MB of the cache"""
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     with one_line_errors():
         name, *rest = words or [""]
         arguments = parse(DEFAULTS, __doc__, [name] if name in ("-h", "--help") else rest)

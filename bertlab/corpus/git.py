@@ -29,7 +29,7 @@ class Repository:
         return folder / f"{self.name}.git"
 
     def is_in(self, folder: Path) -> bool:
-        """Tell whether it was fetched into its place there."""
+        """Return whether it was fetched into its place there."""
         return (self.place(folder) / "HEAD").exists() and has(self.place(folder), self.commit)
 
 
@@ -78,7 +78,7 @@ def mirrored(repository: Repository, mirror: Path) -> Tree:
 
 
 def has(folder: Path, commit: str) -> bool:
-    """Tell whether a git folder holds a commit."""
+    """Return whether a git folder holds a commit."""
     return _run(folder, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
 
 

@@ -81,7 +81,7 @@ def plain(paragraph: str) -> str:
 
 
 def is_prose(text: str) -> bool:
-    """Tell whether a paragraph reads as English: whole sentences, no markup, hardly any code, enough function words."""
+    """Return whether a paragraph is English: whole sentences, no markup, little code, enough function words."""
     if not WHOLE_SENTENCES.fullmatch(text) or NOISE.search(text):
         return False
     words = WORD.findall(text)

@@ -44,7 +44,7 @@ BIASED = {  # theirs: our group, its option without biases and the one with them
 
 
 def is_modern(folder: Path) -> bool:
-    """Tell whether a folder says that it holds a ModernBERT."""
+    """Return whether a folder says that it holds a ModernBERT."""
     try:
         return bool(json.loads((folder / CONFIG).read_text("utf-8"))["model_type"] == KIND)
     except (OSError, ValueError, KeyError, TypeError):

@@ -119,7 +119,7 @@ class StudyRuns:
         return [(cell, done[cell.key]) for cell in cells if cell.key in done]
 
     def has_any(self, cells: Sequence[StudyRun]) -> bool:
-        """Tell whether one of the cells is finished."""
+        """Return whether one of the cells is finished."""
         return bool(self._finished([cell.identity for cell in cells]))
 
     def _finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, Run]:

@@ -18,7 +18,7 @@ DEFAULTS = {"out": "reports", "measure": "false"}
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     with one_line_errors():
         arguments = parse(DEFAULTS, __doc__, words)
         if arguments["measure"] not in ("true", "false"):

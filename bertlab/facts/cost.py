@@ -133,7 +133,7 @@ def _kept(numbers: dict[str, float], tokens: int) -> list[str]:
 
 
 def _refuses(tokens: int) -> bool:
-    """Tell whether BERT-base cannot be built for so many tokens."""
+    """Return whether BERT-base cannot be built for so many tokens."""
     try:
         base(length=tokens)
     except InputError:

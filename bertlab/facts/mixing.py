@@ -111,7 +111,7 @@ def attention_fc() -> Fact:
 
 
 def _takes(model: Bert, length: int) -> bool:
-    """Tell whether a model can be given so many tokens."""
+    """Return whether a model can be given so many tokens."""
     try:
         model.encode(batch_of(tokens(1, length)))
     except InputError:

@@ -1,1 +1,1 @@
-"""The encoder and its heads, assembled from parts. A part is chosen by config and never by name in code."""
+"""The encoder and its heads, built from parts. The config chooses a part; code never branches on a part's name."""

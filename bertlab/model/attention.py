@@ -1,6 +1,6 @@
-"""Self-attention: tokens look at each other.
+"""Multi-head self-attention.
 
-Legend: B batch, L length, D width, H heads, K head width, N tokens: (B, L), or flat where padding is left out.
+Legend: B batch, L length, D width, H heads, K head width, N tokens: (B, L), or flat without padding.
 """
 
 from collections.abc import Callable
@@ -16,23 +16,25 @@ Mix = Callable[..., Tensor]  # (query_BHLK, key_BHLK, value_BHLK, sight, dropout
 
 
 class Mixer(nn.Module):
-    """Something that mixes the tokens of a sequence. What it heeds decides which other parts make sense with it."""
+    """A layer that mixes the tokens of a sequence. Its flags say which other parts can be combined with it."""
 
-    scored = False  # whether there are scores of queries and keys, on which scale, bias and rotation act
-    heeds_sight = True  # whether a token can be kept from looking at another one
+    scored = False  # whether it computes Q K^T scores; scale, bias and rotation act on these
+    heeds_sight = True  # whether it supports attention masks
     has_heads = True
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return the states that are read (N, D); a token that may look at nobody gets nothing of others."""
+        """Return the selected states (N, D); a token that may attend to no token receives nothing from others."""
         raise NotImplementedError
 
 
 class SelfAttention(Mixer):
     """mix(Q, K, V) in H heads, then an output projection (Vaswani et al. 2017, arXiv:1706.03762, sec. 3.2).
 
-    `query`, `key` and `value` each name the projection that makes them. Roles that name the same projection share it
-    (K = V, Q = K: Kowsher et al. 2025, arXiv:2412.00359; He & Hofmann 2023, arXiv:2311.01906 drop projections); a role
-    without a name takes the states as they are, cut into heads. `output` tells whether the heads are projected back.
+    `query`, `key` and `value` are names of projections. Roles with the same name share the projection (K = V, Q = K:
+    Kowsher et al. 2025, arXiv:2412.00359; without projections: He & Hofmann 2023, arXiv:2311.01906). A role without a
+    name uses the input states, split into heads. `output`: whether there is an output projection.
+
+    Raises InputError for a missing projection if H * K differs from D.
     """
 
     scored = True
@@ -54,17 +56,20 @@ class SelfAttention(Mixer):
         self.output = nn.Linear(shape.heads_width, shape.width) if output else nn.Identity()
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return the states that are read (N, D); no weight goes to tokens that `sight` does not allow."""
+        """Return the selected states (N, D); tokens that `sight` does not allow get no weight."""
+        # keys and values: all states, or the first layer's input; queries: only the selected states
         source_ND = x_ND if sight.source_ND is None else sight.source_ND
         asking = sight.of_asking()
         asking_ND = x_ND if asking is sight else sight.only_read(x_ND)
-        apart = asking is not sight or sight.source_ND is not None  # whether what asks is not what answers
-        made: dict[tuple[str | None, bool], Tensor] = {}  # what roles share is computed once
+        apart = asking is not sight or sight.source_ND is not None  # query positions differ from key positions
+        made: dict[tuple[str | None, bool], Tensor] = {}  # shared projections are computed once
+        # project q, k, v; unpack to rows; split heads
         for name, asks in zip(self.roles, (True, False, False), strict=True):
             if (name, asks and apart) not in made:
                 states_ND, there = (asking_ND, asking) if asks else (source_ND, sight)
                 projected_ND = states_ND if name is None else getattr(self, name)(states_ND)
                 made[name, asks and apart] = split(there.rows(projected_ND), self.heads)
+        # compare queries and keys after rotation; sum values by the weights
         query, key, value = self.roles
         query_BHLK, key_BHLK = self.compared(made[query, apart], made[key, False])
         mixed_BHLK = self.mix(
@@ -74,18 +79,19 @@ class SelfAttention(Mixer):
             asking,
             dropout=self.dropout if self.training else 0.0,
         )
+        # merge heads; keep the selected states; project back
         mixed_ND = asking.tokens(mixed_BHLK.transpose(1, 2).flatten(2))
         return self.output(asking.only_read(mixed_ND))  # type: ignore[no-any-return]
 
     def compared(self, query_BHLK: Tensor, key_BHLK: Tensor) -> tuple[Tensor, Tensor]:
-        """Return queries and keys as they are compared, before positions turn them: as they are."""
+        """Return the queries and keys to compare, before rotary positions. Here: unchanged."""
         return query_BHLK, key_BHLK
 
 
 def split(x_BLD: Tensor, heads: int) -> Tensor:
-    """Cut the width into heads: (B, L, H * K) -> (B, H, L, K)."""
+    """Split the width into heads: (B, L, H * K) -> (B, H, L, K)."""
     return x_BLD.view(*x_BLD.shape[:2], heads, -1).transpose(1, 2)
 
 
 def none(shape: Shape, mix: Mix) -> None:
-    """Leave attention out, with its norm and skip connection: each token is on its own."""
+    """Leave out attention, its norm and its skip connection: tokens do not interact."""

@@ -1,4 +1,4 @@
-"""BERT: embedding, blocks and two heads (Devlin et al. 2018, arXiv:1810.04805), built from the parts it is given.
+"""BERT: embedding, blocks and two heads (Devlin et al. 2018, arXiv:1810.04805), assembled from given parts.
 
 Legend: B batch, L length, D width, H heads, V vocabulary, M predicted positions, N tokens: (B, L), or flat.
 """
@@ -30,7 +30,7 @@ from bertlab.model.visibility import Everyone, square
 
 
 class Parts(TypedDict):
-    """Factories of the parts and functions, as the config chooses them."""
+    """Factories of the parts and functions that the config chooses."""
 
     position: Callable[[Shape], Position]
     norm: Norm
@@ -47,17 +47,17 @@ class Parts(TypedDict):
 
 @dataclass(frozen=True)
 class Output:
-    """What a model says of a batch. Logits of the vocabulary are made where they are asked for: they are large."""
+    """Model output of a batch. Vocabulary logits are computed only on request: they are large."""
 
-    state_MD: Tensor  # of the predicted positions only, transformed by the MLM head
-    token_VD: Tensor  # a vector for each token of the vocabulary, which scores it
+    state_MD: Tensor  # predicted positions only, after the transform of the MLM head
+    token_VD: Tensor  # output embedding of each token of the vocabulary
     bias_V: Tensor
-    pair_B2: Tensor  # logits of `follows` and `random`
+    pair_B2: Tensor  # logits of the classes `follows` and `random`
 
     @property
     def mlm_MV(self) -> Tensor:  # noqa: N802
-        """The logits of the vocabulary at the predicted positions, computed anew each time."""
-        return (self.state_MD @ self.token_VD.T).add_(self.bias_V)  # on CPUs faster than at once
+        """Vocabulary logits at the predicted positions, computed at every access."""
+        return (self.state_MD @ self.token_VD.T).add_(self.bias_V)  # on CPUs faster than one fused call
 
 
 class Bert(nn.Module):
@@ -81,8 +81,8 @@ class Bert(nn.Module):
         self.mlm_head = MlmHead(shape, parts["norm"])
         self.pair_head = PairHead(shape)
         self.decoder = None if shape.tie_output else nn.Embedding(shape.vocab_size, shape.width)
-        self.by_token = not over_tokens(self)  # whether all but mixing looks at one token at a time
-        self.reads_few = self.by_token and is_of_cls(self.pooling)  # whether heads read few states
+        self.by_token = not over_tokens(self)  # whether everything except mixing acts on one token at a time
+        self.reads_few = self.by_token and is_of_cls(self.pooling)  # whether the heads read only few states
 
     def _block(self, parts: Parts, shape: Shape, *, last: bool) -> nn.Module:
         with at("attention"):
@@ -96,7 +96,7 @@ class Bert(nn.Module):
 
     @property
     def decoder_weight(self) -> Tensor:
-        """What scores the vocabulary (V, D): the token embedding (Press & Wolf 2017, arXiv:1608.05859) or a matrix."""
+        """Output embedding (V, D): the token embedding (Press & Wolf 2017, arXiv:1608.05859) or a matrix of its own."""
         return self.embedding.token.weight if self.decoder is None else self.decoder.weight
 
     def encode(self, batch: Batch) -> Tensor:
@@ -104,7 +104,7 @@ class Bert(nn.Module):
         return self._states(batch, None)
 
     def pooled(self, batch: Batch) -> Tensor:
-        """Return the states of the last layer, pooled: one for each sequence (B, D)."""
+        """Return one pooled state of the last layer for each sequence (B, D)."""
         return self.pooling(self.encode(batch), self._real(batch))
 
     def layers(self, batch: Batch) -> list[Tensor]:
@@ -129,7 +129,7 @@ class Bert(nn.Module):
         return Output(self.mlm_head(x_MD), self.decoder_weight, self.mlm_head.bias, self.pair_head(pooled_BD))
 
     def _states(self, batch: Batch, read_N: Tensor | None) -> Tensor:
-        """Return the states of the last layer (B, L, D), or at the flat positions that are read (N, D)."""
+        """Return the states of the last layer: all (B, L, D), or only the flat positions `read_N` (N, D)."""
         x_ND, sight = self._embedded(batch, read_N)
         *inner, last = self.blocks
         for block in inner:
@@ -141,7 +141,7 @@ class Bert(nn.Module):
         return last(x_ND, replace(sight, read_N=places_N, asking=asking))  # type: ignore[no-any-return]
 
     def _embedded(self, batch: Batch, read_N: Tensor | None) -> tuple[Tensor, Sight]:
-        """Return the states that the first layer is given, packed where that pays, and what it is told beside them."""
+        """Return the input states of the first layer, packed if that saves time, and its context."""
         real_BL = self._real(batch)
         keys = None if real_BL is None else real_BL[:, None, None, :]
         packing = None if real_BL is None or not self.by_token else packing_of(real_BL, read_N)
@@ -156,14 +156,14 @@ class Bert(nn.Module):
         return sight.tokens(self.embedding(asking_BL, batch.segments_BL, real_BL)), replace(sight, source_ND=x_ND)
 
     def _next(self, sight: Sight) -> Sight:
-        """Return what the next layer is told: keys and values come from its own states, unless they never do."""
+        """Return the context of the next layer: keys and values come from its own states, unless they are isolated."""
         return sight if self.visibility.isolated else replace(sight, source_ND=None)
 
     def _real(self, batch: Batch) -> Tensor | None:
         return batch.real_BL if self.shape.padding_mask else None
 
     def _bias(self, batch: Batch) -> Tensor | None:
-        """Return what position, and an embedding that correlates it, add to the scaled scores (1, H, L, L)."""
+        """Return what positions add to the scaled attention scores (1, H, L, L)."""
         length = batch.ids_BL.shape[1]
         bias_HLL, correlation_HLL = self.position.bias(length), self.embedding.correlation(length)
         if correlation_HLL is not None:
@@ -193,12 +193,12 @@ def build(
     unigram_bias: bool,
     **parts: Unpack[Parts],
 ) -> Bert:
-    """Assemble a model from its sizes and the factories of its parts.
+    """Build a model from its sizes and the factories of its parts.
 
-    Raises InputError for sizes that do not fit and for parts that make no sense together.
+    Raises InputError for sizes that do not fit and for parts that cannot be combined.
     """
     sizes = (vocab_size, length, layers, width, heads, inner, dropout, segment_types, embedding_std, dense_std)
     start = (dense_gain, unigram_bias)
     shape = Shape(*sizes, head_width, *start, skip=skip, padding_mask=padding_mask, tie_output=tie_output)
-    with torch.random.fork_rng(devices=[]):  # torch draws throw-away initial values from its global generator
+    with torch.random.fork_rng(devices=[]):  # torch draws unused initial values from its global generator
         return Bert(shape, parts)

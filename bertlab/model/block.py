@@ -1,9 +1,9 @@
-"""Block: attention and feed-forward with skip connections; where the norm stands is the block's business.
+"""Block: attention and feed-forward with skip connections. Subclasses differ in the position of the norm.
 
-A part that is None is left out, with its norm and its skip connection. Attention returns the states that are read
-(`Sight.read_N`), and what follows it looks at one token at a time.
+A part that is None is left out, with its norm and its skip connection. Attention returns only the selected states
+(`Sight.read_N`); all later steps act on one token at a time.
 
-Legend: D width, N tokens: (B, L), or flat where padding is left out or few are read.
+Legend: D width, N tokens: (B, L), or flat when padding is removed or few states are read.
 """
 
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from bertlab.model.sight import Sight
 
 
 class Block(nn.Module):
-    """One layer; `last` tells the last one of a stack."""
+    """One layer; `last` is true for the last layer of a stack."""
 
     def __init__(
         self, shape: Shape, attention: Mixer | None, feed_forward: nn.Module | None, norm: Norm, last: bool
@@ -28,7 +28,7 @@ class Block(nn.Module):
         self.dropout = Dropout(shape.dropout)
 
     def join(self, x_ND: Tensor, change_ND: Tensor) -> Tensor:
-        """Add what a part made to what entered it, or drop what entered it where there are no skip connections."""
+        """Add a part's output to its input, or return the output alone without skip connections."""
         change_ND = self.dropout(change_ND)
         return x_ND + change_ND if self.skip else change_ND
 
@@ -37,7 +37,7 @@ class PostNorm(Block):
     """x = norm(x + part(x)), for attention and then feed-forward (Vaswani et al. 2017; Devlin et al. 2018)."""
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return the states that are read (N, D)."""
+        """Return the selected states (N, D)."""
         read_ND = sight.only_read(x_ND)
         if self.attention and self.attention_norm:
             read_ND = self.attention_norm(self.join(read_ND, self.attention(x_ND, sight)), sight.real_BL)
@@ -56,7 +56,7 @@ class PreNorm(Block):
         self.final_norm = norm(shape.width) if last else None
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return the states that are read (N, D)."""
+        """Return the selected states (N, D)."""
         read_ND = sight.only_read(x_ND)
         if self.attention and self.attention_norm:
             read_ND = self.join(read_ND, self.attention(self.attention_norm(x_ND, sight.real_BL), sight))

@@ -1,7 +1,7 @@
-"""Which parts make no sense together: an arm whose choice would change nothing, or would not do what it says.
+"""Refuses combinations of parts in which a choice would have no effect, or not the stated effect.
 
-Parts say of themselves what they heed and what they act on; nothing here knows a variant by name. What a part can see
-by itself (sizes, positions without vectors) it refuses itself.
+Parts declare what they support; nothing here knows a variant by name. A part itself refuses what it can see alone
+(sizes, positions without vectors).
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from bertlab.model.visibility import Everyone
 
 
 def check_mixer(mixer: Mixer | None, embedding: Embedding, visibility: Everyone, shape: Shape) -> None:
-    """Raise InputError where something acts on attention in a way that this one has no place for."""
+    """Raise InputError if another part acts on attention in a way that this mixer does not support."""
     name = "none" if mixer is None else type(mixer).__name__
     position = embedding.position
     if not (mixer and mixer.scored) and (position.acts_on_scores or embedding.score_share != 1):
@@ -39,7 +39,7 @@ def check_mixer(mixer: Mixer | None, embedding: Embedding, visibility: Everyone,
 
 
 def check_scoring(mixer: Mixer | None, *, usual: bool) -> None:
-    """Raise InputError for an unusual scale or weighting of scores that do not exist."""
+    """Raise InputError for an unusual scale or weighting of scores if there are no scores."""
     if not usual and not (mixer and mixer.scored):
         name = "none" if mixer is None else type(mixer).__name__
         raise InputError(
@@ -49,7 +49,7 @@ def check_scoring(mixer: Mixer | None, *, usual: bool) -> None:
 
 
 def check_layer(mixer: Mixer | None, feed_forward: nn.Module | None) -> None:
-    """Raise InputError for layers that hold nothing."""
+    """Raise InputError for layers without any part."""
     if mixer is None and feed_forward is None:
         raise InputError(
             "model/attention=none and model/feed_forward=none leave the layers empty; choose another option for one"
@@ -57,8 +57,8 @@ def check_layer(mixer: Mixer | None, feed_forward: nn.Module | None) -> None:
 
 
 def check_cls(embedding: Embedding, pooling: Pooling) -> None:
-    """Raise InputError where a part takes the first token of sequences without [CLS] for [CLS]."""
-    pool = getattr(pooling, "func", pooling)  # the config chooses a function with its keywords
+    """Raise InputError if a part treats the first token as [CLS] and sequences have no [CLS]."""
+    pool = getattr(pooling, "func", pooling)  # the config may choose a function with keywords
     readers = {
         f"model/pooling ({getattr(pool, '__name__', pool)})": is_of_cls(pooling),
         f"model/embedding ({type(embedding).__name__})": embedding.reads_cls,
@@ -71,7 +71,7 @@ def check_cls(embedding: Embedding, pooling: Pooling) -> None:
 
 
 def check_streams(modules: Iterable[nn.Module], visibility: Everyone) -> None:
-    """Raise InputError where statistics over tokens would be taken of two kinds of embeddings at once."""
+    """Raise InputError if statistics over tokens would mix two kinds of embeddings."""
     if visibility.asks_apart and any(getattr(module, "over_tokens", False) for module in modules):
         raise InputError(
             f"model/norm=batch would mix the statistics of tokens and of the queries that model/visibility "

@@ -1,6 +1,6 @@
-"""What a model holds: parameters by part, attention heads, and the bytes that a training step keeps.
+"""Counts a model: parameters by part, attention heads, and the bytes that a training step keeps.
 
-Everything is counted on the built model, which may stand on torch's meta device: then nothing is computed or allocated.
+Counts the built model. It may be on torch's meta device: then nothing is computed or allocated.
 """
 
 from collections import Counter
@@ -17,8 +17,8 @@ from bertlab.model.attention import Mixer
 from bertlab.model.bert import Bert, Output
 
 OF_A_LAYER = ("attention", "attention_norm", "feed_forward", "feed_forward_norm", "final_norm")
-GENERATOR = "generator"  # of a model that detects replaced tokens: its layers are a part of their own
-NAMES = {  # where a module's own name would not say what it is
+GENERATOR = "generator"  # for detection of replaced tokens; its layers are a separate part
+NAMES = {  # clearer names for some modules
     "embedding.token": "token embedding",
     "embedding.segment": "segment embedding",
     "embedding.norm": "embedding norm",
@@ -29,7 +29,7 @@ NAMES = {  # where a module's own name would not say what it is
 
 
 def part_of(path: str) -> str:
-    """Return the part of BERT that a module or parameter belongs to; layers are taken together."""
+    """Return the part of BERT that a module or parameter belongs to; all layers are one part."""
     words = path.split(".")
     for word in words if words[0] != GENERATOR else ():
         if word in OF_A_LAYER:
@@ -39,7 +39,7 @@ def part_of(path: str) -> str:
 
 
 def count_parameters(model: nn.Module) -> dict[str, int]:
-    """Return the number of parameters of each part, trained or not; what is shared is counted once."""
+    """Return the number of parameters of each part, trained or not; shared ones count once."""
     found = Counter[str]()
     for path, parameter in model.named_parameters():
         found[part_of(path)] += parameter.numel()
@@ -47,7 +47,7 @@ def count_parameters(model: nn.Module) -> dict[str, int]:
 
 
 def count_heads(model: Bert) -> tuple[int, ...]:
-    """Return the number of attention heads in each layer; layers that share their weights have heads of their own."""
+    """Return the number of attention heads in each layer; layers with shared weights count separately."""
     return tuple(sum(_heads(module) for module in block.modules()) for block in model.blocks)
 
 
@@ -59,17 +59,17 @@ def _heads(module: nn.Module) -> int:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes that are alive when the backward pass of a training step begins."""
+    """Bytes in memory when the backward pass of a training step begins."""
 
     parameters: int
     buffers: int  # tables that are not learned
     gradients: int
     optimizer: int
-    activations: int  # what the forward pass keeps for the backward pass
+    activations: int  # tensors that the forward pass keeps for the backward pass
 
     @property
     def by_name(self) -> dict[str, int]:
-        """What there is, in words."""
+        """The sizes by name, in words."""
         sizes = {"parameters": self.parameters, "tables": self.buffers, "gradients": self.gradients}
         sizes |= {"optimiser state": self.optimizer, "activations": self.activations}
         return {name: size for name, size in sizes.items() if size}
@@ -83,7 +83,7 @@ class Memory:
 def count_memory(
     model: Bert, make_optimizer: Callable[[nn.Module], Optimizer], loss: Callable[[Output], Tensor], batch: Batch
 ) -> Memory:
-    """Count the bytes of training on batches like `batch`, in the precision of the model."""
+    """Count the bytes of training on batches like `batch`, in the model's precision."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return Memory(
         parameters=sum(map(_bytes, model.parameters())),
@@ -95,9 +95,9 @@ def count_memory(
 
 
 def saved_bytes(forward: Callable[[], Tensor], model: nn.Module) -> int:
-    """Return the bytes that autograd keeps of a forward pass, each storage once, without the model's own tensors."""
+    """Return the bytes that autograd keeps of a forward pass; each storage counts once, model tensors do not count."""
     own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
-    kept: dict[int, torch.UntypedStorage] = {}  # held, so that no address is used twice
+    kept: dict[int, torch.UntypedStorage] = {}  # keep references, so that no address is used twice
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
@@ -112,10 +112,10 @@ def saved_bytes(forward: Callable[[], Tensor], model: nn.Module) -> int:
 
 
 def _optimizer_bytes(optimizer: Optimizer, trained: list[nn.Parameter]) -> int:
-    """Return the bytes of state that one step of an optimiser makes; leaves the parameters without gradients."""
+    """Return the bytes of optimiser state after one step; the parameters are left without gradients."""
     for group in optimizer.param_groups:
-        group.update(fused=False, foreach=False)  # the same state; fused kernels do not run without a device
-        group["lr"] = 0.0  # the parameters stay as they are
+        group.update(fused=False, foreach=False)  # same state size; fused kernels do not run on the meta device
+        group["lr"] = 0.0  # do not change the parameters
     for parameter in trained:
         parameter.grad = torch.zeros_like(parameter)
     optimizer.step()

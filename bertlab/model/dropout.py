@@ -1,17 +1,17 @@
-"""Dropout (Srivastava et al. 2014): what a model forgets of its states and attention weights while it trains."""
+"""Dropout (Srivastava et al. 2014) of states and attention weights during training."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-BITS = 16  # of a random number; torch's generator gives four such numbers for the price of one of its own
+BITS = 16  # random bits per element; one 64-bit draw of torch's generator serves four elements
 
 
 def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
-    """Return `x` with each element zeroed with probability `p` and the others divided by 1 - p, any shape.
+    """Return `x` with each element set to zero with probability `p` and the others divided by 1 - p, any shape.
 
-    On the CPU, where torch draws a double for each element, 16 bits are drawn instead: p is rounded to the nearest
-    1/65536, and the division takes the rounded one. Draws come from torch's global generator of the device.
+    On the CPU torch draws a double for each element; here 16 bits are drawn instead. p is rounded to 1/65536, also in
+    the division. Uses torch's global generator of the device.
     """
     if not training or p == 0:
         return x
@@ -26,12 +26,12 @@ def dropout(x: Tensor, p: float, training: bool = True) -> Tensor:
 
 
 class Dropout(nn.Module):
-    """Drops with probability `p` while training."""
+    """Drops elements with probability `p` during training."""
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return `x`, parts of it dropped."""
+        """Return `x` after dropout."""
         return dropout(x, self.p, self.training)

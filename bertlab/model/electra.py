@@ -1,6 +1,6 @@
-"""A model that detects replaced tokens as `ElectraForPreTraining` of transformers, which gives the same scores.
+"""Export of a model that detects replaced tokens to `ElectraForPreTraining` of transformers, with equal scores.
 
-Its encoder has the layers of BERT. The generator and the head for pairs have no place there and are left out.
+Its encoder has the layers of BERT. The generator and the head for pairs are not exported.
 """
 
 from typing import Any
@@ -18,9 +18,9 @@ HEAD = {"transform": "dense", "classify": "dense_prediction"}  # ours: theirs
 
 @torch.no_grad()
 def to_electra(model: Replaced) -> tuple[dict[str, Any], Weights]:
-    """Return configuration and weights, on the CPU, with which `ElectraForPreTraining` scores tokens as `model` does.
+    """Return configuration and weights, on the CPU, with which `ElectraForPreTraining` gives the same token scores.
 
-    Raises InputError that names the part for which it has no place.
+    Raises InputError that names the unsupported part.
     """
     check_own_values(model)
     check_expressible(model)

@@ -1,4 +1,4 @@
-"""Embedding: token ids and segments -> the states that enter the first layer.
+"""Embedding: token ids and segment ids -> input states of the first layer.
 
 Legend: B batch, L length, D width, H heads, K head width.
 """
@@ -18,10 +18,10 @@ from bertlab.model.shape import Shape
 
 
 class Embedding(nn.Module):
-    """Tables of tokens and, unless `segment` is false, of segments; how they are joined is the variant's business."""
+    """Tables of tokens and, unless `segment` is false, of segments; subclasses combine them."""
 
-    reads_cls = False  # whether the first token is treated as [CLS]
-    score_share = 1.0  # factor on the scores of tokens, where others are added to them
+    reads_cls = False  # whether it treats the first token as [CLS]
+    score_share = 1.0  # factor on token scores if other scores are added to them
 
     @bounded
     def __init__(self, shape: Shape, position: Position, norm: Norm, *, segment: bool) -> None:
@@ -37,11 +37,11 @@ class Embedding(nn.Module):
         return self.dropout(self.norm(self.join(ids_BL, segments_BL), real_BL))  # type: ignore[no-any-return]
 
     def join(self, ids_BL: Tensor, segments_BL: Tensor) -> Tensor:
-        """Return (B, L, D), not yet normalised."""
+        """Return the combined embeddings (B, L, D), before the norm."""
         raise NotImplementedError
 
     def correlation(self, length: int) -> Tensor | None:
-        """Return scores of positions (H, L, L), not yet scaled; None where positions have none of their own."""
+        """Return scores between positions (H, L, L), before scaling; None if there are none."""
         return None
 
 
@@ -58,9 +58,9 @@ class Sum(Embedding):
 
 
 class Concat(Embedding):
-    """Token, segment and position side by side, projected to the width: the sum is the case of stacked identities.
+    """Token, segment and position concatenated, then projected to the width. `Sum` is the special case of identities.
 
-    Up to 3 D * D parameters more than the sum. Positions that have no vectors take no room.
+    At most 3 D * D more parameters than the sum. Positions without vectors need no columns.
     """
 
     def __init__(self, shape: Shape, position: Position, norm: Norm, *, segment: bool) -> None:
@@ -69,7 +69,7 @@ class Concat(Embedding):
         self.project = nn.Linear(tables * shape.width, shape.width, bias=False)
 
     def join(self, ids_BL: Tensor, segments_BL: Tensor) -> Tensor:
-        """Return the projection of what stands side by side, in the order token, segment, position."""
+        """Return the projection of the concatenation, in the order token, segment, position."""
         tables = [self.token(ids_BL)]
         if self.segment:
             tables.append(self.segment(segments_BL))
@@ -80,10 +80,10 @@ class Concat(Embedding):
 
 
 class Untied(Embedding):
-    """Positions never meet tokens but in the scores: (token with token + position with position) / sqrt(2).
+    """Positions interact with tokens only in the scores: (token with token + position with position) / sqrt(2).
 
-    The correlation (p_i U_Q) (p_j U_K)^T is shared by all layers; where [CLS] looks or is looked at, a learned number
-    of each head takes its place (Ke et al. 2021, TUPE-A without relative positions, arXiv:2006.15595, sec. 3).
+    All layers share the position scores (p_i U_Q) (p_j U_K)^T. If [CLS] is the query or the key, a learned number of
+    each head replaces the score (Ke et al. 2021, TUPE-A without relative positions, arXiv:2006.15595, sec. 3).
     """
 
     reads_cls = True
@@ -109,7 +109,7 @@ class Untied(Embedding):
         return x_BLD + self.segment(segments_BL) if self.segment else x_BLD
 
     def correlation(self, length: int) -> Tensor:
-        """Return the correlation of positions; [CLS] stands at 0."""
+        """Return the scores between positions; [CLS] is position 0."""
         position_1LD = self.position_norm(self.position.vectors(length))[None]
         query_HLK = split(self.position_query(position_1LD), self.heads)[0]
         key_HLK = split(self.position_key(position_1LD), self.heads)[0]

@@ -1,6 +1,6 @@
-"""What `BertForPreTraining` of transformers has a place for: the parts that an exported model may have.
+"""Checks whether `BertForPreTraining` of transformers supports the parts of a model that is to be exported.
 
-Parts are judged by what they are; nothing here knows a variant by the name of its file.
+Parts are judged by their type and values, not by the name of their file.
 """
 
 from functools import partial
@@ -21,7 +21,7 @@ from bertlab.model.visibility import Everyone
 
 
 def check_expressible(model: Bert, *, rotary: bool = False) -> None:
-    """Raise InputError for the first part that BERT has no place for; `rotary`: or RoFormer, which differs in that."""
+    """Raise InputError for the first part that BERT does not support; `rotary`: RoFormer, with other positions."""
     shape, sees, place, joins = model.shape, model.visibility, model.position, model.embedding
     need("model/visibility=all", type(sees) is Everyone, sees, "lets every token look at every one")
     need(
@@ -43,7 +43,7 @@ def check_expressible(model: Bert, *, rotary: bool = False) -> None:
 
 
 def check_layer(block: nn.Module) -> None:
-    """Raise InputError for the first part of a layer that BERT has no place for."""
+    """Raise InputError for the first part of a layer that BERT does not support."""
     need("model/block=post", type(block) is PostNorm, block, "normalises what has been added up")
     assert isinstance(block, PostNorm)
     attention, feed_forward = block.attention, block.feed_forward
@@ -58,7 +58,7 @@ def check_layer(block: nn.Module) -> None:
 
 
 def need(choice: str, fits: bool, part: Any, theirs: str) -> None:
-    """Raise InputError unless the part fits; `choice` names its key and what to choose, `theirs` what BERT does."""
+    """Raise InputError unless the part fits; `choice`: its key and what to choose; `theirs`: what BERT does."""
     if not fits:
         raise InputError(
             f"{choice.partition('=')[0]} ({_name(part)}) cannot be expressed: BertForPreTraining {theirs}; "
@@ -67,13 +67,13 @@ def need(choice: str, fits: bool, part: Any, theirs: str) -> None:
 
 
 def norms(model: Bert) -> list[Any]:
-    """Return every norm."""
+    """Return all norms."""
     in_blocks = [norm for block in model.blocks for norm in (block.attention_norm, block.feed_forward_norm)]
     return [model.embedding.norm, *in_blocks, model.mlm_head.norm]
 
 
 def function(called: Any) -> Any:
-    """Return the function itself where the config wrapped it to set its keys."""
+    """Return the function itself if the config wrapped it to set keywords."""
     while isinstance(called, partial):
         called = called.func
     return called

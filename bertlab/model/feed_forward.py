@@ -1,4 +1,4 @@
-"""Feed-forward layer: each token by itself."""
+"""Feed-forward layer: acts on each token separately."""
 
 from torch import Tensor, nn
 from torch.nn.functional import gelu as gelu_of
@@ -23,7 +23,7 @@ class FeedForward(nn.Module):
 class GatedFeedForward(nn.Module):
     """contract(gelu(gate(x)) * expand(x)), with 2/3 of the inner width (Shazeer 2020, arXiv:2002.05202, GEGLU).
 
-    Three matrices of 2/3 the width, rounded, hold as many parameters as the two of the plain layer.
+    Three matrices of 2/3 the inner width, rounded, have as many parameters as the two of the plain layer.
     """
 
     def __init__(self, shape: Shape) -> None:
@@ -44,14 +44,14 @@ def gelu(shape: Shape) -> FeedForward:
 
 
 def relu(shape: Shape) -> FeedForward:
-    """Build the layer with max(0, x), as the Transformer had it (Vaswani et al. 2017, eq. 2)."""
+    """Build the layer with max(0, x), as in the Transformer (Vaswani et al. 2017, eq. 2)."""
     return FeedForward(shape, nn.ReLU())
 
 
 def linear(shape: Shape) -> FeedForward:
-    """Build the layer without activation: as many parameters, but one matrix would do the same."""
+    """Build the layer without activation: the same number of parameters, but equivalent to one matrix."""
     return FeedForward(shape, nn.Identity())
 
 
 def none(shape: Shape) -> None:
-    """Leave the layer out, with its norm and skip connection."""
+    """Leave out the layer, its norm and its skip connection."""

@@ -1,8 +1,8 @@
-"""FLOPs of a training step, counted by torch on the model itself, so that every variant is counted as it is.
+"""FLOPs of a training step, counted by torch on the model itself, so that every variant is counted as built.
 
-A multiply-add is two FLOPs; matrix products count, element-wise work does not (torch.utils.flop_counter). A forward and
-a backward pass are counted of one sequence and of one predicted position; a step is linear in both. Counted is the
-architecture: what a step leaves out, padding and states of the last layer that nobody reads, counts as well.
+A multiply-add is two FLOPs. Only matrix products count, not element-wise work (torch.utils.flop_counter). We count a
+forward and a backward pass of one sequence and of one predicted position; a step is linear in both. Padding and unread
+states of the last layer count too, although a step skips them: the architecture is counted.
 """
 
 from collections import Counter
@@ -18,7 +18,7 @@ from bertlab.batch.batches import Batch
 from bertlab.model.bert import Bert
 from bertlab.model.count import part_of
 
-CONTAINERS = ("", "embedding", "blocks")  # their modules are the parts
+CONTAINERS = ("", "embedding", "blocks")  # their modules are counted as parts
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Flops:
 
 @dataclass(frozen=True)
 class StagedFlops:
-    """Those of a run whose sequences are not always of one length."""
+    """FLOPs of a run whose sequence length changes."""
 
     by_length: Mapping[int, Flops]
 
@@ -45,7 +45,7 @@ class StagedFlops:
 
 
 def count_flops(model: Bert, length: int) -> Flops:
-    """Count the FLOPs of training on sequences of `length` tokens; leaves the model as it was."""
+    """Count the FLOPs of training on sequences of `length` tokens; does not change the model."""
     weight = model.decoder_weight
     zeros_1L = torch.zeros(1, length, dtype=torch.int64, device=weight.device)
     first_1 = zeros_1L[0, :1]
@@ -62,9 +62,9 @@ def count_flops(model: Bert, length: int) -> Flops:
 
 
 def forward_flops(model: Bert, batch: Batch) -> dict[str, int]:
-    """Count the FLOPs of one forward pass by part; leaves the model as it was.
+    """Count the FLOPs of one forward pass by part; does not change the model.
 
-    Products that stand in no part's own code, such as scores of positions with each other, are `between parts`.
+    Products outside every part, such as scores between positions, are `between parts`.
     """
     with _counting(model) as counter:
         output = model(batch)
@@ -73,7 +73,7 @@ def forward_flops(model: Bert, batch: Batch) -> dict[str, int]:
         scoring = counter.get_total_flops() - before
     found = Counter({part_of("mlm_head"): scoring})
     for path, flops in counter.get_flop_counts().items():
-        inside = path.partition(".")[2]  # without the name of the model
+        inside = path.partition(".")[2]  # without the model's own name
         part = part_of(inside)
         if part not in CONTAINERS and part != part_of(inside.rpartition(".")[0]):
             found[part] += sum(flops.values())
@@ -84,12 +84,12 @@ def forward_flops(model: Bert, batch: Batch) -> dict[str, int]:
 
 @contextmanager
 def _counting(model: Bert) -> Iterator[FlopCounterMode]:
-    """Count while the model computes all states and leaves running statistics as they are."""
+    """Make the model compute all states and leave running statistics unchanged, while counting."""
     training, reads_few = model.training, model.reads_few
     model.eval()
     model.reads_few = False
     try:
-        # Fused attention kernels for the CPU are unknown to the counter; the plain formula has the same products.
+        # The counter does not know fused attention kernels for the CPU; the plain formula has the same products.
         with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
             yield counter
     finally:

@@ -1,7 +1,7 @@
-"""Models of others, by our names: BERT, RoBERTa, DistilBERT, ELECTRA and RoFormer of transformers.
+"""Reads other models under our names: BERT, RoBERTa, DistilBERT, ELECTRA and RoFormer of transformers.
 
-Enters: `config.json` and the weights as their classes name them, with or without heads. Leaves: the weights by the
-names of a `Bert`, and the settings that it must have to compute the same.
+Enters: `config.json` and the weights by the names of their classes, with or without heads. Leaves: the weights by the
+names of a `Bert`, and the settings with which it computes the same.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from bertlab.model.reference import BASE, COPIES, EMBEDDINGS, LAYER, Weights, mo
 from bertlab.model.roformer import ANGLES, halves
 
 ROBERTAS = ("roberta", "xlm-roberta", "camembert")
-Names = Mapping[str, str]  # a prefix of theirs: ours
+Names = Mapping[str, str]  # their prefix: our prefix
 
 BERT_BODY: Names = {
     **{theirs.removeprefix("bert."): ours for ours, theirs in EMBEDDINGS.items()},
@@ -59,14 +59,14 @@ DISTILBERT_LAYER: Names = {
 
 @dataclass(frozen=True)
 class Architecture:
-    """How an architecture names its weights, and what its configuration calls the sizes."""
+    """Names of an architecture's weights, and its configuration keys for sizes."""
 
     prefix: str
     body: Names
     layers: str
     layer: Names
     heads: Names
-    sizes: Names  # theirs: a size of BERT's configuration
+    sizes: Names  # their key: BERT's key of the size
 
 
 BERT_LAYER = {theirs: ours for ours, theirs in LAYER.items()}
@@ -87,7 +87,7 @@ DISTILBERT = Architecture(
 KNOWN = {"bert": BERT, **dict.fromkeys(ROBERTAS, ROBERTA), "electra": ELECTRA}
 KNOWN |= {"distilbert": DISTILBERT, "roformer": ROFORMER}
 TURNED = (".attention.query.", ".attention.key.")
-ONLY = {  # what all of them must say, if they say it
+ONLY = {  # values that all configurations must have, if they state them
     "hidden_act": "gelu",
     "position_embedding_type": "absolute",
     "is_decoder": False,
@@ -99,15 +99,15 @@ ONLY = {  # what all of them must say, if they say it
 
 @dataclass(frozen=True)
 class Foreign:
-    """A model of others: its weights by our names, and the values of our keys that it stands for."""
+    """Another model: its weights by our names, and the values of our keys that match it."""
 
     weights: Weights
     settings: Mapping[str, Any]
-    angles: Tensor | None = None  # (N, K): sines and cosines by which queries and keys are turned
+    angles: Tensor | None = None  # (N, K): sines and cosines of the rotations of queries and keys
 
 
 def read_foreign(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Foreign:
-    """Return a model by our names. Raises InputError for an architecture that our parts do not express."""
+    """Return a model by our names. Raises InputError for an architecture that our parts cannot express."""
     kind = str(config.get("model_type"))
     if kind not in KNOWN:
         raise InputError(
@@ -127,14 +127,14 @@ def read_foreign(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Fo
     if kind == "distilbert":
         sizes["type_vocab_size"] = 0
         _move(found, "decoder.bias", "mlm_head.bias")
-    if kind == "roformer":  # turns neighbours, ours are the halves of a head
+    if kind == "roformer":  # RoFormer rotates neighbouring components; we rotate the halves of a head
         heads = sizes["num_attention_heads"]
         found |= {name: halves(value, heads) for name, value in found.items() if any(turn in name for turn in TURNED)}
-    if kind in ROBERTAS:  # positions are counted from the padding's id on
+    if kind in ROBERTAS:  # position ids start after the padding id
         first = int(sizes.get("pad_token_id", 1)) + 1
         found["position.table.weight"] = found["position.table.weight"][first:]
     _arrange(found, tied=bool(sizes["tie_word_embeddings"]))
-    if sizes["type_vocab_size"] == 1:  # the same vector for every token: it goes with the position
+    if sizes["type_vocab_size"] == 1:  # all tokens have the same segment vector: add it to the positions
         found["position.table.weight"] = found["position.table.weight"] + found.pop("embedding.segment.weight")
     settings = {
         "model.layers": sizes["num_hidden_layers"],
@@ -151,7 +151,7 @@ def read_foreign(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Fo
 
 
 def _name(theirs: str, architecture: Architecture) -> str | None:
-    """Return our name of a weight, their own one where we have none, None for what is a copy or a counter."""
+    """Return our name of a weight; their name if we have none; None for a copy or a counter."""
     if theirs.endswith("position_ids") or theirs == ANGLES or theirs in COPIES - {"cls.predictions.decoder.weight"}:
         return None
     body, dot, kind = theirs.removeprefix(architecture.prefix).rpartition(".")
@@ -168,7 +168,7 @@ def _move(found: Weights, old: str, new: str) -> None:
 
 
 def _arrange(found: Weights, *, tied: bool) -> None:
-    """Take out what files hold twice."""
+    """Remove weights that files contain twice."""
     if "decoder.bias" in found:
         found.setdefault("mlm_head.bias", found["decoder.bias"])
         del found["decoder.bias"]

@@ -1,4 +1,4 @@
-"""Attention whose heads are let through by a gate.
+"""Attention with a gate on the output of its heads.
 
 Legend: D width, H heads, K head width, N tokens: (B, L), or flat.
 """
@@ -15,18 +15,18 @@ from bertlab.model.sight import Sight
 
 
 class Gated(SelfAttention):
-    """What the heads return, times sigmoid(W x) of the token that asks (Qiu et al. 2025, arXiv:2505.06708, sec. 2.2).
+    """Head outputs times sigmoid(W x) of the query token (Qiu et al. 2025, arXiv:2505.06708, sec. 2.2).
 
-    A gate for each of the H K components, between heads and output projection, which the paper finds to be the best
-    place. It costs another D x H K matrix; gates start near 1/2.
+    One gate for each of the H K components, between heads and output projection: the best place in the paper. Costs one
+    more D x H K matrix. Gates start near 1/2.
     """
 
     def __init__(self, shape: Shape, mix: Mix, **roles: Unpack[Roles]) -> None:
         super().__init__(shape, mix, **roles)
         self.gate = nn.Linear(shape.width, shape.heads_width)
-        self.project, self.output = self.output, nn.Identity()  # `forward` of the parent returns what the heads did
+        self.project, self.output = self.output, nn.Identity()  # the parent's `forward` then returns the head outputs
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return the states that are read (N, D)."""
+        """Return the selected states (N, D)."""
         gate_NE = torch.sigmoid(self.gate(sight.only_read(x_ND)))
         return self.project(gate_NE * super().forward(x_ND, sight))  # type: ignore[no-any-return]

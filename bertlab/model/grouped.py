@@ -12,9 +12,9 @@ from bertlab.model.shape import Shape
 
 
 class Grouped(SelfAttention):
-    """H / G heads of queries share a head of keys and values (Ainslie et al. 2023, arXiv:2305.13245).
+    """H / G query heads share one head of keys and values (Ainslie et al. 2023, arXiv:2305.13245).
 
-    With one group, all of them (Shazeer 2019, arXiv:1911.02150, multi-query); with as many as heads, plain attention.
+    G = 1 is multi-query attention (Shazeer 2019, arXiv:1911.02150); G = H is plain attention.
     """
 
     @bounded
@@ -26,7 +26,7 @@ class Grouped(SelfAttention):
 
 
 class Repeated(nn.Module):
-    """A projection to G heads, each of which stands for H / G that follow each other."""
+    """A projection to G heads; each is repeated for H / G consecutive query heads."""
 
     def __init__(self, shape: Shape, groups: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Heads: what is read off the encoder's states.
+"""Heads: predictions from the encoder's states.
 
 Legend: B batch, D width, M predicted positions.
 """
@@ -10,9 +10,9 @@ from bertlab.model.shape import Shape
 
 
 class MlmHead(nn.Module):
-    """What makes the states of predicted positions ready to be scored, and a bias for each token (Devlin et al. 2018).
+    """Transform of the states of predicted positions before scoring, and a bias for each token (Devlin et al. 2018).
 
-    Its activation is GELU and its norm the model's, whatever the feed-forward layers and blocks have.
+    Its activation is GELU and its norm is the model's, for every choice of feed-forward layer and block.
     """
 
     def __init__(self, shape: Shape, norm: Norm) -> None:
@@ -28,7 +28,7 @@ class MlmHead(nn.Module):
 
 
 class PairHead(nn.Module):
-    """A dense layer and tanh on the pooled states, then tell `follows` from `random` (Devlin et al. 2018)."""
+    """A dense layer and tanh on the pooled states, then a classifier `follows` / `random` (Devlin et al. 2018)."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -40,5 +40,5 @@ class PairHead(nn.Module):
         return self.classify(self.transformed(pooled_BD))  # type: ignore[no-any-return]
 
     def transformed(self, pooled_BD: Tensor) -> Tensor:
-        """Return what is classified (B, D)."""
+        """Return the input of the classifier (B, D)."""
         return self.pool(pooled_BD).tanh()  # type: ignore[no-any-return]

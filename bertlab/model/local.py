@@ -1,4 +1,4 @@
-"""Local and global layers in turn: most layers look at near tokens alone, every few at all.
+"""Local and global layers in turn: most layers attend only to near tokens, every n-th layer to all.
 
 Legend: L length, D width, N tokens: (B, L), or flat.
 """
@@ -15,10 +15,10 @@ from bertlab.model.visibility import Everyone, MakeBlock
 
 
 class LocalGlobal(Everyone):
-    """Layers 0, `every`, 2 `every` and so on are global; in the others a token looks at `window` / 2 to each side.
+    """Layers 0, `every`, 2 `every`, ... are global; in the others a token attends to `window` / 2 tokens on each side.
 
     Beltagy et al. 2020 (arXiv:2004.05150, Longformer); in turn as in ModernBERT (Warner et al. 2024, arXiv:2412.13663,
-    sec. 2.1.2), which has one angle of rotary positions for local layers and another for global ones: here it is one.
+    sec. 2.1.2). Departure: one base of rotary angles for all layers; ModernBERT has one for local and one for global.
     """
 
     restricts = True
@@ -26,7 +26,7 @@ class LocalGlobal(Everyone):
     @bounded
     def __init__(self, *, window: int, every: int) -> None:
         self.window, self.every = window, every
-        self._made = 0  # layers
+        self._made = 0  # number of layers built so far
 
     def block(self, shape: Shape, make: MakeBlock) -> nn.Module:
         """Return the next layer."""
@@ -36,14 +36,14 @@ class LocalGlobal(Everyone):
 
 
 class Windowed(nn.Module):
-    """A layer in which a token looks at `window` / 2 tokens to each side, or at all where it is None."""
+    """A layer in which a token attends to `window` / 2 tokens on each side, or to all if `window` is None."""
 
     def __init__(self, inner: nn.Module, window: int | None) -> None:
         super().__init__()
         self.inner, self.window = inner, window
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return the states that are read (N, D)."""
+        """Return the selected states (N, D)."""
         if self.window is None:
             return self.inner(x_ND, sight)  # type: ignore[no-any-return]
         length = x_ND.shape[1] if sight.packing is None else sight.packing.length

@@ -1,6 +1,6 @@
-"""What can stand where attention stands: mixing whose weights do not look at the tokens.
+"""Replacements of attention: mixing with weights that do not depend on the tokens.
 
-All are made for sequences of at most `batch.length` tokens; how much padding follows does not matter.
+All are built for at most `batch.length` tokens. The amount of padding does not change the result.
 
 Legend: B batch, L length, D width, H heads, K head width; N tokens, (B, L) or flat, or the longest length (HNN).
 """
@@ -19,7 +19,7 @@ from bertlab.model.sight import Sight
 
 
 class ByPosition(Mixer):
-    """A mix of values by weights that know positions only, as many as attention has; values and output as there."""
+    """A mix of values with weights that depend on positions only; value and output projections as in attention."""
 
     def __init__(self, shape: Shape, *, learned: bool) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class ByPosition(Mixer):
         self.mixing = nn.Parameter(mixing_HNN, requires_grad=learned)
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return the states that are read (N, D)."""
+        """Return the selected states (N, D)."""
         value_BLD = sight.rows(self.value(x_ND if sight.source_ND is None else sight.source_ND))
         length = fitting(value_BLD.shape[1], self.longest)
         weight_HLL = self.weights(self.mixing[:, :length, :length], sight.allowed)
@@ -40,7 +40,7 @@ class ByPosition(Mixer):
         return self.output(sight.only_read(mixed_ND))  # type: ignore[no-any-return]
 
     def weights(self, mixing_HLL: Tensor, allowed: Tensor | None) -> Tensor:
-        """Return the weights (H, L, L), or (B, H, L, L); they are 0 where looking is not allowed."""
+        """Return the weights (H, L, L), or (B, H, L, L); 0 where attention is not allowed."""
         raise NotImplementedError
 
 
@@ -58,16 +58,17 @@ class FullyConnected(ByPosition):
 class FixedRandom(ByPosition):
     """softmax(R) V with a random R that is never trained (Tay et al. 2020, arXiv:2005.00743, fixed random Synthesizer).
 
-    R is normal, cut at two deviations of `std`; a small one would make every head the plain mean.
+    R is normal with standard deviation `std`, truncated at two of them. With a small `std` every head is the plain
+    mean.
     """
 
     @bounded
     def __init__(self, shape: Shape, mix: Mix, *, std: float) -> None:
-        super().__init__(shape, learned=False)  # R is drawn as other matrices
+        super().__init__(shape, learned=False)  # R is drawn like other matrices
         self.gain = std / shape.matrix_std(shape.length)
 
     def weights(self, mixing_HLL: Tensor, allowed: Tensor | None) -> Tensor:
-        """Return softmax(R) over whom looking is allowed at."""
+        """Return softmax(R) over the allowed positions."""
         score_HLL = self.gain * mixing_HLL
         if allowed is None:
             return score_HLL.softmax(-1)
@@ -77,9 +78,9 @@ class FixedRandom(ByPosition):
 class Fourier(Mixer):
     """The real part of the Fourier transform over positions and width (Lee-Thorp et al. 2021, arXiv:2105.03824, FNet).
 
-    With F = C - iS: Re(F_L x F_D) = C_L x C_D - S_L x S_D, by matrices, as FNet does it for short sequences.
-    Departure: padding enters as zeros and the transform is that of the run's longest sequence, so that neither the
-    content nor the amount of padding reaches real tokens; FNet transforms padding too.
+    With F = C - iS: Re(F_L x F_D) = C_L x C_D - S_L x S_D, by matrices, as FNet does for short sequences.
+    Departure: padding is set to zero, and the transform has the run's longest length. So real tokens do not depend on
+    the content or amount of padding; FNet also transforms padding.
     """
 
     heeds_sight = False
@@ -93,12 +94,12 @@ class Fourier(Mixer):
         super().__init__()
         for name, size in (("NN", shape.length), ("DD", shape.width)):
             step = torch.arange(size)
-            angle = torch.outer(step, step) % size * (2 * math.pi / size)  # exact before it is a float
+            angle = torch.outer(step, step) % size * (2 * math.pi / size)  # exact integers until here
             self.register_buffer(f"cos_{name}", angle.cos(), persistent=False)
             self.register_buffer(f"sin_{name}", angle.sin(), persistent=False)
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return the states that are read (N, D)."""
+        """Return the selected states (N, D)."""
         x_BLD = sight.rows(x_ND)
         length = fitting(x_BLD.shape[1], len(self.cos_NN))
         if sight.real_BL is not None:
@@ -108,7 +109,7 @@ class Fourier(Mixer):
 
 
 def fitting(length: int, longest: int) -> int:
-    """Return the length when the weights reach that far. Raises InputError."""
+    """Return the length if the weights are large enough. Raises InputError."""
     if length > longest:
         raise InputError(
             f"batch.length must be at least the {length} tokens that this model/attention shall mix, got {longest}; "

@@ -1,8 +1,8 @@
-"""ModernBERT (Warner et al. 2024, arXiv:2412.13663): what its layers have beyond options of their parts.
+"""ModernBERT (Warner et al. 2024, arXiv:2412.13663): the features that are not options of single parts.
 
-Pre-norm without a norm in front of the first attention, since the embedding has one already (sec. 2.1.1); local layers
-turn queries and keys by angles of their own (sec. 2.1.2); no bias but that of the vocabulary. The other parts are
-options: rotary positions, local and global layers, GEGLU, no biases.
+Pre-norm without a norm before the first attention, because the embedding already has one (sec. 2.1.1). Local layers
+have their own rotary base (sec. 2.1.2). No bias except that of the vocabulary. All else are options: rotary
+positions, local and global layers, GEGLU, no biases.
 
 Departure: a head for pairs, which ModernBERT does not have; pairs=single leaves it untrained.
 
@@ -29,10 +29,10 @@ from bertlab.model.sight import Sight
 
 
 class ModernBert(Bert):
-    """An encoder whose first layer has no norm in front of attention, and whose local layers may turn otherwise.
+    """An encoder without a norm before the first attention, and optionally with other rotary angles in local layers.
 
-    `local_base` is the base of the angles in local layers, None for that of `model/position`. Raises InputError for
-    parts that have no place for it.
+    `local_base`: base of the angles in local layers; None: the base of `model/position`. Raises InputError for parts
+    that do not support it.
     """
 
     def __init__(self, shape: Shape, parts: Parts, local_base: float | None) -> None:
@@ -69,29 +69,29 @@ class ModernBert(Bert):
 
 
 class Turned(Windowed):
-    """A local layer with positions of its own."""
+    """A local layer with its own positions."""
 
     def __init__(self, inner: nn.Module, window: int, position: Position) -> None:
         super().__init__(inner, window)
         self.position = position
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return the states that are read (N, D)."""
+        """Return the selected states (N, D)."""
         return super().forward(x_ND, replace(sight, position=self.position))
 
 
 def _kind(block: nn.Module) -> str:
-    """Return the name of a block inside what makes it local."""
+    """Return the name of the block inside a local layer."""
     return type(block.inner if isinstance(block, Windowed) else block).__name__
 
 
 @bounded
 def build(vocab_size: int, length: int, *, local_base: float | None, **settings: Unpack[Settings]) -> ModernBert:
-    """Assemble a model from its sizes and the factories of its parts, as `bertlab.model.bert.build` does.
+    """Build a model from its sizes and the factories of its parts, like `bertlab.model.bert.build`.
 
-    Raises InputError for sizes that do not fit and for parts that make no sense together.
+    Raises InputError for sizes that do not fit and for parts that cannot be combined.
     """
-    with torch.device("meta"):  # without memory
+    with torch.device("meta"):  # no memory for weights
         shape = bert.build(vocab_size, length, **settings).shape
-    with torch.random.fork_rng(devices=[]):  # torch draws throw-away initial values from its global generator
+    with torch.random.fork_rng(devices=[]):  # torch draws unused initial values from its global generator
         return ModernBert(shape, settings, local_base)

@@ -1,7 +1,7 @@
-"""A ModernBERT as `ModernBertForMaskedLM` of transformers, which computes the same masked words.
+"""Export of a ModernBERT to `ModernBertForMaskedLM` of transformers, with equal predictions.
 
-Its head for pairs has no place there and is left out. Weights are rewritten as for BERT (`reference.py`): copied where
-they are shared, the identity where a projection is missing, multiplied where scores have another scale.
+The head for pairs is not exported. Weights are rewritten as for BERT (`reference.py`): copied if shared, the identity
+for a missing projection, multiplied for another score scale.
 
 Legend: D width, K head width.
 """
@@ -33,15 +33,15 @@ from bertlab.model.score import softmax
 from bertlab.model.value_residual import check_own_values
 from bertlab.model.visibility import Everyone
 
-OF_HEADS = ("head.", "decoder.")  # their names outside of the encoder
-BIASES = {"norm": "norm_bias", "attn.": "attention_bias", "mlp.": "mlp_bias"}  # in their names: their key
+OF_HEADS = ("head.", "decoder.")  # prefixes of their names outside the encoder
+BIASES = {"norm": "norm_bias", "attn.": "attention_bias", "mlp.": "mlp_bias"}  # parts of their names: their key
 
 
 @torch.no_grad()
 def to_modern(model: ModernBert) -> tuple[dict[str, Any], Weights]:
     """Return configuration and weights, on the CPU, with which `ModernBertForMaskedLM` gives `model`'s logits.
 
-    Raises InputError that names the part for which it has no place.
+    Raises InputError that names the unsupported part.
     """
     check_own_values(model)
     check_modern_expressible(model)
@@ -55,7 +55,7 @@ def to_modern(model: ModernBert) -> tuple[dict[str, Any], Weights]:
         weights["decoder.weight"] = ours["decoder.weight"]
     for theirs, places in whole.items():
         if f"{places[0]}.weight" not in ours:
-            continue  # the norm that the first layer does not have
+            continue  # the first layer has no such norm
         name = theirs if theirs.startswith(OF_HEADS) else f"{BODY}{theirs}"
         weights[f"{name}.weight"] = torch.cat([ours[f"{place}.weight"] for place in places])
         if _bias_key(theirs) in biased:
@@ -65,30 +65,30 @@ def to_modern(model: ModernBert) -> tuple[dict[str, Any], Weights]:
 
 
 def _bias_key(theirs: str) -> str | None:
-    """Return the key of their configuration that says whether a module has a bias; None where none has."""
+    """Return the key of their configuration for a module's bias; None if there is none."""
     return next((key for part, key in BIASES.items() if part in theirs), None)
 
 
 def _bias(ours: Weights, place: str) -> Tensor:
-    """Return the bias of a module, zeros where it has none and others have one."""
+    """Return the bias of a module, or zeros if other modules of its kind have one."""
     weight = ours[f"{place}.weight"]
     return ours.get(f"{place}.bias", weight.new_zeros(len(weight)))
 
 
 def rewritten(model: ModernBert) -> Weights:
-    """Return the weights, by our names without `inner`, of a ModernBERT that computes what `model` does."""
+    """Return the weights, by our names without `inner`, of a ModernBERT with the same function as `model`."""
     shape, weights = model.shape, dict(model.state_dict())
-    for place, module in model.named_modules(remove_duplicate=False):  # a shared module stands in several places
+    for place, module in model.named_modules(remove_duplicate=False):  # list a shared module at each of its places
         if isinstance(module, LayerNorm) and not module.elementwise_affine:
             weights[f"{place}.weight"] = torch.ones(shape.width)
         if isinstance(module, SelfAttention):
-            gain = model.scale / sqrt(shape.head_width)  # 1 exactly where the scale is the published one
+            gain = model.scale / sqrt(shape.head_width)  # exactly 1 for the published scale
             weights |= {f"{place}.{name}": value for name, value in _projections(module, shape.width, gain)}
     return {name.replace(INNER, ""): value for name, value in weights.items()}
 
 
 def _projections(attention: SelfAttention, width: int, gain: float) -> Iterator[tuple[str, Tensor]]:
-    """Yield query, key, value and output as ModernBERT has them; `gain` on the queries is a gain on all scores."""
+    """Yield query, key, value and output as in ModernBERT; `gain` multiplies the queries, so all scores."""
     made = [getattr(attention, name) if name else None for name in attention.roles]
     for role, module in zip(("query", "key", "value", "output"), (*made, attention.output), strict=True):
         dense = module.state_dict() if isinstance(module, nn.Linear) else {"weight": torch.eye(width)}
@@ -97,7 +97,7 @@ def _projections(attention: SelfAttention, width: int, gain: float) -> Iterator[
 
 
 def config_of(model: ModernBert) -> dict[str, Any]:
-    """Return their configuration of a model that was checked, in the words of versions 4 and 5 where they differ."""
+    """Return their configuration of a checked model, with keys for versions 4 and 5 of transformers."""
     shape = model.shape
     assert isinstance(model.position, Rotary)
     base = base_of(model.position)
@@ -113,7 +113,7 @@ def config_of(model: ModernBert) -> dict[str, Any]:
         "hidden_size": shape.width,
         "num_hidden_layers": shape.layers,
         "num_attention_heads": shape.heads,
-        "intermediate_size": max(1, round(2 * shape.inner / 3)),  # as GatedFeedForward has it
+        "intermediate_size": max(1, round(2 * shape.inner / 3)),  # as in GatedFeedForward
         "max_position_embeddings": shape.length,
         "initializer_range": shape.matrix_std(shape.width),
         "norm_eps": model.embedding.norm.eps,
@@ -136,7 +136,7 @@ def config_of(model: ModernBert) -> dict[str, Any]:
 
 
 def base_of(position: Rotary) -> float:
-    """Return the base b of angles, from the smallest one, b^(2/K - 1) at position 1; it is exact to seven digits.
+    """Return the base b of the angles, from the smallest one, b^(2/K - 1) at position 1; exact to seven digits.
 
     With one pair of components, or one position, every base gives the same angles.
     """
@@ -149,7 +149,7 @@ def base_of(position: Rotary) -> float:
 
 
 def check_modern_expressible(model: ModernBert) -> None:
-    """Raise InputError for the first part that ModernBERT has no place for."""
+    """Raise InputError for the first part that ModernBERT does not support."""
     shape, sees, place, joins = model.shape, model.visibility, model.position, model.embedding
     need("model/visibility=local_global", type(sees) in (Everyone, LocalGlobal), sees, "has local and global layers")
     need("model/position=rotary", type(place) is Rotary, place, "turns queries and keys by their positions")
@@ -180,7 +180,7 @@ def _check_layer(layer: PreNorm) -> None:
 
 
 def need(choice: str, fits: bool, part: Any, theirs: str) -> None:
-    """Raise InputError unless the part fits; `choice` names its key and what to choose, `theirs` what they do."""
+    """Raise InputError unless the part fits; `choice`: its key and what to choose; `theirs`: what they do."""
     if fits:
         return
     if part is None or isinstance(part, bool | int):

@@ -24,7 +24,7 @@ class NoBiasAttention(SelfAttention):
 
 
 class NoBiasFeedForward(FeedForward):
-    """The layer with the exact GELU, without biases."""
+    """The feed-forward layer with the exact GELU, without biases."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape, nn.GELU())
@@ -32,7 +32,7 @@ class NoBiasFeedForward(FeedForward):
 
 
 class NoBiasGated(GatedFeedForward):
-    """GEGLU without biases, as ModernBERT has it."""
+    """GEGLU without biases, as in ModernBERT."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__(shape)
@@ -41,12 +41,12 @@ class NoBiasGated(GatedFeedForward):
 
 @bounded
 def layer(width: int, *, eps: float) -> nn.Module:
-    """Build layer normalisation with a learned scale and no shift, as ModernBERT has it (sec. 2.1.1)."""
+    """Build layer normalisation with a learned scale and no shift, as in ModernBERT (sec. 2.1.1)."""
     return LayerNorm(width, eps=eps, bias=False)
 
 
 def without_biases(module: nn.Module) -> None:
-    """Take the biases out of all dense layers."""
+    """Remove the biases of all dense layers."""
     for each in module.modules():
         if isinstance(each, nn.Linear):
             each.bias = None  # type: ignore[assignment]

@@ -1,6 +1,6 @@
-"""Normalisation of the token states; all are called with the states and with where they are real tokens.
+"""Norms of the token states. All are called with the states and with a mask of real tokens.
 
-Legend: D width, N tokens, of whatever shape.
+Legend: D width, N tokens, of any shape.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ Norm = Callable[[int], nn.Module]
 
 
 class LayerNorm(nn.LayerNorm):
-    """Normalises each token by itself, so padding does not matter."""
+    """Normalises each token separately, so padding does not matter."""
 
     def forward(self, x_ND: Tensor, real_N: Tensor | None = None) -> Tensor:
         """Return the normalised states."""
@@ -23,7 +23,7 @@ class LayerNorm(nn.LayerNorm):
 
 
 class RmsNorm(nn.RMSNorm):
-    """Divides each token by its root mean square, in single precision as torch's layer norm does."""
+    """Divides each token by its root mean square, computed in single precision like torch's layer norm."""
 
     def forward(self, x_ND: Tensor, real_N: Tensor | None = None) -> Tensor:
         """Return the normalised states."""
@@ -31,7 +31,7 @@ class RmsNorm(nn.RMSNorm):
 
 
 class OverTokens(nn.Module):
-    """A norm that takes its statistics over the tokens of a batch: in training, and with `by_batch` in evaluation."""
+    """A norm with statistics over the tokens of a batch: in training, and with `by_batch` also in evaluation."""
 
     over_tokens = True
     by_batch = False
@@ -40,8 +40,8 @@ class OverTokens(nn.Module):
 class BatchNorm(OverTokens):
     """Normalises each component over the real tokens of the batch in training, by running statistics in evaluation.
 
-    In training mode tokens of a batch therefore influence each other, whatever `model/visibility` says. Fewer than two
-    tokens have no statistics; the running ones stand in for them. Only training moves the running ones.
+    So in training, tokens of a batch influence each other, for every `model/visibility`. A batch with fewer than two
+    tokens uses the running statistics. Only training updates these.
     """
 
     mean_D: Tensor
@@ -56,7 +56,7 @@ class BatchNorm(OverTokens):
         self.register_buffer("variance_D", torch.ones(width))
 
     def forward(self, x_ND: Tensor, real_N: Tensor | None = None) -> Tensor:
-        """Return the normalised states; padding leaves no trace in the statistics."""
+        """Return the normalised states; padding does not enter the statistics."""
         mean_D, variance_D = self.mean_D, self.variance_D
         counted_ND = x_ND.flatten(0, -2) if real_N is None else x_ND[real_N]
         count = len(counted_ND)
@@ -65,18 +65,18 @@ class BatchNorm(OverTokens):
         if self.training and count > 1:
             with torch.no_grad():
                 self.mean_D.lerp_(mean_D, self.momentum)
-                self.variance_D.lerp_(variance_D * count / (count - 1), self.momentum)  # unbiased, as torch has it
+                self.variance_D.lerp_(variance_D * count / (count - 1), self.momentum)  # unbiased variance, as in torch
         return ((x_ND - mean_D) * (variance_D + self.eps).rsqrt() * self.weight + self.bias).to(x_ND.dtype)
 
 
 def over_tokens(model: nn.Module) -> list[OverTokens]:
-    """Return the norms of a model that take their statistics over tokens."""
+    """Return the norms of a model that compute statistics over tokens."""
     return [module for module in model.modules() if isinstance(module, OverTokens)]
 
 
 @contextmanager
 def batch_statistics(model: nn.Module) -> Iterator[None]:
-    """Have every norm over tokens take the statistics of the batch at hand in evaluation too, for a while."""
+    """Let every norm over tokens use batch statistics in evaluation too, inside this context."""
     norms = over_tokens(model)
     for norm in norms:
         norm.by_batch = True
@@ -88,7 +88,7 @@ def batch_statistics(model: nn.Module) -> Iterator[None]:
 
 
 class NoNorm(nn.Module):
-    """Leaves the states as they are."""
+    """Returns the states unchanged."""
 
     def forward(self, x_ND: Tensor, real_N: Tensor | None = None) -> Tensor:
         """Return the states."""
@@ -99,7 +99,7 @@ class NoNorm(nn.Module):
 def layer(width: int, *, eps: float, affine: bool) -> nn.Module:
     """Build layer normalisation (Ba et al. 2016, arXiv:1607.06450).
 
-    With `affine`, scale and shift are learned: 2 * width parameters; without (Xu et al. 2019, arXiv:1911.07013), none.
+    `affine`: learn scale and shift, 2 * width parameters; without them see Xu et al. 2019, arXiv:1911.07013.
     """
     return LayerNorm(width, eps=eps, elementwise_affine=affine)
 
@@ -112,9 +112,9 @@ def rms(width: int, *, eps: float) -> nn.Module:
 
 @bounded
 def batch(width: int, *, eps: float, momentum: float) -> nn.Module:
-    """Build batch normalisation with learned scale and shift (Ioffe & Szegedy 2015; Shen et al. 2020 in Transformers).
+    """Build batch normalisation with learned scale and shift (Ioffe & Szegedy 2015; in Transformers: Shen et al. 2020).
 
-    `momentum` is the share of a new batch in the running statistics. Raises InputError outside (0, 1).
+    `momentum`: weight of a new batch in the running statistics. Raises InputError outside (0, 1).
     """
     return BatchNorm(width, eps, momentum)
 

@@ -1,11 +1,12 @@
-"""Packing: the states of a batch without those that nobody needs.
+"""Packing: removes states that are not needed from the computation.
 
-Enters: which tokens are real, or which positions are read. Leaves: a way from rows that are filled up to tokens side by
-side, and back. Matrices of projections and feed-forward layers then meet real tokens alone (Krell et al. 2021,
-arXiv:2107.02027, on the share of padding in BERT's batches; Portes et al. 2023, arXiv:2312.17482, unpadding), and in
-the last layer no token asks whose answer nobody reads.
+Enters: a mask of real tokens, or the selected positions. Leaves: a mapping from padded rows to a flat list of tokens,
+and back. Projections and feed-forward layers then compute real tokens only (Krell et al. 2021, arXiv:2107.02027, on
+the share of padding in BERT's batches; Portes et al. 2023, arXiv:2312.17482, unpadding). In the last layer only the
+selected positions have queries.
 
-Legend: B batch, L length, D width, N tokens that are kept, M positions that are read, R the most of a sequence.
+Legend: B batch, L length, D width, N kept tokens, M selected positions, P places B * L, R most selected positions in
+a sequence.
 """
 
 from dataclasses import dataclass
@@ -13,40 +14,41 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-WORTH_IT = 0.15  # share left out from which the way there and back costs less than it saves
+WORTH_IT = 0.15  # smallest share of removed states for which packing saves time
 
 
 @dataclass(frozen=True)
 class Packing:
-    """Where the tokens that are kept stand in the rows of a batch."""
+    """The positions of the kept tokens in the rows of a batch."""
 
     size: int
     length: int
-    kept_N: Tensor  # flat positions
+    kept_N: Tensor  # flat positions, ascending unless they come from `asking_of`
 
     def pack(self, x_BLD: Tensor) -> Tensor:
         """Return the states of the kept tokens (N, D)."""
         return x_BLD.flatten(0, 1).index_select(0, self.kept_N)
 
     def unpack(self, x_ND: Tensor) -> Tensor:
-        """Return the states where they stand (B, L, D), and zeros elsewhere."""
+        """Return the states at their positions (B, L, D), zeros elsewhere."""
         x_PD = x_ND.new_zeros(self.size * self.length, x_ND.shape[-1])
         return x_PD.index_copy_(0, self.kept_N, x_ND).view(self.size, self.length, -1)
 
     def filled(self) -> Tensor:
-        """Return which places of the rows hold a token (B, L)."""
+        """Return a mask of the places that hold a token (B, L)."""
         kept_P = torch.zeros(self.size * self.length, dtype=torch.bool, device=self.kept_N.device)
         return kept_P.index_fill_(0, self.kept_N, True).view(self.size, self.length)
 
     def places(self, position_M: Tensor) -> Tensor:
-        """Return where flat positions, all of them kept, stand among the kept tokens (M), which must ascend."""
+        """Return the indices (M) of flat positions among the kept tokens; all must be kept, and kept_N must ascend."""
         return torch.searchsorted(self.kept_N, position_M)
 
 
 def packing_of(real_BL: Tensor, read_M: Tensor | None = None) -> Packing | None:
-    """Return the packing of real tokens and of flat positions that are read anyway; None where it gains too little."""
+    """Return the packing of real tokens and of selected positions; None if it saves too little."""
     if _wants_fixed_shapes(real_BL):
         return None
+    # keep real tokens and selected positions
     kept = real_BL.flatten() if read_M is None else real_BL.flatten().index_fill(0, read_M, True)
     kept_N = kept.nonzero()[:, 0]
     size, length = real_BL.shape
@@ -55,16 +57,17 @@ def packing_of(real_BL: Tensor, read_M: Tensor | None = None) -> Packing | None:
 
 @dataclass(frozen=True)
 class Asking:
-    """The positions that are read after the last layer, in rows of their own: a row for each sequence, filled up."""
+    """The selected positions after the last layer, as padded rows: one row for each sequence."""
 
-    packing: Packing  # (M, D) to (B, R, D) and back
-    column_BR: Tensor  # where they stand in their sequences; 0 where a row is filled up
+    packing: Packing  # maps (M, D) to (B, R, D) and back
+    column_BR: Tensor  # their columns in the sequences; 0 at padding
 
 
 def asking_of(read_M: Tensor, size: int, length: int) -> Asking | None:
-    """Return the rows of the flat positions that are read; None where they are little shorter than the sequences."""
+    """Return padded rows of the selected flat positions; None if these are hardly shorter than the sequences."""
     if _wants_fixed_shapes(read_M):
         return None
+    # number the selected positions of each sequence
     order_M = read_M.argsort()
     row_M = read_M[order_M] // length
     start_B = torch.searchsorted(row_M, torch.arange(size))
@@ -72,11 +75,12 @@ def asking_of(read_M: Tensor, size: int, length: int) -> Asking | None:
     longest = int(nth_M.max()) + 1
     if longest > (1 - WORTH_IT) * length:
         return None
+    # their places in rows of `longest` columns, and their original columns
     place_M = torch.empty_like(read_M).index_copy_(0, order_M, row_M * longest + nth_M)
     column_P = read_M.new_zeros(size * longest).index_copy_(0, place_M, read_M % length)
     return Asking(Packing(size, longest, place_M), column_P.view(size, longest))
 
 
 def _wants_fixed_shapes(tensor: Tensor) -> bool:
-    """Tell whether shapes must not change from batch to batch: compiled models and all but the CPU want that."""
+    """Return whether shapes must not change between batches: for compiled models and devices other than the CPU."""
     return tensor.device.type != "cpu" or torch.compiler.is_compiling()

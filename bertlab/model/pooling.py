@@ -12,13 +12,13 @@ Pooling = Callable[[Tensor, Tensor | None], Tensor]
 
 
 def reads_cls(pooling: Pooling) -> Pooling:
-    """Have a pooling say of itself that it takes the first token for [CLS]."""
+    """Mark a pooling function as one that uses the first token as [CLS]."""
     vars(pooling)["reads_cls"] = True
     return pooling
 
 
 def is_of_cls(pooling: Pooling) -> bool:
-    """Tell whether a pooling, as it is or with keywords as the config chooses it, takes the first token for [CLS]."""
+    """Return whether a pooling, with or without keywords from the config, uses the first token as [CLS]."""
     return getattr(getattr(pooling, "func", pooling), "reads_cls", False)
 
 
@@ -29,14 +29,14 @@ def cls(x_BLD: Tensor, real_BL: Tensor | None) -> Tensor:
 
 
 def mean(x_BLD: Tensor, real_BL: Tensor | None) -> Tensor:
-    """Return the mean of the real tokens (Reimers & Gurevych 2019, arXiv:1908.10084); zeros where there are none."""
+    """Return the mean of the real tokens (Reimers & Gurevych 2019, arXiv:1908.10084); zeros if there are none."""
     if real_BL is None:
         return x_BLD.mean(1)
     return x_BLD.masked_fill(~real_BL[..., None], 0).sum(1) / real_BL.sum(1, keepdim=True).clamp(min=1)
 
 
 def maximum(x_BLD: Tensor, real_BL: Tensor | None) -> Tensor:
-    """Return each component's largest value over the real tokens (Reimers & Gurevych 2019); zeros for none."""
+    """Return each component's maximum over the real tokens (Reimers & Gurevych 2019); zeros if there are none."""
     if real_BL is None:
         return x_BLD.amax(1)
     highest_BD = x_BLD.masked_fill(~real_BL[..., None], -math.inf).amax(1)

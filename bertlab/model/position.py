@@ -14,28 +14,28 @@ from bertlab.model.shape import Shape
 
 
 class Position(nn.Module):
-    """No position at all; each variant overrides the place where it enters."""
+    """No positions; each variant overrides the method where its positions enter."""
 
     acts_on_scores = False
 
     def start(self) -> None:
-        """Set initial values that are not drawn as those of other tables are."""
+        """Set special initial values, if a variant has them."""
 
     def vectors(self, length: int) -> Tensor | None:
-        """Return a vector for each position (L, D), for the embedding to use; None where there are none."""
+        """Return a vector for each position (L, D), for the embedding; None if there are none."""
         return None
 
     def rotate(self, x_BHLK: Tensor, column_BL: Tensor | None = None) -> Tensor:
-        """Turn queries or keys by their positions: `column_BL`, or 0, 1, 2 and so on."""
+        """Rotate queries or keys by their positions: `column_BL`, else 0, 1, 2, ..."""
         return x_BHLK
 
     def bias(self, length: int) -> Tensor | None:
-        """Return what is added to the scores of attention (H, L, L), after scaling; None for nothing."""
+        """Return what is added to the scaled attention scores (H, L, L); None for nothing."""
         return None
 
 
 class NoPosition(Position):
-    """Tokens are a bag: only segments and [SEP] tell places apart."""
+    """No positions: only segments and [SEP] carry order."""
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
@@ -60,10 +60,10 @@ class Learned(Position):
 
 
 class SinusoidalStart(Learned):
-    """A learned table whose initial vectors are those of `Sinusoidal` instead of random ones.
+    """A learned table whose initial vectors are those of `Sinusoidal`, not random.
 
-    Positions then tell distances from the first step on, and can become whatever learned ones can (cf. Wang & Chen
-    2020, arXiv:2010.04903, on what learned tables end as).
+    So positions carry distances from the first step on, and training can change them (cf. Wang & Chen 2020,
+    arXiv:2010.04903, on what learned tables become).
     """
 
     @bounded
@@ -72,18 +72,18 @@ class SinusoidalStart(Learned):
         self.base = base
 
     def start(self) -> None:
-        """Copy the sinusoids, over sqrt(D)."""
+        """Copy the sinusoids, divided by sqrt(D)."""
         positions, width = self.table.weight.shape
         self.table.weight.copy_(sinusoids(positions, width, self.base) / math.sqrt(width))
 
 
 class Sinusoidal(Position):
-    """Sines and cosines of l * base^(-2k/D), over sqrt(D) (Vaswani et al. 2017, sec. 3.4 and 3.5).
+    """Sines and cosines of l * base^(-2k/D), divided by sqrt(D) (Vaswani et al. 2017, sec. 3.4 and 3.5).
 
-    Vaswani et al. multiply embeddings by sqrt(D) instead: the same, but for a factor that the norm of the sum takes
-    out. With `learn_scale` 1/sqrt(D) is where one learned number starts (Hua et al. 2022, arXiv:2202.10447; Geiping &
-    Goldstein 2022, arXiv:2212.14034); it can shrink to 0 and stay there before any layer makes use of positions. Sines
-    stand before cosines, which only reorders components.
+    Vaswani et al. multiply embeddings by sqrt(D) instead: the same, up to a factor that the norm of the sum removes.
+    `learn_scale`: 1/sqrt(D) is the start of one learned number (Hua et al. 2022, arXiv:2202.10447; Geiping & Goldstein
+    2022, arXiv:2212.14034); it may shrink to 0 and stay there before any layer uses positions. All sines come before
+    all cosines, which only reorders components.
     """
 
     table_ND: Tensor
@@ -106,18 +106,18 @@ class Sinusoidal(Position):
 
 
 def sinusoids(positions: int, width: int, base: float) -> Tensor:
-    """Return sines and cosines of l * base^(-2k/D) for l = 0, 1 and so on (N, D), sines before cosines."""
+    """Return sines and cosines of l * base^(-2k/D) for l = 0, 1, ... (N, D), sines before cosines."""
     frequency = base ** -(torch.arange(0, width, 2) / width)
     angle = torch.outer(torch.arange(positions), frequency)
     return torch.cat((angle.sin(), angle.cos()), dim=1)[:, :width]
 
 
 class Rotary(Position):
-    """Turn each pair of query and key components by an angle proportional to position (Su et al. 2021, RoFormer).
+    """Rotate each pair of query and key components by an angle proportional to position (Su et al. 2021, RoFormer).
 
-    Pair k of K/2 turns by l * base^(-2k/K) at position l, so that scores depend on the distance of two tokens
-    (arXiv:2104.09864, sec. 3.2). Halves are paired (k with k + K/2) instead of neighbours, which only reorders
-    components. There is nothing to learn.
+    Pair k of K/2 is rotated by l * base^(-2k/K) at position l, so that scores depend on the distance of two tokens
+    (arXiv:2104.09864, sec. 3.2). We pair k with k + K/2 instead of neighbours, which only reorders components. No
+    learned parameters.
     """
 
     acts_on_scores = True
@@ -136,14 +136,14 @@ class Rotary(Position):
         angle = torch.outer(torch.arange(shape.length), frequency)
         cos, sin = angle.cos(), angle.sin()
         for name, table_LK in (("cos_HLK", torch.cat((cos, cos), dim=1)), ("sin_HLK", torch.cat((-sin, sin), dim=1))):
-            # for each head, and laid out as queries are in memory: products then run over whole rows of a batch
+            # one table for each head, in the memory layout of queries: products then run over whole rows of a batch
             table_LHK = table_LK[:, None].repeat(1, shape.heads, 1)
             self.register_buffer(name, table_LHK.transpose(0, 1), persistent=False)
 
     def rotate(self, x_BHLK: Tensor, column_BL: Tensor | None = None) -> Tensor:
-        """Turn every vector by its position's angles."""
+        """Rotate every vector by the angles of its position."""
         _, heads, length, width = x_BHLK.shape
-        partner_BHLK = x_BHLK.roll(width // 2, dims=-1)  # of each component in its pair
+        partner_BHLK = x_BHLK.roll(width // 2, dims=-1)  # the other component of each pair
         if column_BL is None:
             return x_BHLK * self.cos_HLK[:heads, :length] + partner_BHLK * self.sin_HLK[:heads, :length]
         cos_B1LK, sin_B1LK = (table_HLK[0][column_BL][:, None] for table_HLK in (self.cos_HLK, self.sin_HLK))
@@ -151,10 +151,10 @@ class Rotary(Position):
 
 
 class Alibi(Position):
-    """Add -m_h |i - j| to the scores: the farther, the weaker, at a slope of its own in each head (Press et al. 2021).
+    """Add -m_h |i - j| to the scores, with another slope in each head (Press et al. 2021).
 
-    m_h = 2^(-8h/H) for h = 1..H (arXiv:2108.12409, sec. 3), also where H is no power of two. Departure: distances count
-    in both directions alike, as an encoder needs it. There is nothing to learn.
+    m_h = 2^(-8h/H) for h = 1..H (arXiv:2108.12409, sec. 3), also if H is no power of two. Departure: an encoder needs
+    distances in both directions, so the bias is symmetric. No learned parameters.
     """
 
     acts_on_scores = True

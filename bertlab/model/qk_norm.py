@@ -1,4 +1,4 @@
-"""Attention that compares directions: how long queries and keys are plays no part.
+"""Attention by cosine similarity: the lengths of queries and keys do not matter.
 
 Legend: B batch, L length, H heads, K head width.
 """
@@ -16,7 +16,7 @@ from bertlab.model.shape import Shape
 
 
 class Roles(TypedDict):
-    """What makes queries, keys and values, and whether heads are projected back, as in `SelfAttention`."""
+    """Projections of queries, keys and values, and whether there is an output projection, as in `SelfAttention`."""
 
     query: str | None
     key: str | None
@@ -27,8 +27,8 @@ class Roles(TypedDict):
 class QkNorm(SelfAttention):
     """Scores g cos(Q, K) instead of Q K^T / sqrt(K) (Henry et al. 2020, arXiv:2010.04245, sec. 3.1).
 
-    Queries and keys are divided by their lengths, head by head. g is one learned number a layer and starts at `start`;
-    the paper takes log2(L^2 - L). With another model/scale than sqrt the scores are that times sqrt(K) larger.
+    Queries and keys are normalised in each head. g is one learned number per layer with initial value `start`; the
+    paper uses log2(L^2 - L). With a model/scale other than sqrt, scores are larger by the factor scale * sqrt(K).
     """
 
     @bounded
@@ -37,7 +37,7 @@ class QkNorm(SelfAttention):
         self.gain = nn.Parameter(torch.tensor(float(start)))
 
     def compared(self, query_BHLK: Tensor, key_BHLK: Tensor) -> tuple[Tensor, Tensor]:
-        """Return both at length 1, queries times g sqrt(K): the scale of scores takes the root out again."""
+        """Return both at length 1, queries times g sqrt(K): the score scale divides by sqrt(K) again."""
         factor = self.gain * math.sqrt(query_BHLK.shape[-1])
         query_BHLK, key_BHLK = (normalize(x_BHLK, dim=-1) for x_BHLK in (query_BHLK, key_BHLK))
         return (factor * query_BHLK).to(key_BHLK.dtype), key_BHLK

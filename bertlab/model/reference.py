@@ -1,9 +1,9 @@
-"""The reference implementation's layout: `BertForPreTraining` of transformers, both ways, without importing it.
+"""Conversion to and from `BertForPreTraining` of transformers, without importing it.
 
-On our side stands a `Bert`, on theirs a configuration (`config.json`) and weights by name (`model.safetensors`).
-BERT as published converts weight by weight. Another arm is exported where BERT computes the same once weights are
-rewritten: copied where they are shared, the identity where a projection is missing, multiplied where scores have
-another scale. What BERT has no place for is refused (`expressible.py`).
+Our side is a `Bert`; their side is a configuration (`config.json`) and weights by name (`model.safetensors`).
+BERT as published converts weight by weight. Another arm is exported if BERT with rewritten weights computes the same:
+copied if shared, the identity for a missing projection, multiplied for another score scale. Parts that BERT does not
+support are refused (`expressible.py`).
 
 Legend: D width, K head width, N positions.
 """
@@ -37,9 +37,9 @@ from bertlab.model.value_residual import check_own_values
 from bertlab.model.visibility import Everyone
 
 Weights = dict[str, Tensor]
-CONFIG, WEIGHTS = "config.json", "model.safetensors"  # the files' names
+CONFIG, WEIGHTS = "config.json", "model.safetensors"  # file names
 
-EMBEDDINGS = {  # ours: theirs; a weight each
+EMBEDDINGS = {  # our name: their name; one weight each
     "embedding.token": "bert.embeddings.word_embeddings",
     "embedding.segment": "bert.embeddings.token_type_embeddings",
     "position.table": "bert.embeddings.position_embeddings",
@@ -51,7 +51,7 @@ DENSE = {  # a weight and a bias each
     "pair_head.pool": "bert.pooler.dense",
     "pair_head.classify": "cls.seq_relationship",
 }
-LAYER = {  # likewise, in every layer
+LAYER = {  # the same, in every layer
     "attention.query": "attention.self.query",
     "attention.key": "attention.self.key",
     "attention.value": "attention.self.value",
@@ -61,16 +61,16 @@ LAYER = {  # likewise, in every layer
     "feed_forward.contract": "output.dense",
     "feed_forward_norm": "output.LayerNorm",
 }
-MLM_BIAS, DECODER_BIAS = "cls.predictions.bias", "cls.predictions.decoder.bias"  # one and the same where tied
+MLM_BIAS, DECODER_BIAS = "cls.predictions.bias", "cls.predictions.decoder.bias"  # one parameter if the output is tied
 COPIES = {"cls.predictions.decoder.weight", DECODER_BIAS, "bert.embeddings.position_ids"}  # in files of older versions
 
-FIXED = {  # what is the same in every configuration
+FIXED = {  # equal in every configuration
     "model_type": "bert",
-    "hidden_act": "gelu",  # the exact one, in the feed-forward layers and in the MLM head
+    "hidden_act": "gelu",  # exact GELU, in the feed-forward layers and in the MLM head
     "is_decoder": False,
     "add_cross_attention": False,
 }
-BASE: dict[str, Any] = {  # BERT-base, which holds where a configuration says nothing
+BASE: dict[str, Any] = {  # BERT-base: defaults of a configuration
     "vocab_size": 30522,
     "hidden_size": 768,
     "num_hidden_layers": 12,
@@ -87,7 +87,7 @@ BASE: dict[str, Any] = {  # BERT-base, which holds where a configuration says no
 
 
 def names(layers: int, *, tied: bool) -> dict[str, str]:
-    """Return the name of every weight of BERT as published: ours -> theirs."""
+    """Return the name of every weight of BERT as published: our name -> their name."""
     in_layers = {
         f"blocks.{number}.{ours}": f"bert.encoder.layer.{number}.{theirs}"
         for number in range(layers)
@@ -102,9 +102,9 @@ def names(layers: int, *, tied: bool) -> dict[str, str]:
 
 @torch.no_grad()
 def to_reference(model: Bert) -> tuple[dict[str, Any], Weights]:
-    """Return configuration and weights, on the CPU, with which `BertForPreTraining` computes what `model` does.
+    """Return configuration and weights, on the CPU, with which `BertForPreTraining` computes the same as `model`.
 
-    Raises InputError that names the part for which BERT has no place.
+    Raises InputError that names the unsupported part.
     """
     check_own_values(model)
     check_expressible(model)
@@ -113,7 +113,7 @@ def to_reference(model: Bert) -> tuple[dict[str, Any], Weights]:
 
 @torch.no_grad()
 def to_reference_parts(model: Bert) -> tuple[dict[str, Any], Weights]:
-    """Return configuration and weights of a model that was checked; whatever its positions do to scores is left out."""
+    """Return configuration and weights of a checked model, without the effect of positions on scores."""
     shape, ours = model.shape, rewritten(model)
     config = FIXED | {
         "architectures": ["BertForPreTraining"],
@@ -139,15 +139,15 @@ def to_reference_parts(model: Bert) -> tuple[dict[str, Any], Weights]:
 
 
 def rewritten(model: Bert) -> Weights:
-    """Return the weights, by our names, of a BERT as published that computes what `model` does."""
+    """Return the weights, by our names, of a BERT as published with the same function as `model`."""
     shape, weights = model.shape, dict(model.state_dict())
-    for place, module in model.named_modules(remove_duplicate=False):  # a shared module stands in several places
+    for place, module in model.named_modules(remove_duplicate=False):  # list a shared module at each of its places
         if isinstance(module, LayerNorm) and not module.elementwise_affine:
             weights |= {f"{place}.weight": torch.ones(shape.width), f"{place}.bias": torch.zeros(shape.width)}
         if isinstance(module, LayerNorm) and module.bias is None:
             weights[f"{place}.bias"] = torch.zeros(shape.width)
         if isinstance(module, SelfAttention):
-            gain = model.scale / sqrt(shape.head_width)  # 1 exactly where the scale is the published one
+            gain = model.scale / sqrt(shape.head_width)  # exactly 1 for the published scale
             weights |= {f"{place}.{name}": value for name, value in projections(module, shape.width, gain).items()}
     weights.setdefault("embedding.segment.weight", torch.zeros(shape.segment_types, shape.width))
     weights["position.table.weight"] = positions(model)
@@ -155,7 +155,7 @@ def rewritten(model: Bert) -> Weights:
 
 
 def projections(attention: SelfAttention, width: int, gain: float) -> Weights:
-    """Return query, key, value and output as BERT has them; `gain` on the queries is a gain on all scores."""
+    """Return query, key, value and output as in BERT; `gain` multiplies the queries, so all scores."""
     query, key, value = (getattr(attention, name) if name else None for name in attention.roles)
     weights: Weights = {}
     for role, module in {"query": query, "key": key, "value": value, "output": attention.output}.items():
@@ -165,12 +165,12 @@ def projections(attention: SelfAttention, width: int, gain: float) -> Weights:
 
 
 def identity(width: int) -> Weights:
-    """Return the dense layer that changes nothing."""
+    """Return a dense layer that computes the identity."""
     return {"weight": torch.eye(width), "bias": torch.zeros(width)}
 
 
 def positions(model: Bert) -> Tensor:
-    """Return the vector added at each position (N, D): the whole learned table, else one row for each of `length`."""
+    """Return the vector added at each position (N, D): the whole learned table, else `length` rows."""
     if isinstance(model.position, Learned):
         return model.position.table.weight
     table_ND = model.position.vectors(model.shape.length)
@@ -181,7 +181,7 @@ def positions(model: Bert) -> Tensor:
 def from_reference(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Bert:
     """Return a BERT as published with the reference's weights, in evaluation mode.
 
-    Raises InputError for a configuration that is not BERT's and for weights that are missing, unknown or misshapen.
+    Raises InputError for a configuration of another model, and for weights that are missing, unknown or of wrong shape.
     """
     model = build_published(config)
     tied = model.shape.tie_output
@@ -207,12 +207,12 @@ def from_reference(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> 
 
 
 def modern(name: str) -> str:
-    """Return a weight's present name: norms of the first published files have gamma and beta."""
+    """Return a weight's current name: in the first published files, norms have gamma and beta."""
     return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
 
 
 def build_published(config: Mapping[str, Any]) -> Bert:
-    """Build a BERT as published in the sizes of a configuration. Raises InputError for one that is not BERT's."""
+    """Build a BERT as published with a configuration's sizes. Raises InputError for another model's configuration."""
     sizes = {**BASE, **config}
     dropout = sizes["hidden_dropout_prob"]
     demanded = FIXED | {"position_embedding_type": "absolute", "attention_probs_dropout_prob": dropout}
@@ -257,9 +257,9 @@ def save_reference(folder: Path, config: Mapping[str, Any], weights: Weights) ->
 
 
 def load_reference(folder: Path) -> Bert:
-    """Read a model that `BertForPreTraining.save_pretrained(folder)` or `save_reference` wrote; nothing is unpickled.
+    """Read a model written by `BertForPreTraining.save_pretrained(folder)` or `save_reference`; unpickles nothing.
 
-    Raises InputError where one of the two files is missing, damaged or not BERT's.
+    Raises InputError if one of the two files is missing, damaged or not BERT's.
     """
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():

@@ -1,11 +1,11 @@
-"""Replaced-token detection: a small generator fills the gaps, the model tells which tokens are not the original ones.
+"""Replaced-token detection: a small generator fills the gaps; the model finds the tokens that were replaced.
 
-ELECTRA (Clark et al. 2020, arXiv:2003.10555, sec. 2). Enters: a batch with hidden tokens. Leaves: what the generator
-says of them, and for every token of the text, filled in by samples of the generator, a score that it was replaced. No
-gradient passes through the samples. Generator and model share what embeds tokens, segments and positions.
+ELECTRA (Clark et al. 2020, arXiv:2003.10555, sec. 2). Enters: a batch with hidden tokens. Leaves: the generator's
+output, and a score for every token of the text after the gaps are filled with samples of the generator. No gradient
+passes through the samples. Generator and model share the embeddings of tokens, segments and positions.
 
-Departures: a linear map leads from the model's width into the generator and another one out of it, in front of BERT's
-own MLM head, where the paper's head does both at once; and special tokens are never sampled.
+Departures: one linear map leads from the model's width into the generator and another one out of it, before BERT's
+own MLM head; the paper's head does both at once. Special tokens are never sampled.
 
 Legend: B batch, L length, N = B * L places, D width, V vocabulary, M predicted positions.
 """
@@ -34,22 +34,22 @@ FIRST_REAL = len(SPECIALS)  # id of the first token that is not special
 
 @dataclass(frozen=True)
 class Detected(Output):
-    """What is said of a batch. The MLM head is the generator's, the pair head the model's."""
+    """Output for a batch. The MLM head is the generator's, the pair head the model's."""
 
     generator_MV: Tensor  # logits of the generator
-    named_MD: Tensor  # the states that these were made of
+    named_MD: Tensor  # the states that gave these logits
     detected_BL: Tensor  # logits that a token was replaced
-    replaced_BL: Tensor  # bool: whether it was; a sample that equals the original was not
+    replaced_BL: Tensor  # bool: whether it was replaced; a sample equal to the original was not
     judged_BL: Tensor  # bool: tokens of the text, neither padding nor special
 
     @property
     def mlm_MV(self) -> Tensor:  # noqa: N802
-        """The logits of the generator; they are computed again only where the states were replaced."""
+        """The logits of the generator; computed again only if the states were replaced."""
         return self.generator_MV if self.state_MD is self.named_MD else super().mlm_MV
 
 
 class Replaced(Bert):
-    """An encoder that is trained to detect replaced tokens, and its generator."""
+    """An encoder trained to detect replaced tokens, and its generator."""
 
     def __init__(self, shape: Shape, parts: Parts, encoder: Bert) -> None:
         super().__init__(shape, parts)
@@ -57,7 +57,7 @@ class Replaced(Bert):
         self.detection_head = DetectionHead(shape.width)
 
     def forward(self, batch: Batch) -> Detected:
-        """Return what the objective needs; samples are those of the step that torch's generator was set for."""
+        """Return the input of the objective; samples depend on the seed of torch's generator at this step."""
         return self.detect(batch, drawn(batch.ids_BL.numel()))
 
     def detect(self, batch: Batch, uniform_N: Tensor) -> Detected:
@@ -83,7 +83,7 @@ class Replaced(Bert):
 
 
 class Generator(nn.Module):
-    """A narrower encoder on the embeddings of the model, whose states come out in the model's width."""
+    """A narrower encoder on the model's embeddings; its output has the model's width."""
 
     def __init__(self, shared: Embedding, width: int, encoder: Bert) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class Generator(nn.Module):
         del encoder.mlm_head, encoder.pair_head
         encoder.decoder = None
         if not encoder.position.acts_on_scores:
-            encoder.position = Position()  # the embeddings have positions already
+            encoder.position = Position()  # the shared embeddings already contain positions
         self.encoder, self.widen = encoder, nn.Linear(narrow, width)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -106,7 +106,7 @@ class Narrowed(nn.Module):
 
     def __init__(self, shared: Embedding, width: int, narrow: int) -> None:
         super().__init__()
-        self._shared = (shared,)  # in a tuple, so that its weights belong to the model alone
+        self._shared = (shared,)  # in a tuple, so that torch does not register its weights twice
         self.project = nn.Linear(width, narrow)
 
     def forward(self, ids_BL: Tensor, segments_BL: Tensor, real_BL: Tensor | None = None) -> Tensor:
@@ -114,11 +114,11 @@ class Narrowed(nn.Module):
         return self.project(self._shared[0](ids_BL, segments_BL, real_BL))  # type: ignore[no-any-return]
 
     def correlation(self, length: int) -> None:
-        """Return None: scores of positions are the model's own."""
+        """Return None: scores between positions belong to the model."""
 
 
 class DetectionHead(nn.Module):
-    """A dense layer with GELU, then one logit for each token, as in the released code."""
+    """A dense layer with GELU, then one logit per token, as in the released code."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -127,22 +127,22 @@ class DetectionHead(nn.Module):
         self.classify = nn.Linear(width, 1)
 
     def forward(self, x_BLD: Tensor) -> Tensor:
-        """Return logits (B, L): positive where a token looks replaced."""
+        """Return logits (B, L): positive if a token seems replaced."""
         return self.classify(self.activation(self.transform(x_BLD))).squeeze(-1)  # type: ignore[no-any-return]
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]  # a compiled pass would keep the numbers of its first step
 def drawn(size: int) -> Tensor:
-    """Return numbers in [0, 1) for the places of this step, from the stream that gave torch's generator its seed.
+    """Return numbers in [0, 1) for the places of this step, from the stream that seeded torch's generator.
 
-    Training sets that seed at every step. How often dropout has drawn since makes no difference.
+    Training sets that seed at every step. So the number of dropout draws since then does not matter.
     """
     return torch.from_numpy(Streams(torch.initial_seed()).generator("replaced").random(size, dtype="float32"))
 
 
 @torch.no_grad()
 def sampled(logit_MV: Tensor, uniform_M: Tensor) -> Tensor:
-    """Return a token (M,) drawn from each distribution: the first whose cumulative probability exceeds the number."""
+    """Return one token (M,) from each distribution: the first whose cumulative probability exceeds the number."""
     weight_MV = logit_MV.float().softmax(1)
     weight_MV[:, :FIRST_REAL] = 0
     below_MV = weight_MV.cumsum(1)
@@ -153,7 +153,7 @@ def sampled(logit_MV: Tensor, uniform_M: Tensor) -> Tensor:
 def put(ids_BL: Tensor, position_M: Tensor, token_M: Tensor) -> Tensor:
     """Return a copy with other tokens at flat positions.
 
-    Some positions only fill a batch up: they repeat an earlier position and hold no token. So the larger id counts.
+    Some positions only pad the batch: they repeat an earlier position and have no token. So the larger id counts.
     """
     assert NO_TARGET < 0
     flat_N = ids_BL.flatten().scatter_reduce(0, position_M, token_M, "amax", include_self=False)
@@ -162,11 +162,11 @@ def put(ids_BL: Tensor, position_M: Tensor, token_M: Tensor) -> Tensor:
 
 @bounded
 def build(vocab_size: int, length: int, *, generator: int, **settings: Unpack[Settings]) -> Replaced:
-    """Assemble a model and a generator that is so many times narrower: in width, inner width and heads, at least one.
+    """Build a model and a generator that is narrower by a factor: in width, inner width and heads, at least one head.
 
-    Raises InputError for sizes that do not fit and for parts that make no sense together.
+    Raises InputError for sizes that do not fit and for parts that cannot be combined.
     """
-    with torch.device("meta"):  # without memory
+    with torch.device("meta"):  # no memory for weights
         shape = bert.build(vocab_size, length, **settings).shape
     narrow = settings.copy()
     narrow["width"], narrow["inner"] = shape.width // generator, max(shape.inner // generator, 1)
@@ -177,7 +177,7 @@ def build(vocab_size: int, length: int, *, generator: int, **settings: Unpack[Se
         raise InputError(
             f"{own('generator')} must leave a generator that can be built, got {generator}: {error}"
         ) from None
-    with torch.random.fork_rng(devices=[]):  # torch draws throw-away initial values from its global generator
+    with torch.random.fork_rng(devices=[]):  # torch draws unused initial values from its global generator
         model = Replaced(shape, settings, encoder)
     if model.embedding.correlation(1) is not None:
         raise InputError(

@@ -1,8 +1,8 @@
-"""A model with rotary positions as `RoFormerForMaskedLM` of transformers, which computes the same masked words.
+"""Export of a model with rotary positions to `RoFormerForMaskedLM` of transformers, with equal predictions.
 
-RoFormer (Su et al. 2021, arXiv:2104.09864) turns neighbouring components of queries and keys, ours are the two halves
-of a head: their weights are put in the other order. Its table of angles, a weight, takes our base. It has no head for
-pairs, which is left out.
+RoFormer (Su et al. 2021, arXiv:2104.09864) rotates neighbouring components of queries and keys; we rotate the two
+halves of a head, so weights are reordered. Its table of angles, a weight, gets our base. The head for pairs is not
+exported.
 
 Legend: N longest length, H heads, K head width, D width.
 """
@@ -27,7 +27,7 @@ ANGLES = "roformer.encoder.embed_positions.weight"
 def to_roformer(model: Bert) -> tuple[dict[str, Any], Weights]:
     """Return configuration and weights, on the CPU, with which `RoFormerForMaskedLM` gives `model`'s logits.
 
-    Raises InputError that names the part for which RoFormer has no place.
+    Raises InputError that names the unsupported part.
     """
     check_own_values(model)
     check_expressible(model, rotary=True)
@@ -46,18 +46,18 @@ def to_roformer(model: Bert) -> tuple[dict[str, Any], Weights]:
 
 
 def neighbours(rows: Tensor, heads: int) -> Tensor:
-    """Put components k and k + K/2 of every head beside each other; rows are a weight's (H K, D) or a bias' (H K)."""
+    """Put components k and k + K/2 of every head next to each other; rows of a weight (H K, D) or a bias (H K)."""
     halves = rows.reshape(heads, 2, -1, *rows.shape[1:])  # head, half, pair
     return halves.transpose(1, 2).reshape(rows.shape)
 
 
 def halves(rows: Tensor, heads: int) -> Tensor:
-    """Undo `neighbours`."""
+    """The inverse of `neighbours`."""
     pairs = rows.reshape(heads, -1, 2, *rows.shape[1:])  # head, pair, half
     return pairs.transpose(1, 2).reshape(rows.shape)
 
 
 def angles(position: Rotary) -> Tensor:
-    """Return the table of RoFormer (N, K): the sines of all pairs, then their cosines."""
+    """Return RoFormer's table (N, K): the sines of all pairs, then their cosines."""
     half = position.sin_HLK.shape[-1] // 2
     return torch.cat((position.sin_HLK[0, :, half:], position.cos_HLK[0, :, half:]), dim=-1).cpu().contiguous()

@@ -1,8 +1,8 @@
-"""Linear layers in bfloat16 and all else in single precision: mixed precision for a processor.
+"""Linear layers in bfloat16 and all else in single precision: mixed precision for CPUs.
 
-torch's autocast would also take norms, activations and attention in bfloat16, which makes a step on a processor slower
-than it is in single precision, though products there are twice as fast where it has instructions for them. The
-same layers round on every device.
+torch's autocast would also run norms, activations and attention in bfloat16. On a CPU this makes a step slower than
+single precision, although bfloat16 products are twice as fast on CPUs with instructions for them. The same layers
+are rounded on every device.
 
 Legend: D width in, K width out, N tokens, of any shape.
 """
@@ -22,13 +22,13 @@ _kind = ContextVar("kind of the factors of products", default=torch.float32)
 
 
 def kind_of_factors() -> torch.dtype:
-    """Return what the factors of a linear layer are rounded to: bfloat16 within `rounding`, else float32."""
+    """Return the dtype to which linear layers round their inputs: bfloat16 inside `rounding`, else float32."""
     return _kind.get()
 
 
 @contextmanager
 def rounding() -> Iterator[None]:
-    """Have linear layers round to bfloat16 what they multiply and what they return, forward and backward.
+    """Make linear layers round their inputs and outputs to bfloat16, forward and backward, inside this context.
 
     Weights, states and gradients stay in single precision.
     """
@@ -52,7 +52,7 @@ def _linear(x_ND: Tensor, weight_KD: Tensor, bias_K: Tensor | None = None) -> Te
 
 
 class _Linear(torch.autograd.Function):
-    """x W^T + b; keeps what was rounded, which is half of what it would else keep."""
+    """x W^T + b; saves the rounded tensors for the backward pass, half of the usual bytes."""
 
     @staticmethod
     def forward(ctx: Any, x_ND: Tensor, weight_KD: Tensor, bias_K: Tensor | None) -> Tensor:

@@ -14,5 +14,5 @@ def one(head_width: int) -> float:
 
 
 def inverse(head_width: int) -> float:
-    """Return 1 / K, right where queries and keys align as training goes on (Yang et al. 2022, arXiv:2203.03466)."""
+    """Return 1 / K, right if queries and keys align during training (Yang et al. 2022, arXiv:2203.03466)."""
     return 1 / head_width

@@ -1,4 +1,4 @@
-"""Scores of queries and keys -> a mix of values.
+"""Scores of queries and keys -> weighted sum of values.
 
 Legend: B batch, L length, H heads, K head width.
 """
@@ -18,9 +18,9 @@ def softmax(
 ) -> Tensor:
     """Return softmax(scale * Q K^T + bias) V by torch's fused kernel (Vaswani et al. 2017, arXiv:1706.03762, eq. 1).
 
-    A token that may look at nobody gets zeros.
+    A token that may attend to no token gets zeros.
     """
-    if dropout and query_BHLK.device.type == "cpu":  # torch's fused kernel there cannot drop weights
+    if dropout and query_BHLK.device.type == "cpu":  # torch's fused CPU kernel has no dropout
         return _softmax_dropping(query_BHLK, key_BHLK, value_BHLK, sight, scale, dropout)
     mask = sight.allowed
     if sight.bias is not None:
@@ -34,13 +34,13 @@ def softmax(
 def _softmax_dropping(
     query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, sight: Sight, scale: float, dropout: float
 ) -> Tensor:
-    """Return what `softmax` does with some of the weights dropped, from plain products."""
+    """Compute `softmax` with dropout of weights, from plain products."""
     score_BHLL = scale * query_BHLK @ key_BHLK.mT
     if sight.bias is not None:
         score_BHLL += sight.bias
     if sight.allowed is None:
         return drop(score_BHLL.softmax(-1), dropout) @ value_BHLK
-    lowest = torch.finfo(score_BHLL.dtype).min  # not -inf: the gradient of a token that may look at nobody is finite
+    lowest = torch.finfo(score_BHLL.dtype).min  # not -inf, so that the gradient of a fully masked row is finite
     score_BHLL += torch.where(sight.allowed, 0.0, lowest)
     mixed_BHLK = drop(score_BHLL.softmax(-1), dropout) @ value_BHLK
     seeing = sight.allowed.any(-1, keepdim=True)
@@ -52,9 +52,8 @@ def linear(
 ) -> Tensor:
     """Return (scale * Q K^T + bias) V / n: attention without softmax, linear in each of Q, K and V.
 
-    n is the number of tokens that a token may look at. With softmax the weights of those sum to 1; dividing by n keeps
-    the outcome independent of how many they are. Katharopoulos et al. 2020 (arXiv:2006.16236) with the identity as
-    feature map.
+    n is the number of allowed tokens. Softmax weights sum to 1; the division by n likewise keeps the result independent
+    of the number of tokens. Katharopoulos et al. 2020 (arXiv:2006.16236) with the identity as feature map.
     """
     weight_BHLL = scale * query_BHLK @ key_BHLK.mT
     if sight.bias is not None:

@@ -1,4 +1,4 @@
-"""The keys of a model that is built on that of BERT."""
+"""The keys of a model that is based on BERT's."""
 
 from bertlab.model.bert import Parts
 

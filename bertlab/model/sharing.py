@@ -1,4 +1,4 @@
-"""Sharing: layers that use the same weights (Lan et al. 2020, ALBERT, arXiv:1909.11942, sec. 3.1)."""
+"""Sharing: layers with the same weights (Lan et al. 2020, ALBERT, arXiv:1909.11942, sec. 3.1)."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from bertlab.config.errors import InputError
 
 @bounded
 def share(blocks: nn.ModuleList, *, parts: Sequence[str]) -> None:
-    """Give every block the first one's modules of these names, wherever in the block they stand.
+    """Replace the modules of these names in every block, at any depth, by those of the first block.
 
-    Raises InputError where there is nothing to share.
+    Raises InputError if there is nothing to share.
     """
     if parts and len(blocks) < 2:
         raise InputError(

@@ -1,6 +1,6 @@
-"""What a layer is told beside its states: whom a token may look at, and how position enters.
+"""Context of a layer: attention mask, positions, packing and selected positions.
 
-Legend: B batch, L length, D width, H heads, N tokens: (B, L), or flat, R the most positions read of a sequence.
+Legend: B batch, L length, D width, H heads, N tokens: (B, L), or flat, R most selected positions in a sequence.
 """
 
 from dataclasses import dataclass, replace
@@ -14,32 +14,32 @@ from bertlab.model.position import Position
 
 @dataclass(frozen=True)
 class Sight:
-    """The same for all layers of a pass, but for `source_ND`, `read_N` and `asking`."""
+    """Equal for all layers of a forward pass, except `source_ND`, `read_N` and `asking`."""
 
     position: Position
-    real_BL: Tensor | None = None  # bool, False at padding; None when nothing is padded
-    allowed: Tensor | None = None  # bool, broadcast to (B, H, L, L): may this query look at this key; None: yes
+    real_BL: Tensor | None = None  # bool, False at padding; None without padding
+    allowed: Tensor | None = None  # bool, broadcast to (B, H, L, L): may this query attend to this key; None: yes
     bias: Tensor | None = None  # added to the scores of attention, broadcast to (B, H, L, L)
-    source_ND: Tensor | None = None  # states that keys and values are made of; None: the layer's own
-    packing: Packing | None = None  # states of a layer are packed, (N, D); None: they are (B, L, D)
-    read_N: Tensor | None = None  # places, in flat or packed states, that anyone reads after this layer; None: all
-    asking: Asking | None = None  # rows of those alone; None: all tokens ask
-    column_BL: Tensor | None = None  # where the tokens of rows stand in their sequences; None: one after the other
+    source_ND: Tensor | None = None  # states for keys and values; None: the layer's own input
+    packing: Packing | None = None  # states are packed, (N, D); None: they are (B, L, D)
+    read_N: Tensor | None = None  # selected positions after this layer, in flat or packed states; None: all
+    asking: Asking | None = None  # rows of the query positions; None: all tokens are queries
+    column_BL: Tensor | None = None  # columns of the tokens in their sequences; None: 0, 1, 2, ...
 
     def rows(self, x_ND: Tensor) -> Tensor:
-        """Return states as rows (B, L, D), in which tokens can look at each other."""
+        """Return states as padded rows (B, L, D), in which tokens can attend to each other."""
         return x_ND if self.packing is None else self.packing.unpack(x_ND)
 
     def tokens(self, x_BLD: Tensor) -> Tensor:
-        """Return rows as states of the layer again: `rows` backwards."""
+        """Return rows as states of the layer: the inverse of `rows`."""
         return x_BLD if self.packing is None else self.packing.pack(x_BLD)
 
     def only_read(self, x_ND: Tensor) -> Tensor:
-        """Return the states that are read after this layer."""
+        """Return the selected states."""
         return x_ND if self.read_N is None else x_ND.flatten(0, -2).index_select(0, self.read_N)
 
     def of_asking(self) -> "Sight":
-        """Return the same for the rows of tokens that ask: who looks at whom, and from where, (B, R) for (B, L)."""
+        """Return the same context for query positions only, (B, R) instead of (B, L)."""
         if self.asking is None:
             return self
         column_BR, packing = self.asking.column_BR, self.asking.packing
@@ -56,7 +56,7 @@ class Sight:
 
 
 def _of_queries(each: Tensor | None, column_BR: Tensor) -> Tensor | None:
-    """Return (B, H, R, L) of what broadcasts to (B, H, L, L); what is the same for all queries stays as it is."""
+    """Select query rows: (B, H, L, L) -> (B, H, R, L); a mask that is equal for all queries stays unchanged."""
     if each is None or each.shape[-2] == 1:
         return each
     each_BHLL = each[(None,) * (4 - each.ndim)]
@@ -64,7 +64,7 @@ def _of_queries(each: Tensor | None, column_BR: Tensor) -> Tensor | None:
 
 
 def both(first: Tensor | None, second: Tensor | None) -> Tensor | None:
-    """Allow what both allow; None allows everything."""
+    """Return the conjunction of two masks; None allows everything."""
     if first is None or second is None:
         return second if first is None else first
     return first & second

@@ -1,7 +1,7 @@
-"""Weights of another model -> the model of a run, part by part, under our names and in the order of our vocabulary.
+"""Starts a run from another model's weights, part by part, under our names and in the order of our vocabulary.
 
-A weight is taken where name and shape are the same; rows of the vocabulary go to the tokens of the same name, those of
-special tokens to the tokens of the same role. What does not fit is refused by name, or starts anew (`start.missing`).
+A weight is used if name and shape are equal. Vocabulary rows go to tokens of the same name; rows of special tokens go
+to tokens of the same role. Weights that do not fit are refused by name, or initialised (`start.missing`).
 
 Legend: V our vocabulary.
 """
@@ -31,14 +31,14 @@ from bertlab.model.roformer import angles
 
 log = logging.getLogger(__name__)
 
-OF_TOKENS = ("embedding.token.weight", "mlm_head.bias", "decoder.weight")  # a row for each token
-OF_POSITIONS = "position.table.weight"  # a longer table begins with the shorter one
-SHOWN = 6  # names in an error
+OF_TOKENS = ("embedding.token.weight", "mlm_head.bias", "decoder.weight")  # one row per token
+OF_POSITIONS = "position.table.weight"  # the rows of a shorter table are the first rows of a longer one
+SHOWN = 6  # most names in an error
 
 
 @torch.no_grad()
 def load_start(model: Bert, start: Start, tokenizer: Tokenizer) -> None:
-    """Copy the weights that fit into a model that was initialised. Raises InputError for those that do not."""
+    """Copy the weights that fit into an initialised model. Raises InputError for weights that do not fit."""
     foreign = _read(start)
     fitting = start.missing != INIT
     if fitting:
@@ -62,7 +62,7 @@ def load_start(model: Bert, start: Start, tokenizer: Tokenizer) -> None:
 
 
 def _read(start: Start) -> Foreign:
-    """Return the weights of a start by our names. Raises InputError for files that are damaged."""
+    """Return the start's weights by our names. Raises InputError for damaged files."""
     try:
         weights = {name: value for path in start.weights for name, value in load_file(path).items()}
         if start.is_run:
@@ -81,7 +81,7 @@ def _settings_of_run(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_settings(model: Bert, settings: Mapping[str, Any]) -> None:
-    """Raise InputError for a model of other sizes, with the words that set them."""
+    """Raise InputError for a model of other sizes, with the words that set the right ones."""
     shape, norm = model.shape, model.embedding.norm
     own = {
         "model.layers": shape.layers,
@@ -113,7 +113,7 @@ def _check_parts(model: Bert, start: Start, *, rotary: bool) -> None:
 
 
 def _check_angles(position: Rotary, start: Start, turned_NK: Tensor) -> None:
-    """Raise InputError for positions that turn by other angles than those of the start."""
+    """Raise InputError for rotary angles that differ from those of the start."""
     own_NK = angles(position)
     both = min(len(own_NK), len(turned_NK))
     if own_NK.shape[1] != turned_NK.shape[1] or not torch.allclose(own_NK[:both], turned_NK[:both], atol=1e-4):
@@ -124,7 +124,7 @@ def _check_angles(position: Rotary, start: Start, turned_NK: Tensor) -> None:
 
 
 def rows_of(tokenizer: Tokenizer, start: Start) -> list[int | None]:
-    """Return for each of our tokens (V,) the row that it has in the weights of a start, None for a new token."""
+    """Return for each of our tokens (V,) its row in the weights of the start; None for a new token."""
     source = FromFile(path=str(start.tokenizer), lowercase=None)
     given = source.original().get_vocab(with_added_tokens=True)
     roles = [str(source.read().id_to_token(number)) for number in range(len(SPECIALS))]
@@ -136,7 +136,7 @@ def rows_of(tokenizer: Tokenizer, start: Start) -> list[int | None]:
 def _copy(
     model: Bert, weights: Mapping[str, Tensor], rows_V: Sequence[int | None], start: Start
 ) -> tuple[list[str], list[str]]:
-    """Copy what fits; return the names of ours that got nothing, and of theirs that went nowhere."""
+    """Copy what fits; return our names without a source and their names without a target."""
     kept = model.state_dict().keys()
     own = {**dict(model.named_parameters()), **{name: each for name, each in model.named_buffers() if name in kept}}
     taken, new = set(), []
@@ -163,7 +163,7 @@ def _copy(
 
 
 def _copy_rows(target: Tensor, source: Tensor, rows_V: Sequence[int | None]) -> None:
-    """Copy the rows of tokens that both have. Raises InputError for a tokenizer with more tokens than rows."""
+    """Copy the rows of common tokens. Raises InputError for a tokenizer with more tokens than rows."""
     here = [number for number, row in enumerate(rows_V) if row is not None]
     there = [row for row in rows_V if row is not None]
     if there and max(there) >= len(source):
@@ -175,12 +175,12 @@ def _copy_rows(target: Tensor, source: Tensor, rows_V: Sequence[int | None]) -> 
 
 
 def _misfits(new: Iterable[str], left: Iterable[str]) -> str:
-    """Say which parts start anew and which weights have no place."""
+    """Describe which parts are initialised and which weights are not used."""
     said = {"no weights for": _parts(new), "no place in the model for": _parts(left)}
     return " and ".join(f"{words} {', '.join(names)}" for words, names in said.items() if names)
 
 
 def _parts(names: Iterable[str]) -> list[str]:
-    """Return the parts that weights belong to, each once and not too many."""
+    """Return the parts that weights belong to, each once, only the first few."""
     parts = list(dict.fromkeys(name.rpartition(".")[0] or name for name in names))
     return parts if len(parts) <= SHOWN else [*parts[:SHOWN], f"{len(parts) - SHOWN} more"]

@@ -13,33 +13,33 @@ from bertlab.model.attention import Mix, SelfAttention
 
 
 class Values:
-    """The values of the first layer in the pass that runs; the last layer lets go of them."""
+    """The values of the first layer in the current pass; the last layer releases them."""
 
     def __init__(self) -> None:
         self.first_BHLK: Tensor | None = None
 
 
 class First:
-    """What mixes in the first layer: its values are kept."""
+    """Mixing in the first layer; it keeps the values."""
 
     def __init__(self, mix: Mix, values: Values) -> None:
         self.mix, self.values = mix, values
 
     def __call__(self, query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, *rest: Any, **more: Any) -> Tensor:
-        """Return what the heads return (B, H, L, K)."""
+        """Return the head outputs (B, H, L, K)."""
         self.values.first_BHLK = value_BHLK
         return self.mix(query_BHLK, key_BHLK, value_BHLK, *rest, **more)
 
 
 class Later(First):
-    """What mixes in a later layer: (1 - share) of its own values and `share` of the first ones."""
+    """Mixing in a later layer: (1 - share) of its own values plus `share` of the first ones."""
 
     def __init__(self, mix: Mix, values: Values, share: float, *, last: bool) -> None:
         super().__init__(mix, values)
         self.share, self.last = share, last
 
     def __call__(self, query_BHLK: Tensor, key_BHLK: Tensor, value_BHLK: Tensor, *rest: Any, **more: Any) -> Tensor:
-        """Return what the heads return (B, H, L, K)."""
+        """Return the head outputs (B, H, L, K)."""
         first_BHLK = self.values.first_BHLK
         assert first_BHLK is not None, "the first layer goes first"
         if self.last:
@@ -49,9 +49,9 @@ class Later(First):
 
 @bounded
 def share_values(blocks: nn.ModuleList, *, share: float) -> None:
-    """Have every layer mix (1 - share) V_n + share V_1 (Zhou et al. 2024, arXiv:2410.17897, identity ResFormer: 0.5).
+    """Let later layers mix (1 - share) V_n + share V_1 (Zhou et al. 2024, arXiv:2410.17897, identity ResFormer: 0.5).
 
-    Raises InputError where there is nothing to share.
+    Raises InputError if there is nothing to share.
     """
     if len(blocks) < 2:
         raise InputError(
@@ -73,7 +73,7 @@ def share_values(blocks: nn.ModuleList, *, share: float) -> None:
 
 
 def check_own_values(model: nn.Module) -> None:
-    """Raise InputError for a model whose layers read values of the first one: models of others have no place for it."""
+    """Raise InputError if layers read values of the first one: other models do not support it."""
     if any(isinstance(getattr(module, "mix", None), First) for module in model.modules()):
         raise InputError(
             "model/sharing (share_values) cannot be expressed: BertForPreTraining has values of each layer's own; "

@@ -1,7 +1,7 @@
-"""Visibility: who may look at whom, and what a token knows of itself.
+"""Visibility: which tokens a token may attend to, and whether it sees itself.
 
-A prediction is *clean* when no path leads to it from the token that stands in the input at its own place. Predicting
-every token from all others at once needs that; masked language modelling does not, because [MASK] stands there.
+A prediction is *clean* if no path leads to it from the input token at the same position. This is needed to predict
+every token from all others at once. Masked language modelling does not need it, because [MASK] is at that position.
 
 Legend: B batch, L length, D width, N tokens: (B, L), or flat.
 """
@@ -22,22 +22,22 @@ MakeBlock = Callable[[Shape], nn.Module]
 
 
 class Everyone:
-    """Every token looks at every one: a truly bidirectional encoder (Devlin et al. 2018)."""
+    """Every token attends to every token: a bidirectional encoder (Devlin et al. 2018)."""
 
-    restricts = False  # whether attention must heed it
-    asks_apart = False  # whether what asks is embedded apart from the tokens
-    isolated = False  # whether keys and values of all layers are made of what entered the first one
+    restricts = False  # whether attention needs a mask
+    asks_apart = False  # whether queries have their own embedding
+    isolated = False  # whether keys and values of all layers come from the first layer's input
 
     def allowed(self, batch: Batch) -> Tensor | None:
-        """Return whether a query may look at a key, bool, broadcast to (B, H, L, L); None: always. Without padding."""
+        """Return a mask (true: attention is allowed) that broadcasts to (B, H, L, L); None: all true. Ignores padding."""
         return None
 
     def tokens(self, batch: Batch) -> Tensor:
-        """Return the ids that enter."""
+        """Return the input ids."""
         return batch.ids_BL
 
     def queries(self, batch: Batch) -> Tensor | None:
-        """Return ids whose states ask while the tokens, in the first layer, only answer; None: tokens ask too."""
+        """Return the ids of separate queries (tokens are then only keys and values in the first layer), or None."""
         return None
 
     def block(self, shape: Shape, make: MakeBlock) -> nn.Module:
@@ -46,9 +46,9 @@ class Everyone:
 
 
 class LeftToRight(Everyone):
-    """A token looks at itself and at what stands before it (Radford et al. 2018).
+    """A token attends to itself and to the tokens before it (Radford et al. 2018).
 
-    [CLS] stands first and sees nothing but itself: choose another model/pooling where pairs matter.
+    [CLS] is first and sees only itself: choose another model/pooling if pairs matter.
     """
 
     restricts = True
@@ -59,7 +59,7 @@ class LeftToRight(Everyone):
 
 
 class RightToLeft(Everyone):
-    """A token looks at itself and at what stands after it."""
+    """A token attends to itself and to the tokens after it."""
 
     restricts = True
 
@@ -69,24 +69,25 @@ class RightToLeft(Everyone):
 
 
 class TwoDirections(Everyone):
-    """Two one-directional encoders side by side, joined after the last layer (Peters et al. 2018, ELMo).
+    """Two one-directional encoders in parallel, joined after the last layer (Peters et al. 2018, ELMo).
 
-    Each half has half the width and half the heads of the same width, and `inner` + `heads * head_width` as its own
-    inner width. All weight matrices of a layer then hold exactly as many parameters as those of one encoder with a
-    plain feed-forward layer; biases are `inner` + 2 * `heads * head_width` more a layer. Norms of the halves are
-    separate, that of the embedding is common.
+    Each half has half the width, half the heads of the same width, and its own inner width `inner` + `heads *
+    head_width`. So the weight matrices of a layer have exactly as many parameters as in one encoder with a plain
+    feed-forward layer. Biases are `inner` + 2 * `heads * head_width` more per layer. The halves have separate norms;
+    the norm of the embedding is shared.
     """
 
     restricts = True
 
     def block(self, shape: Shape, make: MakeBlock) -> nn.Module:
-        """Return one layer of both halves. Raises InputError for sizes that have no half."""
+        """Return one layer of both halves. Raises InputError for odd sizes."""
         for name in ("heads", "width"):
             if getattr(shape, name) % 2:
                 raise InputError(
                     f"model.{name} must be even for model/visibility=two_directions, got {getattr(shape, name)}; "
                     "each direction has half of it"
                 )
+        # each direction: half the width and heads, a larger inner width
         half = replace(
             shape,
             width=shape.width // 2,
@@ -98,14 +99,15 @@ class TwoDirections(Everyone):
 
 
 class Halves(nn.Module):
-    """One layer of two encoders that never meet, on the two halves of the states."""
+    """One layer of two separate encoders, on the two halves of the states."""
 
     def __init__(self, left_to_right: nn.Module, right_to_left: nn.Module) -> None:
         super().__init__()
         self.left_to_right, self.right_to_left = left_to_right, right_to_left
 
     def forward(self, x_ND: Tensor, sight: Sight) -> Tensor:
-        """Return (N, D). Biases of even heads go left to right, so that both halves get steep and flat slopes."""
+        """Return (N, D). Even heads' biases go left to right, so that both halves get steep and flat slopes."""
+        # one causal mask per direction, and every second head's bias
         length = x_ND.shape[1] if sight.packing is None else sight.packing.length
         before_LL = torch.ones(length, length, dtype=torch.bool, device=x_ND.device).tril()
         bias = sight.bias
@@ -117,14 +119,15 @@ class Halves(nn.Module):
             )
             for start, allowed_LL in enumerate((before_LL, before_LL.T))
         )
+        # run both halves on their part of the states
         first_ND, second_ND = x_ND.chunk(2, dim=-1)
         return torch.cat((self.left_to_right(first_ND, first), self.right_to_left(second_ND, second)), dim=-1)
 
 
 class Diagonal(Everyone):
-    """Only looking at oneself is forbidden: the naive answer, which is not clean.
+    """A token attends to all tokens except itself: the naive variant, which is not clean.
 
-    The token itself stays in the query and in the skip connection, and in deeper layers others give it back.
+    The token is still in its own query and skip connection; in deeper layers other tokens return it.
     """
 
     restricts = True
@@ -135,10 +138,10 @@ class Diagonal(Everyone):
 
 
 class DiagonalQuery(Diagonal):
-    """As `Diagonal`, and a token asks without knowing itself: clean with one layer, not with two.
+    """Like `Diagonal`, with queries that do not contain the token: clean with one layer, not with two.
 
-    What asks is the embedding of [MASK] at every place, with its position and segment. From the second layer on keys
-    and values are made of states that have seen the token.
+    The query at every position is the embedding of [MASK] with position and segment. From the second layer on, keys and
+    values come from states that have seen the token.
     """
 
     asks_apart = True
@@ -149,7 +152,7 @@ class DiagonalQuery(Diagonal):
 
 
 class DiagonalPosition(DiagonalQuery):
-    """As `DiagonalQuery`, with keys and values of every layer made of the embedding: clean at any depth.
+    """Like `DiagonalQuery`, with keys and values of every layer made from the embedding: clean at any depth.
 
     Shin et al. 2020 (arXiv:2004.08097, T-TA: self-masking and input isolation); Yang et al. 2019 (XLNet, query stream).
     """
@@ -158,9 +161,9 @@ class DiagonalPosition(DiagonalQuery):
 
 
 class Blocked(Everyone):
-    """Nobody looks at predicted positions, but their tokens stay: not clean, the skip connection hands them on.
+    """No token attends to predicted positions, but these keep their tokens: not clean, because of the skip connection.
 
-    Meant for a masking policy that keeps what it predicts (mask.split=[0,0,1]).
+    Use it with a masking policy that keeps the predicted tokens (mask.split=[0,0,1]).
     """
 
     restricts = True
@@ -171,27 +174,28 @@ class Blocked(Everyone):
 
 
 class BlockedPosition(Blocked):
-    """As `Blocked`, and predicted positions start from [MASK], whatever stands there: clean at any depth.
+    """Like `Blocked`, but the input at predicted positions is always [MASK]: clean at any depth.
 
-    What is left of BERT's [MASK] is that other tokens do not see where something is missing.
+    The difference from BERT's [MASK]: other tokens do not see where a token is missing.
     """
 
     def tokens(self, batch: Batch) -> Tensor:
-        """Return [MASK] at predicted positions and the tokens elsewhere."""
+        """Return [MASK] at predicted positions and the original tokens elsewhere."""
         return batch.ids_BL.masked_fill(predicted(batch), MASK)
 
 
 class Bridge(Everyone):
-    """Encoder and decoder as one stack: segment A looks at all of A, a token of B at B up to itself and over a bridge.
+    """Encoder and decoder in one stack: A attends to all of A; a token of B attends to B up to itself and to part of A.
 
-    Dong et al. 2019 (UniLM, arXiv:1905.03197, sec. 3, sequence to sequence). With all of A in sight of B, attention
-    over A takes the place of cross-attention (Vaswani et al. 2017); encoder and decoder share their weights.
+    Dong et al. 2019 (UniLM, arXiv:1905.03197, sec. 3, sequence to sequence). If B sees all of A, attention to A
+    replaces cross-attention (Vaswani et al. 2017); encoder and decoder share their weights.
     """
 
     restricts = True
 
     def allowed(self, batch: Batch) -> Tensor:
-        """Allow all of A to A, the lower triangle to B, and the bridge from A to B."""
+        """Allow A to A, the lower triangle of B to B, and the bridge from B to A."""
+        # masks of queries (rows) and keys (columns): A to A, B to earlier B, B to A
         in_b_BL = batch.segments_BL == 1
         in_a_BL = ~in_b_BL
         within_a_BLL = in_a_BL[:, :, None] & in_a_BL[:, None, :]
@@ -200,12 +204,12 @@ class Bridge(Everyone):
         return (within_a_BLL | within_b_BLL | over_BLL)[:, None]
 
     def bridge(self, in_b_BL: Tensor) -> Tensor:
-        """Return which positions of A the tokens of B may look at (B, L)."""
+        """Return which positions of A the tokens of B may attend to (B, L)."""
         raise NotImplementedError
 
 
 class BridgeAll(Bridge):
-    """B looks at every token of A: an encoder-decoder with cross-attention."""
+    """B attends to every token of A: an encoder-decoder with cross-attention."""
 
     def bridge(self, in_b_BL: Tensor) -> Tensor:
         """Allow all."""
@@ -213,7 +217,7 @@ class BridgeAll(Bridge):
 
 
 class BridgeLast(Bridge):
-    """B looks at the last token of A, its [SEP], alone: all of the source in one state (Sutskever et al. 2014)."""
+    """B attends only to the last token of A, its [SEP]: the whole source in one state (Sutskever et al. 2014)."""
 
     def bridge(self, in_b_BL: Tensor) -> Tensor:
         """Allow the position before B."""
@@ -221,7 +225,7 @@ class BridgeLast(Bridge):
 
 
 class BridgeNone(Bridge):
-    """B does not look at A: a language model of the target."""
+    """B does not attend to A: a language model of the target."""
 
     def bridge(self, in_b_BL: Tensor) -> Tensor:
         """Allow none."""

@@ -26,7 +26,7 @@ class Joint:
         return weighted(output, batch, self.mlm_weight, self.pair_weight)
 
     def learns_tokens(self, *_: int) -> bool:
-        """Tell whether predicted tokens have a weight in the loss."""
+        """Return whether predicted tokens have a weight in the loss."""
         return self.mlm_weight > 0
 
     def check(self, batch: Batch) -> None:

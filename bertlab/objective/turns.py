@@ -28,7 +28,7 @@ class Turns(ABC):
         return weighted(output, batch, mlm_weight, pair_weight)
 
     def learns_tokens(self, step: int, total: int) -> bool:
-        """Tell whether the tokens that step `step` predicts have a weight in its loss."""
+        """Return whether the tokens that step `step` predicts have a weight in its loss."""
         return self._weights(step, total)[0] > 0
 
     def _weights(self, step: int, total: int) -> tuple[float, float]:

@@ -50,7 +50,7 @@ FORMATS = ("page", "paper")
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     with one_line_errors():
         print(write(parse(DEFAULTS, __doc__, take_own(words))))  # noqa: T201
 

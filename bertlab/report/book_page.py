@@ -53,10 +53,10 @@ def q_by_study(studies: Mapping[str, Findings]) -> dict[str, float]:
 
 
 def is_stated(page: Page, question: Question) -> bool:
-    """Tell whether the page of facts has a section for a question."""
+    """Return whether the page of facts has a section for a question."""
     return f'<a id="{question.id}"></a>' in page.facts
 
 
 def has_fact(page: Page, question: Question) -> bool:
-    """Tell whether a question is one that the code itself decides, at least in part."""
+    """Return whether a question is one that the code itself decides, at least in part."""
     return question.fact or is_stated(page, question)

@@ -17,7 +17,7 @@ DEFAULTS = {"reports": "reports", "out": "site"}
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     with one_line_errors():
         arguments = parse(DEFAULTS, __doc__, words)
         from bertlab.site.write import write_site

@@ -72,6 +72,6 @@ def _drawn(title: str, name: str, data: object = None) -> str:
 
 
 def _is_site(folder: Path) -> bool:
-    """Tell whether a folder is empty or holds a site that was written before."""
+    """Return whether a folder is empty or holds a site that was written before."""
     index = folder / INDEX
     return folder.is_dir() and (not any(folder.iterdir()) or (index.is_file() and MARK in index.read_text("utf-8")))

@@ -130,7 +130,7 @@ def decides(expectation: Expectation) -> Decides:
 
 
 def stands_beyond(expectation: Expectation, found: Finding, ends: tuple[float, float], ruler: Sequence[float]) -> bool:
-    """Tell whether a finding outlives a baseline that was not shown to equal itself, whose difference was in `ruler`.
+    """Return whether a finding outlives a baseline that was not shown to equal itself, whose difference was in `ruler`.
 
     Only a difference can: the interval must leave out zero and all of `ruler`, on the side that the finding speaks of.
     `ends` and `ruler` are oriented intervals; without a measured ruler nothing stands.

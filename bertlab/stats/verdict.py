@@ -56,7 +56,7 @@ class Verdict:
 
     @property
     def central(self) -> bool:
-        """Tell whether mean and spread both lie within half the margin.
+        """Return whether mean and spread both lie within half the margin.
 
         EQUIVALENT then stands whatever the skewness of the differences; nearer to the margin it rests on their symmetry
         (bertlab/stats/calibration.py).

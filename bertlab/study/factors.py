@@ -25,7 +25,7 @@ def place(override: str) -> str:
 
 
 def is_within(where: str, places: Sequence[str]) -> bool:
-    """Tell whether a place is one of `places` or below one."""
+    """Return whether a place is one of `places` or below one."""
     return any(where == other or where.startswith(f"{other}.") for other in places)
 
 

@@ -42,7 +42,7 @@ class Prediction:
     registered: str  # time, UTC
 
     def held(self, rung: Rung) -> bool:
-        """Tell whether the rung fell inside."""
+        """Return whether the rung fell inside."""
         return self.low <= rung.multiplier <= self.high
 
 
@@ -106,7 +106,7 @@ def rung_of(findings: Findings, arm: str) -> Rung | None:
 
 
 def is_ladder(folder: Path) -> bool:
-    """Tell whether a folder is that of a study with rungs, not one with a record of its own."""
+    """Return whether a folder is that of a study with rungs, not one with a record of its own."""
     return not (folder / FILES[0]).is_file() and any(folder.glob(f"*/{FILES[0]}"))
 
 

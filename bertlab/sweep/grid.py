@@ -193,7 +193,7 @@ def run_missing(planned: Sequence[Planned], logbook: Logbook, launches: Launches
 
 
 def alike(one: Mapping[str, Any], other: Mapping[str, Any], factors: Sequence[str] = ()) -> bool:
-    """Tell whether two configurations are the same run apart from the seed, with equal values of the factors."""
+    """Return whether two configurations are the same run apart from the seed, with equal values of the factors."""
     varied = [as_param(key).replace("/", ".").split(".") for key in factors if key != "seed"]
     equal = all(reduce(_value, path, one) == reduce(_value, path, other) for path in varied)
     return equal and {**semantic(one), "seed": None} == {**semantic(other), "seed": None}

@@ -34,7 +34,7 @@ class Follower:
     said: Path
 
     def wait_until_ready(self) -> bool:
-        """Tell whether it became ready; it has ended otherwise."""
+        """Return whether it became ready; it has ended otherwise."""
         assert self.process.stdout is not None
         return any(line.strip() == READY for line in self.process.stdout)
 

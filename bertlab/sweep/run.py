@@ -210,7 +210,7 @@ def in_turn(cell: Cell) -> Iterator[None]:
 
 @torch.no_grad()
 def looks_ahead(model: Bert, batch: Batch) -> bool:
-    """Tell whether, up to the middle predicted position of a row, states change with the tokens behind it."""
+    """Return whether, up to the middle predicted position of a row, states change with the tokens behind it."""
     length = batch.ids_BL.shape[1]
     other_BL, early = batch.ids_BL.clone(), torch.zeros(batch.ids_BL.shape, dtype=torch.bool)
     for row, ids_L in enumerate(other_BL):

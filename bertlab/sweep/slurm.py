@@ -102,7 +102,7 @@ class Queue:
 
 
 def is_over(state: str) -> bool:
-    """Tell whether a job in this state never runs again."""
+    """Return whether a job in this state never runs again."""
     return state in ENDED
 
 
@@ -125,7 +125,7 @@ def forget_older(results: Iterable[Path], since: float) -> None:
 
 
 def seen(path: Path, seconds: float = 0.0) -> bool:
-    """Tell whether a file is there, or comes within some seconds; to list a folder has NFS look again."""
+    """Return whether a file is there, or comes within some seconds; to list a folder has NFS look again."""
     end = time.monotonic() + seconds
     while not (there := path.parent.is_dir() and path in path.parent.iterdir()) and time.monotonic() < end:
         time.sleep(0.5)

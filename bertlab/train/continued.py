@@ -25,7 +25,7 @@ NOTHING_YET = {  # counters of a run that has taken no step, as its recorder rea
 
 
 def continues(config: Mapping[str, Any]) -> bool:
-    """Tell whether a run takes over the state of an optimiser. Raises InputError."""
+    """Return whether a run takes over the state of an optimiser. Raises InputError."""
     asked = config.get("start", {}).get("optimizer", False)
     true_or_false("start.optimizer", asked)
     return bool(asked)

@@ -67,7 +67,7 @@ class Divided(Pretraining):
         return self._scaled(done[-1])
 
     def leaves_out(self, batch: Batch) -> bool:
-        """Tell whether the loss of batches like this one leaves some parameters out, as those of an idle head."""
+        """Return whether the loss of batches like this one leaves some parameters out, as those of an idle head."""
         row, parameters = part_of(batch, 0, len(batch.ids_BL)).batch, list(self.parameters())
         gradients = torch.autograd.grad(self._losses(row, self.first)[LOSS], parameters, allow_unused=True)
         return any(gradient is None for gradient in gradients)

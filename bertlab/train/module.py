@@ -66,7 +66,7 @@ class Pretraining(pl.LightningModule):
         return self.first + self.global_step
 
     def learns_tokens(self, step: int) -> bool:
-        """Tell whether what step `step` (from 0) predicts has a weight in its loss; so it has unless told otherwise."""
+        """Return whether the predictions of step `step` (from 0) have a weight in its loss; by default they have."""
         tells: Callable[[int, int], bool] | None = getattr(self.objective, "learns_tokens", None)
         return tells is None or tells(step, self._total_steps)
 

@@ -1,19 +1,19 @@
-"""A tracking server as teams have one: PostgreSQL behind a real `mlflow server`, in one folder, gone with one signal.
+"""A tracking server for a team: `mlflow server` on PostgreSQL, in one folder; one signal stops both.
 
-  bertlab server                                # a temporary one, removed at the end
-  bertlab server folder=/srv/mlflow port=5000   # one that keeps its runs
-  bertlab server folder=/srv/mlflow port=5000 host=0.0.0.0   # for other machines: asks who is there
+  bertlab server                                # a temporary server, removed at the end
+  bertlab server folder=/srv/mlflow port=5000   # a server that keeps its runs
+  bertlab server folder=/srv/mlflow port=5000 host=0.0.0.0   # for other machines; needs a login
 
-  auth=true   asks on this machine too; beyond it it cannot be left out
-  database=postgresql+psycopg2://bertlab@HOST/NAME   one that runs elsewhere, its password in PGPASSWORD
+  auth=true   also needs a login on this machine; with other machines a login is always needed
+  database=postgresql+psycopg2://bertlab@HOST/NAME   an external database; its password in PGPASSWORD
 
 Needs PostgreSQL's programs (Debian: apt-get install postgresql) and the extra `server` of this project.
-The folder is closed to other users. PostgreSQL listens on no port but on a socket inside, for whoever can read the
-password in the folder. MLflow's basic authentication knows the user `admin` and the users that `admin` makes
-(https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/). The first password of `admin` is that of
-MLFLOW_AUTH_ADMIN_PASSWORD; without it one is made and kept in the folder. Clients log in by MLFLOW_TRACKING_USERNAME
-and MLFLOW_TRACKING_PASSWORD. Passwords are sent as they are: put TLS in front where the network is not yours. Give
-MLflow the names by which others reach the server: MLFLOW_SERVER_ALLOWED_HOSTS.
+Other users cannot open the folder. PostgreSQL listens on no port, only on a socket inside the folder; its password is
+a file there. MLflow's basic authentication starts with one user, `admin`, who can create others
+(https://mlflow.org/docs/latest/self-hosting/security/basic-http-auth/). Its first password is
+MLFLOW_AUTH_ADMIN_PASSWORD, else a generated one that is kept in the folder. Clients log in with
+MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD. Passwords are sent unencrypted: use TLS on a network that you do
+not control. Give MLflow the names of the server that clients use: MLFLOW_SERVER_ALLOWED_HOSTS.
 """
 
 import os
@@ -37,7 +37,7 @@ def _terminate(signum: int, _: object) -> None:
 
 
 def main(words: Sequence[str]) -> None:
-    """Start both, say where, and stop both at an interrupt or a request to terminate."""
+    """Start database and server, print the address, and stop both on SIGINT or SIGTERM."""
     with one_line_errors():
         arguments = parse(DEFAULTS, __doc__, words)
         port, host = read_port(arguments["port"]), arguments["host"]

@@ -1,4 +1,4 @@
-"""What the command is given, checked before anything starts."""
+"""The arguments of `bertlab server`, checked before anything starts."""
 
 import errno
 import socket
@@ -11,12 +11,12 @@ from bertlab.tracking.address import database_url
 
 CONNECT_SECONDS = 10
 LAST_PORT = 65535
-UTF8 = "UTF8"  # as PostgreSQL calls it; MLflow would fail at the first other letter
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # that MLflow knows
+UTF8 = "UTF8"  # PostgreSQL's name; with another encoding MLflow fails at the first non-ASCII letter
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # databases that MLflow supports
 
 
 def read_port(given: str) -> int:
-    """Return the port; 0 for a free one. Raises InputError."""
+    """Return the port; 0 means a free one. Raises InputError."""
     if not given.isdecimal() or int(given) > LAST_PORT:
         raise InputError(
             f"port must lie in [0, {LAST_PORT}], got {given}; choose for example 5000, or 0 for a free one"
@@ -25,7 +25,7 @@ def read_port(given: str) -> int:
 
 
 def check_free(host: str, port: int) -> None:
-    """Refuse an address that this machine lacks or that is in use. Raises InputError."""
+    """Check that this machine has the address and that it is free. Raises InputError."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as asked:
@@ -40,7 +40,7 @@ def check_free(host: str, port: int) -> None:
 
 
 def check_database(uri: str) -> None:
-    """Refuse what is no address of a database, or of one that does not answer. Raises InputError."""
+    """Check the address of a database, and that it answers. Raises InputError."""
     url = database_url(uri)
     if url is None or url.get_backend_name() not in DATABASES:
         raise InputError(f"database must be an address of {', '.join(DATABASES)}, got {shown(uri)}; correct it")
@@ -62,7 +62,7 @@ def check_database(uri: str) -> None:
 
 
 def read_folder(given: str) -> Path:
-    """Return the folder, made where it was not there. Raises InputError."""
+    """Return the folder; create it if needed. Raises InputError."""
     folder = Path(given).resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def read_folder(given: str) -> Path:
 
 
 def read_auth(given: str | None, host: str) -> bool:
-    """Return whether the server asks who is there: beyond this machine always. Raises InputError."""
+    """Return whether the server needs a login; always true if other machines can reach it. Raises InputError."""
     if given not in (None, "true", "false"):
         raise InputError(f"auth must be true or false, got {given}; choose one")
     return not is_loopback(host) if given is None else given == "true"

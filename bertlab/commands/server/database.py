@@ -1,4 +1,4 @@
-"""PostgreSQL in a folder: made on first use, on a socket in the folder, for whoever can read the password there."""
+"""PostgreSQL in a folder: created on first use, reached by a socket in the folder and a password file."""
 
 import os
 import pwd
@@ -14,12 +14,12 @@ from typing import Any
 from bertlab.commands.server.processes import running, wait_for, write_secret
 from bertlab.config.errors import InputError
 
-DEBIAN = Path("/usr/lib/postgresql")  # Debian's package keeps its programs here, off the PATH
-WHO_MAY = "local all bertlab scram-sha-256\n"  # pg_hba.conf, whole: nobody over a network, nobody without the password
+DEBIAN = Path("/usr/lib/postgresql")  # Debian installs the programs here, not on the PATH
+WHO_MAY = "local all bertlab scram-sha-256\n"  # the whole pg_hba.conf: no network access, no access without password
 
 
 def programs() -> Path | None:
-    """Return the folder of the newest PostgreSQL's programs, None where there is none."""
+    """Return the folder of the newest PostgreSQL programs; None if there are none."""
     if found := sorted(DEBIAN.glob("*/bin/initdb"), key=lambda path: int(path.parts[-3])):
         return found[-1].parent
     on_path = shutil.which("initdb")
@@ -28,9 +28,9 @@ def programs() -> Path | None:
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """Run the database that lies in `folder`, made on first use, and yield its URI; the password stays in its file.
+    """Run the database in `folder`, created on first use, and yield its URI. The password stays in its file.
 
-    Raises InputError where PostgreSQL is not installed or cannot live in the folder.
+    Raises InputError if PostgreSQL is not installed or cannot use the folder.
     """
     place = programs()
     if place is None:
@@ -38,7 +38,7 @@ def postgres(folder: Path) -> Iterator[str]:
     person, passwords = _person(), folder / "pgpass"
     _close(folder, person)
     _make_cluster(place, folder, person)
-    if not passwords.exists():  # also where an older version of this script made the cluster, which asked for none
+    if not passwords.exists():  # also if an older version of this program created the cluster without a password
         _set_password(place, folder / "cluster", passwords, person)
     (folder / "cluster" / "pg_hba.conf").write_text(WHO_MAY, "utf-8")
     words = [place / "postgres", "-D", folder / "cluster", "-k", folder, "-c", "listen_addresses="]
@@ -50,7 +50,7 @@ def postgres(folder: Path) -> Iterator[str]:
 
 
 def _close(folder: Path, person: Mapping[str, Any]) -> None:
-    """Keep all others out of the folder. Raises InputError for one that is used otherwise or belongs to another."""
+    """Close the folder to other users. Raises InputError if it has another use or another owner."""
     if any(folder.iterdir()) and not (folder / "cluster").is_dir():
         raise InputError(f"folder must be a new one or one that this server made, got {folder}; choose another")
     owners = {os.geteuid(), *([pwd.getpwnam(person["user"]).pw_uid] if person else [])}
@@ -62,7 +62,7 @@ def _close(folder: Path, person: Mapping[str, Any]) -> None:
 
 
 def _make_cluster(place: Path, folder: Path, person: Mapping[str, Any]) -> None:
-    """Make the database where there is none yet; nobody can log in before its rules are written."""
+    """Create the database if needed. Nobody can log in before its access rules are written."""
     if (folder / "cluster").is_dir():
         return
     options = ["-D", str(folder / "cluster"), "-U", "bertlab", "-A", "reject", "-E", "UTF8", "--locale=C"]
@@ -72,7 +72,7 @@ def _make_cluster(place: Path, folder: Path, person: Mapping[str, Any]) -> None:
 
 
 def _set_password(place: Path, cluster: Path, passwords: Path, person: Mapping[str, Any]) -> None:
-    """Give the database's user a new password, past any server, and write it down for who may read the folder."""
+    """Set a new password of the database user without a running server, and write it to a private file."""
     password = secrets.token_urlsafe(32)
     words = [place / "postgres", "--single", "-D", cluster, "postgres"]
     told = _run(words, cluster, input=f"alter role bertlab password '{password}'\n", **person)
@@ -86,5 +86,5 @@ def _run(words: Sequence[Any], cwd: Path, **how: Any) -> subprocess.CompletedPro
 
 
 def _person() -> Mapping[str, Any]:
-    """Say who runs PostgreSQL, as arguments of Popen: it refuses root, so the user that its package makes."""
+    """Return the user that runs PostgreSQL, as arguments of Popen: it refuses root."""
     return {"user": "postgres", "group": "postgres", "extra_groups": []} if os.geteuid() == 0 else {}

@@ -1,4 +1,4 @@
-"""Programs that run behind the command, until it ends them: started, waited for, stopped with all that they started."""
+"""Child programs of the command: start, wait, and stop with all their own children."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ START_SECONDS, STOP_SECONDS = 300.0, 20.0
 
 @contextmanager
 def running(words: Sequence[Any], log: Path, ending: signal.Signals, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a program and all that it starts; end it with the signal that it takes for a request to stop."""
+    """Run a program and its children; stop it with the signal that it understands as a request to stop."""
     with log.open("ab") as output:
         process = subprocess.Popen(words, stdout=output, stderr=subprocess.STDOUT, start_new_session=True, **how)
     try:
@@ -29,14 +29,14 @@ def running(words: Sequence[Any], log: Path, ending: signal.Signals, **how: Any)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        with suppress(ProcessLookupError):  # as it should be: nothing of its session is left
+        with suppress(ProcessLookupError):  # expected: no process of its session is left
             os.killpg(process.pid, signal.SIGKILL)
 
 
 def wait_for(
     process: subprocess.Popen[bytes], log: Path, answers: Callable[[], bool], seconds: float = START_SECONDS
 ) -> None:
-    """Wait until a program answers. Raises InputError, with the last line of its log, when it ended or stays silent."""
+    """Wait until a program answers. Raises InputError, with its last log line, if it ended or does not answer."""
     start = time.monotonic()
     while not answers():
         if process.poll() is not None or time.monotonic() - start > seconds:
@@ -47,13 +47,13 @@ def wait_for(
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on now."""
+    """Return a port that is free now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write a new file that nobody else may read."""
+    """Write a new file that only this user can read."""
     path.touch(0o600, exist_ok=False)
     path.write_text(text, "utf-8")

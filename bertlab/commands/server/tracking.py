@@ -1,4 +1,4 @@
-"""`mlflow server` on a database: alone on this machine, or asking who is there."""
+"""`mlflow server` on a database: for this machine only, or with a login."""
 
 import ipaddress
 import os
@@ -16,26 +16,26 @@ from bertlab.commands.server.processes import START_SECONDS, free_port, running,
 from bertlab.config.errors import InputError
 
 LOOPBACK = "127.0.0.1"
-# Its two processes have as long to start as it has: uvicorn ends one that is silent for 5 s, which on a busy machine is
-# one that still imports MLflow, and starts it again, for ever.
+# Give its two worker processes as long to start as the server has. uvicorn ends a worker that is silent for 5 s and
+# starts it again. On a busy machine a worker needs longer to import MLflow, so it would never start.
 PATIENCE = {"UVICORN_TIMEOUT_WORKER_HEALTHCHECK": f"{START_SECONDS:.0f}"}
-FIRST = "MLFLOW_AUTH_ADMIN_PASSWORD"  # that of a new server's first user
+FIRST = "MLFLOW_AUTH_ADMIN_PASSWORD"  # first password of a new server
 
 
 @contextmanager
 def mlflow_server(
     database: str, folder: Path, port: int = 0, host: str = LOOPBACK, *, auth: bool = False
 ) -> Iterator[str]:
-    """Run `mlflow server` on a database, artifacts in `folder`, and yield its address; port 0: a free one.
+    """Run `mlflow server` on a database, with artifacts in `folder`, and yield its address; port 0 means a free port.
 
-    Raises InputError for one that would let other machines in without asking who is there.
+    Raises InputError if other machines could enter without a login.
     """
     if not auth and not is_loopback(host):
         raise InputError(f"auth must be true where host is not of this machine alone, got {host}; leave auth away")
     port = port or free_port()
     words = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     words += ["--workers", "2", "--artifacts-destination", str(folder / "artifacts")]
-    own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}  # tracking, no more
+    own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}  # tracking only
     own |= PATIENCE
     if auth:
         words += ["--app-name", "basic-auth"]
@@ -49,7 +49,7 @@ def mlflow_server(
 
 
 def _asking(folder: Path) -> dict[str, str]:
-    """Return what MLflow's basic authentication needs; the key is kept, and a first password that is made here."""
+    """Return the settings of MLflow's basic authentication. The key and a generated first password are kept."""
     if find_spec("flask_wtf") is None:
         raise InputError("auth needs the package flask-wtf, found none; pip install -e '.[server]'")
     settings = folder / "basic_auth.ini"
@@ -71,15 +71,15 @@ def _kept_secret(path: Path) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches an address."""
+    """Return whether only this machine can reach an address."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name, which may be anybody's
+    except ValueError:  # a host name may mean any machine
         return False
 
 
 def is_everywhere(host: str) -> bool:
-    """Tell whether an address stands for all that the machine has."""
+    """Return whether an address means all interfaces of the machine."""
     return host in ("0.0.0.0", "::")
 
 

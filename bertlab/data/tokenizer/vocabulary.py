@@ -57,6 +57,6 @@ class Vocabulary:
         return len(SPECIALS)
 
     def continues(self, id_: int) -> bool:
-        """Tell whether a token continues a word. With `space`, punctuation behind a word is a part of it."""
+        """Return whether a token continues a word. With `space`, punctuation behind a word is a part of it."""
         token = self.tokens[id_]
         return token.startswith(CONTINUES) if self.space is None else not token.startswith(self.space)

@@ -27,7 +27,7 @@ DEFAULTS = {"study": None, "sd": None, "effect": None, "slope": None, "seconds":
 
 
 def main(words: Sequence[str]) -> None:
-    """Enter from the command line."""
+    """Run the command."""
     with one_line_errors(words):
         show(take_own(words))
 

@@ -167,7 +167,7 @@ def tokens_of(findings: Findings) -> float:
 
 
 def is_early(findings: Findings) -> bool:
-    """Tell whether a study is of early training only: by when its baseline leaves the plateau, else by its length."""
+    """Return whether a study is of early training only: by when its baseline leaves the plateau, else by its length."""
     fit = is_fit(findings)
     return tokens_of(findings) < SHORT if fit is None else not fit
 

@@ -31,7 +31,7 @@ def left_at(findings: Findings) -> Floats:
 
 
 def is_fit(findings: Findings) -> bool | None:
-    """Tell whether the baseline leaves the plateau early enough for differences to be about what follows.
+    """Return whether the baseline leaves the plateau early enough for differences to be about what follows.
 
     None where that was not followed.
     """

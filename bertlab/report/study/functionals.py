@@ -61,7 +61,7 @@ def functionals(findings: Findings) -> str:
 
 
 def _long_enough(curve: pd.DataFrame) -> bool:
-    """Tell whether a curve has the evaluations that its last mean needs, the first before half of the tokens."""
+    """Return whether a curve has the evaluations that its last mean needs, the first before half of the tokens."""
     return curve.shape[1] >= LAST and len(curve) > 0 and 2 * curve.columns[0] <= curve.columns[-1]
 
 

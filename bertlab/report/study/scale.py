@@ -88,6 +88,6 @@ def p_text(p: float) -> str:
 
 
 def _side(value: float, bound: float, decimals: int) -> bool:
-    """Tell whether a value and a bound still stand in their order when both are rounded."""
+    """Return whether a value and a bound still stand in their order when both are rounded."""
     apart = round(value, decimals) - round(bound, decimals)
     return value == bound or (apart > 0 if value > bound else apart < 0)

@@ -164,7 +164,7 @@ def came_out(findings: Findings, judged: Judged) -> str:
 
 
 def immaterial(judged: Judged) -> bool:
-    """Tell whether a claim of the sign is undecided about a difference that does not matter, whatever its sign."""
+    """Return whether a claim of the sign is undecided about a difference that does not matter, whatever its sign."""
     of_the_sign = judged.expects in (Expectation.WORSE, Expectation.BETTER)
     return of_the_sign and judged.verdict.kind is Kind.EQUIVALENT and judged.finding is Finding.UNDECIDED
 
