@@ -1,1 +1,1 @@
-"""Batches: which tokens a step of a run reads, and how many steps a budget pays for."""
+"""Batches: the tokens that each step of a run reads, and the number of steps in a token budget."""

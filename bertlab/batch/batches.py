@@ -1,7 +1,7 @@
-"""Batches: batch t of a run is a pure function of (seed, t), so that resuming needs nothing but the step.
+"""Batches: batch t of a run is a pure function of (seed, t), so a resumed run needs only its step.
 
-Sequences are cut, assembled and masked with [CLS] in front of them. An arm without [CLS] gets the same batches with
-that token taken out and one more [PAD] behind: it differs from an arm with [CLS] in that token and in nothing else.
+Sequences are cut, assembled and masked with [CLS] at the start. An arm without [CLS] gets the same batches without that
+token and with one more [PAD] at the end. It differs from an arm with [CLS] in nothing else.
 
 Legend: B sequences, L length, M predicted positions.
 """
@@ -25,24 +25,24 @@ from bertlab.data.tokenizer import CLS, PAD, SEP, Vocabulary
 from bertlab.mask import Copied, Masked, MaskPolicy, Moment
 from bertlab.streams import Streams
 
-NO_TARGET = -100  # what torch's losses leave out
+NO_TARGET = -100  # target that torch's losses ignore
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What a model is given and what it must predict."""
+    """Model inputs and prediction targets."""
 
-    ids_BL: Tensor  # int64, corrupted
+    ids_BL: Tensor  # int64, after corruption
     segments_BL: Tensor  # int64: 0 up to the first [SEP], 1 after it
-    real_BL: Tensor | None  # bool, False at padding; None when nothing is padded
+    real_BL: Tensor | None  # bool, False at padding; None without padding
     position_M: Tensor  # int64, flat positions to predict: row * L + column
-    target_M: Tensor  # int64, token ids there; NO_TARGET where room is filled
+    target_M: Tensor  # int64, token ids there; NO_TARGET at filler positions
     pair_B: Tensor  # int64: 0 follows, 1 random, -100 no pair
     has_pairs: bool  # whether any pair is labelled
-    one_way: bool = False  # whether no token may look ahead in this batch, whatever the model's visibility
+    one_way: bool = False  # whether tokens may not attend ahead in this batch, for every visibility of the model
 
     def with_room(self, predictions: int) -> "Batch":
-        """Repeat the last prediction until there are so many, with targets that losses leave out."""
+        """Pad to `predictions` predicted positions: repeat the last one, with targets that losses ignore."""
         more = predictions - len(self.target_M)
         if not len(self.target_M) or more <= 0:
             return self
@@ -54,7 +54,7 @@ class Batch:
         return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pinned(self) -> "Batch":
-        """Copy every tensor to memory that a GPU can read by itself."""
+        """Copy every tensor to pinned memory, which a GPU can read directly."""
         return self._mapped(Tensor.pin_memory)
 
     def _mapped(self, change: Callable[[Tensor], Tensor]) -> "Batch":
@@ -64,10 +64,11 @@ class Batch:
 
 
 def assemble(tokens: Tokens, examples: Examples, rows: Ints, length: int) -> tuple[Ints, Ints]:
-    """Copy the tokens of the examples `rows` into [CLS] A [SEP] B [SEP] [PAD]..., with the segment of each position.
+    """Copy the tokens of the examples `rows` into [CLS] A [SEP] B [SEP] [PAD]..., and number the segments.
 
     Returns int64 arrays (B, L): token ids and segments (0 for [CLS] A [SEP], 1 for B [SEP], 0 for padding).
     """
+    # columns of each part: [CLS] 0, A, [SEP], B, [SEP]
     column_L = np.arange(length)
     a_B1, b_B1 = (examples.a_start[rows, None], examples.b_start[rows, None])
     sep_B1 = 1 + examples.a_end[rows, None] - a_B1  # column of the first [SEP]
@@ -75,18 +76,20 @@ def assemble(tokens: Tokens, examples: Examples, rows: Ints, length: int) -> tup
     end_B1 = sep_B1 + 1 + length_b_B1  # column of the second [SEP]
     in_a_BL = (column_L > 0) & (column_L < sep_B1)
     in_b_BL = (column_L > sep_B1) & (column_L < end_B1)
+    # copy the tokens of A and B, then set the special tokens
     source_BL = np.where(in_b_BL, b_B1 + column_L - sep_B1 - 1, a_B1 + column_L - 1)
     has_b_B1 = length_b_B1 > 0
-    read_BL = np.asarray(tokens.ids).take(source_BL, mode="clip").astype(np.int64)  # any token where there is no text
+    read_BL = np.asarray(tokens.ids).take(source_BL, mode="clip").astype(np.int64)  # any token outside the text
     ids_BL = np.where(in_a_BL | in_b_BL, read_BL, PAD)
     ids_BL[:, 0] = CLS
     ids_BL[(column_L == sep_B1) | ((column_L == end_B1) & has_b_B1)] = SEP
+    # number the segments; B's last [SEP] belongs to B
     segments_BL = (column_L > sep_B1) & (column_L <= end_B1) & has_b_B1
     return ids_BL, segments_BL.astype(np.int64)
 
 
 def corrupted(ids_BL: Ints, segments_BL: Ints, pair_B: Ints, masked: Masked) -> Batch:
-    """Join assembled sequences and what a masking policy made of them."""
+    """Build a batch from assembled sequences and the output of a masking policy."""
     real_BL = ids_BL != PAD
     return Batch(
         ids_BL=torch.from_numpy(masked.ids_BL),
@@ -101,7 +104,7 @@ def corrupted(ids_BL: Ints, segments_BL: Ints, pair_B: Ints, masked: Masked) -> 
 
 
 def without_cls(batch: Batch) -> Batch:
-    """Return the batch without its first column, in which nothing may be predicted, and with a last one of [PAD]."""
+    """Return the batch without its first column, which must have no prediction, and with a last column of [PAD]."""
     assert not bool((batch.position_M % batch.ids_BL.shape[1] == 0).any())
     ids_BL = pad(batch.ids_BL[:, 1:], (0, 1), value=PAD)
     segments_BL = pad(batch.segments_BL[:, 1:], (0, 1))
@@ -132,12 +135,13 @@ class Batches:
                 f"batch.size must be at most the {available} examples of the corpus, got {form.size}; "
                 "add text or choose a smaller batch.size"
             )
-        self._per_epoch = available // form.size  # batches; later epochs wrap around where they hold fewer examples
+        self._per_epoch = available // form.size  # batches per epoch; a shorter later epoch repeats its first examples
 
     def __call__(self, step: int) -> Batch:
         """Return batch `step`, counted from 0."""
         epoch, examples, rows = self._examples(step)
         ids_BL, segments_BL = assemble(self._tokens, examples, rows, self._form.length)
+        # mask with random numbers of (seed, step)
         moment = Moment(self._streams, step, min(step / max(self._steps - 1, 1), 1), epoch, rows)
         with at("mask"):
             masked = self._mask(ids_BL, self._vocabulary, moment)
@@ -145,13 +149,14 @@ class Batches:
         return batch if self._form.cls else without_cls(batch)
 
     def original(self, step: int) -> Tensor:
-        """Return the ids of batch `step` (B, L), int64, as they are before they are masked."""
+        """Return the ids of batch `step` (B, L), int64, before masking."""
         _, examples, rows = self._examples(step)
         ids_BL = torch.from_numpy(assemble(self._tokens, examples, rows, self._form.length)[0])
         return ids_BL if self._form.cls else pad(ids_BL[:, 1:], (0, 1), value=PAD)
 
     def _examples(self, step: int) -> tuple[int, Examples, Ints]:
-        """Return the epoch of a step, its examples, and which of them the step takes."""
+        """Return the epoch of a step, the epoch's examples, and the indices that the step uses."""
+        # batches of an epoch are consecutive parts of one permutation
         epoch, place = divmod(step, self._per_epoch)
         examples, order = self._epoch(epoch)
         return epoch, examples, order[np.arange(place * self._form.size, (place + 1) * self._form.size) % len(order)]
@@ -164,10 +169,11 @@ class Batches:
 
 
 class Staged:
-    """Short sequences first, then the usual ones, which are those of a run that has no others at the same steps.
+    """Short sequences first, then usual ones; from then on batches equal those of a run with only usual ones.
 
-    Every batch has as many tokens, so that a run has the same steps: Li et al. 2022 (arXiv:2108.06084) lengthen
-    sequences step by step instead and keep their number; Press et al. 2021 (arXiv:2012.15832) have two stages as here.
+    Every batch has the same number of tokens, so the number of steps does not change. Li et al. 2022 (arXiv:2108.06084)
+    instead lengthen sequences step by step and keep the number of sequences; Press et al. 2021 (arXiv:2012.15832) use
+    two stages as here.
     """
 
     def __init__(self, short: Batches, usual: Batches, until: int) -> None:
@@ -178,7 +184,7 @@ class Staged:
         return self._at(step)(step)
 
     def original(self, step: int) -> Tensor:
-        """Return the ids of batch `step` (B, L), int64, as they are before they are masked."""
+        """Return the ids of batch `step` (B, L), int64, before masking."""
         return self._at(step).original(step)
 
     def _at(self, step: int) -> Batches:
@@ -186,6 +192,6 @@ class Staged:
 
 
 def staged(make: Callable[[Form], Batches], form: Form, steps: int) -> Batches | Staged:
-    """Return the batches of a run: those that `make` makes of its form, or of its two forms in turn."""
+    """Return the batches of a run, in one stage or, with a `start_length`, in two."""
     usual = make(form)
     return usual if form.start_length is None else Staged(make(form.at_start), usual, ceil(form.start_share * steps))

@@ -1,18 +1,18 @@
-"""The form of a run's batches, and how many of them a budget pays for."""
+"""The shape of a run's batches, and how many of them a token budget allows."""
 
 from dataclasses import dataclass
 from math import ceil
 
 from bertlab.config.errors import InputError, open_interval, true_or_false, whole_number
 
-KEYS = ("size", "length", "cls", "start_length", "start_share")  # of a form
+KEYS = ("size", "length", "cls", "start_length", "start_share")  # keys of a form
 
 
 @dataclass(frozen=True)
 class Form:
     """The shape of a batch: `size` sequences of `length` tokens, special tokens included.
 
-    With a `start_length` the first `start_share` of the run has as many tokens a batch in shorter sequences.
+    With a `start_length` the first `start_share` of the run has shorter sequences, with the same tokens per batch.
     """
 
     size: int
@@ -45,7 +45,7 @@ class Form:
 
 
 def count_steps(tokens: int, batch_tokens: int) -> int:
-    """Return the steps that a budget of tokens pays for, the last one included. Raises InputError below one batch."""
+    """Return the number of steps in a token budget, rounded up. Raises InputError below one batch."""
     if whole_number("budget.tokens", tokens, 1) < batch_tokens:
         raise InputError(f"budget.tokens must pay for one batch of {batch_tokens} tokens, got {tokens}; raise it")
     return ceil(tokens / batch_tokens)

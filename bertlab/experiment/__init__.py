@@ -1,1 +1,1 @@
-"""Running a study: which of its runs are made, and when it is judged."""
+"""Runs a study: decides which runs are made and when they are judged."""

@@ -1,7 +1,7 @@
-"""Running a registered study: register -> check -> run sequentially -> report.
+"""Runs a registered study: register -> check -> run sequentially -> report.
 
-Enters: a study's configuration and a launcher: the study decides which runs, the launcher where. Typing the same
-command again goes on where it stopped.
+Enters: a study's configuration and a launcher. The study decides which runs are made, the launcher where. The same
+command continues an interrupted study.
 """
 
 import os
@@ -52,44 +52,49 @@ from bertlab.tracking.reuse import bury
 
 @dataclass(frozen=True)
 class StudyEnd:
-    """How a study ended: how the jobs that were launched did, and what was found."""
+    """The result of a study: the outcomes of the launched jobs, and the findings."""
 
     outcomes: Sequence[Outcome]
     findings: Findings
     page: Path
-    where: str  # the lines that show where to look at the runs
+    where: str  # lines that say how to look at the runs
 
 
 def conduct(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: Launcher, folder: Path) -> StudyEnd:
-    """Run a study until it is decided or its last look is over, and leave its report in `folder`.
+    """Run a study until it is decided or its last look is over, and write its report into `folder`.
 
-    Raises InputError before anything has run for a study that cannot run, and SystemExit with code 1 when a run failed
-    that others rest on; the same command then runs what is missing.
+    Raises InputError before the first run if the study cannot run, and SystemExit with code 1 if a run failed that
+    others need; the same command then makes the missing runs.
     """
 
     def compose_own(own: Sequence[str]) -> DictConfig:
         return compose([*grid.fixed, *own])
 
+    # check the whole study before anything runs
     registration = register(compose_own)
     study, tracker = registration.study, _tracker(registration)
     tracker.look()
     job = _checked(registration, compose_own, launcher)
     for place in (Path(str(registration.arms[study.baseline]["output_dir"])), folder):
-        place.mkdir(parents=True, exist_ok=True)  # one that cannot be made is an error before a store is
+        # a folder that cannot be created is an error before MLflow has an entry
+        place.mkdir(parents=True, exist_ok=True)
     client = tracker.connect()
+    # one process per registration runs the study
     name = registered_as(registration, job)
     archive = folder / study.place / ARCHIVE
     study_runs = StudyRuns(registration, grid.fixed, launcher, tracker, client, job.store.fingerprint, archive)
-    with leased(tracker, client, name):  # who typed the same elsewhere waits, and finds the runs
+    with leased(tracker, client, name):  # the same command elsewhere waits here, and then finds the runs
         return _lead(study_runs, compose_own, job, name, folder, grid.command)
 
 
 def _lead(study_runs: StudyRuns, compose: Compose, job: Job, name: str, folder: Path, command: str) -> StudyEnd:
-    """Run a registered study whose lease is held."""
+    """Run a registered study; the caller holds its lease."""
     study, tracker, client = study_runs.registration.study, study_runs.tracker, study_runs.client
+    # find or create the study's parent run
     parent = register_run(tracker, client, study.place, name, _about(study_runs.registration, command))
     tracker.parent = str(parent.run.info.run_id)
     _announce(study.place, name, parent.others if parent.is_new else None)
+    # clean up: dead runs, missed uploads; unpack the archive
     bury(tracker, study_runs.output_dir)
     abandon(tracker, client, tracker.parent, study_runs.output_dir)
     bring_unsent(tracker, study_runs.output_dir)
@@ -101,13 +106,15 @@ def _lead(study_runs: StudyRuns, compose: Compose, job: Job, name: str, folder: 
         for tag, value in tags.items():
             client.set_tag(tracker.parent, tag, value)
         publish_design(client, tracker.parent, study)
+        # register predictions, then run and judge look by look
         predicted = _predict(study_runs, job, folder)
         try:
             findings = run_sequentially(study_runs, compose, job, _facts(parent.run, name) | predicted)
-        except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
+        except (KeyboardInterrupt, SystemExit):  # a stopped launcher kills its workers, which then cannot report
             study_runs.telling(lambda: bury(tracker, study_runs.output_dir))
             study_runs.keep()
             raise
+        # write the report, the ladder's page and the answer book, then upload
         report = write_study(findings, folder)
         study_runs.drop_earlier()
         page = write_ladder(folder, study.id) if study.rung else report
@@ -117,15 +124,16 @@ def _lead(study_runs: StudyRuns, compose: Compose, job: Job, name: str, folder: 
 
 
 def _predict(study_runs: StudyRuns, baseline: Job, folder: Path) -> dict[str, str]:
-    """Register what a rung should show, before its first run; return the fact that its record keeps of that.
+    """Register the predictions for a rung before its first run; return the fact for its record.
 
-    Nothing is predicted where runs of the arms are there already, or fewer than two rungs below.
+    Predicts nothing if runs of the arms exist already, or if fewer than two rungs are below.
     """
     study, own = study_runs.registration.study, folder / study_runs.registration.study.id
     if not study.rung:
         return {}
     known, ladder = read_predictions(own), read_ladder(own)
     if study.rung not in {each.rung for each in known}:
+        # predict only from rungs below and only before any run of this rung
         below = replace(ladder or Ladder(study, {}), study=study).below(study.rung)
         arms = [arm for arm in study.arms if arm != study.baseline]
         if len(below.rungs) < FEWEST:
@@ -143,12 +151,12 @@ def _predict(study_runs: StudyRuns, baseline: Job, folder: Path) -> dict[str, st
 
 
 def _compute(job: Job) -> float:
-    """Return the FLOPs of a run as `perf/flops` counts them, from a step in its middle."""
+    """Return the FLOPs of a run as in `perf/flops`, from a step in its middle."""
     return float(job.steps * job.count_flops(job.build_model()).of_step(job.batches(job.steps // 2)))
 
 
 def _tracker(registration: Registration) -> Tracker:
-    """Return where the study's runs are recorded. Raises InputError where they would not be at once."""
+    """Return the study's tracker. Raises InputError if it is offline."""
     tracker: Tracker = build_parts(registration.arms[registration.study.baseline]).tracking
     if tracker.offline:
         raise InputError(
@@ -159,10 +167,10 @@ def _tracker(registration: Registration) -> Tracker:
 
 
 def _checked(registration: Registration, compose: Compose, launcher: Launcher) -> Job:
-    """Check a job of every arm and control, and of the baseline at every value of the search; return the baseline's."""
+    """Check a job of every arm and control, and of the baseline at every search value; return the baseline's job."""
     study = registration.study
     baseline = prepare_job(registration.arms[study.baseline])
-    check_curve(study, baseline)  # before the others are built
+    check_curve(study, baseline)  # before the other arms are built
     for config in [*registration.arms.values(), *registration.controls.values(), *_searched(registration, compose)]:
         prepare_job(checkable(config, launcher)).check()
     if registration.trunk is not None:
@@ -171,7 +179,7 @@ def _checked(registration: Registration, compose: Compose, launcher: Launcher) -
 
 
 def _check_trunk(registration: Registration, trunk: Job) -> None:
-    """Refuse a trunk that cannot be trained, and one whose weights an arm has no place for."""
+    """Refuse a trunk that cannot be trained, and one with weights that do not fit an arm."""
     trunk.check()
     controls = {f"controls.{name}": config for name, config in registration.controls.items()}
     for name, config in ({f"arms.{name}": arm for name, arm in registration.arms.items()} | controls).items():
@@ -180,7 +188,7 @@ def _check_trunk(registration: Registration, trunk: Job) -> None:
 
 
 def _publish(findings: Findings, report: Path, tracker: Tracker, client: MlflowClient) -> None:
-    """Show the verdict, the report and the arms' aggregates in the store."""
+    """Write verdict, report and the arms' aggregates to the store."""
     study = findings.record.study
     publish_study(client, str(tracker.parent), findings, report)
     for arm, numbers in aggregates(findings.record).items():
@@ -188,14 +196,14 @@ def _publish(findings: Findings, report: Path, tracker: Tracker, client: MlflowC
 
 
 def registered_as(registration: Registration, job: Job) -> str:
-    """Return what a registration is known by: content, code and data; a change of any of them makes a new one."""
+    """Return the identity of a registration: content, code and data; a change of any of them makes a new one."""
     return f"{registration.hash}-{registration.code[:8]}-{job.store.fingerprint[:8]}"
 
 
 def aggregates(record: Record) -> dict[str, dict[str, float]]:
-    """Return mean, standard deviation over seeds, number of seeds and of diverged ones for each arm's outcome.
+    """Return for each arm's outcome: mean, standard deviation over seeds, number of seeds and of diverged runs.
 
-    The trials of a search stand in the report alone.
+    The trials of a search are only in the report.
     """
     study, found = record.study, {}
     metric, known = study.outcome, [*study.arms, *study.controls, EXPLORATION]

@@ -1,4 +1,4 @@
-"""From the runs of a study to findings. Search -> measure the margin -> run up to each look and judge.
+"""Sequential execution of a study: search -> measure the margin -> run up to each look and judge.
 
 Enters: the runs of a registered study. Leaves: the findings of the last look that was needed.
 """
@@ -27,14 +27,14 @@ from bertlab.sweep.grid import say_failures
 from bertlab.sweep.run import Job
 from bertlab.tracking.identity import SOUND, yardstick
 
-FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds that the margin is measured on; no confirming run uses one of them
+FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds for measuring the margin; no confirming run uses them
 Runs = dict[tuple[str, int], tuple[StudyRun, Run]]  # by arm and seed
 
 
 def run_sequentially(study_runs: StudyRuns, compose: Compose, baseline: Job, facts: Mapping[str, str]) -> Findings:
     """Search, measure the margin, then run and judge look by look. `baseline`: a job of that arm; `facts`: in words.
 
-    Raises InputError where the margin cannot be measured, and SystemExit when a run failed that the others rest on.
+    Raises InputError if the margin cannot be measured, and SystemExit if a run failed that the others need.
     """
     searched = _search(study_runs, compose)
     study = study_runs.registration.study
@@ -58,7 +58,7 @@ def run_sequentially(study_runs: StudyRuns, compose: Compose, baseline: Job, fac
 
 
 def _search(study_runs: StudyRuns, compose: Compose) -> Runs:
-    """Try every arm at every value of the search, and go on with the arms at the values that are best."""
+    """Try every arm at every value of the search; continue with each arm's best value."""
     registration = study_runs.registration
     if registration.study.search is None:
         return {}
@@ -81,11 +81,11 @@ def _search(study_runs: StudyRuns, compose: Compose) -> Runs:
 
 
 def _explore(study_runs: StudyRuns, searched: Runs) -> tuple[Runs, dict[str, str]]:
-    """Run the baseline on seeds of its own and measure what tokens are worth to it: this freezes the margin.
+    """Run the baseline on separate seeds and measure its slope per ln(tokens): this freezes the margin.
 
-    Returns the runs of the search too.
+    Also returns the runs of the search.
 
-    Raises InputError where tokens are worth nothing that could be measured, and SystemExit when a run failed.
+    Raises InputError if the slope is not measurably positive, and SystemExit if a run failed.
     """
     study = study_runs.registration.study
     stated = {"margin": repr(study.margin.value), "slope": "nan", "exploring": "0"}
@@ -110,7 +110,7 @@ def _explore(study_runs: StudyRuns, searched: Runs) -> tuple[Runs, dict[str, str
 
 
 def _check_text(study_runs: StudyRuns, runs: Runs) -> None:
-    """Say where there is too little held-out text. Raises InputError where that is sure and no arm has run yet."""
+    """Warn of too little held-out text. Raises InputError if this is certain and no arm has run yet."""
     study = study_runs.registration.study
     if not runs:
         return
@@ -123,7 +123,7 @@ def _check_text(study_runs: StudyRuns, runs: Runs) -> None:
 
 
 def _on_exploration_seeds(study_runs: StudyRuns, arms: Sequence[str], seeds: int) -> Runs:
-    """Run some arms on the seeds that no contrast uses. Raises SystemExit when a run failed."""
+    """Run some arms on the seeds that no contrast uses. Raises SystemExit if a run failed."""
     cells = study_runs.cells(arms, range(FIRST_EXPLORING, FIRST_EXPLORING + seeds))
     runs = _by_cell(study_runs.run(cells))
     if len(runs) < len(cells):
@@ -132,7 +132,7 @@ def _on_exploration_seeds(study_runs: StudyRuns, arms: Sequence[str], seeds: int
 
 
 def check_curve(study: Study, job: Job) -> None:
-    """Raise InputError where the baseline's curve has too few points for a margin that is stated in tokens."""
+    """Raise InputError if the baseline's curve has too few points for a margin in tokens."""
     steps = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, job.evaluation.last_passes)
     check_points(study, steps, job.steps, job.parts.evaluation.share)
 
@@ -142,7 +142,7 @@ def _by_cell(runs: list[tuple[StudyRun, Run]]) -> Runs:
 
 
 def setting_of(job: Job, config: Mapping[str, Any]) -> dict[str, str]:
-    """Say what the baseline is trained on and how: the regime that a verdict holds for."""
+    """Describe the baseline's data and training: the regime for which a verdict holds."""
     facts, model, batch, optimizer = (
         redacted_settings(dict(job.store.facts)),
         config["model"],

@@ -1,6 +1,6 @@
-"""The runs of a study (arm x seed), which of them are finished, and the launching of those that are not.
+"""The runs of a study (arm x seed): finds the finished ones and launches the others.
 
-A finished run with the same key and code is never repeated, whichever study it was made for.
+A finished run with the same key and code is never repeated, even if another study made it.
 """
 
 import sys
@@ -34,7 +34,7 @@ from bertlab.tracking.parents import take_over
 from bertlab.tracking.reuse import REUSED_HERE, finished_cells, finished_runs
 from bertlab.tracking.truth import run_of_cell, truth_of
 
-KEPT = ("metrics.eval/", "metrics.perf/")  # of a run, in a study's record
+KEPT = ("metrics.eval/", "metrics.perf/")  # metrics that a study's record keeps
 ALWAYS = ("eval/mlm_loss", "eval/context_gain")  # curves that every study keeps
 
 
@@ -45,7 +45,7 @@ class StudyRun:
     arm: str
     seed: int
     overrides: Overrides
-    identity: Identity  # if this machine makes it
+    identity: Identity  # if this machine makes the run
 
     @property
     def key(self) -> str:
@@ -55,42 +55,43 @@ class StudyRun:
 
 @dataclass
 class StudyRuns:
-    """Where a study's runs are made and found again. `registration` has the arms of the stage that the study is at."""
+    """Makes and finds a study's runs. `registration` has the arms of the study's current stage."""
 
     registration: Registration
-    fixed: Overrides  # what all runs share, the choice of the study included
+    fixed: Overrides  # overrides of all runs, including the choice of the study
     launcher: Launcher
     tracker: Tracker
     client: MlflowClient
-    fingerprint: str  # of the data, which all arms share
-    archive: Path  # what the study's finished runs are kept in beside its report
-    outcomes: list[Outcome] = field(default_factory=list)  # of what was launched
-    launched: int = 0  # jobs, those that were launched again included
-    wanted: dict[str, Identity] = field(default_factory=dict)  # of all cells so far, by key
+    fingerprint: str  # of the data; equal for all arms
+    archive: Path  # file with the study's finished runs, next to its report
+    outcomes: list[Outcome] = field(default_factory=list)  # of launched jobs
+    launched: int = 0  # number of launched jobs, repeated ones included
+    wanted: dict[str, Identity] = field(default_factory=dict)  # of all runs so far, by key
     seen: dict[str, Run] = field(default_factory=dict)  # finished runs, by key
     telling: Telling = field(default_factory=Telling)
-    earlier: dict[str, Cell] = field(default_factory=dict)  # those of the archive, of whatever code, by key
+    earlier: dict[str, Cell] = field(default_factory=dict)  # run folders from the archive, of any code, by key
     starts: dict[int, Path] = field(default_factory=dict)  # weights of the trunks, by seed of the arms
 
     @property
     def output_dir(self) -> str:
-        """Where the ledger lies."""
+        """Folder of the run folders."""
         return str(self.registration.arms[self.registration.study.baseline]["output_dir"])
 
     def cells(self, arms: Sequence[str], seeds: Sequence[int]) -> list[StudyRun]:
-        """Return the cells of some arms and seeds, seed by seed, so that what is there early is paired.
+        """Return the runs of some arms and seeds, ordered by seed, so that early results are paired.
 
-        What an arm's runs are known by depends on the weights that they start from: trunks are trained first.
+        An arm's runs are identified by the weights from which they start, so trunks are trained first.
         """
         if self.registration.trunk is not None:
             self._grow(self.registration.trunk, [seed for seed in seeds if seed not in self.starts])
         return [self._cell(arm, seed) for seed in seeds for arm in arms]
 
     def _grow(self, config: Mapping[str, Any], seeds: Sequence[int]) -> None:
-        """Train the trunks of some seeds and bring their weights here. Raises SystemExit when one of them failed.
+        """Train the trunks of some seeds and copy their weights to this machine. Raises SystemExit if one failed.
 
-        They are not archived: without its weights a trunk is of no use.
+        Trunks are not archived: the archive has no weights, and without these a trunk is useless.
         """
+        # trunks are runs without an arm, on seeds of their own
         own = trunk_overrides(trunk) if (trunk := self.registration.study.trunk) else []
         cells = [self._made(TRUNK, SEEDS + seed, own, config) for seed in seeds]
         if cells:
@@ -103,9 +104,10 @@ class StudyRuns:
             bring_weights(self.client, run, folder)
 
     def run(self, cells: Sequence[StudyRun], *, archived: bool = True) -> list[tuple[StudyRun, Run]]:
-        """Launch the cells that are not finished yet, and return those that are finished then."""
+        """Launch the unfinished runs, and return all that are finished afterwards."""
         wanted = {cell.key: cell.identity for cell in cells}
         self.wanted |= wanted if archived else {}
+        # reuse finished runs, launch the others once per key
         done = self._finished(wanted.values())
         missing = list({cell.key: cell for cell in cells if cell.key not in done}.values())
         say(f"{len(cells) - len(missing)} of {len(cells)} runs are there already")
@@ -114,16 +116,17 @@ class StudyRuns:
             self.outcomes += launches.run([Job(cell.identity, cell.overrides) for cell in missing])
             self.launched = launches.count
             done |= self._finished([cell.identity for cell in missing], REUSED_HERE[self.tracker.reuse])
+        # link all runs to this study, then update the archive
         self.telling(lambda: take_over(self.client, str(self.tracker.parent), done.values()))
         self.keep()
         return [(cell, done[cell.key]) for cell in cells if cell.key in done]
 
     def has_any(self, cells: Sequence[StudyRun]) -> bool:
-        """Return whether one of the cells is finished."""
+        """Return whether at least one run is finished."""
         return bool(self._finished([cell.identity for cell in cells]))
 
     def _finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, Run]:
-        """Return the finished runs by key; where the store went away, those seen there and those on this disk."""
+        """Return the finished runs by key; if the store fails, those seen earlier and those on this disk."""
         found = self.telling(lambda: finished_runs(self.tracker, self.output_dir, identities, reuse))
         if found is None:
             say(f"the store went away, the study goes on with the files in {self.output_dir}: {self.telling.failure}")
@@ -133,7 +136,7 @@ class StudyRuns:
         return {each.key: found[each.key] for each in identities if each.key in found}
 
     def restore(self) -> None:
-        """Take the runs that an earlier machine kept in the archive."""
+        """Unpack the runs that an earlier machine put into the archive."""
         if not self.archive.is_file():
             return
         if count := unpack(self.archive, self.output_dir):
@@ -141,17 +144,17 @@ class StudyRuns:
         self.earlier = cells_in(self.archive, self.output_dir)
 
     def keep(self) -> None:
-        """Write all that is finished on this disk into the archive.
+        """Write all finished runs on this disk to the archive.
 
-        A run of other code stays until one of this code is there, or the report that rests on it is written anew.
+        A run of other code stays until the same run exists with this code, or the report that uses it is written again.
         """
         reuse = REUSED_HERE[self.tracker.reuse]
         made = finished_cells(self.output_dir, self.wanted.values(), reuse)
-        if cells := {**self.earlier, **made}:  # a study that is stopped early writes no earlier run away
+        if cells := {**self.earlier, **made}:  # a study that stops early must not remove earlier runs
             pack(cells.values(), self.archive)
 
     def drop_earlier(self) -> None:
-        """Leave runs of other code out of the archive, once no report rests on them any more."""
+        """Remove runs of other code from the archive; no report uses them any more."""
         if self.earlier:
             self.earlier = {}
             self.keep()
@@ -160,6 +163,7 @@ class StudyRuns:
         study = self.registration.study
         own = study.arms[arm] if arm in study.arms else (*study.arms[study.baseline], *study.controls.get(arm, ()))
         config = self._config(arm)
+        # start from the seed's trunk
         if seed in self.starts:
             start = f"run:{self.starts[seed]}"
             config = {**config, "start": {**config["start"], "from": start}}
@@ -179,19 +183,21 @@ class StudyRuns:
 
 
 def say(line: str) -> None:
-    """Tell the person at the command line what a study does; Hydra sets up logging for jobs only."""
+    """Print a line for the user; Hydra sets up logging only for jobs."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def record_of(study_runs: StudyRuns, runs: Sequence[tuple[StudyRun, Run]], facts: Mapping[str, str]) -> Record:
-    """Return the record of some finished runs, its numbers read from their files where those lie here."""
+    """Return the record of some finished runs; numbers come from run folders that are on this disk."""
     study = study_runs.registration.study
+    # read numbers from run folders, else from the store
     unique = list({run.info.run_id: run for _, run in runs}.values())
     truth = truth_of(study_runs.client, unique, study_runs.output_dir)
     stored = truth.runs.set_index("run_id")
     wanted = dict.fromkeys(map(curve_name, [study.outcome, *study.secondary, *ALWAYS]))
     rows = []
     for cell, run in runs:
+        # one row per run: what made it, then its metrics
         own = stored.loc[run.info.run_id].dropna()
         about = {name: own[f"tags.bertlab.{name}"] for name in ("corpus", "evaluation")}
         made_by = identity_of(run.data.tags)
@@ -204,6 +210,7 @@ def record_of(study_runs: StudyRuns, runs: Sequence[tuple[StudyRun, Run]], facts
         metrics = {name.removeprefix("metrics."): own[name] for name in own.index if name.startswith(KEPT)}
         rows.append({**about, **metrics})
     curves = truth.curves
+    # add the onset, which needs whole curves; then keep only the study's curves
     start = onsets_of(curves, study.floor)
     rows = [row | ({ONSET: start[row["run_id"]]} if row["run_id"] in start else {}) for row in rows]
     curves = curves[curves["metric"].isin(list(wanted))]

@@ -1,7 +1,8 @@
-"""Trunks: training that the arms of a seed have in common, done once. All arms of the seed start from its weights.
+"""Trunks: training that the arms of a seed share, done once. All arms of the seed start from its weights.
 
-Enters: finished runs of trunks. Leaves: for each a folder `<output_dir>/trunks/<identity>`, laid out as a cell, which
-`start=run:FOLDER` reads. It holds nothing that differs between machines, as its hash is part of the arms' identity.
+Enters: finished runs of trunks. Leaves: for each a folder `<output_dir>/trunks/<identity>` in the layout of a run
+folder, which `start=run:FOLDER` reads. Its content is equal on all machines, because its hash is part of the arms'
+identity.
 """
 
 import tempfile
@@ -20,17 +21,17 @@ from bertlab.tracking.left import check_left
 from bertlab.tracking.stored import fetch
 
 NAME, FOLDER = "trunk", "trunks"
-SEEDS = 2000  # added to an arm's seed: a trunk reads the text in another order than the arms that go on from it
+SEEDS = 2000  # added to an arm's seed: a trunk reads the text in another order than the arms after it
 
 
 def trunk_folder(output_dir: str | Path, identity: Identity) -> Path:
-    """Return where the weights of a trunk lie, as an absolute path: jobs run elsewhere."""
+    """Return the folder of a trunk's weights, as an absolute path: jobs run in other directories."""
     made = cell_of(output_dir, identity.key, identity.code, identity.made_in).folder.name
     return (Path(output_dir) / FOLDER / made).absolute()
 
 
 def bring_weights(client: MlflowClient, run: Run, folder: Path) -> None:
-    """Have the weights of a finished trunk in a folder. Raises InputError for weights that are gone or damaged."""
+    """Copy the weights of a finished trunk to a folder. Raises InputError for missing or damaged weights."""
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent) as place:
@@ -43,7 +44,7 @@ def bring_weights(client: MlflowClient, run: Run, folder: Path) -> None:
 
 
 def check_fits(name: str, arm: Job, trunk: Job) -> None:
-    """Raise InputError for an arm whose model has other weights than its trunk."""
+    """Raise InputError for an arm whose model does not fit its trunk's weights."""
     if (own := _shapes(arm)) != (common := _shapes(trunk)):
         other = sorted(key for key in own.keys() | common.keys() if own.get(key) != common.get(key))
         raise InputError(
@@ -53,5 +54,5 @@ def check_fits(name: str, arm: Job, trunk: Job) -> None:
 
 
 def _shapes(job: Job) -> dict[str, tuple[int, ...]]:
-    with torch.device("meta"):  # without memory
+    with torch.device("meta"):  # no memory for weights
         return {name: tuple(value.shape) for name, value in job.build_model().state_dict().items()}

@@ -29,7 +29,7 @@ class Everyone:
     isolated = False  # whether keys and values of all layers come from the first layer's input
 
     def allowed(self, batch: Batch) -> Tensor | None:
-        """Return a mask (true: attention is allowed) that broadcasts to (B, H, L, L); None: all true. Ignores padding."""
+        """Return a mask (true: attention allowed) that broadcasts to (B, H, L, L); None: all true. Ignores padding."""
         return None
 
     def tokens(self, batch: Batch) -> Tensor:

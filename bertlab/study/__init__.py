@@ -1,5 +1,5 @@
-"""Studies: a question that was registered before its runs, as one YAML of sweeps/study."""
+"""Studies: a question that is registered before its runs, as one YAML file of sweeps/study."""
 
 from bertlab.config.callable import make_callable
 
-make_callable(__name__)  # it is a function of the API as well
+make_callable(__name__)  # also a function of the API

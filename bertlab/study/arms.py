@@ -1,7 +1,7 @@
-"""The arms of a study as configurations: one factor each, nothing else.
+"""The arms of a study as configurations that change the declared factors and nothing else.
 
-Enters: a study and a way to compose it. Leaves: the resolved configuration of every arm and control. What an arm
-changes against the baseline is compared key by key with what it declares; anything more is refused.
+Enters: a study and a function that composes it. Leaves: the resolved configuration of every arm and control. The
+changes of an arm against the baseline are compared key by key with its declaration; other changes are refused.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,30 +23,30 @@ from bertlab.tracking.identity import code_fingerprint, semantic
 from bertlab.tracking.started import started
 
 Config = Mapping[str, Any]
-Compose = Callable[[Sequence[str]], DictConfig]  # overrides -> the configuration of the study with them
+Compose = Callable[[Sequence[str]], DictConfig]  # overrides -> the study's configuration with them
 
 
 @dataclass(frozen=True)
 class Registration:
-    """A study with everything it will run, and the hash that names it."""
+    """A study with the configurations of all its runs, and its hash."""
 
     study: Study
-    node: Mapping[str, Any]  # the study as its file has it
+    node: Mapping[str, Any]  # the study as in its file
     arms: Mapping[str, Config]
     controls: Mapping[str, Config]
     hash: str
-    trunk: Config | None = None  # what all arms go on from
+    trunk: Config | None = None  # common start of all arms
 
     @property
     def code(self) -> str:
-        """The fingerprint of the code that the arms and controls use, each its own."""
+        """Fingerprint of the code that arms and controls use."""
         trunk = {} if self.trunk is None else {"trunk": self.trunk}
         known = {**self.arms, **self.controls, **trunk}
         return digest({arm: code_fingerprint(config) for arm, config in known.items()})
 
 
 def from_file(study: str, *overrides: str) -> Compose:
-    """Return what composes the study of sweeps/study/<study>.yaml, with overrides for all of its arms."""
+    """Return a function that composes the study of sweeps/study/<study>.yaml with overrides for all arms."""
     return lambda own: load([f"study={study}", *overrides, *own])
 
 
@@ -63,9 +63,9 @@ def register(compose: Compose) -> Registration:
 
 
 def with_starts(study: Study, config: Config) -> Study:
-    """Return a study that is about to be composed, its arms with the folders of the runs that they start from.
+    """Return a study before composition, with the folders of the runs from which its arms start.
 
-    What all arms start from by `config`, the study's without its arms, comes first. Raises InputError.
+    The start of all arms comes first, from `config`, the study's configuration without arms. Raises InputError.
     """
     output_dir, uri = str(config.get("output_dir")), config.get("tracking", {}).get("uri")
     common = config.get("start", {}).get("from")
@@ -81,7 +81,7 @@ def with_starts(study: Study, config: Config) -> Study:
 
 
 def at_stage(registration: Registration, study: Study, compose: Compose) -> Registration:
-    """Return the registration with the arms that its study has at a stage of the search. Raises InputError."""
+    """Return the registration with the arms of the study at a stage of the search. Raises InputError."""
     study = with_starts(study, resolved(compose([])))
     return replace(registration, study=study, arms=_arms(study, compose), controls=_controls(study, compose))
 
@@ -107,12 +107,12 @@ def compose_arms(study: Study, compose: Compose) -> dict[str, Config]:
 
 
 def trunk_overrides(trunk: Trunk) -> list[str]:
-    """Return what makes a study's configuration that of its trunk, whose weights are needed."""
+    """Return the overrides that turn a study's configuration into its trunk's; weights must be kept."""
     return [*trunk.overrides, f"budget.tokens={trunk.tokens}", "tracking.weights=true"]
 
 
 def changes(one: Config, other: Config) -> set[str]:
-    """Return the keys of all values in which two configurations differ, among those that can change a result."""
+    """Return the keys with different values in two configurations, among those that can change a result."""
     first, second = (dict(leaves(semantic(config))) for config in (one, other))
     return {key for key in first.keys() | second.keys() if first.get(key, ...) != second.get(key, ...)}
 

@@ -1,7 +1,7 @@
-"""The catalogue: every question that bertlab answers, after a list of questions and answers about BERT of 2021.
+"""The catalogue: every question that bertlab answers, from a list of questions and answers about BERT of 2021.
 
-A question of kind `study` is answered by experiment, in sweeps/study/<id>.yaml and, where it has several parts, in
-files whose names begin with its id; one of kind `fact` is a property of the code that a test asserts; some are both.
+A question of kind `study` is answered by experiment, in sweeps/study/<id>.yaml; its parts are files whose names start
+with its id. A question of kind `fact` is a property of the code that a test checks. Some are both.
 """
 
 from dataclasses import dataclass
@@ -67,15 +67,15 @@ CATALOGUE = (
 
 
 def study_files() -> dict[str, Path]:
-    """Return the studies by id, those of a question side by side, then those of a person's own folder.
+    """Return the studies by id, grouped by question, then those of the user's own folder.
 
-    Raises InputError for a file there that cannot be a study's.
+    Raises InputError for a file there that is not a study.
     """
     check_files(conf_folders(), sweep_folders())
     return {path.stem: path for folder in sweep_folders() for path in sorted((folder / "study").glob("[!_]*.yaml"))}
 
 
 def question_of(study: str) -> Question | None:
-    """Return the question that a study belongs to: its own, or the one that its name begins with."""
+    """Return the question of a study: the one with its name, or with a prefix of its name."""
     own = [question for question in CATALOGUE if study == question.id or study.startswith(f"{question.id}_")]
     return max(own, key=lambda question: len(question.id), default=None)

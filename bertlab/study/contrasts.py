@@ -1,6 +1,6 @@
-"""The contrasts of a record, and what stands against them: missing, unlike and diverged runs.
+"""The contrasts of a record, and their problems: runs that are missing, differ in code or data, or diverged.
 
-Enters: a record, the study that it is judged as, and an arm or control. Leaves: its `Contrast` and `Standing`.
+Enters: a record, the study as it is judged, and an arm or control. Leaves: its `Contrast` and `Standing`.
 """
 
 import math
@@ -16,15 +16,15 @@ from bertlab.stats.verdict import Standing
 from bertlab.study.design import Study
 from bertlab.study.record import Record
 
-MUST_AGREE = {"code": "code", "corpus": "corpus", "evaluation": "evaluation"}  # column -> what it is called
+MUST_AGREE = {"code": "code", "corpus": "corpus", "evaluation": "evaluation"}  # column -> its name in messages
 PAIRS = "eval/pair_accuracy"
-SEQUENCES = re.compile(r"(\d+) held-out sequences")  # in the fact that describes the evaluation, of texts and of pairs
+SEQUENCES = re.compile(r"(\d+) held-out sequences")  # from the description of the evaluation, of texts and of pairs
 
 
 def contrast_of(record: Record, study: Study, name: str, without: int | None = None) -> Contrast:
-    """Return an arm's contrast with its reference: seed by seed, or with the bank of the baseline's runs.
+    """Return an arm's contrast with its reference: paired by seed, or against the bank of baseline runs.
 
-    `without`: a seed that is left out of both.
+    `without`: a seed to leave out of both.
     """
     arm, reference = (outcomes(record, study, each) for each in (name, study.reference(name)))
     arm, reference = (each[each.index != without] for each in (arm, reference))
@@ -37,10 +37,10 @@ def contrast_of(record: Record, study: Study, name: str, without: int | None = N
 
 
 def text_noise(record: Record, study: Study, compared: Mapping[str, "pd.Series[float]"]) -> Shared | None:
-    """Return the noise of the evaluated text in the difference of two arms; None where it was not measured.
+    """Return the noise of the evaluated text in the difference of two arms; None if it was not measured.
 
-    From the parts of the text where runs scored them, else binomial for pairs told apart, as many as evaluated
-    sequences. `compared`: the outcomes of both by seed.
+    From the parts of the text if runs scored them; for pair accuracy, binomial with the number of evaluated sequences.
+    `compared`: the outcomes of both arms by seed.
     """
     if any(runs.empty for runs in compared.values()) or len(compared) < 2:
         return None
@@ -56,7 +56,7 @@ def text_noise(record: Record, study: Study, compared: Mapping[str, "pd.Series[f
 
 
 def parts_of(record: Record, outcome: str) -> list[str]:
-    """Return the metrics that hold an outcome for parts of the evaluated text."""
+    """Return the metrics with an outcome for parts of the evaluated text."""
     return [name for name in record.metrics if name.startswith(f"{outcome}.chunk_")]
 
 
@@ -69,7 +69,7 @@ def outcomes(record: Record, study: Study, name: str) -> "pd.Series[float]":
 
 
 def standing_of(record: Record, study: Study, name: str) -> Standing:
-    """Return what is judged before any difference."""
+    """Return the checks that come before any difference."""
     reference = study.reference(name)
     own, its = record.arm(name), record.arm(reference)
     missing = (*_missing(record, study, reference), *_missing(record, study, name))
@@ -81,9 +81,9 @@ def standing_of(record: Record, study: Study, name: str) -> Standing:
 
 
 def _missing(record: Record, study: Study, name: str) -> tuple[str, ...]:
-    """Say which planned runs are not there.
+    """Describe the planned runs that are missing.
 
-    Where the record does not say how many there were to be, an arm was planned to the look of its last seed.
+    If the record does not state their number, an arm was planned up to the look of its last seed.
     """
     runs = record.arm(name)
     last = max(runs.index, default=0)
@@ -96,7 +96,7 @@ def _missing(record: Record, study: Study, name: str) -> tuple[str, ...]:
 
 
 def _unlike(record: Record, name: str, reference: str) -> tuple[str, ...]:
-    """Say what differs between the runs of two arms that must not."""
+    """Describe differences between the runs of two arms that must not exist."""
     runs = pd.concat([record.arm(name), record.arm(reference)])
     return tuple(
         f"{name} and {reference} differ in {what}" for column, what in MUST_AGREE.items() if len(set(runs[column])) > 1

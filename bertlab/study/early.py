@@ -1,4 +1,4 @@
-"""What is wrong with a study and can be said at once: before torch is imported and before any arm is built."""
+"""Early checks of a study, before torch is imported and arms are built."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ from bertlab.study.registration import read_study
 from bertlab.tasks.own import MEAN, Asked, Tasks
 from bertlab.train.early import check_early, form_of, steps_of
 
-POINTS = 3  # evaluations that a slope needs
-TUNED, TUNINGS = "eval/finetuned", 3  # outcomes of fine-tuned models, and how often each run is fine-tuned at least
+POINTS = 3  # evaluations needed for a slope
+TUNED, TUNINGS = "eval/finetuned", 3  # outcomes of fine-tuning, and the least number of fine-tunings per run
 UNTAUGHT = ("minimal_pairs", "text")  # kinds that are scored without learning
-OF_TASK = re.compile(r"eval/tasks\.([\w-]+)\.")  # outcomes of tasks of one's own
-NEAR_END = 0.75  # of the tokens: where the slope is taken, so that at least three evaluations stand there
+OF_TASK = re.compile(r"eval/tasks\.([\w-]+)\.")  # outcomes of the user's own tasks
+NEAR_END = 0.75  # share of the tokens where the slope is measured; at least three evaluations must fall there
 
 
 def check_study(compose: Compose) -> None:
-    """Check what a study says, then whether its baseline can have a margin, then all arms. Raises InputError."""
+    """Check the study's file, then whether its baseline can have a margin, then all arms. Raises InputError."""
     config = resolved(compose([]))
     study = with_starts(read_study(config), config)
     baseline = resolved(compose(study.arms[study.baseline]))
@@ -31,7 +31,7 @@ def check_study(compose: Compose) -> None:
 
 
 def check_rung(compose: Compose) -> None:
-    """Refuse a ladder without the rung that is to run, and a rung in another regime than its own."""
+    """Refuse a ladder without a chosen rung, and a rung in a regime other than its own."""
     config = compose([])
     study = read_study(resolved(config))
     if study.ladder and not study.rung:
@@ -43,14 +43,14 @@ def check_rung(compose: Compose) -> None:
 
 
 def check_arms(compose: Compose) -> None:
-    """Check what a study says, and every value of its arms and controls. Raises InputError."""
+    """Check the study's file, and every value of its arms and controls. Raises InputError."""
     registration = register(compose)
     _check_tuning(registration)
     check_early([*registration.arms.values(), *registration.controls.values()])
 
 
 def _check_tuning(registration: Registration) -> None:
-    """Refuse a study of fine-tuned models that tunes each so few times that chance of tuning decides."""
+    """Refuse a study of fine-tuned models with so few fine-tunings that chance would decide."""
     study = registration.study
     evaluation = registration.arms[study.baseline]["evaluation"]
     key, seeds = "evaluation.finetune_seeds", evaluation["finetune_seeds"]
@@ -65,7 +65,7 @@ def _check_tuning(registration: Registration) -> None:
 
 
 def _seeds(name: str, evaluation: Mapping[str, Any], outcome: str) -> int:
-    """Return how often a task is learnt; as often as is needed where nothing is drawn. Raises InputError for none."""
+    """Return how often a task is fine-tuned; TUNINGS if nothing is random. Raises InputError for an unknown task."""
     settings = {key: value for key, value in evaluation.get("tasks", {}).items() if key != "_target_"}
     asked = {task.name: task for task in Tasks(**settings).asked} if settings else {}
     if name == MEAN and len(asked) > 1:
@@ -85,7 +85,7 @@ def _draws(task: Asked) -> int:
 
 
 def least_evaluation(config: Mapping[str, Any]) -> tuple[Sequence[int], int, float]:
-    """Return the steps to evaluate after if the last measures cost as little as they can, all steps, and the share."""
+    """Return evaluation steps with the cheapest possible last measures, all steps, and the share."""
     form, evaluation = form_of(config), config["evaluation"]
     total, share = steps_of(config, form), evaluation["share"]
     last = LAST + len({evaluation["rate"], *evaluation["grid"]})
@@ -95,7 +95,7 @@ def least_evaluation(config: Mapping[str, Any]) -> tuple[Sequence[int], int, flo
 
 
 def check_points(study: Study, steps: Sequence[int], total: int, share: float) -> None:
-    """Raise InputError where the baseline's curve has too few points for a margin that is stated in tokens."""
+    """Raise InputError if the baseline's curve has too few points for a margin in tokens."""
     there = sum(step >= total * (1 - NEAR_END) for step in steps)
     if study.margin.unit == "tokens" and there < POINTS:
         raise InputError(

@@ -1,4 +1,4 @@
-"""What arms change: the factors of a study as places of the configuration, and the doses of an ordered one."""
+"""Factors of a study: the parts of the configuration that arms change, and the values of an ordered factor."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,7 +10,7 @@ SCALES = ("linear", "log")
 
 
 def trend_of_sweep(factors: Sequence[str], arms: Mapping[str, Sequence[str]]) -> Trend | None:
-    """Return the one factor as a trend where it has three numbers or more."""
+    """Return the only factor as a trend if it has three or more numbers."""
     try:
         doses = {arm: _dose(overrides[0]) for arm, overrides in arms.items() if len(factors) == 1}
     except InputError:
@@ -20,25 +20,25 @@ def trend_of_sweep(factors: Sequence[str], arms: Mapping[str, Sequence[str]]) ->
 
 
 def place(override: str) -> str:
-    """Return where in the configuration an override acts: model/norm=rms on model.norm and all below."""
+    """Return the key that an override changes: model/norm=rms changes model.norm and all below."""
     return override.partition("=")[0].lstrip("+").rpartition("@")[2].replace("/", ".")
 
 
 def is_within(where: str, places: Sequence[str]) -> bool:
-    """Return whether a place is one of `places` or below one."""
+    """Return whether a key is one of `places` or inside one."""
     return any(where == other or where.startswith(f"{other}.") for other in places)
 
 
-# what makes runs comparable: the same text, the same yardstick, the same seeds
+# settings that must be equal to compare runs: text, evaluation, seeds
 ALIKE = (
     *("seed", "study", "hydra", "output_dir", "report_dir", "tracking", "trainer"),
     *("data", "tokenizer", "evaluation", "batch.length"),
 )
-BUT = ("trainer.decay",)  # of trainer=averaged: it changes what is judged, not where a run trains
+BUT = ("trainer.decay",)  # key of trainer=averaged: changes the evaluated weights, not the environment
 
 
 def check_factors(factors: Sequence[str], arms: Mapping[str, Sequence[str]]) -> None:
-    """Refuse factors that make runs incomparable, and arms that change what is no factor. Raises InputError."""
+    """Refuse factors that make runs incomparable, and changes of arms outside the factors. Raises InputError."""
     if not factors:
         raise InputError(f"study.factors must name the keys that arms change, got none; write {EXAMPLES['factors']}")
     for factor in factors:
@@ -54,7 +54,7 @@ def check_factors(factors: Sequence[str], arms: Mapping[str, Sequence[str]]) -> 
 
 
 def read_trend(trend: object, factors: Sequence[str], arms: Mapping[str, Sequence[str]]) -> Trend:
-    """Return the trend, with the arms whose one override sets its factor to a number."""
+    """Return the trend, with the arms whose only override sets the factor to a number."""
     if not isinstance(trend, Mapping) or set(trend) != {"factor", "scale"}:
         raise InputError(
             f"study.trend must hold factor and scale, got {trend}; write {{factor: mask.rate, scale: log}}"

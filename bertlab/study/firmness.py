@@ -1,6 +1,6 @@
-"""How firm a finding is: what it would be at another margin, without one seed, or by the words that were registered.
+"""Sensitivity of a finding: its status at another margin, without one seed, or by the registered wording.
 
-Enters: `Findings`. Leaves: findings that decide nothing and tell how easily the one that counts would have changed.
+Enters: `Findings`. Leaves: findings that decide nothing; they show how easily the status would change.
 """
 
 import math
@@ -12,9 +12,9 @@ import numpy as np
 from bertlab.stats.claim import Expectation, Finding
 from bertlab.study.judge import Findings, at_margin, judge
 
-REACH = 8.0  # times the margin, either way, within which a change is looked for
-STEPS = 48  # margins tried each way; a status that lasts for less than 4.5 % may be missed
-EXACT = 1e-4  # of the margin
+REACH = 8.0  # search up to this factor of the margin, in both directions
+STEPS = 48  # margins tried in each direction; a status in a range under 4.5 % may be missed
+EXACT = 1e-4  # precision, relative to the margin
 MATERIALLY = {
     Expectation.WORSE: Expectation.MATERIALLY_WORSE,
     Expectation.BETTER: Expectation.MATERIALLY_BETTER,
@@ -23,14 +23,14 @@ MATERIALLY = {
 
 @dataclass(frozen=True)
 class Tipping:
-    """The margin nearest to the registered one at which the claim has another status, on one side of it."""
+    """The margin nearest to the registered one with another status, in one direction."""
 
     margin: float
     finding: Finding
 
 
 def tipping(found: Findings) -> list[Tipping]:
-    """Return the nearest margin below and above at which the status changes, where there is one within `REACH`."""
+    """Return the nearest margin below and above with another status, if within `REACH`."""
 
     def status(factor: float) -> Finding:
         return at_margin(found, factor * found.margin).finding
@@ -40,14 +40,14 @@ def tipping(found: Findings) -> list[Tipping]:
 
 
 def without_each_seed(found: Findings) -> dict[int, Finding]:
-    """Return the status when each seed of the baseline that arms were paired with is left out, by seed."""
+    """Return the status without each seed of the baseline that arms were paired with, by seed."""
     seeds = [int(seed) for seed in found.record.arm(found.study.baseline).index]
     paired = [seed for seed in seeds if seed < max(found.study.looks)]
     return {seed: judge(found.record, without=seed).finding for seed in paired}
 
 
 def materially(found: Findings) -> Finding | None:
-    """Return the status when claims of the sign are tested beyond the margin; None where no claim is of the sign."""
+    """Return the status if claims about the sign are tested beyond the margin; None if no claim is about the sign."""
     study = found.study
     if not MATERIALLY.keys() & set(study.expects.values()):
         return None
@@ -59,7 +59,7 @@ def materially(found: Findings) -> Finding | None:
 
 
 def _tip(status: Callable[[float], Finding], registered: Finding, reach: float) -> tuple[float, Finding] | None:
-    """Walk from the registered margin to `reach` times it, and narrow down the first change by halving."""
+    """Search from the registered margin to `reach` times it, then bisect to the first change."""
     held = 1.0
     for factor in np.geomspace(1.0, reach, STEPS + 1)[1:].tolist():
         if status(factor) is not registered:

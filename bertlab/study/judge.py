@@ -1,9 +1,9 @@
-"""Judging a study: its record -> what was found. The one place where numbers become verdicts; reports only tell them.
+"""Judging a study: record -> findings. Only this module makes verdicts from numbers; reports print them.
 
-A contrast pairs an arm with the baseline on the seeds that both have, up to the last look that the arm was followed to.
-Every primary arm is judged at the study's level, the error probability being spread over the looks: so one contrast has
-one interval in all studies. Refutations are corrected for the number of primary arms (bertlab/stats/claim.py). Every
-other arm is shown with its interval and without a verdict.
+A contrast pairs an arm with the baseline on their common seeds, up to the arm's last look. Every primary arm is judged
+at the study's level, with the error probability spread over the looks: so one contrast has the same interval in all
+studies. Refutations are corrected for the number of primary arms (bertlab/stats/claim.py). Other arms are shown with
+their intervals and without a verdict.
 """
 
 import math
@@ -39,18 +39,18 @@ from bertlab.study.outcome import outcome_of
 from bertlab.study.record import HARMFUL, PLANNED, SAME, Record
 
 GAIN = "eval/context_gain"
-LEVEL = 0.90  # of the interval of a single test at .05 on each side
+LEVEL = 0.90  # confidence level of a single test at .05 on each side
 
 
 @dataclass(frozen=True)
 class Judged:
-    """One arm against another: the baseline, unless the study says otherwise.
+    """One arm against another: the baseline, unless the study names another.
 
-    `interval` is the one that the verdict was read from, not turned. `support` and `refutation` are the p-values of the
-    claim about this arm, over all looks and before any correction for other arms; 1 where nothing may be concluded.
+    `interval` is the interval of the verdict, with its original sign. `support` and `refutation` are the p-values of
+    the claim about this arm, over all looks, before correction for other arms; 1 if nothing may be concluded.
 
-    `expects` and `finding` are None for arms that the claim does not speak of; those are exploratory: their verdict,
-    kept for the reader's eye, decides nothing.
+    `expects` and `finding` are None for exploratory arms, which the claim does not mention. Their verdict is for
+    information only.
     """
 
     arm: str
@@ -58,47 +58,47 @@ class Judged:
     contrast: Contrast
     interval: Interval
     verdict: Verdict
-    worth: float  # share of training tokens that the difference is worth, negative where the arm is behind; or NaN
+    worth: float  # the difference as a share of training tokens, negative if the arm is worse; or NaN
     expects: Expectation | None = None
     finding: Finding | None = None
     support: float = 1.0
     refutation: float = 1.0
-    held: bool = False  # a finding was taken back, as the baseline was not shown to equal itself
+    held: bool = False  # the finding was withdrawn because the A/A control was not equivalent
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What a study found. Margins and slopes are in units of the outcome, slopes per ln(tokens) of the baseline."""
+    """The result of a study. Margins and slopes are in units of the outcome, slopes per ln(tokens) of the baseline."""
 
     record: Record
     study: Study
     outcome: Measure
     margin: float
     slope: float
-    gain: float  # nats of context gain of the baseline, mean over seeds; NaN where none was measured
+    gain: float  # context gain of the baseline in nats, mean over seeds; NaN if not measured
     soundness: tuple[str, ...]  # reasons why the study could not have seen a difference
     controls: Mapping[str, Judged]
     arms: Mapping[str, Judged]
 
     @cached_property
     def primary(self) -> dict[str, Judged]:
-        """The arms that the claim speaks of."""
+        """The arms that the claim mentions."""
         return {name: judged for name, judged in self.arms.items() if judged.expects}
 
     @property
     def finding(self) -> Finding:
-        """What became of the claim."""
+        """The status of the claim."""
         return study_finding(judged.finding for judged in self.primary.values() if judged.finding)
 
     @property
     def p(self) -> float:
-        """The p of the claim's status, doubled as it could have been either (`study_p`)."""
+        """p-value of the claim's status, doubled because two decisions are possible (`study_p`)."""
         arms = self.primary.values()
         return study_p([judged.support for judged in arms], [judged.refutation for judged in arms], self.finding)
 
     @property
     def coarse(self) -> bool:
-        """Whether the baseline was not shown to equal itself within the margin."""
+        """Whether the baseline was not shown to be equivalent to itself."""
         return self.controls[SAME].verdict.kind is not Kind.EQUIVALENT
 
     @property
@@ -108,15 +108,16 @@ class Findings:
 
     @property
     def on_plateau(self) -> bool:
-        """Whether the baseline makes too little of context for any arm to show a difference."""
+        """Whether the baseline gains too little from context for any arm to show a difference."""
         return not self.gain > self.study.floor
 
     def open_arms(self, rng: np.random.Generator) -> list[str]:
-        """Return the arms to follow to the next look; none when nothing is left to decide.
+        """Return the arms to run up to the next look; none if nothing is undecided.
 
-        A primary arm is done when it decides the claim, when its difference is as large as the margin, or when it has
-        little chance to decide at the last look. The other arms go on as long as any primary one does.
+        A primary arm is done if it decides the claim, if its difference is as large as the margin, or if it has little
+        chance to decide at the last look. The other arms continue as long as any primary arm does.
         """
+        # primary arms that may still decide, their comparison arms, then all exploratory arms
         last = self.study.looks[-1]
         going = [name for name, judged in self.primary.items() if self._is_open(judged, last, rng)]
         exploratory = [name for name in self.arms if name not in self.primary]
@@ -125,10 +126,12 @@ class Findings:
 
     def _is_open(self, judged: Judged, last: int, rng: np.random.Generator) -> bool:
         assert judged.expects is not None
+        # closed: invalid, as large as the margin, decided, or at the last look
         n, kind = judged.contrast.n, judged.verdict.kind
         over = kind in (Kind.INVALID, Kind.UNSTABLE) or kind in AT_THE_MARGIN
         if self.on_plateau or over or judged.finding is not Finding.UNDECIDED or not 2 <= n < last:
             return False
+        # open if the chance of a decision at the last look is not hopeless
         sign = 1 if self.outcome.lower_is_better else -1
         differences, aims = sign * np.array(judged.contrast.differences), decides(judged.expects)
         level, shared = judged.interval.level, judged.interval.shared
@@ -140,14 +143,15 @@ class Findings:
 
 
 def judge(record: Record, without: int | None = None, *, counting: bool = True) -> Findings:
-    """Return what a canonical record shows, or what it would show without one seed.
+    """Return the findings of a canonical record, optionally without one seed.
 
-    `counting`: also how many seeds undecided contrasts need, which takes most of the time. Deterministic: equal
-    records, equal findings.
+    `counting`: also estimate how many seeds undecided contrasts need; this takes most of the time. Deterministic: equal
+    records give equal findings.
     """
     study = record.study
     if study.explores:
         return explore(record)
+    # numbers first: contrasts and checks of every arm and control
     names = [name for name in (*study.arms, SAME, HARMFUL) if name != study.baseline]
     contrasts = {name: contrast_of(record, study, name, without) for name in names}
     standings = {name: standing_of(record, study, name) for name in names}
@@ -157,7 +161,7 @@ def judge(record: Record, without: int | None = None, *, counting: bool = True) 
 
 
 def explore(record: Record) -> Findings:
-    """Return the contrasts of a sweep with their intervals. Its margin is zero, and no verdict is read from them."""
+    """Return the contrasts of a sweep with their intervals. Its margin is zero, and it has no verdicts."""
     study, arms = record.study, {}
     for name in (name for name in study.arms if name != study.baseline):
         found = contrast_of(record, study, name)
@@ -169,7 +173,8 @@ def explore(record: Record) -> Findings:
 
 
 def at_margin(found: Findings, margin: float) -> Findings:
-    """Return what the same numbers show at another margin; no verdict says there how many seeds it would need."""
+    """Return the findings of the same numbers at another margin, without the number of seeds needed."""
+    # keep contrasts and checks, replace the margin
     every = {**found.arms, **found.controls}
     contrasts = {name: judged.contrast for name, judged in every.items()}
     standings = {name: replace(judged.verdict.standing, vacuous=()) for name, judged in every.items()}
@@ -178,8 +183,9 @@ def at_margin(found: Findings, margin: float) -> Findings:
 
 
 def not_sound_before(findings: Findings) -> dict[int, tuple[str, ...]]:
-    """Return the looks before the last one at which the study was not sound, and why: there it judged nothing."""
+    """Return the earlier looks at which the validity checks failed, with the reasons; nothing was judged there."""
     record, study = findings.record, findings.study
+    # judge each earlier look with only the runs that existed then
     bank = [study.baseline] if study.bank else []
     compared = record.runs["arm"].isin([each for each in (*study.arms, *study.controls) if each not in bank])
     found = {}
@@ -199,7 +205,7 @@ class _Judging:
     margin: float
     slope: float
     gain: float
-    counting: bool = True  # whether undecided verdicts say how many seeds they need
+    counting: bool = True  # whether undecided verdicts state how many seeds they need
 
     @cached_property
     def study(self) -> Study:
@@ -210,11 +216,13 @@ class _Judging:
         return outcome_of(self.study.outcome)
 
     def findings(self) -> Findings:
-        """Judge the controls, each alone at the usual level, then all arms, the primary ones by the claim."""
+        """Judge the controls, each alone at the usual level, then all arms; primary arms by the claim."""
+        # controls decide whether the study is valid at all
         controls = {name: self._judge(name, ()) for name in (SAME, HARMFUL)}
         kinds = [controls[name].verdict.kind for name in (HARMFUL, SAME)]
         soundness = vacuity(self.gain, self.study.floor, *kinds)
         arms = {name: self._judge(name, soundness) for name in self.study.arms if name != self.study.baseline}
+        # then the claim: corrected over primary arms, checked against the A/A control
         primary = [arms[name] for name in self.study.expects]
         for judged, finding, held in self._concluded(primary, controls[SAME].verdict):
             arms[judged.arm] = replace(judged, finding=finding, held=held)
@@ -223,6 +231,7 @@ class _Judging:
         )
 
     def _judge(self, name: str, soundness: tuple[str, ...]) -> Judged:
+        # primary arms: level of the looks; others: a single test
         expects, contrast = self.study.expects.get(name), self.contrasts[name]
         interval = contrast.interval(interval_level(self.study.looks) if expects else LEVEL)
         better, aims = self.outcome.lower_is_better, decides(expects) if expects else settled
@@ -235,12 +244,13 @@ class _Judging:
             prior=self.study.prior,
         )
         gained = -contrast.mean if better else contrast.mean
-        # exp ends at about 700: a flat baseline needs no more tokens than that says
+        # exp overflows above about 700; more tokens than that means a flat baseline
         worth = math.expm1(min(gained / abs(self.slope), 700.0)) if self.slope else math.nan
         return Judged(name, self.study.reference(name), contrast, interval, verdict, worth, expects)
 
     def _concluded(self, primary: Sequence[Judged], ruler: Verdict) -> list[tuple[Judged, Finding, bool]]:
-        """Return the arms with their p-values, what each says of the claim, and whether the A/A control held it."""
+        """Return the arms with p-values, their findings, and whether the A/A control withdrew a finding."""
+        # p-values; an A/A control that is not equivalent removes those within its own difference
         tested = [self._tested(judged) for judged in primary]
         ruled = tested if ruler.kind is Kind.EQUIVALENT else [_ruled(judged, ruler) for judged in tested]
         before, after = _findings(tested), _findings(ruled)
@@ -257,8 +267,9 @@ class _Judging:
 
 
 def _ruled(judged: Judged, ruler: Verdict) -> Judged:
-    """Return the arm with those p-values alone that outlive an A/A control which was not shown to be EQUIVALENT."""
+    """Return the arm with only the p-values that remain valid after an A/A control that was not EQUIVALENT."""
     assert judged.expects is not None
+    # does the arm's interval lie beyond the control's interval?
     own, same = judged.verdict.interval, ruler.interval
     supports, refutes = (
         stands_beyond(judged.expects, found, (own.low, own.high), (same.low, same.high))
@@ -274,7 +285,7 @@ def _findings(primary: Sequence[Judged]) -> list[Finding]:
 
 
 def aligned(record: Record, name: str, baseline: str, metric: str) -> tuple[Sequence[int], pd.DataFrame, pd.DataFrame]:
-    """Return the curves of an arm and the baseline at the tokens and on the seeds that both have."""
+    """Return the curves of an arm and the baseline at their common tokens and seeds."""
     arm, base = record.curve(name, metric), record.curve(baseline, metric)
     seeds, tokens = arm.index.intersection(base.index), arm.columns.intersection(base.columns)
     return [int(token) for token in tokens], arm.loc[seeds, tokens], base.loc[seeds, tokens]

@@ -1,7 +1,7 @@
-"""What readers call the arms of a study: `labels` and `labels_zh` of its file, which are no part of its registration.
+"""Names of arms for readers: `labels` and `labels_zh` of the study's file; they are not part of the registration.
 
-Enters: a study, an arm and a language. Leaves: a phrase that follows "with", or the arm's name where nobody wrote one.
-A study without labels of its own has those of the file that it comes from: mask_rate_oracle those of mask_rate.
+Enters: a study, an arm and a language. Leaves: a phrase that follows "with", or the arm's name if there is no label.
+A study without labels uses those of the study that its name starts with: mask_rate_oracle uses those of mask_rate.
 """
 
 from functools import cache
@@ -18,7 +18,7 @@ TUNED = {"en": "{label} (with its own learning rate)", "zh": "{label}（用自�
 
 
 def label(study: Study, arm: str, language: str = "en") -> str:
-    """Return what readers call an arm."""
+    """Return an arm's name for readers."""
     known = _own(study, language) or _of_file(study.id).get(_key(language), {})
     for name, words in known.items():
         if arm == tuned(name):
@@ -36,7 +36,7 @@ def _key(language: str) -> str:
 
 @cache
 def _of_file(study: str) -> dict[str, Any]:
-    """Return the node of the study file that a study is called by, or that its name begins with; empty without one."""
+    """Return the content of the study's file, or of the file whose name is a prefix; empty if there is none."""
     files = study_files()
     names = [name for name in files if study == name or study.startswith(f"{name}_")]
     if not names:

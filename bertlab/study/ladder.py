@@ -1,8 +1,8 @@
-"""The ladder of a study: its contrasts at several sizes, and what the next rung should show before it is run.
+"""The ladder of a study: its contrasts at several sizes, and predictions for the next rung before it runs.
 
-Enters: the folder of a study whose rungs have each a record (<rung>/study.json and its twins). Leaves: the effect of
-every arm at each rung as ln token multiplier, the trend in a word, and ladder.json, the predictions as they were
-registered before the first run of the rung that they are about.
+Enters: the folder of a study with one record per rung (<rung>/study.json and the other files). Leaves: the effect of
+every arm at each rung as ln token multiplier, the trend in one word, and ladder.json: the predictions as registered
+before the first run of their rung.
 """
 
 import json
@@ -24,34 +24,34 @@ from bertlab.study.worth import shorter_runs
 
 PREDICTIONS = "ladder.json"
 FLOPS = "perf/flops"
-FEWEST = 2  # rungs that a prediction rests on
-HOLDS = math.log(1.1)  # an effect that moves by less than this from the first rung to the last one holds
+FEWEST = 2  # rungs needed for a prediction
+HOLDS = math.log(1.1)  # an effect holds if it changes by less than this from the first to the last rung
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Where the ln token multiplier of an arm will fall at a rung, from the rungs below, at a level of 80 %."""
+    """Predicted interval, at 80 %, of an arm's ln token multiplier at a rung, from the rungs below."""
 
     rung: str
     arm: str
-    compute: float  # FLOPs of a run of the baseline there
+    compute: float  # FLOPs of a baseline run there
     low: float
     mean: float
     high: float
     below: tuple[str, ...]
-    registered: str  # time, UTC
+    registered: str  # UTC time
 
     def held(self, rung: Rung) -> bool:
-        """Return whether the rung fell inside."""
+        """Return whether the rung's result is in the interval."""
         return self.low <= rung.multiplier <= self.high
 
 
-Checked = tuple[Prediction, Rung, bool]  # what was predicted, what was found, and whether it fell inside
+Checked = tuple[Prediction, Rung, bool]  # prediction, result, and whether the result is in the interval
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """A study at the rungs that have run, in the order of the study."""
+    """A study at the finished rungs, in the order of the study."""
 
     study: Study
     rungs: Mapping[str, Findings]
@@ -66,34 +66,34 @@ class Ladder:
 
     @property
     def highest(self) -> Findings:
-        """What was found at the highest rung that has run."""
+        """The findings of the highest finished rung."""
         return [*self.rungs.values()][-1]
 
     def line(self, arm: str) -> Line | None:
-        """Return the line through an arm's rungs; None where there are too few."""
+        """Return the line fitted to an arm's rungs; None if there are too few."""
         rungs = [*self.arms[arm].values()]
         return fit_line(rungs) if len({rung.compute for rung in rungs}) >= FEWEST else None
 
     def below(self, name: str) -> "Ladder":
-        """Return the ladder of the rungs that stand before one, as the study orders them."""
+        """Return the ladder of the rungs below one."""
         names = list(takewhile(lambda each: each != name, self.study.ladder))
         return Ladder(self.study, {each: self.rungs[each] for each in names if each in self.rungs})
 
     def predicted(self, arm: str, rung: str) -> Prediction | None:
-        """Return what was registered about an arm at a rung; None where nothing was."""
+        """Return the registered prediction of an arm at a rung; None if there is none."""
         return next((each for each in self.predictions if (each.arm, each.rung) == (arm, rung)), None)
 
     def checked(self) -> list[Checked]:
-        """Return the predictions whose rung has run, with what was found, and whether it fell inside."""
+        """Return the predictions of finished rungs, with the result, and whether it is in the interval."""
         ran = ((each, self.arms.get(each.arm, {}).get(each.rung)) for each in self.predictions)
         return [(each, rung, each.held(rung)) for each, rung in ran if rung]
 
 
 def rung_of(findings: Findings, arm: str) -> Rung | None:
-    """Return an arm's effect as ln token multiplier (positive = better); None where it was not measured.
+    """Return an arm's effect as ln token multiplier (positive = better); None if it was not measured.
 
-    Difference of losses / slope of the baseline per ln(tokens): between its runs on fewer tokens, whose schedule ended,
-    and the others, where the harmful control is such; else along its own curve.
+    Difference of losses / slope of the baseline per ln(tokens). The slope is that between the baseline's runs and its
+    runs on fewer tokens with a complete schedule, if the harmful control is such; else that of its own curve.
     """
     judged, compute = findings.arms.get(arm), findings.record.arm(findings.study.baseline).get(FLOPS)
     if judged is None or compute is None or judged.contrast.n < 2:
@@ -106,12 +106,12 @@ def rung_of(findings: Findings, arm: str) -> Rung | None:
 
 
 def is_ladder(folder: Path) -> bool:
-    """Return whether a folder is that of a study with rungs, not one with a record of its own."""
+    """Return whether a folder belongs to a study with rungs, not to one with a single record."""
     return not (folder / FILES[0]).is_file() and any(folder.glob(f"*/{FILES[0]}"))
 
 
 def read_ladder(folder: Path) -> Ladder | None:
-    """Read the rungs of a study from its folder; None where there is none. Raises InputError."""
+    """Read the rungs of a study from its folder; None if there is none. Raises InputError."""
     found = {path.parent.name: judge(read_record(path.parent), counting=False) for path in folder.glob(f"*/{FILES[0]}")}
     if not found:
         return None
@@ -121,7 +121,7 @@ def read_ladder(folder: Path) -> Ladder | None:
 
 
 def read_predictions(folder: Path) -> tuple[Prediction, ...]:
-    """Read the registered predictions of a study, in the order of their registration."""
+    """Read the registered predictions of a study, in the order of registration."""
     path = folder / PREDICTIONS
     if not path.is_file():
         return ()
@@ -130,9 +130,9 @@ def read_predictions(folder: Path) -> tuple[Prediction, ...]:
 
 
 def predict(below: Ladder, rung: str, compute: float, now: str) -> list[Prediction]:
-    """Predict every arm at a rung whose baseline costs `compute` FLOPs a run; arms with too few rungs are left out.
+    """Predict every arm at a rung whose baseline run costs `compute` FLOPs; leave out arms with too few rungs.
 
-    The rung's own standard error is taken to be that of the rung before it.
+    Assumes the standard error of the rung before.
     """
     made = []
     for arm, rungs in below.arms.items():
@@ -156,15 +156,15 @@ def predictions_text(study: str, predictions: Sequence[Prediction]) -> str:
 
 
 def fingerprint(predictions: Sequence[Prediction], rung: str) -> str:
-    """Hash what was predicted about a rung; its record keeps the hash."""
+    """Hash the predictions for a rung; its record keeps the hash."""
     return digest([asdict(each) for each in predictions if each.rung == rung])
 
 
 def trend(ladder: Ladder, arm: str) -> str:
-    """Say in a word how an arm's effect moves along the ladder: grows, shrinks, holds, flips, or that it is not known.
+    """Return how an arm's effect changes along the ladder: grows, shrinks, holds, flips, or unknown.
 
-    By 90 % intervals: it flips where the first and the last rung lie on different sides of nothing. It grows or shrinks
-    where they differ, and holds where they surely differ by less than a tenth of the tokens.
+    By 90 % intervals. Flips: the first and the last rung have different signs. Grows or shrinks: they differ. Holds:
+    they certainly differ by less than a tenth of the tokens.
     """
     rungs = [*ladder.arms[arm].values()]
     if len(rungs) < FEWEST:

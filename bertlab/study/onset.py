@@ -1,8 +1,8 @@
-"""The onsets of a study's runs, and what its differences are made of.
+"""Onsets of a study's runs, and the parts of its differences.
 
-Enters: `Findings` of a loss with curves of context gain. Leaves: the onset of every run in ln tokens, and for each arm
-the parts of its difference (bertlab/stats/onset.py). An onset is interpolated between two evaluations: how far apart
-these are is how well it is known.
+Enters: `Findings` of a loss with curves of context gain. Leaves: the onset of every run in ln tokens, and the parts of
+each arm's difference (bertlab/stats/onset.py). An onset is interpolated between two evaluations; their distance limits
+its precision.
 """
 
 import math
@@ -18,21 +18,22 @@ from bertlab.study.contrasts import outcomes
 from bertlab.study.judge import GAIN, Findings
 
 ONSET = "eval/onset"
-LOSSES = ("eval/mlm_loss", "eval/final_loss", "eval/pseudo_loss")  # outcomes that fall once a run leaves the plateau
+LOSSES = ("eval/mlm_loss", "eval/final_loss", "eval/pseudo_loss")  # outcomes that fall when a run leaves the plateau
 
 
 @dataclass(frozen=True)
 class Started:
-    """What the onset makes of a study. `starts`: ln tokens by arm and seed; infinite for runs that never left."""
+    """Onsets of a study. `starts`: ln tokens by arm and seed; infinite for runs that stayed on the plateau."""
 
     slope: Slope
     parts: dict[str, Parts]
-    aligned: dict[str, Interval]  # difference of curves aligned at their onsets, where both arms always left
+    # difference of curves aligned at their onsets, if all runs of both arms left the plateau
+    aligned: dict[str, Interval]
     starts: dict[str, "pd.Series[float]"]
 
 
 def starts_of(findings: Findings, arm: str) -> "pd.Series[float]":
-    """Return the onset of an arm's finished runs in ln tokens by seed; infinite where one never left the plateau."""
+    """Return the onset of an arm's finished runs in ln tokens by seed; infinite for runs that stayed on the plateau."""
     gain = findings.record.curve(arm, GAIN)
     gain = gain[[tokens for tokens in gain.columns if int(tokens) > 0]]
     if gain.shape[1] < 2 or gain.empty:
@@ -42,9 +43,9 @@ def starts_of(findings: Findings, arm: str) -> "pd.Series[float]":
 
 
 def onsets_of(curves: pd.DataFrame, floor: float) -> dict[str, float]:
-    """Return `eval/onset` of every run whose context gain was followed: ln tokens at which it first passes the floor.
+    """Return `eval/onset` of every run with a context-gain curve: ln tokens at which it first passes the floor.
 
-    A run that never leaves the plateau has the ln tokens of its last evaluation, a lower bound: it is no missing value.
+    A run that stays on the plateau gets the ln tokens of its last evaluation, a lower bound, not a missing value.
     """
     gain = curves[(curves["metric"] == GAIN) & (curves["tokens"] > 0)].sort_values("tokens")
     found = {}
@@ -56,9 +57,9 @@ def onsets_of(curves: pd.DataFrame, floor: float) -> dict[str, float]:
     return found
 
 
-@lru_cache(maxsize=1)  # the sections of a page ask one after the other
+@lru_cache(maxsize=1)  # several sections of a page need it
 def started(findings: Findings) -> Started | None:
-    """Return the decomposition of a study of a loss; None for other outcomes and where curves or starts do not tell."""
+    """Return the decomposition of a study of a loss; None for other outcomes and insufficient curves or onsets."""
     study = findings.study
     if study.outcome not in LOSSES or GAIN not in set(findings.record.curves["metric"]):
         return None
@@ -67,7 +68,7 @@ def started(findings: Findings) -> Started | None:
     pairs = {arm: study.reference(arm) for arm in study.arms if arm != study.baseline}
     try:
         slope, parts = common_slope(runs), decompose(runs, pairs)
-    except ValueError:  # one arm alone left the plateau, or all runs did between the same two evaluations
+    except ValueError:  # only one arm left the plateau, or all runs did between the same two evaluations
         return None
     if not parts:
         return None
@@ -86,7 +87,7 @@ def _runs(findings: Findings, arm: str, starts: "pd.Series[float]") -> list[Run]
 
 
 def _aligned(findings: Findings, arm: str, starts: dict[str, "pd.Series[float]"]) -> Interval | None:
-    """Return what is left once curves are aligned; None where a run never left or curves have other points."""
+    """Return the difference of aligned curves; None if a run stayed on the plateau or curves have different points."""
     reference = findings.study.reference(arm)
     own, base = (findings.record.curve(each, findings.study.outcome) for each in (arm, reference))
     seeds = own.index.intersection(base.index)

@@ -1,7 +1,7 @@
-"""The prior of a regime: how much paired differences usually vary there, over all contrasts of committed studies.
+"""The prior of a regime: the usual variance of paired differences there, over all contrasts of committed studies.
 
-Enters: records of one folder of reports. Leaves: what a study of the same regime and outcome registers as `prior`. The
-regime is corpus, model and budget; every arm and control of every study in it counts once, whatever study it is in.
+Enters: the records of a reports folder. Leaves: the `prior` that a study of the same regime and outcome registers. The
+regime is corpus, model and budget. Every arm and control counts once, also if several studies share it.
 """
 
 import json
@@ -14,18 +14,18 @@ from bertlab.stats.contrast import Contrast, contrast
 from bertlab.stats.moderated import FEWEST_CONTRASTS, NO_PRIOR, Prior, fit_prior
 from bertlab.study.record import FILES, HARMFUL, SAME, Record, read_record
 
-FEWEST = 3  # seeds of a contrast that counts
-TELLS = "eval/mlm_loss"  # of a run, to seven digits: equal runs in two studies have equal ones, and equal outcomes
+FEWEST = 3  # least seeds of a contrast that counts
+TELLS = "eval/mlm_loss"  # identifies a run, to seven digits: equal runs in two studies have equal values
 Key = tuple[float, ...]
 
 
 def regime_of(facts: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what two studies must share to share a prior, from what their records say of the baseline."""
+    """Return what two studies must share for a common prior, from the records' facts about the baseline."""
     return tuple(facts.get(name, "") for name in ("fingerprint", "model", "budget"))
 
 
 def prior_in(reports: Path, regime: tuple[str, ...], outcome: str) -> Prior:
-    """Fit the prior of a regime over the studies and rungs of a folder of reports."""
+    """Fit the prior of a regime to the studies and rungs in a reports folder."""
     folders = [path.parent for path in sorted(reports.rglob(FILES[0])) if regime_of(_facts(path)) == regime]
     return regime_prior(map(read_record, folders), regime, outcome)
 
@@ -35,10 +35,10 @@ def _facts(path: Path) -> dict[str, str]:
 
 
 def regime_prior(records: Iterable[Record], regime: tuple[str, ...], outcome: str) -> Prior:
-    """Fit the prior of an outcome over the contrasts of a regime; none where there are fewer than ten.
+    """Fit the prior of an outcome to the contrasts of a regime; no prior for fewer than ten contrasts.
 
-    An arm that several studies share counts once, with the most seeds that it has. Arms that share their pre-training
-    alone, and so its loss, count each where their outcomes differ.
+    An arm of several studies counts once, with its largest number of seeds. Arms with the same pre-training, so the
+    same loss, count separately if their outcomes differ.
     """
     found: dict[Key, Contrast] = {}
     for record in records:

@@ -1,4 +1,4 @@
-"""Values of a study's file, read with one line about what is wrong."""
+"""Readers of values in a study's file, with one-line errors."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from bertlab.config.compose import check
 from bertlab.config.errors import InputError
 from bertlab.config.reading import written_out
 
-EXAMPLES = {  # by key; test_registration reads a study of them all
+EXAMPLES = {  # by key; test_registration reads a study with all of them
     "id": "mask_rate",
     "arms": "{rate_15: [mask.rate=0.15], rate_05: [mask.rate=0.05], rate_30: [mask.rate=0.3]}",
     "baseline": "rate_15",
@@ -36,24 +36,24 @@ EXAMPLES = {  # by key; test_registration reads a study of them all
 
 
 def read_overrides(key: str, values: object) -> tuple[str, ...]:
-    """Return the words of an arm or a control as they are composed. Raises InputError."""
+    """Return the overrides of an arm or a control. Raises InputError."""
     overrides = tuple(written_out(read_texts(key, values), whole=False))
     for override in overrides:
         if not re.fullmatch(r"\+?[\w./@]+=.+", override):
             raise InputError(f"study.{key} must hold key=value, got {override}; write for example mask.rate=0.3")
-    check(overrides)  # they never were on a command line
+    check(overrides)  # they do not come from a command line, so check them here
     return overrides
 
 
 def read_texts(key: str, values: object) -> tuple[str, ...]:
-    """Return a list of words. Raises InputError."""
+    """Return a list of texts. Raises InputError."""
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise InputError(f"study.{key} must be a list of words, got {values}; put each in quotes if need be")
     return tuple(values)
 
 
 def read_text(key: str, value: object) -> str:
-    """Return a text that says something. Raises InputError."""
+    """Return a non-empty text. Raises InputError."""
     if not isinstance(value, str) or not value.strip():
         raise InputError(f"study.{key} must be text, got {value}; put it in quotes if need be")
     return " ".join(value.split())

@@ -1,8 +1,8 @@
-"""The record of a study: what was registered and what was measured, as plain files that a verdict can be made of again.
+"""The record of a study: registration and measurements as plain files, from which a verdict can be computed again.
 
-Enters: runs and curves in any order. Leaves: the same in one canonical order and precision, and its twins on disk:
-study.json (the registration), runs.csv (one row a run), curves.csv (evaluations along the runs), remarks.md where
-somebody wrote one, and rule.json where a study is judged by another rule than it was registered under.
+Enters: runs and curves in any order. Leaves: the same in one canonical order and precision, and as files: study.json
+(the registration), runs.csv (one row per run), curves.csv (evaluations during the runs), remarks.md if there are
+remarks, and rule.json if the study is judged by another rule than the registered one.
 """
 
 import json
@@ -27,23 +27,23 @@ from bertlab.study.values import prior_of, sources
 
 FILES = ("study.json", "runs.csv", "curves.csv")
 REMARKS, AGAIN = "remarks.md", "rule.json"
-RULE, RULE_NOW = "rule", "2"  # the fact that names the rule of verdicts that a study was registered under
-EXPLORATION, SAME, HARMFUL = "exploration", "same", "harmful"  # arms that every study has beside its own
-PLANNED = "planned"  # the fact that says how many seeds of each arm were to run
-PREDICTED = "predicted"  # the fact that holds the hash of what was predicted about a rung before its first run
-ABOUT = ("arm", "seed", "run_id", "diverged", "code", "corpus", "evaluation")  # what a row says beside its metrics;
-# `code`: the study's, where the code of the run's arm made the run, else the code that did
-START = "start"  # the fact that names the weights that all runs started from, and their hash
-OWN = "own"  # the fact that names the folder of parts and studies that a person wrote
-RESTARTS = "restarts"  # how often a run was started again after its process had ended without a result
-ALSO = ("environment", RESTARTS)  # what it may say: earlier records do not
+RULE, RULE_NOW = "rule", "2"  # fact: the verdict rule at registration
+EXPLORATION, SAME, HARMFUL = "exploration", "same", "harmful"  # arms that every study has in addition
+PLANNED = "planned"  # fact: number of seeds planned for each arm
+PREDICTED = "predicted"  # fact: hash of the predictions for a rung before its first run
+# columns of a run besides its metrics; `code`: the study's code if the run has its arm's code, else the run's own
+ABOUT = ("arm", "seed", "run_id", "diverged", "code", "corpus", "evaluation")
+START = "start"  # fact: the weights from which all runs started, and their hash
+OWN = "own"  # fact: the user's own folder of parts and studies
+RESTARTS = "restarts"  # how often a run was restarted after its process died
+ALSO = ("environment", RESTARTS)  # optional columns: earlier records lack them
 CURVE = ("run_id", "metric", "step", "tokens", "value")
-DIGITS = 7  # significant ones, as many as single precision has
+DIGITS = 7  # significant digits, as many as in single precision
 
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """One study. `node` is the study as its file has it, `facts` what the runs do not say, in words.
+    """One study. `node` is the study as in its file; `facts` hold what the runs do not state, in words.
 
     `runs`: the columns ABOUT and one for each metric, named as runs log it (eval/..., perf/...). `curves`: CURVE.
     """
@@ -52,19 +52,19 @@ class Record:
     facts: Mapping[str, str]
     runs: pd.DataFrame
     curves: pd.DataFrame
-    remarks: str = ""  # written after the results were seen; no verdict rests on them
-    rule: Mapping[str, Any] = field(default_factory=dict)  # what judging again took: see `read_rule`
+    remarks: str = ""  # written after the results; no verdict uses them
+    rule: Mapping[str, Any] = field(default_factory=dict)  # inputs of judging again: see `read_rule`
 
     @cached_property
     def registered(self) -> Study:
-        """The study as it was registered, checked; a sweep as one that claims nothing."""
+        """The study as registered, checked; a sweep is a study without a claim."""
         return read_study({"study": self.node}) if "claim" in self.node else read_exploration(self.node)
 
     @cached_property
     def study(self) -> Study:
-        """The study as it is judged: after a search, with its arms at the values that were found.
+        """The study as judged: after a search, with its arms at the values found.
 
-        Where it is judged again, its claim is worded as the rule tests it, and the variance is that of its regime.
+        If it is judged again, its claim has the wording that the rule tests, and the variance is that of its regime.
         """
         study = self.registered
         if self.rule:
@@ -75,7 +75,7 @@ class Record:
 
     @property
     def metrics(self) -> list[str]:
-        """Names of the metrics that stand in the rows of runs."""
+        """Names of the metrics in the rows of runs."""
         return [str(name) for name in self.runs.columns if name not in (*ABOUT, *ALSO)]
 
     def arm(self, name: str) -> pd.DataFrame:
@@ -91,20 +91,20 @@ class Record:
 
     @property
     def slope(self) -> float:
-        """What one unit of ln(tokens) is worth to the baseline, in its units; NaN where that is not known."""
+        """Change of the baseline's outcome per unit of ln(tokens); NaN if unknown."""
         return float(self.facts["slope"])
 
     @cached_property
     def planned(self) -> dict[str, int]:
-        """How many seeds of each arm were to run; empty where the record does not say, as earlier ones do not."""
+        """Planned number of seeds of each arm; empty for earlier records, which do not state it."""
         pairs = (each.split() for each in self.facts.get(PLANNED, "").split(",") if each)
         return {arm: int(seeds) for arm, seeds in pairs}
 
     def curve(self, name: str, metric: str) -> pd.DataFrame:
-        """Return a metric along the runs of an arm: one row a seed, one column a number of tokens.
+        """Return a metric during the runs of an arm: one row per seed, one column per number of tokens.
 
-        The curve of one that is measured at the end alone is that of the measure which it ends. Diverged runs and
-        points that not every run has are left out.
+        For a final measure this is the curve that ends there. Diverged runs, and points that not every run has, are
+        left out.
         """
         key = f"{name}/{curve_name(metric)}"
         if key not in self._kept:
@@ -113,7 +113,7 @@ class Record:
 
     @cached_property
     def _kept(self) -> dict[str, pd.DataFrame]:
-        """Runs and curves that were asked for: a page asks for the same ones hundreds of times."""
+        """Cache of runs and curves: a page reads the same ones hundreds of times."""
         return {}
 
     def _curve(self, name: str, metric: str) -> pd.DataFrame:
@@ -130,7 +130,7 @@ def planned_text(planned: Mapping[str, int]) -> str:
 
 
 def canonical(record: Record) -> Record:
-    """Return the record in its one order and precision. Raises InputError for columns that are missing."""
+    """Return the record in canonical order and precision. Raises InputError for missing columns."""
     runs = _columns(record.runs, ABOUT, "runs").copy()
     runs["seed"] = runs["seed"].astype(int)
     runs["diverged"] = runs["diverged"].map(lambda value: str(value).lower() == "true")
@@ -168,7 +168,7 @@ def twins(record: Record) -> dict[str, bytes]:
 
 
 def read_record(folder: Path) -> Record:
-    """Read what `twins` wrote; the same bytes can be written again. Raises InputError."""
+    """Read the files that `twins` wrote; writing again gives the same bytes. Raises InputError."""
     for name in FILES:
         if not (folder / name).is_file():
             raise InputError(f"a study's folder must hold {', '.join(FILES)}; {folder} has no {name}")
@@ -180,7 +180,7 @@ def read_record(folder: Path) -> Record:
 
 @contextmanager
 def reading(folder: Path) -> Iterator[None]:
-    """Turn what damaged files raise while they are read into an InputError."""
+    """Convert errors of damaged files to InputError."""
     try:
         yield
     except InputError:
@@ -194,24 +194,24 @@ def reading(folder: Path) -> Iterator[None]:
 
 
 def read_remarks(folder: Path) -> str:
-    """Return what somebody wrote beside a study's files; "" where nobody did."""
+    """Return the remarks in a study's folder; "" if there are none."""
     path = folder / REMARKS
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
 def read_rule(folder: Path) -> dict[str, Any]:
-    """Return what judging a study again took; empty where it is judged by the rule of its registration.
+    """Return the inputs of judging a study again; empty if it is judged by its registered rule.
 
-    `claim`: as it is tested, where its words said something else. `prior`: of the regime. `published`: what others
-    found, put right. `earlier`: what was found by the rule of its registration. `why`: what moved the status, in words.
-    `before`: earlier registrations of the study, in words.
+    `claim`: as tested, if the registered wording differs. `prior`: of the regime. `published`: corrected results of
+    others. `earlier`: the finding by the registered rule. `why`: the reason for a changed status, in words. `before`:
+    earlier registrations of the study, in words.
     """
     path = folder / AGAIN
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
 
 
 def _arms(record: Record) -> list[str]:
-    """Return what a run may belong to, in the order of the rows."""
+    """Return the possible arms of a run, in the order of the rows."""
     registered, study = record.registered, record.study
     arms = [study.baseline, *(arm for arm in study.arms if arm != study.baseline), SAME, HARMFUL, EXPLORATION]
     if not registered.search:
@@ -231,7 +231,7 @@ def _columns(table: pd.DataFrame, names: tuple[str, ...], what: str) -> pd.DataF
 
 
 def _rounded(value: Any) -> float:
-    """Return the number that its first digits spell; NaN where there is none."""
+    """Return the number rounded to DIGITS significant digits; NaN for none."""
     if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
         return math.nan
     return float(f"{float(value):.{DIGITS}g}")

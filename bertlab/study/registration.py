@@ -1,7 +1,7 @@
-"""The registration of a study: what was asked, claimed and planned before any of its runs.
+"""The registration of a study: its question, claim and plan before any run.
 
-Enters: the configuration composed with study=<id>, as plain values. Leaves: a frozen `Study`, every word of it checked,
-and the hash under which it is registered: a file that has changed is another registration.
+Enters: the configuration composed with study=<id>, as plain values. Leaves: a frozen, checked `Study`, and its hash: a
+changed file is another registration.
 """
 
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ from bertlab.study.factors import trend_of_sweep
 from bertlab.study.schema import KEYS, example
 from bertlab.tracking.identity import semantic
 
-FOR_READERS = ("labels", "labels_zh")  # names for the arms: no part of what is registered
+FOR_READERS = ("labels", "labels_zh")  # names for readers are not part of the registration
 
 
 def registration_hash(config: Mapping[str, Any]) -> str:
-    """Hash a study as it is registered: the regime of all arms and every word of its file but the names for readers."""
+    """Hash the registration: the regime of all arms and the whole file except names for readers."""
     study = {key: value for key, value in config["study"].items() if key not in FOR_READERS}
     return digest({**semantic(config), "seed": None}, study)
 
 
 def read_study(config: Mapping[str, Any]) -> Study:
-    """Return the study of a configuration. Raises InputError for whatever it does not say, or says wrongly."""
+    """Return the study of a configuration. Raises InputError for missing or wrong values."""
     node = section(config, "study")
     _check_keys(node)
     known: dict[str, Any] = {}
@@ -47,7 +47,7 @@ def _check_keys(node: Mapping[str, Any]) -> None:
 
 
 def _at_rung(study: Study) -> Study:
-    """Return the study with the seeds of the rung that is run, and the looks that come before their end."""
+    """Return the study with the seeds of the chosen rung, and only the looks up to that number."""
     if not study.rung:
         return study
     seeds = study.ladder[study.rung]
@@ -57,7 +57,7 @@ def _at_rung(study: Study) -> Study:
 
 
 def read_exploration(node: Mapping[str, Any]) -> Study:
-    """Return a sweep as a study that claims nothing, from what `bertlab.study.exploration` wrote."""
+    """Return a sweep as a study without a claim, from the output of `bertlab.study.exploration`."""
     return Study(
         **{key: node[key] for key in ("id", "question", "baseline", "outcome", "floor")},
         factors=tuple(node["factors"]),

@@ -1,6 +1,6 @@
-"""What the file of a study may say: every key with what it holds, an example and its meaning, in the order of reading.
+"""The keys of a study's file: type, example and meaning, in the order of reading.
 
-`bertlab.study.registration` reads a file by this table; `python -m scripts.keys` writes its documentation from it.
+`bertlab.study.registration` reads files by this table; `python -m scripts.keys` writes its documentation.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from bertlab.study.reading import EXAMPLES
 
 @dataclass(frozen=True)
 class Key:
-    """A key of a study's file. A value is read from what the file says and from the keys before it."""
+    """A key of a study's file. A value may depend on the keys before it."""
 
     holds: str
     meaning: str
@@ -99,5 +99,5 @@ KEYS: Mapping[str, Key] = {
 
 
 def example(key: str) -> str:
-    """Return what a file may say for a key, as it is written there."""
+    """Return an example value of a key, as written in a file."""
     return EXAMPLES.get(key, "")

@@ -1,10 +1,10 @@
-"""The search for the best value of a setting, such as the learning rate: the same few values for every arm.
+"""Search for the best value of a setting, such as the learning rate: the same few values for every arm.
 
-An arm that is best at an end of them is tried beyond it, by the grid's own step, twice at most on each side.
+If an arm is best at an end of the grid, it is also tried beyond it, by the grid's step, at most twice on each side.
 
 Enters: a study that declares `search`, and its trials: every arm at every value, on seeds that no contrast uses.
-Leaves: the study as it is confirmed: every arm at the value that is best for the baseline, and `<arm>_tuned` at the
-arm's own best. A tuned arm is compared with the tuned form of what its arm is compared with.
+Leaves: the study to run: every arm at the baseline's best value, and `<arm>_tuned` at the arm's own best value. A tuned
+arm is compared with the tuned form of its comparison arm.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,21 +16,21 @@ from bertlab.config.errors import InputError
 from bertlab.study.design import Search, Study
 from bertlab.study.outcome import outcome_of
 
-EXTENSIONS = 2  # values beyond each end of the grid that an arm may be tried at
+EXTENSIONS = 2  # most values beyond each end of the grid
 
 
 def trial(arm: str, value: float) -> str:
-    """Return what the trial of an arm at a value is called."""
+    """Return the name of an arm's trial at a value."""
     return f"{arm}@{value:g}"
 
 
 def tuned(arm: str) -> str:
-    """Return what an arm is called at its own best value, where that is not the baseline's."""
+    """Return the name of an arm at its own best value, if that differs from the baseline's."""
     return f"{arm}_tuned"
 
 
 def of_trials(study: Study, beyond: Mapping[str, Sequence[float]] = {}) -> Study:
-    """Return the study whose arms are the trials, those of `beyond` too; it claims nothing."""
+    """Return the study whose arms are the trials, including those of `beyond`; it has no claim."""
     values = {arm: (*_search(study).values, *beyond.get(arm, ())) for arm in study.arms}
     arms = {trial(arm, value): _at(study, arm, value) for arm in study.arms for value in values[arm]}
     first = trial(study.baseline, _search(study).values[0])
@@ -38,10 +38,10 @@ def of_trials(study: Study, beyond: Mapping[str, Sequence[float]] = {}) -> Study
 
 
 def all_values(study: Study) -> list[float]:
-    """Return all values that an arm may be tried at, ascending: the grid, and as many steps beyond as are allowed.
+    """Return all values that an arm may try, ascending: the grid, and the allowed steps beyond it.
 
-    A step is the ratio of the last two values; where one of the grid is not positive, their difference, and nothing
-    below zero is tried that the grid is not below.
+    A step is the ratio of the last two values. If a grid value is not positive, it is their difference, and values
+    below zero are tried only if the grid has some.
     """
     values = _search(study).values
     below, above = list(values[1::-1]), list(values[-2:])
@@ -53,13 +53,13 @@ def all_values(study: Study) -> list[float]:
 
 
 def tried_values(study: Study, runs: pd.DataFrame, arm: str) -> list[float]:
-    """Return the values that an arm was or is to be tried at, ascending: the grid, and those beyond that have runs."""
+    """Return the values that an arm tried or will try, ascending: the grid, and those beyond it that have runs."""
     there, grid = set(runs["arm"]), _search(study).values
     return [value for value in all_values(study) if value in grid or trial(arm, value) in there]
 
 
 def beyond_ends(study: Study, runs: pd.DataFrame) -> dict[str, list[float]]:
-    """Return the next value for each arm that is best at an end of what it was tried at and may go on."""
+    """Return the next value for each arm that is best at an end of its tried values and may continue."""
     steps, found = all_values(study), {}
     for arm, best in best_values(study, runs).items():
         tried, place = tried_values(study, runs, arm), steps.index(best)
@@ -70,10 +70,10 @@ def beyond_ends(study: Study, runs: pd.DataFrame) -> dict[str, list[float]]:
 
 
 def best_values(study: Study, runs: pd.DataFrame) -> dict[str, float]:
-    """Return the best value for each arm: where its trials have the best mean outcome, the smaller one of equals.
+    """Return the best value for each arm: the best mean outcome of its trials, the smaller value on a tie.
 
-    A value at which a trial diverged loses against every one at which none did. `runs`: of a record, the trials among
-    them. Raises InputError where trials are missing.
+    A value with a diverged trial is worse than every value without one. `runs`: from a record that contains the trials.
+    Raises InputError for missing trials.
     """
     found = {}
     for arm in study.arms:
@@ -84,7 +84,7 @@ def best_values(study: Study, runs: pd.DataFrame) -> dict[str, float]:
 
 
 def mean_outcome(study: Study, runs: pd.DataFrame, name: str) -> float | None:
-    """Return the mean outcome of an arm's runs, None where one of them diverged. Raises InputError for no runs."""
+    """Return the mean outcome of an arm's runs; None if one diverged. Raises InputError for no runs."""
     own = runs[runs["arm"] == name]
     if own.empty:
         raise InputError(f"runs.arm must hold the trials of the search, {name} among them, got none; run the study")
@@ -92,9 +92,9 @@ def mean_outcome(study: Study, runs: pd.DataFrame, name: str) -> float | None:
 
 
 def settled(study: Study, best: Mapping[str, float]) -> Study:
-    """Return the study as it is confirmed. An arm is tuned where its best value or that of its reference differs.
+    """Return the study after the search. An arm is tuned if its best value or that of its reference differs.
 
-    What the claim expects of an arm it expects of the tuned one too.
+    The claim expects the same of a tuned arm as of its arm.
     """
     common = best[study.baseline]
     arms = {arm: _at(study, arm, common) for arm in study.arms}
@@ -111,7 +111,7 @@ def settled(study: Study, best: Mapping[str, float]) -> Study:
 
 
 def at_most(study: Study) -> Study:
-    """Return the study with the most arms that its search can leave: as if all were best at another value."""
+    """Return the study with the most arms that its search can leave: as if every best value differed."""
     first, second = _search(study).values[:2]
     return settled(study, {arm: first if arm == study.baseline else second for arm in study.arms})
 

@@ -1,6 +1,6 @@
-"""Whether there is enough held-out text for a study, before it starts.
+"""Checks before a study starts that there is enough held-out text.
 
-Enters: runs of the baseline on exploration seeds, scored in parts of the text. Leaves: nothing, or what to raise.
+Enters: baseline runs on exploration seeds, scored in parts of the text. Leaves: nothing, or what to raise.
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from bertlab.stats.noise import LARGE, between_runs, text_needed
 from bertlab.study.contrasts import parts_of
 from bertlab.study.record import EXPLORATION, Record
 
-FINAL = "eval/final_"  # measures of the larger evaluation at the end of a run
+FINAL = "eval/final_"  # larger evaluation at the end of a run
 
 
 def too_little_text(record: Record, evaluation: Mapping[str, Any]) -> str:
-    """Say what must be raised where the text makes up more than 10 % of the variance of a paired difference.
+    """Return what to raise if the text makes more than 10 % of the variance of a paired difference.
 
-    "" where it does not, or was not measured. That variance is known from the exploration seeds and the regime's prior.
-    `evaluation`: the settings of it.
+    "" if it does not, or was not measured. That variance comes from the exploration seeds and the regime's prior.
+    `evaluation`: the settings of the evaluation.
     """
     study = record.study
     parts = parts_of(record, study.outcome)
@@ -39,7 +39,7 @@ def too_little_text(record: Record, evaluation: Mapping[str, Any]) -> str:
 
 
 def check_text(record: Record, evaluation: Mapping[str, Any]) -> str:
-    """Return `too_little_text` where three runs alone say so, which is a warning, and raise it where a prior does too.
+    """Return `too_little_text` as a warning if only three runs show it; raise it if there is also a prior.
 
     Raises InputError.
     """

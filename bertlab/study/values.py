@@ -1,7 +1,7 @@
-"""The keys of a study's file, one reader each: `(what the file says, the keys read before)` -> the value of a `Study`.
+"""The keys of a study's file, one reader each: `(value in the file, keys read before)` -> the value of a `Study`.
 
-Every reader raises InputError with one line: the key, what it must hold, what it got, and what to write.
-`bertlab.study.schema` lists them in the order in which they are read.
+Every reader raises InputError with one line: the key, its bounds, the value and the next step.
+`bertlab.study.schema` lists them in reading order.
 """
 
 import re
@@ -19,13 +19,13 @@ from bertlab.study.outcome import MARGINS, margin_units, outcome_of
 from bertlab.study.reading import EXAMPLES, read_overrides, read_text, read_texts, read_word
 from bertlab.study.search import tuned
 
-Known = Mapping[str, Any]  # the keys that were read before
+Known = Mapping[str, Any]  # keys that were read before
 AXES = ("tokens", "predicted_tokens", "steps", "flops", "seconds")
 CONTROLS = ("same", "harmful")
-FEWEST = 3  # seeds for any verdict
-NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # of a study and of an arm: reports and figures are called by them
-STATUSES = ("read", "abstract", "notes", "unverified")  # how a published number is known
-TRUNK_DECIDES = ("start.from", "seed", "budget.tokens")  # what no override of a trunk may set
+FEWEST = 3  # fewest seeds for a verdict
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # names of studies and arms: reports and figures use them
+STATUSES = ("read", "abstract", "notes", "unverified")  # how we know a published number
+TRUNK_DECIDES = ("start.from", "seed", "budget.tokens")  # keys that overrides of a trunk may not set
 
 
 def read_id(value: object, known: Known) -> str:
@@ -54,19 +54,19 @@ def read_arms(value: object, known: Known) -> dict[str, tuple[str, ...]]:
 
 
 def read_baseline(value: object, known: Known) -> str:
-    """Return the arm that others are compared with."""
+    """Return the comparison arm."""
     return read_word("baseline", value, known["arms"])
 
 
 def read_factors(value: object, known: Known) -> tuple[str, ...]:
-    """Return what arms change, and nothing else."""
+    """Return the factors: what arms may change."""
     factors = read_texts("factors", value)
     check_factors(factors, known["arms"])
     return factors
 
 
 def read_expects(value: object, known: Known) -> dict[str, Expectation]:
-    """Return what the claim says of which arms."""
+    """Return what the claim expects of each primary arm."""
     if not isinstance(value, Mapping) or not value:
         raise InputError(f"study.expects must name at least one arm, got {value}; write {EXAMPLES['expects']}")
     others = [name for name in known["arms"] if name != known["baseline"]]
@@ -77,7 +77,7 @@ def read_expects(value: object, known: Known) -> dict[str, Expectation]:
 
 
 def read_against(value: object, known: Known) -> dict[str, str]:
-    """Return the arms that are compared with another one than the baseline."""
+    """Return the arms with a comparison arm other than the baseline."""
     if not isinstance(value, Mapping):
         raise InputError(f"study.against must name an arm for an arm, got {value}; write {EXAMPLES['against']}")
     for name, other in value.items():
@@ -87,12 +87,12 @@ def read_against(value: object, known: Known) -> dict[str, str]:
 
 
 def read_outcome(value: object, known: Known) -> str:
-    """Return the metric that the claim is judged by."""
+    """Return the metric of the claim."""
     return _metric("outcome", read_text("outcome", value))
 
 
 def read_secondary(value: object, known: Known) -> tuple[str, ...]:
-    """Return the metrics that are shown beside."""
+    """Return the additional metrics."""
     return tuple(_metric("secondary", metric) for metric in read_texts("secondary", value))
 
 
@@ -102,7 +102,7 @@ def _metric(key: str, metric: str) -> str:
 
 
 def read_margin(value: object, known: Known) -> Margin:
-    """Return the smallest effect that matters, in a unit that the outcome has."""
+    """Return the smallest effect that matters, in a unit of the outcome."""
     if not isinstance(value, Mapping) or len(value) != 1 or not value.keys() <= set(MARGINS):
         raise InputError(
             f"study.margin must have one unit of {', '.join(MARGINS)}, got {value}; write {EXAMPLES['margin']}"
@@ -117,7 +117,7 @@ def read_margin(value: object, known: Known) -> Margin:
 
 
 def read_ladder(value: object, known: Known) -> dict[str, int]:
-    """Return the regimes of the ladder, with the most seeds of each."""
+    """Return the regimes of the ladder, with the maximum number of seeds of each."""
     if not isinstance(value, Mapping) or len(value) == 1:
         raise InputError(f"study.ladder must hold two rungs at least, got {value}; write {EXAMPLES['ladder']}")
     for name in value:
@@ -132,7 +132,7 @@ def read_ladder(value: object, known: Known) -> dict[str, int]:
 
 
 def read_rung(value: object, known: Known) -> str:
-    """Return the regime of the ladder that is run; nothing where none is."""
+    """Return the chosen regime of the ladder; nothing if there is none."""
     ladder = known.get("ladder", {})
     if value and value not in ladder:
         rungs = f"one of {', '.join(ladder)}" if ladder else "left out, as this study has no ladder"
@@ -141,12 +141,12 @@ def read_rung(value: object, known: Known) -> str:
 
 
 def read_seeds(value: object, known: Known) -> int:
-    """Return the most seeds of an arm."""
+    """Return the maximum number of seeds of an arm."""
     return whole_number("study.seeds", value, FEWEST)
 
 
 def read_looks(value: object, known: Known) -> tuple[int, ...]:
-    """Return the numbers of seeds at which results are looked at."""
+    """Return the numbers of seeds after which results are judged."""
     if not isinstance(value, list) or not value:
         raise InputError(f"study.looks must list numbers of seeds, got {value}; write {EXAMPLES['looks']}")
     looks, seeds = tuple(whole_number("study.looks", look, FEWEST) for look in value), known["seeds"]
@@ -156,12 +156,12 @@ def read_looks(value: object, known: Known) -> tuple[int, ...]:
 
 
 def read_axis(value: object, known: Known) -> str:
-    """Return the budget that arms are equal in."""
+    """Return the budget in which arms are equal."""
     return read_word("axis", value, AXES)
 
 
 def read_floor(value: object, known: Known) -> float:
-    """Return the nats that the baseline must gain from context."""
+    """Return the least context gain of the baseline in nats."""
     return closed_interval("study.floor", value, 0, 100)
 
 
@@ -178,12 +178,12 @@ def read_controls(value: object, known: Known) -> dict[str, tuple[str, ...]]:
 
 
 def read_factor_trend(value: object, known: Known) -> Trend:
-    """Return the ordered factor that the outcome is followed along."""
+    """Return the ordered factor along which the outcome is shown."""
     return read_trend(value, known["factors"], known["arms"])
 
 
 def read_search(value: object, known: Known) -> Search:
-    """Return the setting of which each arm gets the best of the same values."""
+    """Return the setting of which each arm gets the best value."""
     if not isinstance(value, Mapping) or set(value) != {"setting", "values", "seeds"}:
         raise InputError(f"study.search must hold setting, values and seeds, got {value}; write {EXAMPLES['search']}")
     setting, values, factors = str(value["setting"]), value["values"], known["factors"]
@@ -201,12 +201,12 @@ def read_search(value: object, known: Known) -> Search:
 
 
 def read_published(value: object, known: Known) -> tuple[Source, ...]:
-    """Return what others found."""
+    """Return published results."""
     return sources(value)
 
 
 def sources(entries: object) -> tuple[Source, ...]:
-    """Return what others found, as a study file lists it."""
+    """Return published results as a study file lists them."""
     if not isinstance(entries, list):
         raise InputError(f"study.published must list sources, got {entries}; write each as an entry of its own")
     return tuple(map(_source, entries))
@@ -230,7 +230,7 @@ def read_prior(value: object, known: Known) -> Prior:
 
 
 def prior_of(prior: object) -> Prior:
-    """Return the prior of a regime as a study file states it."""
+    """Return the prior of a regime as in a study file."""
     keys = [each.name for each in fields(Prior)]
     if not isinstance(prior, Mapping) or set(prior) != set(keys):
         raise InputError(
@@ -245,14 +245,14 @@ def prior_of(prior: object) -> Prior:
 
 
 def read_bank(value: object, known: Known) -> int:
-    """Return the number of runs of the baseline that arms are compared with."""
+    """Return the number of baseline runs in the bank."""
     if known.get("against") or known.get("search"):
         raise InputError("study.bank is for arms that are compared with one baseline, got against or search; drop one")
     return whole_number("study.bank", value, known["seeds"])
 
 
 def read_trunk(value: object, known: Known) -> Trunk:
-    """Return the training that all arms of a seed have in common."""
+    """Return the training that all arms of a seed share."""
     if not isinstance(value, Mapping) or set(value) != {"overrides", "tokens"}:
         raise InputError(f"study.trunk must hold overrides and tokens, got {value}; write {EXAMPLES['trunk']}")
     overrides = read_overrides("trunk.overrides", value["overrides"])
@@ -268,7 +268,7 @@ def read_trunk(value: object, known: Known) -> Trunk:
 
 
 def read_labels(key: str, value: object, known: Known) -> dict[str, str]:
-    """Return what readers call the arms."""
+    """Return the arms' names for readers."""
     if not isinstance(value, Mapping):
         raise InputError(f"study.{key} must name arms in words, got {value}; write {EXAMPLES['labels']}")
     for arm in value:

@@ -1,7 +1,7 @@
-"""A margin in tokens, looked at again: how well it is known, and how many tokens it is worth by other measures.
+"""A margin in tokens: how precisely it is known, and how many tokens it is by other measures.
 
-Enters: `Findings`, whose margin is frozen. Leaves: its interval over the exploration seeds, what it is worth by the
-slope of the last half of the tokens, and by shorter runs whose schedule ended, where the harmful control is one.
+Enters: `Findings` with a frozen margin. Leaves: its interval over the exploration seeds, its size by the slope of the
+last half of the tokens, and by shorter runs with a complete schedule if the harmful control is one.
 """
 
 import math
@@ -14,28 +14,28 @@ from bertlab.stats.margin import LAST, Margin, worth_of_tokens
 from bertlab.study.judge import Findings
 from bertlab.study.record import EXPLORATION, HARMFUL
 
-PART = "slope_part"  # the fact that says over which part of the tokens the slope was taken
-PARTS = {0.5: 4, 0.75: 3}  # of the tokens, and the evaluations needed there: the first that has them is taken
+PART = "slope_part"  # fact: the part of the tokens where the slope was measured
+PARTS = {0.5: 4, 0.75: 3}  # share of the tokens: evaluations needed there; the first with enough is used
 TOKENS, SHORTER = "perf/tokens", "budget.tokens="
 
 
 @dataclass(frozen=True)
 class Worth:
-    """A margin that was declared as a share of the tokens. Shares are of tokens; None where they are not known."""
+    """A margin that was declared as a share of the tokens. Shares are of tokens; None if unknown."""
 
     declared: float
-    part: float  # of the tokens, over which the slope was taken
-    measured: Margin  # as it was frozen
+    part: float  # share of the tokens where the slope was measured
+    measured: Margin  # as frozen
     by_end: float | None  # by the slope of the last half
-    points: int  # evaluations there
+    points: int  # number of evaluations there
     by_shorter: float | None
-    shorter: float  # tokens of the shorter runs
+    shorter: float  # token budget of the shorter runs
 
 
 def slope_part(tokens: Sequence[float]) -> tuple[float, int]:
-    """Return over which last part of the tokens a slope is taken, and the evaluations that it needs there.
+    """Return the last part of the tokens where the slope is measured, and the evaluations needed there.
 
-    The last half where it has four; where curves are too short for that, the last three quarters.
+    The last half if it has four evaluations; for shorter curves the last three quarters.
     """
     end = max(tokens, default=0)
     enough = (part for part in PARTS.items() if sum(each >= end * (1 - part[0]) for each in tokens) >= part[1])
@@ -43,7 +43,7 @@ def slope_part(tokens: Sequence[float]) -> tuple[float, int]:
 
 
 def worth_of(findings: Findings) -> Worth | None:
-    """Return what the margin of a study is worth; None for one that is not in tokens or whose curves are not there."""
+    """Return the size of a study's margin in tokens; None for other units or missing curves."""
     study, record = findings.study, findings.record
     curve = record.curve(EXPLORATION, study.outcome)
     curve = curve[[tokens for tokens in curve.columns if int(tokens) > 0]]
@@ -69,7 +69,7 @@ def _end(points: tuple[list[int], Floats], share: float) -> Margin | None:
 
 
 def _by_shorter(findings: Findings) -> tuple[float, float | None]:
-    """Return the tokens of the harmful control, where it changes nothing else, and what the margin is worth by it."""
+    """Return the tokens of the harmful control, if it changes nothing else, and the margin's size by it."""
     shorter, slope = shorter_runs(findings)
     if slope is None:
         return shorter, None
@@ -77,9 +77,9 @@ def _by_shorter(findings: Findings) -> tuple[float, float | None]:
 
 
 def shorter_runs(findings: Findings) -> tuple[float, Interval | None]:
-    """Return the tokens of the harmful control, and the outcome per ln(tokens) between its runs and the baseline's.
+    """Return the tokens of the harmful control, and the change of the outcome per ln(tokens) up to the baseline's runs.
 
-    Both schedules ended. None where the control is not the baseline on fewer tokens, or shows no difference.
+    Both schedules are complete. None if the control is not the baseline on fewer tokens, or shows no difference.
     """
     study, record, control = findings.study, findings.record, findings.controls[HARMFUL]
     changed = study.controls[HARMFUL]

@@ -2,4 +2,4 @@
 
 from bertlab.config.callable import make_callable
 
-make_callable(__name__)  # it is a function of the API as well
+make_callable(__name__)  # also a function of the API

@@ -1,8 +1,8 @@
-"""Checking many configurations that are alike, each as `run.check` does: what they have in common is made once.
+"""Checks many similar configurations, each like `run.check`, and reuses common results.
 
-A step is repeated where anything that it depends on differs: a part where its section does, batches where the corpus,
-the pairs, the masks, the form, the steps or the streams do. So a number that is swept costs what rests on it, and no
-configuration goes unchecked. What is made here serves checks alone; every run makes its own.
+A step is repeated if anything that it depends on differs: a part if its section differs; batches if the corpus, the
+pairs, the masks, the form, the steps or the streams differ. So a swept number costs only what depends on it, and every
+configuration is checked. These objects are for checks only; every run builds its own.
 """
 
 from collections import OrderedDict, defaultdict
@@ -25,18 +25,18 @@ from bertlab.mask import Ahead, AheadFirst
 from bertlab.sweep.run import GLANCE, Job
 from bertlab.train.early import form_of, steps_of, streams_of
 
-# of a kind: parts are small, what is as long as a corpus is not
+# most kept objects of a kind: parts are small, arrays as long as a corpus are not
 KEPT = defaultdict(lambda: 4, part=1000, optimizer=100)
 
 
 class Memory:
-    """What was made last, by kind and key."""
+    """The latest results, by kind and key."""
 
     def __init__(self) -> None:
         self._made: dict[str, OrderedDict[Hashable, Any]] = defaultdict(OrderedDict)
 
     def once(self, kind: str, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return what `make` made of a key; it is called where that was not made yet, or was long ago."""
+        """Return the result of `make` for a key; call it only if the result is not kept."""
         made = self._made[kind]
         if key not in made:
             made[key] = make()
@@ -47,19 +47,19 @@ class Memory:
 
 
 class Checks:
-    """Checks configurations, one after the other."""
+    """Checks configurations one after the other."""
 
     def __init__(self) -> None:
         self._memory = Memory()
 
     def check(self, config: Mapping[str, Any]) -> TokenStore:
-        """Return the data of the run that `train` would make. Raises InputError for what would stop it at its start."""
+        """Return the data of the run that `train` would make. Raises InputError if it would stop at its start."""
         job = self.prepare(config)
         job.check()
         return job.store
 
     def prepare(self, config: Mapping[str, Any]) -> Job:
-        """Return what `bertlab.sweep.run.prepare_job` does, of parts that remember what they were asked."""
+        """Do the same as `bertlab.sweep.run.prepare_job`, with parts that remember earlier results."""
         once = self._memory.once
         parts = Parts(**{name: self._part(config, name) for name in Parts.__annotations__})
         form, streams = form_of(config), streams_of(config)
@@ -68,7 +68,8 @@ class Checks:
         store: TokenStore = once("store", data, lambda: prepare(parts.data, parts.tokenizer))
         reading = Reading(form.cls, parts.mask.ahead if isinstance(parts.mask, Ahead) else 0)
         if isinstance(parts.mask, AheadFirst):
-            replace(reading, ahead=parts.mask.starts_ahead)  # raises where nothing could be read so
+            # raises if the mask predicts ahead and the evaluation cannot
+            replace(reading, ahead=parts.mask.starts_ahead)
         with at("evaluation"):
             key = data, _spelled(config, "evaluation"), form.length
             prepared = once("evaluation", key, lambda: parts.evaluation.prepare(store, parts.data, form.length))
@@ -87,7 +88,7 @@ class Checks:
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Pairs that are cut once for equal draws of one split."""
+    """Pairs of one split; equal draws are cut once."""
 
     part: Any
     memory: Memory
@@ -99,7 +100,7 @@ class _Pairs:
 
 @dataclass(frozen=True)
 class _Model:
-    """A model that is built once without memory; one that has memory gets weights of its own, so it is built anew."""
+    """A model that is built once without memory for weights; a model with memory is built again each time."""
 
     part: Any
     memory: Memory
@@ -113,7 +114,7 @@ class _Model:
 
 @dataclass(frozen=True)
 class _Optimizer:
-    """An optimiser that is tried once on a model."""
+    """An optimiser that is tested once on each model."""
 
     part: Any
     memory: Memory
@@ -125,7 +126,7 @@ class _Optimizer:
 
 @dataclass(frozen=True)
 class _Trainer:
-    """Hardware that is looked for once."""
+    """A trainer whose hardware is looked up once."""
 
     part: Any
     memory: Memory
@@ -143,5 +144,5 @@ REMEMBERING: Mapping[str, Callable[[Any, Memory], Any]] = {
 
 
 def _spelled(config: Mapping[str, Any], *names: str) -> str:
-    """Return some sections as one text; equal texts, equal sections."""
+    """Return some sections as one text; equal texts mean equal sections."""
     return repr([(name, config.get(name)) for name in names])

@@ -1,7 +1,7 @@
-"""A sweep: a grid of jobs under one parent run, launched wherever the launcher says, reported at its end.
+"""A sweep: a grid of jobs under one parent run, launched by the configured launcher, with a report at the end.
 
-Everything is checked before anything runs; what is finished already is not run again, and a job that fails neither
-stops nor hides the others.
+All jobs are checked before the first one starts. Finished runs are not repeated. A failed job does not stop the others,
+and its failure is reported.
 """
 
 import shlex
@@ -37,41 +37,41 @@ from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import REUSED_HERE, bury
 
-MANY = 30  # runs whose check takes long enough to be spoken of
+MANY = 30  # number of jobs from which checking takes long enough for a message
 
 
 @dataclass(frozen=True)
 class Grid:
-    """What a sweep varies."""
+    """The jobs of a sweep and what varies between them."""
 
-    jobs: Sequence[Overrides]  # the overrides of each job
+    jobs: Sequence[Overrides]  # overrides of each job
     factors: Sequence[str]  # the keys that differ between jobs
-    fixed: Overrides  # the overrides that all jobs share
-    words: Overrides = field(default_factory=list)  # the command line, which records keep
+    fixed: Overrides  # overrides of all jobs
+    words: Overrides = field(default_factory=list)  # the command line, for records
 
     @property
     def command(self) -> str:
-        """The command as a record keeps it."""
+        """The command, for records."""
         return " ".join(["python -m bertlab.run", *map(shlex.quote, (*own_words(), *recorded_command(self.words)))])
 
     @property
     def title(self) -> str:
-        """The values that are swept, as they were typed."""
+        """The swept values, as the user typed them."""
         return self.own(self.words) or "sweep"
 
     def own(self, words: Overrides) -> str:
-        """Return those of some words that set one job apart from the others."""
+        """Return the words that set a factor."""
         return " ".join(word for word in redacted_command(words) if word.partition("=")[0].lstrip("+") in self.factors)
 
 
 @dataclass(frozen=True)
 class SweepEnd:
-    """How a sweep ended. `names` say what sets each job apart."""
+    """The result of a sweep. `names` describe the factors of each job."""
 
     outcomes: Sequence[Outcome]
     names: Sequence[str]
-    report: Path | None  # None where no run finished
-    where: str  # the lines that show where to look at the runs
+    report: Path | None  # None if no run finished
+    where: str  # lines that say how to look at the runs
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Planned:
 
     @property
     def identity(self) -> Identity:
-        """What the result depends on, if this machine computes it."""
+        """Everything that the result depends on, if this machine computes it."""
         return identity_of(self.description.tags)
 
     @property
@@ -93,24 +93,27 @@ class Planned:
 
 
 def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: Launcher, folder: Path) -> SweepEnd:
-    """Run every job of the grid that is not finished yet, and write the report of all into `folder`.
+    """Run every unfinished job of the grid, and write the report of all jobs into `folder`.
 
-    Raises InputError before anything has run when a job's configuration cannot run.
+    Raises InputError before the first run if a job's configuration cannot run.
     """
+    # check the store and every job before anything runs
     settled = settling(compose)
     base = baseline_of(grid, settled)
     tracker: Tracker = build_parts(base).tracking
     output_dir = base["output_dir"]
-    tracker.look()  # a store that does not answer is an error before any work
+    tracker.look()  # find out first whether the store answers
     planning = Planning(grid.factors, settled, base, launcher)
     if len(grid.jobs) >= MANY:
         print(f"{len(grid.jobs):,} runs are checked before the first one begins", file=sys.stderr, flush=True)  # noqa: T201
-    checked = tqdm(grid.jobs, "checked", disable=None, leave=False)  # on a terminal only
+    checked = tqdm(grid.jobs, "checked", disable=None, leave=False)  # progress bar only on a terminal
     planned = [planning.plan(job) for job in checked]
-    folder.mkdir(parents=True, exist_ok=True)  # one that cannot be made is an error before a store is
+    folder.mkdir(parents=True, exist_ok=True)  # a folder that cannot be created is an error before MLflow has an entry
+    # clean up after earlier commands: dead runs, missed uploads
     logbook = open_logbook(tracker, output_dir, folder)
     bury(tracker, output_dir)
     bring_unsent(tracker, output_dir)
+    # one parent run; its tags identify the sweep
     with ExitStack() as stack:
         tags = {KIND: "sweep", SWEEP_KEY: sweep_key(planned, grid.factors)}
         tags |= {"bertlab.factors": " ".join(map(as_param, grid.factors)), "bertlab.command": grid.command}
@@ -118,7 +121,7 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
         parent = stack.enter_context(logbook.sweep(grid.title, tags))
         try:
             outcomes = run_missing(planned, logbook, Launches(launcher, tracker, output_dir, parent))
-        except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
+        except (KeyboardInterrupt, SystemExit):  # a stopped launcher kills its workers, which then cannot report
             Telling()(lambda: bury(tracker, output_dir))
             raise
         report = logbook.report() if any(not outcome.error for outcome in outcomes) else None
@@ -126,20 +129,20 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
 
 
 def sweep_key(planned: Sequence[Planned], factors: Sequence[str]) -> str:
-    """Return what tells a sweep from others: its runs and what it compares, whichever code, folder or order."""
+    """Return the identity of a sweep: its runs and factors, independent of code, folder and order."""
     return digest(sorted({job.key for job in planned}), sorted(map(as_param, factors)))
 
 
 def baseline_of(grid: Grid, settled: Callable[[Overrides], Settled]) -> Mapping[str, Any]:
-    """Return the configuration without what the grid varies, or, where that has no default, the grid's first job."""
+    """Return the configuration without the grid's keys; if one of these has no default, the grid's first job."""
     try:
         return settled(grid.fixed)[0]
-    except MissingMandatoryValue:  # a key without a default, which each job gives; one that none gives is said here
+    except MissingMandatoryValue:  # each job sets this key; if none does, this raises again
         return settled(grid.jobs[0])[0]
 
 
 class Planning:
-    """Says what each job of a sweep will be; what jobs have in common is checked once (bertlab/sweep/checking.py)."""
+    """Predicts the run of each job; checks what jobs have in common once (bertlab/sweep/checking.py)."""
 
     def __init__(
         self,
@@ -152,7 +155,7 @@ class Planning:
         self._checks, self._stores = Checks(), dict[str, TokenStore]()
 
     def plan(self, job: Overrides) -> Planned:
-        """Check a job and say what its run will be. Raises InputError for one that cannot run."""
+        """Check a job and describe its run. Raises InputError for a job that cannot run."""
         config, asked = self._settled(job)
         own = {"factors": list(self._factors), "baseline": alike(config, self._base, self._factors)}
         listed = ",".join(f"'{key}'" for key in self._factors)
@@ -169,14 +172,15 @@ class Planning:
 
 
 def checkable(config: Mapping[str, Any], launcher: Launcher | None) -> Mapping[str, Any]:
-    """Return a configuration as this machine can check it: where runs are made elsewhere, their hardware is there."""
+    """Return a configuration that this machine can check: if runs are made elsewhere, without their hardware."""
     if not getattr(launcher, "is_elsewhere", False):
         return config
     return {**config, "trainer": {**config["trainer"], "accelerator": "cpu"}}
 
 
 def run_missing(planned: Sequence[Planned], logbook: Logbook, launches: Launches) -> list[Outcome]:
-    """Launch what is not finished, each key once; return how every job ended."""
+    """Launch unfinished jobs, each key once; return the outcome of every job."""
+    # reuse finished runs, launch the others once per key
     by_key = {job.key: job for job in reversed(planned)}
     done = logbook.finished([job.identity for job in by_key.values()])
     logbook.adopt({key: by_key[key].description for key in done})
@@ -184,6 +188,7 @@ def run_missing(planned: Sequence[Planned], logbook: Logbook, launches: Launches
     launched = launches.run(
         [Job(job.identity, [*job.overrides, f"tracking.parent={logbook.parent}"]) for job in missing]
     )
+    # find the new runs and link them to this sweep
     ended = {job.key: outcome for job, outcome in zip(missing, launched, strict=True)}
     made = [job.identity for job in missing if not ended[job.key].error]
     late = logbook.finished(made, REUSED_HERE[logbook.tracker.reuse])
@@ -193,7 +198,8 @@ def run_missing(planned: Sequence[Planned], logbook: Logbook, launches: Launches
 
 
 def alike(one: Mapping[str, Any], other: Mapping[str, Any], factors: Sequence[str] = ()) -> bool:
-    """Return whether two configurations are the same run apart from the seed, with equal values of the factors."""
+    """Return whether two configurations differ only in the seed, with equal values of the factors."""
+    # same factor values, and the same in all that can change a result
     varied = [as_param(key).replace("/", ".").split(".") for key in factors if key != "seed"]
     equal = all(reduce(_value, path, one) == reduce(_value, path, other) for path in varied)
     return equal and {**semantic(one), "seed": None} == {**semantic(other), "seed": None}
@@ -204,7 +210,7 @@ def _value(config: Any, name: str) -> Any:
 
 
 def say_failures(outcomes: Sequence[Outcome]) -> None:
-    """Say which runs failed and why, and how many were not run for it. Raises SystemExit with code 1 when any was."""
+    """Print which runs failed and why, and how many did not run. Raises SystemExit with code 1 if there are any."""
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
     left = [outcome for outcome in outcomes if outcome.status == "not run"]
     if not failed and not left:

@@ -1,8 +1,8 @@
-"""Launching: jobs -> how each of them ended, whatever became of their launcher, their processes and their answers.
+"""Launching: jobs -> outcomes, also if the launcher, a worker process or an answer is lost.
 
-A job's outcome is what its launcher returns. Where that is missing it is what the job noted in the sweep's diary, and
-where the job could not note anything, what its cell holds. What did not begin is launched again. A job whose process is
-gone is launched once more: what it kept is not lost, and if it ran out of memory beside others it may not do so alone.
+The launcher returns a job's outcome. If it returns none, we read the outcome from the sweep's diary; if the job wrote
+none there, from its run folder. Jobs that did not begin are launched again. A job whose process died is launched once
+more: its checkpoints still exist, and if several jobs together used up the memory, one alone may fit.
 """
 
 import logging
@@ -32,17 +32,17 @@ log = logging.getLogger(__name__)
 
 Overrides = list[str]
 
-TRIES = 2  # times that a job may lose its process, and that a launcher may fail before any job begins
+TRIES = 2  # how often a job may lose its process, and a launcher may fail before any job begins
 NO_MEMORY = re.compile(
     r"SIGKILL|OUT_OF_ME|oom.?kill|out of memory", re.IGNORECASE
-)  # loky's words, Slurm's, the kernel's
+)  # words of loky, Slurm and the kernel
 OF_HYDRA = re.compile(r"[+~]*hydra[./]")
-EXIT_CODES = re.compile(r"exit codes? of the workers? (?:are|is) (\{.*?\})")  # in loky's words
+EXIT_CODES = re.compile(r"exit codes? of the workers? (?:are|is) (\{.*?\})")  # loky's words
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is launched, and what its run is found by, though the machine that makes it may be another one."""
+    """A job to launch, and the identity that finds its run, which another machine may make."""
 
     identity: Identity
     overrides: Overrides
@@ -50,16 +50,16 @@ class Job:
 
 @dataclass
 class Launches:
-    """All that is launched for one sweep or study; its jobs are numbered through, whatever is launched again."""
+    """All launches of one sweep or study. Job numbers continue when jobs are launched again."""
 
     launcher: Launcher
     tracker: Tracker
     output_dir: str
-    sweep: str  # the id by which its jobs know it
+    sweep: str  # id of the sweep in its jobs' configuration
     count: int = 0
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
-        """Launch jobs until each of them has an outcome, and return these."""
+        """Launch jobs until each has an outcome; return the outcomes."""
         diary = Diary(self.output_dir, self.sweep)
         diary.forget()
         if jobs:
@@ -70,19 +70,19 @@ class Launches:
             diary.forget()
 
     def launch(self, jobs: Sequence[Job]) -> tuple[range, list[Any], Exception | None]:
-        """Give jobs to the launcher; return their numbers, what came back and what the launcher raised."""
+        """Give jobs to the launcher; return their numbers, its answers and its exception."""
         numbers = range(self.count, self.count + len(jobs))
         self.count = numbers.stop
-        if name_runs := getattr(self.launcher, "name_runs", None):  # one that finds the jobs of an earlier command
+        if name_runs := getattr(self.launcher, "name_runs", None):  # launchers that find the jobs of an earlier command
             name_runs([f"{job.identity.key}-{job.identity.code}" for job in jobs])
         try:
             back = self.launcher.launch([job.overrides for job in jobs], initial_job_idx=numbers.start)
-        except Exception as error:  # every launcher has its own kinds
+        except Exception as error:  # every launcher raises its own types
             return numbers, [], error
         return numbers, in_order(jobs, list(back or [])), None
 
     def settle(self) -> None:
-        """Mark the runs whose process is gone as killed; a store that is away hears of it later."""
+        """Mark runs without a process as killed; a store that does not answer gets this later."""
         telling = Telling()
         if self.tracker.offline:
             bury(self.tracker, self.output_dir)
@@ -91,40 +91,43 @@ class Launches:
 
 
 class _Round:
-    """The launching of some jobs."""
+    """The launches of some jobs until all have outcomes."""
 
     def __init__(self, launches: Launches, jobs: Sequence[Job], diary: Diary) -> None:
         self._launches, self._jobs, self._diary = launches, jobs, diary
-        self._ended: dict[int, Outcome] = {}  # by place in `jobs`
-        self._lost = Counter[int]()  # how often a job's process went away
-        self._idle = 0  # how often nothing began
-        self._shared = False  # whether jobs share a pool, in which one that dies takes the others with it
+        self._ended: dict[int, Outcome] = {}  # by index in `jobs`
+        self._lost = Counter[int]()  # how often a job's process died
+        self._idle = 0  # launches in a row without a result
+        self._shared = False  # whether jobs share a pool: if one worker dies, the whole pool breaks
 
     def outcomes(self) -> list[Outcome]:
-        """Launch until nothing is left."""
+        """Launch until every job has an outcome."""
         while batch := self._next():
             self._go(batch)
         return [self._ended[place] for place in range(len(self._jobs))]
 
     def _next(self) -> list[int]:
-        """Return what to launch: all that is left, but whose death may be another's fault goes last and alone."""
+        """Return the next jobs; in a broken pool, first those that lost no process, then the others one at a time."""
         left = [place for place in range(len(self._jobs)) if place not in self._ended]
         if not self._shared:
             return left
         return [place for place in left if not self._lost[place]] or left[:1]
 
     def _go(self, batch: list[int]) -> None:
+        # launch, then wait for jobs that outlived their launcher
         numbers, back, error = self._launches.launch([self._jobs[place] for place in batch])
         self._shared = self._shared or isinstance(error, BrokenExecutor)
         self._wait_for_those_that_live(batch, numbers)
         notes, lost = self._noted(batch, numbers), 0
         for place, number, returned in zip(batch, numbers, back or [None] * len(batch), strict=True):
+            # the outcome: from the launcher, else the diary, else the run folder
             job, own = self._jobs[place], fault(returned)
             if outcome := returned_by(returned) or notes.get(number) or self._on_disk(job):
                 self._ended[place] = replace(outcome, lost=self._lost[place])
             elif own or number in notes:
                 lost += 1
                 self._lose(place, number, own or error)
+        # give up if the launcher repeatedly starts nothing
         self._idle = self._idle + 1 if not lost and not self._ended.keys() & set(batch) else 0
         if self._idle == TRIES:
             for place in batch:
@@ -137,7 +140,7 @@ class _Round:
             log.warning("runs left without an outcome: %s (%s); they are launched again", len(again), reason)
 
     def _wait_for_those_that_live(self, batch: Sequence[int], numbers: range) -> None:
-        """Wait for the jobs that go on though their launcher gave up on them, as those on a cluster do."""
+        """Wait for jobs that still run although their launcher gave up, as on a cluster."""
         silent = {number for number, outcome in self._noted(batch, numbers).items() if outcome is None}
         for place, number in zip(batch, numbers, strict=True):
             identity = self._jobs[place].identity
@@ -146,7 +149,7 @@ class _Round:
                     pass
 
     def _noted(self, batch: Sequence[int], numbers: range) -> dict[int, Outcome | None]:
-        """Return what the jobs of a launch noted, by number."""
+        """Return the outcomes that jobs wrote to the diary, by number."""
         launched = {number: of_task(self._jobs[place]) for place, number in zip(batch, numbers, strict=True)}
         return self._diary.outcomes(launched)
 
@@ -154,7 +157,7 @@ class _Round:
         self._lost[place] += 1
         if self._lost[place] == TRIES or isinstance(error, CancelledError):
             self._ended[place] = Outcome(tuple(self._jobs[place].overrides), of_the_dead(error))
-            with suppress(InputError):  # of a full disk
+            with suppress(InputError):  # the disk may be full
                 self._diary.end(number, self._ended[place])
 
     def _on_disk(self, job: Job) -> Outcome | None:
@@ -163,20 +166,21 @@ class _Round:
 
 
 def in_order(jobs: Sequence[Job], back: list[Any]) -> list[Any]:
-    """Return what came back for each job, None for nothing; of fewer or more answers those that name their job."""
+    """Return the answer for each job, or None; if the number of answers differs, match them by overrides."""
     if len(back) == len(jobs):
         return back
+    # some answers are missing or extra: match by overrides
     named = {frozenset(each.overrides or ()): each for each in back if isinstance(each, JobReturn)}
     return [named.get(of_task(job)) for job in jobs]
 
 
 def of_task(job: Job) -> frozenset[str]:
-    """Return the overrides by which Hydra knows a job, those for Hydra itself apart."""
+    """Return the overrides by which Hydra identifies a job, without Hydra's own."""
     return frozenset(word for word in job.overrides if not OF_HYDRA.match(word))
 
 
 def returned_by(returned: object) -> Outcome | None:
-    """Return a job's outcome, if that is what came back."""
+    """Return a job's outcome, if the answer is one."""
     if not isinstance(returned, JobReturn) or fault(returned):
         return None
     outcome = returned.return_value
@@ -184,14 +188,14 @@ def returned_by(returned: object) -> Outcome | None:
 
 
 def fault(returned: object) -> Exception | None:
-    """Return the exception that a launcher has in place of a job's outcome."""
+    """Return the exception that a launcher returned instead of an outcome."""
     if isinstance(returned, JobReturn):
-        returned = returned._return_value  # what `return_value` would raise, after words of Hydra's own
+        returned = returned._return_value  # the exception itself: `return_value` would log and raise it
     return returned if isinstance(returned, Exception) else None
 
 
 def said(error: Exception | None) -> str:
-    """Return what is known of a launcher's failure, in one line."""
+    """Describe a launcher's failure in one line."""
     if error is None:
         return "no answer came back"
     if explained := explain(error):
@@ -204,14 +208,14 @@ def said(error: Exception | None) -> str:
 
 
 def _advice(error: Exception | None) -> str:
-    """Say what to do where a cluster refuses what a job asks for."""
-    if "Memory specification" in str(error):  # Slurm's words where nodes do not count memory, or have less
+    """Advise on a job that the cluster refuses."""
+    if "Memory specification" in str(error):  # Slurm's words if nodes do not count memory, or have less
         return "; lower hydra.launcher.mem_gb, or leave it out with hydra.launcher.mem_gb=null"
     return ""
 
 
 def of_the_dead(error: Exception | None) -> str:
-    """Say why a run was given up that lost its process each time."""
+    """Explain why a run whose process died each time is given up."""
     if isinstance(error, BrokenExecutor) or NO_MEMORY.search(str(error)):
         return (
             f"its process was killed {TRIES} times ({said(error)}), most likely because memory ran out; lower "

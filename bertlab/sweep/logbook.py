@@ -1,4 +1,4 @@
-"""The logbook of a sweep: which runs are finished, and the report of all; in MLflow, or offline in the ledger."""
+"""The logbook of a sweep: finds finished runs and writes the report, from MLflow or, offline, from the disk."""
 
 import time
 import uuid
@@ -35,37 +35,37 @@ if TYPE_CHECKING:
 
 
 class Logbook(Protocol):
-    """What a sweep asks of its logbook."""
+    """What a sweep needs from its logbook."""
 
     parent: str
     tracker: Tracker
 
     def sweep(self, name: str, tags: Mapping[str, str]) -> "AbstractContextManager[str]":
-        """Open the sweep's own entry, and close it with its true status; yields its id."""
+        """Open the sweep's own entry, yield its id, and close it with the true status."""
 
     def tag(self, key: str, value: str) -> None:
-        """Say something of the open sweep in its own entry."""
+        """Tag the open sweep's entry."""
 
     def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, RunResult]:
-        """Return the keys of the identities whose runs are finished, and what those reached.
+        """Return the keys of the identities with finished runs, and the results of these runs.
 
-        `reuse`: what may stand for them; the tracker's own rule where none is given.
+        `reuse`: the rule for runs of other environments or code; by default the tracker's.
         """
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
-        """Take finished runs into this sweep, described as it sees them."""
+        """Link finished runs to this sweep, with the sweep's descriptions."""
 
     def report(self) -> Path:
         """Write the sweep's report and return its path."""
 
 
 def open_logbook(tracker: Tracker, output_dir: str, folder: Path) -> Logbook:
-    """Return the logbook of a sweep whose folder is given. Raises InputError for a store that does not answer."""
+    """Return the logbook of the sweep in `folder`. Raises InputError if the store does not answer."""
     return LedgerLogbook(tracker, output_dir, folder) if tracker.offline else StoreLogbook(tracker, output_dir, folder)
 
 
 class StoreLogbook:
-    """A sweep in an MLflow store, and in the ledger: where the store goes away, the ledger goes on."""
+    """A sweep in an MLflow store and on disk. If the store fails, it continues on disk."""
 
     def __init__(self, tracker: Tracker, output_dir: str, folder: Path) -> None:
         self.tracker, self.output_dir, self.folder = tracker, output_dir, folder
@@ -99,7 +99,7 @@ class StoreLogbook:
         self._telling(lambda: self.client.set_tag(self.parent, key, value))
 
     def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, RunResult]:
-        """Return what is finished in the store, or was in the ledger."""
+        """Return the results that are finished in the store or on disk."""
         if not identities:
             return {}
         found = self._telling(lambda: finished_runs(self.tracker, self.output_dir, identities, reuse))
@@ -111,7 +111,7 @@ class StoreLogbook:
         return {key: result_of(run, cells.get(key), wanted[key]) for key, run in found.items()}
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
-        """Tag the runs that another sweep made."""
+        """Tag runs that another sweep made."""
         from bertlab.tracking.parents import take_over
 
         self._ledger.adopt(descriptions)
@@ -124,14 +124,14 @@ class StoreLogbook:
     def report(self) -> Path:
         """Write the report, and attach it to the parent run.
 
-        Raises InputError where the store went away and the ledger has not all of the runs.
+        Raises InputError if the store failed and not all runs are on disk.
         """
         from bertlab.report.gather import report_sweep
 
         def attempt() -> Path:
             return report_sweep(self.client, self.client.get_run(self.parent), self.folder / "report", self.output_dir)
 
-        self._telling(lambda: bring_unsent(self.tracker, self.output_dir))  # it may be back
+        self._telling(lambda: bring_unsent(self.tracker, self.output_dir))  # the store may answer again
         if made := self._telling(attempt):
             return made
         if self._runs.keys() - self._ledger.cells.keys():
@@ -143,7 +143,7 @@ class StoreLogbook:
 
 
 class LedgerLogbook:
-    """A sweep without a store: its folder says what it was, for `bertlab sync`."""
+    """A sweep without a store: its folder keeps what `bertlab sync` uploads later."""
 
     def __init__(self, tracker: Tracker, output_dir: str, folder: Path) -> None:
         self.tracker, self.output_dir, self.folder = tracker, output_dir, folder
@@ -153,7 +153,7 @@ class LedgerLogbook:
 
     @contextmanager
     def sweep(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
-        """Note the sweep in its folder."""
+        """Write the sweep's entry to its folder."""
         now = time.time_ns() // 1_000_000
         about = {"name": name, "tags": dict(tags), "experiment": self.tracker.experiment, "started": now}
         self._note(id=self.parent, status=RUNNING, **about)
@@ -168,17 +168,17 @@ class LedgerLogbook:
             self._note(status=status, ended=max(time.time_ns() // 1_000_000, now))
 
     def tag(self, key: str, value: str) -> None:
-        """Note it in the folder, for the parent run to come."""
+        """Write the tag to the folder, for the later parent run."""
         self._note(tags={**self._about["tags"], key: value})
 
     def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, RunResult]:
-        """Return what is finished in the ledger."""
+        """Return the results that are finished on disk."""
         wanted = {identity.key: identity for identity in identities}
         cells = finished_cells(self.output_dir, identities, reuse or self.tracker.reuse)
         return {key: as_reused(result_on_disk(cell), cell_identity(cell), wanted[key]) for key, cell in cells.items()}
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
-        """Note which cells the sweep has; a run that is in a store alone has none."""
+        """Write the list of the sweep's run folders; a run that is only in a store has none."""
         identities = [identity_of(description.tags) for description in descriptions.values()]
         cells = finished_cells(self.output_dir, identities, REUSED_HERE[self.tracker.reuse])
         self.cells |= {key: (cells[key], description) for key, description in descriptions.items() if key in cells}
@@ -186,7 +186,7 @@ class LedgerLogbook:
         self._note(cells=seen)
 
     def report(self) -> Path:
-        """Write the report from what the cells hold."""
+        """Write the report from the run folders."""
         from bertlab.report.gather import report_cells
 
         return report_cells(list(self.cells.values()), self._about, self.folder / "report")

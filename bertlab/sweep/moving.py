@@ -1,8 +1,7 @@
-"""Going on elsewhere: a run takes over the newest checkpoint of the same run that another environment left.
+"""Resume in another environment: a run takes the newest checkpoint of the same run that another environment left.
 
-That is a run of the same key whose code is the same, be it divided among devices or not. As results of other
-environments do, such a checkpoint counts under `tracking.reuse=code` and `any` alone: what follows it is equal to what
-would have followed there to rounding, not to the bit.
+Key and code must be the same; the number of devices may differ. Like results of other environments, such a checkpoint
+counts only under `tracking.reuse=code` and `any`: the later results are equal up to rounding, not bit by bit.
 """
 
 import json
@@ -19,14 +18,14 @@ from bertlab.tracking.identity import TARGET, code_fingerprint
 
 log = logging.getLogger(__name__)
 
-TRAINERS = ("bertlab.train.fit.Hardware", "bertlab.train.devices.Hardware")  # make the same of the same state
-MOVED = "bertlab.moved"  # the tag that says from where and when
+TRAINERS = ("bertlab.train.fit.Hardware", "bertlab.train.devices.Hardware")  # equivalent trainers
+MOVED = "bertlab.moved"  # tag: after which step, and from which environment
 
 
 def take_over(config: Mapping[str, Any], cell: Cell, reuse: str) -> str:
-    """Put the newest checkpoint of another environment into a cell that has none; return what to say of it, or "".
+    """Copy the newest checkpoint of another environment into a run folder without one; return a message, or "".
 
-    Hold the cell meanwhile. One that somebody else trains is left alone.
+    The caller holds the lock of the run folder. A run that another process trains is skipped.
     """
     if reuse == "same" or checkpoints(cell.folder) or config["trainer"][TARGET] not in TRAINERS:
         return ""
@@ -44,7 +43,7 @@ def take_over(config: Mapping[str, Any], cell: Cell, reuse: str) -> str:
 
 
 def _left(other: Cell) -> tuple[Cell, Checkpoint] | None:
-    """Return the newest checkpoint of a run that was stopped, with its cell."""
+    """Return the newest checkpoint of a stopped run, and its run folder."""
 
     def fault(about: Mapping[str, Any]) -> str | None:
         is_good = other.made_by.items() <= about.items() and holds(other.folder / POINTS, Mark(**about["points"]))

@@ -1,8 +1,8 @@
-"""The other processes of a run on several devices: started with it, ended with it.
+"""The other processes of a run on several devices: they start and end with the run.
 
-Each is `python -m bertlab.sweep.ranks`, which reads the configuration from its input, says that it is ready and follows
-rank 0. It ends when its input does, that is, with the process that started it, however that ended. It is in a session
-of its own and ignores requests to stop: whether a run stops is up to rank 0.
+Each is `python -m bertlab.sweep.ranks`. It reads the configuration from its input, says that it is ready and follows
+rank 0. It ends when its input closes, so when the process that started it ends in any way. It has its own session and
+ignores requests to stop: rank 0 decides.
 """
 
 import json
@@ -21,25 +21,25 @@ from typing import IO, Any
 from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted
 
-READY, PATIENCE = "ready", 10.0  # seconds in which a process that fails has ended
+READY, PATIENCE = "ready", 10.0  # seconds until a failing process has ended
 WORDS = ("-c", "from bertlab.sweep.ranks import main; main()")
 
 
 @dataclass(frozen=True)
 class Follower:
-    """A process of another rank than 0, and what it writes to its standard error."""
+    """A process of a rank other than 0, and its standard error."""
 
     rank: int
     process: "Popen[str]"
     said: Path
 
     def wait_until_ready(self) -> bool:
-        """Return whether it became ready; it has ended otherwise."""
+        """Return whether it became ready; if not, it has ended."""
         assert self.process.stdout is not None
         return any(line.strip() == READY for line in self.process.stdout)
 
     def fate(self, seconds: float) -> str:
-        """Say how it ended, "" where it did not within some seconds."""
+        """Describe how it ended; "" if it did not end within some seconds."""
         try:
             code = self.process.wait(seconds)
         except TimeoutExpired:
@@ -52,9 +52,9 @@ class Follower:
 
 @contextmanager
 def followed(trainer: Any, config: Mapping[str, Any]) -> Iterator[None]:
-    """Start the other processes of a run, if its trainer wants some, and end them with the block.
+    """Start the other processes of a run, if its trainer needs some, and end them with the block.
 
-    Raises InputError where one of them went away.
+    Raises InputError if one of them died.
     """
     from bertlab.train.devices import Group, Hardware
 
@@ -69,7 +69,7 @@ def followed(trainer: Any, config: Mapping[str, Any]) -> Iterator[None]:
         trainer.group = Group(0, trainer.devices, meeting)
         try:
             yield
-        except RuntimeError as error:  # torch's, where nobody answers
+        except RuntimeError as error:  # torch's error if a process does not answer
             if lost := _lost(followers):
                 raise lost from error
             raise
@@ -85,11 +85,12 @@ def _started(config: Mapping[str, Any], rank: int, meeting: Path) -> Iterator[Fo
     with process:
         try:
             assert process.stdin is not None
-            print(json.dumps([rank, str(meeting), config]), file=process.stdin, flush=True)  # not an argument: secrets
+            # not as an argument: it may hold secrets
+            print(json.dumps([rank, str(meeting), config]), file=process.stdin, flush=True)
             yield Follower(rank, process, said)
         finally:
             process.kill()
-            process.wait()  # which the process' own block leaves out after an interrupt
+            process.wait()  # the process' own block skips this after an interrupt
 
 
 def _lost(followers: Sequence[Follower]) -> InputError | None:
@@ -109,7 +110,7 @@ def main() -> None:
         signal.signal(request, signal.SIG_IGN)
     rank, meeting, config = json.loads(sys.stdin.readline())
     Thread(target=_end_with, args=(sys.stdin,), daemon=True).start()
-    from bertlab.sweep.run import prepare_job  # takes seconds
+    from bertlab.sweep.run import prepare_job  # this import takes seconds
     from bertlab.train.devices import Group
     from bertlab.train.module import Pretraining
 
@@ -122,6 +123,6 @@ def main() -> None:
 
 
 def _end_with(stdin: IO[str]) -> None:
-    """End when the process that started this one does."""
+    """End when the parent process ends."""
     stdin.read()
     os._exit(1)

@@ -46,15 +46,15 @@ from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder, Saver, plan
 
 log = logging.getLogger(__name__)
-for _path in result_modules():  # all now: a part that is imported when it is first chosen could be newer than its label
+for _path in result_modules():  # import all now: a part imported later could be newer than the fingerprint of the code
     import_module(".".join(_path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"))
 
-GLANCE = 20  # batches that are looked at before a run
+GLANCE = 20  # batches that are checked before a run
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything a run needs before its model is built."""
+    """Everything that a run needs before its model is built."""
 
     parts: Parts
     form: Form
@@ -66,14 +66,14 @@ class Job:
     start: Start | None = None
 
     def build_model(self) -> Bert:
-        """Return the model, its weights not yet set; it reads the longest text that is trained or evaluated on."""
+        """Return the model with random weights, large enough for the longest text in training or evaluation."""
         longest = self.parts.evaluation.longest or self.form.length
         with at("model"):
             model: Bert = self.parts.model(self.store.vocabulary.size, longest)
         return model
 
     def initial_model(self) -> Bert:
-        """Return the model with the weights that training starts from."""
+        """Return the model with the initial weights of training."""
         model = self.build_model()
         initialise(model, self.streams)
         start_at_unigram(model, self.store.unigram)
@@ -82,13 +82,13 @@ class Job:
         return model
 
     def count_flops(self, model: Bert) -> StagedFlops:
-        """Count the FLOPs of a step on sequences of every length that the run has."""
+        """Count the FLOPs of a step on sequences of every length of the run."""
         lengths = {self.form.at_start.length, self.form.length}
         return StagedFlops({length: count_flops(model, length) for length in lengths})
 
     def check(self) -> None:
         """Raise InputError for batches, an objective, a model, an optimiser or hardware that cannot train."""
-        first = self.batches(0)  # made outside, since an error of a mask is not one of the objective
+        first = self.batches(0)  # outside the block: a mask's error is not the objective's
         with at("objective"):
             self.parts.objective.check(first)
         if not any(len(self.batches(step).target_M) for step in range(min(self.steps, GLANCE))):
@@ -96,10 +96,10 @@ class Job:
                 f"mask must choose tokens to predict, got none in the first {min(self.steps, GLANCE)} batches; "
                 "look at them with python -m bertlab.show and change a key of mask"
             )
-        with torch.device("meta"):  # without memory
+        with torch.device("meta"):  # no memory for weights
             model = self.build_model()
         if self.start is not None:
-            self.initial_model()  # where its weights do not fit, now
+            self.initial_model()  # find out now whether the start's weights fit
         if not self.form.cls:
             check_cls(model.embedding, model.pooling)
         with at("optimizer"):
@@ -119,14 +119,14 @@ class Job:
 
 
 def prepare_job(config: Mapping[str, Any]) -> Job:
-    """Build the parts and open the data. Raises InputError for whatever in the configuration cannot run."""
+    """Build the parts and open the data. Raises InputError for a configuration that cannot run."""
     parts = build_parts(config)
     form, streams = form_of(config), streams_of(config)
     steps = steps_of(config, form)
     store = prepare(parts.data, parts.tokenizer)
     reading = Reading(form.cls, parts.mask.ahead if isinstance(parts.mask, Ahead) else 0)
     if isinstance(parts.mask, AheadFirst):
-        replace(reading, ahead=parts.mask.starts_ahead)  # raises where nothing could be read so
+        replace(reading, ahead=parts.mask.starts_ahead)  # raises if the mask predicts ahead and the evaluation cannot
     with at("evaluation"):
         prepared = parts.evaluation.prepare(store, parts.data, form.length)
     evaluation = replace(prepared, reading=reading)
@@ -136,26 +136,26 @@ def prepare_job(config: Mapping[str, Any]) -> Job:
 
 
 def check(config: Mapping[str, Any]) -> Job:
-    """Return the job that `train` would run. Raises InputError for whatever would stop it at its start."""
+    """Return the job that `train` would run. Raises InputError for errors that would stop it at its start."""
     job = prepare_job(config)
     job.check()
     return job
 
 
 def train(config: Mapping[str, Any], asked: Typed, tracker: Tracker | None = None) -> RunResult:
-    """Train and evaluate the run that `config` describes, and record it; one that is finished already is reused.
+    """Train, evaluate and record the run of `config`, or reuse the finished one; continue a stopped one.
 
-    Returns what came of it. `asked` names the run and is what its record shows. `tracker`: the one that `config`
-    describes, where somebody has built it. A run that was stopped goes on where it was.
+    Returns the result. `asked` gives the run's name and the settings in its record. `tracker`: the one of `config`, if
+    it is already built.
     """
     tracking: Tracker = tracker or build_part(config, "tracking")
-    tracking.look()  # an unreachable store is an error before any work
+    tracking.look()  # find out first whether the store answers
     job = check(config)
     if warning := job.store.facts.get("warning"):
         log.warning("data=%s: %s", job.parts.data.name, warning)
     description = describe(config, asked, job.store)
     identity, output_dir = identity_of(description.tags), config["output_dir"]
-    if tracking.parent is None:  # whoever leads a sweep or a study has looked for the dead, and at what waits
+    if tracking.parent is None:  # for a job of a sweep or study, the leading process has done this
         bury(tracking, output_dir)
         bring_unsent(tracking, output_dir)
     cell = cell_of(output_dir, identity.key, identity.code, identity.made_in)
@@ -175,7 +175,7 @@ def train(config: Mapping[str, Any], asked: Typed, tracker: Tracker | None = Non
 
 
 def fit(job: Job, run: RunLog) -> str:
-    """Train and evaluate a run from its start or its newest checkpoint; return what it reached, in words."""
+    """Train and evaluate a run from its start or newest checkpoint; return the result in words."""
     model = job.initial_model()
     module = Pretraining(model, job.parts.objective, job.parts.optimizer, job.parts.schedule, job.steps, job.streams)
     evaluate_at = job.parts.evaluation.steps(job.steps, job.form.tokens, job.form.length, job.evaluation.last_passes)
@@ -198,7 +198,7 @@ def fit(job: Job, run: RunLog) -> str:
 
 @contextmanager
 def in_turn(cell: Cell) -> Iterator[None]:
-    """Hold a cell; another process that trains it is waited for."""
+    """Hold the lock of a run folder; wait for another process that trains it."""
     with cell.held(0) as held:
         if held:
             yield
@@ -210,7 +210,7 @@ def in_turn(cell: Cell) -> Iterator[None]:
 
 @torch.no_grad()
 def looks_ahead(model: Bert, batch: Batch) -> bool:
-    """Return whether, up to the middle predicted position of a row, states change with the tokens behind it."""
+    """Return whether states up to the middle predicted position of a row depend on tokens after it."""
     length = batch.ids_BL.shape[1]
     other_BL, early = batch.ids_BL.clone(), torch.zeros(batch.ids_BL.shape, dtype=torch.bool)
     for row, ids_L in enumerate(other_BL):

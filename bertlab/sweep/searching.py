@@ -1,7 +1,7 @@
-"""A search: another of Hydra's sweepers, such as Optuna's, chooses the values; its runs have one parent.
+"""A search: another Hydra sweeper, such as Optuna's, chooses the values; its runs have one parent.
 
-What a search finds has been looked for, so no seed of it may be one that arms are judged by: seeds start at 1000 here,
-as those of a study's own search do.
+A search fits its values to its seeds, so arms must not be judged on them: seeds start at 1000 here, as in a study's own
+search.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,28 +24,28 @@ from bertlab.tracking.description import KIND, OUTCOME, SWEEP_KEY
 from bertlab.tracking.mlflow import Tracker
 from bertlab.train.early import check_card, check_early
 
-EXPLORATION = 1000  # the first seed that no contrast uses
+EXPLORATION = 1000  # first seed that no contrast uses
 CHOOSES = "hydra/sweeper="
-FOUND = "optimization_results.yaml"  # what Optuna's sweeper writes
-BEST = "bertlab.best"  # the tag of a search's own run that says what it found
+FOUND = "optimization_results.yaml"  # file of Optuna's sweeper
+BEST = "bertlab.best"  # tag of the search's parent run with the best values
 
 
 @dataclass(frozen=True)
 class SearchEnd:
-    """How a search ended: the best values with what they reached, and the lines that show where to look."""
+    """The result of a search: the best values, their outcome, and lines that say how to look at the runs."""
 
     best: Mapping[str, Any]
     where: str
 
     @property
     def in_words(self) -> str:
-        """The best values, and what they reached."""
+        """The best values and their outcome, in words."""
         values = " ".join(f"{key}={value}" for key, value in self.best.get("best_params", {}).items())
         return f"{values}, {OUTCOME} {self.best.get('best_value', float('nan')):.3f}"
 
 
 def engine_of(words: Sequence[str]) -> str | None:
-    """Return the sweeper that some words choose instead of bertlab's own. Raises InputError for one that is absent."""
+    """Return the sweeper chosen instead of bertlab's own. Raises InputError if it is not installed."""
     named = next((word.removeprefix(CHOOSES) for word in words if word.startswith(CHOOSES)), "bertlab")
     if named == "bertlab":
         return None
@@ -57,7 +57,7 @@ def engine_of(words: Sequence[str]) -> str | None:
 
 
 def search(words: Sequence[str], multirun: Callable[[list[str]], object]) -> SearchEnd:
-    """Have the sweeper that some words choose run its trials, by `multirun`, under one parent. Raises InputError."""
+    """Let the chosen sweeper run its trials, by `multirun`, under one parent. Raises InputError."""
     overrides = [parsed(word) for word in overrides_in(words)]
     varied = [each for each in overrides if each.is_sweep_override()]
     factors = [each.get_key_element() for each in varied]
@@ -91,7 +91,7 @@ def search(words: Sequence[str], multirun: Callable[[list[str]], object]) -> Sea
         )
         try:
             multirun([*words, *seed, *drawn, *own])
-        except ValueError as error:  # Optuna's own, where no trial has a value
+        except ValueError as error:  # raised by Optuna if no trial has a value
             raise InputError(f"the search found nothing: {error}; look at the runs that failed") from error
         found = folder / FOUND
         end = SearchEnd(yaml.safe_load(found.read_text("utf-8")) if found.is_file() else {}, tracker.where(output_dir))

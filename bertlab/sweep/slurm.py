@@ -1,6 +1,6 @@
-"""A job of Slurm: what is known of it where it was submitted, and how it runs where it was sent.
+"""Slurm jobs: their state, seen from the submitting machine, and how they run on a node.
 
-Slurm need not keep accounts (sacct): its queue is asked, which knows a job for some minutes after its end.
+Slurm may keep no accounts (sacct). So we ask its queue, which knows a job until some minutes after its end.
 """
 
 import logging
@@ -17,16 +17,16 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-GONE = "GONE"  # no longer known to Slurm
+GONE = "GONE"  # Slurm no longer knows the job
 ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "TIMEOUT"}
-ENDED |= {"PREEMPTED", GONE}  # the former where a partition does not queue such jobs again
-LOOKS = (2.0, 60.0)  # seconds between two questions to Slurm: at first, and at most
+ENDED |= {"PREEMPTED", GONE}  # PREEMPTED: in partitions that do not requeue such jobs
+LOOKS = (2.0, 60.0)  # seconds between requests to Slurm: at first, and at most
 LOCAL = "local"  # submitit's name for this machine without Slurm
 
 
 @dataclass(frozen=True)
 class Job:
-    """What runs on a node: the plugin's way to run a job, which is queued again where Slurm asks for its place."""
+    """A job on a node: the plugin's way to run it; it is queued again if Slurm takes its node away."""
 
     plugin: Any
 
@@ -36,13 +36,14 @@ class Job:
         submitits: Any = signal.getsignal(number)
 
         def queue_again(signum: int, frame: Any) -> None:
-            os.environ.update(own)  # a run trains without the variables of its cluster, by which submitit knows the job
+            # remove the cluster's variables from training; submitit needs them to identify the job
+            os.environ.update(own)
             try:
                 submitits(signum, frame)
             except SystemExit as end:
                 ends.append(end)
                 if own.get("SUBMITIT_EXECUTOR") == LOCAL:
-                    signal.raise_signal(signal.SIGTERM)  # Slurm sends it itself; a run keeps where it is, and ends
+                    signal.raise_signal(signal.SIGTERM)  # Slurm's own signal: the run saves its state and ends
 
         signal.signal(number, queue_again)
         try:
@@ -51,34 +52,34 @@ class Job:
             raise ends[0] if ends else end from None
 
     def checkpoint(self, *given: Any) -> Any:
-        """Return what is run when the job has its turn again: the same, which finds its run's checkpoint."""
+        """Return what to run when the job restarts: the same job, which finds its checkpoint."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, *given)
 
 
 def submitit_signal() -> int:
-    """Return the signal by which a node is told to free its place."""
+    """Return the signal that asks a job to release its node."""
     from submitit import JobEnvironment
 
     return int(JobEnvironment._usr_sig())
 
 
 class Queue:
-    """What Slurm says of jobs; it is asked rarely, for all jobs at once, and need not keep accounts."""
+    """The states of jobs in Slurm; asks rarely, for all jobs at once, and needs no accounts."""
 
     def __init__(self) -> None:
-        self._states: dict[str, str] = {}  # of the jobs that are waited for
-        self._held: set[str] = set()  # jobs that were said to be held
+        self._states: dict[str, str] = {}  # of the watched jobs
+        self._held: set[str] = set()  # jobs already reported as held
         self._since = self._asked = 0.0
 
     def watch(self, jobs: Iterable[str]) -> None:
-        """Wait for some jobs from now on."""
+        """Start to watch some jobs."""
         self._states = dict.fromkeys(jobs, "UNKNOWN")
         self._since, self._asked = time.monotonic(), -LOOKS[1]
 
     def state(self, job: str) -> str:
-        """Return the state of a job as it was a moment ago. How it ended stays known when Slurm has forgotten it."""
+        """Return the latest state of a job. A final state stays known after Slurm has forgotten the job."""
         now, (first, longest) = time.monotonic(), LOOKS
         if now - self._asked >= min(longest, max(first, (now - self._since) / 10)):
             told, self._asked = self.ask(self._states), now
@@ -86,7 +87,7 @@ class Queue:
         return self._states[job]
 
     def ask(self, jobs: Iterable[str]) -> dict[str, str]:
-        """Return the states of the jobs that Slurm knows; those that were seen last where it does not answer."""
+        """Return the states of the jobs that Slurm knows; the last known states if it does not answer."""
         jobs = list(jobs)
         arrays = ",".join(sorted({job.partition("_")[0] for job in jobs}))
         command = ["squeue", "--noheader", "--array", "--states=all", "--format=%i %T %r", f"--jobs={arrays}"]
@@ -107,16 +108,16 @@ def is_over(state: str) -> bool:
 
 
 def clock_of(folder: Path) -> float:
-    """Return the time by the clock that stamps the files of a folder, which may be that of another machine."""
+    """Return the time by the clock of the file system, which may be another machine's."""
     folder.mkdir(parents=True, exist_ok=True)
     with NamedTemporaryFile(dir=folder) as file:
         return Path(file.name).stat().st_mtime
 
 
 def forget_older(results: Iterable[Path], since: float) -> None:
-    """Remove results that are older than their jobs: those of earlier jobs that had the same numbers.
+    """Remove results that are older than their jobs: earlier jobs had the same numbers.
 
-    A cluster that is set up anew counts its jobs from 1 again, and jobs of this machine are known by their processes.
+    A new cluster numbers its jobs from 1 again; jobs of this machine have process numbers.
     """
     for result in results:
         with suppress(FileNotFoundError):
@@ -125,7 +126,7 @@ def forget_older(results: Iterable[Path], since: float) -> None:
 
 
 def seen(path: Path, seconds: float = 0.0) -> bool:
-    """Return whether a file is there, or comes within some seconds; to list a folder has NFS look again."""
+    """Return whether a file exists, or appears within some seconds; listing its folder makes NFS look again."""
     end = time.monotonic() + seconds
     while not (there := path.parent.is_dir() and path in path.parent.iterdir()) and time.monotonic() < end:
         time.sleep(0.5)
@@ -134,7 +135,7 @@ def seen(path: Path, seconds: float = 0.0) -> bool:
 
 @contextmanager
 def outside_of_a_job() -> Iterator[None]:
-    """Submit as from a shell: a command that is a job itself would pass on its own size and limits."""
+    """Submit as from a shell: a command inside a job would pass its own size and limits on."""
     own = ("SLURM_", "SLURMD_", "SRUN_", "SBATCH_") if "SLURM_JOB_ID" in os.environ else ()
     hidden = {name: os.environ.pop(name) for name in [*os.environ] if name.startswith(own) and name != "SLURM_CONF"}
     try:

@@ -1,4 +1,4 @@
-"""What a store was away for: runs and sweeps whose folders are marked; the next command that has it brings them."""
+"""Runs and sweeps that a store missed: their folders are marked, and the next command uploads them."""
 
 import logging
 from pathlib import Path
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def bring_unsent(tracker: Tracker, output_dir: str | Path) -> None:
-    """Bring what this store has missed of earlier runs and sweeps; what it does not take is said, and stays marked."""
+    """Upload earlier runs and sweeps that this store missed; report failures and keep their marks."""
     cells = [Cell(mark.parent) for mark in sorted((Path(output_dir) / CELLS).glob(f"*/{UNSENT}"))]
     own = [cell for cell in cells if cell.state().get("place") == tracker.place]
     sweeps = [mark.parent for mark in sorted(Path(output_dir).glob(f"sweeps/*/{UNSENT}"))]
@@ -54,7 +54,7 @@ def _bring_sweep(tracker: Tracker, folder: Path, output_dir: str | Path) -> None
 
 
 def show(sweep: "SyncedSweep") -> None:
-    """Bring the report of a sweep, if it has one, to its run in the store."""
+    """Upload the report of a sweep, if it has one, to its run in the store."""
     from bertlab.report.study.publish import publish_study
     from bertlab.study.exploration import ID
     from bertlab.study.judge import judge

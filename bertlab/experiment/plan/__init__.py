@@ -1,1 +1,1 @@
-"""The plan of a registered study, before it runs: its runs and their cost, and what they can find out."""
+"""The plan of a registered study before it runs: its runs, their cost, and the chance of each verdict."""

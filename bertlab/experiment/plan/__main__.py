@@ -1,15 +1,15 @@
 """Plan a registered study before it runs: `bertlab plan ID [key=value ...]`.
 
-Takes the keys of bertlab run, trains nothing but a short measurement, and records nothing. Prints the runs at each look
-(how many are finished already, tokens, time on this machine, weights on disk) and, for a standard deviation of the
-paired differences, the chance of each verdict for true effects of 0, 1/2, 1 and 2 margins. Of a ladder without rung=:
-what each rung costs, its chance of a decision, and where its arms are predicted.
-  sd=X        standard deviation of a paired difference, in units of the outcome; else that of an earlier report of the
-              study in report_dir, else a row of values that are typical of the nano model
+Takes the keys of bertlab run. Trains only for a short speed measurement, and records nothing. Prints the runs at each
+look (how many are finished, tokens, time on this machine, weights on disk) and, for a standard deviation of the paired
+differences, the chance of each verdict for true effects of 0, 1/2, 1 and 2 margins. For a ladder without rung=: the
+cost of each rung, its chance of a decision, and the predictions for its arms.
+  sd=X        standard deviation of a paired difference, in units of the outcome; default: from an earlier report of
+              the study in report_dir, else several values that are typical of the nano model
   effect=X    one more true effect, positive = worse than the baseline
-  slope=X     what one unit of ln(tokens) is worth to the baseline near its end, for a margin in tokens; else an earlier
-              report's, else 0.46 nats, a pilot of nano on 2.25 M tokens (masked-token loss only)
-  seconds=20  how long to train the baseline's model to measure speed; 0 leaves times out
+  slope=X     change of the baseline's outcome per unit of ln(tokens) near its end, for a margin in tokens; default:
+              from an earlier report, else 0.46 nats, from a pilot of nano on 2.25 M tokens (masked-token loss only)
+  seconds=20  how long to train the baseline's model to measure speed; 0 leaves out times
 
   bertlab plan mask_rate sd=0.05
   bertlab plan key_value_ladder            every rung
@@ -33,7 +33,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def show(words: Sequence[str]) -> None:
-    """Print the plan that the words of the command line ask for. Raises InputError."""
+    """Print the plan that the command line asks for. Raises InputError."""
     help_or_own = [word for word in words if word in ("-h", "--help") or word.partition("=")[0] in DEFAULTS]
     own = parse(DEFAULTS, __doc__, help_or_own)
     numbers = {name: _number(name, own[name]) for name in ("sd", "effect", "slope", "seconds")}

@@ -1,8 +1,8 @@
-"""What a study can find out: the chance of each verdict at its last look, before it runs.
+"""The chance of each verdict at a study's last look, before it runs.
 
 Enters: the registration, a standard deviation of paired differences, and a margin in units of the outcome. Leaves: for
-each expectation of the claim the chances at some true effects, and what a decision would need. An effect is positive
-where the arm is worse; of claims that speak of `better` the effects lie on that side.
+each expectation of the claim the chances at some true effects, and what a decision would need. A positive effect means
+that the arm is worse; for claims about `better`, effects are on that side.
 """
 
 import math
@@ -22,31 +22,33 @@ from bertlab.study.judge import Findings, judge
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import FILES, read_record
 
-TYPICAL = (0.03, 0.05, 0.1, 0.13)  # nats, of paired differences of nano over three seeds on 2.25 M tokens of docs
-UNKNOWN = (0.25, 0.5, 1.0, 2.0)  # margins, where nothing is typical
-PILOT_SLOPE = 0.46  # nats per ln(tokens) of the masked-token loss of nano near 2.25 M tokens of docs
+TYPICAL = (0.03, 0.05, 0.1, 0.13)  # nats: paired differences of nano over three seeds on 2.25 M tokens of docs
+UNKNOWN = (0.25, 0.5, 1.0, 2.0)  # in margins, if no typical values are known
+PILOT_SLOPE = 0.46  # nats per ln(tokens): masked-token loss of nano near 2.25 M tokens of docs
 PILOT_OUTCOME = "eval/mlm_loss"
-TRUTHS = (0.0, 0.5, 1.0, 2.0)  # margins
-FAR = 2.0  # margins: a true effect that a study should be able to tell
-OF_THE_SIGN = frozenset({Expectation.WORSE, Expectation.BETTER})  # no number of seeds decides these at no effect
-BETTER = frozenset({Expectation.BETTER, Expectation.MATERIALLY_BETTER, Expectation.NOT_BETTER})  # decided on that side
+TRUTHS = (0.0, 0.5, 1.0, 2.0)  # in margins
+FAR = 2.0  # in margins: a true effect that a study should detect
+OF_THE_SIGN = frozenset({Expectation.WORSE, Expectation.BETTER})  # without an effect, no number of seeds decides these
+# decided on the better side
+BETTER = frozenset({Expectation.BETTER, Expectation.MATERIALLY_BETTER, Expectation.NOT_BETTER})
 
 
 @dataclass(frozen=True)
 class Scale:
-    """The measures of a plan, in units of the outcome, and where each comes from."""
+    """Margin and spread of a plan, in units of the outcome, with their sources."""
 
     margin: float
-    slope: float | None  # per ln(tokens); None where none is known
+    slope: float | None  # per ln(tokens); None if unknown
     sds: tuple[float, ...]
     margin_from: str
     sd_from: str
-    text_share: float = math.nan  # of the variance, in an earlier report: the largest of the claim's arms
+    # share of the variance due to the text, in an earlier report: the largest of the claim's arms
+    text_share: float = math.nan
 
 
 @dataclass(frozen=True)
 class Chances:
-    """The chance of each verdict if `effect` is true and differences spread by `sd`."""
+    """The chance of each verdict if `effect` is true and differences have standard deviation `sd`."""
 
     sd: float
     effect: float
@@ -56,23 +58,23 @@ class Chances:
 
 @dataclass(frozen=True)
 class Prospect:
-    """What a decision takes at one spread."""
+    """What a decision needs at one standard deviation."""
 
     sd: float
-    near: float  # chance of a decision without a true effect; of a claim of the sign with one of a margin
-    far: float  # with one of FAR margins
-    seeds: int | None  # for a chance of POWER at both; None where 100 are too few
-    margin: float  # for the same, at the registered number of seeds
+    near: float  # chance of a decision without a true effect; for a claim about the sign, with one of a margin
+    far: float  # with a true effect of FAR margins
+    seeds: int | None  # for a chance of POWER at both; None if 100 are too few
+    margin: float  # for the same, with the registered number of seeds
 
     @property
     def likely(self) -> bool:
-        """True when a decision has a chance of POWER at both."""
+        """True if a decision has a chance of POWER at both effects."""
         return min(self.near, self.far) >= POWER
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a study can find out at its last look, from intervals of `level`."""
+    """Chances at a study's last look, from intervals of `level`."""
 
     study: Study
     scale: Scale
@@ -84,9 +86,9 @@ class Outlook:
 def outlook(
     study: Study, reports: Path, sd: float | None = None, effect: float | None = None, slope: float | None = None
 ) -> Outlook:
-    """Return the chances of a study; what is not stated is read from an earlier report of it in `reports`.
+    """Return the chances of a study; missing values come from an earlier report of it in `reports`.
 
-    Raises InputError for a margin in tokens of an outcome whose slope nobody knows.
+    Raises InputError for a margin in tokens if the outcome's slope is unknown.
     """
     scale = measures(study, earlier(study, reports), sd, slope)
     level = interval_level(study.looks)
@@ -112,7 +114,7 @@ def outlook(
 
 
 def earlier(study: Study, reports: Path) -> Findings | None:
-    """Return what an earlier report found, if there is one and it was judged by the same outcome."""
+    """Return the findings of an earlier report with the same outcome, if there is one."""
     folder = reports / study.place
     if not (folder / FILES[0]).is_file():
         return None
@@ -121,7 +123,7 @@ def earlier(study: Study, reports: Path) -> Findings | None:
 
 
 def measures(study: Study, found: Findings | None, sd: float | None, slope: float | None) -> Scale:
-    """Return margin and spread: as stated, else as found earlier, else those of the pilot. Raises InputError."""
+    """Return margin and spread: as given, else from an earlier report, else from the pilot. Raises InputError."""
     slope_from = "that is stated"
     if slope is None and found is not None and not math.isnan(found.slope):
         slope, slope_from = abs(found.slope), "of the earlier report"
@@ -154,11 +156,11 @@ def _spreads(study: Study, found: Findings | None, sd: float | None, margin: flo
 
 
 def prospect(n: int, sd: float, margin: float, level: float, expects: Expectation) -> Prospect:
-    """Return the chances of a decision on a claim, and what would make it likely."""
+    """Return the chances of a decision on a claim, and what would make a decision likely."""
     aims, truths = decides(expects), told_apart(expects)
     needed = [seeds_needed(sd, truth * margin, margin, level, aims) for truth in truths]
 
-    def short_of_power(ratio: float) -> float:  # margin / sd
+    def short_of_power(ratio: float) -> float:  # `ratio`: margin / sd
         return POWER - min(chance(n, 1.0, truth * ratio, ratio, level, aims) for truth in truths)
 
     near, far = (chance(n, sd, truth * margin, margin, level, aims) for truth in truths)

@@ -1,7 +1,7 @@
-"""The plan of a ladder: what each rung costs, the chance that it decides, and how widely it is predicted.
+"""The plan of a ladder: each rung's cost, its chance of a decision, and the width of its predictions.
 
-Enters: the study's file and overrides. Leaves: one `Planned` a rung. Chances and predictions rest on the rungs that
-have run; where none below a rung has, there are none.
+Enters: the study's file and overrides. Leaves: one `Planned` per rung. Chances and predictions use the finished rungs;
+without a finished rung below there are none.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,21 +25,21 @@ Shown = str | Table
 
 @dataclass(frozen=True)
 class Planned:
-    """A rung before it runs. `predicted`: where its arms will fall at 80 %, or what was registered about them."""
+    """A rung before it runs. `predicted`: 80 % intervals of its arms, or the registered ones."""
 
     runs: Runs
     predicted: Sequence[Prediction]
-    prospect: Prospect | None  # by the spread and slope of the nearest rung below; None where none has run
+    prospect: Prospect | None  # by spread and slope of the nearest rung below; None if none has run
 
 
 def ladder_of(study: str, overrides: Sequence[str]) -> dict[str, int]:
-    """Return the rungs of a study with the seeds of each; empty for a study without, and for one of its rungs."""
+    """Return the rungs of a study with the seeds of each; empty for a study without rungs, and for a single rung."""
     found = register(from_file(study, *overrides)).study
     return {} if found.rung else dict(found.ladder)
 
 
 def plan_ladder(study: str, overrides: Sequence[str], seconds: float) -> Iterator[Planned]:
-    """Plan each rung of a study as if it were the next to run; train for `seconds` at each to measure speed."""
+    """Plan each rung of a study as the next one; train for `seconds` at each to measure speed."""
     for rung in ladder_of(study, overrides):
         runs = plan_runs(study, [*overrides, f"rung={rung}"], seconds)
         there = read_ladder(runs.reports / study)
@@ -50,7 +50,7 @@ def plan_ladder(study: str, overrides: Sequence[str], seconds: float) -> Iterato
 
 
 def _prospect(study: Study, below: Ladder) -> Prospect | None:
-    """Return the chances of a decision if the rung were as noisy as the one below it."""
+    """Return the chances of a decision if the rung is as noisy as the one below it."""
     if not below.rungs:
         return None
     try:

@@ -1,8 +1,8 @@
-"""The runs of a study and what they cost, before any of them is made.
+"""The runs of a study and their cost, before they are made.
 
-Enters: the study's file and overrides. Leaves: for every arm and control what one run costs, and for every look the
-runs that it needs at most, which of them are finished, and the sums. An arm's time is that of the baseline's measured
-step times the ratio of their FLOPs, which is fair between models of one kind and rough between kinds.
+Enters: the study's file and overrides. Leaves: the cost of one run of every arm and control, and for every look the
+maximum number of runs, how many are finished, and the sums. An arm's time is the measured time of the baseline's step
+times the ratio of their FLOPs: good between similar models, rough between different kinds.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -44,34 +44,34 @@ class Cost:
 
     tokens: int
     flops: float  # of training
-    evaluation: float  # what the common evaluation takes, as a share of training
+    evaluation: float  # common evaluation, as a share of training
     weights: int  # bytes that stay on disk
     fingerprint: str  # of its data
 
 
 @dataclass(frozen=True)
 class Sums:
-    """What a study needs until a look if every arm is followed to it."""
+    """What a study needs up to a look if every arm runs until then."""
 
     until: str
     runs: int
     finished: int
     tokens: int
     weights: int
-    seconds: float | None  # for the runs that are left, side by side where the launcher does so
+    seconds: float | None  # for the remaining runs, in parallel if the launcher does so
 
 
 @dataclass(frozen=True)
 class Runs:
-    """All runs of a study. `speed` is the baseline's, in FLOPs a second; None where it was not measured."""
+    """All runs of a study. `speed`: the baseline's, in FLOPs per second; None if not measured."""
 
     registration: Registration
     costs: Mapping[str, Cost]
-    done: Collection[tuple[str, ...]]  # what finished runs can stand for, by `tracking.reuse`
+    done: Collection[tuple[str, ...]]  # identities of finished runs, by `tracking.reuse`
     speed: float | None
     side_by_side: int
     reports: Path
-    setting: Mapping[str, str]  # of the baseline, as its record will say it
+    setting: Mapping[str, str]  # of the baseline, as in its later record
     trials: Mapping[str, Config] = field(default_factory=dict)  # of the search
 
     @property
@@ -87,12 +87,12 @@ class Runs:
         return {**arms, **explored}
 
     def seconds(self, arm: str) -> float | None:
-        """Return what one run takes, evaluation included."""
+        """Return the seconds of one run, evaluation included."""
         cost = self.costs[arm]
         return None if self.speed is None else cost.flops / self.speed * (1 + cost.evaluation)
 
     def until_each_look(self) -> Iterator[Sums]:
-        """Yield the sums until each look, the exploration first."""
+        """Yield the sums up to each look, the exploration first."""
         explored = dict.fromkeys(self.trials, self.study.search.seeds if self.study.search else 0)
         explored |= {arm: EXPLORING for arm in self.configs if arm == EXPLORATION}
         cells = [(arm, FIRST_EXPLORING + seed) for arm, seeds in explored.items() for seed in range(seeds)]
@@ -104,14 +104,14 @@ class Runs:
             yield self._sums(f"look at {look} seeds", [*cells, *wanted])
 
     def identity(self, arm: str, seed: int) -> tuple[str, ...]:
-        """Return what a finished run is found by, by `tracking.reuse`."""
+        """Return the identity by which a finished run is found, by `tracking.reuse`."""
         trunk = self.registration.trunk if arm == TRUNK else None
         config = {**self.configs, **self.trials}[arm] if trunk is None else trunk
         found = identify({**config, "seed": seed if trunk is None else SEEDS + seed}, self.costs[arm].fingerprint)
         return found.as_reused(config["tracking"]["reuse"])
 
     def _sums(self, until: str, cells: Sequence[Planned]) -> Sums:
-        if self.registration.trunk is not None:  # its runs are found; those of arms are known once it has been trained
+        if self.registration.trunk is not None:  # runs of the trunk are found; those of arms only after its training
             cells = [*cells, *((TRUNK, seed) for seed in sorted({seed for _, seed in cells}))]
         unique = {self.identity(arm, seed): arm for arm, seed in cells}
         left = [arm for key, arm in unique.items() if key not in self.done]
@@ -129,9 +129,9 @@ class Runs:
 
 
 def plan_runs(study: str, overrides: Sequence[str], seconds: float) -> Runs:
-    """Compose and check the study and all its arms as if it would start; train for `seconds` to measure speed.
+    """Compose and check the study and all its arms as at its start; train for `seconds` to measure speed.
 
-    Raises InputError for whatever would stop the study at its start.
+    Raises InputError for errors that would stop the study at its start.
     """
     compose = from_file(study, *overrides)
     registration = register(compose)
@@ -167,8 +167,8 @@ def _job(config: Config) -> Job:
 
 
 def cost(job: Job) -> Cost:
-    """Return what a run of the job costs, its FLOPs those of a step in the middle times the steps."""
-    with torch.device("meta"):  # without memory
+    """Return the cost of a run; FLOPs are those of a middle step times the number of steps."""
+    with torch.device("meta"):  # no memory for weights
         model = job.build_model()
     step = count_flops(model, job.form.length).of_step(job.batches(job.steps // 2))
     return Cost(
@@ -192,14 +192,14 @@ def evaluation_share(job: Job) -> float:
 
 
 def stored_bytes(model: nn.Module) -> int:
-    """Return the size of a model's weights, what is shared once."""
+    """Return the size of a model's weights; shared ones count once."""
     stored = model.state_dict().keys()
     tensors: Iterator[tuple[str, Any]] = chain(model.named_parameters(), model.named_buffers())
     return sum(tensor.nbytes for name, tensor in tensors if name in stored)
 
 
 def finished_runs(tracker: Tracker) -> Collection[tuple[str, ...]]:
-    """Return what the runs that are finished in the store can stand for; nothing where there is no store yet."""
+    """Return the identities of the finished runs in the store; nothing if there is no store yet."""
     if not is_there(tracker.uri):
         return ()
     client = tracker.connect()
@@ -209,7 +209,7 @@ def finished_runs(tracker: Tracker) -> Collection[tuple[str, ...]]:
 
 
 def side_by_side(config: DictConfig) -> int:
-    """Return how many runs the configured launcher makes at once on this machine, at most one a core."""
+    """Return how many runs the launcher makes in parallel on this machine, at most one per core."""
     asked = config.hydra.launcher.get("n_jobs", 1)
     if asked == 0:
         raise InputError("hydra.launcher.n_jobs must be a number of processes, or -1 for all cores, got 0; write 2")

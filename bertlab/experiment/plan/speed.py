@@ -1,4 +1,4 @@
-"""How fast this machine trains: a job's own model on its own batches, for some seconds, with nothing recorded."""
+"""Measures training speed on this machine: trains a job's model on its batches for some seconds, records nothing."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ from bertlab.train.recorder import Plan, Recorder
 
 
 class Stopwatch(Recorder):
-    """Times training steps and stops after `seconds` of them; the first, which sets things up, is not timed."""
+    """Times training steps and stops after `seconds`; the first step, which includes setup, is not timed."""
 
     def __init__(self, job: Job, seconds: float) -> None:
         never = frozenset[int]()
@@ -28,12 +28,12 @@ class Stopwatch(Recorder):
 
     @property
     def seconds_a_step(self) -> float:
-        """Mean over the timed steps; at least one is."""
+        """Mean over the timed steps; there is at least one."""
         return (self.ends[-1] - self.ends[0]) / (len(self.ends) - 1)
 
 
 def seconds_a_step(job: Job, seconds: float) -> float:
-    """Train for about `seconds`, two steps at least, and return what a step takes."""
+    """Train for about `seconds`, at least two steps, and return the seconds per step."""
     model = job.initial_model()
     parts = job.parts
     module = Pretraining(model, parts.objective, parts.optimizer, parts.schedule, max(job.steps, 2), job.streams)

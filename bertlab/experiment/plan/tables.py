@@ -1,4 +1,4 @@
-"""The plan in tables and sentences, for a terminal or a pipe."""
+"""The plan as tables and sentences, for a terminal or a pipe."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from bertlab.study.values import CONTROLS
 
 Shown = str | Table
 UNITS = {"nats": "in nats", "share": "as a share", "ln_tokens": "in ln tokens"}
-SMALLEST = 0.005  # chances below are left out
+SMALLEST = 0.005  # smaller chances are left out
 
 
 def of_runs(runs: Runs) -> Iterator[Shown]:
@@ -42,7 +42,7 @@ def of_runs(runs: Runs) -> Iterator[Shown]:
 
 
 def of_prior(runs: Runs) -> Iterator[Shown]:
-    """Yield the prior of the regime, where the study has none and reports of the regime give one."""
+    """Yield the prior of the regime, if the study has none and reports of the regime give one."""
     if runs.study.prior.df:
         return
     prior = prior_in(runs.reports, regime_of(runs.setting), runs.study.outcome)
@@ -56,7 +56,7 @@ def of_prior(runs: Runs) -> Iterator[Shown]:
 
 
 def arms(runs: Runs) -> Table:
-    """Return one row for each arm, control and the exploration: what one of its runs is and costs."""
+    """Return one row for each arm, control and the exploration: what a run is and costs."""
     study = runs.study
     table = table_of("arm", "claim", "changes", "M tokens", "time", "MiB", left=3)
     for name in runs.configs:
@@ -74,7 +74,7 @@ def arms(runs: Runs) -> Table:
 
 
 def role(runs: Runs, name: str) -> str:
-    """Say what an arm is there for."""
+    """Describe the role of an arm."""
     study = runs.study
     if name == study.baseline:
         return "baseline"
@@ -86,7 +86,7 @@ def role(runs: Runs, name: str) -> str:
 
 
 def looks(runs: Runs) -> Table:
-    """Return one row for each look: all runs until then, if every arm is followed so far."""
+    """Return one row for each look: all runs up to it, if every arm continues so far."""
     table = table_of("until", "runs", "finished", "M tokens", "time left", "MiB")
     for sums in runs.until_each_look():
         table.add_row(
@@ -101,7 +101,7 @@ def looks(runs: Runs) -> Table:
 
 
 def of_chances(outlook: Outlook) -> Iterator[Shown]:
-    """Yield what the study can find out, and a warning where that is little."""
+    """Yield the chances of the study, and a warning if they are low."""
     study, scale = outlook.study, outlook.scale
     unit = UNITS[outcome_of(study.outcome).unit]
     yield (
@@ -125,7 +125,7 @@ def of_chances(outlook: Outlook) -> Iterator[Shown]:
 
 
 def levels(outlook: Outlook) -> str:
-    """Say at which level verdicts are read at each look."""
+    """Describe the confidence level of the verdicts at each look."""
     looks, m = outlook.study.looks, len(outlook.study.expects)
     at = f"{listing(map(str, looks))} seeds" if len(looks) > 1 else plural(looks[0], "seed")
     text = f"Level of the interval that a verdict is read from, at {at}: {100 * outlook.level:.1f} %."
@@ -133,7 +133,7 @@ def levels(outlook: Outlook) -> str:
 
 
 def verdicts(chances: Sequence[Chances], margin: float) -> Table:
-    """Return for each spread one row for each verdict that may come out, one column for each true effect."""
+    """Return for each spread one row per possible verdict, with one column per true effect."""
     effects = dict.fromkeys(each.effect for each in chances)
     table = table_of("sd", "verdict", *(f"{effect / margin + 0:.2g} m" for effect in effects), left=2)
     for sd in dict.fromkeys(each.sd for each in chances):
@@ -148,7 +148,7 @@ def verdicts(chances: Sequence[Chances], margin: float) -> Table:
 
 
 def warning(expects: Expectation, prospects: Sequence[Prospect], outlook: Outlook) -> str | None:
-    """Say in one sentence where a decision is unlikely and what would help; None where it is likely."""
+    """Say in one sentence if a decision is unlikely and what would help; None if it is likely."""
     poor = [prospect for prospect in prospects if not prospect.likely]
     if not poor:
         return None
@@ -163,14 +163,14 @@ def warning(expects: Expectation, prospects: Sequence[Prospect], outlook: Outloo
 
 
 def _margin(margin: float, outlook: Outlook) -> str:
-    """Write a margin as the study's file would state it."""
+    """Write a margin as in the study's file."""
     unit, slope = outlook.study.margin.unit, outlook.scale.slope
     value = math.expm1(margin / slope) if unit == "tokens" and slope else margin
     return f"{{{unit}: {value:.2g}}}"
 
 
 def duration(seconds: float | None) -> str:
-    """Write a time with one sensible unit; nothing where it was not measured."""
+    """Write a time with a suitable unit; nothing if it was not measured."""
     if seconds is None:
         return ""
     for unit, size in (("h", 3600), ("min", 60)):
