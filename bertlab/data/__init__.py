@@ -1,1 +1,1 @@
-"""Data: documents -> sentences -> token ids, kept once for all runs that read the same text."""
+"""Data: documents -> sentences -> token ids, stored once for all runs on the same text."""

@@ -1,8 +1,7 @@
-"""Files, plain or compressed: bytes out, and one clear error for whatever is wrong with the file.
+"""Opens plain or compressed files; every problem with a file becomes one clear error.
 
-A small file can be made to unpack into more than a disk holds. What comes out is therefore limited to `EXPANSION` times
-what goes in; prose shrinks to a quarter, lines that repeat their words to a fiftieth, and nothing is said about less
-than `HARMLESS` bytes.
+A small file can unpack to more than a disk holds. So the output is limited to `EXPANSION` times the input: prose
+compresses to a quarter, lines of repeated words to a fiftieth. Output below `HARMLESS` bytes is always allowed.
 """
 
 import gzip
@@ -27,7 +26,7 @@ def _open_plain(path: Path) -> BufferedIOBase:
 
 
 def _open_zstd(path: Path) -> BufferedIOBase:
-    # pyarrow's reader, as that of the package zstandard takes a file that is cut short for a complete one
+    # use pyarrow's reader: that of the package zstandard accepts a truncated file as complete
     return BufferedReader(pa.input_stream(path, compression="zstd"))
 
 
@@ -35,18 +34,18 @@ OPENERS: dict[str, Callable[[Path], BufferedIOBase]] = {".gz": gzip.GzipFile, ".
 
 
 class _Limited(RawIOBase):
-    """What a stream yields, up to the limit of the file that it unpacks; more raises InputError."""
+    """A stream with the size limit of the file that it unpacks; more raises InputError."""
 
     def __init__(self, stream: BufferedIOBase, path: Path) -> None:
         self._stream, self._path = stream, path
         self._left = max(HARMLESS, EXPANSION * path.stat().st_size)
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return that it can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill the buffer as far as there is more."""
+        """Fill the buffer with the next bytes."""
         count = self._stream.readinto(buffer)
         self._left -= count
         if self._left < 0:
@@ -59,7 +58,7 @@ class _Limited(RawIOBase):
 
 @contextmanager
 def decompressed(path: Path) -> Iterator[BufferedIOBase]:
-    """Open a file to read its bytes, decompressed as the suffix says (.gz, .xz, .zst, anything else: as it is).
+    """Open a file and decompress it according to its suffix (.gz, .xz, .zst; others are read unchanged).
 
     Raises InputError for a file that cannot be read, and for one that unpacks beyond the limit.
     """
@@ -69,7 +68,7 @@ def decompressed(path: Path) -> Iterator[BufferedIOBase]:
 
 @contextmanager
 def file_errors(path: Path) -> Iterator[None]:
-    """Turn what the operating system and the decoders raise about `path` into an InputError."""
+    """Convert errors of the operating system and of decoders about `path` to InputError."""
     try:
         yield
     except (OSError, EOFError, lzma.LZMAError, zlib.error, pa.ArrowException) as error:

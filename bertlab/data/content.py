@@ -1,11 +1,11 @@
-"""What a file holds, as a hash; read once by a process for as long as the file stays what it is."""
+"""Hashes of file contents; a process hashes an unchanged file once."""
 
 import hashlib
 import time
 from functools import lru_cache
 from pathlib import Path
 
-SETTLED = 2.0  # seconds without a change: two changes at once may leave the same time
+SETTLED = 2.0  # seconds without a change: two quick changes may have the same time stamp
 
 
 def content_hash(path: Path) -> str:

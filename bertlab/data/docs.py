@@ -1,8 +1,8 @@
-"""The corpus that needs no download: English prose of the docstrings of installed Python packages.
+"""The corpus that needs no download: English prose from docstrings of installed Python packages.
 
-Enters: the source files of the Python standard library and of the distributions that bertlab needs at run time, read
-with `ast` and never imported. Leaves: one document per docstring of two sentences or more, as next-sentence prediction
-needs; a paragraph is kept where it first occurs. The same versions give the same documents in the same order.
+Enters: the source files of the Python standard library and of the distributions that bertlab needs at run time; they
+are parsed with `ast`, never imported. Leaves: one document per docstring of two sentences or more, as next-sentence
+prediction needs. A repeated paragraph is kept only once. The same versions give the same documents in the same order.
 """
 
 import ast
@@ -30,21 +30,21 @@ from bertlab.config.errors import InputError
 from bertlab.data.docstrings import count_sentences, prose
 from bertlab.data.documents import Document
 
-VERSION = "docs-1"  # change it whenever the same packages would give other documents
+VERSION = "docs-1"  # change it if the same packages would give other documents
 FILE = "documents.jsonl.gz"
 FEWEST_SENTENCES = 2
 DEFINITION = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 NOT_LIBRARY = frozenset(("test", "tests", "conftest", "idle_test", "lib2to3", "turtledemo"))
 
-# Parsing takes most of the time and most source text is not prose, so a top-level definition is parsed only when it
+# Parsing takes most of the time, and most source text is not prose. So a top-level definition is parsed only if it
 # has a sentence boundary per 1,500 bytes: half of the bytes, 95 % of the boundaries (measured on 195 MB).
 TOP_LEVEL = re.compile(rb"^(?=@|class |def |async def )", re.M)
 BOUNDARY = re.compile(rb"\.\s+[A-Z][a-z ]")
 BYTES_PER_BOUNDARY = 1500
 
 Source = tuple[str, Path]  # dotted name of a module, its file
-Prose = tuple[str, list[str]]  # module:name of what a docstring describes, its paragraphs
-TOGETHER = 64  # files a process reads at a time
+Prose = tuple[str, list[str]]  # module:name of the documented object, its paragraphs
+TOGETHER = 64  # files that a process reads at a time
 
 
 class Docs:
@@ -56,18 +56,18 @@ class Docs:
         self.root = root
 
     def key(self) -> str:
-        """Hash of the harvester's and Python's version and of the name and version of every distribution."""
+        """Hash of the extraction code's and Python's version and of the name and version of every distribution."""
         return digest(VERSION, platform.python_version(), versions(self.root))
 
     def documents(self) -> Iterator[Document]:
-        """Yield the harvest; the first call makes it, in about half a minute, and keeps it in the cache."""
+        """Yield the documents; the first call extracts them, in about half a minute, and keeps them in the cache."""
         entry = cached("corpora", self.key(), self._harvest)
         with gzip.open(entry / FILE, "rt", encoding="utf-8") as lines:
             for line in lines:
                 yield Document(**json.loads(line))
 
     def facts(self) -> dict[str, str]:
-        """Name the sources and their licences."""
+        """Return the sources and their licences."""
         count = len(versions(self.root))
         return {
             "source": f"docstrings of Python {platform.python_version()} and of {count} distributions that {self.root}"
@@ -85,20 +85,20 @@ class Docs:
 
 @cache
 def versions(root: str) -> list[tuple[str, str]]:
-    """Return name and version of every dependency of `root`; looked up once a process, since every run asks."""
+    """Return name and version of every dependency of `root`; cached, because every run asks."""
     return [(found.name, found.version) for found in dependencies(root)]
 
 
 def dependencies(root: str) -> list[Distribution]:
-    """Return the installed distributions that `root` requires, at any depth, without optional extras; sorted by name.
+    """Return the distributions that `root` requires, at any depth, without optional extras, sorted by name.
 
-    Raises InputError when `root` itself is not installed.
+    Raises InputError if `root` itself is not installed.
     """
     found: dict[str, Distribution] = {}
     names = [root]
     while names:
         name = canonicalize_name(names.pop())
-        with suppress(PackageNotFoundError):  # a requirement may be left out, on purpose or on this platform
+        with suppress(PackageNotFoundError):  # a requirement may be missing, on purpose or on this platform
             if name not in found:
                 found[name] = distribution(name)
                 names += required_names(found[name])
@@ -109,7 +109,7 @@ def dependencies(root: str) -> list[Distribution]:
 
 
 def required_names(of: Distribution) -> list[str]:
-    """Return the names a distribution requires on this platform when none of its extras is asked for."""
+    """Return the names that a distribution requires on this platform without its extras."""
     requirements = map(Requirement, of.requires or [])
     return [one.name for one in requirements if one.marker is None or one.marker.evaluate({"extra": ""})]
 
@@ -131,7 +131,7 @@ def distribution_sources(distributions: Iterable[Distribution]) -> list[Source]:
 
 
 def modules(files: Iterable[tuple[PurePath, Path]]) -> list[Source]:
-    """Name the files as modules, each once; scripts, tests and folders that cannot be imported are left out."""
+    """Return the module name of each file, each once; without scripts, tests and folders that cannot be imported."""
     found: dict[str, Path] = {}
     for relative, path in files:
         parts = relative.with_suffix("").parts
@@ -146,7 +146,7 @@ def modules(files: Iterable[tuple[PurePath, Path]]) -> list[Source]:
 
 
 def harvest(sources: Iterable[Source]) -> Iterator[Document]:
-    """Yield the documents of the modules; a paragraph that an earlier document has (in any case) is dropped."""
+    """Yield the documents of the modules, without paragraphs of earlier documents (compared in lower case)."""
     paragraphs: set[str] = set()
     names: Counter[str] = Counter()
     for name, texts in read(list(sources)):
@@ -158,8 +158,8 @@ def harvest(sources: Iterable[Source]) -> Iterator[Document]:
 
 
 def read(sources: Sequence[Source]) -> Iterator[Prose]:
-    """Yield the prose of every docstring, in the order of the sources, read by as many processes as there are cores."""
-    from joblib import Parallel, cpu_count, delayed  # a fifth of a second, which an error of the input should not take
+    """Yield the prose of every docstring in the order of the sources; uses one process per core."""
+    from joblib import Parallel, cpu_count, delayed  # takes 0.2 s; do not delay input errors
 
     parts = [sources[start : start + TOGETHER] for start in range(0, len(sources), TOGETHER)]
     processes = min(cpu_count(), len(parts)) or 1
@@ -177,9 +177,9 @@ def read_part(sources: Sequence[Source]) -> list[Prose]:
 
 
 def docstrings(source: bytes) -> list[tuple[str, str]]:
-    """Return the qualified name ("" for the module) and the docstring of what a file defines; [] if it has an error."""
+    """Return the qualified name ("" for the module) and docstring of each definition; [] for invalid files."""
     kept = (part for part in TOP_LEVEL.split(source) if len(BOUNDARY.findall(part)) * BYTES_PER_BOUNDARY > len(part))
-    for text in (b"".join(kept), source):  # the whole file where a cut went through a string
+    for text in (b"".join(kept), source):  # parse the whole file if a cut went through a string
         with suppress(SyntaxError, ValueError, RecursionError):
             return list(_docstrings(ast.parse(text), ""))
     return []
@@ -195,7 +195,7 @@ def _docstrings(node: ast.AST, name: str) -> Iterator[tuple[str, str]]:
 
 @contextmanager
 def fast_and_quiet() -> Iterator[None]:
-    """Silence what the compiler thinks of other people's files and spare their syntax trees the garbage collector."""
+    """Silence compiler warnings about other people's files, and disable the garbage collector for syntax trees."""
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,8 +1,8 @@
-"""Docstring -> English prose: the paragraphs that a person could read aloud, without code, tables, lists or markup.
+"""Docstring -> English prose: the readable paragraphs, without code, tables, lists or markup.
 
-Docstrings mix prose with reStructuredText, Markdown, numpydoc and Google layouts. All of them indent what is not
-running text, so the rule is short: a line counts only at the left margin (or in the body of a note) and not under a
-heading that announces a table; its paragraph counts only when `is_prose` finds no trace of anything else in it.
+Docstrings mix prose with reStructuredText, Markdown, numpydoc and Google layouts. All of them indent text that is not
+prose. So a line counts only at the left margin (or in the body of a note), and not under a heading of a table. A
+paragraph counts only if `is_prose` finds nothing else in it.
 """
 
 import inspect
@@ -16,14 +16,14 @@ NOTE = re.compile(
     re.M | re.I,
 )
 HEADING = re.compile(r"^(\S.*)\n([-=~^*#\"'+.])\2{2,}[ \t]*$", re.M)
-TABLES = re.compile(  # headings (most are numpydoc's) whose sections hold tables, code or citations
+TABLES = re.compile(  # headings (mostly numpydoc's) of sections with tables, code or citations
     r"\s*(?:(?:other |keyword )?(?:parameters|arguments)|attributes|methods|fields|options|returns|yields|receives"
     r"|raises|warns|see also|references|bibliography|citations|examples?|usage|inputs?|outputs?|shape)[\s:]*",
     re.I,
 )
 NOT_TEXT = re.compile(r"^(?:[ \t]|>>>|\.\.|:[\w ,*.]+:|@\w|[-*+•|=] |\(?(?:\d{1,2}|[a-z])[.)] |\[\w+\] )", re.M)
 
-MARKUP = [  # undone in this order; what is left of it afterwards makes `is_prose` refuse the paragraph
+MARKUP = [  # removed in this order; if markup remains, `is_prose` refuses the paragraph
     (re.compile(r":[\w:.+-]+:`~(?:[\w.]*\.)?(\w+)`"), r"\1"),  # roles
     (re.compile(r":[\w:.+-]+:`[!.]?([^`<]+?)(?: *<[^`>]*>)?`"), r"\1"),
     (re.compile(r"`([^`<]+?)\s*<[^`>]+>`_{1,2}"), r"\1"),  # links
@@ -33,9 +33,9 @@ MARKUP = [  # undone in this order; what is left of it afterwards makes `is_pros
     (re.compile(r" \[(?<! in \[| by \[| of \[| to \[|see \[|and \[|rom \[)#?\w*\]_", re.I), ""),  # footnotes
     (re.compile(r"(?<![\w*])(\*{1,2})(\S(?:[^*]*\S)?)\1(?![\w*])"), r"\2"),  # emphasis
     (re.compile(r"\\ ?(?=\W)"), ""),  # escapes
-    (re.compile(r"(?<=[.!?]) [^.!?]*:$"), ""),  # a last sentence that introduces a list or code
+    (re.compile(r"(?<=[.!?]) [^.!?]*:$"), ""),  # a final sentence that introduces a list or code
 ]
-SIGN = re.compile(r"[`\[$*\\]|:$")  # without one of these there is nothing to undo, which saves half the time
+SIGN = re.compile(r"[`\[$*\\]|:$")  # a text without any of these has no markup; saves half the time
 TYPOGRAPHY = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "\u00a0": " "})
 
 SENTENCE_END = re.compile(r"[.!?](?<!e\.g\.)(?<!i\.e\.)(?<!etc\.)[\"')]*(?= [A-Z\"'(]|$)")
@@ -58,7 +58,7 @@ def prose(docstring: str) -> list[str]:
 
 
 def paragraphs(docstring: str) -> Iterator[str]:
-    """Yield the text at the left margin, paragraph by paragraph, inline markup included."""
+    """Yield the paragraphs at the left margin, with their inline markup."""
     text = NOTE.sub(_unwrap, FENCE.sub("", inspect.cleandoc(docstring)) + "\n")
     parts = ["", "", *HEADING.split(text)]  # title, its underline, body, title, ...
     for title, body in zip(parts[::3], parts[2::3], strict=True):
@@ -72,7 +72,7 @@ def _unwrap(note: re.Match[str]) -> str:
 
 
 def plain(paragraph: str) -> str:
-    """Undo the inline markup of a paragraph and its line breaks."""
+    """Remove the inline markup and line breaks of a paragraph."""
     text = " ".join(paragraph.translate(TYPOGRAPHY).split())
     if SIGN.search(text):
         for pattern, replacement in MARKUP:
@@ -91,5 +91,5 @@ def is_prose(text: str) -> bool:
 
 
 def count_sentences(text: str) -> int:
-    """Count the ends of sentences in a paragraph, by punctuation and the capital letter after it."""
+    """Count the ends of sentences in a paragraph, by punctuation and the next capital letter."""
     return len(SENTENCE_END.findall(text))

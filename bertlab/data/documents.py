@@ -1,7 +1,7 @@
-"""Documents: what every corpus yields.
+"""Documents: the common output of every corpus.
 
-A corpus is a stream of `Document`s: text whose paragraphs are separated by one blank line, and the split it belongs
-to where the source says so.
+A corpus is a stream of `Document`s: text with paragraphs separated by one blank line, and its split if the source
+states it.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 SPLITS = ("train", "valid", "test")
-_TO_SPACE = {code: " " for code in range(0x3001) if chr(code).isspace()}  # all white space that there is
+_TO_SPACE = {code: " " for code in range(0x3001) if chr(code).isspace()}  # all white space below U+3001
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,19 +20,19 @@ class Document:
 
     id: str
     text: str
-    split: str | None = None  # "train", "valid", "test", or None: bertlab holds some out by `lot`
-    source: str = ""  # where it was taken from, where that is known
+    split: str | None = None  # "train", "valid", "test", or None: bertlab holds out some by `lot`
+    source: str = ""  # its origin, if known
     licence: str = ""
-    has_id: bool = field(default=True, compare=False)  # False where `id` only says where the text was found
+    has_id: bool = field(default=True, compare=False)  # False if `id` is only the place of the text
 
 
 class Corpus(Protocol):
-    """A source of documents. Constructing one is cheap and reads nothing."""
+    """A source of documents. Its constructor is cheap and reads nothing."""
 
     name: str
 
     def key(self) -> str:
-        """Hash (hex) of all that decides what `documents` yields: file bytes, versions, settings. Under a second."""
+        """Hash (hex) of what decides the result of `documents`: file bytes, versions, settings. Under a second."""
         ...
 
     def documents(self) -> Iterator[Document]:
@@ -40,22 +40,22 @@ class Corpus(Protocol):
         ...
 
     def facts(self) -> dict[str, str]:
-        """Say where the text comes from and under which licence, for reports."""
+        """Return origin and licence of the text, for reports."""
         ...
 
 
 @runtime_checkable
 class Checked(Protocol):
-    """A corpus or tokenizer that can tell at once whether what it reads is there."""
+    """A corpus or tokenizer that can check quickly whether its files exist."""
 
     def check(self) -> None:
-        """Raise InputError where it is not."""
+        """Raise InputError if they do not."""
 
 
 def one_line(text: str) -> str:
-    """Return the text with one space for each run of white space, and none around it.
+    """Return the text with each run of white space replaced by one space, and stripped.
 
-    No list of its words is made, which would take thirty times the memory of the text.
+    Makes no list of words, which would take thirty times the memory of the text.
     """
     spaced = text.translate(_TO_SPACE)
     while "  " in spaced:
@@ -64,13 +64,13 @@ def one_line(text: str) -> str:
 
 
 def likeness(text: str) -> int:
-    """Return 64 bits that texts of the same words share, whatever their case, white space and form in Unicode."""
+    """Return a 64-bit hash that ignores case, white space and Unicode form."""
     letters = one_line(unicodedata.normalize("NFKC", text).casefold())
     return int.from_bytes(hashlib.blake2b(letters.encode(errors="surrogatepass"), digest_size=8).digest())
 
 
 def lot(document: Document) -> float:
-    """Return a number in [0, 1) that depends on the document's id alone, without one on its text; low: held out."""
+    """Return a number in [0, 1) from the document's id, or from its text without an id; low: held out."""
     if not document.has_id:
         return likeness(document.text) / 2**64
     return int.from_bytes(hashlib.sha256(document.id.encode(errors="surrogatepass")).digest()[:8]) / 2**64

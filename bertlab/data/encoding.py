@@ -1,7 +1,7 @@
 """Documents -> token ids, in memory that does not grow with their length.
 
-What the library keeps of a text while it encodes takes several hundred bytes a token, so that text is handed to it in
-parts of `LONGEST` letters, `TOGETHER` letters a call. Both are cut where the words come out the same.
+During encoding the library needs several hundred bytes per token. So it gets the text in parts of `LONGEST` letters,
+`TOGETHER` letters a call. Both are cut where the tokens do not change.
 """
 
 import re
@@ -16,20 +16,20 @@ from bertlab.data.documents import Document
 from bertlab.data.sentences import sentences
 from bertlab.data.tokenizer import SPECIALS, UNK, spelt_apart
 
-LONGEST = 10_000  # letters of a part
-LONGEST_WORD = 100  # letters; what is longer is no word of a language
-TOGETHER = 1 << 18  # letters
-MOST = 256  # documents
-PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")  # of ASCII, which always stands alone
+LONGEST = 10_000  # letters per part
+LONGEST_WORD = 100  # letters; longer strings are no words of a language
+TOGETHER = 1 << 18  # letters per call
+MOST = 256  # documents per call
+PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")  # ASCII punctuation, which is always a separate token
 Item = TypeVar("Item")
 Encoded = tuple[list[str], list[np.ndarray]]  # the sentences of a document that have tokens, and their ids
 
 
 def encode(tokenizer: Tokenizer, documents: Iterable[Document], dtype: str) -> Iterator[Encoded]:
-    """Yield the sentences and their token ids of each document; sentences without a token are dropped.
+    """Yield the sentences and their token ids of each document; sentences without tokens are dropped.
 
-    No special token is made of text. The names of those that the tokenizer would take for them are spelt apart; what a
-    normaliser makes one of all the same becomes [UNK].
+    Text never becomes a special token: names of special tokens are written with spaces. If a normaliser still makes a
+    special token, it becomes [UNK].
     """
     tokenizer.encode_special_tokens = True
     names = named(tokenizer)
@@ -52,7 +52,7 @@ def _without_specials(ids: np.ndarray) -> np.ndarray:
 
 
 def unread_letters(tokenizer: Tokenizer, sentence: str) -> int:
-    """Count the letters of a sentence in [UNK] that stand for more than `LONGEST_WORD` of them each."""
+    """Count the letters in [UNK] tokens that each replace more than `LONGEST_WORD` letters."""
     if len(sentence) <= LONGEST_WORD:
         return 0
     encodings = (tokenizer.encode(part, add_special_tokens=False) for part in parts(sentence))
@@ -65,7 +65,7 @@ def unread_letters(tokenizer: Tokenizer, sentence: str) -> int:
 
 
 def named(tokenizer: Tokenizer) -> list[str]:
-    """Return the names of special tokens which the tokenizer makes special tokens of where a text holds them."""
+    """Return the names that the tokenizer turns into special tokens if they occur in text."""
     names = [str(tokenizer.id_to_token(number)) for number in range(len(SPECIALS))]
     return [
         name
@@ -79,9 +79,9 @@ def named(tokenizer: Tokenizer) -> list[str]:
 
 
 def parts(sentence: str, names: Iterable[str] = SPECIALS) -> Iterator[str]:
-    """Yield a sentence in parts that a tokenizer can take, in which `names` of special tokens are words as others.
+    """Yield a sentence in parts that a tokenizer can process; `names` of special tokens in it become ordinary words.
 
-    A part ends at a space, else behind punctuation, else inside a word, which is then too long for any vocabulary.
+    A part ends at a space, else after punctuation, else inside a word, which is then too long for any vocabulary.
     """
     text, start = spelt_apart(sentence, names), 0
     while len(text) - start > LONGEST:
@@ -95,7 +95,7 @@ def parts(sentence: str, names: Iterable[str] = SPECIALS) -> Iterator[str]:
 
 
 def few(items: Iterable[Item], letters: Callable[[Item], int]) -> Iterator[list[Item]]:
-    """Yield the items in lists that take little memory, however long the items are."""
+    """Yield the items in lists of limited total length."""
     together: list[Item] = []
     total = 0
     for item in items:

@@ -1,14 +1,14 @@
-"""A generated language and its exact limits: a hidden Markov model with topics.
+"""A generated language with exact limits: a hidden Markov model with topics.
 
-In: the size of a language and a generator. Out: the language, samples of it, and what an ideal reader knows about
-hidden words, senses and sentence pairs, by forward-backward (Rabiner 1989, "A tutorial on hidden Markov models",
+Enters: the size of a language and a generator. Leaves: the language, samples of it, and the ideal reader's posterior
+of hidden words, senses and sentence pairs, by forward-backward (Rabiner 1989, "A tutorial on hidden Markov models",
 Proc. IEEE 77(2), sec. III).
 
-A document has one topic, which fixes how hidden states follow each other; each state emits one word from its own list.
+A document has one topic, which sets the transitions of the hidden states; each state emits one word of its own list.
 The lists overlap, so a word form has several senses: the sense of a token is the state that emitted it.
 
 Shapes: B rows, L positions, T topics, S states, W words, M hidden positions, N documents,
-H hypotheses on a pair of segments (RANDOM, FOLLOWS).
+H hypotheses about a pair of segments (RANDOM, FOLLOWS).
 """
 
 from dataclasses import dataclass
@@ -21,32 +21,32 @@ from bertlab.config.errors import InputError
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-HIDDEN, OUTSIDE = -1, -2  # in an array of word indices: a word not shown, a place after the end of the row
-RANDOM, FOLLOWS = 0, 1  # places on axis H
+HIDDEN, OUTSIDE = -1, -2  # in arrays of word indices: a hidden word, a place after the end of the row
+RANDOM, FOLLOWS = 0, 1  # indices on axis H
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Language:
-    """A topic's chain starts from its stationary distribution, so every run of words of a document has the same law."""
+    """Each topic's chain starts in its stationary distribution, so all parts of a document are alike in law."""
 
     start_TS: Floats
     step_TSS: Floats  # [topic, from, to]
-    emit_SW: Floats  # the same in every topic: only the order of the states tells the topics apart
+    emit_SW: Floats  # equal in every topic: only the order of the states distinguishes topics
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Posterior:
-    """What follows from the visible words of each row. `state_BLS` beyond the end of a row is of no use."""
+    """Results from the visible words of each row. `state_BLS` after the end of a row has no meaning."""
 
     state_BLS: Floats
-    follows_B: Floats  # P(B follows A); 1/2 for a row without B
-    log_evidence_B: Floats  # nats, of all visible words of the row
+    follows_B: Floats  # P(B follows A); 1/2 for rows without B
+    log_evidence_B: Floats  # log probability of all visible words of the row, in nats
 
 
 def make_language(
     states: int, topics: int, words: int, words_per_state: int, successors: int, generator: np.random.Generator
 ) -> Language:
-    """Draw the transitions of each topic and the emissions that the topics share."""
+    """Draw the transitions of each topic and the emissions, which the topics share."""
     step_TSS = np.stack([transitions(states, successors, generator) for _ in range(topics)])
     start_TS = np.stack([stationary(step_SS) for step_SS in step_TSS])
     return Language(start_TS, step_TSS, emissions(states, words, words_per_state, generator))
@@ -71,15 +71,15 @@ def transitions(states: int, successors: int, generator: np.random.Generator) ->
 def stationary(step_SS: Floats) -> Floats:
     """Solve p = p @ step, sum(p) = 1, for an irreducible chain."""
     equations_SS = step_SS.T - np.eye(len(step_SS))
-    equations_SS[-1] = 1.0  # one balance equation is redundant; the sum takes its place
+    equations_SS[-1] = 1.0  # one balance equation is redundant; replace it by the sum
     solution_S: Floats = np.linalg.solve(equations_SS, np.eye(len(step_SS))[-1])
     return solution_S
 
 
 def emissions(states: int, words: int, words_per_state: int, generator: np.random.Generator) -> Floats:
-    """Deal `words_per_state` words to each state, as evenly as can be, and weight them by 1 / rank (Zipf).
+    """Give `words_per_state` words to each state, as evenly as possible, with weights 1 / rank (Zipf).
 
-    The least dealt words come first, so senses per word differ by at most one and no word is left out as long as
+    Words with the fewest states come first. So senses per word differ by at most one, and no word is left out if
     states * words_per_state >= words.
     """
     zipf_R = 1.0 / np.arange(1, words_per_state + 1)
@@ -110,7 +110,7 @@ def sample(language: Language, documents: int, length: int, generator: np.random
 
 
 def _draw(probability_RK: Floats, row: Ints, generator: np.random.Generator) -> Ints:
-    """Draw one column for each entry of `row` by inverting all cumulative rows, laid end to end, at row + uniform."""
+    """Draw one column for each entry of `row`: invert all cumulative rows, concatenated, at row + uniform."""
     rows, columns = probability_RK.shape
     cumulative_RK = probability_RK.cumsum(axis=1)
     cumulative_RK /= cumulative_RK[:, -1:]
@@ -124,17 +124,17 @@ def infer(language: Language, words_BL: Ints, segments_BL: Ints) -> Posterior:
     """Return the exact posterior of states and pair hypothesis given the visible words of each row.
 
     A row is segment A (0), then segment B (1), then OUTSIDE; either segment may be missing. With probability 1/2 the
-    chain runs on from A into B (FOLLOWS), else B starts anew from a topic of its own (RANDOM). Topics, states and
-    hypothesis are one hidden chain on H x T x S, whose only special step is the one into B under RANDOM. Hidden words
-    have likelihood 1. Messages are scaled at each step, so long rows do not underflow. Raises InputError when the
+    chain continues from A into B (FOLLOWS), else B starts independently with its own topic (RANDOM). Topics, states and
+    hypothesis are one hidden chain on H x T x S; its only special step is the one into B under RANDOM. Hidden words
+    have likelihood 1. Messages are scaled at each step, so long rows do not underflow. Raises InputError if the
     visible words of a row cannot occur in the language.
     """
     states, words = language.emit_SW.shape
     assert words_BL.shape == segments_BL.shape
     assert words_BL.max(initial=OUTSIDE) < words
     assert (np.diff(words_BL == OUTSIDE, axis=1, prepend=False).sum(axis=1) <= 1).all(), "OUTSIDE ends a row"
-    # Indices HIDDEN = -1 and OUTSIDE = -2 address the two rows of ones. What the chain does OUTSIDE sums to one,
-    # whatever the segment numbers there.
+    # Indices HIDDEN = -1 and OUTSIDE = -2 address the two rows of ones. OUTSIDE, the chain's probabilities sum to one
+    # for any segment numbers.
     likelihood_LBS = np.concatenate([language.emit_SW.T, np.ones((2, states))])[words_BL.T]
     enters_LB = (np.diff(segments_BL, axis=1, prepend=segments_BL[:, :1]) == 1).T
     forward_LHTBS, log_evidence_B = _forward(language, likelihood_LBS, enters_LB)
@@ -143,7 +143,7 @@ def infer(language: Language, words_BL: Ints, segments_BL: Ints) -> Posterior:
 
 
 def _forward(language: Language, likelihood_LBS: Floats, enters_LB: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """Return P(hypothesis, topic, state | words up to here) (L, H, T, B, S) and the log evidence (B,)."""
+    """Return P(hypothesis, topic, state | words so far) (L, H, T, B, S) and the log evidence (B,)."""
     topics, states = language.start_TS.shape
     length, rows = enters_LB.shape
     fresh_T1S = language.start_TS[:, None] / topics
@@ -193,7 +193,7 @@ def _smooth(
 
 
 def hidden_log_prob(language: Language, words_BL: Ints, posterior: Posterior) -> Floats:
-    """Return the log-probability (nats) of each word at each hidden position, (M, W), rows first; -inf: impossible."""
+    """Return the log-probability (nats) of each word at each hidden position, (M, W), row by row; -inf: impossible."""
     with np.errstate(divide="ignore"):
         log_prob_MW: Floats = np.log(posterior.state_BLS[words_BL == HIDDEN] @ language.emit_SW)
     return log_prob_MW

@@ -1,7 +1,7 @@
-"""A dataset of the Hugging Face hub, or a local one, as a corpus, through the library `datasets` (the extra `hub`).
+"""A dataset of the Hugging Face hub, or a local one, as a corpus, with the library `datasets` (the extra `hub`).
 
-The library runs no code of a dataset (it dropped loading scripts with version 4) and keeps what it downloads in its own
-cache. A row is a document.
+The library runs no code of a dataset (loading scripts were removed in version 4) and caches its downloads. A row is a
+document.
 """
 
 import hashlib
@@ -14,19 +14,18 @@ from bertlab.config.cache import digest
 from bertlab.config.errors import InputError, own, own_option
 from bertlab.data.documents import SPLITS, Document
 
-VERSION = "hub-2"  # change it whenever the same dataset would give other documents or hold out others
+VERSION = "hub-2"  # change it if the same dataset would give other documents or splits
 USUAL_SPLITS = {"train": "train", "validation": "valid", "test": "test"}
-SAVED = ("dataset_dict.json", "state.json")  # `save_to_disk` writes one of them: of several splits, of one
+SAVED = ("dataset_dict.json", "state.json")  # files of `save_to_disk`: for several splits, for one
 TEXT_TYPES = ("string", "large_string")
-ROWS = 1_000  # read at a time
+ROWS = 1_000  # rows read at a time
 
 
 class Hub:
-    """The dataset `path`: a name on the hub, a folder of data files, or a folder that `save_to_disk` made.
+    """The dataset `path`: a name on the hub, a folder of data files, or a folder made by `save_to_disk`.
 
-    `splits` maps the dataset's splits to ours, in the order in which they are read; those it does not have are left
-    out. If none of them becomes `valid`, the documents of `train` name no split, and bertlab holds some of them out, by
-    their texts.
+    `splits` maps the dataset's splits to ours, in reading order; missing ones are left out. If none of them becomes
+    `valid`, the documents of `train` have no split, and bertlab holds out some of them by a hash of their texts.
     """
 
     name = "hub"
@@ -48,7 +47,7 @@ class Hub:
             )
 
     def key(self) -> str:
-        """Hash of the splits and of every text in them: the same on every machine, unlike the library's fingerprint.
+        """Hash of the splits and of every text in them: equal on all machines, unlike the library's fingerprint.
 
         The first call loads the dataset and reads it once, a few seconds per gigabyte.
         """
@@ -65,7 +64,7 @@ class Hub:
                     yield Document(f"{theirs}:{row}", text, split, has_id=False)
 
     def facts(self) -> dict[str, str]:
-        """Name the dataset, its licence as far as it states one, and the rows of each split."""
+        """Return the dataset's name, its stated licence, and the rows of each split."""
         local = Path(self.path).expanduser()
         parts = (local.resolve().name if local.exists() else self.path, self.config, self.revision)
         licences = set(filter(None, (table.info.license for table in self._tables.values())))
@@ -78,7 +77,7 @@ class Hub:
 
     @cached_property
     def _tables(self) -> dict[str, Any]:
-        """The dataset's splits that are read, by the dataset's name for them."""
+        """The splits to read, by the dataset's names."""
         loaded = load(self.path, self.config, self.revision)
         tables = {theirs: loaded[theirs] for theirs in self.splits if theirs in loaded}
         if not tables:
@@ -112,7 +111,7 @@ class Hub:
 
 
 def load(path: str, config: str | None, revision: str | None) -> dict[str, Any]:
-    """Load the splits of a dataset. Raises InputError that says why when the library cannot."""
+    """Load the splits of a dataset. Raises InputError with the reason if the library cannot."""
     try:
         import datasets
     except ImportError as error:
@@ -132,7 +131,8 @@ def load(path: str, config: str | None, revision: str | None) -> dict[str, Any]:
             f"({_first_line(error)}); check the path, the name and the connection"
         ) from error
     except (OSError, ValueError, RuntimeError, datasets.exceptions.DatasetsError) as error:
-        general = isinstance(error, datasets.exceptions.DatasetGenerationError)  # says only that there was an error
+        # this type only says that there was an error
+        general = isinstance(error, datasets.exceptions.DatasetGenerationError)
         reason = _first_line(error.__cause__ or error if general else error)
         raise InputError(
             f"{own('path', 'data')} and {own('name', 'data')} must be a dataset that can be read, got {path!r} "

@@ -1,8 +1,8 @@
 """Your own text and general text: `data=mixed data.files=OWN data.general=GENERAL`.
 
-The own text comes first; all that is held out is of it. Of the general text only documents are taken that say they are
-for training, so that the others, read by a task of kind text, tell what training forgets. How much of the general text
-a run sees is up to `pairs=mixed`: runs with other shares read one store and are judged on the same text.
+The own text comes first; all held-out text is from it. Only general documents marked for training are used; so a task
+of kind text can measure forgetting on the others. `pairs=mixed` sets the share of general text: runs with other shares
+use the same store and are scored on the same text.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ TRAIN = "train"
 
 
 class Mixed:
-    """The documents of `files`, then those of `general` whose `split` is train; `column` is the field of both."""
+    """The documents of `files`, then those of `general` with `split` train; `column` is the text field of both."""
 
     name = "mixed"
 
@@ -28,7 +28,7 @@ class Mixed:
             self._general = Text(general, column)
 
     def check(self) -> None:
-        """Raise InputError for files that are not there or that nothing here reads."""
+        """Raise InputError for files that do not exist or cannot be read."""
         self._own.check()
         with of_general():
             self._general.check()
@@ -46,7 +46,7 @@ class Mixed:
             yield replace(document, id=f"general:{document.id}")
 
     def facts(self) -> dict[str, str]:
-        """Name the files."""
+        """Return the names of the files."""
         own, general = self._own.facts(), self._general.facts()
         return {
             "source": f"{own['source']}; general text for training: {general['source']}",
@@ -56,7 +56,7 @@ class Mixed:
 
 
 def general_documents(text: Text) -> Iterator[Document]:
-    """Yield the documents that are for training and hold a letter or digit, so that each has a token."""
+    """Yield the documents for training that contain a letter or digit, so that each has a token."""
     with of_general():
         for document in text.documents():
             if document.split is None:
@@ -70,7 +70,7 @@ def general_documents(text: Text) -> Iterator[Document]:
 
 @contextmanager
 def of_general() -> Iterator[None]:
-    """Have errors of the reader of files name the key of the general text."""
+    """Let file errors name the key of the general text."""
     try:
         yield
     except InputError as error:

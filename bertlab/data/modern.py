@@ -1,7 +1,7 @@
-"""What a ModernBERT of transformers says of itself, in our keys (Warner et al. 2024, arXiv:2412.13663).
+"""Translates the configuration of a transformers ModernBERT to our keys (Warner et al. 2024, arXiv:2412.13663).
 
-Enters: its `config.json`, as versions 4 and 5 of transformers write it. Leaves: the values of our keys and the options
-with which a model computes the same; and what a run's configuration has otherwise, before torch is imported.
+Enters: its `config.json`, from versions 4 or 5 of transformers. Leaves: our keys and options for a model with the same
+function; and the differences to a run's configuration, before torch is imported.
 """
 
 import json
@@ -17,11 +17,12 @@ from bertlab.config.errors import InputError
 from bertlab.config.leaves import written
 from bertlab.data.weights import CONFIG, INIT, start_of
 
-KIND, MODEL = "modernbert", "modernbert"  # of transformers; of conf/model
-MARK = "modernbert.json"  # their configuration, in a folder with their weights by our names
+KIND, MODEL = "modernbert", "modernbert"  # model type in transformers; option in conf/model
+MARK = "modernbert.json"  # their configuration, in a folder with the weights by our names
 FULL, LOCAL = "full_attention", "sliding_attention"
-FIXED = {"hidden_activation": "gelu", "classifier_activation": "gelu", "classifier_bias": False}  # where it is said
-SIZES = {  # ours: theirs, and what ModernBERT-base has
+# values that are checked if present
+FIXED = {"hidden_activation": "gelu", "classifier_activation": "gelu", "classifier_bias": False}
+SIZES = {  # our key: their key, and ModernBERT-base's value
     "model.layers": ("num_hidden_layers", 22),
     "model.width": ("hidden_size", 768),
     "model.heads": ("num_attention_heads", 12),
@@ -36,7 +37,7 @@ OPTIONS = {  # of every ModernBERT
     "visibility": "local_global",
     "block": "pre",
 }
-BIASED = {  # theirs: our group, its option without biases and the one with them
+BIASED = {  # their key: our group, its option without biases, and the one with them
     "norm_bias": ("norm", "layer_no_bias", "layer"),
     "attention_bias": ("attention", "no_bias", "softmax"),
     "mlp_bias": ("feed_forward", "geglu_no_bias", "geglu"),
@@ -44,7 +45,7 @@ BIASED = {  # theirs: our group, its option without biases and the one with them
 
 
 def is_modern(folder: Path) -> bool:
-    """Return whether a folder says that it holds a ModernBERT."""
+    """Return whether a folder contains a ModernBERT."""
     try:
         return bool(json.loads((folder / CONFIG).read_text("utf-8"))["model_type"] == KIND)
     except (OSError, ValueError, KeyError, TypeError):
@@ -52,13 +53,13 @@ def is_modern(folder: Path) -> bool:
 
 
 def options_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return the option of each group of `model` that a configuration of theirs stands for."""
+    """Return the option of each group of `model` that matches their configuration."""
     biased = {group: options[bool(config.get(key, False))] for key, (group, *options) in BIASED.items()}
     return OPTIONS | biased
 
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of our keys. Raises InputError for a configuration that our parts do not express."""
+    """Return the values of our keys. Raises InputError for a configuration that our parts cannot express."""
     for key, value in FIXED.items():
         if config.get(key, value) != value:
             raise _refused(key, written(value), written(config[key]))
@@ -74,7 +75,7 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _every(config: Mapping[str, Any], layers: int) -> int:
-    """Return which layers are global: the first of so many."""
+    """Return n if every n-th layer is global, starting with the first."""
     kinds = config.get("layer_types")
     if kinds is None:
         return int(config.get("global_attn_every_n_layers", 3))
@@ -85,7 +86,7 @@ def _every(config: Mapping[str, Any], layers: int) -> int:
 
 
 def _base(config: Mapping[str, Any], kind: str, old: str, usual: float) -> float:
-    """Return the base of the angles of a kind of layers."""
+    """Return the base of the rotary angles for one kind of layers."""
     rope = (config.get("rope_parameters") or {}).get(kind) or {}
     scaled = rope.get("rope_type", "default") if config.get("rope_scaling") is None else config["rope_scaling"]
     if scaled != "default":
@@ -98,7 +99,7 @@ def _refused(key: str, wanted: str, got: str) -> InputError:
 
 
 def words_of(config: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the words of a command line that make the model. Raises InputError."""
+    """Yield the command-line words that make the model. Raises InputError."""
     yield f"model={MODEL}"
     options = options_of(config)
     yield from (f"model/{group}={options[group]}" for group, usual, _ in BIASED.values() if options[group] != usual)
@@ -106,10 +107,10 @@ def words_of(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def check_modern(config: Mapping[str, Any]) -> None:
-    """Raise InputError for a run whose model computes something else than the ModernBERT that it starts from.
+    """Raise InputError if a run's model computes something else than the ModernBERT from which it starts.
 
-    Where `start.missing=init` lets parts differ, those that are the same must have the same keys all the same: of a
-    base or a window no weight would show it.
+    With `start.missing=init` some parts may differ. Equal parts must still have equal keys: for a rotary base or a
+    window, no weight would show the difference.
     """
     start = start_of(config)
     if start is None or not (start.folder / MARK).is_file():
@@ -124,7 +125,7 @@ def check_modern(config: Mapping[str, Any]) -> None:
 
 
 def _other(model: Mapping[str, Any], theirs: Mapping[str, Any], *, changing: bool) -> Iterator[str]:
-    """Yield the words that make a model theirs; with `changing`, not those that choose another part or size."""
+    """Yield the words that match a model to theirs; with `changing`, without words for other parts or sizes."""
     settings, same = settings_of(theirs), model["_target_"] == MODERN
     if not same and not changing:
         yield f"model={MODEL}"
@@ -135,7 +136,7 @@ def _other(model: Mapping[str, Any], theirs: Mapping[str, Any], *, changing: boo
         if not chosen and not changing:
             yield f"model/{group}={option}"
         for key, value in keys.items():
-            told = f"model.{group}.{key}" in settings  # by no weight
+            told = f"model.{group}.{key}" in settings  # settings without a weight
             if model[group].get(key) != value and ((chosen and told) or not changing):
                 yield f"model.{group}.{key}={written(value)}"
     for key, value in settings.items():

@@ -1,6 +1,6 @@
-"""The weights of a ModernBERT of transformers by our names, without importing it.
+"""Renames the weights of a transformers ModernBERT, without importing it.
 
-Queries, keys and values are one matrix there, and so are gate and expansion of a layer.
+There, queries, keys and values are one matrix, and so are gate and expansion of a layer.
 """
 
 from collections.abc import Mapping
@@ -11,13 +11,13 @@ from bertlab.data.modern import settings_of
 if TYPE_CHECKING:
     from torch import Tensor
 
-WHOLE = {  # theirs: what they hold of ours, one below the other
+WHOLE = {  # their name: our names of its parts, from top to bottom
     "embeddings.tok_embeddings": ("embedding.token",),
     "embeddings.norm": ("embedding.norm",),
     "head.dense": ("mlm_head.transform",),
     "head.norm": ("mlm_head.norm",),
 }
-LAYER = {  # likewise, in every layer
+LAYER = {  # the same in every layer
     "attn_norm": ("attention_norm",),
     "attn.Wqkv": ("attention.query", "attention.key", "attention.value"),
     "attn.Wo": ("attention.output",),
@@ -26,11 +26,11 @@ LAYER = {  # likewise, in every layer
     "mlp.Wo": ("feed_forward.contract",),
 }
 BODY = "model."
-INNER = "inner."  # where layers are local and global in turn
+INNER = "inner."  # prefix if layers are local and global in turn
 
 
 def names(layers: int) -> dict[str, tuple[str, ...]]:
-    """Return which modules of ours each of theirs holds, by name."""
+    """Return for each of their names the modules of ours that it contains."""
     in_layers = {
         f"layers.{number}.{theirs}": tuple(f"blocks.{number}.{INNER}{each}" for each in ours)
         for number in range(layers)
@@ -40,9 +40,9 @@ def names(layers: int) -> dict[str, tuple[str, ...]]:
 
 
 def from_modern(config: Mapping[str, Any], weights: "Mapping[str, Tensor]") -> "dict[str, Tensor]":
-    """Return the weights by our names; one that we have no name for keeps its own.
+    """Return the weights by our names; a weight without a name of ours keeps its name.
 
-    Raises InputError for a configuration that our parts do not express.
+    Raises InputError for a configuration that our parts cannot express.
     """
     settings = settings_of(config)
     whole = names(settings["model.layers"])

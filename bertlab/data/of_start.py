@@ -1,7 +1,7 @@
-"""`start=FOLDER` alone: the model and the tokenizer are then those of the folder, without a word about either.
+"""`start=FOLDER` alone: model and tokenizer are then chosen from the folder.
 
-Enters: the words of a command line, short forms written out. Leaves: them, with the words that make the model fit. What
-is wrong with a folder is said when its weights are read (`data/weights.py`, `model/start.py`), not here.
+Enters: the words of a command line, short forms written out. Leaves: these words, with words for the matching model.
+Errors in the folder are found when its weights are read (`data/weights.py`, `model/start.py`), not here.
 """
 
 import json
@@ -16,21 +16,21 @@ from bertlab.data.weights import CONFIG, RUN, TOKENIZERS, WEIGHTS
 
 FROM = "start.from="
 KINDS = ("bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert", "roformer", KIND)
-OWN = ("model", "tokenizer", "regime")  # who says one of these says what the model is
-SIZES = {  # ours: theirs, as BERT and as DistilBERT call it, and what BERT-base has
+OWN = ("model", "tokenizer", "regime")  # words that already choose a model
+SIZES = {  # our key: their keys in BERT and DistilBERT, and BERT-base's value
     "model.layers": ("num_hidden_layers", "n_layers", 12),
     "model.width": ("hidden_size", "dim", 768),
     "model.heads": ("num_attention_heads", "n_heads", 12),
     "model.inner": ("intermediate_size", "hidden_dim", 3072),
 }
-PLAIN = re.compile(r"[\w./-]+")  # a path that Hydra reads as it is, without quotes
+PLAIN = re.compile(r"[\w./-]+")  # a path that Hydra reads without quotes
 ANGLES = "roformer.encoder.embed_positions.weight"
 
 
 def with_model(words: Sequence[str]) -> list[str]:
-    """Return the words, with those of the model and the tokenizer where only the folder of a start is named.
+    """Return the words, with those of model and tokenizer if a start's folder is given without them.
 
-    `data.files=` without the name of a corpus means `data=text`, with `data.general=` beside it `data=mixed`.
+    `data.files=` without a corpus means `data=text`; with `data.general=` it means `data=mixed`.
     """
     words = _with_text(words)
     named = [word.lstrip("+").removeprefix(FROM).strip("'\"") for word in words if word.lstrip("+").startswith(FROM)]
@@ -45,7 +45,7 @@ def with_model(words: Sequence[str]) -> list[str]:
 
 
 def _with_text(words: Sequence[str]) -> Sequence[str]:
-    """Return the words, with the corpus that a start's files of text are."""
+    """Return the words, with the corpus for a start's text files."""
     starts, files = (any(word.lstrip("+").startswith(key) for word in words) for key in (FROM, "data.files="))
     named = any(word.lstrip("+~").startswith(("data=", "regime=")) for word in words)
     mixes = any(word.lstrip("+").startswith("data.general=") for word in words)
@@ -77,12 +77,12 @@ def _words(folder: Path, config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _offset(kind: str, config: Mapping[str, Any]) -> int:
-    """Return how many rows of the table of positions RoBERTa leaves out."""
+    """Return the number of unused first rows in RoBERTa's position table."""
     return int(config.get("pad_token_id", 1)) + 1 if "roberta" in kind or kind == "camembert" else 0
 
 
 def base_of(weights: Path) -> int:
-    """Return the base of the angles in a RoFormer's weights, from those of position 1: base^(-2k/K) for k = 1."""
+    """Return the base of a RoFormer's angles, from those of position 1: base^(-2k/K) for k = 1."""
     from safetensors import safe_open
 
     with safe_open(weights, "numpy") as file:

@@ -1,7 +1,7 @@
-"""The generated corpus: text whose best possible loss, pair accuracy and senses are known exactly.
+"""The generated corpus: text with exactly known best loss, pair accuracy and senses.
 
-In: the size of a language and a seed. Out: documents, and `Oracle.posterior`, the limit that no model can beat on
-average. The language and its mathematics are in `bertlab.data.hmm`.
+Enters: the size of a language and a seed. Leaves: documents, and `Oracle.posterior`, the limit that no model can beat
+on average. The mathematics is in `bertlab.data.hmm`.
 """
 
 from collections.abc import Iterator
@@ -17,10 +17,10 @@ from bertlab.data import hmm
 from bertlab.data.documents import Document
 from bertlab.data.hmm import Floats, Ints
 
-VERSION = "oracle-1"  # change it whenever the same settings would give another text
-HELD_OUT = 0.05  # share of documents in `valid`, two at least
-TOGETHER = 1024  # documents drawn in one step; part of what VERSION stands for
-LARGEST, WORDS, DOCUMENTS = 1000, 100_000, 10_000_000  # sizes that are drawn in minutes, and fit in memory
+VERSION = "oracle-1"  # change it if the same settings would give another text
+HELD_OUT = 0.05  # share of documents in `valid`, at least two
+TOGETHER = 1024  # documents drawn in one step; changing it changes VERSION
+LARGEST, WORDS, DOCUMENTS = 1000, 100_000, 10_000_000  # largest sizes that are drawn in minutes and fit in memory
 LANGUAGE, TEXT = 0, 1  # purposes of the random streams
 SYLLABLES = ["".join(pair) for pair in product("bdfghklmnprstv", "aeiou")]
 
@@ -28,7 +28,7 @@ SYLLABLES = ["".join(pair) for pair in product("bdfghklmnprstv", "aeiou")]
 class Oracle:
     """Documents of one hidden Markov language with topics; a sentence is `sentence_words` words and its own paragraph.
 
-    The first `documents` documents are the same whatever the total, apart from the last 5 %, which are `valid`.
+    The first `documents` documents do not depend on the total, except that the last 5 % are `valid`.
     Raises InputError for sizes that make no language.
     """
 
@@ -51,9 +51,9 @@ class Oracle:
         self.states = whole_number("states", states, 2, LARGEST)
         self.topics = whole_number("topics", topics, 1, LARGEST)
         self.words = whole_number("words", words, 1, WORDS)
-        fewest = ceil(self.words / self.states)  # fewer would leave a word that no state emits
+        fewest = ceil(self.words / self.states)  # with fewer, some word has no state
         self.words_per_state = _between("words_per_state", words_per_state, fewest, self.words)
-        self.successors = _between("successors", successors, 2, self.states)  # one: a periodic chain
+        self.successors = _between("successors", successors, 2, self.states)  # with one the chain is periodic
         self.sentence_words = whole_number("sentence_words", sentence_words, 1, LARGEST)
         self.min_sentences = whole_number("min_sentences", min_sentences, 1, LARGEST)
         self.max_sentences = whole_number("max_sentences", max_sentences, self.min_sentences, LARGEST)
@@ -78,7 +78,8 @@ class Oracle:
         while (forms := len(SYLLABLES) ** length) < self.words:
             length += 1
         base = len(SYLLABLES)
-        codes = [index * 1009 % forms for index in range(self.words)]  # 1009 is prime to `forms`: no form comes twice
+        # 1009 and `forms` are coprime, so no form occurs twice
+        codes = [index * 1009 % forms for index in range(self.words)]
         return ["".join(SYLLABLES[code // base**place % base] for place in range(length)) for code in codes]
 
     def truth(self) -> Iterator[tuple[int, Ints, Ints]]:
@@ -95,7 +96,7 @@ class Oracle:
             yield Document(f"oracle-{number}", text, "train" if number < train else "valid")
 
     def facts(self) -> dict[str, str]:
-        """Say how the language is made."""
+        """Describe how the language is made."""
         return {
             "source": f"generated: hidden Markov model, language seed {self.language_seed}, {VERSION}",
             "licence": "none needed: the text is generated",
@@ -117,15 +118,15 @@ class Oracle:
     def posterior(self, words_BL: Ints, segments_BL: Ints) -> tuple[Floats, Floats]:
         """Return the log-probability (nats) of each word at each hidden position (M, W), and P(B follows A) (B,).
 
-        A row holds the words of segment A (0), then of segment B (1), as indices into `vocabulary()`; -1 hides a word,
-        -2 fills the end of the row. Positions go by rows. The limit is exact when segments are whole runs of words of
-        the language, B follows A with probability 1/2 and comes from an independent document otherwise.
+        A row has the words of segment A (0), then of segment B (1), as indices into `vocabulary()`; -1 hides a word, -2
+        fills the end of the row. Positions are ordered by rows. The limit is exact if segments are contiguous words of
+        the language, and B follows A with probability 1/2 and comes from an independent document otherwise.
         """
         inferred = hmm.infer(self.language, words_BL, segments_BL)
         return hmm.hidden_log_prob(self.language, words_BL, inferred), inferred.follows_B
 
     def senses(self, words_BL: Ints, segments_BL: Ints) -> Floats:
-        """Return P(state | visible words) (B, L, S), for rows as in `posterior`; of no use beyond the end of a row."""
+        """Return P(state | visible words) (B, L, S), for rows as in `posterior`; meaningless after the end of a row."""
         return hmm.infer(self.language, words_BL, segments_BL).state_BLS
 
     def _drawn(self) -> Iterator[tuple[int, Ints, Ints]]:

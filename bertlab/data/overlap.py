@@ -1,7 +1,7 @@
-"""How much of the held-out text stands in the training text too: in whole sentences, and in whole documents.
+"""Overlap of held-out and training text: in whole sentences, and in whole documents.
 
-Sentences are compared by their `likeness`. A document is a copy when most of it, in tokens, stands in one training
-document. Of the training documents that hold a sentence the first one counts, so that this is one sort of the corpus.
+Sentences are compared by their `likeness`. A document is a copy if most of its tokens are in one training document. If
+several training documents contain a sentence, the first one counts; so one sort of the corpus is enough.
 
 Shapes: S sentences and D documents that are held out, T different sentences of the training text.
 """
@@ -17,15 +17,15 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Text:
-    """What is known of a split's sentences."""
+    """Sentence data of a split."""
 
     likeness_S: npt.NDArray[np.uint64]
     tokens_S: Ints
-    document_S: Ints  # number of the document that holds the sentence
+    document_S: Ints  # number of the sentence's document
 
 
 def known_tokens(held_out: Text, training: Text) -> tuple[Ints, Ints]:
-    """Return, of each held-out document, the tokens whose sentences stand in training text, and most of them in one."""
+    """Return, for each held-out document, its tokens in training sentences, and the most of them in one document."""
     documents = int(held_out.document_S[-1]) + 1
     like_T, first_T = np.unique(training.likeness_S, return_index=True)
     place_S = np.searchsorted(like_T, held_out.likeness_S).clip(max=len(like_T) - 1)
@@ -40,7 +40,7 @@ def known_tokens(held_out: Text, training: Text) -> tuple[Ints, Ints]:
 
 
 def shares(held_out: Text, training: Text, same_D: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the shares of the held-out tokens in known sentences and in copies; `same_D` are copies to the letter."""
+    """Return the shares of held-out tokens in known sentences and in copies; `same_D`: exact copies."""
     known_D, most_D = known_tokens(held_out, training)
     tokens_D = np.bincount(held_out.document_S, held_out.tokens_S)
     copies_D = same_D | (most_D >= COPY * tokens_D)

@@ -1,7 +1,7 @@
-"""Corpus + tokenizer -> token store: made once per content, then mapped.
+"""Corpus + tokenizer -> token store: built once per content, then memory-mapped.
 
-Three passes over the documents, none of which holds the corpus in memory: the first decides what is held out, the
-second trains the tokenizer on the training split, the third encodes. The cache key covers the corpus' content, the
+Three passes over the documents, none of which holds the corpus in memory: the first chooses the held-out documents, the
+second trains the tokenizer on the training split, the third encodes. The cache key contains the corpus' content, the
 tokenizer's settings and the version of this code.
 """
 
@@ -27,25 +27,25 @@ from bertlab.data.splits import Splits, check_size, choose_splits
 from bertlab.data.store import TokenStore, read_store
 from bertlab.data.tokenizer import UNK
 
-VERSION = "store-5"  # change it whenever the same corpus would give other arrays or facts
+VERSION = "store-5"  # change it if the same corpus would give other arrays or facts
 Known = TypeVar("Known")
 Read = TypeVar("Read")
 
 
 class TrainableTokenizer(Protocol):
-    """What `prepare` needs of a tokenizer."""
+    """What `prepare` needs from a tokenizer."""
 
     def key(self) -> str:
         """Hash of the settings."""
         ...
 
     def train(self, sentences: Iterator[str]) -> Tokenizer:
-        """Return the tokenizer learnt from the sentences."""
+        """Return the tokenizer trained on the sentences."""
         ...
 
 
 def prepare(corpus: Corpus, tokenizer: TrainableTokenizer) -> TokenStore:
-    """Return the token store of a corpus, from the cache or made now. Raises InputError when it is of no use."""
+    """Return a corpus' token store, cached or built now. Raises InputError for an unusable corpus."""
     key = digest(VERSION, corpus.key(), tokenizer.key())
 
     def build_unchanged(folder: Path) -> None:
@@ -57,7 +57,7 @@ def prepare(corpus: Corpus, tokenizer: TrainableTokenizer) -> TokenStore:
 
 
 def build(folder: Path, corpus: Corpus, tokenizer: TrainableTokenizer) -> None:
-    """Write the store of `corpus` into `folder`. Raises InputError where training on it would say nothing."""
+    """Write the store of `corpus` into `folder`. Raises InputError if scores on it would mean nothing."""
     splits = choose_splits(corpus)
     trained = tokenizer.train(_training_text(corpus, splits))
     trained.save(str(folder / "tokenizer.json"))
@@ -67,7 +67,8 @@ def build(folder: Path, corpus: Corpus, tokenizer: TrainableTokenizer) -> None:
         encoded = encode(trained, corpus.documents(), dtype)
         for (name, known), (text, ids) in beside(zip(splits.names, splits.known_N, strict=True), encoded, corpus):
             writers[name].add(text, ids, bool(known))
-    check_size(corpus, writers["train"].documents, writers["valid"].documents)  # now without those that hold no token
+    # again, now without documents that have no token
+    check_size(corpus, writers["train"].documents, writers["valid"].documents)
     sound = _soundness(writers, splits)
     sound.check(corpus.name)
     counts = np.bincount(np.fromfile(folder / "train.ids", dtype), minlength=trained.get_vocab_size())
@@ -89,12 +90,12 @@ def _training_text(corpus: Corpus, splits: Splits) -> Iterator[str]:
 
 
 def beside(known: Iterable[Known], read: Iterator[Read], corpus: Corpus) -> Iterator[tuple[Known, Read]]:
-    """Yield what is known of each document and what is read of it now. Raises InputError where they are not as many."""
+    """Yield the stored data of each document with the document read now. Raises InputError if their numbers differ."""
     left = iter(known)
     for item in read:
         own = next(left, None)
         if own is None:
-            for _ in read:  # to its end, where the corpus may say more
+            for _ in read:  # read to the end: the corpus may have more documents now
                 pass
             raise changed(corpus)
         yield own, item
@@ -103,7 +104,7 @@ def beside(known: Iterable[Known], read: Iterator[Read], corpus: Corpus) -> Iter
 
 
 def changed(corpus: Corpus) -> InputError:
-    """Return what to say of a corpus, or a tokenizer, that is another one when it is read again."""
+    """Return the error for a corpus, or a tokenizer, that changed between two reads."""
     return InputError(
         f"data={corpus.name} and its tokenizer must stay as they are while they are read, got another content; "
         "type the same command again when no program writes to their files"
@@ -126,10 +127,10 @@ class _SplitWriter:
         self._file: IO[bytes] = (folder / f"{name}.ids").open("wb")
         self._sentences, self._documents = array("q", [0]), array("q", [0])
         self._likenesses = array("Q")  # of the sentences
-        self.known = array("b")  # whether the document's text is that of a training document
-        self.unknown = 0  # tokens
-        self.letters, self.unread = 0, 0  # without spaces; of these, those in [UNK] of very long words
-        self.bytes = 0  # of the sentences in UTF-8
+        self.known = array("b")  # whether the document's text is also in a training document
+        self.unknown = 0  # [UNK] tokens
+        self.letters, self.unread = 0, 0  # letters without spaces; those in [UNK] of very long words
+        self.bytes = 0  # size of the sentences in UTF-8
 
     def __enter__(self) -> "_SplitWriter":
         return self
@@ -140,7 +141,7 @@ class _SplitWriter:
             np.asarray(offsets, "<i8").tofile(self._folder / f"{self._name}.{kind}")
 
     def add(self, text: Iterable[str], ids: list[np.ndarray], known: bool) -> None:
-        """Append the sentences of one document; one without tokens leaves no trace."""
+        """Append the sentences of one document; a document without tokens is skipped."""
         if not ids:
             return
         together = np.concatenate(ids)
@@ -157,7 +158,7 @@ class _SplitWriter:
         self.known.append(known)
 
     def text(self) -> Text:
-        """Return what is known of the sentences so far."""
+        """Return the sentence data so far."""
         document_S = np.repeat(np.arange(self.documents), np.diff(self._documents))
         return Text(np.asarray(self._likenesses, np.uint64), np.diff(self._sentences), document_S)
 
@@ -172,7 +173,7 @@ class _SplitWriter:
         return self._sentences[-1]
 
     def summary(self) -> str:
-        """Say how much text the split holds."""
+        """Describe how much text the split has."""
         return f"{self.documents:,} documents, {len(self._sentences) - 1:,} sentences, {self.tokens:,} tokens"
 
 

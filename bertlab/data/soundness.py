@@ -1,8 +1,8 @@
-"""Whether a corpus can tell designs apart: how much of it is [UNK], and how much held-out text stands in training text.
+"""Checks of a corpus: the share of [UNK], and the share of held-out text that is also training text.
 
-One [UNK] may stand for a word of any length, so that those of very long words are counted in letters too. All are
-facts of every run. A little of either is usual; much of it makes scores mean something else, which is warned of, and a
-corpus that is mostly unknown, or mostly known already, is refused.
+One [UNK] may replace a word of any length, so those of very long words are also counted in letters. All numbers are
+facts of every run. Small shares are usual. Large ones change the meaning of scores, so the program warns. It refuses a
+corpus that is mostly unknown or mostly known already.
 """
 
 from collections.abc import Iterator
@@ -12,23 +12,23 @@ from bertlab.config.errors import InputError
 from bertlab.data.encoding import LONGEST_WORD
 
 WARNED, REFUSED = 0.05, 0.5  # shares: of [UNK] among the tokens, of copies in the held-out text
-KNOWN_WARNED = 0.2  # share of the held-out text in sentences that training shows; short ones repeat in sound text too
+KNOWN_WARNED = 0.2  # share of held-out text in training sentences; short sentences repeat in good text too
 LONG = f"more than {LONGEST_WORD} letters"
 OF = {"train": "training", "valid": "held-out"}
 
 
 @dataclass(frozen=True)
 class Soundness:
-    """What was counted while a store was made."""
+    """Counts made while a store was built."""
 
     unknown: dict[str, float]  # share of [UNK] among the tokens of `train` and `valid`
     unread: dict[str, float]  # share of the letters that are in [UNK] of more than 100 letters each
-    repeats: int  # documents that have the text of an earlier one
-    copied: float  # share of the held-out tokens in documents of which two thirds stand in one training document
-    known: float  # share of the held-out tokens in sentences that the training text has
+    repeats: int  # documents with the text of an earlier one
+    copied: float  # share of the held-out tokens in documents of which two thirds are in one training document
+    known: float  # share of the held-out tokens in sentences of the training text
 
     def facts(self) -> dict[str, str]:
-        """Say it in words, with a `warning` where there is one."""
+        """Return the counts in words, with a `warning` if needed."""
         shares = " and ".join(f"{percent(share)} of the {OF[name]} tokens" for name, share in self.unknown.items())
         repeats = f"{self.repeats:,} documents repeat the text of another one"
         letters = " and ".join(percent(share) for share in self.unread.values())
@@ -38,7 +38,7 @@ class Soundness:
         return {**stated, "warning": warning} if warning else stated
 
     def check(self, corpus: str) -> None:
-        """Raise InputError for a corpus on which scores would say nothing."""
+        """Raise InputError for a corpus on which scores would mean nothing."""
         for name, share in self.unknown.items():
             if share > REFUSED:
                 raise InputError(
@@ -77,5 +77,5 @@ class Soundness:
 
 
 def percent(share: float) -> str:
-    """Write a share so that none is not confused with little."""
+    """Write a share; none and very little look different."""
     return f"{share:.0%}" if share == 0 else f"{share:.1%}" if share >= 0.001 else "less than 0.1%"

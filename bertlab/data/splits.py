@@ -1,4 +1,4 @@
-"""Which documents are held out. Documents of one text stay together, or held-out text would be training text.
+"""Chooses the held-out documents. Documents with equal text get the same split, else held-out text would be trained on.
 
 Shapes: N documents, T different texts.
 """
@@ -14,8 +14,8 @@ import numpy.typing as npt
 from bertlab.config.errors import InputError
 from bertlab.data.documents import SPLITS, Corpus, likeness, lot
 
-HELD_OUT = 0.05  # share of documents held out when the source names no split
-FEWEST = 2  # documents a split needs: a next-sentence pair may take its second half from another document
+HELD_OUT = 0.05  # share of held-out documents if the source names no split
+FEWEST = 2  # least documents of a split: a next-sentence pair may need two documents
 TRAIN, VALID, FREE = SPLITS.index("train"), SPLITS.index("valid"), len(SPLITS)
 Places = npt.NDArray[np.int64]
 
@@ -25,16 +25,15 @@ class Splits:
     """The split of each document, in the order of the corpus."""
 
     names: Sequence[str]
-    repeats: int  # documents whose text another one has too, all but one of each text
-    known_N: npt.NDArray[np.bool_]  # whether a document's text is that of a training document
+    repeats: int  # documents with the text of an earlier one
+    known_N: npt.NDArray[np.bool_]  # whether a document's text is in a training document
 
 
 def choose_splits(corpus: Corpus) -> Splits:
-    """Decide each document's split: the source's own, else the lowest lots are held out, 5 % or two documents at least.
+    """Choose each document's split: the source's own, else hold out the lowest lots, 5 % and at least two documents.
 
-    A text that several documents have has the lot of one of them, that whose id has the lowest checksum; where the
-    source names a split for one of them, the others go there too. Raises InputError when training and held-out text
-    cannot both have two documents.
+    Documents with equal text share the lot of the one whose id has the lowest checksum. If the source gives one of them
+    a split, the others get it too. Raises InputError if training and held-out text cannot both have two documents.
     """
     named, likenesses, lots, checksums = array("q"), array("Q"), array("d"), array("Q")
     for document in corpus.documents():
@@ -45,7 +44,7 @@ def choose_splits(corpus: Corpus) -> Splits:
     text_T, text_N, count_T = np.unique(np.asarray(likenesses, np.uint64), return_inverse=True, return_counts=True)
     named_N = np.asarray(named, np.int64)
     split_T = np.full(len(text_T), FREE)
-    for place in reversed(range(len(SPLITS))):  # training last: what is in it too is not held out
+    for place in reversed(range(len(SPLITS))):  # training last: it wins over held-out splits
         split_T[text_N[named_N == place]] = place
     order_N = np.lexsort((np.asarray(checksums, np.uint64), text_N))
     lot_T = np.asarray(lots)[order_N][np.cumsum(count_T) - count_T]
@@ -60,7 +59,7 @@ def choose_splits(corpus: Corpus) -> Splits:
 
 
 def _threshold(lot_T: npt.NDArray[np.float64], count_T: Places, wanted: int) -> float:
-    """Return the lot up to which texts are held out, which gives so many documents at least where there are as many."""
+    """Return the lot up to which texts are held out, so that at least `wanted` documents are, if there are enough."""
     order_T = np.argsort(lot_T, kind="stable")
     documents_T = np.cumsum(count_T[order_T])
     enough_T = np.flatnonzero(documents_T >= wanted)
@@ -68,9 +67,9 @@ def _threshold(lot_T: npt.NDArray[np.float64], count_T: Places, wanted: int) -> 
 
 
 def check_size(corpus: Corpus, train: int, valid: int, together: int = 0) -> None:
-    """Raise InputError when training and held-out text do not both have two documents.
+    """Raise InputError unless training and held-out text have at least two documents each.
 
-    `together` documents have the text of another one, and no split that the source names.
+    `together`: documents whose text another one has, without a split from the source.
     """
     if train >= FEWEST and valid >= FEWEST:
         return

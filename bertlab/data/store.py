@@ -1,4 +1,4 @@
-"""Token ids on disk: flat arrays that every run of a sweep maps into memory and none copies.
+"""Token ids on disk: flat arrays that every run of a sweep maps into memory without copying.
 
 A store is one cache entry: `tokenizer.json`, per split the token ids and the offsets of sentences and documents, the
 token counts of the training split, and `store.json` with the facts and the fingerprint.
@@ -32,13 +32,13 @@ class Tokens:
 
 @dataclass(frozen=True)
 class TokenStore:
-    """The prepared corpus: arrays of every split, the tokenizer, and what is known about them."""
+    """The prepared corpus: arrays of every split, the tokenizer, and facts."""
 
     folder: Path
     splits: Mapping[str, Tokens]
-    counts: Ints  # (V,) occurrences of each token in the training split
+    counts: Ints  # (V,) counts of each token in the training split
     facts: Mapping[str, str]
-    text_bytes: Mapping[str, int]  # of the text of each split in UTF-8, whatever the tokenizer
+    text_bytes: Mapping[str, int]  # size of each split's text in UTF-8, independent of the tokenizer
     fingerprint: str  # hash of the tokenizer and of all arrays: equal fingerprint, equal data
 
     @cached_property

@@ -26,27 +26,27 @@ import pyarrow.parquet as pq
 
 from bertlab.config.cache import digest
 from bertlab.config.errors import InputError
-from bertlab.config.errors import own as _key  # `own` is a variable here
+from bertlab.config.errors import own as _key  # `own` is a variable in this module
 from bertlab.data.compressed import OPENERS, decompressed, file_errors
 from bertlab.data.content import content_hash
 from bertlab.data.documents import SPLITS, Document
 
-VERSION = "text-3"  # change it whenever the same files would give other documents
+VERSION = "text-3"  # change it if the same files would give other documents
 ABOUT = ("split", "id", "source", "license")
-NAMED = 5  # of many files, sources or licences
-COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ", b"(\xb5/\xfd")  # how .gz, .xz, .zst begin
+NAMED = 5  # at most, of many files, sources or licences
+COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ", b"(\xb5/\xfd")  # first bytes of .gz, .xz, .zst
 BATCH = 64  # rows of a Parquet file in memory at a time
-LONGEST = 32 << 20  # bytes of a line or a document, several of the longest books; more is text that nothing separates
-SHOWN = 40  # characters of a wrong value in an error
-State = tuple[int, int, int, int]  # of a file: size, times of change (ns), number on its disk
-SURROGATE = re.compile("[\ud800-\udfff]")  # half a character, which JSON can express and UTF-8 cannot
+LONGEST = 32 << 20  # bytes of a line or a document, several times the longest book; more is text without separators
+SHOWN = 40  # characters of a wrong value shown in an error
+State = tuple[int, int, int, int]  # of a file: size, change times (ns), inode
+SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: possible in JSON, impossible in UTF-8
 
 
 class Text:
     """The documents of `files`: a path, a glob (`*`, `?`, `[]`, `**`) or a list of them; `~` is the home folder.
 
-    `column` is the field that holds the text, `text` where it is None. A document without an id of its own is held out
-    or not by its text, so that neither the file's name nor the place in it decides.
+    `column` is the text field; None: `text`. A document without its own id is held out by a hash of its text, so
+    neither the file's name nor the position in the file matters.
     """
 
     name = "text"
@@ -62,14 +62,14 @@ class Text:
                 f"{_key('column', 'data')} must be null or the name of the text's field, got {column!r}; give a name"
             )
         self.patterns, self.column = list(given), column or "text"
-        self._seen: dict[Path, State | None] = {}  # the files as they were when their key was taken
+        self._seen: dict[Path, State | None] = {}  # the files' state when their key was computed
 
     def check(self) -> None:
-        """Raise InputError for files that are not there or that nothing here reads."""
+        """Raise InputError for files that do not exist or cannot be read."""
         find(self.patterns)
 
     def key(self) -> str:
-        """Hash of every file's name and bytes, whatever folder they are in and whenever they were written."""
+        """Hash of every file's name and bytes, independent of its folder and time."""
         files = find(self.patterns)
         self._seen = {path: state_of(path) for path in files}
         return digest(VERSION, self.column, [(path.name, _sha256(path)) for path in files])
@@ -77,18 +77,18 @@ class Text:
     def documents(self) -> Iterator[Document]:
         """Yield the documents of one file after the other.
 
-        Raises InputError that names the file, and the line or row where there is one, if anything is wrong with it or
-        if it is not the file any more that the key was taken of.
+        Raises InputError with the file, and the line or row if there is one, for invalid content, and for a file that
+        has changed since its key was computed.
         """
         try:
             yield from self._documents()
-        except InputError:  # of a file that is cut short, say, while another program writes it
+        except InputError:  # for example a truncated file, while another program writes it
             self._check_unchanged()
             raise
         self._check_unchanged()
 
     def _check_unchanged(self) -> None:
-        """Raise InputError where the files are not those any more that the key was taken of."""
+        """Raise InputError if files have changed since their key was computed."""
         for path, state in self._seen.items():
             if (now := state_of(path)) != state:
                 raise InputError(
@@ -103,7 +103,7 @@ class Text:
 
     def _documents(self) -> Iterator[Document]:
         names: Counter[str] = Counter()
-        ids: set[int] = set()  # hashes, to spare memory
+        ids: set[int] = set()  # hashes, to save memory
         for path in find(self.patterns):
             names[path.name] += 1
             label = path.name if names[path.name] == 1 else f"{path.name}#{names[path.name]}"
@@ -113,7 +113,7 @@ class Text:
                     raise InputError(
                         f"{path}: an id must occur once, got {_shown(document.id)} again; make the ids unique"
                     )
-                if document.has_id:  # others are named by their place
+                if document.has_id:  # documents without an id are named by their place
                     ids.add(hash(document.id))
                 empty = False
                 yield document
@@ -121,12 +121,12 @@ class Text:
                 raise InputError(f"{path} must hold at least one document, got none; add text or leave the file out")
 
     def facts(self) -> dict[str, str]:
-        """Name the files, without their folders, and what their documents say of where they are from."""
+        """Return the names of the files, without folders, and the origins that their documents state."""
         sources, licences = Counter[str](), Counter[str]()
         for document in self.documents():
             sources[document.source] += 1
             licences[document.licence] += 1
-        del sources[""], licences[""]  # of documents that say nothing
+        del sources[""], licences[""]  # documents without these fields
         names = [path.name for path in find(self.patterns)]
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         said = f", documents of {_counted(sources)}" if sources else ""
@@ -138,7 +138,7 @@ class Text:
 
 
 def state_of(path: Path) -> State | None:
-    """Return what tells that a file is still the same without reading it; None for one that is not there."""
+    """Return the state of a file, to see changes without reading it; None if it does not exist."""
     try:
         about = path.stat()
     except OSError:
@@ -153,9 +153,9 @@ def _counted(named: Counter[str]) -> str:
 
 
 def find(patterns: Sequence[str]) -> list[Path]:
-    """Return the files that the paths and globs name, each once: in the order given, those of a glob sorted.
+    """Return the files of paths and globs, each once: in the given order, those of a glob sorted.
 
-    Raises InputError for a pattern that matches nothing, a folder, or a suffix that is not known.
+    Raises InputError for a pattern without a match, a folder, or an unknown suffix.
     """
     found: dict[Path, Path] = {}
     for pattern in patterns:
@@ -166,7 +166,7 @@ def find(patterns: Sequence[str]) -> list[Path]:
                 )
             form(path)
             with file_errors(path):
-                if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device may never end
+                if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe or a device may never end
                     raise InputError(
                         f"{_key('files', 'data')} must name files, got {path}, which is none; choose another"
                     )
@@ -175,7 +175,7 @@ def find(patterns: Sequence[str]) -> list[Path]:
 
 
 def matches(pattern: str) -> list[Path]:
-    """Return the file of that name or, sorted, those that the glob matches. Raises InputError when there is none."""
+    """Return the file of that name or, sorted, those that the glob matches. Raises InputError if there is none."""
     plain = os.path.expanduser(pattern)  # noqa: PTH111 - that of Path raises for a user it does not know
     with file_errors(Path(plain)):
         if Path(plain).exists():
@@ -188,7 +188,7 @@ def matches(pattern: str) -> list[Path]:
 
 
 def form(path: Path) -> str:
-    """Return the suffix that says how to read a file, without that of its compression."""
+    """Return the suffix that says how to read a file, without the suffix of its compression."""
     suffix = (path.with_suffix("") if path.suffix in OPENERS else path).suffix
     if suffix not in READERS:
         accepted = f"{', '.join(READERS)}, each plain or with {', '.join(OPENERS)}"
@@ -202,7 +202,7 @@ def _sha256(path: Path) -> str:
 
 
 def read_txt(path: Path, label: str, column: str) -> Iterator[Document]:
-    """Yield each block of lines that stands between blank lines."""
+    """Yield each block of lines between blank lines."""
     if column != "text":
         raise InputError(
             f"{_key('column', 'data')} must be text where a file has no fields, got {column!r} for {path}; leave it out"
@@ -220,7 +220,7 @@ def read_txt(path: Path, label: str, column: str) -> Iterator[Document]:
 
 
 def read_jsonl(path: Path, label: str, column: str) -> Iterator[Document]:
-    """Yield the object of each line that is not blank."""
+    """Yield the object of each non-blank line."""
     for number, line in lines(path):
         if not line:
             continue
@@ -242,7 +242,7 @@ def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def read_parquet(path: Path, label: str, column: str) -> Iterator[Document]:
-    """Yield each row; a compressed file is first unpacked into a temporary one, as Parquet is read from its end."""
+    """Yield each row; a compressed file is first unpacked to a temporary one, because Parquet is read from its end."""
     with decompressed(path) as stream, tempfile.TemporaryFile() as unpacked:
         if path.suffix in OPENERS:
             shutil.copyfileobj(stream, unpacked)
@@ -266,9 +266,9 @@ READERS: dict[str, Callable[[Path, str, str], Iterator[Document]]] = {
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the number and the text of each line of a UTF-8 file, without the white space around it."""
+    """Yield the number and the text of each line of a UTF-8 file, stripped of white space."""
     with decompressed(path) as stream:
-        # letters of Latin-1 are bytes, so that Python's own reader of lines finds every kind of line end in them
+        # decode as Latin-1, one letter per byte, so that Python's line reader finds every kind of line end
         text = TextIOWrapper(cast("BinaryIO", stream), "latin-1", newline=None)
         for number, letters in enumerate(iter(lambda: text.readline(LONGEST + 1), ""), 1):
             line = letters.encode("latin-1")
@@ -285,7 +285,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def as_document(record: Mapping[str, object], column: str, place: str, place_id: str) -> Document:
-    """Check one record; `place` (for errors) says where it is, `place_id` is its id when it brings none."""
+    """Check one record; `place` is its place for errors, `place_id` its id if it has none."""
     text, split, id_, *about = (record.get(field) for field in (column, *ABOUT))
     if not isinstance(text, str):
         there = f", and the fields {_shown(', '.join(record))}" if column not in record else ""
@@ -307,7 +307,7 @@ def as_document(record: Mapping[str, object], column: str, place: str, place_id:
 
 
 def _shown(value: object) -> str:
-    """Return how a value is written, as far as an error needs it."""
+    """Return a short form of a value for an error."""
     written = repr(value)
     return written if len(written) <= SHOWN else f"{written[:SHOWN]}..."
 

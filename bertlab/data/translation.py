@@ -1,9 +1,9 @@
-"""The generated translation task: a sentence and its translation, which nothing but the source tells.
+"""The generated translation task: a sentence and its translation, which depends only on the source.
 
-In: the size of two languages and a seed. Out: documents of two sentences, the source and its translation. The words of
-a source sentence are drawn uniformly and independently, so that without the source no target word is more likely than
-another: loss ln(words), accuracy 1/words. With it the translation is certain: every word has one in a dictionary, and
-neighbours change places (the first with the second, the third with the fourth, ...), as adjectives and nouns do.
+Enters: the size of two languages and a seed. Leaves: documents of two sentences, the source and its translation. Source
+words are uniform and independent, so without the source all target words are equally likely: loss ln(words), accuracy
+1/words. With the source the translation is certain: each word has one translation in a dictionary, and neighbours are
+swapped (the first with the second, the third with the fourth, ...), like adjectives and nouns.
 """
 
 from collections.abc import Iterator
@@ -18,15 +18,15 @@ from bertlab.data.documents import Document
 from bertlab.data.oracle import DOCUMENTS, LARGEST, SYLLABLES
 from bertlab.data.store import Ints
 
-VERSION = "translation-1"  # change it whenever the same settings would give another text
-HELD_OUT = 0.05  # share of documents in `valid`, two at least
-TOGETHER = 1024  # sentences drawn in one step; part of what VERSION stands for
+VERSION = "translation-1"  # change it if the same settings would give another text
+HELD_OUT = 0.05  # share of documents in `valid`, at least two
+TOGETHER = 1024  # sentences drawn in one step; changing it changes VERSION
 DICTIONARY, TEXT = 0, 1  # purposes of the random streams
 FORMS = ["".join(syllables) for syllables in product(SYLLABLES, repeat=2)]
 
 
 class Translation:
-    """Documents of a source sentence of `sentence_words` words and its translation, each a paragraph of its own.
+    """Documents of a source sentence of `sentence_words` words and its translation, each its own paragraph.
 
     Raises InputError for sizes that make no language.
     """
@@ -45,7 +45,7 @@ class Translation:
         return self._key
 
     def dictionary(self) -> dict[str, str]:
-        """Return the one translation of each source word; target words end in n."""
+        """Return the translation of each source word; target words end in n."""
         other_W = self._generator(DICTIONARY).permutation(self.words)
         return {FORMS[word]: f"{FORMS[other]}n" for word, other in enumerate(other_W.tolist())}
 
@@ -60,7 +60,7 @@ class Translation:
             yield Document(f"translation-{number}", text, "train" if number < train else "valid")
 
     def facts(self) -> dict[str, str]:
-        """Say how the languages are made."""
+        """Describe how the languages are made."""
         return {
             "source": f"generated: translation by a dictionary, language seed {self.language_seed}, {VERSION}",
             "licence": "none needed: the text is generated",
@@ -80,6 +80,6 @@ class Translation:
 
 
 def reordered(words: list[str]) -> list[str]:
-    """Let neighbours change places; a last word without a neighbour stays."""
+    """Swap neighbours; a last word without a neighbour stays."""
     swapped = [word for left, right in zip(words[::2], words[1::2], strict=False) for word in (right, left)]
     return swapped + words[len(swapped) :]

@@ -1,7 +1,7 @@
-"""Where a run's weights start from: `start=<folder>`, a Hugging Face folder, or `start=run:<id or folder of a cell>`.
+"""Initial weights of a run: `start=<folder>`, a Hugging Face folder, or `start=run:<id or run folder>`.
 
-Here the files are found and hashed, before anything heavy is imported; `model/start.py` reads them. Weights are read
-from safetensors files alone: nothing is unpickled.
+Finds and hashes the files before heavy packages are imported; `model/start.py` reads them. Weights are read only from
+safetensors files: nothing is unpickled.
 """
 
 import json
@@ -18,7 +18,7 @@ from bertlab.data.content import content_hash
 from bertlab.ledger.cell import CONFIG as RUN_CONFIG
 from bertlab.ledger.cell import MODEL, Cell, cells_in
 
-RUN = "run:"  # in front of a run's id or its cell's folder
+RUN = "run:"  # prefix of a run's id or folder
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 CONFIG, TOKENIZERS = "config.json", ("tokenizer.json", "vocab.txt")
 BESIDE = ("tokenizer_config.json", "special_tokens_map.json")
@@ -28,26 +28,26 @@ one_of_missing = partial(one_of, known=(REFUSE, INIT))
 
 @dataclass(frozen=True)
 class Start:
-    """Weights that are there: the folder with them, and the files that decide what a run makes of them."""
+    """Existing weights: their folder, and the files that decide how a run uses them."""
 
-    said: str  # as it was asked for
+    said: str  # as the user wrote it
     folder: Path
     weights: Sequence[Path]
     config: Path
     tokenizer: Path
     is_run: bool
-    missing: str  # `refuse` or `init`: what becomes of a part that the weights do not fit
+    missing: str  # `refuse` or `init`: how to treat parts that the weights do not fit
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the files, whatever their folder."""
+        """Hash of the files, independent of their folder."""
         beside = [path for name in BESIDE if (path := self.tokenizer.with_name(name)).is_file()]
         files = [*self.weights, self.config, self.tokenizer, *beside]
         return digest([(path.name, content_hash(path)) for path in files])
 
 
 def start_of(config: Mapping[str, Any]) -> Start | None:
-    """Return what a configuration starts from, None for new weights. Raises InputError for what is not there."""
+    """Return the start of a configuration; None for random weights. Raises InputError for missing files."""
     if "start" not in config:
         return None
     node = section(config, "start", "from", "missing")
@@ -78,14 +78,14 @@ def _of_folder(said: str, missing: str) -> Start:
 
 
 def _weights(folder: Path) -> list[Path]:
-    """Return the files that hold the weights, in order; none where one of them is absent."""
+    """Return the weight files in order; none if one is missing."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     if not (folder / INDEX).is_file():
         return []
     try:
         names = sorted(set(json.loads((folder / INDEX).read_text("utf-8"))["weight_map"].values()))
-        paths = [folder / Path(name).name for name in names]  # of this folder, whatever the index says
+        paths = [folder / Path(name).name for name in names]  # in this folder, whatever the index says
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
     return paths if paths and all(path.is_file() for path in paths) else []

@@ -1,1 +1,1 @@
-"""Evaluation: the common yardstick. Held-out text and masks are drawn once and stored; every run scores the same."""
+"""The common evaluation: held-out text and masks are drawn once and stored; every run is scored on the same ones."""

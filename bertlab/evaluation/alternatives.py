@@ -1,6 +1,6 @@
-"""Which of two texts a model finds more likely, by pseudo-log-likelihood (Salazar et al. 2020, arXiv:1910.14659).
+"""Which of two texts is more likely for a model, by pseudo-log-likelihood (Salazar et al. 2020, arXiv:1910.14659).
 
-A model that predicts ahead is asked for the likelihood of each token given those before it instead.
+For a model that predicts ahead: the likelihood of each token given the tokens before it.
 
 Legend: N texts, B copies, L length, M hidden tokens, V vocabulary.
 """
@@ -18,12 +18,12 @@ from bertlab.model.bert import Bert
 from bertlab.tasks.encoding import Example
 from bertlab.tasks.metrics import Array
 
-TOGETHER = 1024  # texts of one length whose copies are in memory at a time
+TOGETHER = 1024  # most texts of one length whose copies are in memory
 
 
 @torch.no_grad()
 def likelihoods(model: Bert, examples: Sequence[Example], reading: Reading, device: torch.device) -> Array:
-    """Return the sum over a text's tokens of their log-probability in nats (N,); the model is in evaluation mode."""
+    """Return the summed log-probability of each text's tokens in nats (N,); the model must be in evaluation mode."""
     score_N = np.zeros(len(examples))
     near = sorted(range(len(examples)), key=lambda row: len(examples[row].ids))
     for _, same in groupby(near, key=lambda row: len(examples[row].ids)):
@@ -37,7 +37,8 @@ def likelihoods(model: Bert, examples: Sequence[Example], reading: Reading, devi
 def _of_one_length(model: Bert, ids_NL: Array, reading: Reading, device: torch.device) -> Array:
     number, length = ids_NL.shape
     texts = Sequences(ids_NL, np.zeros_like(ids_NL), np.full(number, NO_PAIR))
-    hidden_M = (np.arange(number)[:, None] * length + np.arange(1, length - 1)).reshape(-1)  # all but [CLS] and [SEP]
+    # all except [CLS] and [SEP]
+    hidden_M = (np.arange(number)[:, None] * length + np.arange(1, length - 1)).reshape(-1)
     copies, copied_M = texts.one_at_a_time(hidden_M)
     nats = [
         cross_entropy(model(there).mlm_MV.float(), there.target_M, reduction="none").double().cpu()

@@ -1,8 +1,8 @@
-"""Attention, looked into: how far its weights spread, and what the model loses without some of its heads.
+"""Attention measures: the entropy of its weights, and the loss without some heads.
 
-For a while another function takes the place of the one that mixes values; the model is left as it was.
+Temporarily replaces the function that mixes values; the model is unchanged afterwards.
 
-Legend: B batch, H heads, L length, N tokens that ask.
+Legend: B batch, H heads, L length, N query tokens.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,24 +14,24 @@ from torch import Tensor, nn
 from bertlab.model.attention import Mix, SelfAttention
 from bertlab.model.sight import Sight
 
-TOLERANCE = 1e-3  # of the sum of weights that are a distribution
+TOLERANCE = 1e-3  # allowed deviation from 1 of the sum of weights
 
 
 class Spread:
-    """Collects, over all attentions and all tokens that may look at several, what their weights are like."""
+    """Averages statistics of weights over all attentions and all tokens that may attend to several tokens."""
 
     def __init__(self) -> None:
         self._sums, self._tokens, self._distribution = torch.zeros(2, dtype=torch.float64), 0, True
 
     def measures(self) -> dict[str, float]:
-        """Return both means; nothing where no attention was seen or weights are no distribution."""
+        """Return both means; nothing without attention or if weights are no distribution."""
         if not self._tokens or not self._distribution:
             return {}
         entropy, gradient = (self._sums / self._tokens).tolist()
         return {"attention_entropy": entropy, "softmax_gradient": gradient}
 
     def watching(self, _: int, mix: Mix) -> Mix:
-        """Return a function that mixes as `mix` does, and notes the weights."""
+        """Return a function that computes `mix` and records the weights."""
 
         def watched(query: Tensor, key: Tensor, value: Tensor, sight: Sight, dropout: float) -> Tensor:
             each_LL = torch.eye(key.shape[2], dtype=value.dtype, device=value.device)
@@ -41,7 +41,7 @@ class Spread:
         return watched
 
     def add(self, weight_BHLL: Tensor, sight: Sight) -> None:
-        """Note weights: their entropy as a share of the highest, and sum p (1 - p), the trace of softmax' Jacobian."""
+        """Record weights: entropy as a share of the maximum, and sum p (1 - p), the trace of the softmax Jacobian."""
         allowed = weight_BHLL.new_ones(1, dtype=torch.bool) if sight.allowed is None else sight.allowed
         count_BHL = allowed.expand(weight_BHLL.shape).sum(-1)
         asks_BHL = count_BHL > 1 if sight.real_BL is None else (count_BHL > 1) & sight.real_BL[:, None, :]
@@ -55,7 +55,7 @@ class Spread:
 
 
 def spread(model: nn.Module, reads: Callable[[], None]) -> dict[str, float]:
-    """Return the measures of `Spread` while the model `reads`; without attention it need not."""
+    """Return the measures of `Spread` while the model `reads`; without attention `reads` is not called."""
     seen = Spread()
     if _attentions(model):
         with mixing(model, seen.watching):
@@ -66,10 +66,10 @@ def spread(model: nn.Module, reads: Callable[[], None]) -> dict[str, float]:
 def pruning_cost(
     model: nn.Module, shares: Sequence[float], losses: Callable[[], tuple[float, float]]
 ) -> dict[str, float]:
-    """Return what it costs, in nats, to leave out shares of the heads, the least useful first (Michel et al. 2019).
+    """Return the cost in nats of leaving out shares of the heads, the least useful first (Michel et al. 2019).
 
-    `losses` measures the model as it stands: on text that ranks the heads, left out one at a time, and on text that
-    judges. The paper (arXiv:1905.10650) ranks by a gradient instead. Not measured: shares that would cut a head in two.
+    `losses` returns two losses of the current model: on text that ranks single heads, and on other text that gives the
+    result. The paper (arXiv:1905.10650) ranks by a gradient instead. Shares with a fractional head are left out.
     """
     heads = [(place, head) for place, mixer in enumerate(_attentions(model)) for head in range(mixer.heads)]
     if not heads:
@@ -89,7 +89,7 @@ def pruning_cost(
 
 @contextmanager
 def mixing(model: nn.Module, change: Callable[[int, Mix], Mix]) -> Iterator[None]:
-    """Let `change` (place of the attention, its mix) -> mix stand in for every self-attention's, for a while."""
+    """Replace every self-attention's mix by `change(place, mix)` inside this context."""
     mixes = [(mixer, mixer.mix) for mixer in _attentions(model)]
     for place, (mixer, mix) in enumerate(mixes):
         mixer.mix = change(place, mix)
@@ -105,7 +105,7 @@ def _attentions(model: nn.Module) -> list[SelfAttention]:
 
 
 def _without(heads: Sequence[tuple[int, int]]) -> Callable[[int, Mix], Mix]:
-    """Return a change that silences heads, given as (place of the attention, head)."""
+    """Return a change that sets heads to zero, given as (place of the attention, head)."""
 
     def change(place: int, mix: Mix) -> Mix:
         gone = [head for where, head in heads if where == place]

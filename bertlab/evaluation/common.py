@@ -1,12 +1,11 @@
-"""The common evaluation: the same held-out sequences with the same tokens hidden, for every run on a corpus.
+"""The common evaluation: the same held-out sequences with the same hidden tokens, for every run on a corpus.
 
-Hidden tokens become [MASK], all of them, at one rate that runs are judged by and at a small grid of others; they are
-nested across rates. They are hidden in single segments of one document, a form that every arm can read, however its own
-examples are cut; pairs are judged by themselves, on text without any mask. At the end of a run the same tokens are also
-corrupted as BERT's training corrupts them, their context is put out of order and cut, a sample of tokens is hidden one
-at a time, the states of visible text are probed, and texts longer than those of training may be scored by position, or
-the model fine-tuned for small tasks. Drawn once for a corpus and stored; neither the draw nor the store depends on a
-run's seed.
+All hidden tokens become [MASK], at one main rate that judges runs, and at a small grid of other rates; smaller rates
+hide subsets. They are in single segments of one document, which every arm can read, however its own examples are cut.
+Pairs are scored separately, on text without masks. At the end of a run there are more measures of the same tokens:
+corrupted as in BERT's training, with shuffled context, with half of the context. Also, a sample of tokens is hidden one
+at a time, states of visible text are probed, and optionally longer texts are scored by position and the model is
+fine-tuned for small tasks. All is drawn once per corpus and stored; the draw does not depend on a run's seed.
 """
 
 from collections.abc import Sequence
@@ -33,10 +32,10 @@ from bertlab.evaluation.tasks import draw_tasks
 from bertlab.mask.corrupt import Masked, maskable
 from bertlab.mask.token import TokenMask
 
-VERSION = "evaluation-5"  # change it whenever the same settings would give other sequences or masks
+VERSION = "evaluation-5"  # change it if the same settings would give other sequences or masks
 ONLY_MASKS, BERT_SPLIT = (1.0, 0.0, 0.0), (0.8, 0.1, 0.1)  # [MASK], random, kept; Devlin et al. 2018
-FEWEST_HIDDEN, MOST_ALIKE = 7, 0.9  # tokens that are scored at the rate of judgement; share of the commonest of them
-FEWEST = 16  # full texts of the longest length; fewer would say little about single positions
+FEWEST_HIDDEN, MOST_ALIKE = 7, 0.9  # least tokens scored at the main rate; largest share of the most common one
+FEWEST = 16  # least number of full texts of the longest length
 
 
 class Common:
@@ -67,7 +66,7 @@ class Common:
         self.finetune_seeds = finetune_seeds
 
     def steps(self, total: int, batch_tokens: int, length: int, last_passes: float) -> list[int]:
-        """Return the steps (counted from 1) to evaluate after, as `steps_to_evaluate` says."""
+        """Return the steps (counted from 1) after which to evaluate; see `steps_to_evaluate`."""
         text = self.sequences * length
         return steps_to_evaluate(total, batch_tokens, text, share=self.share, last_passes=last_passes)
 
@@ -120,7 +119,7 @@ class Common:
         np.savez(folder / "evaluation.npz", **arrays)  # type: ignore[arg-type]
 
     def _shuffled(self, store: TokenStore, ids_NL: Ints, hidden_M: Ints) -> Ints:
-        """Put the words of each sequence that are not hidden in random order, special tokens left in place."""
+        """Shuffle the words of each sequence that are not hidden; special tokens stay in place."""
         moves_NL, shuffled_NL = maskable(ids_NL, store.vocabulary), ids_NL.copy()
         moves_NL.reshape(-1)[hidden_M] = False
         generator = STREAMS.generator("shuffled")
@@ -129,17 +128,17 @@ class Common:
         return shuffled_NL
 
     def _features(self, store: TokenStore, corpus: Corpus, ids_NL: Ints, segments_NL: Ints) -> dict[str, Ints]:
-        """Draw what the states are asked."""
+        """Draw the words for the probes of states."""
         word_M = np.flatnonzero(maskable(ids_NL, store.vocabulary))
         sense_M = senses(corpus, store, ids_NL, segments_NL) if isinstance(corpus, Oracle) else None
         return draw_features(ids_NL, segments_NL, word_M, sense_M, STREAMS.generator("moved"))
 
     def _hideable(self, ids_NL: Ints, segments_NL: Ints) -> Ints:
-        """Return the ids with nothing to hide in segment A where B answers it, as in translation."""
+        """Return the ids without segment A if B depends on it, as in translation; only B may be hidden."""
         return np.where(segments_NL == 1, ids_NL, PAD) if getattr(self.text, "answers", False) else ids_NL
 
     def _long(self, store: TokenStore, longest: int) -> dict[str, Ints]:
-        """Draw texts that fill the longest length, so that every position is seen in the same ones."""
+        """Draw texts of exactly the longest length, so that all positions are scored on the same texts."""
         with at("text"):
             ids_NL, segments_NL, *_ = self._sequences(self.text, store, longest, self.sequences, full=True)
         if len(ids_NL) < (fewest := min(FEWEST, self.sequences)):
@@ -166,9 +165,9 @@ class Common:
     def _sequences(
         maker: PairMaker, store: TokenStore, length: int, number: int, *, full: bool = False
     ) -> tuple[Ints, Ints, Ints, Ints]:
-        """Draw sequences, at most `number` of them: any, or only those without padding.
+        """Draw at most `number` sequences: any, or only those without padding.
 
-        Returns ids, segments, labels, and the places of the sequences in the held-out text.
+        Returns ids, segments, labels, and the sequences' places in the held-out text.
         """
         tokens = store.splits["valid"]
         examples = maker(tokens, length, STREAMS.generator("pairs"))
@@ -180,15 +179,15 @@ class Common:
 
 
 def chunks(row_N: Ints) -> Ints:
-    """Return in which part of the text each sequence stands: parts are runs of whole documents, but for their ends.
+    """Return the part of the text of each sequence; a part is a range of documents, up to its ends.
 
-    What documents have in common, as an author, is so a difference between parts, and is seen as noise of the text.
+    So differences between documents, for example between authors, are differences between parts: noise of the text.
     """
     return np.argsort(np.argsort(row_N)) * FINAL_CHUNKS // len(row_N)
 
 
 def check_scored(target_M: Ints) -> None:
-    """Raise InputError for too few tokens, or for tokens that a constant guess gets right."""
+    """Raise InputError for too few tokens, or if a constant guess is right for too many."""
     most = int(np.unique(target_M, return_counts=True)[1].max())
     if len(target_M) < FEWEST_HIDDEN or most > MOST_ALIKE * len(target_M):
         raise InputError(
@@ -199,9 +198,9 @@ def check_scored(target_M: Ints) -> None:
 
 
 def hide(ids_NL: Ints, rate: float, store: TokenStore, split: Sequence[float] = ONLY_MASKS) -> Masked:
-    """Return the corrupted copy and the flat positions that it hides, the same ones in every split.
+    """Return the corrupted copy and the hidden flat positions, which are the same for every split.
 
-    Raises InputError when there are none.
+    Raises InputError if there are none.
     """
     masked = TokenMask(rate=rate, split=split)(ids_NL, store.vocabulary, partial(STREAMS.generator, counter=0))
     if len(masked.position_M) == 0:

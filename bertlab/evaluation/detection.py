@@ -50,7 +50,7 @@ class EvaluationOfEncoders(EvaluationWithTasks):
 
 
 def detected(scored: Scored) -> dict[str, float]:
-    """Return how the generator names the hidden tokens, and how the model tells its samples from the others."""
+    """Return the generator's scores at hidden tokens, and how well the model detects its samples."""
     model, data, named, nats, right, replaced = scored.model, scored.data, [], [], [], []
     assert isinstance(model, Replaced)
     for chunk, batch in enumerate(data.text.batches(data.hidden[data.rate], reading=data.reading)):

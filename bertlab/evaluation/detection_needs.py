@@ -1,4 +1,4 @@
-"""What must go together where replaced tokens are detected, said before torch is imported."""
+"""Checks which settings belong together for detection of replaced tokens, before torch is imported."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ NO_HEAD = "an encoder that detects replaced tokens has no head for masked tokens
 
 
 def check_detection(config: Mapping[str, Any]) -> None:
-    """Raise InputError for a model with a generator, and the objective of one, without all that belongs to it."""
+    """Raise InputError for a model with a generator, or its objective, without the matching other settings."""
     has_generator, detects = config["model"]["_target_"] == MODEL, config["objective"]["_target_"] == OBJECTIVE
     if not has_generator and not detects:
         return
@@ -52,7 +52,7 @@ def check_detection(config: Mapping[str, Any]) -> None:
 
 
 def _check_mask(mask: object) -> None:
-    """Raise InputError for a policy that leaves corrupted tokens in place that nobody predicts, or hides none."""
+    """Raise InputError for a policy that leaves corrupted tokens without a prediction, or that hides none."""
     inner = mask.policy if isinstance(mask, Static) else mask
     if not isinstance(inner, Rated | Scheduled):
         raise InputError(

@@ -1,9 +1,9 @@
-"""Features: what the frozen states of a model hold of visible text, from the embedding (layer 0) to the last layer.
+"""Probes of frozen states on visible text, from the embedding (layer 0) to the last layer.
 
-Nothing is hidden. Half of the sequences teach the linear probes, the other half tests them. In one copy of the text
-some tokens have changed places with each other, so that no token by itself tells whether it is where it was written.
+Nothing is hidden. Half of the sequences train the linear probes, the other half tests them. In a changed copy of the
+text some tokens swap places with each other; so a token alone does not show whether it is at its original place.
 
-Legend: N sequences, L length, M places of words in them, R places that are judged, D width.
+Legend: N sequences, L length, M places of words in them, R judged places, D width.
 """
 
 import math
@@ -21,22 +21,22 @@ from bertlab.evaluation.probe import effective_rank, probe_accuracy, token_share
 from bertlab.evaluation.sequences import Reading, Sequences
 from bertlab.model.bert import Bert
 
-FEWEST = 16  # sequences; fewer would teach and test nothing
-JUDGED = 0.3  # share of the words that are judged, half of them moved: as many as BERT predicts
+FEWEST = 16  # sequences; fewer are too few to train and test
+JUDGED = 0.3  # share of words that are judged; half of them move, the share that BERT predicts
 
 
 @dataclass(frozen=True)
 class Features:
-    """The visible text and what its probes are asked."""
+    """The visible text and the labels of its probes."""
 
     text: Sequences
     word_M: Ints  # flat positions, ascending
-    sense_M: Ints | None  # of each word, where the corpus knows it
+    sense_M: Ints | None  # of each word, if the corpus knows it
     judged_R: Ints  # flat positions, ascending
-    given_R: Ints  # the token that stands there in the changed copy
+    given_R: Ints  # the token at that place in the changed copy
 
     def score(self, model: Bert, reading: Reading, device: torch.device) -> dict[str, float]:
-        """Return the measures of the last layer by their plain names, those of the layers below as `.layer_<k>`."""
+        """Return the last layer's measures by their plain names, those of lower layers with `.layer_<k>`."""
         token_M, token_R = (self.text.ids_NL.reshape(-1)[places] for places in (self.word_M, self.judged_R))
         layers = partial(self._states, model, replace(reading, ahead=0), device)
         states, changed = layers(self.word_M, token_M), layers(self.judged_R, self.given_R)
@@ -62,16 +62,16 @@ class Features:
         return [torch.cat(layer) for layer in zip(*chunks, strict=True)]
 
     def _tests(self, place_M: Ints) -> Tensor:
-        """Tell which places test a probe (M,): those of every second sequence."""
+        """Return whether a place is test data (M,): every second sequence is."""
         return torch.from_numpy(place_M // self.text.ids_NL.shape[1] % 2 == 1)
 
 
 def draw_features(
     ids_NL: Ints, segments_NL: Ints, word_M: Ints, sense_M: Ints | None, generator: np.random.Generator
 ) -> dict[str, Ints]:
-    """Return the arrays that `read_features` reads: which words are judged, and which of them changed places.
+    """Return the arrays for `read_features`: which words are judged, and which of them swapped places.
 
-    Nothing where there are too few sequences.
+    Empty if there are too few sequences.
     """
     if len(ids_NL) < FEWEST:
         return {}
@@ -86,7 +86,7 @@ def draw_features(
 
 
 def read_features(arrays: Mapping[str, Ints]) -> Features | None:
-    """Return what `draw_features` drew, None where there is nothing."""
+    """Return the result of `draw_features`; None if it is empty."""
     if "word_M" not in arrays:
         return None
     ids_NL, segments_NL = arrays["probe_ids_NL"], arrays["probe_segments_NL"]
@@ -95,7 +95,7 @@ def read_features(arrays: Mapping[str, Ints]) -> Features | None:
 
 
 def _by_layer(name: str, states: list[Tensor], measure: Callable[[Tensor], float]) -> dict[str, float]:
-    """Measure the states of each layer; what is not defined there is left out."""
+    """Measure the states of each layer; undefined values are left out."""
     *below, last = [measure(state_MD) for state_MD in states]
     measures = {name: last} | {f"{name}.layer_{layer}": value for layer, value in enumerate(below)}
     return {name: value for name, value in measures.items() if math.isfinite(value)}

@@ -1,10 +1,10 @@
-"""What a model makes of a few labelled examples: fine-tuned, when all of its weights go on learning, or frozen.
+"""Scores with a few labelled examples: fine-tuned (all weights are trained) or frozen.
 
-Fine-tuning is done as by Devlin et al. 2018: a new layer on the pooled state behind a dense layer and tanh, Adam with a
-warm-up and a linear decay, and a learning rate that is chosen on examples of its own. The model is copied and left as
-it was. Frozen, the pooled state itself is read by a linear probe, as sentence embeddings are.
+Fine-tuning follows Devlin et al. 2018: a new layer on the pooled state after a dense layer and tanh, Adam with
+warm-up and linear decay, and a learning rate chosen on separate examples. It trains a copy of the model. Frozen: a
+linear probe reads the pooled state itself, like a sentence embedding.
 
-Legend: B batch, C questions, D width, M tokens to name, N examples, V vocabulary.
+Legend: B batch, C questions, D width, M tokens to predict, N examples, V vocabulary.
 """
 
 import copy
@@ -25,7 +25,7 @@ from bertlab.evaluation.tasks import Labelled, Task
 from bertlab.model.bert import Bert
 from bertlab.optim.optimizer import adamw
 
-RATES = (3e-4, 1e-3, 3e-3)  # of learning, for small models; ties go to the lower one
+RATES = (3e-4, 1e-3, 3e-3)  # learning rates for small models; a tie goes to the lower one
 EPOCHS, SIZE, WARM_UP, CLIP = 10, 32, 0.1, 1.0
 
 
@@ -37,9 +37,9 @@ def finetuned(
     device: torch.device,
     seeds: int = 1,
 ) -> dict[str, float]:
-    """Return the share of right answers after as many examples, task by task and their mean; the mean over `seeds`.
+    """Return the share of right answers for each number of examples, per task and on average; the mean over `seeds`.
 
-    A seed draws the order of the examples and dropout. Where there are several, `<measure>.seed_<k>` is that of one.
+    A seed draws the order of the examples and dropout. With several seeds, `<measure>.seed_<k>` is the result of one.
     """
 
     def by_task(seed: int) -> dict[str, float]:
@@ -57,9 +57,9 @@ def finetuned(
 def frozen(
     model: Bert, tasks: Mapping[str, Task], numbers: Sequence[int], reading: Reading, device: torch.device
 ) -> dict[str, float]:
-    """Return likewise what a linear probe reads out of the frozen pooled states, of the tasks that ask questions.
+    """Return the same for a linear probe of the frozen pooled states, for tasks with questions.
 
-    Left out where all examples that teach have one answer.
+    Left out if all training examples have the same answer.
     """
     asking = {name: task for name, task in tasks.items() if task.judge.questions}
     measures = _by_task("frozen", asking, numbers, lambda task, number: _probed(model, task, number, reading, device))
@@ -78,12 +78,12 @@ def _by_task(
 
 
 def tuning_tokens(tasks: Mapping[str, Task], numbers: Sequence[int], length: int, seeds: int = 1) -> int:
-    """Return what `finetuned` trains on: tokens, padding included: all tasks, numbers, learning rates, seeds."""
+    """Return the training tokens of `finetuned`, padding included, over tasks, numbers, learning rates and seeds."""
     return len(tasks) * len(RATES) * EPOCHS * sum(numbers) * length * seeds
 
 
 def _probed(model: Bert, task: Task, number: int, reading: Reading, device: torch.device) -> float:
-    """Learn every question from the pooled states by itself, and return the share of answers that are right."""
+    """Train a separate probe for every question on the pooled state, and return the share of right answers."""
     teach, judge = task.teach[:number], task.judge
     state_ND = torch.cat([_pooled(model, examples, reading, device) for examples in (teach, judge)])
     answer_NC = torch.from_numpy(np.concatenate((teach.answer_NC, judge.answer_NC)))
@@ -99,7 +99,7 @@ def _pooled(model: Bert, examples: Labelled, reading: Reading, device: torch.dev
 
 
 def _tuned(model: Bert, task: Task, number: int, seed: int, reading: Reading, device: torch.device) -> float:
-    """Fine-tune at every learning rate, and return how the one that does best on `choose` does on `judge`."""
+    """Fine-tune at every learning rate; return the `judge` score of the rate that is best on `choose`."""
     tuned = [_learnt(model, task.teach[:number], rate, seed, reading, device) for rate in RATES]
     best = max(tuned, key=lambda answerer: _share_right(answerer, task.choose, reading, device))
     return _share_right(best, task.judge, reading, device)
@@ -115,7 +115,7 @@ class Answerer(nn.Module):
         self.bias_C = nn.Parameter(torch.zeros(questions))
 
     def forward(self, batch: Batch) -> Tensor:
-        """Return a logit for every question (B, C), or the scores of all tokens (M, V) where there are none."""
+        """Return a logit for every question (B, C), or the scores of all tokens (M, V) if there are none."""
         if not len(self.bias_C):
             return self.model(batch).mlm_MV  # type: ignore[no-any-return]
         return linear(self.model.pair_head.transformed(self.model.pooled(batch)), self.weight_CD, self.bias_C)
@@ -125,7 +125,7 @@ class Answerer(nn.Module):
 def _learnt(
     model: Bert, examples: Labelled, rate: float, seed: int, reading: Reading, device: torch.device
 ) -> Answerer:
-    """Return a model that has learnt the examples; chance is the same for every arm and every seed of training."""
+    """Return a model trained on the examples; random numbers are equal for all arms and pre-training seeds."""
     stream = f"finetune/{seed}" if seed else "finetune"
     answerer = Answerer(model, examples.questions).to(device).train()
     optimizer = adamw(answerer, lr=rate, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
@@ -133,7 +133,7 @@ def _learnt(
     total = EPOCHS * len(starts)
     schedule = LambdaLR(optimizer, lambda step: min((step + 1) / (WARM_UP * total), 1 - step / total))
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(STREAMS.integer(stream))  # dropout
+        torch.manual_seed(STREAMS.integer(stream))  # seeds dropout
         for epoch in range(EPOCHS):
             rows = STREAMS.generator(stream, epoch).permutation(len(examples))
             for start in starts:
@@ -154,7 +154,7 @@ def _loss(answerer: Answerer, examples: Labelled, reading: Reading, device: torc
 
 @torch.no_grad()
 def _share_right(answerer: Answerer, examples: Labelled, reading: Reading, device: torch.device) -> float:
-    """Return the share of the questions, or of the tokens, that are answered right."""
+    """Return the share of questions, or of tokens, with a right answer."""
     right, asked = 0, 0
     for start in range(0, len(examples), SIZE):
         logits, target = _answers(answerer, examples[slice(start, start + SIZE)], reading, device)
@@ -164,7 +164,7 @@ def _share_right(answerer: Answerer, examples: Labelled, reading: Reading, devic
 
 
 def _answers(answerer: Answerer, examples: Labelled, reading: Reading, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return the logits and what is right: (B, C) both for questions, (M, V) and (M,) for tokens."""
+    """Return logits and right answers: both (B, C) for questions, (M, V) and (M,) for tokens."""
     plain = replace(reading, ahead=0) if examples.questions else reading
     (batch,) = examples.text.batches(examples.hidden, reading=plain)
     there = batch.to(device)

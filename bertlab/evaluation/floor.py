@@ -1,4 +1,4 @@
-"""The Bayes floor: on a generated language, the best that any model could do on the very sequences of the evaluation.
+"""The Bayes loss: on a generated language, the lowest possible loss on the sequences of the evaluation.
 
 Legend: N sequences, L length, M hidden positions, W words of the language, V vocabulary.
 """
@@ -26,7 +26,7 @@ class Oracle(Protocol):
         ...
 
     def posterior(self, words_BL: Ints, segments_BL: Ints) -> tuple[Floats, Floats]:
-        """Return log-probabilities (nats) of the words at hidden positions (M, W), by rows, and P(B follows A) (B,)."""
+        """Return log-probabilities (nats) of words at hidden positions (M, W), row by row, and P(B follows A) (B,)."""
         ...
 
     def senses(self, words_BL: Ints, segments_BL: Ints) -> Floats:
@@ -35,7 +35,7 @@ class Oracle(Protocol):
 
 
 def hidden_log_prob(oracle: Oracle, store: TokenStore, ids_NL: Ints, segments_NL: Ints, hidden_M: Ints) -> Floats:
-    """Return the true log-probability (nats) of each hidden token (M,), given all that is visible."""
+    """Return the true log-probability (nats) of each hidden token (M,), given all visible ones."""
     words_NL = _words(oracle, store, ids_NL)
     target_M = words_NL.reshape(-1)[hidden_M]
     words_NL.reshape(-1)[hidden_M] = HIDDEN
@@ -50,15 +50,15 @@ def follows(oracle: Oracle, store: TokenStore, ids_NL: Ints, segments_NL: Ints) 
 
 
 def senses(oracle: Oracle, store: TokenStore, ids_NL: Ints, segments_NL: Ints) -> Ints:
-    """Return the likeliest sense of each visible word (M,), by rows: what an ideal reader takes it for."""
+    """Return the most likely sense of each visible word (M,), row by row: the answer of an ideal reader."""
     words_NL, segments_NL = _compact(_words(oracle, store, ids_NL), segments_NL)
     sense_NL = oracle.senses(words_NL, segments_NL).argmax(-1)
-    sense_M: Ints = sense_NL[words_NL != OUTSIDE]  # compacting kept their order
+    sense_M: Ints = sense_NL[words_NL != OUTSIDE]  # _compact keeps their order
     return sense_M
 
 
 def _words(oracle: Oracle, store: TokenStore, ids_NL: Ints) -> Ints:
-    """Return the word index at each position, OUTSIDE at [PAD], [CLS] and [SEP]; any other token is an InputError."""
+    """Return the word index at each position, OUTSIDE at [PAD], [CLS], [SEP]. Raises InputError for other tokens."""
     word_V, id_of = np.full(store.vocabulary.size, OUTSIDE), store.tokenizer.get_vocab()
     for index, word in enumerate(oracle.vocabulary()):
         if word in id_of:
@@ -73,6 +73,6 @@ def _words(oracle: Oracle, store: TokenStore, ids_NL: Ints) -> Ints:
 
 
 def _compact(words_NL: Ints, segments_NL: Ints) -> tuple[Ints, Ints]:
-    """Move what is OUTSIDE to the end of each row, as the oracle wants it."""
+    """Move OUTSIDE to the end of each row; the oracle needs that."""
     order_NL = np.argsort(words_NL == OUTSIDE, axis=1, kind="stable")
     return np.take_along_axis(words_NL, order_NL, axis=1), np.take_along_axis(segments_NL, order_NL, axis=1)

@@ -1,8 +1,7 @@
-"""The table of all measures of the common evaluation: runs log them as `eval/<name>`, studies are judged by them.
+"""The table of all measures of the common evaluation: runs log them as `eval/<name>`; studies are judged by them.
 
-The rows are those of measures.csv. From one row derive what a study may name as its outcome, the words and the
-direction in tables and figures, and docs/measures.md. A name has places for what varies, as `<rate>`; a part in
-brackets may be missing.
+Rows are those of measures.csv. They define the possible outcomes of a study, the words and directions in tables and
+figures, and docs/measures.md. A name may have variable parts, such as `<rate>`; a part in brackets is optional.
 """
 
 import csv
@@ -14,7 +13,7 @@ from pathlib import Path
 TABLE = Path(__file__).with_suffix(".csv")
 PREFIX = "eval/"
 NUMBER, WHOLE = r"\d+(?:\.\d+)?", r"\d+"
-PLACES = {  # what may stand at a place of a name
+PLACES = {  # allowed values of a variable part
     "rate": NUMBER,
     "percent": NUMBER,
     "k": WHOLE,
@@ -30,21 +29,21 @@ PLACES = {  # what may stand at a place of a name
 
 @dataclass(frozen=True)
 class Measure:
-    """What one measure is, and how to read it."""
+    """One measure and how to read it."""
 
     name: str
     unit: str  # nats, share or ln_tokens
     lower_is_better: bool
-    function: str  # of `bertlab.evaluation`, that takes it; empty: it is read from the curve
-    words: str  # what figures and tables say
-    about: str = ""  # what documentation adds
-    needs: str = ""  # the key, or what else must be there for it to be taken
-    curve: bool = False  # whether it is followed along a run, not taken at its end alone
-    judges: bool = True  # whether a study may be judged by it; not by a reference or by an error
+    function: str  # of `bertlab.evaluation`, which measures it; empty: it is read from the curve
+    words: str  # its name in figures and tables
+    about: str = ""  # more for the documentation
+    needs: str = ""  # the key, or another condition for measuring it
+    curve: bool = False  # whether it is measured during a run, not only at its end
+    judges: bool = True  # whether a study may be judged by it; not a reference value or a standard error
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """What the whole name of a metric matches."""
+        """Regular expression for the full name of a metric."""
         text = re.escape(PREFIX + self.name).replace(r"\[", "(?:").replace(r"\]", ")?")
         for place, values in PLACES.items():
             text = text.replace(f"<{place}>", f"(?:{values})")
@@ -52,7 +51,7 @@ class Measure:
 
     @property
     def is_one(self) -> bool:
-        """Whether the name has no places: it is one metric."""
+        """Whether the name has no variable part, so that it is one metric."""
         return not set("<[") & set(self.name)
 
 
@@ -69,5 +68,5 @@ MEASURES = _read()
 
 
 def measure_of(metric: str) -> Measure | None:
-    """Return the row of a metric by its whole name, as `eval/mlm_loss`; None where there is none."""
+    """Return the measure of a metric by its full name, such as `eval/mlm_loss`; None if there is none."""
     return next((each for each in MEASURES if each.pattern.fullmatch(metric)), None)

@@ -1,4 +1,4 @@
-"""What can be read out of frozen states, without training the model any further.
+"""Linear probes and other measures of frozen states.
 
 Legend: N tokens, D width, C classes.
 """
@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-PENALTY = 1e-3  # on the squared weights, of standardised states
-STEPS = 50  # of L-BFGS at most; the loss is convex, and more moved no measure by a point
+PENALTY = 1e-3  # on squared weights, for standardised states
+STEPS = 50  # maximum of L-BFGS; the loss is convex, and more steps changed no measure by a point
 
 
 def probe_accuracy(state_ND: Tensor, label_N: Tensor, test_N: Tensor) -> float:
-    """Return the share of the test tokens that a linear probe names right, as learnt from the others.
+    """Return the share of test tokens that a linear probe labels right, trained on the other tokens.
 
-    Multinomial logistic regression with a ridge penalty, on states that are standardised by the others (Alain & Bengio
-    2016, arXiv:1610.01644). `label_N` counts the classes from 0; `test_N` is bool. NaN where there is but one class to
-    learn or nothing to test.
+    Multinomial logistic regression with a ridge penalty; states are standardised by the training tokens (Alain & Bengio
+    2016, arXiv:1610.01644). `label_N` are classes from 0; `test_N` is bool. NaN if there is only one class to learn or
+    nothing to test.
     """
     if bool((label_N[~test_N] == label_N[~test_N][:1]).all()):
         return math.nan
@@ -43,10 +43,10 @@ def probe_accuracy(state_ND: Tensor, label_N: Tensor, test_N: Tensor) -> float:
 
 
 def effective_rank(state_ND: Tensor) -> float:
-    """Return the dimensions that the centred states fill, as a share of the width: exp(entropy of the spectrum) / D.
+    """Return the effective rank of the centred states as a share of the width: exp(entropy of the spectrum) / D.
 
-    The spectrum is that of the singular values, scaled to the sum 1 (Roy & Vetterli 2007, "The effective rank"). NaN
-    for states that are all the same.
+    The spectrum: singular values, scaled to sum 1 (Roy & Vetterli 2007, "The effective rank"). NaN if all states are
+    equal.
     """
     centred_ND = state_ND.double() - state_ND.double().mean(0)
     value_D = torch.linalg.eigvalsh(centred_ND.T @ centred_ND).clamp_min(0).sqrt()
@@ -57,9 +57,9 @@ def effective_rank(state_ND: Tensor) -> float:
 def token_share(state_ND: Tensor, token_N: Tensor) -> float:
     """Return the share of the states' variance that the token alone explains: 1 for static vectors, 0 for chance.
 
-    The adjusted share of a one-way analysis of variance, summed over dimensions, in the spirit of Ethayarajh 2019
-    (arXiv:1909.00512), who takes the first principal component of each word; tokens that come once are left out. NaN
-    where no token comes twice or all states are the same.
+    Adjusted share of a one-way analysis of variance, summed over dimensions, similar to Ethayarajh 2019
+    (arXiv:1909.00512), who uses the first principal component of each word. Tokens that occur once are left out. NaN
+    if no token occurs twice or all states are equal.
     """
     count_N = token_N.bincount()[token_N]
     x_ND, token_N = state_ND[count_N > 1].double(), token_N[count_N > 1]

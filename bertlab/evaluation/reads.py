@@ -1,6 +1,6 @@
-"""What a head reads of a model for a task: the pooled state, a state for each word, a marked word, or two.
+"""Inputs of a task's head: the pooled state, a state for each word, the state of a marked word, or of two.
 
-Legend: B examples, L length, D width, R states that are read, F numbers in each.
+Legend: B examples, L length, D width, R states, F features of each.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,23 +17,23 @@ from bertlab.model.bert import Bert
 from bertlab.tasks.encoding import Example
 
 NOWHERE = np.empty(0, np.int64)
-Spots = Sequence[Sequence[int]]  # of each example, the columns that are read
-Read = Callable[[Bert, Batch, Spots, bool], Tensor]  # (model, batch, spots, whether it is tuned) -> (R, F)
+Spots = Sequence[Sequence[int]]  # of each example: the columns to read
+Read = Callable[[Bert, Batch, Spots, bool], Tensor]  # (model, batch, spots, whether the model is fine-tuned) -> (R, F)
 
 
 def padded(examples: Sequence[Example], *, cls: bool) -> tuple[Batch, Spots]:
-    """Return examples as one batch, as long as its longest, and where it is read."""
+    """Return examples as one batch with the length of the longest, and the columns to read."""
     length = max(len(example.ids) for example in examples)
     ids_BL, segments_BL = np.full((len(examples), length), PAD), np.zeros((len(examples), length), np.int64)
     for row, example in enumerate(examples):
         ids_BL[row, : len(example.ids)], segments_BL[row, : len(example.ids)] = example.ids, example.segments
     batch = corrupted(ids_BL, segments_BL, np.full(len(examples), NO_PAIR), Masked(ids_BL, NOWHERE, NOWHERE))
-    moved = 0 if cls else 1  # columns stand one further left
+    moved = 0 if cls else 1  # without [CLS] all columns move one to the left
     return batch if cls else without_cls(batch), [(example.spots - moved).tolist() for example in examples]
 
 
 def pooled(model: Bert, batch: Batch, _: Spots, tuned: bool) -> Tensor:
-    """Return the pooled state, behind the pair head's dense layer and tanh where that is tuned too (B, D)."""
+    """Return the pooled state (B, D); if fine-tuned, after the pair head's dense layer and tanh."""
     state_BD = model.pooled(batch)
     return model.pair_head.transformed(state_BD) if tuned else state_BD
 
@@ -52,9 +52,9 @@ def word(model: Bert, batch: Batch, spots: Spots, _: bool) -> Tensor:
 
 
 def marked(model: Bert, batch: Batch, spots: Spots, tuned: bool) -> Tensor:
-    """Return, of two marked words, the mean states of their tokens, how far those differ, and the pooled one (B, 4 D).
+    """Return for two marked words: the mean state of each, their absolute difference, and the pooled state (B, 4 D).
 
-    The difference |u - v| lets a linear head tell same from other (Reimers & Gurevych 2019, arXiv:1908.10084, sec. 3).
+    With |u - v| a linear head can separate same from different (Reimers & Gurevych 2019, arXiv:1908.10084, sec. 3).
     """
     x_BLD = model.encode(batch)
     one_BD, two_BD = (_mean(x_BLD, spots, side) for side in (0, 2))

@@ -1,9 +1,9 @@
 """Held-out sequences with hidden tokens, and how an arm reads them: every arm predicts the same tokens.
 
-An arm that *fills gaps* is given the text with the hidden tokens replaced, and predicts each at its own place from what
-it may look at. An arm that *predicts ahead*, left to right, is given the text as it is, and predicts the token in
-column p at column p - ahead: the same tokens, given all those before them, hidden or not, and none behind them. An arm
-without [CLS] is given the same text without it, and one more [PAD].
+An arm that *fills gaps* gets the text with replaced hidden tokens, and predicts each at its own position from what it
+may attend to. An arm that *predicts ahead*, left to right, gets the original text, and predicts the token in column p
+at column p - ahead: the same tokens, given all tokens before them, hidden or not, and none after them. An arm without
+[CLS] gets the same text without it, and one more [PAD].
 
 Legend: N sequences, B of them in a chunk, L length, M hidden positions.
 """
@@ -22,7 +22,7 @@ from bertlab.mask import Masked
 from bertlab.mask.corrupt import Bools
 from bertlab.streams import Streams
 
-STREAMS = Streams(20181011)  # the day BERT appeared; evaluation never depends on a run's seed
+STREAMS = Streams(20181011)  # the day BERT was published; the evaluation never depends on a run's seed
 CHUNK = 64  # sequences scored at once
 NOWHERE = np.empty(0, np.int64)
 
@@ -32,7 +32,7 @@ class Reading:
     """How an arm reads held-out text."""
 
     cls: bool = True  # whether its sequences start with [CLS]
-    ahead: int = 0  # places from where a token is predicted to the token; 0: at its own place, where a gap is
+    ahead: int = 0  # distance from the predicting position to the predicted token; 0: its own position (a gap)
 
     def __post_init__(self) -> None:
         assert 0 <= self.ahead <= 1, "only [CLS] stands before the first token"
@@ -48,7 +48,7 @@ BERT = Reading()
 
 @dataclass(frozen=True)
 class Sequences:
-    """Assembled held-out sequences, with [CLS]; `label_N` is all NO_PAIR where they hold one segment."""
+    """Assembled held-out sequences, with [CLS]; `label_N` is all NO_PAIR for single segments."""
 
     ids_NL: Ints
     segments_NL: Ints
@@ -57,7 +57,7 @@ class Sequences:
     def batches(self, hidden_M: Ints, given_M: Ints | None = None, reading: Reading = BERT) -> Iterator[Batch]:
         """Yield the sequences in chunks, with the tokens at the flat positions `hidden_M` to predict.
 
-        What an arm that fills gaps is given there is `given_M`, [MASK] throughout where it is None.
+        `given_M`: the input at these positions for an arm that fills gaps; None: [MASK].
         """
         given_M = np.full(len(hidden_M), MASK) if given_M is None else given_M
         length = self.ids_NL.shape[1]
@@ -74,11 +74,11 @@ class Sequences:
             yield batch if reading.cls else without_cls(batch)
 
     def every(self, number: int) -> "Sequences":
-        """Return one sequence of so many, the first included."""
+        """Return every `number`-th sequence, starting with the first."""
         return Sequences(self.ids_NL[::number], self.segments_NL[::number], self.label_N[::number])
 
     def first_half(self, hidden_M: Ints) -> tuple["Sequences", Bools, Ints]:
-        """Return the sequences cut after half of their length, which hidden tokens they still have, and where."""
+        """Return the first half of each sequence, the indices of hidden tokens in it, and their positions."""
         half = self.ids_NL.shape[1] // 2
         row_M, column_M = np.divmod(hidden_M, self.ids_NL.shape[1])
         kept_M = column_M < half
@@ -86,7 +86,7 @@ class Sequences:
         return first, kept_M, (row_M * half + column_M)[kept_M]
 
     def one_at_a_time(self, hidden_M: Ints) -> tuple["Sequences", Ints]:
-        """Return a copy of its sequence for each hidden token, and the flat position of that token among the copies."""
+        """Return one copy of the sequence for each hidden token, and the flat position of that token in the copies."""
         row_M, column_M = np.divmod(hidden_M, self.ids_NL.shape[1])
         copies = Sequences(self.ids_NL[row_M], self.segments_NL[row_M], np.full(len(row_M), NO_PAIR))
         return copies, np.arange(len(row_M)) * self.ids_NL.shape[1] + column_M

@@ -1,11 +1,11 @@
-"""Small tasks with labels, cut from held-out text, that a model is fine-tuned for at the end of a run.
+"""Small tasks with labels, cut from held-out text, for fine-tuning at the end of a run.
 
-    similarity      do two pieces of text come from one document? they do not touch
-    proofreading    which errors does a text hold: words moved, words of other texts put in, words doubled? any or none
-    continuation    which word comes next? after [MASK], with nothing behind it
+    similarity      are two pieces of text from one document? they do not touch
+    proofreading    which errors are in a text: moved words, words of other texts, doubled words? any or none
+    continuation    which word comes next? after [MASK], with nothing after it
 
-They stand for three of BERT's uses: sentence pairs, several labels at once, generation. Examples that teach, that
-choose a learning rate, and that judge come from different documents. Translation needs a corpus of its own.
+They represent three uses of BERT: sentence pairs, several labels at once, generation. Examples for training, for
+choosing a learning rate, and for testing come from different documents. Translation would need its own corpus.
 
 Legend: N examples, L length, C questions (each yes or no).
 """
@@ -27,18 +27,18 @@ from bertlab.mask.corrupt import Bools
 TASKS = ("similarity", "proofreading", "continuation")
 PARTS = {"teach": 2, "choose": 1, "judge": 1}  # shares of the documents
 CHOOSE, JUDGE = 256, 512  # examples
-ERRORS = {"moved": 0.2, "strange": 0.15, "doubled": 0.1}  # shares of the words, where a text has the error
-APART = 2  # pieces of one document that are compared are at least so many places apart
+ERRORS = {"moved": 0.2, "strange": 0.15, "doubled": 0.1}  # shares of the words, in a text with the error
+APART = 2  # least distance, in places, of two compared pieces of one document
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Examples of a task, with what is asked of them."""
+    """Examples of a task with their questions."""
 
     ids_NL: Ints
     segments_NL: Ints
-    answer_NC: Ints  # 0 or 1; no questions (C = 0) where a token is to be named
-    column_N: Ints  # of the token that is to be named behind [MASK]; 0, where [CLS] stands, for none
+    answer_NC: Ints  # 0 or 1; no questions (C = 0) if a token is to be predicted
+    column_N: Ints  # column of the token to predict after [MASK]; 0, the column of [CLS], for none
 
     def __len__(self) -> int:
         return len(self.ids_NL)
@@ -48,7 +48,7 @@ class Labelled:
 
     @property
     def questions(self) -> int:
-        """How many are asked of each example; none where a token is to be named."""
+        """Number of questions per example; 0 if a token is to be predicted."""
         return int(self.answer_NC.shape[1])
 
     @property
@@ -58,7 +58,7 @@ class Labelled:
 
     @property
     def hidden(self) -> Ints:
-        """Flat positions of the tokens that are to be named (M,)."""
+        """Flat positions of the tokens to predict (M,)."""
         row_M = np.flatnonzero(self.column_N)
         hidden_M: Ints = row_M * self.ids_NL.shape[1] + self.column_N[row_M]
         return hidden_M
@@ -66,7 +66,7 @@ class Labelled:
 
 @dataclass(frozen=True)
 class Task:
-    """A task: examples that teach, that choose and that judge."""
+    """A task: examples for training (`teach`), choosing (`choose`) and testing (`judge`)."""
 
     teach: Labelled
     choose: Labelled
@@ -74,7 +74,7 @@ class Task:
 
 
 def draw_tasks(tokens: Tokens, length: int, teach: int, rng: np.random.Generator) -> dict[str, Ints]:
-    """Return the arrays that `read_tasks` reads, for `teach` examples that teach. Raises InputError for too few."""
+    """Return the arrays for `read_tasks`, with `teach` training examples. Raises InputError for too few documents."""
     part_D = rng.permutation(np.arange(len(tokens.documents) - 1) % sum(PARTS.values()))
     shares = np.repeat(np.arange(len(PARTS)), list(PARTS.values()))
     arrays: dict[str, Ints] = {}
@@ -86,7 +86,7 @@ def draw_tasks(tokens: Tokens, length: int, teach: int, rng: np.random.Generator
 
 
 def read_tasks(arrays: Mapping[str, Ints]) -> dict[str, Task]:
-    """Return what `draw_tasks` drew, by name; nothing where there is nothing."""
+    """Return the result of `draw_tasks`, by task; empty if there is nothing."""
     names = [field.name for field in fields(Labelled)]
     return {
         task: Task(*(Labelled(*(arrays[f"task.{task}.{part}.{name}"] for name in names)) for part in PARTS))
@@ -111,7 +111,7 @@ def _make(
 
 def _pieces(tokens: Tokens, room: int, inside_D: Bools, rng: np.random.Generator) -> Examples:
     """Cut some documents into full pieces of `room` tokens, in order."""
-    pieces = Single(shortest=room)(tokens, room + 2, rng)  # which draws nothing
+    pieces = Single(shortest=room)(tokens, room + 2, rng)  # uses no random numbers
     kept = inside_D[_document(tokens, pieces)]
     return Examples(*(getattr(pieces, field.name)[kept] for field in fields(Examples)))
 
@@ -122,7 +122,7 @@ def _document(tokens: Tokens, pieces: Examples) -> Ints:
 
 
 def _similarity(tokens: Tokens, length: int, inside_D: Bools, wanted: int, rng: np.random.Generator) -> Labelled:
-    """Half of the pairs come from one document, the others from two; no piece is the first of two pairs."""
+    """Half of the pairs come from one document, the others from two; no piece is first in two pairs."""
     room = (length - 3) // 2
     pieces = _pieces(tokens, room, inside_D, rng)
     document_P = _document(tokens, pieces)
@@ -137,7 +137,7 @@ def _similarity(tokens: Tokens, length: int, inside_D: Bools, wanted: int, rng: 
         for anchor, same in zip(anchors, same_N, strict=True)
     )
     others = np.fromiter(partners, np.int64, wanted)
-    swap_N = rng.random(wanted) < 0.5  # either may stand first
+    swap_N = rng.random(wanted) < 0.5  # either piece may come first
     one, two = np.where(swap_N, others, anchors), np.where(swap_N, anchors, others)
     pairs = Examples(pieces.a_start[one], pieces.a_end[one], pieces.a_start[two], pieces.a_end[two], same_N)
     ids_NL, segments_NL = assemble(tokens, pairs, np.arange(wanted), length)
@@ -145,14 +145,14 @@ def _similarity(tokens: Tokens, length: int, inside_D: Bools, wanted: int, rng: 
 
 
 def _others(same: int, anchor: int, first: int, last: int, pieces: int) -> Ints:
-    """Return the pieces that may be paired with one: of its document and apart from it, or of other documents."""
+    """Return the possible partners of a piece: from its document at a distance, or from other documents."""
     place = np.arange(pieces)
     inside = (place >= first) & (place < last)
     return np.flatnonzero(inside & (np.abs(place - anchor) >= APART) if same else ~inside)
 
 
 def _proofreading(ids_NL: Ints, segments_NL: Ints, pool: Ints, rng: np.random.Generator) -> Labelled:
-    """Every text has each error by chance, at words of its own; strange words are drawn as often as they occur."""
+    """Each error is in a text by chance, at separate words; strange words are drawn by their frequency."""
     ids_NL, answer_NC = ids_NL.copy(), rng.integers(0, 2, (len(ids_NL), len(ERRORS)))
     for ids_L, answer_C in zip(ids_NL, answer_NC, strict=True):
         written_L, words = ids_L.copy(), np.arange(1, len(ids_L) - 1)
@@ -168,7 +168,7 @@ def _proofreading(ids_NL: Ints, segments_NL: Ints, pool: Ints, rng: np.random.Ge
 
 
 def _continuation(ids_NL: Ints, segments_NL: Ints, rng: np.random.Generator) -> Labelled:
-    """Every text ends with a word in its second half, and [SEP]; that word is asked for."""
+    """Every text ends with a word in its second half, and [SEP]; that word is to be predicted."""
     length = ids_NL.shape[1]
     column_N = rng.integers(length // 2, length - 1, len(ids_NL))
     column_L = np.arange(length)

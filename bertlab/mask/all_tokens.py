@@ -1,6 +1,6 @@
 """Every token is predicted: the all-tokens MLM of ELECTRA (Clark et al. 2020, arXiv:2003.10555, sec. 3.5).
 
-Departure: they add a copy mechanism, a probability to output the input token; here the head predicts it as any other.
+Departure: the paper adds a copy mechanism, a probability to output the input token; here the head predicts it normally.
 """
 
 from bertlab.data.tokenizer import Vocabulary
@@ -9,7 +9,7 @@ from bertlab.mask.rated import rated
 
 
 class AllTokens(Drawn):
-    """Corrupt as `corruption` does and predict every real token, corrupted or not."""
+    """Corrupt like `corruption`, and predict every real token, corrupted or not."""
 
     def __init__(self, *, corruption: object) -> None:
         self.corruption = rated("corruption", corruption)

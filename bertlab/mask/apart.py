@@ -1,6 +1,6 @@
-"""Corruption and prediction at rates of their own (Wettig et al. 2022, arXiv:2202.08005, sec. 5).
+"""Separate rates of corruption and prediction (Wettig et al. 2022, arXiv:2202.08005, sec. 5).
 
-More corruption makes a prediction harder; more predictions make training signal. With one rate both move at once.
+More corruption makes a prediction harder; more predictions give more training signal. A single rate changes both.
 """
 
 from bertlab.config.errors import InputError, at, open_interval, own, own_option
@@ -10,10 +10,10 @@ from bertlab.mask.rated import rated
 
 
 class Apart(Drawn):
-    """Corrupt as `corruption` does, at its rate, and predict `prediction_rate` of the real tokens, all corrupted ones.
+    """Corrupt like `corruption`, at its rate, and predict `prediction_rate` of the real tokens, all of them corrupted.
 
-    Predicted are the tokens that `corruption` would choose at `prediction_rate`: a subset of the corrupted ones, nested
-    across prediction rates, and the same tokens as in a run that corrupts no more than it predicts.
+    The predicted tokens are those that `corruption` would choose at `prediction_rate`: a subset of the corrupted ones,
+    nested across prediction rates, and equal to those of a run that corrupts only what it predicts.
     """
 
     def __init__(self, *, corruption: object, prediction_rate: float) -> None:

@@ -1,8 +1,8 @@
 """The mask-random-keep step that masking policies share (Devlin et al. 2018, sec. 3.1).
 
-Draws are made for every token, chosen or not, and compared with thresholds. Arms that share a seed therefore differ
-only where their settings do: chosen tokens are nested across rates, and a change of the split re-labels only the
-tokens of the share that moved.
+Random numbers are drawn for every token, chosen or not, and compared with thresholds. So arms with the same seed differ
+only by their settings: chosen tokens are nested across rates, and a changed split only re-labels the tokens of the
+changed share.
 
 Legend: B sequences, L length, M predicted positions.
 """
@@ -20,46 +20,46 @@ from bertlab.mask.moment import Moment
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
-Draw = Callable[[str], np.random.Generator]  # stream name -> generator of this batch
+Draw = Callable[[str], np.random.Generator]  # stream name -> this batch's generator
 
 
 @dataclass(frozen=True)
 class Masked:
-    """What a policy makes of a batch."""
+    """A policy's output for a batch."""
 
     ids_BL: Ints  # corrupted token ids
     position_M: Ints  # flat positions to predict, ascending: row * L + column
     target_M: Ints  # the original token ids there
-    one_way: bool = False  # whether no token may look ahead, because targets stand there
+    one_way: bool = False  # whether tokens may not attend ahead, because their targets are there
 
 
 class MaskPolicy(Protocol):
-    """Chooses what to predict and corrupts tokens; special and padding tokens are neither predicted nor changed.
+    """Chooses the tokens to predict and corrupts tokens; special and padding tokens are never predicted or changed.
 
-    A policy that needs nothing but random numbers takes a Draw; one that moves with the run takes the Moment.
+    A policy that needs only random numbers takes a Draw; one that changes during the run takes the Moment.
     """
 
     def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Moment) -> Masked:
-        """Return the corrupted copy; `ids_BL` is not changed."""
+        """Return the corrupted copy; does not change `ids_BL`."""
         ...
 
 
 @runtime_checkable
 class Copied(Protocol):
-    """A policy for a corpus in a number of fixed copies: epoch e has the examples of epoch e modulo `copies`."""
+    """A policy with a number of fixed copies of the corpus: epoch e has the examples of epoch e modulo `copies`."""
 
     copies: int
 
 
 @runtime_checkable
 class Ahead(Protocol):
-    """A policy that predicts, at each position, the token `ahead` places further, which the model must not see."""
+    """A policy that predicts, at each position, the token `ahead` positions later, which the model must not see."""
 
     ahead: int
 
 
 class Drawn(ABC):
-    """A policy whose masks are a function of the tokens and the draws alone."""
+    """A policy whose masks depend only on tokens and random numbers."""
 
     @abstractmethod
     def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Masked:
@@ -68,18 +68,18 @@ class Drawn(ABC):
 
 @runtime_checkable
 class AheadFirst(Protocol):
-    """A policy that does so at the start of a run alone, in batches that are `one_way`."""
+    """A policy that predicts ahead only at the start of a run, in batches with `one_way`."""
 
     starts_ahead: int
 
 
 def maskable(ids_BL: Ints, vocabulary: Vocabulary) -> Bools:
-    """Return where a token may be chosen: everywhere but at special tokens ([PAD], [UNK], [CLS], [SEP], [MASK])."""
+    """Return which tokens may be chosen: all except special tokens ([PAD], [UNK], [CLS], [SEP], [MASK])."""
     return ids_BL >= vocabulary.first_real
 
 
 def corrupt(ids_BL: Ints, chosen_BL: Bools, split: tuple[float, ...], vocabulary: Vocabulary, draw: Draw) -> Masked:
-    """Replace the chosen tokens by [MASK], by a random real token, or leave them, in the shares of `split`.
+    """Replace the chosen tokens by [MASK] or by a random real token, or keep them, in the shares of `split`.
 
     The random token is uniform over the real vocabulary and may equal the original, as in the original code.
     """
@@ -93,11 +93,11 @@ def corrupt(ids_BL: Ints, chosen_BL: Bools, split: tuple[float, ...], vocabulary
 
 
 def random_tokens(shape: tuple[int, ...], vocabulary: Vocabulary, draw: Draw) -> Ints:
-    """Return the token that would replace each position, uniform over the real vocabulary."""
+    """Return a random replacement for each position, uniform over the real vocabulary."""
     return draw("mask.replacement").integers(vocabulary.first_real, vocabulary.size, shape)
 
 
 def predict(ids_BL: Ints, corrupted_BL: Ints, predicted_BL: Bools) -> Masked:
-    """Return the corrupted copy with the original tokens to predict, wherever they were corrupted or not."""
+    """Return the corrupted copy with the original tokens at predicted positions, corrupted or not."""
     position_M = np.flatnonzero(predicted_BL)
     return Masked(corrupted_BL, position_M, ids_BL.reshape(-1)[position_M])

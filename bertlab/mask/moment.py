@@ -1,4 +1,4 @@
-"""The draws of one batch, and where the batch stands in its run.
+"""The random numbers of one batch, and the position of the batch in its run.
 
 Legend: B sequences.
 """
@@ -13,18 +13,18 @@ from bertlab.streams import Streams
 
 @dataclass(frozen=True)
 class Moment:
-    """Called with the name of a stream it returns the generator of that stream for this batch."""
+    """When called with the name of a stream, returns its generator for this batch."""
 
     streams: Streams
     step: int  # of the run, counted from 0
     progress: float  # 0 at the first step of the run, 1 at the last
     epoch: int
-    example_B: npt.NDArray[np.int64]  # which of the epoch's examples the rows are
+    example_B: npt.NDArray[np.int64]  # indices of the rows' examples in the epoch
 
     def __call__(self, name: str) -> np.random.Generator:
-        """Return a new generator: equal names, equal draws."""
+        """Return a new generator; equal names give equal draws."""
         return self.streams.generator(name, self.step)
 
     def of_example(self, name: str, row: int, copy: int) -> np.random.Generator:
-        """Return a generator that is keyed by the row's example in a copy of the corpus, whatever the step."""
+        """Return a generator for the row's example in a copy of the corpus, independent of the step."""
         return self.streams.generator(f"{name}/{self.example_B[row]}", copy)

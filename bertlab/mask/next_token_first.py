@@ -11,10 +11,10 @@ from bertlab.mask.rated import rated
 
 
 class NextTokenFirst:
-    """Predict next tokens, left to right, for the first `share` of the run; after it choose as `policy` does.
+    """Predict next tokens, left to right, for the first `share` of the run; then choose tokens like `policy`.
 
-    Batches of the first part say that nothing may look ahead, and the model heeds that whatever its visibility. Runs
-    are evaluated as what they become: before the change the common evaluation asks for what was not yet learned.
+    Batches of the first part forbid attention ahead for every visibility of the model. Runs are always evaluated as
+    masked language models: before the change the common evaluation measures an untrained task.
     """
 
     starts_ahead = NextToken.ahead

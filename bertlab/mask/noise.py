@@ -1,13 +1,13 @@
-"""Random tokens as a dose: how much noise does a model bear where nothing is to be predicted?
+"""Random tokens in several doses: how much noise can a model tolerate at tokens that are not predicted?
 
 Devlin et al. 2018 replace 10 % of the 15 % predicted tokens, 1.5 % of all tokens, at random, and call that harmless. To
-change this share alone, predicted tokens and [MASK] must stay as they are; but among the predicted there is only room
-for 3 % that are not [MASK]. So the noise falls on the others, and the predicted ones hold none: with the split 80-0-20,
+change only this share, predicted tokens and [MASK] must stay as they are; but only 3 % of all tokens are predicted
+without [MASK]. So the noise falls on the other tokens, and the predicted ones have none: with the split 80-0-20,
 
     random share of all tokens = noise + rate * split[random] = noise,
 
-and an other token is replaced with probability noise / (1 - rate): .015 / .85 = .0176 in the dose of the original.
-Noise is nested across doses. A random token may equal the original, once in the size of the vocabulary.
+and another token is replaced with probability noise / (1 - rate): .015 / .85 = .0176 for the original dose. Noise is
+nested across doses. A random token equals the original with probability 1 / vocabulary size.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ from bertlab.mask.rated import rated
 
 
 class Noise(Drawn):
-    """Corrupt and predict as `corruption` does, and replace `noise` of all real tokens, none of them predicted."""
+    """Corrupt and predict like `corruption`, and replace `noise` of all real tokens, none of them predicted."""
 
     def __init__(self, *, corruption: object, noise: float) -> None:
         self.corruption = rated("corruption", corruption)

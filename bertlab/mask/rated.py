@@ -1,7 +1,7 @@
-"""Policies with a rate: every token has a level in [0, 1), and the tokens whose level is below the rate are chosen.
+"""Policies with a rate: every token has a level in [0, 1); tokens with a level below the rate are chosen.
 
-A policy differs from another in nothing but how levels are drawn: which tokens share one. Whatever they share, a level
-is uniform, so that a token is chosen with probability `rate`, and chosen tokens are nested across rates.
+Policies differ only in the tokens that share a level. A level is always uniform, so a token is chosen with probability
+`rate`, and chosen tokens are nested across rates.
 
 Legend: B sequences, L length.
 """
@@ -17,7 +17,7 @@ from bertlab.data.tokenizer import Vocabulary
 from bertlab.mask.corrupt import Bools, Draw, Drawn, Ints, Masked, corrupt, maskable
 
 Levels = npt.NDArray[np.float64]
-NEVER = 1.0  # level of a token that no rate chooses
+NEVER = 1.0  # level of tokens that are never chosen
 
 
 class Rated(Drawn):
@@ -39,11 +39,11 @@ class Rated(Drawn):
 
     @abstractmethod
     def starts(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Bools:
-        """Return where a unit starts (B, L): the tokens up to the next start are chosen together or not at all."""
+        """Return where a unit starts (B, L); all tokens up to the next start are chosen together or not at all."""
 
 
 def rated(key: str, policy: object) -> Rated:
-    """Return `policy` when it chooses at a rate, as what is built on levels needs. Raises InputError."""
+    """Return `policy` if it chooses at a rate, as policies built on levels need. Raises InputError."""
     if isinstance(policy, Rated):
         return policy
     raise InputError(
@@ -53,6 +53,6 @@ def rated(key: str, policy: object) -> Rated:
 
 
 def carry(values_BL: Levels, starts_BL: Bools) -> Levels:
-    """Give every position the value of the last start at or before it (of column 0 where there is none)."""
+    """Give every position the value of the last start at or before it (of column 0 if there is none)."""
     start_BL = np.maximum.accumulate(np.where(starts_BL, np.arange(values_BL.shape[1]), 0), axis=1)
     return np.take_along_axis(values_BL, start_BL, axis=1)

@@ -1,4 +1,4 @@
-"""A rate that moves over the run, such as from 30 % to 15 % (Ankner et al. 2023, arXiv:2305.15096)."""
+"""A rate that changes during the run, for example from 30 % to 15 % (Ankner et al. 2023, arXiv:2305.15096)."""
 
 from bertlab.config.errors import at, open_interval
 from bertlab.data.tokenizer import Vocabulary
@@ -8,7 +8,7 @@ from bertlab.mask.rated import rated
 
 
 class Scheduled:
-    """Choose as `policy` does, at a rate that moves linearly from the policy's own at the first step to `end_rate`."""
+    """Choose like `policy`, at a rate that changes linearly from the policy's own at the first step to `end_rate`."""
 
     def __init__(self, *, policy: object, end_rate: float) -> None:
         self.policy = rated("policy", policy)

@@ -1,9 +1,8 @@
 """Static masks: the corpus in a few fixed copies (Devlin et al. 2018, released code: `dupe_factor`, 10 by default).
 
-Epoch e reads copy e modulo `copies`: its pairs are those of that copy, and the mask of an example depends on nothing
-but the seed, the copy and the example. Only the order is new in every epoch. Liu et al. 2019 (RoBERTa,
-arXiv:1907.11692, sec. 4.1) compare this with masks that are drawn anew each time; the two differ only in a run that has
-more epochs than copies.
+Epoch e reads copy e modulo `copies`: it uses that copy's pairs, and an example's mask depends only on the seed, the
+copy and the example. Only the order is new in every epoch. Liu et al. 2019 (RoBERTa, arXiv:1907.11692, sec. 4.1)
+compare this with masks that are drawn every time; the two differ only in runs with more epochs than copies.
 """
 
 from functools import partial
@@ -17,7 +16,7 @@ from bertlab.mask.moment import Moment
 
 
 class Static:
-    """Corrupt and predict as `policy` does, the same again whenever the same copy of an example comes."""
+    """Corrupt and predict like `policy`, with equal masks each time the same copy of an example occurs."""
 
     def __init__(self, *, policy: object, copies: int) -> None:
         if not isinstance(policy, Drawn):

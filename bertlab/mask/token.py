@@ -8,12 +8,12 @@ from bertlab.mask.rated import NEVER, Levels, Rated
 
 
 class TokenMask(Rated):
-    """Choose every real token by itself, with probability `rate`."""
+    """Choose every real token independently, with probability `rate`."""
 
     def starts(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Bools:
-        """Return that every token is a unit."""
+        """Return true everywhere: every token is a unit."""
         return maskable(ids_BL, vocabulary)
 
     def level(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Levels:
-        """Return the level of each token (B, L), its own draw: what `Rated` makes of these units, without carrying."""
+        """Return an independent level for each token (B, L): the same as in `Rated`, but without `carry`."""
         return np.where(maskable(ids_BL, vocabulary), draw("mask.position").random(ids_BL.shape), NEVER)

@@ -9,9 +9,9 @@ from bertlab.mask.rated import Rated
 
 
 class WholeWordMask(Rated):
-    """Choose every word by itself, with probability `rate`; [MASK], random or keep is drawn for each piece.
+    """Choose every word independently, with probability `rate`; [MASK], random or keep is drawn for each piece.
 
-    Words of one piece are chosen exactly where `mask=token` chooses them.
+    Words of one piece are chosen exactly as in `mask=token`.
     """
 
     def starts(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Draw) -> Bools:
@@ -28,9 +28,9 @@ class WholeWordMask(Rated):
 def word_starts(ids_BL: Ints, vocabulary: Vocabulary) -> Bools:
     """Return where words start: at pieces that do not continue one, and right after special tokens.
 
-    In byte-level BPE and unigram pieces, as in fairseq, a word goes up to the next space.
+    In byte-level BPE and unigram pieces, as in fairseq, a word extends to the next space.
 
-    What is left of a word that was cut off in front is a word of its own.
+    If the front of a word was cut off, the rest is a word of its own.
     """
     real_BL = maskable(ids_BL, vocabulary)
     present, index = np.unique(ids_BL, return_inverse=True)

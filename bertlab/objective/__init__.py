@@ -1,4 +1,4 @@
-"""Objectives: (output of a model, batch, step, steps of the run) -> named losses in nats; `loss` is minimised."""
+"""Objectives: (model output, batch, step, total steps) -> named losses in nats; `loss` is minimised."""
 
 from bertlab.objective.joint import Joint
 

@@ -1,4 +1,4 @@
-"""The training loss of BERT: masked tokens and sentence pairs at once (Devlin et al. 2018, app. A.2).
+"""The training loss of BERT: masked tokens and sentence pairs together (Devlin et al. 2018, app. A.2).
 
 Legend: B batch, V vocabulary, M predicted positions.
 """
@@ -22,7 +22,7 @@ class Joint:
         self.mlm_weight, self.pair_weight = mlm_weight, pair_weight
 
     def __call__(self, output: Output, batch: Batch, *_: int) -> dict[str, Tensor]:
-        """Return `loss` and its terms, alike at every step; a batch without pairs has no `pair_loss`."""
+        """Return `loss` and its terms, the same at every step; a batch without pairs has no `pair_loss`."""
         return weighted(output, batch, self.mlm_weight, self.pair_weight)
 
     def learns_tokens(self, *_: int) -> bool:
@@ -30,7 +30,7 @@ class Joint:
         return self.mlm_weight > 0
 
     def check(self, batch: Batch) -> None:
-        """Raise InputError when such batches leave nothing to learn."""
+        """Raise InputError if such batches have nothing to learn."""
         if not self.mlm_weight and not (self.pair_weight and batch.has_pairs):
             raise InputError(
                 f"{own('mlm_weight')} must be positive where no pairs are learned, got {self.mlm_weight:g}; "
@@ -39,7 +39,7 @@ class Joint:
 
 
 def weighted(output: Output, batch: Batch, mlm_weight: float, pair_weight: float) -> dict[str, Tensor]:
-    """Return `loss`, the weighted sum, and its terms, not weighted; a batch without pairs has no `pair_loss`."""
+    """Return `loss`, the weighted sum, and its unweighted terms; a batch without pairs has no `pair_loss`."""
     mlm_loss = linear_cross_entropy(output.state_MD, output.token_VD, output.bias_V, batch.target_M)
     losses = {"mlm_loss": _mean(mlm_loss, batch.target_M)}
     loss = mlm_weight * losses["mlm_loss"]
@@ -50,5 +50,5 @@ def weighted(output: Output, batch: Batch, mlm_weight: float, pair_weight: float
 
 
 def _mean(total: Tensor, target_M: Tensor) -> Tensor:
-    """Mean over predictions; a batch in which no token was chosen has loss 0 instead of 0/0."""
+    """Mean over predictions; a batch without chosen tokens has loss 0 instead of 0/0."""
     return total / (target_M != NO_TARGET).sum().clamp(min=1)

@@ -15,7 +15,7 @@ from bertlab.model.replaced import Detected
 class Replaced:
     """loss = the generator's mlm_loss + detection_weight * detection_loss + pair_weight * pair_loss, means in nats.
 
-    The generator learns to name hidden tokens, not to mislead: its samples pass no gradient on.
+    The generator is not trained to mislead the model: its samples pass no gradient.
     """
 
     @bounded
@@ -23,7 +23,7 @@ class Replaced:
         self.detection_weight, self.pair_weight = detection_weight, pair_weight
 
     def __call__(self, output: Detected, batch: Batch, *_: int) -> dict[str, Tensor]:
-        """Return `loss` and its terms, alike at every step; a batch without pairs has no `pair_loss`."""
+        """Return `loss` and its terms, the same at every step; a batch without pairs has no `pair_loss`."""
         named = cross_entropy(output.generator_MV, batch.target_M, ignore_index=NO_TARGET, reduction="sum")
         losses = {
             "mlm_loss": named / (batch.target_M != NO_TARGET).sum().clamp(min=1),
@@ -36,11 +36,11 @@ class Replaced:
         return {"loss": loss, **losses}
 
     def check(self, batch: Batch) -> None:
-        """Any batch can be learned: what cannot go together is refused earlier (`evaluation/detection_needs.py`)."""
+        """Accept every batch: invalid combinations are refused earlier (`evaluation/detection_needs.py`)."""
 
 
 def detection_nats(output: Detected) -> Tensor:
-    """Return the cross-entropy of each token, replaced or not (B, L), in nats; 0 for those that are not judged."""
+    """Return the cross-entropy of each token, replaced or not (B, L), in nats; 0 for tokens that are not judged."""
     target_BL = output.replaced_BL.to(output.detected_BL.dtype)
     nats_BL = binary_cross_entropy_with_logits(output.detected_BL, target_BL, reduction="none")
     return nats_BL * output.judged_BL

@@ -1,6 +1,6 @@
-"""Tasks in turn: at each step either the masked tokens or the pairs are learned, never both.
+"""Tasks in turn: each step learns either the masked tokens or the pairs, never both.
 
-The idle task has the weight 0, so its head gets no gradient; momentum and weight decay of the optimiser go on.
+The other task has weight 0, so its head gets no gradient; the optimiser's momentum and weight decay continue.
 """
 
 from abc import ABC, abstractmethod
@@ -23,7 +23,7 @@ class Turns(ABC):
         self.weights = dict(zip(TASKS, (mlm_weight, pair_weight), strict=True))
 
     def __call__(self, output: Output, batch: Batch, step: int, total: int) -> dict[str, Tensor]:
-        """Return `loss`, that of the task whose turn it is, and both terms."""
+        """Return `loss`, that of the current task, and both terms."""
         mlm_weight, pair_weight = self._weights(step, total)
         return weighted(output, batch, mlm_weight, pair_weight)
 
@@ -37,7 +37,7 @@ class Turns(ABC):
         return mlm_weight, pair_weight
 
     def check(self, batch: Batch) -> None:
-        """Raise InputError for batches that lack one of the tasks."""
+        """Raise InputError for batches without one of the tasks."""
         if not batch.has_pairs:
             raise InputError(
                 f"objectives in turn need pairs, got none; use pairs=nsp or sop, or {own_option('objective', 'joint')}"
@@ -45,7 +45,7 @@ class Turns(ABC):
 
     @abstractmethod
     def turn(self, step: int, total: int) -> int:
-        """Return the place in the order, 0 or 1, of the task of step `step` (counted from 0) of `total`."""
+        """Return the index in the order, 0 or 1, of the task at step `step` (counted from 0) of `total`."""
 
 
 class Sequential(Turns):
@@ -62,7 +62,7 @@ class Sequential(Turns):
 
 
 class Alternating(Turns):
-    """A task has `every` steps, then the other one, and so on."""
+    """Each task has `every` steps, then the other task."""
 
     @bounded
     def __init__(self, *, order: Sequence[str], every: int, mlm_weight: float, pair_weight: float) -> None:

@@ -11,8 +11,8 @@ from torch.optim import SGD, Adam, AdamW, Muon, Optimizer
 
 from bertlab.config.bounds import bounded
 
-INPUT, LAYER = ("embedding.", "position."), re.compile(r"blocks\.(\d+)\.")  # how names of parameters begin
-SCORES = "classify"  # the name of a dense layer whose outputs are scores of labels
+INPUT, LAYER = ("embedding.", "position."), re.compile(r"blocks\.(\d+)\.")  # prefixes of parameter names
+SCORES = "classify"  # name of a dense layer whose outputs are scores of labels
 
 
 @bounded
@@ -39,10 +39,10 @@ def sgd(model: nn.Module, *, lr: float, momentum: float, weight_decay: float) ->
 def muon(
     model: nn.Module, *, lr: float, momentum: float, betas: Sequence[float], eps: float, weight_decay: float
 ) -> Optimizer:
-    """Steps along the nearest orthogonal matrix of the momentum (Jordan et al. 2024, kellerjordan.github.io).
+    """Steps along the orthogonal matrix nearest to the momentum (Jordan et al. 2024, kellerjordan.github.io).
 
-    Embeddings, layers that score labels and vectors are left to AdamW (`betas`, `eps`). Steps of matrices are scaled to
-    the size of AdamW's, so that both share `lr` and `weight_decay` (Liu et al. 2025, arXiv:2502.16982, sec. 2.2).
+    AdamW (`betas`, `eps`) trains embeddings, layers that score labels, and vectors. Steps of matrices are scaled to the
+    size of AdamW's, so that both share `lr` and `weight_decay` (Liu et al. 2025, arXiv:2502.16982, sec. 2.2).
     """
     rest = adamw(model, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
     matrices = dense_matrices(model)
@@ -59,10 +59,10 @@ def muon(
 def adamw_layers(
     model: nn.Module, *, lr: float, decay: float, betas: Sequence[float], eps: float, weight_decay: float
 ) -> Optimizer:
-    """AdamW in which layer k of n learns at lr * decay^(n + 1 - k), embeddings as layer 0, heads at lr.
+    """AdamW with rate lr * decay^(n + 1 - k) for layer k of n; embeddings are layer 0; heads have lr.
 
-    What lies near the input is most general: Howard & Ruder 2018 (arXiv:1801.06146, sec. 3.2), Clark et al. 2020
-    (arXiv:2003.10555, app. B). Weights that layers share count as the first one's, tied embeddings as the input's.
+    Layers near the input are the most general: Howard & Ruder 2018 (arXiv:1801.06146, sec. 3.2), Clark et al. 2020
+    (arXiv:2003.10555, app. B). Shared weights count as the first layer's, tied embeddings as the input's.
     """
     groups, top = defaultdict[tuple[bool, int], list[nn.Parameter]](list), _top(model)
     for name, parameter in model.named_parameters():
@@ -89,7 +89,7 @@ def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object
 
 
 def dense_matrices(model: nn.Module) -> list[Tensor]:
-    """Return the weights of dense layers but of those that score labels, what is shared once."""
+    """Return the weights of dense layers, except those that score labels; shared ones once."""
     return [
         module.weight
         for name, module in model.named_modules()
@@ -105,14 +105,14 @@ def _top(model: nn.Module) -> int:
 
 
 def _depth(name: str, top: int) -> int:
-    """Return 0 for what enters, k for the k-th layer, and that of the heads for the rest."""
+    """Return 0 for embeddings, k for the k-th layer, and `top` for the rest."""
     if name.startswith(INPUT):
         return 0
     return int(found[1]) + 1 if (found := LAYER.match(name)) else top
 
 
 class Together(Optimizer):
-    """Several optimisers of different parameters that step, are scheduled, saved and restored as one."""
+    """Several optimisers of different parameters that act as one: step, schedule, save and restore."""
 
     def __init__(self, *members: Optimizer) -> None:
         self._members = members
@@ -120,7 +120,7 @@ class Together(Optimizer):
         self._join()
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Take a step of each; return what the closure returns."""
+        """Make a step of each; return the result of the closure."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -130,12 +130,12 @@ class Together(Optimizer):
         return loss
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take over a saved state, which replaces groups and state, for the members too."""
+        """Load a saved state, which replaces groups and state, also for the members."""
         super().__setstate__(state)
         self._join()
 
     def _join(self) -> None:
-        """Have all members read and write the common groups and the common state."""
+        """Let all members share the groups and the state."""
         groups = iter(self.param_groups)
         for member in self._members:
             member.state = self.state

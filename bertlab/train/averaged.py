@@ -1,9 +1,9 @@
-"""Training whose averaged weights are judged and kept: `trainer=averaged`.
+"""Training with averaged weights for evaluation and for the final model: `trainer=averaged`.
 
-After every step each weight's running mean becomes decay * mean + (1 - decay) * weight (Polyak & Juditsky 1992; of the
-weights of neural networks Izmailov et al. 2018, arXiv:1803.05407). The decay is at most (1 + step) / (10 + step), so
-that the mean forgets where it started. Gradients are those of the weights themselves. Evaluation reads the means, and
-the finished model holds them. The means are part of the state of the optimiser: checkpoints hold them.
+After every step each weight's running mean becomes decay * mean + (1 - decay) * weight (Polyak & Juditsky 1992; for
+neural networks Izmailov et al. 2018, arXiv:1803.05407). The decay is at most (1 + step) / (10 + step), so that the mean
+forgets the initial weights. Gradients are those of the weights themselves. Evaluation uses the means, and the finished
+model holds them. They are part of the optimiser's state, so checkpoints contain them.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,11 +23,11 @@ from bertlab.train import fit
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder
 
-MEAN = "mean"  # its name in the state of the optimiser
+MEAN = "mean"  # key in the optimiser's state
 
 
 class Hardware(fit.Hardware):
-    """One device; the running means of the weights have a `decay` a step, 0 for the weights as they are."""
+    """One device; running means of the weights with a `decay` per step; 0 means the weights themselves."""
 
     @bounded
     def __init__(self, *, decay: float, **hardware: Any) -> None:
@@ -40,17 +40,18 @@ class Hardware(fit.Hardware):
         recorder.evaluation = Averaged(own, self._averages)  # type: ignore[assignment]
         super().fit(module, batches, recorder, folder)
         recorder.evaluation = own
-        if self._averages.optimizer is None:  # a run of which no step was left
+        if self._averages.optimizer is None:  # the run had no steps left
             self._averages.optimizer = module.configure_optimizers()["optimizer"]
         self._averages.swap()
 
     def _trainer(self, steps: int, callbacks: list[pl.Callback], folder: Path) -> pl.Trainer:
-        before: list[pl.Callback] = [Averaging(self._averages)] if callbacks else []  # the recorder evaluates after it
+        # before the recorder, which evaluates
+        before: list[pl.Callback] = [Averaging(self._averages)] if callbacks else []
         return super()._trainer(steps, [*before, *callbacks], folder)
 
 
 class Averages:
-    """The running means of the weights that an optimiser moves."""
+    """The running means of the weights that an optimiser updates."""
 
     def __init__(self, decay: float) -> None:
         self.decay = decay
@@ -58,19 +59,19 @@ class Averages:
 
     @torch.no_grad()
     def update(self, optimizer: Optimizer, step: int) -> None:
-        """Take in the weights after step `step`, counted from 1."""
+        """Update the means after step `step`, counted from 1."""
         self.optimizer = optimizer
         decay = min(self.decay, (1 + step) / (10 + step))
         for weight in self._weights():
             state = optimizer.state[weight]
             if MEAN in state:
                 state[MEAN].lerp_(weight, 1 - decay)
-            elif weight.grad is not None:  # else the optimiser has yet to begin with it
+            elif weight.grad is not None:  # without a gradient the optimiser has no state for it yet
                 state[MEAN] = weight.detach().clone()
 
     @torch.no_grad()
     def swap(self) -> None:
-        """Let weights and means change places."""
+        """Swap weights and means."""
         assert self.optimizer is not None
         for weight in self._weights():
             if (mean := self.optimizer.state[weight].get(MEAN)) is not None:
@@ -85,7 +86,7 @@ class Averages:
 
 
 class Averaging(pl.Callback):
-    """Takes in the weights after each step, before the recorder evaluates."""
+    """Updates the means after each step, before the recorder evaluates."""
 
     def __init__(self, averages: Averages) -> None:
         self._averages = averages
@@ -97,7 +98,7 @@ class Averaging(pl.Callback):
 
 
 class Averaged:
-    """An evaluation that reads the means."""
+    """An evaluation that uses the means."""
 
     def __init__(self, evaluation: Evaluation, averages: Averages) -> None:
         self._evaluation, self._averages = evaluation, averages

@@ -1,7 +1,7 @@
-"""Training that goes on from another run with the state of its optimiser: `start.optimizer=true`.
+"""Training that continues from another run with its optimiser's state: `start.optimizer=true`.
 
-Enters: the folder that a run starts from, with the state that `trainer=keeping_all` kept. Leaves: that state, with
-which the new run begins as one does that was stopped: at its own step 0, with its own schedule and batches.
+Enters: the folder from which a run starts, with the state that `trainer=keeping_all` kept. Leaves: that state. The new
+run starts with it at its own step 0, with its own schedule and batches.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from torch import Tensor
 
-NOTHING_YET = {  # counters of a run that has taken no step, as its recorder reads them
+NOTHING_YET = {  # recorder's counters of a run before its first step
     **dict.fromkeys(("tokens", "predicted_tokens"), 0),
     **dict.fromkeys(("flops", "seconds"), 0.0),
     "outcome": "",
@@ -25,14 +25,14 @@ NOTHING_YET = {  # counters of a run that has taken no step, as its recorder rea
 
 
 def continues(config: Mapping[str, Any]) -> bool:
-    """Return whether a run takes over the state of an optimiser. Raises InputError."""
+    """Return whether a run takes over an optimiser's state. Raises InputError."""
     asked = config.get("start", {}).get("optimizer", False)
     true_or_false("start.optimizer", asked)
     return bool(asked)
 
 
 def check_continued(config: Mapping[str, Any]) -> None:
-    """Raise InputError for a state that is not there, or that the optimiser of a run cannot take over."""
+    """Raise InputError for a missing state, or one that the run's optimiser cannot use."""
     if not continues(config):
         return
     start = start_of(config)
@@ -57,9 +57,9 @@ def check_continued(config: Mapping[str, Any]) -> None:
 
 
 def state_of(start: Start, tokenizer: "Tokenizer") -> "Mapping[str, Tensor]":
-    """Return weights and moments by the names of a checkpoint.
+    """Return weights and optimiser state by the names of a checkpoint.
 
-    Raises InputError for a tokenizer whose tokens are others or in another order: rows would change places.
+    Raises InputError for a tokenizer with other tokens or another order: embedding rows would belong to other tokens.
     """
     from bertlab.ledger.checkpoint import load_checkpoint
     from bertlab.model.start import rows_of

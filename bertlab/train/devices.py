@@ -1,8 +1,8 @@
-"""A run on several devices of one machine: Lightning's DDP (Li et al. 2020, arXiv:2006.15704), a process each.
+"""A run on several devices of one machine: Lightning's DDP (Li et al. 2020, arXiv:2006.15704), one process per device.
 
-Every process draws the same batches and works on its own rows. Only that of rank 0 has a recorder: it evaluates, keeps
-points and checkpoints and talks to the store. The others are started with the run (`bertlab/sweep/ranks.py`) and take
-the state that it goes on from from rank 0, so that a run may go on with another number of devices.
+Every process draws the same batches and computes its own rows. Only rank 0 has a recorder: it evaluates, writes points
+and checkpoints, and talks to the store. The other processes start with the run (`bertlab/sweep/ranks.py`) and receive
+the checkpoint's state from rank 0, so a run may continue with another number of devices.
 """
 
 import sys
@@ -28,13 +28,13 @@ from bertlab.train.module import Pretraining
 from bertlab.train.precision import RoundedProducts
 from bertlab.train.recorder import Plan, Recorder
 
-LONGEST_WAIT = timedelta(hours=12)  # for the others: rank 0 evaluates while they wait
-BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}  # state is sent from memory
+LONGEST_WAIT = timedelta(hours=12)  # the other ranks wait while rank 0 evaluates
+BACKENDS = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}  # state is sent from CPU memory
 
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of a run, of which this is one. They meet at a file that nobody else uses."""
+    """The processes of a run, including this one. They meet at a file that no other run uses."""
 
     rank: int
     size: int
@@ -42,8 +42,8 @@ class Group:
 
     @contextmanager
     def joined(self, device: str) -> Iterator[None]:
-        """Be in the group for a while; all have to be."""
-        hook = sys.excepthook  # torch's own, from here on, marks each line of a traceback
+        """Join the group inside this context; all processes must do it."""
+        hook = sys.excepthook  # from here on torch would prefix each line of a traceback
         store = distributed.FileStore(str(self.meeting), self.size)  # type: ignore[attr-defined]
         distributed.init_process_group(
             BACKENDS[device], store=store, rank=self.rank, world_size=self.size, timeout=LONGEST_WAIT
@@ -56,13 +56,13 @@ class Group:
 
 
 class Hardware(fit.Hardware):
-    """`devices` of one kind, each of which takes its rows of a batch in `accumulate` parts, one by one."""
+    """`devices` of one kind; each computes its rows of a batch in `accumulate` parts, one after the other."""
 
     @bounded
     def __init__(self, *, devices: int, accumulate: int, **hardware: Any) -> None:
         super().__init__(**hardware)
         self.devices, self.accumulate = devices, accumulate
-        self.group = Group(0, 1, Path())  # before the other processes are there
+        self.group = Group(0, 1, Path())  # until the other processes exist
         self._looks_for_unused = True
         if self.compile:
             raise InputError(
@@ -70,7 +70,7 @@ class Hardware(fit.Hardware):
             )
 
     def check(self) -> None:
-        """Raise InputError for hardware that this machine lacks."""
+        """Raise InputError for hardware that this machine does not have."""
         super().check()
         kind = self._trainer(1, [], Path()).accelerator
         there = self.devices if isinstance(kind, CPUAccelerator) else kind.auto_device_count()
@@ -80,7 +80,7 @@ class Hardware(fit.Hardware):
             )
 
     def fit(self, module: Pretraining, batches: Callable[[int], Batch], recorder: Recorder, folder: Path) -> None:
-        """Train as one device does, with the others of the group."""
+        """Train like one device, together with the other processes of the group."""
         assert self.group.size == self.devices, "the other processes must have been started"
         division = Division(self.group.rank, self.devices, self.accumulate)
         if self.devices == 1:
@@ -90,13 +90,13 @@ class Hardware(fit.Hardware):
         with self.group.joined("cuda" if cuda else "cpu"):
             state: list[Any] = [module.first, dict(module._saved)]
             distributed.broadcast_object_list(state)
-            module.first, module._saved = state  # weights are sent by DDP
+            module.first, module._saved = state  # DDP sends the weights itself
             divided = Divided(module, division)
             self._looks_for_unused = divided.leaves_out(batches(module.first))
             super().fit(divided, batches, recorder, folder)
 
     def follow(self, module: Pretraining, batches: Callable[[int], Batch], steps: int) -> None:
-        """Train as another rank than 0, which records nothing."""
+        """Train as a rank other than 0; records nothing."""
         nothing = Plan(steps, frozenset(), frozenset())
         self.fit(module, batches, Recorder(nothing, None, None, lambda *_: None), Path())  # type: ignore[arg-type]
 
@@ -124,14 +124,14 @@ class Hardware(fit.Hardware):
 
 
 class Joined(DDPStrategy):
-    """DDP in a group that exists: nothing is launched, and the number of threads stays what it was set to."""
+    """DDP in an existing group: launches nothing, and does not change the number of threads."""
 
     def _configure_launcher(self) -> None:
         self._launcher = None
 
 
 class Member(LightningEnvironment):
-    """Tells Lightning which process of the group this is."""
+    """Tells Lightning the rank of this process."""
 
     creates_processes_externally = True
 
@@ -140,9 +140,9 @@ class Member(LightningEnvironment):
         self._group = group
 
     def local_rank(self) -> int:
-        """Return the rank, which is that of the device too."""
+        """Return the rank, which is also the number of the device."""
         return self._group.rank
 
     def node_rank(self) -> int:
-        """Return 0: there is one machine."""
+        """Return 0: there is only one machine."""
         return 0

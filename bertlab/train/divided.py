@@ -1,7 +1,7 @@
-"""A training step whose batch is divided: among the devices of a run, and on each of them into parts, one by one.
+"""A training step with a divided batch: among the devices of a run, and on each device into parts.
 
-The gradient of a step is that of the loss over the whole batch. Dropout of a part draws from a stream of its own: a
-step is the same however many devices share its parts, and with dropout another one than that of an undivided batch.
+The gradient of a step is that of the loss over the whole batch. Dropout of each part uses its own stream. So a step
+does not depend on how many devices share the parts; with dropout it differs from that of an undivided batch.
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from bertlab.train.parts import LOSS, Part, contribution, part_of
 
 @dataclass(frozen=True)
 class Division:
-    """How batches are divided: `rank` (from 0) of `devices` takes `accumulate` parts of each."""
+    """How batches are divided: `rank` (from 0) of `devices` computes `accumulate` parts of each."""
 
     rank: int
     devices: int
@@ -28,7 +28,7 @@ class Division:
 
     @property
     def parts(self) -> int:
-        """The parts of a batch."""
+        """Number of parts of the batch."""
         return self.devices * self.accumulate
 
     def own(self) -> range:
@@ -37,7 +37,7 @@ class Division:
 
 
 class Divided(Pretraining):
-    """Minimises the same loss as a Pretraining, whose model and state it takes over, part by part."""
+    """Minimises the same loss as a Pretraining, part by part; takes over its model and state."""
 
     def __init__(self, whole: Pretraining, division: Division) -> None:
         parts = (whole.model, whole.objective, whole._optimizer, whole._schedule)
@@ -50,9 +50,9 @@ class Divided(Pretraining):
             )
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """Return the loss of the last own part, times the devices, over which gradients are averaged.
+        """Return the loss of the device's last part, times the number of devices, because gradients are averaged.
 
-        The gradients of the others are there by then.
+        The gradients of its other parts are computed here.
         """
         self.zero_grad()
         *before, last = self._division.own()
@@ -60,20 +60,20 @@ class Divided(Pretraining):
         for number in before:
             added = self._added(part_of(batch, number, self._division.parts), number)
             self._scaled(added).backward()  # type: ignore[no-untyped-call]
-            torch.clear_autocast_cache()  # else the next part would go back through the casts of this one
+            torch.clear_autocast_cache()  # else the next part's backward pass would reuse cached casts of this one
             done.append(added)
         done.append(self._added(part_of(batch, last, self._division.parts), last))
         self.losses = self._over_devices({name: sum_of(name, done) for name in done[0]})
         return self._scaled(done[-1])
 
     def leaves_out(self, batch: Batch) -> bool:
-        """Return whether the loss of batches like this one leaves some parameters out, as those of an idle head."""
+        """Return whether the loss of such batches leaves some parameters out, for example those of an unused head."""
         row, parameters = part_of(batch, 0, len(batch.ids_BL)).batch, list(self.parameters())
         gradients = torch.autograd.grad(self._losses(row, self.first)[LOSS], parameters, allow_unused=True)
         return any(gradient is None for gradient in gradients)
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
-        """Keep the gradients of the parts before the last: Lightning would clear them in front of its backward pass."""
+        """Keep the gradients of earlier parts: Lightning would clear them before its backward pass."""
 
     def _added(self, part: Part, number: int) -> dict[str, Tensor]:
         seed = self._streams.integer(f"dropout/part{number}", self.step)
@@ -96,5 +96,5 @@ class Divided(Pretraining):
 
 
 def sum_of(name: str, losses: list[dict[str, Tensor]]) -> Tensor:
-    """Return the sum of one of the losses of some parts, without its graph."""
+    """Return the sum of one loss over some parts, detached."""
     return torch.stack([each[name].detach() for each in losses]).sum()

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration and can be said at once: before torch is imported and before any data are read."""
+"""Early checks of a configuration, before torch is imported and data are read."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,9 +16,9 @@ from bertlab.train.continued import check_continued
 
 
 def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
-    """Check every value of some configurations by itself, and that the files of corpora and tokenizers are there.
+    """Check every value of some configurations, and that the files of corpora and tokenizers exist.
 
-    What two of them have in common is looked at once. Raises InputError.
+    Sections that configurations share are checked once. Raises InputError.
     """
     tried: set[str] = set()
     for config in configs:
@@ -34,7 +34,7 @@ def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
         check_detection(config)
         check_continued(config)
         check_modern(config)
-        for name in ("data", "tokenizer", "evaluation.tasks"):  # left out where nobody reads a corpus
+        for name in ("data", "tokenizer", "evaluation.tasks"):  # absent in commands that read no corpus
             part = light.get(name)
             if isinstance(part, Checked):
                 with at(name):
@@ -43,7 +43,7 @@ def check_early(configs: Iterable[Mapping[str, Any]]) -> None:
 
 
 def check_parts(config: Mapping[str, Any], form: Form) -> None:
-    """Raise InputError for batches of fewer sequences than the parts that they are divided into."""
+    """Raise InputError for batches with fewer sequences than parts."""
     trainer = config["trainer"]
     devices, accumulate = (
         whole_number(f"trainer.{name}", trainer.get(name, 1), 1) for name in ("devices", "accumulate")
@@ -56,7 +56,7 @@ def check_parts(config: Mapping[str, Any], form: Form) -> None:
 
 
 def check_kept(config: Mapping[str, Any], tokens: int) -> None:
-    """Raise InputError for weights that would be kept after the end of a run of so many tokens."""
+    """Raise InputError for weights to be kept after the end of a run of `tokens` tokens."""
     late = [count for count in config["trainer"].get("keep_at", ()) if count > tokens]
     if late:
         raise InputError(
@@ -66,7 +66,7 @@ def check_kept(config: Mapping[str, Any], tokens: int) -> None:
 
 
 def check_card(config: Mapping[str, Any]) -> None:
-    """Raise InputError for a run on a GPU where there certainly is none; what else is missing, torch says later."""
+    """Raise InputError for a run on a GPU if there certainly is none; torch reports other problems later."""
     accelerator = config["trainer"].get("accelerator")
     if accelerator in CUDA and lacks_card():
         raise InputError(
@@ -76,7 +76,7 @@ def check_card(config: Mapping[str, Any]) -> None:
 
 
 def form_of(config: Mapping[str, Any]) -> Form:
-    """Return the form of the batches of a run. Raises InputError."""
+    """Return the batch form of a run. Raises InputError."""
     return Form(**section(config, "batch", *KEYS))
 
 
@@ -86,5 +86,5 @@ def streams_of(config: Mapping[str, Any]) -> Streams:
 
 
 def steps_of(config: Mapping[str, Any], form: Form) -> int:
-    """Return the steps of a run. Raises InputError for a budget below one batch."""
+    """Return the number of steps of a run. Raises InputError for a budget below one batch."""
     return count_steps(section(config, "budget", "tokens")["tokens"], form.tokens)

@@ -29,15 +29,15 @@ from bertlab.train.progress import ProgressLine
 from bertlab.train.recorder import Recorder
 from bertlab.train.stopping import Stopping
 
-CLUSTER = re.compile(  # variables by which Lightning guesses a cluster, a rank or arguments of its trainer
+CLUSTER = re.compile(  # environment variables from which Lightning infers a cluster, a rank or trainer arguments
     r"PL_\w+|SLURM_\w+|TORCHELASTIC_\w+|KUBERNETES_\w+|LSB_\w+|JSM_\w+|OMPI_\w+|MASTER_(ADDR|PORT)|STANDALONE_PORT|"
     r"(WORLD_SIZE|(LOCAL_|GROUP_|NODE_)?RANK)"
 )
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h: bytes from which freed memory goes back to the system
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h: size from which freed memory returns to the system
 
 
 class Hardware:
-    """Where and how a run trains; none of it is part of a run's identity but `precision` and `clip`."""
+    """Where and how a run trains; only `precision` and `clip` are part of a run's identity."""
 
     @bounded
     def __init__(
@@ -58,7 +58,7 @@ class Hardware:
         self.progress, self.compile, self.ahead = progress, compile, ahead
 
     def check(self) -> None:
-        """Raise InputError for hardware that this machine lacks."""
+        """Raise InputError for hardware that this machine does not have."""
         try:
             with _alone():
                 self._trainer(1, [], Path())
@@ -69,9 +69,9 @@ class Hardware:
             ) from error
 
     def fit(self, module: Pretraining, batches: Callable[[int], Batch], recorder: Recorder, folder: Path) -> None:
-        """Train for the planned steps, or those that are left of them.
+        """Train the planned steps, or the remaining ones.
 
-        `folder` is the run's own: Lightning looks there, and nowhere else, for a checkpoint that a cluster left.
+        `folder` is the run's own: Lightning looks only there for a checkpoint that a cluster left.
         """
         torch.set_num_threads(usable_cores() if self.threads is None else self.threads)
         bar: list[pl.Callback] = [ProgressLine(recorder)] if self.progress else []
@@ -84,7 +84,7 @@ class Hardware:
         with _alone(), _interruptible(), _denormals_as_zero():
             trainer = self._trainer(len(steps), [recorder, Stopping(recorder), *bar], folder)
             on_cuda = isinstance(trainer.accelerator, CUDAAccelerator)
-            tf32 = on_cuda and self.precision != "32-true"  # for what is not bf16, such as evaluation
+            tf32 = on_cuda and self.precision != "32-true"  # for computations that are not bf16, such as evaluation
             torch.set_float32_matmul_precision("high" if tf32 else "highest")
             trainer.fit(module, train_dataloaders=Steps(batches, steps, self.ahead, pinned=on_cuda))
 
@@ -104,13 +104,13 @@ class Hardware:
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
-            enable_progress_bar=False,  # it counts epochs; ours is a callback
+            enable_progress_bar=False,  # Lightning's bar counts epochs; we have our own callback
         )
 
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let an interrupt be one: Lightning turns it into SystemExit(1) and has the process ignore all that follow."""
+    """Keep interrupts as they are: Lightning turns one into SystemExit(1) and then ignores further ones."""
     handler = signal.getsignal(signal.SIGINT)
     try:
         yield
@@ -123,20 +123,20 @@ def _interruptible() -> Iterator[None]:
 
 @contextmanager
 def _denormals_as_zero() -> Iterator[None]:
-    """Have the processor take numbers below 1e-38 for 0: saturated attention is full of them, and they are slow."""
+    """Let the CPU treat numbers below 1e-38 as 0: saturated attention has many of them, and they are slow."""
     torch.set_flush_denormal(True)
     try:
         yield
-    finally:  # numpy warns where there are none
+    finally:  # numpy warns if subnormals are flushed
         torch.set_flush_denormal(False)
 
 
 def keep_freed_memory() -> None:
-    """Have the process keep what a step frees for the next step: to fetch tens of MB anew may cost a tenth of it.
+    """Let the process keep freed memory for the next step: getting tens of MB again may cost a tenth of a step.
 
-    How much of it is found again is up to the C library (`benchmarks/memory.py` counts the page faults of a step).
+    How much is reused depends on the C library (`benchmarks/memory.py` counts the page faults of a step).
     """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None  # glibc has it
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None  # only in glibc
     if mallopt:
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
         mallopt(M_MMAP_THRESHOLD, 2**30)
@@ -144,11 +144,11 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Let Lightning train in this process alone, whatever cluster started it, and without its advice.
+    """Let Lightning train in this process only, ignoring cluster variables and its advice.
 
-    The launcher spreads runs over a cluster. Lightning would take the variables of one for an order to spread a single
-    run, or for arguments of its trainer, which change a result that is known by the same key. Its warnings advise on
-    data loaders, devices and `srun`, which are chosen on purpose.
+    The launcher distributes runs over a cluster. Lightning would use the cluster's variables to distribute a single
+    run, or as trainer arguments that change a result without changing its key. Its warnings about data loaders, devices
+    and `srun` concern deliberate choices.
     """
     hidden = {name: os.environ.pop(name) for name in [*os.environ] if CLUSTER.fullmatch(name)}
     try:
@@ -160,9 +160,9 @@ def _alone() -> Iterator[None]:
 
 
 class Steps:
-    """The batches of some steps in order, as Lightning wants them.
+    """The batches of some steps in order, as a data loader for Lightning.
 
-    A thread makes `ahead` of them before they are asked for; `pinned` ones can be copied to a GPU while it computes.
+    A thread makes `ahead` batches in advance; `pinned` ones can be copied to a GPU while it computes.
     """
 
     def __init__(self, batches: Callable[[int], Batch], steps: range, ahead: int = 0, *, pinned: bool = False) -> None:
@@ -183,7 +183,7 @@ class Steps:
                     yield waiting.popleft().result()
                 while waiting:
                     yield waiting.popleft().result()
-            finally:  # a run may end before its last step
+            finally:  # a run may stop before its last step
                 thread.shutdown(wait=False, cancel_futures=True)
 
     def _make(self, step: int) -> Batch:

@@ -1,8 +1,8 @@
-"""Training that keeps the weights as they were on the way, for `start=run:ID@TOKENS`.
+"""Training that keeps intermediate weights, for `start=run:ID@TOKENS`.
 
-Enters: the counts of tokens at which weights are kept. Leaves: `kept/<count>.safetensors` in the run's cell for each,
-written after the first step that reaches the count. A file holds the weights by our names, how many tokens were seen,
-and its own hash. The state of the optimiser is not in it.
+Enters: the token counts at which weights are kept. Leaves: `kept/<count>.safetensors` in the run folder for each,
+written after the first step that reaches the count. A file holds the weights by our names, the number of tokens seen,
+and its own hash, but no optimiser state.
 """
 
 import json
@@ -23,11 +23,11 @@ from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder
 from bertlab.train.state import snapshot
 
-OF_MODEL = "model."  # in the names of a snapshot
+OF_MODEL = "model."  # prefix in a snapshot
 
 
 class Hardware(fit.Hardware):
-    """One device; weights are kept at the counts of tokens `keep_at`, padding included."""
+    """One device; weights are kept at the token counts `keep_at`, padding included."""
 
     @bounded
     def __init__(self, *, keep_at: Sequence[int], **hardware: Any) -> None:
@@ -41,14 +41,14 @@ class Hardware(fit.Hardware):
 
 
 class Keeper(pl.Callback):
-    """Keeps the weights after each step that reaches a count, once the recorder has counted its tokens."""
+    """Keeps the weights after each step that reaches a count; runs after the recorder has counted its tokens."""
 
     def __init__(self, keep_at: Sequence[int], recorder: Recorder, folder: Path) -> None:
         self._recorder, self._folder = recorder, folder
         self._waiting = [count for count in keep_at if count > recorder.progress.tokens]
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        """Keep what is due. Raises InputError for a full disk."""
+        """Keep the weights if a count is reached. Raises InputError for a full disk."""
         assert isinstance(module, Pretraining)
         while self._waiting and self._waiting[0] <= self._recorder.progress.tokens:
             count = self._waiting.pop(0)
@@ -68,5 +68,5 @@ class Keeper(pl.Callback):
         with whole(self._folder / f"{count}.safetensors") as temporary:
             try:
                 save_file(weights, temporary, {"about": about, "sha256": content_hash(weights, about)})
-            except SafetensorError as error:  # its own, for what the system refuses
+            except SafetensorError as error:  # its own type for errors of the system
                 raise OSError(str(error)) from error

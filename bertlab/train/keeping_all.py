@@ -1,7 +1,7 @@
-"""Training that keeps its whole state on the way, for `start=run:ID@TOKENS start.optimizer=true`.
+"""Training that keeps its whole intermediate state, for `start=run:ID@TOKENS start.optimizer=true`.
 
-Beside the weights (`keeping.py`) leaves `kept/states/<count>.safetensors`, laid out as a checkpoint: weights and what
-the optimiser knows of each, as moments. That is three times the size of the weights with Adam.
+Besides the weights (`keeping.py`) it writes `kept/states/<count>.safetensors` in the layout of a checkpoint: weights
+and the optimiser's state of each, such as moments. With Adam that is three times the size of the weights.
 """
 
 import json
@@ -21,7 +21,7 @@ from bertlab.train.state import snapshot
 
 
 class Hardware(keeping.Hardware):
-    """One device; weights and the state of the optimiser are kept at the counts of tokens `keep_at`."""
+    """One device; weights and optimiser state are kept at the token counts `keep_at`."""
 
     def _trainer(self, steps: int, callbacks: list[pl.Callback], folder: Path) -> pl.Trainer:
         recorders = [each for each in callbacks if isinstance(each, Recorder)]
@@ -30,7 +30,7 @@ class Hardware(keeping.Hardware):
 
 
 class Keeper(keeping.Keeper):
-    """Keeps the state beside the weights."""
+    """Keeps the state in addition to the weights."""
 
     def _keep(self, count: int, module: Pretraining, trainer: pl.Trainer) -> None:
         super()._keep(count, module, trainer)
@@ -43,5 +43,5 @@ class Keeper(keeping.Keeper):
         with whole(folder / f"{count}.safetensors") as temporary:
             try:
                 save_file(tensors, temporary, {"about": about, "sha256": content_hash(tensors, about)})
-            except SafetensorError as error:  # its own, for what the system refuses
+            except SafetensorError as error:  # its own type for errors of the system
                 raise OSError(str(error)) from error

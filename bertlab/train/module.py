@@ -1,6 +1,6 @@
 """The LightningModule: (model, objective, optimiser, schedule) -> one training step.
 
-Steps are counted over the whole run, however often it was interrupted: Lightning counts those since the last start.
+Counts steps over the whole run, also after interruptions; Lightning counts from the last start.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,14 +19,14 @@ from bertlab.streams import Streams
 from bertlab.train.state import restore_model, restore_optimizer
 
 Losses = dict[str, Tensor]
-Objective = Callable[[Output, Batch, int, int], Losses]  # (output, batch, step, steps of the run)
+Objective = Callable[[Output, Batch, int, int], Losses]  # (output, batch, step, total steps)
 Schedule = Callable[[int, int], float]
 
-SLACK, MULTIPLE = 0.125, 64  # of the room for predictions: beyond what the first batch needs, and for aligned matrices
+SLACK, MULTIPLE = 0.125, 64  # room for predictions: extra share over the first batch; rounded up for aligned matrices
 
 
 class Pretraining(pl.LightningModule):
-    """Minimises `loss` of the objective; keeps the last step's losses for whoever records them."""
+    """Minimises the objective's `loss`; keeps the losses of the last step for the recorder."""
 
     def __init__(
         self,
@@ -41,28 +41,28 @@ class Pretraining(pl.LightningModule):
         self.model, self.objective = model, objective
         self._optimizer, self._schedule, self._total_steps, self._streams = optimizer, schedule, total_steps, streams
         self.losses: dict[str, Tensor] = {}
-        self.first = 0  # the step that training starts with
+        self.first = 0  # first step of this training
         self._saved: Mapping[str, Tensor] = {}
         self._compiled: Callable[[Batch, int], Losses] | None = None
-        self._room = 0  # for predictions, in a batch for the compiled pass
+        self._room = 0  # number of predicted positions per batch in the compiled pass
 
     def compile_pass(self, mode: str) -> None:
-        """Let torch.compile fuse the passes of a step, from the ids to the losses; evaluation goes on without.
+        """Let torch.compile fuse a step's forward and backward pass, from ids to losses; evaluation is not compiled.
 
-        There are no CUDA graphs for norms over tokens, whose batches are not of one shape: each would need its own.
+        Norms over tokens get no CUDA graphs: their batch shapes vary, and each shape would need its own graph.
         """
         if self._compiled is None:
-            torch.compiler.reset()  # else runs of a process count as forms of one, of which only a few are compiled
+            torch.compiler.reset()  # else torch counts several runs of a process as recompilations, which are limited
             self._compiled = torch.compile(self._losses, mode="default" if over_tokens(self.model) else mode)
 
     def resume(self, step: int, tensors: Mapping[str, Tensor]) -> None:
-        """Go on after `step` steps with the model and the optimiser as `snapshot` found them then."""
+        """Continue after `step` steps with the model and optimiser state of `snapshot`."""
         restore_model(self.model, tensors)
         self.first, self._saved = step, tensors
 
     @property
     def step(self) -> int:
-        """The steps that were taken."""
+        """The number of finished steps."""
         return self.first + self.global_step
 
     def learns_tokens(self, step: int) -> bool:
@@ -71,32 +71,33 @@ class Pretraining(pl.LightningModule):
         return tells is None or tells(step, self._total_steps)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        """Return the loss of one batch. Dropout draws from torch's generator, set anew from its stream each step."""
+        """Return the loss of one batch. Dropout uses torch's generator, seeded from its stream at each step."""
         seed = self._streams.integer("dropout", self.step)
         if self.device.type == "cpu":
-            torch.default_generator.manual_seed(seed)  # alone: `torch.manual_seed` visits every kind of device
+            # only this generator: `torch.manual_seed` visits every kind of device
+            torch.default_generator.manual_seed(seed)
         else:
             torch.manual_seed(seed)
         if self._compiled is None:
             losses = self._losses(batch, self.step)
         else:
             losses = self._compiled(self._of_one_shape(batch), self.step)
-        self.losses = {name: loss.detach().clone() for name, loss in losses.items()}  # CUDA graphs use memory again
+        self.losses = {name: loss.detach().clone() for name, loss in losses.items()}  # clone: CUDA graphs reuse memory
         return losses["loss"]
 
     def _losses(self, batch: Batch, step: int) -> Losses:
         return self.objective(self.model(batch), batch, step, self._total_steps)
 
     def _of_one_shape(self, batch: Batch) -> Batch:
-        """Return the batch with as much room for predictions as all had so far, so that it is compiled for once."""
-        if over_tokens(self.model):  # their statistics would count what fills the room
+        """Return the batch padded to the most predictions so far, so that it is compiled only once."""
+        if over_tokens(self.model):  # filler positions would enter their statistics
             return batch
         if len(batch.target_M) > self._room:
             self._room = -(-round((1 + SLACK) * len(batch.target_M)) // MULTIPLE) * MULTIPLE
         return batch.with_room(self._room)
 
     def configure_optimizers(self) -> Any:
-        """Return the optimiser and a schedule that moves with every step."""
+        """Return the optimiser and a schedule that advances at every step."""
         optimizer = self._optimizer(self.model)
         restore_optimizer(optimizer, self._saved)
         last = self._total_steps - 1
@@ -106,7 +107,7 @@ class Pretraining(pl.LightningModule):
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
     ) -> None:
-        """Clip the norm; Lightning refuses to for fused optimisers in bf16-mixed, where nothing is against it."""
+        """Clip the gradient norm; Lightning refuses this for fused optimisers in bf16-mixed, without need."""
         if gradient_clip_val:
             nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
 

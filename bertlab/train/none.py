@@ -1,4 +1,4 @@
-"""No training: the weights that a run starts from are evaluated as they are, for `start=` and tasks of one's own."""
+"""No training: evaluates the initial weights, for `start=` and the user's own tasks."""
 
 import math
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from bertlab.train.recorder import SUMMARY, Recorder
 
 
 class NoTraining(Hardware):
-    """Where a run is evaluated that trains nothing, whatever its budget says."""
+    """Evaluates without training, for any budget."""
 
     def fit(self, module: Pretraining, batches: Callable[[int], Batch], recorder: Recorder, folder: Path) -> None:
         """Evaluate the model once, and record it as step 0."""
@@ -23,5 +23,5 @@ class NoTraining(Hardware):
         scores = recorder.evaluation.score(module.model, last=True)
         point = recorder.progress.as_metrics() | {f"eval/{name}": value for name, value in scores.items()}
         recorder.outcome = ", ".join(f"eval/{name} {scores[name]:.3f}" for name in SUMMARY if name in scores)
-        # not by a method of the recorder's own: a change of that class would disown every run that was trained with it
+        # not a new method of the recorder: a change of that class would change the identity of all trained runs
         recorder._record(0, {name: value for name, value in point.items() if math.isfinite(value)})

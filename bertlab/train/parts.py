@@ -1,7 +1,7 @@
-"""Parts of a batch: what one device, or one of several passes on a device, works on of the batch that a step reads.
+"""Parts of a batch: the rows that one device, or one of several passes on a device, computes.
 
-A batch is drawn whole everywhere, so that its draws are those of a run on one device, and then cut by rows. The mean of
-parts with unequal numbers of predictions is not the mean over the batch: each part counts by its share of them.
+Every process draws the whole batch, so that draws equal those on one device, and then selects rows. The mean over parts
+with unequal numbers of predictions is not the mean over the batch: each part is weighted by its share of them.
 
 Legend: B sequences, L length, M predicted positions.
 """
@@ -16,22 +16,22 @@ from bertlab.batch.batches import NO_TARGET, Batch
 from bertlab.config.errors import InputError
 from bertlab.data.pairs import FOLLOWS, NO_PAIR
 
-LOSS = "loss"  # the name of what is minimised, beside those of its terms
+LOSS = "loss"  # name of the minimised sum; its terms have other names
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some rows of a batch, and which share of the batch's predictions they hold, for each term of a loss."""
+    """Some rows of a batch, and their share of the batch's predictions for each term of the loss."""
 
     batch: Batch
     share: Mapping[str, Tensor]
 
 
 def part_of(batch: Batch, number: int, parts: int) -> Part:
-    """Return part `number` (from 0) of a batch that is cut into `parts`, whose rows differ by one at most.
+    """Return part `number` (from 0) of a batch in `parts`; their numbers of rows differ by at most one.
 
-    Where a batch has labelled pairs and a part has none, it is given one, whose share is 0: every part then computes
-    the same terms.
+    If a batch has labelled pairs and a part has none, the part gets one with share 0: every part then computes the same
+    terms.
     """
     size, length = batch.ids_BL.shape
     rows = slice(size * number // parts, size * (number + 1) // parts)
@@ -54,9 +54,9 @@ def part_of(batch: Batch, number: int, parts: int) -> Part:
 
 
 def contribution(losses: Mapping[str, Tensor], share: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return what a part adds to the losses of its batch: its terms by their shares, and `loss` as their weighted sum.
+    """Return a part's contribution to the losses of its batch: terms times shares, and `loss`, their weighted sum.
 
-    The weight of a term is the derivative of the loss by it. Raises InputError where a term has no share.
+    The weight of a term is the derivative of the loss by it. Raises InputError if a term has no share.
     """
     terms = {name: term for name, term in losses.items() if name != LOSS}
     if unknown := sorted(terms.keys() - share.keys()):

@@ -1,4 +1,4 @@
-"""bf16-products: a precision of training beside those that Lightning has."""
+"""bf16-products: a training precision in addition to Lightning's."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,12 +9,12 @@ from bertlab.model.rounding import rounding
 
 
 class RoundedProducts(Precision):
-    """Rounds the products of a training step; evaluation, which is no step of the trainer, rounds nothing."""
+    """Rounds the products of a training step; evaluation is not a step of the trainer and rounds nothing."""
 
     precision = "bf16-products"  # type: ignore[assignment]  # a name of our own
 
     @contextmanager
     def train_step_context(self) -> Iterator[None]:
-        """Let the forward pass of a step round; each product rounds in its backward pass by itself."""
+        """Round in the forward pass of a step; each product then also rounds in its backward pass."""
         with rounding():
             yield

@@ -1,4 +1,4 @@
-"""The line that shows how far a run is: on a terminal only, so that a redirected file holds no bars."""
+"""The progress line of a run; only on a terminal, so that redirected output has no bars."""
 
 import time
 from typing import Any
@@ -9,7 +9,7 @@ from tqdm import tqdm
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder
 
-EVERY = 0.5  # seconds between two looks at the loss, which may have to wait for a GPU
+EVERY = 0.5  # seconds between reads of the loss, which may wait for a GPU
 FORMAT = "step {n_fmt}/{total_fmt}{postfix}, {remaining} left |{bar:20}|"
 
 
@@ -22,16 +22,16 @@ class ProgressLine(pl.Callback):
         self._shown = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Begin where the run goes on."""
+        """Start at the step where the run continues."""
         assert isinstance(module, Pretraining)
         total = self._recorder.plan.total
-        # disable=None: no line where standard error is no terminal
+        # disable=None: no line if stderr is not a terminal
         self._line = tqdm(
             total=total, initial=module.step, bar_format=FORMAT, disable=None, leave=False, dynamic_ncols=True
         )
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        """Show the step, twice a second at most."""
+        """Show the step, at most twice per second."""
         assert isinstance(module, Pretraining)
         if self._line.disable or (time.monotonic() - self._shown < EVERY and module.step < self._recorder.plan.total):
             return
@@ -42,11 +42,11 @@ class ProgressLine(pl.Callback):
         self._shown = time.monotonic()
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Take the line away."""
+        """Remove the line."""
         self._close()
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Take the line away."""
+        """Remove the line."""
         self._close()
 
     def _close(self) -> None:

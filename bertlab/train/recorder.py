@@ -1,7 +1,7 @@
-"""The recorder: watches training, evaluates at the planned steps, and hands points to whoever keeps them.
+"""The recorder: a callback that evaluates at the planned steps and records points.
 
 A point is a step and named numbers: `train/` (means since the last point), `eval/` (common evaluation) and `perf/`,
-which carries every axis a budget may be counted in: tokens, predicted tokens, FLOPs and seconds of training.
+with every possible unit of a budget: tokens, predicted tokens, FLOPs and seconds of training.
 """
 
 import logging
@@ -23,12 +23,12 @@ from bertlab.train.state import snapshot
 
 log = logging.getLogger(__name__)
 
-SUMMARY = ("mlm_loss", "context_gain", "pair_accuracy")  # what a run ends with, in words
+SUMMARY = ("mlm_loss", "context_gain", "pair_accuracy")  # measures in the one-line result of a run
 
 Record = Callable[[int, Mapping[str, float]], None]  # (step, numbers)
 Save = Callable[[int, Mapping[str, Tensor], Mapping[str, Any]], None]  # (step, state, counters)
-WINDOW = "window."  # in the names of what is saved: sums of losses since the last point
-SAVING_SHARE = 0.01  # of the time, at most, goes into checkpoints
+WINDOW = "window."  # name prefix of saved sums of losses since the last point
+SAVING_SHARE = 0.01  # largest share of the time for checkpoints
 
 
 @dataclass
@@ -36,19 +36,19 @@ class Progress:
     """What a run has used so far."""
 
     tokens: int = 0  # positions, padding included
-    predicted_tokens: int = 0  # that were learned from: those with a weight in the loss
+    predicted_tokens: int = 0  # those with a weight in the loss
     flops: float = 0.0  # forward and backward
-    seconds: float = 0.0  # of training, evaluation left out
+    seconds: float = 0.0  # of training, without evaluation
 
     def as_metrics(self) -> dict[str, float]:
-        """Name the axes for tracking."""
+        """Return the counters as metrics."""
         metrics = {f"perf/{name}": float(value) for name, value in vars(self).items()}
         return metrics | {"perf/tokens_per_second": self.tokens / self.seconds if self.seconds else 0.0}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """At which steps (counted from 1) something is logged."""
+    """The steps (counted from 1) at which something is logged."""
 
     total: int
     train: frozenset[int]
@@ -56,7 +56,7 @@ class Plan:
 
 
 class Recorder(pl.Callback):
-    """Logs points at the planned steps; stops the run when a loss is no longer finite."""
+    """Logs points at the planned steps; stops the run if a loss is not finite."""
 
     def __init__(
         self,
@@ -72,23 +72,23 @@ class Recorder(pl.Callback):
         self._started = 0.0
 
     def counters(self) -> dict[str, Any]:
-        """Return what a run that goes on must know of itself, as JSON can hold it."""
+        """Return the counters that a resumed run needs, as JSON values."""
         return {**vars(self.progress), "outcome": self.outcome, "window": self._window.steps}
 
     def resume(self, counters: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Go on counting from what `counters` returned; among the saved tensors are the sums since the last point."""
+        """Continue from the result of `counters`; `tensors` include the sums since the last point."""
         self.outcome = counters["outcome"]
         self.progress = Progress(**{name: counters[name] for name in vars(Progress())})
         self._window = _Window.restored(tensors, counters.get("window", 0))
 
     @property
     def tokens_per_second(self) -> float:
-        """Tokens over the seconds of training, up to now."""
+        """Tokens per second of training until now."""
         seconds = self.progress.seconds + time.monotonic() - self._started
         return self.progress.tokens / seconds if seconds else 0.0
 
     def save(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Keep the state after the step that has just ended, whatever was planned for it."""
+        """Save the state after the current step, even if none is planned."""
         assert isinstance(module, Pretraining)
         if self._saver and not self.diverged:
             self.progress.seconds += time.monotonic() - self._started
@@ -103,9 +103,10 @@ class Recorder(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Count the step and log what is planned for it."""
+        """Count the step; log and save if planned."""
         assert isinstance(module, Pretraining)
         step = module.step
+        # count what the step used
         self.progress.tokens += batch.ids_BL.numel()
         self.progress.predicted_tokens += len(batch.target_M) * module.learns_tokens(step - 1)
         self.progress.flops += self.flops.of_step(batch)
@@ -113,6 +114,7 @@ class Recorder(pl.Callback):
         if step not in self.plan.train and step not in self.plan.evaluate:
             return
         self.progress.seconds += time.monotonic() - self._started
+        # build the point: budget counters, mean training losses, evaluation
         point = self.progress.as_metrics()
         if step in self.plan.train:
             point |= {f"train/{name}": value for name, value in self._window.means().items()}
@@ -121,25 +123,27 @@ class Recorder(pl.Callback):
             scores = self.evaluation.score(module.model, last=step == self.plan.total)
             point |= {f"eval/{name}": value for name, value in scores.items()}
             self.outcome = ", ".join(f"eval/{name} {scores[name]:.3f}" for name in SUMMARY if name in scores)
+        # diverged if any loss is not finite; record the finite numbers
         finite = {name: value for name, value in point.items() if math.isfinite(value)}
         self.diverged = trainer.should_stop = any(name.endswith("loss") for name in point.keys() - finite.keys())
         if self.diverged:
             self.outcome = f"diverged: a loss was not finite at step {step:,}"
         self._record(step, finite)
+        # checkpoint only at points: then no sums are pending
         if self._saver and self._window.is_empty and not self.diverged:
             self._saver.offer(step, module.model, trainer.optimizers[0], self.counters())
         self._started = time.monotonic()
 
 
 class Saver:
-    """Saves the state of training when `seconds` have passed since the last time (0: whenever it can)."""
+    """Saves the training state if `seconds` have passed since the last time (0: at every opportunity)."""
 
     def __init__(self, seconds: float, save: Save) -> None:
         self._seconds, self._save = seconds, save
         self._last, self._cost = time.monotonic(), 0.0
 
     def offer(self, step: int, model: nn.Module, optimizer: Optimizer, counters: Mapping[str, Any]) -> None:
-        """Save after `step` steps if it is time to: a save that takes long is made more seldom."""
+        """Save after `step` steps if it is time; slow saves are made less often."""
         now = time.monotonic()
         if self._seconds and now - self._last < max(self._seconds, self._cost / SAVING_SHARE):
             return
@@ -150,13 +154,13 @@ class Saver:
     def save(
         self, step: int, model: nn.Module, optimizer: Optimizer, counters: Mapping[str, Any], more: Mapping[str, Tensor]
     ) -> None:
-        """Save now, with `more` tensors than the model's and the optimiser's."""
+        """Save now; `more` tensors are added to those of model and optimiser."""
         self._save(step, {**snapshot(model, optimizer), **more}, counters)
 
 
 @dataclass
 class _Window:
-    """Sums losses on the device until a point is logged, so that no step waits for it."""
+    """Sums losses on the device until a point is logged, so that steps do not wait for a transfer."""
 
     sums: dict[str, Tensor] = field(default_factory=dict)
     steps: int = 0
@@ -168,12 +172,12 @@ class _Window:
 
     @classmethod
     def restored(cls, tensors: Mapping[str, Tensor], steps: int) -> "_Window":
-        """Read what `tensors` returned, among others."""
+        """Read the result of `tensors` from among other tensors."""
         sums = {name.removeprefix(WINDOW): value.clone() for name, value in tensors.items() if name.startswith(WINDOW)}
         return cls(sums, steps)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Name the sums as a checkpoint keeps them."""
+        """Return the sums under the names of a checkpoint."""
         return {f"{WINDOW}{name}": total for name, total in self.sums.items()}
 
     @property

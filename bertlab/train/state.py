@@ -1,7 +1,7 @@
-"""The state of training as named tensors: what a model and its optimiser need to go on bit by bit.
+"""The training state as named tensors: model and optimiser, enough to continue bit by bit.
 
 Names are `model.<name in the model>` and `optimizer.<number of the parameter>.<name in the optimiser>`. Learning rates
-are no state: the schedule gives them from the step; nor is randomness: streams do.
+are not in it: the schedule computes them from the step. Random numbers are not in it: streams give them.
 """
 
 from collections import defaultdict
@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 
 def snapshot(model: nn.Module, optimizer: Optimizer) -> dict[str, Tensor]:
-    """Return the state; the tensors are the ones in use, not copies."""
+    """Return the state; the tensors are not copied."""
     own = {f"model.{name}": tensor for name, tensor in _stored(model)}
     return own | {
         f"optimizer.{number}.{name}": tensor
@@ -32,7 +32,7 @@ def restore_model(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give copies of the state to a new optimiser of the same kind, on the device where it wants them."""
+    """Copy the state into a new optimiser of the same kind, on the device that it needs."""
     state = defaultdict[int, dict[str, Tensor]](dict)
     for path, tensor in tensors.items():
         kind, _, rest = path.partition(".")
@@ -44,7 +44,7 @@ def restore_optimizer(optimizer: Optimizer, tensors: Mapping[str, Tensor]) -> No
 
 
 def _stored(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Yield what belongs to the model's state, what is shared once."""
+    """Yield the tensors of the model's state; shared ones once."""
     stored = model.state_dict().keys()
     tensors: Iterator[tuple[str, Tensor]] = chain(model.named_parameters(), model.named_buffers())
     yield from ((name, tensor) for name, tensor in tensors if name in stored)

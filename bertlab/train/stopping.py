@@ -1,4 +1,4 @@
-"""Stopping: a request to stop waits for the end of a step, whose state is kept, so that nothing of a run is lost."""
+"""Stopping: a request to stop waits for the end of the step, whose state is saved."""
 
 import signal
 import threading
@@ -13,9 +13,9 @@ REQUESTS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopping(pl.Callback):
-    """Holds an interrupt or a request to terminate back until a step has ended, and saves; a second one passes at once.
+    """Delays an interrupt or a request to terminate until the step has ended, and saves; a second one passes at once.
 
-    What the request does then is up to the handler that stood before. Give it to the trainer behind the recorder.
+    The earlier signal handler then handles the request. In the trainer's list it must come after the recorder.
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -24,24 +24,24 @@ class Stopping(pl.Callback):
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Take the requests over, in the one thread that gets them."""
+        """Install the signal handlers; only the main thread can do this."""
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in REQUESTS}
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        """Save and pass a request on, if there is one."""
+        """Save and pass on a request, if there is one."""
         if self._asked is not None:
             self._recorder.save(trainer, module)
             self._pass(self._asked)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Pass on what came too late for a step."""
+        """Pass on a request that came after the last step."""
         if self._asked is not None:
             self._pass(self._asked)
         self._give_back()
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
-        """Give the requests back."""
+        """Restore the earlier handlers."""
         self._give_back()
 
     def _note(self, number: int, _: FrameType | None) -> None:

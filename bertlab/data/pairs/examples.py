@@ -1,4 +1,4 @@
-"""Examples: which tokens stand in segments A and B. Arrays of offsets; the tokens themselves are copied by the batch.
+"""Examples: the tokens of segments A and B, as arrays of offsets; the batch copies the tokens.
 
 Legend: N examples.
 """
@@ -10,13 +10,13 @@ import numpy as np
 
 from bertlab.data.store import Ints, Tokens
 
-FOLLOWS, RANDOM, NO_PAIR = 0, 1, -100  # the reference implementation's labels; -100 is ignored by the loss
-SWAPPED = RANDOM  # the other answer where both segments follow each other in the text: B stands before A
+FOLLOWS, RANDOM, NO_PAIR = 0, 1, -100  # labels of the reference implementation; the loss ignores -100
+SWAPPED = RANDOM  # second class if both segments are consecutive in the text: B comes before A
 
 
 @dataclass(frozen=True)
 class Examples:
-    """One epoch: [CLS] ids[a_start:a_end] [SEP] ids[b_start:b_end] [SEP]; where B is empty there is one [SEP]."""
+    """One epoch: [CLS] ids[a_start:a_end] [SEP] ids[b_start:b_end] [SEP]; if B is empty there is one [SEP]."""
 
     a_start: Ints  # (N,) token offsets
     a_end: Ints
@@ -32,5 +32,5 @@ class PairMaker(Protocol):
     """Cuts a split into examples of at most `length` tokens, special tokens included."""
 
     def __call__(self, tokens: Tokens, length: int, rng: np.random.Generator) -> Examples:
-        """Return one epoch of examples in corpus order. Raises InputError when the split is too small."""
+        """Return one epoch of examples in corpus order. Raises InputError if the split is too small."""
         ...

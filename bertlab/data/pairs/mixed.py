@@ -1,7 +1,7 @@
-"""Single segments, a share of which is general text: what an epoch has, where `data=mixed`.
+"""Single segments with a share of general text in each epoch, for `data=mixed`.
 
-Replaying old text against forgetting: Rolnick et al. 2019 (arXiv:1811.11682); with 5 % of it and more in continued
-training of language models: Ibrahim et al. 2024 (arXiv:2403.08763).
+Replay of old text against forgetting: Rolnick et al. 2019 (arXiv:1811.11682); with 5 % and more in continued training
+of language models: Ibrahim et al. 2024 (arXiv:2403.08763).
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from bertlab.data.text import Text
 
 
 class Mixed(Single):
-    """All segments of the own text and, for each, share / (1 - share) of general text, drawn again for each epoch.
+    """All segments of the own text plus share / (1 - share) of general text per segment, drawn again for each epoch.
 
-    What a smaller share draws is part of what a larger one draws.
+    A smaller share draws a subset of what a larger one draws.
     """
 
     def __init__(self, *, shortest: int, share: float, general: str | Sequence[str], column: str | None) -> None:
@@ -32,11 +32,11 @@ class Mixed(Single):
 
     @cached_property
     def _documents(self) -> int:
-        """How many of the training documents, the last ones, are general."""
+        """Number of general documents, which are the last training documents."""
         return sum(1 for _ in general_documents(self._general))
 
     def __call__(self, tokens: Tokens, length: int, rng: np.random.Generator) -> Examples:
-        """Return the segments. Raises InputError for a share that the general text is too short for."""
+        """Return the segments. Raises InputError if the general text is too short for the share."""
         examples = super().__call__(tokens, length, rng)
         documents = len(tokens.documents) - 1
         if not 0 < self._documents < documents:
@@ -44,7 +44,7 @@ class Mixed(Single):
                 f"data.general must hold fewer documents than there are to train on, {documents}, and one at least, "
                 f"got {self._documents}; name the same files as data=mixed has"
             )
-        first = tokens.sentences[tokens.documents[documents - self._documents]]  # token of the general text
+        first = tokens.sentences[tokens.documents[documents - self._documents]]  # first token of the general text
         mine, general = (np.flatnonzero(side) for side in (examples.a_start < first, examples.a_start >= first))
         wanted = round(len(mine) * self.share / (1 - self.share))
         if wanted > len(general):

@@ -1,7 +1,7 @@
-"""Single segments without padding: the text of all documents end to end, cut every `length - 2` tokens.
+"""Single segments without padding: all documents concatenated and cut every `length - 2` tokens.
 
-The packing of Liu et al. 2019 (RoBERTa, arXiv:1907.11692, sec. 4.2, "full sentences") without their extra separator;
-each epoch starts at another offset, so the cuts move.
+The packing of Liu et al. 2019 (RoBERTa, arXiv:1907.11692, sec. 4.2, "full sentences") without their extra separator.
+Each epoch starts at another offset, so the cuts differ.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from bertlab.data.store import Tokens
 
 
 class Packed:
-    """[CLS] text [SEP], always full; there is no pair label."""
+    """[CLS] text [SEP], always full; no pair label."""
 
     def __call__(self, tokens: Tokens, length: int, rng: np.random.Generator) -> Examples:
         """Return the blocks of one epoch."""

@@ -1,15 +1,15 @@
-"""Next-sentence pairs (Devlin et al. 2018, app. A.2): half the second segments follow, half come from elsewhere.
+"""Next-sentence pairs (Devlin et al. 2018, app. A.2): half of the second segments follow, half come from elsewhere.
 
-A document is cut into chunks of whole sentences that fill the length; a chunk is cut in two at a random sentence
-boundary; for half of the chunks the second part is replaced by sentences of another document and the replaced
-sentences start the next chunk. One chunk in ten aims at a shorter random length. What is too long is cut from the
-longer segment, at its front or back at random.
+A document is cut into chunks of whole sentences that fill the length. A chunk is cut in two at a random sentence
+boundary. For half of the chunks the second part is replaced by sentences of another document; the replaced sentences
+start the next chunk. One chunk in ten aims at a shorter random length. Too long pairs lose tokens of the longer
+segment, at its front or back at random.
 
-All documents advance together, one chunk a round, so that an epoch costs a few array operations a round.
-Departures from the original script, which give exactly one half and one half: a chunk always has two sentences where
-the original takes a single long one and calls its pair random; a sentence left over at a document's end is not used.
+All documents are processed together, one chunk per round, so that an epoch takes a few array operations per round.
+Departures from the original script, which give exactly one half and one half: a chunk always has two sentences; the
+original may take a single long one and call its pair random. A last single sentence of a document is not used.
 
-Legend: N chunks of a round, one for each document that still has text; offsets count sentences unless they say token.
+Legend: N chunks of a round, one for each document with text left; offsets count sentences unless they say token.
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ Range = tuple[Ints, Ints]  # start and end of each segment
 
 
 class NextSentence:
-    """Make pairs of segments, `random` of which do not follow; `short` of them aim at less than the full length."""
+    """Make pairs of segments; a share `random` does not follow; a share `short` aims at less than the full length."""
 
     def __init__(self, *, random: float, short: float) -> None:
         self.random = closed_interval("random", random, 0, 1)
@@ -53,7 +53,7 @@ class NextSentence:
     def _round(
         self, tokens: Tokens, room: int, document: Ints, start: Ints, rng: np.random.Generator
     ) -> tuple[tuple[Ints, Ints, Ints, Ints, Ints], Ints]:
-        """Cut the next chunk of each document; return its example fields and where the document goes on."""
+        """Cut the next chunk of each document; return its example fields and where the document continues."""
         offset, last = tokens.sentences, tokens.documents[document + 1]
         target = np.where(rng.random(len(start)) < self.short, rng.integers(2, room + 1, len(start)), room)
         chunk_end = np.minimum(np.maximum(start + 2, _sentence_at(offset, offset[start] + target)), last)
@@ -74,7 +74,7 @@ def _sentence_at(offset: Ints, token: Ints) -> Ints:
 
 
 def _another(document: Ints, count: int, rng: np.random.Generator) -> Ints:
-    """Draw another document for each, uniformly."""
+    """Draw another document for each document, uniformly."""
     drawn = rng.integers(0, count - 1, len(document))
     return drawn + (drawn >= document)
 
@@ -88,6 +88,6 @@ def _fit(a: Range, b: Range, room: int, rng: np.random.Generator) -> tuple[Range
 
 
 def _trim(segment: Range, excess: Ints, rng: np.random.Generator) -> Range:
-    """Cut `excess` tokens, each from the front or the back with equal chance."""
+    """Remove `excess` tokens, each from the front or the back with equal probability."""
     front = rng.binomial(excess, 0.5)
     return segment[0] + front, segment[1] - (excess - front)

@@ -1,6 +1,7 @@
-"""Parallel sentences: a document's first sentence and its second, its third and its fourth, ... as segments A and B.
+"""Parallel sentences: a document's first and second sentence, third and fourth, ... as segments A and B.
 
-For text whose second sentence answers the first, as a translation does. What is too long is cut at the end.
+For text in which the second sentence belongs to the first, for example a translation. Too long pairs are cut at the
+end.
 """
 
 import numpy as np
@@ -11,12 +12,12 @@ from bertlab.data.store import Tokens
 
 
 class Parallel:
-    """[CLS] sentence [SEP] next sentence [SEP]; there is no pair label. A sentence left over is not used."""
+    """[CLS] sentence [SEP] next sentence [SEP]; no pair label. A last single sentence is not used."""
 
-    answers = True  # segment B answers A: what is to be predicted stands in B
+    answers = True  # B depends on A, so only tokens of B may be predicted
 
     def __call__(self, tokens: Tokens, length: int, rng: np.random.Generator) -> Examples:
-        """Return the pairs of all documents; there is nothing to draw."""
+        """Return the pairs of all documents; uses no random numbers."""
         room = length - 3  # [CLS], [SEP] and [SEP]
         in_document = np.arange(len(tokens.sentences) - 1) - np.repeat(tokens.documents[:-1], np.diff(tokens.documents))
         second = np.flatnonzero(in_document % 2 == 1)

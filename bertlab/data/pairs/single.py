@@ -17,7 +17,7 @@ class Single:
         self.shortest = whole_number("shortest", shortest, 1)
 
     def __call__(self, tokens: Tokens, length: int, rng: np.random.Generator) -> Examples:
-        """Return the pieces of all documents; there is nothing to draw."""
+        """Return the pieces of all documents; uses no random numbers."""
         room = length - 2  # [CLS] and [SEP]
         first, last = (tokens.sentences[tokens.documents[part]] for part in (slice(None, -1), slice(1, None)))
         pieces = -(-(last - first) // room)

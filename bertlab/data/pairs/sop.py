@@ -1,6 +1,6 @@
 """Sentence-order pairs (Lan et al. 2020, "ALBERT", sec. 3.1, arXiv:1909.11942): which of two segments comes first?
 
-Both segments follow each other in one document, so topic tells nothing. They are cut as those of `pairs=nsp` are.
+Both segments are consecutive in one document, so the topic does not help. They are cut as in `pairs=nsp`.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from bertlab.data.store import Tokens
 
 
 class SentenceOrder:
-    """Make pairs of consecutive segments, `swapped` of which change places; `short` aim at less than the length."""
+    """Make pairs of consecutive segments; a share `swapped` is swapped; a share `short` aims at a shorter length."""
 
     def __init__(self, *, swapped: float, short: float) -> None:
         self.swapped = closed_interval("swapped", swapped, 0, 1)

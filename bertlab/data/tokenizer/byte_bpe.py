@@ -1,6 +1,6 @@
 """Byte-level byte-pair encoding, trained on the corpus itself (Sennrich et al. 2016, arXiv:1508.07909).
 
-It merges bytes, as Radford et al. 2019 and RoBERTa do (Liu et al. 2019, arXiv:1907.11692): nothing is ever [UNK].
+It merges bytes, like Radford et al. 2019 and RoBERTa (Liu et al. 2019, arXiv:1907.11692): nothing becomes [UNK].
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ BYTES = 256
 class ByteBpe:
     """Merge the most frequent pairs of bytes until there are `vocab_size` tokens, or nothing is left to merge.
 
-    A word has the same tokens at the start of a sentence as inside it: a space is put in front of every sentence.
+    Every sentence gets a leading space, so a word has the same tokens at the start of a sentence and inside it.
     """
 
     def __init__(self, *, vocab_size: int, lowercase: bool) -> None:
@@ -25,11 +25,11 @@ class ByteBpe:
         self.lowercase = true_or_false("lowercase", lowercase)
 
     def key(self) -> str:
-        """Hash of all that decides the outcome of training, apart from the sentences."""
+        """Hash of the settings that decide the result of training."""
         return digest("byte-bpe-1", self.vocab_size, self.lowercase)
 
     def train(self, sentences: Iterator[str]) -> Tokenizer:
-        """Return the tokenizer learnt from `sentences`; equal sentences, equal tokenizer."""
+        """Return the tokenizer trained on `sentences`; equal sentences give an equal tokenizer."""
         tokenizer = Tokenizer(models.BPE())
         if self.lowercase:
             tokenizer.normalizer = normalizers.Lowercase()

@@ -1,7 +1,7 @@
-"""A tokenizer that is there already: `tokenizer.json` of Hugging Face's library, or `vocab.txt` of BERT's WordPiece.
+"""An existing tokenizer: `tokenizer.json` of Hugging Face's library, or `vocab.txt` of BERT's WordPiece.
 
-It makes the tokens of transformers' fast tokenizer. Only the ids are others, as the special tokens come first
-(`renumber.py`). Nothing is learnt from the corpus.
+It makes the same tokens as transformers' fast tokenizer. Only the ids differ, because the special tokens come first
+(`renumber.py`). Nothing is trained on the corpus.
 """
 
 import json
@@ -15,17 +15,17 @@ from bertlab.config.cache import digest
 from bertlab.config.errors import InputError, true_or_false
 from bertlab.data.tokenizer.renumber import renumbered
 
-VERSION = "file-1"  # change it whenever the same file would give another tokenizer
+VERSION = "file-1"  # change it if the same file would give another tokenizer
 JSON, WORDS, SETTINGS, NAMES = "tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"
-LARGEST = 256 << 20  # bytes of a file; those of the largest vocabularies have 35 million
+LARGEST = 256 << 20  # bytes; files of the largest vocabularies have 35 million
 LONGEST_WORD = 100  # letters; longer ones become [UNK], as in BERT
 
 
 class FromFile:
-    """Read the tokenizer at `path`: a file, or a folder that holds tokenizer.json or else vocab.txt.
+    """Read the tokenizer at `path`: a file, or a folder with tokenizer.json or else vocab.txt.
 
-    `lowercase` is for vocab.txt, which does not say it; None leaves it to tokenizer_config.json in the same folder, and
-    is true where there is none, as in transformers.
+    `lowercase` is for vocab.txt, which does not state it; None reads it from tokenizer_config.json in the same folder,
+    and means true if there is none, as in transformers.
     """
 
     def __init__(self, *, path: str, lowercase: bool | None) -> None:
@@ -37,7 +37,7 @@ class FromFile:
         self.lowercase = None if lowercase is None else true_or_false("lowercase", lowercase)
 
     def check(self) -> None:
-        """Raise InputError for a path at which there is no tokenizer that can be read."""
+        """Raise InputError if there is no readable tokenizer at the path."""
         self.read()
 
     def key(self) -> str:
@@ -45,15 +45,15 @@ class FromFile:
         return digest(VERSION, self.read().to_str())
 
     def train(self, _: Iterator[str]) -> Tokenizer:
-        """Return the tokenizer as it was read; the sentences stay unread."""
+        """Return the tokenizer from the file; ignores the sentences."""
         return self.read()
 
     def read(self) -> Tokenizer:
-        """Return the tokenizer, special tokens first. Raises InputError for a file that holds none."""
+        """Return the tokenizer, special tokens first. Raises InputError for an invalid file."""
         return self._opened(renumber=True)
 
     def original(self) -> Tokenizer:
-        """Return the tokenizer with the ids that it has in its file. Raises InputError for a file that holds none."""
+        """Return the tokenizer with the ids of its file. Raises InputError for an invalid file."""
         return self._opened(renumber=False)
 
     def _opened(self, *, renumber: bool) -> Tokenizer:
@@ -66,7 +66,7 @@ class FromFile:
             return renumbered(given, settings) if renumber else given
         except InputError:
             raise
-        except Exception as error:  # the library raises Exception itself
+        except Exception as error:  # the library raises plain Exception
             reason = " ".join(str(error).split())[:200]
             raise InputError(
                 f"tokenizer.path must hold a tokenizer of the tokenizers library or BERT's {WORDS}, got {file} "
@@ -86,7 +86,7 @@ class FromFile:
         return found
 
     def _from_words(self, file: Path, settings: dict[str, Any]) -> Tokenizer:
-        """Return BERT's WordPiece with the tokens of a file, one a line, in the order of their ids."""
+        """Return BERT's WordPiece with the tokens of a file, one per line, in the order of their ids."""
         tokens = file.read_text("utf-8-sig").split("\n")
         tokens = [token.rstrip("\r") for token in tokens[: -1 if not tokens[-1] else None]]
         if len(set(tokens)) < len(tokens) or "[UNK]" not in tokens:
@@ -105,7 +105,7 @@ class FromFile:
 
 
 def _settings(file: Path) -> dict[str, Any]:
-    """Return what a file of settings says; nothing where it is absent. Raises ValueError."""
+    """Return the settings of a file; empty if it does not exist. Raises ValueError."""
     if not file.is_file():
         return {}
     settings = json.loads(file.read_text("utf-8"))

@@ -1,7 +1,7 @@
-"""Another order of ids: a tokenizer of someone else -> the same one with the five special tokens at 0 to 4.
+"""Renumbers another project's tokenizer so that the five special tokens have ids 0 to 4.
 
 All tokens keep their names, and all texts their tokens. `[PAD]`, `[UNK]`, `[CLS]`, `[SEP]` and `[MASK]` are roles here:
-RoBERTa calls them `<pad>`, `<unk>`, `<s>`, `</s>` and `<mask>`. Ids without a token are closed up.
+RoBERTa calls them `<pad>`, `<unk>`, `<s>`, `</s>` and `<mask>`. Gaps between ids are closed.
 """
 
 import json
@@ -21,7 +21,7 @@ KEYS = {  # role: the keys of tokenizer_config.json that name its token
     "[SEP]": ("sep_token", "eos_token"),
     "[MASK]": ("mask_token",),
 }
-USUAL = {  # role: what its token is mostly called
+USUAL = {  # role: usual names of its token
     "[PAD]": ("[PAD]", "<pad>"),
     "[UNK]": ("[UNK]", "<unk>"),
     "[CLS]": ("[CLS]", "<s>", "<cls>"),
@@ -31,14 +31,14 @@ USUAL = {  # role: what its token is mostly called
 
 
 def renumbered(tokenizer: Tokenizer, settings: Mapping[str, Any]) -> Tokenizer:
-    """Return the tokenizer with its special tokens first; roles that it has no token for get a new one.
+    """Return the tokenizer with its special tokens first; roles without a token get a new one.
 
-    `settings` are those of tokenizer_config.json, where there is one. Cutting and filling up to a length is taken out.
-    Raises ValueError for a kind of model that is not known here.
+    `settings`: those of tokenizer_config.json, if it exists. Truncation and padding are removed. Raises ValueError for
+    an unknown kind of model.
     """
     own = json.loads(tokenizer.to_str())
     given = tokenizer.get_vocab(with_added_tokens=True)
-    special = {entry["content"] for entry in own["added_tokens"]} or given  # a list of words marks none
+    special = {entry["content"] for entry in own["added_tokens"]} or given  # a word list marks no special tokens
     first = list(role_tokens(own["model"], given, special, settings).values())
     order = [*first, *sorted(given.keys() - set(first), key=given.__getitem__)]
     ids = {token: number for number, token in enumerate(order)}
@@ -54,7 +54,7 @@ def renumbered(tokenizer: Tokenizer, settings: Mapping[str, Any]) -> Tokenizer:
 def role_tokens(
     model: Json, given: Container[str], special: Container[str], settings: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Return the token of each role, five different ones: the model's own, what settings say, what is usual, or new."""
+    """Return five different tokens for the roles: the model's own, from settings, usual names, or new ones."""
     found: dict[str, str] = {}
     for role in SPECIALS:
         unknown = [unknown_token(model)] if role == "[UNK]" else []
@@ -66,32 +66,32 @@ def role_tokens(
 
 
 def new_names(role: str) -> Iterator[str]:
-    """Yield names for a token that is not there yet."""
+    """Yield names for a new token."""
     yield role
     yield from (f"{role[:-1]}{number}]" for number in range(2, 2 + len(SPECIALS)))
 
 
 def name_of(setting: object) -> str | None:
-    """Return the text of a token, which stands there by itself or in a mapping."""
+    """Return the text of a token, which is a string or inside a mapping."""
     text = setting.get("content") if isinstance(setting, Mapping) else setting
     return text if isinstance(text, str) else None
 
 
 def unknown_token(model: Json) -> str | None:
-    """Return what the model makes of text that it does not know."""
+    """Return the model's token for unknown text."""
     if model["type"] == "Unigram":
         return None if model["unk_id"] is None else str(model["vocab"][model["unk_id"]][0])
     return name_of(model.get("unk_token"))
 
 
 def reordered(model: Json, order: list[str]) -> Json:
-    """Return what changes in a model whose tokens, with those that were added to it, get ids in this order."""
+    """Return the changes of a model if its tokens, and those added to it, get ids in this order."""
     if model["type"] in ("WordPiece", "BPE", "WordLevel"):
         return {"vocab": {token: number for number, token in enumerate(order)}}
     if model["type"] != "Unigram":
         raise ValueError(f"its model is a {model['type']}")
     scores = dict(map(tuple, model["vocab"]))
-    lowest = min(scores.values())  # of what was added to the model; the score of the unknown stays so
+    lowest = min(scores.values())  # score of added tokens; the unknown token keeps its score
     unknown = unknown_token(model)
     return {
         "vocab": [[token, scores.get(token, lowest)] for token in order],
@@ -100,7 +100,7 @@ def reordered(model: Json, order: list[str]) -> Json:
 
 
 def added_tokens(added: list[Json], first: list[str], ids: Mapping[str, int]) -> list[Json]:
-    """Return the entries of tokens that are looked for before the model is asked; roles are special in any case."""
+    """Return the entries of tokens that are matched before the model runs; roles are always special."""
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     entries = {token: {"content": token, **plain} for token in first} | {entry["content"]: entry for entry in added}
     special = {token: token in first or bool(entry.get("special")) for token, entry in entries.items()}

@@ -1,6 +1,6 @@
 """Unigram language model over pieces, trained on the corpus itself (Kudo 2018, arXiv:1804.10959), as in SentencePiece.
 
-A text is cut into the pieces that are most likely together. Text is put into the form NFKC first.
+A text is split into its most likely pieces. Text is normalised to NFKC first.
 """
 
 import json
@@ -14,14 +14,14 @@ from bertlab.config.errors import InputError, true_or_false, whole_number
 from bertlab.data.tokenizer.vocabulary import SPECIALS, UNK, spelt_apart
 from bertlab.data.tokenizer.wordpiece import ALPHABET, count_words, most_frequent_letters, repeated
 
-SPACE = "▁"  # stands in front of every word
-DIGITS = 4  # decimals of a piece's log-probability; the library sums in another order each time
+SPACE = "▁"  # first character of every word
+DIGITS = 4  # decimals of a log-probability; the library sums in another order each time
 
 
 class Unigram:
-    """Keep the pieces that make the text likely. The vocabulary is smaller than `vocab_size` where there are no more.
+    """Keep the pieces that make the text likely. The vocabulary is smaller than `vocab_size` if there are no more.
 
-    Words with one of the rarest letters teach nothing, and such letters become [UNK].
+    Words with one of the rarest letters are not used for training, and these letters become [UNK].
     """
 
     def __init__(self, *, vocab_size: int, lowercase: bool) -> None:
@@ -29,13 +29,13 @@ class Unigram:
         self.lowercase = true_or_false("lowercase", lowercase)
 
     def key(self) -> str:
-        """Hash of all that decides the outcome of training, apart from the sentences."""
+        """Hash of the settings that decide the result of training."""
         return digest("unigram-2", self.vocab_size, self.lowercase)
 
     def train(self, sentences: Iterator[str]) -> Tokenizer:
-        """Return the tokenizer learnt from `sentences`; equal sentences, equal tokenizer.
+        """Return the tokenizer trained on `sentences`; equal sentences give an equal tokenizer.
 
-        Raises InputError where there is no word to learn from.
+        Raises InputError if there is no word to train on.
         """
         learner = self._around(models.Unigram())
         words = self._learnable(count_words(learner, map(spelt_apart, sentences)))
@@ -54,7 +54,7 @@ class Unigram:
         return tokenizer
 
     def _learnable(self, words: Counter[str]) -> dict[str, int]:
-        """Return the words, without the mark of the space, that have frequent letters alone."""
+        """Return the words with frequent letters only, without the mark of the space."""
         plain = Counter({word.removeprefix(SPACE): count for word, count in words.items() if word != SPACE})
         limit = min(ALPHABET, (self.vocab_size - len(SPECIALS)) // 2)
         letters = set(most_frequent_letters(plain, limit))
@@ -70,10 +70,10 @@ class Unigram:
 
 
 def in_order(pieces: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Return the vocabulary: the special tokens, then the pieces from the likeliest to the rarest.
+    """Return the vocabulary: the special tokens, then the pieces from the most to the least likely.
 
-    The library gives letters that it would have left out a little more than the lowest score each, in the order of a
-    hash map: here all of them have the lowest.
+    The library gives rare letters scores slightly above the lowest one, in the order of a hash map: here all of them
+    get the lowest.
     """
     lowest = min(score for _, score in pieces)
     added = lowest + 1e-4 * (len(pieces) + 1)

@@ -1,4 +1,4 @@
-"""The vocabulary: which id is which token. The five special tokens of BERT always come first."""
+"""The vocabulary: the token of each id. The five special tokens of BERT always come first."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, UNK, CLS, SEP, MASK = range(len(SPECIALS))
-CONTINUES = "##"  # how WordPiece marks a piece that continues a word
+CONTINUES = "##"  # WordPiece's mark of a piece that continues a word
 
 
 def spelt_apart(text: str, names: Iterable[str] = SPECIALS) -> str:
-    """Return the text with "[ MASK ]" for "[MASK]", and so on: what stands in a text is never a special token.
+    """Return the text with "[ MASK ]" for "[MASK]", and so on: text never becomes a special token.
 
-    WordPiece, which cuts at punctuation, makes the same words of both. `names` have three letters at least.
+    WordPiece splits at punctuation, so it gives the same words for both. `names` have at least three letters.
     """
     for name in names:
         if name in text:
@@ -25,7 +25,7 @@ def spelt_apart(text: str, names: Iterable[str] = SPECIALS) -> str:
 
 
 def space_mark(tokenizer: "Tokenizer") -> str | None:
-    """Return what stands for the space in front of a word's first token, None where words are marked otherwise."""
+    """Return the mark of the space before a word's first token; None if words are marked otherwise."""
     part = json.loads(tokenizer.to_str())["pre_tokenizer"] or {}
     parts = part.get("pretokenizers", [part])
     marks = (
@@ -39,8 +39,8 @@ def space_mark(tokenizer: "Tokenizer") -> str | None:
 class Vocabulary:
     """The tokens in the order of their ids; `tokens[:5]` are the special tokens.
 
-    Where `space` is given, it is in front of tokens that start a word, as in byte-level BPE; where not, ## is in front
-    of those that continue one, as in WordPiece.
+    If `space` is given, it starts every token that starts a word, as in byte-level BPE. If not, ## starts tokens that
+    continue a word, as in WordPiece.
     """
 
     tokens: Sequence[str]
@@ -57,6 +57,6 @@ class Vocabulary:
         return len(SPECIALS)
 
     def continues(self, id_: int) -> bool:
-        """Return whether a token continues a word. With `space`, punctuation behind a word is a part of it."""
+        """Return whether a token continues a word. With `space`, punctuation after a word is a part of it."""
         token = self.tokens[id_]
         return token.startswith(CONTINUES) if self.space is None else not token.startswith(self.space)

@@ -1,6 +1,6 @@
 """WordPiece, trained on the corpus itself (Wu et al. 2016, arXiv:1609.08144, as used by Devlin et al. 2018).
 
-Text is normalised as in BERT: in the uncased form lower case with accents stripped, in both split at white space, at
+Text is normalised as in BERT: the uncased form is lower case without accents; both forms are split at white space, at
 punctuation and around every Chinese character.
 """
 
@@ -15,15 +15,15 @@ from bertlab.config.cache import digest
 from bertlab.config.errors import InputError, true_or_false, whole_number
 from bertlab.data.tokenizer.vocabulary import SPECIALS
 
-LONGEST_WORD = 100  # letters; longer ones become [UNK], as in the library, and teach nothing (in quadratic time)
-ALPHABET = 1000  # letters at most; the rarer ones become [UNK]
-TAUGHT = 1 << 22  # letters of all different words; the library takes a hundred bytes for each of them
-MOST_CHUNKS, MOST_LETTERS = 1 << 17, 1 << 25  # of text that is counted together before it is split into words
-REPEATED = 100  # times a word is given to the library at once, which takes several hundred bytes for each of them
+LONGEST_WORD = 100  # letters; longer words become [UNK], as in the library, and are not trained on (quadratic time)
+ALPHABET = 1000  # most letters; rarer ones become [UNK]
+TAUGHT = 1 << 22  # letters of all different words; the library needs a hundred bytes for each
+MOST_CHUNKS, MOST_LETTERS = 1 << 17, 1 << 25  # amount of text whose chunks are counted before it is split into words
+REPEATED = 100  # repetitions of a word given to the library at once; each takes several hundred bytes
 
 
 class WordPiece:
-    """Train WordPiece on sentences. The vocabulary is smaller than `vocab_size` where the corpus has no more words."""
+    """Train WordPiece on sentences. The vocabulary is smaller than `vocab_size` if the corpus has too few words."""
 
     def __init__(self, *, vocab_size: int, lowercase: bool, strip_accents: bool | None = None) -> None:
         self.vocab_size = whole_number("vocab_size", vocab_size, 100)
@@ -31,15 +31,15 @@ class WordPiece:
         self.strip_accents = None if strip_accents is None else true_or_false("strip_accents", strip_accents)
 
     def key(self) -> str:
-        """Hash of all that decides the outcome of training, apart from the sentences."""
+        """Hash of the settings that decide the result of training."""
         return digest("wordpiece-4", self.vocab_size, self.lowercase, self.strip_accents)
 
     def train(self, sentences: Iterator[str]) -> Tokenizer:
-        """Return the tokenizer learnt from `sentences`; equal sentences, equal tokenizer.
+        """Return the tokenizer trained on `sentences`; equal sentences give an equal tokenizer.
 
-        The library numbers letters inside words ("##a") in the order of a hash map, which differs from run to run and
+        The library numbers letters inside words ("##a") in the order of a hash map. This differs between runs and
         decides ties between merges (huggingface/tokenizers issue 1794). It does not renumber tokens that it is given.
-        Raises InputError where there is no word to learn from.
+        Raises InputError if there is no word to train on.
         """
         learner = self._around(models.WordPiece(unk_token="[UNK]"))
         words = count_words(learner, sentences)
@@ -73,9 +73,9 @@ class WordPiece:
 
 
 def count_words(tokenizer: Tokenizer, sentences: Iterator[str]) -> Counter[str]:
-    """Count the words that `tokenizer` splits sentences into before it cuts them into pieces, but for the longest.
+    """Count the words into which `tokenizer` splits sentences, before it makes pieces; without the longest words.
 
-    Where there are very many different words, the rarest are left out.
+    If there are very many different words, the rarest are left out.
     """
     words: Counter[str] = Counter()
     for chunks in count_chunks(sentences):
@@ -87,7 +87,7 @@ def count_words(tokenizer: Tokenizer, sentences: Iterator[str]) -> Counter[str]:
 
 
 def count_chunks(sentences: Iterator[str]) -> Iterator[Counter[str]]:
-    """Yield counts of what stands between spaces, of so much text at a time that they take little memory."""
+    """Yield counts of the strings between spaces, for limited amounts of text, to save memory."""
     chunks: Counter[str] = Counter()
     letters = 0
     for sentence in sentences:
@@ -100,9 +100,9 @@ def count_chunks(sentences: Iterator[str]) -> Iterator[Counter[str]]:
 
 
 def most_frequent(words: Counter[str], limit: int) -> Counter[str]:
-    """Return the most frequent words, about `limit` letters together; of equally frequent ones, those a checksum picks.
+    """Return the most frequent words, about `limit` letters in total; a checksum decides between equally frequent ones.
 
-    So the choice is the same each time, and takes no more memory than it has to.
+    So the choice is always the same, and uses no more memory than necessary.
     """
     if sum(map(len, words)) <= limit:
         return words
@@ -132,7 +132,7 @@ def repeated(words: Mapping[str, int]) -> Iterator[str]:
 
 
 def most_frequent_letters(words: Mapping[str, int], limit: int) -> list[str]:
-    """Return the `limit` letters that occur most often; of equally frequent ones, those that sort first."""
+    """Return the `limit` most frequent letters; alphabetical order decides between equally frequent ones."""
     letters: Counter[str] = Counter()
     for word, count in words.items():
         for letter in word:

@@ -1,4 +1,4 @@
-"""Whole words, split at white space: one token a word, for generated languages whose words have no parts."""
+"""Whole words, split at white space: one token per word, for generated languages whose words have no parts."""
 
 from collections.abc import Iterator
 
@@ -8,21 +8,21 @@ from bertlab.config.cache import digest
 from bertlab.config.errors import whole_number
 from bertlab.data.tokenizer.vocabulary import SPECIALS, spelt_apart
 
-LONGEST_WORD = 100  # letters, as in WordPiece: what is longer is no word
+LONGEST_WORD = 100  # letters, as in WordPiece; longer strings are no words
 
 
 class Words:
-    """Take the most frequent `vocab_size` words, special tokens included; all others, and the longest, become [UNK]."""
+    """Take the most frequent `vocab_size` words, special tokens included; others, and too long ones, become [UNK]."""
 
     def __init__(self, *, vocab_size: int) -> None:
         self.vocab_size = whole_number("vocab_size", vocab_size, len(SPECIALS) + 1)
 
     def key(self) -> str:
-        """Hash of all that decides the outcome of training, apart from the sentences."""
+        """Hash of the settings that decide the result of training."""
         return digest("words-2", self.vocab_size)
 
     def train(self, sentences: Iterator[str]) -> Tokenizer:
-        """Return the tokenizer learnt from `sentences`."""
+        """Return the tokenizer trained on `sentences`."""
         tokenizer = Tokenizer(models.WordLevel(unk_token="[UNK]"))
         tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         trainer = trainers.WordLevelTrainer(
