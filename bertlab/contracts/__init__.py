@@ -1,7 +1,7 @@
-"""Contracts: what every part of a family must hold. bertlab's tests and `bertlab check` ask the same ones."""
+"""Contracts: properties of every part of a family, tested by bertlab's own tests and by `bertlab check`."""
 
 
 def require(holds: object, words: str) -> None:
-    """Raise AssertionError with some words where something does not hold; `assert` can be switched off."""
+    """Raise AssertionError with a message if a condition is false; Python can switch off `assert`."""
     if not holds:
         raise AssertionError(words)

@@ -1,4 +1,4 @@
-"""What every masking policy must hold, on 54,000 tokens of two segments a row, some of them padding.
+"""Contracts of masking policies, on 54,000 tokens, two segments per row, with padding.
 
 Each contract takes a policy and raises AssertionError. Legend: B sequences, L length.
 """
@@ -16,8 +16,8 @@ from bertlab.streams import Streams
 
 VOCABULARY = Vocabulary([*SPECIALS, *(f"##{n}" for n in range(31)), *(f"w{n}" for n in range(67))])
 ROWS, LENGTH = 463, 127
-DRAWS = 4  # batches over which a rate is measured
-TOLERANCE = 0.015  # of a rate; 4 standard errors where several tokens are chosen together
+DRAWS = 4  # batches for measuring a rate
+TOLERANCE = 0.015  # of a rate; 4 standard errors if several tokens are chosen together
 
 
 def _sequences() -> Ints:
@@ -39,17 +39,17 @@ def moment(seed: int = 0, step: int = 0, progress: float = 0.5, epoch: int = 0, 
 
 
 def apply(policy: MaskPolicy, **when: Any) -> Masked:
-    """Return what a policy makes of IDS_BL."""
+    """Return a policy's output for IDS_BL."""
     return policy(IDS_BL, VOCABULARY, moment(**when))
 
 
 def same(one: Masked, other: Masked) -> bool:
-    """Return whether two policies did the same."""
+    """Return whether two outputs are equal."""
     return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in vars(one))
 
 
 def special_tokens_and_padding_are_neither_predicted_nor_changed(policy: MaskPolicy) -> None:
-    """[PAD], [UNK], [CLS], [SEP] and [MASK]; and none but [MASK] takes the place of a token."""
+    """[PAD], [UNK], [CLS], [SEP] and [MASK]; and of these only [MASK] may replace a token."""
     masked = apply(policy)
     require((masked.target_M >= len(SPECIALS)).all(), "a special token is predicted")
     require((masked.ids_BL == IDS_BL)[~REAL_BL].all(), "a special token is changed")
@@ -59,7 +59,7 @@ def special_tokens_and_padding_are_neither_predicted_nor_changed(policy: MaskPol
 
 
 def the_input_is_not_changed_and_shapes_are_kept(policy: MaskPolicy) -> None:
-    """Whole numbers of 64 bits, and a copy of the input."""
+    """64-bit integers, and a copy of the input."""
     before = IDS_BL.copy()
     masked = apply(policy)
     require(np.array_equal(IDS_BL, before) and not np.shares_memory(masked.ids_BL, IDS_BL), "the input is not copied")
@@ -70,7 +70,7 @@ def the_input_is_not_changed_and_shapes_are_kept(policy: MaskPolicy) -> None:
 
 
 def positions_ascend_and_targets_are_the_originals(policy: MaskPolicy) -> None:
-    """Of the position itself, or of the one that is `ahead` places further."""
+    """The target is the token at the position itself, or `ahead` positions later."""
     masked = apply(policy)
     require(len(masked.position_M), "nothing is predicted")
     require((np.diff(masked.position_M) > 0).all(), "positions must ascend")
@@ -79,12 +79,12 @@ def positions_ascend_and_targets_are_the_originals(policy: MaskPolicy) -> None:
 
 
 def the_same_moment_gives_the_same_masks(policy: MaskPolicy) -> None:
-    """Randomness is an argument."""
+    """Random numbers come only from the argument."""
     require(same(apply(policy), apply(policy)), "two calls with equal draws differ; draw from draw(...) alone")
 
 
 def text_without_a_real_token_has_nothing_to_predict(policy: MaskPolicy) -> None:
-    """And stays as it is."""
+    """And is unchanged."""
     ids_1L = np.array([[CLS, UNK, SEP, PAD]])
     masked = policy(ids_1L, VOCABULARY, Moment(Streams(0), 0, 0.0, 0, np.array([0])))
     require(np.array_equal(masked.ids_BL, ids_1L), "text of special tokens is changed")
@@ -92,7 +92,7 @@ def text_without_a_real_token_has_nothing_to_predict(policy: MaskPolicy) -> None
 
 
 def the_rate_is_the_share_of_predicted_tokens(policy: MaskPolicy) -> None:
-    """Of a policy that has a number `rate`; others may predict as many as they like."""
+    """For policies with a number `rate`; others may predict any share."""
     rate = getattr(policy, "rate", None)
     if isinstance(rate, float):
         share = np.mean([len(apply(policy, step=step).position_M) for step in range(DRAWS)]) / REAL_BL.sum()

@@ -1,6 +1,6 @@
-"""What every part of a model must do, on small models and a batch of prime sizes, so that no two dimensions coincide.
+"""Contracts of model parts, on small models and a batch of prime sizes, so that no two dimensions are equal.
 
-Each contract takes a model in evaluation mode, leaves it as it was, and raises AssertionError.
+Each contract takes a model in evaluation mode, does not change it, and raises AssertionError.
 
 Legend: B batch, L length, V vocabulary, D width, M predicted positions.
 """
@@ -22,15 +22,15 @@ from bertlab.objective.joint import Joint
 from bertlab.streams import Streams
 
 B, L, V, LONGER, LONGEST = 5, 13, 61, 17, 19
-UNSEEN = 60  # the one token that no batch holds
+UNSEEN = 60  # a token that is in no batch
 REAL_B = (13, 11, 8, 5, 2)  # real tokens of each row
 SIZES: Mapping[str, float] = {"layers": 3, "width": 48, "heads": 6, "inner": 53, "dropout": 0.0}
 LOSS = Joint(mlm_weight=1.0, pair_weight=1.0)
-PLACES = 7  # tokens of the row whose gradients are looked at
-B_STARTS = 4  # segment B of that row is its last three places
+PLACES = 7  # length of the row whose gradients are checked
+B_STARTS = 4  # in that row, segment B is the last three places
 EVERYWHERE = tuple(range(PLACES))
 ONES = torch.ones(PLACES, PLACES, dtype=torch.bool)
-MAY_SEE = {  # by visibility, at any depth: which tokens (columns) may reach the prediction of a place (rows)
+MAY_SEE = {  # by visibility, at any depth: tokens (columns) that may influence the prediction at a place (rows)
     "left_to_right": ONES.tril(),
     "right_to_left": ONES.triu(),
     "diagonal_position": ~torch.eye(PLACES, dtype=torch.bool),
@@ -63,7 +63,7 @@ def outputs_have_their_shapes(model: Bert) -> None:
 
 
 def predicted_logits_are_those_of_the_whole_sequence(model: Bert) -> None:
-    """What is left out because nobody reads it changes nothing."""
+    """Skipping unread positions changes nothing."""
     batch = small_batch()
     with torch.no_grad():
         every_BLV = linear(model.mlm_head(states(model, batch)), model.decoder_weight, model.mlm_head.bias)
@@ -71,7 +71,7 @@ def predicted_logits_are_those_of_the_whole_sequence(model: Bert) -> None:
 
 
 def the_content_of_padding_never_changes_real_outputs(model: Bert) -> None:
-    """Other tokens stand there."""
+    """The padding holds other tokens."""
     require_same_on_real_tokens(model, small_batch(), small_batch(filler=7))
 
 
@@ -81,7 +81,7 @@ def the_amount_of_padding_never_changes_real_outputs(model: Bert) -> None:
 
 
 def rows_never_see_each_other_and_tokens_of_a_row_do(model: Bert) -> None:
-    """Where the model's visibility restricts nothing and tokens are mixed at all."""
+    """If visibility has no restrictions and tokens are mixed at all."""
     if model.visibility.restricts or not any(isinstance(module, Mixer) for module in model.modules()):
         return
     batch, other = small_batch(), small_batch()
@@ -101,7 +101,7 @@ def no_padding_is_the_same_as_a_mask_that_is_all_true(model: Bert) -> None:
 
 
 def a_row_of_padding_alone_gives_finite_outputs_and_gradients(model: Bert) -> None:
-    """No division by a number of tokens that is 0."""
+    """No division by zero tokens."""
     batch = small_batch()
     assert batch.real_BL is not None
     empty = replace(batch, real_BL=batch.real_BL & (torch.arange(B) > 0)[:, None])
@@ -110,14 +110,14 @@ def a_row_of_padding_alone_gives_finite_outputs_and_gradients(model: Bert) -> No
 
 
 def every_parameter_has_a_finite_gradient(model: Bert) -> None:
-    """One without any takes no part."""
+    """A parameter without a gradient is unused."""
     batch = small_batch()
     still = still_parameters(model, model(batch), batch)
     require(not still, f"no gradient reaches {', '.join(still)}")
 
 
 def a_few_steps_lower_the_loss_of_a_memorised_batch(model: Bert) -> None:
-    """By a tenth at least, in ten steps of AdamW."""
+    """By at least a tenth, in ten steps of AdamW."""
     model.train()
     batch, before = small_batch(), {name: value.clone() for name, value in model.state_dict().items()}
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
@@ -146,27 +146,27 @@ CONTRACTS: tuple[Callable[[Bert], None], ...] = (
 
 
 def nothing_leaks(model: Bert, visibility: str) -> None:
-    """By gradient: no prediction of a model with this visibility depends on a token that it may not see."""
+    """By gradient: predictions of a model with this visibility depend only on allowed tokens."""
     leaks = (seen(model, EVERYWHERE) & ~MAY_SEE[visibility]).nonzero().tolist()
     require(not leaks, f"the prediction of place {leaks[0][0]} depends on the token at {leaks[0][1]}" if leaks else "")
 
 
 def one_row(places: tuple[int, ...]) -> Batch:
-    """Return a row of PLACES tokens without padding, with the places that are predicted."""
+    """Return a row of PLACES tokens without padding, with predictions at some places."""
     ids_1L = torch.tensor([[2, 17, 31, 8, 43, 11, 3]])
     place_M, segments_1L = torch.tensor(places), (torch.arange(PLACES) >= B_STARTS)[None].long()
     return Batch(ids_1L, segments_1L, None, place_M, ids_1L[0, place_M], torch.tensor([-100]), has_pairs=False)
 
 
 def seen(model: Bert, places: tuple[int, ...]) -> Tensor:
-    """Return which tokens (columns) the predictions of some places (rows) depend on."""
+    """Return the tokens (columns) that influence the predictions at some places (rows)."""
     return gradients(model, one_row(places), lambda model, batch: model(batch).mlm_MV) != 0
 
 
 def gradients(model: Bert, batch: Batch, output: Callable[[Bert, Batch], Tensor]) -> Tensor:
-    """Return the largest gradient of each output with respect to each token embedding that entered (M, L)."""
+    """Return the largest gradient of each output with respect to each input token embedding (M, L)."""
     entered: list[Tensor] = []
-    own: list[Tensor] = []  # whether the token itself entered; a gradient to [MASK] in its place tells nothing of it
+    own: list[Tensor] = []  # whether the input is the token itself; a gradient to [MASK] in its place is no leak
 
     def leaf(_: object, given: tuple[Tensor], embedded: Tensor) -> Tensor | None:
         if entered:
@@ -203,7 +203,7 @@ def require_same_on_real_tokens(model: Bert, batch: Batch, other: Batch) -> None
 
 
 def require_same_outputs(model: Bert, ours: Output, other: Batch) -> None:
-    """Require the logits of another batch to be those that are given."""
+    """Require a batch to give the same logits."""
     with torch.no_grad():
         theirs = model(other)
     require_close(theirs.mlm_MV, ours.mlm_MV, "logits of tokens")
@@ -211,7 +211,7 @@ def require_same_outputs(model: Bert, ours: Output, other: Batch) -> None:
 
 
 def still_parameters(model: Bert, output: Output, batch: Batch) -> list[str]:
-    """Require finite gradients of all parameters that are not frozen; return the names of those without any."""
+    """Require finite gradients of all trained parameters; return the names of those without a gradient."""
     loss = LOSS(output, batch)["loss"]
     loss.backward()  # type: ignore[no-untyped-call]
     gradients = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.requires_grad}

@@ -1,4 +1,4 @@
-"""What a run must do, whatever parts it is made of."""
+"""Contracts of a run, for all parts."""
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ STEPS = 3
 
 
 def a_few_steps_have_finite_losses_and_the_same_ones_again(job: Job) -> None:
-    """Without dropout, whose draws are torch's own."""
+    """Without dropout, which uses torch's own random numbers."""
     first, again = _losses(job), _losses(job)
     require(all(loss.isfinite() for loss in first), f"losses are {[float(loss) for loss in first]}")
     require(torch.equal(torch.stack(first), torch.stack(again)), "two runs with equal draws differ")

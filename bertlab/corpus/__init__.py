@@ -1,1 +1,1 @@
-"""Corpora that are made from public sources once, on demand: `bertlab corpus books`."""
+"""Corpora built from public sources once, on demand: `bertlab corpus books`."""

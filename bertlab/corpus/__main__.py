@@ -4,8 +4,8 @@ books          novels and non-fiction in English from public git repositories, f
 yes=true       fetch without asking
 mirror=FOLDER  fetch nothing: read git folders or checkouts at FOLDER/<owner>/<name>, or <name>.git
 
-What is fetched stays in the cache folder (BERTLAB_CACHE, else ~/.cache/bertlab), so that the same command goes on where
-it was stopped. docs/books.md names every book, its source and its licence.
+Fetched files stay in the cache folder (BERTLAB_CACHE, else ~/.cache/bertlab), so the same command continues after an
+interruption. docs/books.md names every book, its source and its licence.
 """
 
 import sys
@@ -42,7 +42,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def build(arguments: dict[str, Any]) -> str:
-    """Build the corpus unless it is there, and return where it is, in words. Raises InputError."""
+    """Build the corpus unless it exists; return a message with its place. Raises InputError."""
     sources, mirror = listed(), arguments["mirror"]
     if mirror is None:
         missing = [source for source in sources if not source.repository.is_in(sources_folder())]
@@ -55,12 +55,12 @@ def build(arguments: dict[str, Any]) -> str:
 
 
 def sources_folder() -> Path:
-    """Return where fetched repositories lie."""
+    """Return the folder of fetched repositories."""
     return cache_root() / "repositories"
 
 
 def ask(sources: list[Source], yes: str) -> None:
-    """Say what will be fetched and wait for an answer, unless it was given. Raises InputError for any but yes."""
+    """Show what will be fetched, and ask unless `yes`. Raises InputError for any answer except yes."""
     if yes not in ("true", "false"):
         raise InputError(f"yes must be true or false, got {yes}; choose one")
     print(  # noqa: T201

@@ -1,6 +1,6 @@
-"""The same text twice: paragraphs and chapters that stood in an earlier book are left out.
+"""Duplicate text: removes paragraphs and chapters that occur in an earlier book.
 
-Exact paragraphs are compared as they are; chapters by runs of eight words, of which one in sixteen is looked at.
+Paragraphs are compared exactly; chapters by sequences of eight words, of which one in sixteen is checked.
 """
 
 import re
@@ -10,14 +10,14 @@ from zlib import crc32
 
 from bertlab.corpus.book import Book, Chapter
 
-LONG = 60  # characters from which an equal paragraph is no coincidence
-RUN, ONE_IN = 8, 16  # words of a run; runs that start with a word whose hash is divisible by this are looked at
-MOST = 0.3  # share of a chapter's runs that may have been seen before
-LEAST = 400  # characters of a chapter that is worth keeping
+LONG = 60  # characters; equal paragraphs of this length are no coincidence
+RUN, ONE_IN = 8, 16  # words of a sequence; those whose first word's hash is divisible by ONE_IN are checked
+MOST = 0.3  # largest share of a chapter's sequences that may have occurred before
+LEAST = 400  # least characters of a chapter
 
 
 def told_apart(books: Iterable[Book]) -> Iterator[Book]:
-    """Yield the books without what is in those before them; a book of which nothing is left goes."""
+    """Yield the books without text of earlier ones; a book with no text left is dropped."""
     lines, runs = set[int](), set[int]()
     for book in books:
         chapters = [new for chapter in book.chapters if (new := _new(chapter, lines, runs))]
@@ -26,7 +26,7 @@ def told_apart(books: Iterable[Book]) -> Iterator[Book]:
 
 
 def _new(chapter: Chapter, lines: set[int], runs: set[int]) -> Chapter:
-    """Return the chapter without paragraphs that are known, nothing of one that is; remember what is returned."""
+    """Return the chapter without known paragraphs, or nothing if it is known; remember the result."""
     kept = []
     for paragraph in chapter:
         line = _hash(paragraph)
@@ -41,7 +41,7 @@ def _new(chapter: Chapter, lines: set[int], runs: set[int]) -> Chapter:
 
 
 def sampled_runs(text: str) -> Iterator[int]:
-    """Yield the hash of every run that is looked at."""
+    """Yield the hash of every checked sequence."""
     words = re.findall(r"\w+", text.lower())
     for place, word in enumerate(words[: len(words) - RUN + 1]):
         if crc32(word.encode()) % ONE_IN == 0:
@@ -49,6 +49,6 @@ def sampled_runs(text: str) -> Iterator[int]:
 
 
 def _hash(text: str) -> int:
-    """Return 64 bits, the same on every machine."""
+    """Return 64 bits, equal on every machine."""
     data = text.encode()
     return crc32(data) << 32 | crc32(data[::-1])

@@ -1,4 +1,4 @@
-"""What both sources make of a file: a book whose chapters are lists of paragraphs."""
+"""A book from either source: chapters, which are lists of paragraphs."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ Chapter = list[str]  # paragraphs
 
 @dataclass(frozen=True)
 class Book:
-    """One book; `author` is written as libraries do, family name first."""
+    """One book; `author` has the family name first, as in library catalogues."""
 
     id: str
     title: str
@@ -20,7 +20,7 @@ class Book:
 
     @property
     def family(self) -> str:
-        """The family name, by which authors are told apart, so that one under two spellings is never two."""
+        """The family name; it identifies an author, so that two spellings of one name are one author."""
         return "".join(filter(str.isalpha, self.author.partition(",")[0].partition("[")[0])).casefold()
 
     @property
@@ -30,7 +30,7 @@ class Book:
 
 
 def joined(chapters: Iterable[Chapter]) -> Iterator[Chapter]:
-    """Yield the chapters, short ones as a part of the one before them; those without text are left out."""
+    """Yield the chapters; short ones are joined to the previous one, and empty ones are dropped."""
     before: Chapter = []
     for chapter in chapters:
         if before and chapter and min(_length(before), _length(chapter)) < SHORT:

@@ -1,4 +1,4 @@
-"""Books -> one file: a chapter is a document, and authors whose books are held out have no other book in it."""
+"""Books -> one file: a chapter is a document; authors of held-out books have no other book in the corpus."""
 
 import hashlib
 import json
@@ -16,12 +16,12 @@ from bertlab.corpus.sources import Source
 from bertlab.data.books import FILE, KIND, SHA256
 
 Record = dict[str, str]
-HELD_OUT = {"valid": 0.05, "test": 0.09}  # lots below these, in this order
-LARGEST = 0.02  # of the text: who wrote more is trained on, so that no split hangs on one author
+HELD_OUT = {"valid": 0.05, "test": 0.09}  # limits of the lots, in this order
+LARGEST = 0.02  # share of the text; authors with more are in training, so that no split depends on one author
 
 
 def made(sources: Sequence[Source], tree: Callable[[Source], Tree], sha256: str = SHA256) -> Path:
-    """Return the corpus of these sources, from the cache or built now. Raises InputError for any other than it was."""
+    """Return the corpus of these sources, cached or built now. Raises InputError if its hash differs."""
 
     def build(folder: Path) -> None:
         trees = [tree(source) for source in sources]
@@ -39,7 +39,7 @@ def made(sources: Sequence[Source], tree: Callable[[Source], Tree], sha256: str 
 
 
 def write(books: Iterable[Book], path: Path) -> str:
-    """Write the corpus of these books and return the SHA-256 (hex) of what it unpacks to."""
+    """Write the corpus of these books and return the SHA-256 (hex) of its uncompressed content."""
     total = hashlib.sha256()
     with lzma.open(path, "wb", preset=6) as file:
         for record in records(list(told_apart(books))):
@@ -50,7 +50,7 @@ def write(books: Iterable[Book], path: Path) -> str:
 
 
 def records(books: list[Book]) -> list[Record]:
-    """Return a record for each chapter: by split, and within one in an order that says nothing of the books."""
+    """Return one record per chapter: by split, then in an order that does not group books."""
     split = splits(books)
     listed = [record for book in books for record in _chapters(book, split[book.family])]
     places = ("train", "valid", "test")
@@ -65,7 +65,7 @@ def _chapters(book: Book, split: str) -> Iterator[Record]:
 
 
 def splits(books: Iterable[Book]) -> dict[str, str]:
-    """Return the split of each author, by family name: a lot decides, but for those who wrote much."""
+    """Return the split of each author, by family name: by lot, except for authors of much text."""
     lengths = Counter[str]()
     for book in books:
         lengths[book.family] += book.length

@@ -14,8 +14,8 @@ from bertlab.corpus.prose import name, paragraphs, parsed
 
 FOLDER = "level1"
 LICENSE = "text: public domain; markup: CC BY 4.0"
-LATEST = 1955  # year of death: in public domain wherever copyright lasts 70 years
-LEFT_OUT = {  # file -> why
+LATEST = 1955  # year of death: then public domain in countries with a term of 70 years
+LEFT_OUT = {  # file -> reason
     "ENG18460_Reynolds": "a file of more than 4 MiB",
     "ENG18970_Phillpots": "died in 1960",
     "ENG19100_Forster": "died in 1970",
@@ -49,7 +49,7 @@ def book(id_: str, root: Element) -> Book:
 
 
 def units(element: Element) -> Iterator[Element]:
-    """Yield the innermost divisions, and what stands beside them in an outer one as one of its own."""
+    """Yield the innermost divisions; text next to them in an outer division is a division of its own."""
     inner = [child for child in element if name(child) == "div"]
     if not inner:
         yield element

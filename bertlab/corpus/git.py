@@ -1,4 +1,4 @@
-"""Public git repositories at one commit: fetched once, without history, or read from a local mirror."""
+"""Public git repositories at one commit: fetched once without history, or read from a local mirror."""
 
 import os
 import subprocess
@@ -9,27 +9,27 @@ from pathlib import Path
 from bertlab.config.errors import InputError
 
 HOST = "https://github.com"
-WITHOUT_IMAGES = "--filter=blob:limit=4m"  # larger files are scans of covers; git fetches them if anyone asks
+WITHOUT_IMAGES = "--filter=blob:limit=4m"  # larger files are scans of covers; git fetches them only on demand
 
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository of HOST at a commit, whose hash fixes every byte of it."""
+    """A repository of HOST at a commit, whose hash fixes all of its bytes."""
 
     name: str  # owner/name
     commit: str
 
     @property
     def url(self) -> str:
-        """Where it is fetched from."""
+        """The address to fetch from."""
         return f"{HOST}/{self.name}"
 
     def place(self, folder: Path) -> Path:
-        """Return its git folder among others."""
+        """Return its git folder inside `folder`."""
         return folder / f"{self.name}.git"
 
     def is_in(self, folder: Path) -> bool:
-        """Return whether it was fetched into its place there."""
+        """Return whether it has been fetched into its place there."""
         return (self.place(folder) / "HEAD").exists() and has(self.place(folder), self.commit)
 
 
@@ -46,7 +46,7 @@ class Tree:
         return sorted(filter(None, listed.decode().split("\0")))
 
     def read(self, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """Yield path and content of each file. Raises InputError for one that is not there."""
+        """Yield path and content of each file. Raises InputError for a missing one."""
         asked = "".join(f"{self.commit}:{path}\n" for path in paths).encode()
         answer, start = git(self.folder, "cat-file", "--batch", given=asked), 0
         for path in paths:
@@ -59,7 +59,7 @@ class Tree:
 
 
 def fetched(repository: Repository, folder: Path) -> Tree:
-    """Return the repository's tree, fetched into `folder` unless it is there. Raises InputError."""
+    """Return the repository's tree; fetch it into `folder` if needed. Raises InputError."""
     if not (folder / "HEAD").exists():
         folder.mkdir(parents=True, exist_ok=True)
         git(folder, "init", "--quiet", "--bare")
@@ -78,12 +78,12 @@ def mirrored(repository: Repository, mirror: Path) -> Tree:
 
 
 def has(folder: Path, commit: str) -> bool:
-    """Return whether a git folder holds a commit."""
+    """Return whether a git folder contains a commit."""
     return _run(folder, "cat-file", "-e", f"{commit}^{{commit}}").returncode == 0
 
 
 def git(folder: Path, *words: str, given: bytes | None = None) -> bytes:
-    """Return what git prints. Raises InputError with its last line where it fails."""
+    """Return git's output. Raises InputError with its last line if it fails."""
     done = _run(folder, *words, given=given)
     if done.returncode:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["nothing"]

@@ -1,6 +1,6 @@
-"""Marked-up books -> paragraphs of plain prose. What is no running prose goes: verse, tables, notes, figures, headings.
+"""Marked-up books -> paragraphs of plain prose, without verse, tables, notes, figures and headings.
 
-A paragraph is one line of text, with one space between words and ASCII quotation marks, as keyboards have them.
+A paragraph is one line of text, with single spaces and ASCII quotation marks.
 """
 
 import re
@@ -19,15 +19,15 @@ PLAIN = str.maketrans(
         **dict.fromkeys("“”„‟″", '"'),
         **dict.fromkeys("‐‑", "-"),
         **dict.fromkeys("―⸺⸻", "—"),
-        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff\ufffd"),  # soft hyphens, joiners, marks of damage
+        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff\ufffd"),  # soft hyphens, joiners, replacement characters
     }
 )
-DEEPEST = 100  # elements in one another; what reads them calls itself for each
-LARGEST = 16 << 20  # bytes of a file; the longest books are a third of it
+DEEPEST = 100  # nested elements; readers are recursive
+LARGEST = 16 << 20  # bytes of a file, three times the longest book
 
 
 def parsed(data: bytes, place: str) -> Element:
-    """Return the root of an XML file. Raises InputError for a broken one and for one with a DTD or entities."""
+    """Return the root of an XML file. Raises InputError for invalid XML and for a DTD or entities."""
     if len(data) > LARGEST:
         raise InputError(f"{place} must hold at most {LARGEST >> 20} MiB, got {len(data)} bytes; fetch it anew")
     try:
@@ -52,9 +52,9 @@ def name(element: Element) -> str:
 
 
 def paragraphs(root: Element, dropped: Collection[str], verse: Collection[str] = ()) -> Iterator[str]:
-    """Yield the text of every <p>, in order, without what stands in elements called `dropped` or typed `verse`.
+    """Yield the text of every <p>, in order, without the content of elements named `dropped` or typed `verse`.
 
-    An element is verse where its epub:type holds one of those words.
+    An element is verse if its epub:type contains one of these words.
     """
     if _is_dropped(root, dropped, verse):
         return
@@ -85,5 +85,5 @@ def types(element: Element) -> set[str]:
 
 
 def plain(text: str) -> str:
-    """Return text as keyboards have it, on one line; two hyphens become a dash."""
+    """Return plain text on one line, with ASCII quotation marks; two hyphens become a dash."""
     return " ".join(re.sub("-{2,}", "—", unicodedata.normalize("NFC", text).translate(PLAIN)).split())

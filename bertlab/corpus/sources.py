@@ -1,6 +1,6 @@
-"""Which books there are: public git repositories, each at one commit, as `books.csv` lists them.
+"""The list of books: public git repositories, each at one commit, in `books.csv`.
 
-Of Standard Ebooks: novels and non-fiction in English, also translated, by authors and translators who died by 1955.
+From Standard Ebooks: novels and non-fiction in English, also translated, by authors and translators who died by 1955.
 """
 
 import csv
@@ -18,7 +18,7 @@ READERS = {"COST-ELTeC": eltec.books, "standardebooks": standard_ebooks.books}  
 
 @dataclass(frozen=True)
 class Source:
-    """A repository, how it is read, and about how much is fetched of it."""
+    """A repository, its reader, and its approximate size."""
 
     repository: Repository
     books: Callable[[Repository, Tree], Iterator[Book]]
@@ -26,7 +26,7 @@ class Source:
 
 
 def listed(path: Path = LIST) -> list[Source]:
-    """Return the sources in the order of the list, in which text that occurs twice belongs to the first."""
+    """Return the sources in the order of the list; repeated text is kept from the first one."""
     with path.open(encoding="utf-8", newline="") as file:
         return [
             Source(

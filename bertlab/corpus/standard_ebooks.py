@@ -10,9 +10,9 @@ from bertlab.corpus.book import Book, joined
 from bertlab.corpus.git import Repository, Tree
 from bertlab.corpus.prose import name, paragraphs, parsed, types
 
-PACKAGE = "src/epub/content.opf"  # names the files in the order of reading
+PACKAGE = "src/epub/content.opf"  # lists the files in reading order
 LICENSE = "text: public domain in the US; edition: CC0 1.0"
-NOTES = "text/endnotes.xhtml"  # never part of the body, and in one book larger than what is fetched
+NOTES = "text/endnotes.xhtml"  # not part of the body, and in one book larger than what is fetched
 HREF = re.compile(r"text/[\w.-]+\.xhtml")
 DROPPED = {"header", "hgroup", "h1", "h2", "h3", "h4", "h5", "h6", "table", "figure", "img", "aside", "footer"}
 VERSE = {"z3998:poem", "z3998:verse", "z3998:song", "z3998:hymn", "z3998:lyrics", "noteref", "endnote", "epigraph"}
@@ -33,7 +33,7 @@ def books(repository: Repository, tree: Tree) -> Iterator[Book]:
 
 
 def spine(package: Element, place: str) -> list[str]:
-    """Return the paths of the files but notes as they are read. Raises InputError for one outside of the book."""
+    """Return the paths of the files except notes, in reading order. Raises InputError for one outside the book."""
     files = {element.get("id"): element.get("href", "") for element in package.iter() if name(element) == "item"}
     hrefs = [files[element.get("idref")] for element in package.iter() if name(element) == "itemref"]
     for href in hrefs:

@@ -1,4 +1,4 @@
-"""Facts: claims of the catalogue that need no experiment, because the code itself can be asked.
+"""Facts: claims of the catalogue that need no experiment, because the code itself gives the answer.
 
-A fact is a function that computes plain numbers from small built models and returns them with their words and table.
+A fact is a function that computes numbers from small models and returns them with sentences and a table.
 """

@@ -1,9 +1,10 @@
 """Write the page of facts: `bertlab facts [out=FOLDER] [measure=true]`.
 
-Facts are claims about BERT that the code itself decides: counts, equalities, leaks. Each is computed anew from small
-models; a test asserts its numbers. The page is FOLDER/facts.md.
-  out=FOLDER     reports by default
-  measure=true   time heads again first, a few minutes, into FOLDER/facts/head_cost.csv; else the page is made of that
+Facts are claims about BERT that the code itself decides: counts, equalities, leaks. Each is computed from small
+models; a test checks its numbers. The page is FOLDER/facts.md.
+  out=FOLDER     default: reports
+  measure=true   first time heads again, a few minutes, into FOLDER/facts/head_cost.csv; default: use that file
+
 """
 
 import sys
@@ -27,7 +28,7 @@ def main(words: Sequence[str]) -> None:
 
 
 def write(folder: Path, *, again: bool) -> Path:
-    """Write the page, after measuring times if `again`, and return its path."""
+    """Write the page, after new time measurements if `again`, and return its path."""
     from bertlab.facts import measure, page
 
     if again:

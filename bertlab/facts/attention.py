@@ -1,4 +1,4 @@
-"""Facts of attention: its steps on numbers that can be checked by hand, and what it is without projections.
+"""Facts about attention: its steps on numbers that can be checked by hand, and attention without projections.
 
 Legend: B batch, L length, D width, H heads, K head width.
 """
@@ -28,7 +28,7 @@ TINY = Shape(5, 3, 1, 2, 1, 2, 0.0, 2, 0.02, 0.02)  # one head of width 2, three
 
 
 def attention_steps() -> Fact:
-    """Go through the steps of self-attention and compare with the layer that models are made of."""
+    """Compute the steps of self-attention and compare them with our layer."""
     state_LD = torch.tensor(STATES_LD, dtype=torch.float64)
     query_LD, key_LD, value_LD = (state_LD @ torch.tensor(w).double() for w in (QUERY_DD, KEY_DD, VALUE_DD))
     score_LL = query_LD @ key_LD.T
@@ -71,7 +71,7 @@ SIGHT = Sight(NoPosition(TINY))
 
 
 def worked_layer() -> SelfAttention:
-    """Return the layer of the models with the weights of the example."""
+    """Return our layer with the weights of the example."""
     mix = partial(softmax, scale=sqrt(2))
     layer = SelfAttention(TINY, mix, query="query", key="key", value="value", output=False).double()
     for name, weight in (("query", QUERY_DD), ("key", KEY_DD), ("value", VALUE_DD)):
@@ -87,14 +87,14 @@ def _vector(values: Sequence[float]) -> str:
 
 
 def moved_by_order(model: Bert) -> float:
-    """Return how far the states of permuted tokens are from the permuted states."""
+    """Return the distance between states of permuted tokens and permuted states."""
     ids_BL = tokens(4, 12)
     order_L = torch.arange(12).roll(5).flip(0)
     return relative(model.encode(batch_of(ids_BL[:, order_L])), model.encode(batch_of(ids_BL))[:, order_L])
 
 
 def no_qkv() -> Fact:
-    """Look at the scores of a first layer with and without projections of queries and keys."""
+    """Compare the scores of a first layer with and without projections of queries and keys."""
     arms = {"softmax": 4, "shared_qk": 4, "no_qk": 4, "no_projection": 1}
     numbers: dict[str, float] = {}
     with torch.no_grad():

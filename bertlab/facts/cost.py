@@ -1,4 +1,4 @@
-"""Facts of cost: what heads and length do to FLOPs, parameters, memory and time, on a layer of BERT-base.
+"""Facts about cost: effect of heads and length on FLOPs, parameters, memory and time, for a layer of BERT-base.
 
 Legend: B batch, L length, D width.
 """
@@ -64,13 +64,13 @@ def head_cost(measured: Measured) -> Fact:
 
 
 def flops_of(model: Bert, length: int) -> dict[str, int]:
-    """Return the forward FLOPs by part of one sequence in a model without memory."""
+    """Return the forward FLOPs by part for one sequence, in a model without memory for weights."""
     with torch.device("meta"):
         return forward_flops(model, batch_of(torch.zeros(1, length, dtype=torch.int64)))
 
 
 def kept(heads: int, length: int) -> dict[str, int]:
-    """Return, by kernel, the bytes that attention of BERT-base keeps of one sequence for the backward pass."""
+    """Return, by kernel, the bytes that attention of BERT-base saves per sequence for the backward pass."""
     layer, state_BLD, found = attention(heads), states(1, length), dict[str, int]()
     for kernel, backends in KERNELS.items():
         with sdpa_kernel(backends):
@@ -79,7 +79,7 @@ def kept(heads: int, length: int) -> dict[str, int]:
 
 
 def length() -> Fact:
-    """Count what length costs, and find its linear and quadratic part."""
+    """Count the cost of length, and find its linear and quadratic part."""
     numbers: dict[str, float] = {}
     for n in LENGTHS:
         parts = flops_of(base("model/position=none", length=n, layers=1), n)
@@ -117,7 +117,7 @@ def length() -> Fact:
 
 
 def segment_gradients(rows: int) -> list[float]:
-    """Return the largest gradient in each row of a table of segments, of the MLM loss of sequences of two."""
+    """Return the largest gradient in each row of a segment table, for the MLM loss of sequences of two segments."""
     model, ids_BL = small(segment_types=rows), tokens(2, LONGEST)
     first_of_two_BL = (torch.arange(LONGEST) < LONGEST // 2).expand_as(ids_BL)
     batch = replace(batch_of(ids_BL), segments_BL=(~first_of_two_BL).long())
@@ -133,7 +133,7 @@ def _kept(numbers: dict[str, float], tokens: int) -> list[str]:
 
 
 def _refuses(tokens: int) -> bool:
-    """Return whether BERT-base cannot be built for so many tokens."""
+    """Return whether BERT-base refuses sequences of this length."""
     try:
         base(length=tokens)
     except InputError:

@@ -1,4 +1,4 @@
-"""What a fact is: a question, its answer in words, the numbers behind it, and how to see it again."""
+"""A fact: a question, its answer in words, its numbers, and how to repeat it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Fact:
-    """One section of the page of facts; `numbers` are what the words rest on and what a test asserts."""
+    """One section of the page of facts; sentences are based on `numbers`, which a test checks."""
 
     claim: str  # its name in the catalogue
     question: str
@@ -19,5 +19,5 @@ class Fact:
 
 
 def below(error: float, limit: float) -> str:
-    """Write an error that rounding makes: as a bound where it holds, so that all machines write the same."""
+    """Write a rounding error as a bound if it is below it, so that all machines write the same text."""
     return f"below {limit:.0e}" if error < limit else f"{error:.0e}"

@@ -1,4 +1,4 @@
-"""Facts of inputs: what may be left out of a batch, and what padding does.
+"""Facts about inputs: which may be omitted, and the effect of padding.
 
 Legend: B batch, L length, D width.
 """
@@ -12,12 +12,12 @@ from bertlab.facts.fact import Fact, below
 from bertlab.model.bert import Bert
 
 REAL = 16  # tokens of a sequence
-PADDINGS = (0, 4, 16, 48)  # positions behind them
+PADDINGS = (0, 4, 16, 48)  # positions after them
 LENGTHS = (9, 16, 5)  # real tokens of each row
 
 
 def inputs() -> Fact:
-    """Compare defaults with what they stand for, and measure what a wrong mask does."""
+    """Compare omitted inputs with explicit defaults, and measure the effect of a wrong mask."""
     model, ids_BL = small(), tokens(4, REAL)
     with torch.no_grad():
         by_default = model.encode(batch_of(ids_BL))
@@ -50,7 +50,7 @@ def inputs() -> Fact:
 
 
 def _embedded(model: Bert, ids_BL: Tensor, types_BL: Tensor, place_L: Tensor) -> Tensor:
-    """Return norm(token + type + position), looked up by stated ids (B, L, D)."""
+    """Return norm(token + type + position), looked up by explicit ids (B, L, D)."""
     embedding = model.embedding
     assert embedding.segment is not None
     place_LD = torch.as_tensor(embedding.position.get_submodule("table").weight)[place_L]
@@ -59,13 +59,13 @@ def _embedded(model: Bert, ids_BL: Tensor, types_BL: Tensor, place_L: Tensor) ->
 
 
 def _seen_padding(model: Bert, ids_BL: Tensor, padding: int) -> float:
-    """Return how far padding that is not masked moves the states of the real tokens."""
+    """Return how far unmasked padding moves the states of real tokens."""
     right, wrong = (model.encode(padded(ids_BL, padding, masked=masked))[:, :REAL] for masked in (True, False))
     return relative(wrong, right)
 
 
 def padded(ids_BL: Tensor, padding: int, *, masked: bool) -> Batch:
-    """Return the sequences with `padding` positions of [PAD] behind them."""
+    """Return the sequences with `padding` positions of [PAD] at the end."""
     rows, length = ids_BL.shape
     padded_BL = torch.cat((ids_BL, ids_BL.new_zeros(rows, padding)), dim=1)
     real_BL = (torch.arange(length + padding) < length).expand(rows, -1)
@@ -73,7 +73,7 @@ def padded(ids_BL: Tensor, padding: int, *, masked: bool) -> Batch:
 
 
 def padding() -> Fact:
-    """Exchange and lengthen padding under several kinds of mixing."""
+    """Replace and extend padding, for several kinds of mixing."""
     options = ("softmax", "fully_connected", "fixed_random", "fourier")
     numbers: dict[str, float] = {}
     with torch.no_grad():
@@ -108,7 +108,7 @@ def _change(size: float) -> str:
 
 
 def _moved(model: Bert, name: str) -> dict[str, float]:
-    """Return the largest changes of real states, and whether all states are finite beside an empty row."""
+    """Return the largest changes of real states, and whether all states are finite next to an empty row."""
     length = max(LENGTHS)
     real_BL = torch.arange(length) < torch.tensor(LENGTHS)[:, None]
     ids_BL = tokens(len(LENGTHS), length).masked_fill(~real_BL, 0)

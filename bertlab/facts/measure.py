@@ -1,6 +1,6 @@
 """Times of self-attention with different numbers of heads: measured once into a CSV, from which the page is made.
 
-All settings take turns and each counts with its median, so that a slow moment of the machine falls on all alike.
+Settings are measured in turn, and each counts with its median, so that a slow moment of the machine affects all alike.
 """
 
 import csv
@@ -23,16 +23,16 @@ FILE = Path("facts", "head_cost.csv")
 SIGHT = Sight(Position())  # no padding and no positions
 WIDTH = 768  # of BERT-base
 HEADS = (1, 2, 3, 4, 6, 8, 12, 16)  # those that divide it
-KERNELS = {  # plain: the formula, with its weights in memory
+KERNELS = {  # plain: the formula, with stored weights
     "plain": [SDPBackend.MATH],
-    "fused": [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH],  # where torch has one for the device
+    "fused": [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH],  # if torch has one for the device
 }
 SEQUENCES, LENGTH, REPEATS = 4, 256, 15
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Median seconds of a forward and backward pass, by heads and kernel, and how they were taken."""
+    """Median seconds of a forward and backward pass, by heads and kernel, and the conditions."""
 
     torch: str
     threads: int
@@ -47,7 +47,7 @@ class Measured:
 
     @property
     def description(self) -> str:
-        """How they were taken, in words."""
+        """The conditions, in words."""
         threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
         return f"medians of {self.repeats} alternating repeats with torch {self.torch} on the CPU, {threads}"
 
@@ -58,7 +58,7 @@ def attention(heads: int) -> nn.Module:
 
 
 def states(sequences: int, length: int) -> Tensor:
-    """Return random states for it, in need of gradients."""
+    """Return random input states that require gradients."""
     return normal(sequences, length, WIDTH, name="states").float().requires_grad_()
 
 
@@ -69,7 +69,7 @@ def measure() -> Measured:
     for repeat in range(1 + REPEATS):
         for (heads, kernel), seconds in taken.items():
             passed = _time(layers[heads], state_BLD, kernel)
-            if repeat:  # the first one warms up
+            if repeat:  # the first repetition is a warm-up
                 seconds.append(passed)
     medians = {setting: median(seconds) for setting, seconds in taken.items()}
     version = torch.__version__.partition("+")[0]
@@ -94,7 +94,7 @@ def text(measured: Measured) -> str:
 
 
 def read(folder: Path) -> Measured:
-    """Read measured times below `folder`. Raises InputError where there are none."""
+    """Read measured times below `folder`. Raises InputError if there are none."""
     path = folder / FILE
     try:
         rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8"))))

@@ -1,4 +1,4 @@
-"""Facts of mixing: what is linear in a layer, and what a fixed mix of positions can and cannot do.
+"""Facts about mixing: which parts of a layer are linear, and what fixed mixing of positions can do.
 
 Legend: B batch, L length, D width, H heads, K head width.
 """
@@ -22,7 +22,7 @@ MIXERS = ("softmax", "fully_connected", "fixed_random", "fourier")
 
 
 def nonlinearity() -> Fact:
-    """Measure how far each part is from linear."""
+    """Measure the nonlinearity of each part."""
     with torch.no_grad():
         numbers = {
             "attention": defect(_attention(small())),
@@ -48,7 +48,7 @@ def nonlinearity() -> Fact:
 
 
 def defect(part: Callable[[Tensor], Tensor]) -> float:
-    """Return how far a part is from f(x + y) = f(x) + f(y)."""
+    """Return the deviation of a part from f(x + y) = f(x) + f(y)."""
     x_BLD, y_BLD = normal(2, 12, 48, name="x"), normal(2, 12, 48, name="y")
     return relative(part(x_BLD + y_BLD), part(x_BLD) + part(y_BLD))
 
@@ -63,7 +63,7 @@ def _attention(model: Bert) -> Callable[[Tensor], Tensor]:
 
 
 def _fixed_weights(model: Bert) -> Callable[[Tensor], Tensor]:
-    """Return attention whose weights are those of other states, whatever the values are."""
+    """Return attention with weights computed from other states, independent of the values."""
     attention, other_BLD = _part(model, "attention"), normal(2, 12, 48, name="weights")
     assert isinstance(attention, SelfAttention)
 
@@ -76,7 +76,7 @@ def _fixed_weights(model: Bert) -> Callable[[Tensor], Tensor]:
 
 
 def attention_fc() -> Fact:
-    """Compare attention with mixes whose weights know positions only."""
+    """Compare attention with mixing whose weights depend only on positions."""
     numbers: dict[str, float] = {}
     with torch.no_grad():
         for option in MIXERS:
@@ -111,7 +111,7 @@ def attention_fc() -> Fact:
 
 
 def _takes(model: Bert, length: int) -> bool:
-    """Return whether a model can be given so many tokens."""
+    """Return whether a model accepts sequences of this length."""
     try:
         model.encode(batch_of(tokens(1, length)))
     except InputError:

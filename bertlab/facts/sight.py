@@ -1,4 +1,4 @@
-"""Facts of sight: what a prediction knows of the token that it predicts, by gradient.
+"""Facts about visibility: whether a prediction depends on the token that it predicts, by gradient.
 
 Legend: L length, D width, M predicted positions.
 """
@@ -10,13 +10,13 @@ from bertlab.facts.built import batch_of, small
 from bertlab.facts.fact import Fact
 from bertlab.model.bert import Bert
 
-TOKENS = (17, 31, 8, 43, 11, 29, 71)  # all different, so that each has a row of the token table of its own
+TOKENS = (17, 31, 8, 43, 11, 29, 71)  # all different, so that each uses its own row of the token table
 PREDICTED = (1, 4)
 LAYERS = (1, 2, 3)
 
 
 def score_masking() -> Fact:
-    """Measure leaks where other tokens may not look at predicted ones."""
+    """Measure leaks if other tokens may not attend to predicted ones."""
     numbers = {
         **leaks("masked", "all", masked=True),
         **leaks("seen", "all"),
@@ -44,7 +44,7 @@ def score_masking() -> Fact:
 
 
 def diagonal() -> Fact:
-    """Measure leaks where a token may not look at itself."""
+    """Measure leaks if a token may not attend to itself."""
     arms = {
         "diagonal of the scores hidden (visibility=diagonal)": "diagonal",
         "and it asks as [MASK] (visibility=diagonal_query)": "diagonal_query",
@@ -80,7 +80,8 @@ def leaks(name: str, visibility: str, *, masked: bool = False) -> dict[str, floa
 def own_gradient(model: Bert, *, masked: bool) -> float:
     """Return the largest gradient of the predictions with respect to the vector of the token to predict.
 
-    Input and output tables are apart and no token stands twice, so that a token's row is reached through its own place.
+    Input and output tables are separate and no token is repeated, so a token's row is reached only through its own
+    place.
     """
     ids_1L = torch.tensor([TOKENS])
     if masked:
@@ -94,5 +95,5 @@ def own_gradient(model: Bert, *, masked: bool) -> float:
 
 
 def verdict(gradient: float) -> str:
-    """Write a gradient: what matters is whether it is there at all."""
+    """Write a gradient: only zero or not zero matters."""
     return "leaks" if gradient else "0"

@@ -1,4 +1,4 @@
-"""Facts of size: how many heads and parameters there are, counted on the built models."""
+"""Facts about size: heads and parameters, counted on built models."""
 
 from torch import nn
 
@@ -52,7 +52,7 @@ def norm() -> Fact:
 
 
 def sharing() -> Fact:
-    """Count what sharing saves."""
+    """Count the parameters saved by sharing."""
     arms = {
         "BERT-base: token table shared with the output": base(),
         "nothing shared": base(tie_output=False),

@@ -1,4 +1,4 @@
-"""Facts of training: what is summed in the embedding and in the loss.
+"""Facts about training: the sums in the embedding and in the loss.
 
 Legend: B batch, L length, D width, V vocabulary, M predicted positions.
 """
@@ -17,7 +17,7 @@ from bertlab.objective import Joint
 
 
 def loss() -> Fact:
-    """Compare the loss at the start of training with a computation by hand."""
+    """Compare the loss at the start of training with a manual computation."""
     model = small(vocabulary=PUBLISHED, dense_std=0.02)
     ids_BL = tokens(8, 16, "loss", PUBLISHED)
     batch = batch_of(ids_BL, place_M=torch.arange(0, ids_BL.numel(), 7))
@@ -52,7 +52,7 @@ def surprise(logits: npt.NDArray[np.float64], target: npt.NDArray[np.int64]) -> 
 
 
 def embeddings() -> Fact:
-    """Give the concatenation a matrix with which it is the sum."""
+    """Give the concatenation a matrix that makes it equal to the sum."""
     add, concat = small(), small("model/embedding=concat")
     width = add.shape.width
     with torch.no_grad():

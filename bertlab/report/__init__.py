@@ -1,1 +1,1 @@
-"""From a table of finished runs to words, figures and CSV twins: see `bertlab.report.write`."""
+"""Reports: a table of finished runs -> words, figures and the CSV files behind them; see `bertlab.report.write`."""

@@ -3,17 +3,17 @@
 Without arguments: the latest sweep of the store in the working directory (`mlflow.db`, or MLFLOW_TRACKING_URI).
   sweep=NAME      the latest sweep of that name, as MLflow shows it
   filter=TEXT     any runs instead of a sweep, e.g. filter="params.model = 'nano' and tags.bertlab.kind = 'run'"
-  from=FOLDER     no store at all: write the page of a sweep again, FOLDER/report.md, from FOLDER/report
-  study=ID        no store at all: rebuild the page of a registered study, reports/ID.md, from reports/ID; with
+  from=FOLDER     without a store: write the page of a sweep again, FOLDER/report.md, from FOLDER/report
+  study=ID        without a store: write the page of a registered study again, reports/ID.md, from reports/ID; with
                   from=FOLDER another folder than reports; ID/RUNG for a rung of a ladder, ID alone for the ladder
-  format=paper    of a study or a ladder its tables as LaTeX, its figures as PDF and its BibTeX, into outputs/paper/ID
+  format=paper    for a study or a ladder: tables as LaTeX, figures as PDF, and BibTeX, into outputs/paper/ID
   book=FOLDER     write the answer book of a folder of studies and facts, its README.md
-  answers=FOLDER  write the answers of a folder of studies and facts, a page for each question, into FOLDER/answers
+  answers=FOLDER  write the answers of a folder of studies and facts, one page per question, into FOLDER/answers
   dataset=FOLDER  write all runs of a folder of studies as parquet with a card, into outputs/dataset
-  out=FOLDER      where to write; outputs/report by default, for a study where it was read
+  out=FOLDER      where to write; default: outputs/report, for a study the folder it was read from
   uri=URI         another MLflow store
   experiment=NAME another experiment than MLFLOW_EXPERIMENT_NAME or bertlab
-  output_dir=DIR  where the runs left their files, outputs by default; a report believes those, not the store
+  output_dir=DIR  the folder with the runs' files, default: outputs; numbers come from these files, not from the store
 
   bertlab report
   bertlab report study=mask_rate from=outputs/reports
@@ -80,7 +80,7 @@ def write(arguments: dict[str, Any]) -> Path:
 
 
 def write_study_paper(arguments: dict[str, Any]) -> Path:
-    """Write what a paper needs of the study that the arguments ask for."""
+    """Write LaTeX, PDF and BibTeX of the study that the arguments choose."""
     from bertlab.report.paper import write_paper
 
     if not (study := arguments["study"]):
@@ -89,7 +89,7 @@ def write_study_paper(arguments: dict[str, Any]) -> Path:
 
 
 def report_store(arguments: dict[str, Any], out: Path) -> Path:
-    """Write the report of what the arguments choose in a store."""
+    """Write the report of the runs that the arguments choose in a store."""
     from bertlab.report.gather import gather, report_sweep
     from bertlab.report.study import write_study
     from bertlab.study.judge import judge
@@ -108,7 +108,7 @@ def report_store(arguments: dict[str, Any], out: Path) -> Path:
 
 
 def rebuild_study(study: str, folder: Path, out: str | None) -> Path:
-    """Judge the record that a study's report left in `folder` again, and write its page."""
+    """Judge a study again from the record in `folder`, and write its page."""
     from bertlab.report.ladder import write_ladder
     from bertlab.report.study import write_study
     from bertlab.study.judge import judge
@@ -121,6 +121,6 @@ def rebuild_study(study: str, folder: Path, out: str | None) -> Path:
 
 
 if __name__ == "__main__":
-    gc.disable()  # a command that ends soon: to look for cycles among millions of values takes a tenth of it
+    gc.disable()  # this command ends soon; collecting garbage among millions of values takes a tenth of its time
     main(sys.argv[1:])
-    gc.freeze()  # nor does Python look for them while it ends
+    gc.freeze()  # no collection at exit either

@@ -1,8 +1,8 @@
-"""The answer book: README.md of a folder of reports, every question of the catalogue with its fact and its studies.
+"""The answer book: README.md of a folder of reports, with every question of the catalogue, its fact and its studies.
 
-Enters: a folder with `facts.md` and the records of studies (<id>/study.json and its twins), each of which may be
-missing. Leaves: README.md, which says of every question how far it is answered, and rules.md where studies
-were judged again. Written by `python -m bertlab.report book=FOLDER`; equal folders, equal bytes.
+Enters: a folder with `facts.md` and the records of studies (<id>/study.json and other files); each may be missing.
+Leaves: README.md, with the status of every question, and rules.md if studies were judged again. Written by `python -m
+bertlab.report book=FOLDER`; equal folders give equal bytes.
 """
 
 from collections import Counter
@@ -78,13 +78,13 @@ How to read a study's row:
 
 Studies that were registered under an earlier rule of verdicts are judged again from their own numbers; [what changed
 and every status that moved](rules.md)."""
-COUNTED = 0.05  # q up to which a status is counted as known
+COUNTED = 0.05  # largest q of a status that counts as known
 
 
 def write_book(folder: Path) -> Path:
-    """Write the answer book of a folder and return its path; where the folder has answers, write these too.
+    """Write the answer book of a folder and return its path; also write the answers if the folder has some.
 
-    Raises InputError for a folder that is not there and for a record in it that cannot be read.
+    Raises InputError for a missing folder and for a record in it that cannot be read.
     """
     if not folder.is_dir():
         raise InputError(f"book must be a folder that is there, got {folder}; name the one that holds the reports")
@@ -112,12 +112,12 @@ def _book(page: Page) -> str:
 
 
 def caveat(page: Page) -> str:
-    """Say at which scale it holds."""
+    """Describe the scale for which it holds."""
     return EARLY if all(map(is_early, page.studies.values())) else SOME_EARLY
 
 
 def summary(page: Page) -> str:
-    """Say how much is answered."""
+    """Describe how many questions are answered."""
     facts = [is_stated(page, question) for question in CATALOGUE if has_fact(page, question)]
     run = page.studies.values()
     known = {*study_files(), *page.studies}
@@ -132,7 +132,7 @@ def summary(page: Page) -> str:
 
 
 def _sure(page: Page) -> str:
-    """Count the claims that stand among all of them, with how many of these are false if chance alone decides."""
+    """Count the claims that are significant among all, and how many of these chance alone would make false."""
     sure = Counter(page.studies[name].finding for name, q in page.q.items() if q <= COUNTED)
     total = sum(sure.values())
     by_finding = listing(f"{count(sure[each])} {each.value}" for each in (Finding.SUPPORTED, Finding.REFUTED))
@@ -153,14 +153,14 @@ def _chapter(page: Page, title: str, start: str) -> str:
 
 
 def _beyond(page: Page) -> str:
-    """Return the studies that belong to no question of the catalogue."""
+    """Return the studies without a question of the catalogue."""
     own = [name for name in page.studies if question_of(name) is None]
     rows = [["", escape(page.studies[name].study.question), *study_cells(page, name)] for name in own]
     return "\n\n".join(["## Beyond the list", Table(HEADER, rows, left=len(HEADER)).markdown()]) if rows else ""
 
 
 def _ladders(page: Page) -> str:
-    """Say of every ladder how far it was climbed, and of all how many of their predictions held."""
+    """Describe which rungs of every ladder have run, and how many predictions were right."""
     if not page.ladders:
         return ""
     lines = [
@@ -182,13 +182,13 @@ def _ladders(page: Page) -> str:
 
 
 def _regimes(page: Page) -> str:
-    """Say what was trained on what, and whether that is fit for claims."""
+    """Describe the regimes, and whether they are suitable for claims."""
     lines = [f"- **{name}**: {words}; {_fitness(page, words)}" for words, name in page.regimes.items()]
     return "\n".join(["## Regimes", "", FITNESS, "", *lines]) if lines else ""
 
 
 def _fitness(page: Page, words: str) -> str:
-    """Say when runs of a regime leave the plateau, by the study with most of them, and which known answers it gives."""
+    """Describe when runs of a regime leave the plateau, by its largest study, and which known answers it gives."""
     own = [findings for findings in page.studies.values() if regime(findings) == words]
     known = [known_answers(page.known[words])] if words in page.known else []
     most = max(own, key=lambda findings: len(left_at(findings)))

@@ -1,4 +1,4 @@
-"""What a folder of reports holds, read and judged: the page of the answer book before it is written."""
+"""The content of a folder of reports, read and judged: input of the answer book."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -18,19 +18,19 @@ FACTS = "facts.md"
 
 @dataclass(frozen=True)
 class Page:
-    """What a folder holds, judged."""
+    """The content of a folder, judged."""
 
     folder: Path
-    facts: str  # text of the page of facts; empty where there is none
+    facts: str  # text of the page of facts; empty if there is none
     studies: Mapping[str, Findings]
-    q: Mapping[str, float]  # of each study's status, among all claims of the folder
-    regimes: Mapping[str, str]  # their names, by what they are
-    ladders: Mapping[str, Ladder]  # by the names of their studies
-    known: Mapping[str, Findings]  # by regime, the study that asked it for known answers
+    q: Mapping[str, float]  # q of each study's status, among all claims of the folder
+    regimes: Mapping[str, str]  # names of studies by regime
+    ladders: Mapping[str, Ladder]  # by study name
+    known: Mapping[str, Findings]  # by regime: the study that tested known answers
 
 
 def read_book(folder: Path) -> Page:
-    """Read and judge what a folder holds. Raises InputError for a record that cannot be read."""
+    """Read and judge a folder. Raises InputError for a record that cannot be read."""
     studies = judged(folder)
     stated = (folder / FACTS).read_text(encoding="utf-8") if (folder / FACTS).is_file() else ""
     common = [words for words, _ in Counter(regime(findings) for findings in studies.values()).most_common()]
@@ -41,9 +41,9 @@ def read_book(folder: Path) -> Page:
 
 
 def q_by_study(studies: Mapping[str, Findings]) -> dict[str, float]:
-    """Return the q of every study's status among all claims, those of earlier registrations of a study included.
+    """Return the q of every study's status among all claims, including those of earlier registrations.
 
-    A registration that was replaced after its runs were seen counts as a claim that shows nothing: p = 1.
+    A registration that was replaced after its results were seen counts as a claim without evidence: p = 1.
     """
     if not studies:
         return {}
@@ -58,5 +58,5 @@ def is_stated(page: Page, question: Question) -> bool:
 
 
 def has_fact(page: Page, question: Question) -> bool:
-    """Return whether a question is one that the code itself decides, at least in part."""
+    """Return whether the code itself answers a question, at least in part."""
     return question.fact or is_stated(page, question)

@@ -1,4 +1,4 @@
-"""The rows of the answer book's tables: of a question its fact and its studies, each with what became of its claim."""
+"""The rows of the answer book's tables: a question's fact and its studies, each with its status."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ OTHERS = {"zh": "中文"}  # languages of answers, by their own names
 
 
 def question_rows(page: Page, question: Question) -> Iterator[tuple[str, ...]]:
-    """Yield the row of a question's fact and those of its studies; the first one names the question."""
+    """Yield the rows of a question's fact and studies; the first row names the question."""
     names = {name for name in (*study_files(), *page.studies) if question_of(name) == question}
     cells = [_fact_cells(page, question)] if has_fact(page, question) else []
     cells += [study_cells(page, name) for name in sorted(names) or [question.id]] if question.study else []
@@ -37,7 +37,7 @@ def question_rows(page: Page, question: Question) -> Iterator[tuple[str, ...]]:
 
 
 def _asked(page: Page, question: Question) -> str:
-    """Write a question; one that has its answers leads to them."""
+    """Write a question, with a link to its answers if there are some."""
     names = {language.code: file_name(question.id, language.code) for language in LANGUAGES}
     there = {code: f"{ANSWERS}/{name}" for code, name in names.items() if (page.folder / ANSWERS / name).is_file()}
     if "en" not in there:
@@ -53,7 +53,7 @@ def _fact_cells(page: Page, question: Question) -> tuple[str, ...]:
 
 
 def study_cells(page: Page, name: str) -> tuple[str, ...]:
-    """Return the cells of a study's row behind its question."""
+    """Return the cells of a study's row after its question."""
     findings = page.studies.get(name)
     if findings is None:
         return "study", DASH, DASH, NOT_RUN, *[DASH] * 4, escape(name)
@@ -70,13 +70,13 @@ def study_cells(page: Page, name: str) -> tuple[str, ...]:
 
 
 def _along_ladder(page: Page, name: str, told: Judged) -> str:
-    """Say how the difference that a claim hangs on moves with scale; "" for a study that is no ladder."""
+    """Describe how the deciding difference changes with scale; "" for a study that is no ladder."""
     ladder = page.ladders.get(name)
     return f" {sentence(ladder, told.arm)}." if ladder and ladder.arms[told.arm] else ""
 
 
 def status(findings: Findings) -> str:
-    """Return what became of the claim: the finding with the verdict that it hangs on."""
+    """Return the claim's status with the deciding verdict."""
     if reasons := reasons_against(findings):
         kinds = dict.fromkeys(judged.verdict.kind.value for judged in findings.primary.values())
         return escape(f"could not be judged, {listing(kinds)}: {'; '.join(reasons)}")
@@ -86,7 +86,7 @@ def status(findings: Findings) -> str:
 
 
 def _reserve(findings: Findings, told: Judged) -> str:
-    """Say why a verdict decides less than one might think."""
+    """Describe the limitation of a verdict."""
     if told.held:
         return ", but the baseline is not shown to equal itself"
     if told.finding is Finding.UNDECIDED and told.refutation <= ALPHA:
@@ -95,7 +95,7 @@ def _reserve(findings: Findings, told: Judged) -> str:
 
 
 def effect(findings: Findings) -> str:
-    """Write the difference that the finding hangs on, with the interval that its verdict was read from."""
+    """Write the deciding difference, with the interval of its verdict."""
     judged, scale = telling(findings), outcome_scale(findings)
     if reasons_against(findings) or not judged.contrast.n:
         return DASH

@@ -1,7 +1,7 @@
-"""The card of an exported model: what it was trained on, how, and what it reached, as the README.md of its folder.
+"""The model card of an exported model, README.md of its folder: training data, settings and scores.
 
-Enters: what a finished run says of itself in its store, and its settings. Leaves: Markdown behind the YAML that the
-Hugging Face hub reads (huggingface.co/docs/hub/model-cards).
+Enters: a finished run's tags and metrics in its store, and its settings. Leaves: Markdown after the YAML header of the
+Hugging Face hub (huggingface.co/docs/hub/model-cards).
 """
 
 import shlex
@@ -21,14 +21,14 @@ tags: [bertlab, {training}]
 MASKED = {"use": "fill-mask", "training": "masked-language-modeling"}
 DETECTING = {"use": "feature-extraction", "training": "replaced-token-detection"}
 SCORES = ("eval/mlm_loss", "eval/mlm_accuracy", "eval/context_gain", "eval/pair_accuracy")  # of the common evaluation
-PLACES = ("data.files", "tokenizer.path", "start.from")  # where files lay on somebody's machine
+PLACES = ("data.files", "tokenizer.path", "start.from")  # keys with paths of a person's machine
 TASKS, NOISE = "eval/tasks.", (".se_items", ".se_seeds", ".seed_")
 
 
 def card(
     name: str, run_id: str, tags: Mapping[str, str], metrics: Mapping[str, float], config: Mapping[str, Any], again: str
 ) -> str:
-    """Return the card of the model `name`. `again`: the command that trains it again."""
+    """Return the card of the model `name`. `again`: the command that repeats the training."""
     head = HEAD.format(**(DETECTING if "detection_weight" in config.get("objective", {}) else MASKED))
     parts = [head, f"# {name}", "Trained by bertlab, which compares designs of BERT under one yardstick."]
     parts += ["\n".join(f"- **{key}**: {value}" for key, value in _facts(run_id, tags, config))]
@@ -68,6 +68,6 @@ def _scores(metrics: Mapping[str, float]) -> Iterator[tuple[str, float]]:
 
 
 def _without_places(command: str) -> str:
-    """Return a command in which whoever reads it names files of their own."""
+    """Return a command with placeholders for file paths."""
     split = [(word, *word.partition("=")[:2]) for word in shlex.split(command)]
     return " ".join(f"{key}=..." if key in PLACES else shlex.quote(word) for word, key, _ in split)

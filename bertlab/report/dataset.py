@@ -1,6 +1,6 @@
-"""All runs of all studies as one data set: runs.parquet, curves.parquet, and a card that says what they hold.
+"""All runs of all studies as one data set: runs.parquet, curves.parquet, and a card that describes them.
 
-Enters: a folder of reports. Leaves: a folder of three files; equal reports and one version of pyarrow, equal bytes.
+Enters: a folder of reports. Leaves: a folder of three files; equal reports and pyarrow versions give equal bytes.
 """
 
 import io
@@ -19,7 +19,7 @@ from bertlab.study.record import FILES, Record, read_record
 
 CARD = "README.md"
 ABOUT = ("model", "budget", "optimizer", "corpus", "licence", "registration", "registered", "version")
-OWN = {  # columns of runs.parquet beside the metrics
+OWN = {  # columns of runs.parquet in addition to the metrics
     "study": "the registered study, or study/rung of a ladder",
     "arm": "the variant; arm@value is a trial of a search",
     "label": "what readers call the arm",
@@ -95,7 +95,7 @@ def read_all(folder: Path) -> Iterator[tuple[str, Record]]:
 
 
 def runs_of(place: str, record: Record) -> pd.DataFrame:
-    """Return the runs of a study with what the study says of them."""
+    """Return the runs of a study with the study's own data."""
     study, runs = record.study, record.runs
     arms = [str(arm) for arm in runs["arm"]]
     own = {

@@ -1,9 +1,9 @@
-"""How a figure is drawn: curves over log(tokens), and final losses with one dot per seed.
+"""Drawing of figures: curves over log(tokens), and final losses with one dot per seed.
 
-Enters: plain names, numbers and inks. Leaves: matplotlib figures, and the bytes of SVG and PDF. 700 px wide; colours
-after Okabe and Ito (2008) for names and from plasma for numbers, both safe for colour-blind readers and at least 3:1 on
-white; where the reader's pages are dark, one rule turns paper and ink around. Text stays text in the SVG, which says in
-words what it shows. Equal input gives equal bytes.
+Enters: plain names, numbers and inks. Leaves: matplotlib figures, and the bytes of SVG and PDF. 700 px wide. Colours
+follow Okabe and Ito (2008) for names and plasma for numbers: safe for colour-blind readers, with contrast of at least
+3:1 on white. For dark pages one rule inverts the picture. Text stays text in the SVG, which also describes itself in
+words. Equal input gives equal bytes.
 """
 
 import io
@@ -40,13 +40,13 @@ Points = tuple[Sequence[float], Sequence[float]]  # x and y of the same length
 
 NAMED = ("#0072B2", "#D55E00", "#00805C", "#B5568C", "#9A7000", "#2F8FC4", "#000000")  # Okabe's light ones darkened
 DASHES = ("-", "--", "-.", ":")
-PALEST = 0.64  # the rest of the plasma scale is too pale on white
-SEED = 0.45  # opacity of what single seeds did: there to be seen behind the mean
-DARK = "svg{filter:invert(.9) hue-rotate(180deg)}"  # paper and ink turned around, hues as they were
+PALEST = 0.64  # the rest of the plasma scale is too light on white
+SEED = 0.45  # opacity of single seeds, which are behind the mean
+DARK = "svg{filter:invert(.9) hue-rotate(180deg)}"  # inverted lightness, unchanged hues
 STYLE: dict[Any, object] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "bertlab",
-    "pdf.fonttype": 42,  # letters as letters, as journals ask
+    "pdf.fonttype": 42,  # text as text, as journals require
     "font.size": SIZE,
     "text.color": INK,
     "text.parse_math": False,
@@ -68,7 +68,7 @@ STYLE: dict[Any, object] = {
 
 @dataclass(frozen=True)
 class Curve:
-    """One arm: the curve that counts and the seeds behind it."""
+    """One arm: its main curve, and those of its seeds."""
 
     name: str
     ink: Ink
@@ -86,9 +86,9 @@ class Level:
 
 
 def svg(draw: Callable[[], Figure], title: str = "", desc: str = "") -> bytes:
-    """Draw and return the SVG, the same bytes whatever style the reader's own matplotlib is set to.
+    """Draw and return the SVG; the bytes do not depend on the user's matplotlib style.
 
-    `title` and `desc` are what it says to whoever cannot see it.
+    `title` and `desc` describe it for screen readers.
     """
     text = _saved(draw, "svg", {"Date": None}).decode()
     said = "".join(f"<{tag}>{xml(words, quote=False)}</{tag}>" for tag, words in (("title", title), ("desc", desc)))
@@ -97,7 +97,7 @@ def svg(draw: Callable[[], Figure], title: str = "", desc: str = "") -> bytes:
 
 
 def pdf(draw: Callable[[], Figure]) -> bytes:
-    """Draw and return a PDF with its fonts inside, equal bytes for equal input."""
+    """Draw and return a PDF with embedded fonts; equal input gives equal bytes."""
     return _saved(draw, "pdf", {"CreationDate": None, "Producer": None, "Creator": None})
 
 
@@ -112,7 +112,7 @@ def _saved(draw: Callable[[], Figure], kind: str, metadata: dict[str, None]) -> 
 
 
 def colours(n: int, *, ordered: bool) -> list[str]:
-    """Return `n` colours: a scale from dark to light where values are ordered, else unlike ones, repeating after 7."""
+    """Return `n` colours: a scale from dark to light for ordered values, else distinct ones, repeating after 7."""
     scale = mpl.colormaps["plasma"]
     return [to_hex(scale(PALEST * i / max(n - 1, 1))) if ordered else NAMED[i % len(NAMED)] for i in range(n)]
 
@@ -126,10 +126,10 @@ def convergence(
     words: Callable[[float], str] = number,
     window: tuple[float, float] = (-math.inf, math.inf),
 ) -> Figure:
-    """Draw curves over log(tokens), starting where they enter the `window` of values, so that the end stays legible."""
+    """Draw curves over log(tokens), from where they enter the `window` of values, so that the end stays readable."""
     labels = [Label(curve.main[1][-1], curve.name, words(curve.main[1][-1]), curve.ink) for curve in curves]
     axes = _frame(labels, levels, head, "tokens seen (log scale)", legend, words)
-    for curve in sorted(curves, key=lambda curve: curve.ink.bold):  # the reference lies on top
+    for curve in sorted(curves, key=lambda curve: curve.ink.bold):  # the baseline is on top
         for x, y in curve.seeds:
             axes.plot(x, y, color=curve.ink.colour, lw=0.6, alpha=SEED)
         few = "o" if len(curve.main[0]) < 12 else ""
@@ -156,9 +156,9 @@ def against(
     log: bool,
     fit: Curve | None = None,
 ) -> Figure:
-    """Draw final values against a numeric factor: a dot per seed, joined where the seed is the same; means thick.
+    """Draw final values against a numeric factor: one dot per seed, lines between equal seeds; means are thick.
 
-    `fit` is a line drawn through them, dashed.
+    `fit` is a dashed line through them.
     """
     labels = [Label(one.main[1][-1], one.name, "", one.ink) for one in series if len(series) > 1 or fit]
     labels += [Label(fit.main[1][-1], fit.name, "", fit.ink)] if fit else []
@@ -192,6 +192,6 @@ def _named(levels: Sequence[Level], words: Callable[[float], str]) -> list[Label
 
 def _set_heights(axes: Axes, ys: Sequence[float], levels: Sequence[Level]) -> None:
     heights = [*ys, *(level.y for level in levels)]
-    low, high = float(np.nanmin(heights)), float(np.nanmax(heights))  # a profile has NaN where a seed is missing
+    low, high = float(np.nanmin(heights)), float(np.nanmax(heights))  # NaN at missing seeds
     margin = 0.05 * (high - low) or 0.05
     axes.set_ylim(low - margin, high + margin)

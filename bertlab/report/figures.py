@@ -1,4 +1,4 @@
-"""A figure of a page: its file, what to see in it, and how it is drawn; and what the figures of all pages share."""
+"""A figure of a page: its file, its caption, and its drawing function; and common constants."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ MEANING = {
     "guessing": "The dashed line, 50 %, is guessing.",
     "best possible": "The dotted level is the best that any model could do.",
 }
-LOG_SPAN = 10  # a factor that spans this ratio gets a logarithmic axis
-HEADROOM = 0.35  # how far above the unigram loss the figure reaches, as a share of the fall below it
-LATE = 0.3  # differences are scaled to what they are after this share of the tokens
+LOG_SPAN = 10  # a factor with this ratio of values gets a logarithmic axis
+HEADROOM = 0.35  # height of the axis above the unigram loss, as a share of the fall below it
+LATE = 0.3  # the axis of differences is scaled to values after this share of the tokens
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure: file name without ending, the finding it shows, what to see in it (markdown), how to draw it.
+    """One figure: file name without suffix, its finding, its caption (markdown), its drawing function.
 
-    `told`: its numbers in words, for whoever cannot see it.
+    `told`: its numbers in words, for screen readers.
     """
 
     name: str
@@ -36,6 +36,6 @@ class Drawing:
 
     @property
     def svg(self) -> bytes:
-        """The drawing, which says in words what it shows."""
+        """The drawing with its description."""
         caption = unescaped(self.caption.replace("**", ""))
         return svg(self.draw, self.finding, " ".join(filter(None, [caption, self.told])))

@@ -1,4 +1,4 @@
-"""Gathering: runs of an MLflow store, or cells on disk -> the record of a sweep, its page, and the sweep's own run."""
+"""Gathering: runs of an MLflow store or run folders -> the record of a sweep, its page, and the sweep's own run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-FROM_RUNS = {"corpus": "data", "licence": "licence", "evaluation": "evaluation"}  # facts, by the tag that holds them
+FROM_RUNS = {"corpus": "data", "licence": "licence", "evaluation": "evaluation"}  # facts, by their tags
 FROM_RUNS |= {name: name for name in ("unknown", "overlap", "warning")}
 
 
 def report_sweep(client: "MlflowClient", sweep: "Run", folder: Path, output_dir: str | Path) -> Path:
     """Write the report of a sweep into `folder` and attach it to the sweep's run; return the path of its page.
 
-    What runs reached whose files lie in `output_dir` is read from those.
+    Results of runs with files in `output_dir` are read from these files.
     """
     record = gather(client, children(client, sweep), _facts(sweep.info.run_name, sweep.data.tags), output_dir)
     findings = judge(record)
@@ -40,13 +40,13 @@ def report_sweep(client: "MlflowClient", sweep: "Run", folder: Path, output_dir:
 
 
 def gather(client: "MlflowClient", runs: "Sequence[Run]", facts: Mapping[str, str], output_dir: str | Path) -> Record:
-    """Return the record of some runs; `facts` holds at least title and command, the rest comes from the runs."""
+    """Return the record of some runs; `facts` has at least title and command, the rest comes from the runs."""
     truth = truth_of(client, runs, output_dir)
     return explored(truth.runs, truth.curves, {**_stated(run.data.tags for run in runs), **facts})
 
 
 def report_cells(cells: Sequence[tuple[Cell, Description]], sweep: Mapping[str, Any], folder: Path) -> Path:
-    """Write the report of some finished cells, without a store, into `folder` and return the path of its page."""
+    """Write the report of finished run folders, without a store, into `folder`; return the path of its page."""
     facts = _stated(description.tags for _, description in cells) | _facts(sweep["name"], sweep["tags"])
     points = {cell.state()["token"]: read_points(cell.folder / POINTS)[0] for cell, _ in cells}
     runs = pd.DataFrame([_row(cell, own, points[cell.state()["token"]]) for cell, own in cells])
@@ -59,7 +59,7 @@ def _facts(name: str, tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def _stated(runs: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    """Return what the tags of some runs say of what they share."""
+    """Return facts from the tags of some runs."""
     every = list(runs)
     found = {
         name: {own[f"bertlab.{tag}"] for own in every if f"bertlab.{tag}" in own} for name, tag in FROM_RUNS.items()

@@ -1,6 +1,6 @@
-"""A report as one page of HTML with its figures inside: MLflow's UI shows neither figures nor comments of markdown.
+"""A report as one HTML page with embedded figures: MLflow's UI shows neither figures nor comments of markdown.
 
-Enters: the markdown of a report and the folder that its figures lie in. Leaves: a page that needs no other file.
+Enters: the markdown of a report and the folder of its figures. Leaves: a page that needs no other file.
 """
 
 import re
@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 
 COMMENT = re.compile(r"\A<!--\s*(.*?)\s*-->\s*", re.DOTALL)
 IMAGE = re.compile(r'<img src="([^":]+\.svg)" alt="[^"]*" ?/?>')
-DECLARATIONS = re.compile(r"\A.*?(?=<svg)", re.DOTALL)  # of XML, which HTML does without
+DECLARATIONS = re.compile(r"\A.*?(?=<svg)", re.DOTALL)  # of XML; HTML does not need them
 STYLE = """:root{color-scheme:light dark}
 body{font:16px/1.5 system-ui,sans-serif;color:#222;max-width:60em;margin:2em auto;padding:0 1em}
 table{border-collapse:collapse;font-size:14px;display:block;overflow-x:auto}
@@ -22,7 +22,7 @@ footer{color:#aaa}a{color:#9cf}}"""
 
 
 def page(markdown: str, folder: Path) -> str:
-    """Return the page. What the report says of its making, a comment in markdown, stands at its foot."""
+    """Return the page. The report's comment about its making is at the end."""
     comment = COMMENT.match(markdown)
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(COMMENT.sub("", markdown))
     body = IMAGE.sub(lambda image: _figure(folder / image[1]), body)
@@ -33,5 +33,5 @@ def page(markdown: str, folder: Path) -> str:
 
 
 def _figure(path: Path) -> str:
-    """Return a drawing as it stands in HTML. It says itself what it shows."""
+    """Return a drawing for HTML; it contains its description."""
     return DECLARATIONS.sub("", path.read_text("utf-8"))

@@ -1,6 +1,6 @@
-"""The tables of a page as LaTeX: each a float below a caption, in the style of the package booktabs.
+"""The tables of a page as LaTeX: each a float below a caption, in booktabs style.
 
-Enters: markdown. Leaves: LaTeX. Links become their words.
+Enters: markdown. Leaves: LaTeX. Links become plain words.
 """
 
 import re
@@ -11,11 +11,11 @@ from bertlab.report.table import Table, in_latex
 LINK = re.compile(r"\[((?:[^\]\\]|\\.)*)\]\([^)]*\)")
 SPLIT = re.compile(r"(?<!\\)\|")
 TABLE = re.compile(r"(?:^\|.*\n?)+", re.MULTILINE)
-FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"  # no wider than the page
+FITTED = r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"  # at most as wide as the page
 
 
 def floats(markdown: str) -> Iterator[str]:
-    """Yield the tables of a page in their order, each with the heading above it as caption."""
+    """Yield the tables of a page in order, each with the heading above it as caption."""
     for found in TABLE.finditer(markdown):
         headings = re.findall(r"^#+ (.*)$", markdown[: found.start()], re.MULTILINE)
         inside = f"{FITTED}\n{table(found[0]).latex().rstrip()}}}"
@@ -24,7 +24,7 @@ def floats(markdown: str) -> Iterator[str]:
 
 
 def table(markdown: str) -> Table:
-    """Read a table of a page; what was aligned right holds numbers."""
+    """Read a table of a page; right-aligned columns are numbers."""
     header, rule, *rows = (_cells(line) for line in markdown.strip().splitlines())
     return Table(header, rows, left=sum(not side.endswith(":") for side in rule))
 

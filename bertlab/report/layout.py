@@ -1,6 +1,6 @@
-"""The paper a figure is drawn on: its axes in points, its ticks, and names at the right edge instead of a legend.
+"""Layout of a figure: axes in points, ticks, and names at the right edge instead of a legend.
 
-Enters: sizes in points and names in ink. Leaves: axes of known size with room for the labels, which never overlap.
+Enters: sizes in points and names with ink. Leaves: axes of known size with room for labels, which never overlap.
 """
 
 import math
@@ -21,17 +21,17 @@ Floats = npt.NDArray[np.float64]
 POINT = 72.0  # points per inch
 WIDTH = 525.0  # points: 700 CSS pixels
 SIZE = 9.5  # points
-BOLDER, SPACE = 1.13, 3.1  # times as wide; points between words
-ROW = 14.0  # points from label to label
+BOLDER, SPACE = 1.13, 3.1  # relative width of bold text; points between words
+ROW = 14.0  # points between labels
 LEADER = (2.0, 14.0, 28.0, 34.0)  # points right of the axes: leader from, to; line sample to; name from
 LEFT, TOP, HEAD, BOTTOM = 50.0, 30.0, 14.0, 42.0  # points around the axes
-NAME = 132.0  # points that a name at the right edge has before it goes on below
+NAME = 132.0  # width in points of a name at the right edge, before it is wrapped
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#e4e4e4"
 
 
 @dataclass(frozen=True)
 class Head:
-    """What stands on top of a figure: the finding in plain words, and below it what is drawn, in which unit."""
+    """The head of a figure: the finding in plain words, and below it what is drawn, with unit."""
 
     finding: str
     about: str = ""
@@ -39,7 +39,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Ink:
-    """How one setting is drawn."""
+    """The drawing style of one setting."""
 
     colour: str
     dash: str = "-"
@@ -53,7 +53,7 @@ class Ink:
 
 @dataclass(frozen=True)
 class Label:
-    """A name and its value at the right edge, pulled towards the height `y` of what it names."""
+    """A name and its value at the right edge, near the height `y` of its curve."""
 
     y: float
     name: str
@@ -84,7 +84,7 @@ def bare_axes(left: float, right: float, height: float, head: Head, legend: str,
 
 
 def head_height(head: Head) -> float:
-    """Return the points that a head takes on top of a figure, some room below it included."""
+    """Return the height of a head in points, with some space below it."""
     return TOP - ROW + ROW * (len(_finding(head)) + len(wrapped(head.about, WIDTH - 24)))
 
 
@@ -104,12 +104,12 @@ def _finding(head: Head) -> list[str]:
 
 
 def _gap(labels: Sequence[Label]) -> float:
-    """Return the points from label to label: room for the one with most lines."""
+    """Return the points between labels: enough for the longest."""
     return ROW + (ROW - 3) * max((len(wrapped(label.name, NAME)) - 1 for label in labels), default=0)
 
 
 def write_labels(axes: Axes, labels: Sequence[Label], legend: str) -> None:
-    """Write the labels right of the axes in the order of their heights, each with a leader; set the limits first."""
+    """Write the labels right of the axes, ordered by height, each with a leader; set the limits before."""
     if not labels:
         return
     low, high = axes.get_ylim()
@@ -118,7 +118,7 @@ def write_labels(axes: Axes, labels: Sequence[Label], legend: str) -> None:
     edge = 1 + (WIDTH * (1 - axes.get_position().x1) - 8) / width
     ends = sorted(labels, key=lambda label: label.y)
     heights = [min(max((label.y - low) / (high - low), 0.0), 1.0) for label in ends]
-    half = (_gap(labels) - ROW) / 2 / height  # of what a name of several lines takes beyond one
+    half = (_gap(labels) - ROW) / 2 / height  # half of the extra height of a wrapped name
     for label, y, place in zip(ends, heights, spread(heights, _gap(labels) / height, half, 1 - half), strict=True):
         line: dict[str, Any] = {"color": label.ink.colour, "transform": axes.transAxes, "clip_on": False}
         axes.plot([start, bend], [y, place], lw=0.7, **line)
@@ -132,7 +132,7 @@ def write_labels(axes: Axes, labels: Sequence[Label], legend: str) -> None:
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Move ascending positions as little as possible (least squares) until `gap` apart and within [low, high].
+    """Move ascending positions as little as possible (least squares) until they are `gap` apart and within [low, high].
 
     x_i - i * gap must not descend: isotonic regression, then clipping to the room left.
     """
@@ -142,10 +142,10 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
 
 
 def isotonic(values: Floats) -> Floats:
-    """Return the sequence that never descends and lies nearest to the values (least squares).
+    """Return the non-descending sequence nearest to the values (least squares).
 
     x_k = max over i <= k of min over j >= k of the mean of values i to j (Robertson, Wright, Dykstra 1988).
-    scipy.optimize has it too; to import that took half a second of every report.
+    scipy.optimize has it too, but its import takes half a second of every report.
     """
     sums = np.concatenate([[0.0], np.cumsum(values)])
     i, j = np.ogrid[: len(values), : len(values)]
@@ -156,8 +156,9 @@ def isotonic(values: Floats) -> Floats:
 
 
 def set_ticks(axes: Axes, ticks: Iterable[tuple[float, str]], *, upright: bool = False) -> None:
-    """Put these ticks on the x axis, or the y axis if `upright`; what has no room beside earlier ones is left out."""
-    low = axes.get_xlim()[0], axes.get_ylim()[0]  # what is asked for is fitted to the data; the transform would not be
+    """Put these ticks on the x axis, or the y axis if `upright`; ticks too close to earlier ones are left out."""
+    # reading limits fits them to the data; reading the transform would not
+    low = axes.get_xlim()[0], axes.get_ylim()[0]
     to_axes = axes.transData + axes.transAxes.inverted()
     size = _extent(axes)[int(upright)]
     kept: list[tuple[float, str, float, float]] = []
@@ -175,10 +176,10 @@ def set_ticks(axes: Axes, ticks: Iterable[tuple[float, str]], *, upright: bool =
 
 
 def token_ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Return the ticks of a token axis: 1, 2, 5 times powers of ten (powers only over three decades), and its end."""
+    """Return the ticks of a token axis: 1, 2, 5 times powers of ten (only powers over three decades), and its end."""
     leads = (1, 2, 5) if high < 1000 * low else (1,)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    room = (high / low) ** 0.1  # a tenth of the axis stays free before the end
+    room = (high / low) ** 0.1  # keep a tenth of the axis free before the end
     ticks = [lead * 10.0**power for power in powers for lead in leads]
     return [(tick, token_text(tick)) for tick in ticks if 0.999 * low <= tick < high / room] + [
         (high, token_text(high))
@@ -194,7 +195,7 @@ def token_text(tokens: float) -> str:
 
 
 def wrapped(text: str, width: float) -> list[str]:
-    """Break a text into lines of at most `width` points, at spaces and inside of words that are longer."""
+    """Break a text into lines of at most `width` points, at spaces and inside too long words."""
     lines: list[str] = []
     for word in (piece for long in text.split() for piece in _pieces(long, width)):
         longer = f"{lines[-1]} {word}" if lines else word
@@ -221,7 +222,7 @@ def text_width(text: str, *, bold: bool = False) -> float:
     """Return the width of a text in points; bold letters are about an eighth wider."""
     if not text.strip():
         return 0.0
-    # the outline's points are enough: its exact extent costs ten times as much
+    # points of the outline are enough: its exact extent costs ten times as much
     return float(np.ptp(np.asarray(TextPath((0, 0), text, size=SIZE).vertices)[:, 0])) * (BOLDER if bold else 1.0)
 
 

@@ -1,7 +1,7 @@
-"""A study for a paper: its tables as LaTeX, its figures as PDF, its citation, and a document that shows all of them.
+"""A study for a paper: tables as LaTeX, figures as PDF, citation, and a document that shows all of them.
 
 Enters: the page of a study or a ladder. Leaves: <name>.tex, tables.tex, <name>.bib and figures/<figure>.pdf. Equal
-reports, equal bytes.
+reports give equal bytes.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,12 +23,12 @@ from bertlab.study.judge import Findings, judge
 from bertlab.study.ladder import is_ladder, read_ladder
 from bertlab.study.record import read_record
 
-LETTERS = r"\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}"  # drawn by outlines: other fonts of T1 may be bitmaps
-Figures = Mapping[str, tuple[str, Callable[[], Figure]]]  # by name: what it shows, and how it is drawn
+LETTERS = r"\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}"  # outline fonts: other T1 fonts may be bitmaps
+Figures = Mapping[str, tuple[str, Callable[[], Figure]]]  # by name: description, and drawing function
 
 
 def write_paper(folder: Path, study: str, out: Path) -> Path:
-    """Write what a paper needs of a study, or of a ladder, in `folder` into `out`. Raises InputError."""
+    """Write LaTeX, PDF and BibTeX of a study or ladder in `folder` into `out`. Raises InputError."""
     if is_ladder(folder / study) and (ladder := read_ladder(folder / study)):
         figures: Figures = {"ladder": (ladders.heading(ladder), partial(ladders.draw, ladder))}
         files = paper(study, ladders.page(ladder), figures, ladder.highest)

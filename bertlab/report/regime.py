@@ -1,4 +1,4 @@
-"""Regimes: what a study was trained on, the ladders over them, and the study that asked one for known answers.
+"""Regimes: model, corpus and budget of a study, their ladders, and the studies that test known answers in them.
 
 Enters: `Findings`. Leaves: words, and studies by regime.
 """
@@ -16,7 +16,7 @@ TOKENS = "perf/tokens"
 
 
 def regime(findings: Findings) -> str:
-    """Write model, corpus, tokens and batches; what the record does not say is left out."""
+    """Write model, corpus, tokens and batches; values that the record lacks are left out."""
     facts, baseline = findings.record.facts, findings.record.arm(findings.study.baseline)
     tokens = baseline[TOKENS].median() if TOKENS in baseline else float("nan")
     known = [facts.get("model", ""), facts.get("corpus", "").partition(";")[0]]
@@ -28,13 +28,13 @@ def regime(findings: Findings) -> str:
 
 
 def climbed(folder: Path, studies: Mapping[str, Findings]) -> dict[str, Ladder]:
-    """Return the ladders among the studies of a folder, by the names of these."""
+    """Return the ladders among the studies of a folder, by study name."""
     found = {name: read_ladder(folder / name) for name in studies if is_ladder(folder / name)}
     return {name: ladder for name, ladder in found.items() if ladder}
 
 
 def asked(studies: Mapping[str, Findings], ladders: Mapping[str, Ladder]) -> dict[str, Findings]:
-    """Return, by regime, the study that asked it for known answers; of a ladder every rung."""
+    """Return, by regime, the study that tested known answers; of a ladder every rung."""
     own = {name: findings for name, findings in studies.items() if findings.study.family == FAMILY}
     found = [each for name in own for each in (ladders[name].rungs.values() if name in ladders else [own[name]])]
     return {regime(each): each for each in found}

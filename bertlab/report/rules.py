@@ -1,6 +1,6 @@
-"""rules.md: what changed between two rules of verdicts, and every study whose status moved by it.
+"""rules.md: the differences between two verdict rules, and every study whose status they changed.
 
-Enters: judged studies, those with a `rule.json` among them (bertlab/study/record.py). Leaves: markdown.
+Enters: judged studies, some with a `rule.json` (bertlab/study/record.py). Leaves: markdown.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ What rule 2 does otherwise than the rule that these studies were registered unde
 
 
 def rules(studies: Mapping[str, Findings]) -> str:
-    """Return the page: what changed, the statuses that moved, and all that were judged again."""
+    """Return the page: the new rule, the changed statuses, and all studies that were judged again."""
     again = {name: findings for name, findings in studies.items() if findings.record.rule}
     moved = {name: each for name, each in again.items() if status_word(each) != each.record.rule["earlier"]["finding"]}
     rows = [_row(name, findings) for name, findings in moved.items()]

@@ -1,7 +1,7 @@
-"""One table, written five ways: markdown for pages, CSV and JSON for programs, LaTeX for papers, HTML for browsers.
+"""A table in five formats: markdown for pages, CSV and JSON for programs, LaTeX for papers, HTML for browsers.
 
-Enters: a header and rows. A cell is a number or markdown as a page shows it (`escape` has made names harmless). Leaves:
-text. What is not finite is empty in CSV and null in JSON.
+Enters: a header and rows. A cell is a number, or markdown for a page (names are already passed through `escape`).
+Leaves: text. Values that are not finite are empty in CSV and null in JSON.
 """
 
 import csv
@@ -27,12 +27,12 @@ IN_LATEX = {mark: f"\\{mark}" for mark in "&%$#_{}"} | {
     **{"≈": r"$\approx$", "≠": r"$\ne$", "∞": r"$\infty$", "√": r"$\surd$"},
     **{digit: f"$_{place}$" for place, digit in enumerate("₀₁₂₃₄₅₆₇₈₉")},
     **{letter: f"$\\{name}$" for letter, name in GREEK.items()},
-}  # letters and signs that LaTeX itself has no font for; it names any other in an error
+}  # characters for which LaTeX has no font; it reports others as errors
 
 
 @dataclass(frozen=True)
 class Table:
-    """The first `left` columns hold names, the others numbers, which are aligned right."""
+    """The first `left` columns are names, the others right-aligned numbers."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[Any]]
@@ -44,13 +44,13 @@ class Table:
         return "\n".join(f"| {' | '.join(map(str, row))} |" for row in [self.header, rule, *self.rows])
 
     def csv(self) -> str:
-        """Write the table as CSV; floats are written so that they read back exactly."""
+        """Write the table as CSV; floats are exact when read back."""
         file = io.StringIO()
         csv.writer(file, lineterminator="\n").writerows(self._rows(_plain))
         return file.getvalue()
 
     def records(self) -> list[dict[str, Any]]:
-        """Return a dictionary for each row, with values that JSON can hold."""
+        """Return one dictionary per row, with JSON-compatible values."""
         header, *rows = self._rows(_plain)
         return [dict(zip(header, row, strict=True)) for row in rows]
 
@@ -77,7 +77,7 @@ class Table:
 
 
 def _plain(cell: Any) -> Any:
-    """Return a cell without the marks of markdown; None for a number that is not finite."""
+    """Return a cell without markdown; None for a number that is not finite."""
     if isinstance(cell, str):
         return ESCAPED.sub(r"\1", BOLD.sub(r"\1", cell))
     return None if isinstance(cell, float) and not math.isfinite(cell) else cell
@@ -97,7 +97,7 @@ def _html(cell: Any) -> str:
 
 
 def _marked(cell: Any, write: Callable[[str], str], bold: str) -> str:
-    """Write a cell piece by piece: every second one is bold."""
+    """Write a cell piece by piece: every second piece is bold."""
     plain = "" if _plain(cell) is None else str(cell)
     pieces = [write(_plain(piece)) for piece in BOLD.split(plain)]
     return "".join(bold.format(piece) if place % 2 else piece for place, piece in enumerate(pieces))

@@ -1,4 +1,4 @@
-"""Numbers and names as a reader wants them: sensible digits, signs, thousands, and markdown that cannot misfire."""
+"""Formats of numbers and names for readers: digits, signs, thousands, and safe markdown."""
 
 import math
 import re
@@ -8,22 +8,22 @@ from bertlab.stats.interval import Interval
 
 DASH = "–"
 MINUS = "−"
-# an underscore inside a word starts no emphasis, so tokens_per_second stays as it is
+# markdown ignores an underscore inside a word, so tokens_per_second needs no escape
 SPECIAL = re.compile(r"[\\`*\[\]<>|~$&#]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 
 
 def escape(text: str) -> str:
-    """Return the text on one line with every character that markdown could interpret escaped."""
+    """Return the text on one line, with all markdown characters escaped."""
     return SPECIAL.sub(lambda match: "\\" + match[0], " ".join(text.split()))
 
 
 def unescaped(markdown: str) -> str:
-    """Return what `escape` was given, but for line breaks."""
+    """The inverse of `escape`, except for line breaks."""
     return re.sub(r"\\(.)", r"\1", markdown)
 
 
 def number(value: float, decimals: int = 3) -> str:
-    """Write a value with fixed decimals and separated thousands; a dash when it is not finite."""
+    """Write a value with fixed decimals and separated thousands; a dash if it is not finite."""
     if not math.isfinite(value):
         return DASH
     text = f"{abs(value):,.{decimals}f}"
@@ -31,13 +31,13 @@ def number(value: float, decimals: int = 3) -> str:
 
 
 def signed(value: float, decimals: int = 3) -> str:
-    """Write a difference with its sign; what rounds to zero has none."""
+    """Write a difference with its sign; if it rounds to zero, without."""
     text = number(value, decimals)
     return "+" + text if value > 0 and text.strip("0.,") and text != DASH else text
 
 
 def percent(share: float) -> str:
-    """Write a share of one in per cent with one decimal, without the sign (it stands in the header)."""
+    """Write a share in per cent with one decimal, without the sign (it is in the header)."""
     return number(100 * share, 1)
 
 
@@ -47,14 +47,14 @@ def count(value: float) -> str:
 
 
 def between(interval: Interval, decimals: int = 3) -> str:
-    """Write the two ends of an interval; a dash when there is none."""
+    """Write the two ends of an interval; a dash without one."""
     if not math.isfinite(interval.low):
         return DASH
     return f"{signed(interval.low, decimals)} to {signed(interval.high, decimals)}"
 
 
 def listing(items: Iterable[str]) -> str:
-    """Join as in speech: a, b and c."""
+    """Join a list: a, b and c."""
     *head, last = ["", *items]
     return f"{', '.join(head[1:])} and {last}" if head[1:] else last
 

@@ -1,4 +1,4 @@
-"""Putting the files of a report into a folder, each whole or not at all."""
+"""Writes the files of a report into a folder, each completely or not at all."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -8,9 +8,9 @@ from bertlab.config.errors import InputError
 
 
 def put(files: Mapping[str, bytes], folder: Path, gone: Iterable[str]) -> None:
-    """Put the files into a folder in their order, each renamed into place, and remove those of `gone` not among them.
+    """Write the files in order, each renamed into place, and remove those of `gone` that are not among them.
 
-    Raises InputError when the folder is no place to write.
+    Raises InputError if the folder cannot be written.
     """
     try:
         for parent in {(folder / name).parent for name in files}:

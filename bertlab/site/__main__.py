@@ -1,9 +1,9 @@
 """Write the results site: `bertlab site [reports=FOLDER] [out=FOLDER]`; then open FOLDER/index.html.
 
-  reports=FOLDER  the folder of studies, facts and answers; reports by default, your studies are in outputs/reports
-  out=FOLDER      where to write, a new folder or an earlier site; site by default
+  reports=FOLDER  the folder of studies, facts and answers; default: reports; your studies are in outputs/reports
+  out=FOLDER      where to write, a new folder or an earlier site; default: site
 
-Equal reports, equal bytes. The pages need no server and no network.
+Equal reports give equal bytes. The pages need no server and no network.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""The board: every question with what its studies found, in which regime, and how sure that is.
+"""The board: every question with its studies' results, their regimes, and their certainty.
 
 Enters: a folder of reports, judged (`bertlab.report.book_page.Page`). Leaves: the body of index.html, readable without
 JavaScript; board.js adds the search and the filters.
@@ -52,7 +52,7 @@ def board(page: Page) -> str:
 
 
 def _counts(page: Page) -> dict[str, int]:
-    """Return how many studies have each status, and how many facts are stated."""
+    """Return how many studies have each status, and how many facts there are."""
     found = Counter(status_word(findings) for findings in page.studies.values())
     facts = sum(has_fact(page, question) for question in CATALOGUE)
     return {**{word: found[word] for word in STATUSES}, "facts": facts}
@@ -67,7 +67,7 @@ def _tile(word: str, n: int) -> str:
 
 
 def _regimes(page: Page) -> dict[str, str]:
-    """Return the buttons of all regimes; those of a single study are folded away."""
+    """Return the buttons of all regimes; those of a single study are collapsed."""
     studies = {words: [each for each in page.studies.values() if regime(each) == words] for words in page.regimes}
     buttons = {words: _regime(page.regimes[words], own, page.known.get(words)) for words, own in studies.items()}
     single = [words for words, own in studies.items() if len(own) == 1]
@@ -82,7 +82,7 @@ def _regimes(page: Page) -> dict[str, str]:
 
 
 def _regime(name: str, own: Sequence[Findings], known: Findings | None) -> str:
-    """Return the button of a regime: what was trained on what, and what its studies found."""
+    """Return the button of a regime: its data and training, and its studies' results."""
     found = Counter(status_word(findings) for findings in own)
     there = [word for word in STATUSES if found[word]]
     parts = "".join(f'<i class="{css(word)}" style="flex:{found[word]}"></i>' for word in there)
@@ -124,7 +124,7 @@ def _answer(page: Page, question: Question, code: str, words: str) -> str:
 
 
 def _beyond(page: Page) -> str:
-    """Return the studies that belong to no question of the catalogue."""
+    """Return the studies without a question of the catalogue."""
     own = [name for name in page.studies if question_of(name) is None]
     cards = [_card(name, escape(page.studies[name].study.question), [line(page, name)]) for name in own]
     chapter = f'<section class="chapter" data-section="beyond"><h2>{BEYOND}</h2>{"".join(cards)}</section>'

@@ -1,7 +1,7 @@
-"""What the page of a study computes with: its contrasts, seeds and curves as plain values for JSON.
+"""The data of a study's page: contrasts, seeds and curves as JSON values.
 
-Enters: `Findings`. Leaves: dictionaries and tables. Values and differences are in the unit that reports show
-(`Scale.factor`). A table is {"columns": names, "rows": lists}, as names would be most of a page.
+Enters: `Findings`. Leaves: dictionaries and tables. Values and differences are in the unit of reports
+(`Scale.factor`). A table is {"columns": names, "rows": lists}, because repeated names would make pages large.
 """
 
 import math
@@ -23,8 +23,8 @@ from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
 from bertlab.study.record import DIGITS, HARMFUL, SAME
 
-POINTS = 10  # of a curve at most, evenly spread over ln(tokens): a screen shows hardly more, and pages stay small
-METRICS = 2  # whose curves a page has: the outcome and the loss
+POINTS = 10  # most points of a curve, evenly spaced in ln(tokens): enough for a screen, and pages stay small
+METRICS = 2  # number of curves on a page: the outcome and the loss
 FINE = {100.0: 2, 1.0: 3}  # factor of a scale -> decimals of its curves
 COSTS = ("perf/tokens", "perf/flops", "perf/seconds")
 STOPPED = (Kind.INVALID, Kind.UNSTABLE, Kind.UNTESTABLE)
@@ -33,7 +33,7 @@ Number = float | int | None
 
 
 def study_data(findings: Findings) -> Values:
-    """Return everything that a study's page draws and judges again."""
+    """Return all data that a study's page draws and judges again."""
     study, scale = findings.study, outcome_scale(findings)
     shares = range(1, len(findings.primary) + 1)
     return {
@@ -56,7 +56,7 @@ def study_data(findings: Findings) -> Values:
 
 
 def effect_rows(findings: Findings) -> list[Values]:
-    """Return every contrast of a study in units of its margin, positive meaning worse."""
+    """Return every contrast of a study in units of its margin; positive means worse."""
     sign = 1 if findings.outcome.lower_is_better else -1
     return [
         {
@@ -74,13 +74,13 @@ def effect_rows(findings: Findings) -> list[Values]:
 
 
 def table(rows: Any) -> Values:
-    """Return rows of equal names as a table."""
+    """Return rows with equal names as a table."""
     every: Sequence[Mapping[str, Any]] = list(rows)
     return {"columns": list(every[0]) if every else [], "rows": [list(row.values()) for row in every]}
 
 
 def rounded(value: float, digits: int = DIGITS) -> Number:
-    """Return a value with as many significant digits as records have; None where it is not finite."""
+    """Return a value with the significant digits of records; None if it is not finite."""
     if not math.isfinite(value):
         return None
     number = float(f"{value:.{digits}g}")
@@ -112,7 +112,7 @@ def _contrast(findings: Findings, judged: Judged) -> Values:
 
 
 def _values(findings: Findings) -> Values:
-    """Return the outcome of every arm and control on every seed; None where there is none."""
+    """Return the outcome of every arm and control for every seed; None if missing."""
     factor, study = outcome_scale(findings).factor, findings.study
     found = {arm: outcomes(findings.record, study, arm) for arm in (*study.arms, SAME, HARMFUL)}
     seeds = sorted({int(seed) for own in found.values() for seed in own.index})
@@ -127,7 +127,7 @@ def _costs(findings: Findings, arm: str) -> list[Number]:
 
 
 def _curves(findings: Findings, metric: str) -> Values:
-    """Return a metric along the runs as whole numbers, to be divided by 10 ** digits; `tokens` are the baseline's."""
+    """Return a metric during the runs as integers, to be divided by 10 ** digits; `tokens` are the baseline's."""
     scale, arms = scale_of(metric), {}
     for arm in findings.study.arms:
         curve = _thinned(curve_of(findings, arm, metric))

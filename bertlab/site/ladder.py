@@ -1,6 +1,6 @@
-"""What the chart of a ladder shows: the effects at every rung, what was predicted, and the line with its band.
+"""The data of a ladder's chart: effects at every rung, predictions, and the line with its band.
 
-Enters: a `Ladder`. Leaves: plain values for JSON; effects are ln token multipliers, above zero better.
+Enters: a `Ladder`. Leaves: JSON values; effects are ln token multipliers, positive is better.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from bertlab.stats.ladder import PREDICTED
 from bertlab.study.labels import label
 from bertlab.study.ladder import FEWEST, Ladder, trend
 
-BEYOND, POINTS = 4.0, 12  # times the highest rung, to which the line is drawn; points of it
+BEYOND, POINTS = 4.0, 12  # the line ends at this multiple of the highest rung; number of its points
 
 
 def ladder_data(ladder: Ladder) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def ladder_data(ladder: Ladder) -> dict[str, Any]:
 
 
 def _band(ladder: Ladder, arm: str) -> list[list[Number]]:
-    """Return the line through an arm's rungs with its 80 % band; of two rungs alone none is worth drawing."""
+    """Return the line through an arm's rungs with its 80 % band; nothing for only two rungs."""
     line, rungs = ladder.line(arm), [*ladder.arms[arm].values()]
     if not line or len(rungs) <= FEWEST:
         return []

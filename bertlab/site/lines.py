@@ -1,4 +1,4 @@
-"""A line of the board: what a study found, in which regime, how large on the axis that all lines share, how sure.
+"""A line of the board: a study's result, its regime, the effect on the common axis, its certainty.
 
 Enters: a study of the book, judged. Leaves: HTML.
 """
@@ -18,8 +18,8 @@ from bertlab.report.words import listing, number, plural
 from bertlab.site.page import inline
 from bertlab.study.judge import Findings
 
-REACH = 40  # margins that the axis of effects goes to, either way
-WIDTH, HEIGHT, PAD = 200, 20, 8  # of the drawing of an effect
+REACH = 40  # end of the axis of effects on both sides, in margins
+WIDTH, HEIGHT, PAD = 200, 20, 8  # of an effect's drawing
 TICKS = (-30, -10, -3, -1, 0, 1, 3, 10, 30)  # margins
 
 
@@ -43,7 +43,7 @@ def line(page: Page, name: str) -> str:
 
 
 def along(page: Page, name: str) -> str:
-    """Say what the arm that a claim hangs on is worth along a ladder; "" for a study that is none."""
+    """Describe the effect of the deciding arm along a ladder; "" for other studies."""
     ladder, arm = page.ladders.get(name), telling(page.studies[name]).arm
     return f" {inline(sentence(ladder, arm))}." if ladder and ladder.arms[arm] else ""
 
@@ -55,12 +55,12 @@ def chip(word: str) -> str:
 
 
 def css(word: str) -> str:
-    """Return what a status is called in the style sheet."""
+    """Return a status' name in the style sheet."""
     return word.lower().replace(" ", "-")
 
 
 def fact_line(question: str) -> str:
-    """Return the line of a question that the code itself decides."""
+    """Return the line of a question that the code itself answers."""
     stated = f'<p><a href="facts.html#{question}">The code itself decides a part of it; a test asserts it.</a></p>'
     return _item("fact", "", chip("fact"), stated)
 
@@ -74,7 +74,7 @@ def short_regime(findings: Findings) -> str:
 
 
 def mark(findings: Findings) -> str:
-    """Draw the difference that a status hangs on, with its interval, in units of the margin; positive is worse."""
+    """Draw the deciding difference with its interval, in units of the margin; positive is worse."""
     own = telling(findings).verdict.interval
     if not math.isfinite(own.low):
         return ""
@@ -88,14 +88,14 @@ def mark(findings: Findings) -> str:
 
 
 def axis() -> str:
-    """Draw the axis that all effects of the board share."""
+    """Draw the common axis of the board."""
     ticks = (f'<text x="{place(at)}" y="24">{abs(at)}</text><path class="zero" d="M{place(at)} 27v4"/>' for at in TICKS)
     sides = f'<text x="{PAD}" y="10" class="start">← better</text><text x="{WIDTH - PAD}" y="10" class="end">worse →'
     return f'<svg class="mark" viewBox="0 0 {WIDTH} 32">{sides}</text>{"".join(ticks)}</svg>'
 
 
 def place(margins: float) -> float:
-    """Return where an effect lies on the drawing: nearly linear within the margin, logarithmic beyond."""
+    """Return the position of an effect: nearly linear within the margin, logarithmic beyond."""
     share = math.copysign(math.log2(1 + min(abs(margins), REACH)) / math.log2(1 + REACH), margins)
     return round(WIDTH / 2 + (WIDTH / 2 - PAD) * share, 1)
 

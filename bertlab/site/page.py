@@ -1,4 +1,4 @@
-"""A page around its content, and markdown of the reports as HTML whose links stay inside the site.
+"""Page layout, and conversion of the reports' markdown to HTML with links inside the site.
 
 Enters: HTML or markdown. Leaves: HTML.
 """
@@ -15,9 +15,10 @@ from markdown_it import MarkdownIt
 
 HERE = Path(__file__).parent
 COMMENT = re.compile(r"\A(?:<!--.*?-->\s*)+", re.DOTALL)
-FIGURE = re.compile(r"^!\[[^\]]*\]\([^)]*\)\s*$", re.MULTILINE)  # the site draws its own
-IN_PARAGRAPH = re.compile(r"<p>(</?details>(?:<summary>.*?</summary>)?)</p>")  # where HTML has no such tag
-DETAILS = re.compile(r"&lt;(/?(?:details|summary))&gt;")  # the tags that answers have in their markdown
+FIGURE = re.compile(r"^!\[[^\]]*\]\([^)]*\)\s*$", re.MULTILINE)  # the site draws its own figures
+# HTML does not allow these tags in a paragraph
+IN_PARAGRAPH = re.compile(r"<p>(</?details>(?:<summary>.*?</summary>)?)</p>")
+DETAILS = re.compile(r"&lt;(/?(?:details|summary))&gt;")  # tags in the answers' markdown
 ANCHOR = re.compile(r"<p>&lt;a id=&quot;(\w+)&quot;&gt;&lt;/a&gt;</p>|&lt;a id=&quot;(\w+)&quot;&gt;&lt;/a&gt;")
 WIDE = '<div class="wide" tabindex="0" role="group" aria-label="Table">'
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
@@ -26,7 +27,7 @@ MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 def page(
     title: str, body: str, *, root: str = "", lang: str = "en", scripts: Sequence[str] = (), data: Any = None
 ) -> str:
-    """Return a whole page. `root`: the way to the site's top. `data`: what scripts read from the element `data`."""
+    """Return a whole page. `root`: path to the site's top. `data`: what scripts read from the element `data`."""
     held = f'<script type="application/json" id="data">{as_json(data)}</script>\n' if data is not None else ""
     loaded = "".join(f'<script src="{root}{name}"></script>\n' for name in scripts)
     template = Template((HERE / "page.html").read_text("utf-8"))
@@ -34,24 +35,24 @@ def page(
 
 
 def as_json(data: Any) -> str:
-    """Write data so that no text in it can end the element that holds it."""
+    """Write data as JSON; no text in it can end the HTML element."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c")
 
 
 def html(markdown: str, links: Mapping[str, str]) -> str:
-    """Return markdown of a report as HTML. Links to what `links` does not name become text; figures are left out."""
+    """Return markdown of a report as HTML. Links that `links` does not have become text; figures are left out."""
     text = MARKDOWN.render(FIGURE.sub("", COMMENT.sub("", markdown)))
     text = ANCHOR.sub(lambda found: f'<a id="{found[1] or found[2]}"></a>', DETAILS.sub(r"<\1>", text))
     text = IN_PARAGRAPH.sub(r"\1", text)
     text = text.replace(' class="language-text"', "")
-    text = text.replace("<pre>", '<pre tabindex="0">')  # what may be wider than a screen is reached by keys
+    text = text.replace("<pre>", '<pre tabindex="0">')  # wide content can be scrolled by keyboard
     text = text.replace("<table>", f"{WIDE}<table>").replace("</table>", "</table></div>")
     return re.sub(r'<a href="([^"]*)">(.*?)</a>', lambda link: _linked(link[1], link[2], links), text, flags=re.DOTALL)
 
 
 def inline(markdown: str) -> str:
-    """Return one line of markdown as HTML without a paragraph around it; links become text."""
+    """Return one line of markdown as HTML without a paragraph; links become text."""
     return re.sub(r"</?a\b[^>]*>", "", MARKDOWN.renderInline(markdown))
 
 

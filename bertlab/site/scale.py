@@ -1,4 +1,4 @@
-"""What holds at which scale: every arm that climbs a ladder against the rungs, in training tokens, as a table.
+"""Effects against scale: every arm of a ladder against the rungs, in training tokens, as a table.
 
 Enters: a book. Leaves: HTML, "" for a book without ladders; readable without JavaScript.
 """
@@ -28,7 +28,7 @@ SAID = (
 
 
 def scale_table(book: Page) -> str:
-    """Return a row for each arm that a ladder's claim speaks of, and a column for each rung."""
+    """Return one row for each arm that a ladder's claim mentions, and one column for each rung."""
     ladders = {name: own for name, own in book.ladders.items() if own.study.family != FAMILY}
     rungs = list(dict.fromkeys(rung for own in ladders.values() for rung in own.study.ladder))
     if not rungs:
@@ -50,7 +50,7 @@ def _rows(name: str, ladder: Ladder, rungs: list[str]) -> Iterator[str]:
 
 
 def _cell(ladder: Ladder, arm: str, rung: str) -> str:
-    """Write what an arm is worth at a rung, else what was predicted of it, else that it has not run."""
+    """Write an arm's effect at a rung, else its prediction, else that the rung has not run."""
     if found := ladder.arms[arm].get(rung):
         own, held = found.interval(), ladder.rungs[rung].arms[arm].held
         about = f"<small>({between_shares(own.low, own.high)}{HELD if held else ''})</small>"
@@ -65,7 +65,7 @@ def _side(effect: Interval) -> str:
 
 
 def _head(book: Page, ladders: Mapping[str, Ladder], rung: str) -> str:
-    """Name a rung, with its size, its tokens and how far it can be trusted."""
+    """Name a rung, with its size, its tokens and its limits."""
     ran: list[Findings] = [ladder.rungs[rung] for ladder in ladders.values() if rung in ladder.rungs]
     if not ran:
         return escape(rung)

@@ -1,4 +1,4 @@
-"""The page of a study: what it found in words, and the places that study.js draws its charts in.
+"""The page of a study: its results in words, and the elements in which study.js draws its charts.
 
 Enters: a study of the book, judged. Leaves: HTML.
 """
@@ -58,7 +58,7 @@ def _crumbs(book: Page, name: str) -> str:
 
 
 def _facts(book: Page, name: str) -> dict[str, str]:
-    """Return what a reader weighs a verdict by."""
+    """Return the facts that a reader needs to judge a verdict."""
     findings = book.studies[name]
     scale = outcome_scale(findings)
     margin = f"{number(scale.factor * findings.margin, scale.decimals)} {scale.apart}"
@@ -74,7 +74,7 @@ def _facts(book: Page, name: str) -> dict[str, str]:
 
 
 def _known(book: Page, findings: Findings) -> str:
-    """Say how many known answers the regime gives; its study has them in its first line."""
+    """Describe how many known answers the regime gives; the study of known answers says so in its first line."""
     known = book.known.get(regime(findings))
     found = right_answers(known) if known else None
     if not found:
@@ -92,7 +92,7 @@ def _repeat(findings: Findings) -> str:
 
 
 def _about(book: Page, findings: Findings) -> dict[str, str]:
-    """Return what a citation says."""
+    """Return the text about citation."""
     facts = findings.record.facts
     about = {"status": status_word(findings), "regime": book.regimes[regime(findings)]}
     about |= {name: facts.get(name, "") for name in ("version", "registration")}

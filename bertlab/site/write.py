@@ -1,4 +1,4 @@
-"""Write the site: every page is made first, then each file is put into its place; equal reports, equal bytes.
+"""Write the site: all pages are made first, then the files are renamed into place; equal reports give equal bytes.
 
 Enters: a folder of reports. Leaves: a folder whose index.html opens from the file system.
 """
@@ -17,15 +17,15 @@ from bertlab.site.page import HERE, page
 from bertlab.site.study import study_page
 
 STATIC, VENDOR = HERE / "static", HERE / "vendor"
-INDEX, MARK = "index.html", 'id="board"'  # what tells a site from other folders
+INDEX, MARK = "index.html", 'id="board"'  # marks of a site's folder
 CHARTS = ("plot-d3.min.js", "rule.js", "charts.js")
 
 
 def write_site(reports: Path, out: Path) -> Path:
     """Write the site of a folder of reports into `out` and return its first page.
 
-    Pages of an earlier site that this one lacks are removed. Raises InputError for a folder of reports that is not
-    there and for an `out` that holds something else than a site.
+    Pages that only an earlier site had are removed. Raises InputError for a missing folder of reports and for an `out`
+    with other content than a site.
     """
     if not reports.is_dir():
         raise InputError(
@@ -65,13 +65,13 @@ def _effects(book: Page) -> dict[str, object]:
 
 
 def _drawn(title: str, name: str, data: object = None) -> str:
-    """Return a page whose words are in a file of this room and whose charts in one of scripts."""
+    """Return a page with words from a file of this room and charts from a script."""
     body = (HERE / f"{name}.html").read_text("utf-8")
     script = "explore.js" if name == "rule" else f"{name}.js"
     return page(f"{title} – bertlab", body, scripts=[*CHARTS, script], data=data)
 
 
 def _is_site(folder: Path) -> bool:
-    """Return whether a folder is empty or holds a site that was written before."""
+    """Return whether a folder is empty or contains an earlier site."""
     index = folder / INDEX
     return folder.is_dir() and (not any(folder.iterdir()) or (index.is_file() and MARK in index.read_text("utf-8")))

@@ -1,1 +1,1 @@
-"""Numbers in, small frozen results out: intervals over seeds. Knows numpy and scipy and nothing of ours."""
+"""Statistics: numbers in, small frozen results out. Uses only numpy and scipy, and nothing else of bertlab."""

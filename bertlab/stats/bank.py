@@ -1,8 +1,8 @@
-"""An arm against a bank: many runs of the baseline, made once for a regime, that arms of several studies share.
+"""An arm against a bank: many baseline runs, made once for a regime, that arms of several studies share.
 
-Enters: outcomes of the arm's runs and of the bank's. Leaves: their difference with a standard error (Welch 1947) whose
-variances are moderated by the regime's prior. It pays where pairing does not: with rho below .5, 24 runs of a bank and
-five of an arm are worth more than five pairs.
+Enters: outcomes of the arm's runs and of the bank's. Leaves: their difference with a standard error (Welch 1947); its
+variances are moderated by the regime's prior. It is useful if pairing is not: with rho below .5, 24 runs of a bank and
+five of an arm give more than five pairs.
 """
 
 import math
@@ -17,7 +17,7 @@ from bertlab.stats.moderated import NO_PRIOR, Prior
 
 @dataclass(frozen=True)
 class Apart:
-    """A difference of means with its standard error and the degrees of freedom behind that."""
+    """A difference of means with its standard error and degrees of freedom."""
 
     mean: float
     se: float
@@ -25,7 +25,7 @@ class Apart:
 
 
 def bank_noise(bank_B: ArrayLike, prior: Prior = NO_PRIOR) -> Shared:
-    """Return the variance of the bank's mean, which every run of an arm is compared with; two runs at least."""
+    """Return the variance of the bank's mean, which all runs of an arm share; needs at least two runs."""
     bank = np.asarray(bank_B, dtype=np.float64).ravel()
     sd, df = prior.moderated(float(bank.std(ddof=1)), bank.size - 1)
     return Shared(sd**2 / bank.size, df)

@@ -1,12 +1,12 @@
 """How often the rule is right: simulated studies with a known truth.
 
-Enters: the shape of the noise, the looks, the truth in margins. Leaves: the share of studies that reach each verdict,
-stopping at the first look that settles. Lengths are in margins: delta = 1.
+Enters: the shape of the noise, the looks, the true effect in margins. Leaves: the share of studies that reach each
+verdict, stopping at the first look that settles. Lengths are in margins: delta = 1.
 
-The t rule trusts that differences are symmetric, near enough. Arms whose outcomes are skewed alike have symmetric
-differences; an arm whose outcomes are skewed otherwise than the baseline's has not, and no rule from 3 to 10 numbers
-can know the missing tail. What it can know is how near to the margin it was: an EQUIVALENT whose mean lies within half
-the margin is not such an error, as long as the true spread is at most half the margin.
+The t rule assumes nearly symmetric differences. Arms whose outcomes are equally skewed have symmetric differences. An
+arm with other skewness than the baseline's has not, and no rule can see the missing tail in 3 to 10 numbers. But it can
+see the distance to the margin: an EQUIVALENT with a mean within half the margin is not such an error, if the true
+spread is at most half the margin.
 """
 
 from collections.abc import Callable, Mapping
@@ -59,14 +59,14 @@ NOISES: Mapping[str, Draw] = {
     "difference exponential": lambda rng, shape: rng.exponential(size=shape) - 1,
     "difference lognormal": _lognormal,
 }
-LIKE_ARMS = tuple(NOISES)[:4]  # noises whose differences are symmetric
+LIKE_ARMS = tuple(NOISES)[:4]  # noises with symmetric differences
 
 
 def rates(truth: Truth, studies: int, rng: np.random.Generator) -> dict[Kind, float]:
     """Return the share of simulated studies with each verdict.
 
-    At every look the interval has the level that the registered looks leave (bertlab/stats/looks.py); a study stops at
-    the first look that is EQUIVALENT or material.
+    At every look the interval has the level of the registered looks (bertlab/stats/looks.py); a study stops at the
+    first look that is EQUIVALENT or material.
     """
     d_RS = truth.effect + truth.sd * NOISES[truth.noise](rng, (studies, truth.looks[-1]))
     level = interval_level(truth.looks)

@@ -1,12 +1,12 @@
-"""From intervals to what was claimed: SUPPORTED, REFUTED or UNDECIDED.
+"""From intervals to a claim's status: SUPPORTED, REFUTED or UNDECIDED.
 
-Enters: what a study registered for each primary arm, and the mean difference with its standard error. Leaves: for each
-claim a p-value of its support and one of its refutation, and what follows for the arm and the study.
+Enters: the registered expectation for each primary arm, and the mean difference with its standard error. Leaves: for
+each arm a p-value of support and one of refutation, and the findings for the arm and the study.
 
-Each claim is tested by what it says. "Worse" is about the sign: supported above zero, refuted below. "Materially worse"
-is about the margin: supported above it, refuted below. Exchanging worse and better exchanges the tests. A claim about
-several arms is supported where each arm supports it, each at the study's level (intersection-union; Berger 1982); one
-arm refutes it, so refuting p-values are corrected for the number of arms (Holm).
+Each claim is tested by its content. "Worse" is about the sign: supported above zero, refuted below. "Materially worse"
+is about the margin: supported above it, refuted below. Swapping worse and better swaps the tests. A claim about several
+arms is supported if each arm supports it, each at the study's level (intersection-union; Berger 1982); one arm refutes
+it, so refuting p-values are corrected for the number of arms (Holm).
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,11 +21,11 @@ from bertlab.stats.multiple import holm
 from bertlab.stats.rule import Decides
 
 Truths = NDArray[np.bool_]
-ALPHA = 0.05  # of a false support, and of a false refutation, over all looks
+ALPHA = 0.05  # error probability of a false support, and of a false refutation, over all looks
 
 
 class Expectation(Enum):
-    """What a claim says of an arm, against the baseline."""
+    """What a claim expects of an arm, relative to the baseline."""
 
     WORSE = "worse"
     BETTER = "better"
@@ -37,7 +37,7 @@ class Expectation(Enum):
 
 
 class Finding(Enum):
-    """What became of a claim."""
+    """The status of a claim."""
 
     SUPPORTED = "SUPPORTED"
     REFUTED = "REFUTED"
@@ -45,7 +45,7 @@ class Finding(Enum):
 
 
 WORSE_SIDE = frozenset({Expectation.WORSE, Expectation.MATERIALLY_WORSE, Expectation.NOT_BETTER})
-BOUND = {  # margins: where the true difference would have to be for the claim to be just false
+BOUND = {  # margins: true difference at the bound of the claim
     Expectation.WORSE: 0,
     Expectation.BETTER: 0,
     Expectation.MATERIALLY_WORSE: 1,
@@ -60,9 +60,9 @@ def claim_p(
 ) -> tuple[Floats, Floats]:
     """Return the one-sided p of the claim's support and of its refutation, for differences of any shape.
 
-    Positive differences are worse. A claim of one side is refuted by what would support its opposite. EQUIVALENT is
-    supported by two one-sided tests (the larger p; Schuirmann 1987) and refuted by a difference beyond either margin:
-    that p is P(beyond the nearer) + P(beyond the farther), its largest value over all differences within the margin.
+    Positive differences are worse. A one-sided claim is refuted by the support of its opposite. EQUIVALENT is supported
+    by two one-sided tests (the larger p; Schuirmann 1987) and refuted by a difference beyond either margin: that p is
+    P(beyond the nearer) + P(beyond the farther), its largest value over all differences within the margin.
     """
     mean, se, df = (np.asarray(value, dtype=np.float64) for value in (mean, se, df))
     if expectation is Expectation.EQUIVALENT:
@@ -75,16 +75,16 @@ def claim_p(
 
 
 def decided(support_RA: ArrayLike, refutation_RA: ArrayLike, alpha: float = ALPHA) -> tuple[Truths, Truths]:
-    """Return where arms support and where they refute a claim about all arms of the last axis.
+    """Return whether arms support and whether they refute a claim about all arms of the last axis.
 
-    The p-values are those over all looks (bertlab/stats/looks.py). Each support has the full level; refutations share
-    it by Holm's rule.
+    The p-values are over all looks (bertlab/stats/looks.py). Each support has the full level; refutations share it by
+    Holm's rule.
     """
     return np.asarray(support_RA) <= alpha, holm(refutation_RA) <= alpha
 
 
 def findings(support_A: Sequence[float], refutation_A: Sequence[float]) -> list[Finding]:
-    """Return what each arm says of the claim."""
+    """Return the finding of each arm."""
     supports_A, refutes_A = decided(support_A, refutation_A)
     return [
         Finding.REFUTED if refutes else Finding.SUPPORTED if supports else Finding.UNDECIDED
@@ -93,7 +93,7 @@ def findings(support_A: Sequence[float], refutation_A: Sequence[float]) -> list[
 
 
 def study_finding(found: Iterable[Finding]) -> Finding:
-    """Refuted if any primary arm refutes, supported if all support, else undecided.
+    """Return REFUTED if any primary arm refutes, SUPPORTED if all support, else UNDECIDED.
 
     Raises ValueError for a study without a primary arm.
     """
@@ -106,10 +106,10 @@ def study_finding(found: Iterable[Finding]) -> Finding:
 
 
 def study_p(support_A: Sequence[float], refutation_A: Sequence[float], found: Finding) -> float:
-    """Return one p for a study: that of the status reached, doubled, because either status could have been.
+    """Return one p for a study: that of its status, doubled, because two decisions were possible.
 
-    A support is as sure as its least sure arm, a refutation as its surest after Holm's rule; an undecided claim has the
-    smaller of both.
+    A support has the p of its weakest arm, a refutation that of its strongest arm after Holm's rule; an undecided claim
+    has the smaller of both.
     """
     supported, refuted = max(support_A), float(np.min(holm(refutation_A)))
     reached = {Finding.SUPPORTED: supported, Finding.REFUTED: refuted}.get(found, min(supported, refuted))
@@ -117,7 +117,7 @@ def study_p(support_A: Sequence[float], refutation_A: Sequence[float], found: Fi
 
 
 def decides(expectation: Expectation) -> Decides:
-    """Return what tells where intervals decide a claim about one arm either way: what a study needs seeds for."""
+    """Return a function that says which intervals decide a claim about one arm, in either direction."""
 
     def test(low: ArrayLike, high: ArrayLike, margin: float) -> Truths:
         low, high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
@@ -130,10 +130,10 @@ def decides(expectation: Expectation) -> Decides:
 
 
 def stands_beyond(expectation: Expectation, found: Finding, ends: tuple[float, float], ruler: Sequence[float]) -> bool:
-    """Return whether a finding outlives a baseline that was not shown to equal itself, whose difference was in `ruler`.
+    """Return whether a finding is still valid if the A/A control was not equivalent but had the interval `ruler`.
 
-    Only a difference can: the interval must leave out zero and all of `ruler`, on the side that the finding speaks of.
-    `ends` and `ruler` are oriented intervals; without a measured ruler nothing stands.
+    Only a difference can be: its interval must exclude zero and all of `ruler`, on the side of the finding. `ends` and
+    `ruler` are oriented intervals; without a measured ruler no finding is valid.
     """
     low, high = ends
     worse, better = low > 0 and low > ruler[1], high < 0 and high < ruler[0]
@@ -144,7 +144,7 @@ def stands_beyond(expectation: Expectation, found: Finding, ends: tuple[float, f
 
 
 def _p_above(mean: Floats, se: Floats, df: Floats, bound: float) -> Floats:
-    """Return the p-value against true differences of at most `bound`; certain without a spread."""
+    """Return the p-value against true differences of at most `bound`; 0 or 1 without a spread."""
     apart = mean - bound
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(se > 0, apart / se, np.where(apart > 0, np.inf, -np.inf))

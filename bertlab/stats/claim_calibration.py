@@ -1,8 +1,8 @@
-"""How often a claim is wrongly SUPPORTED or REFUTED: simulated studies of several arms, judged as studies are.
+"""How often a claim is wrongly SUPPORTED or REFUTED: simulated studies of several arms, judged like real ones.
 
 Enters: the claim, the true differences of its arms in margins, the noise, the looks and a regime's prior. Leaves: the
-shares of studies with each finding. An arm stops at the first look that decides it, as in a study; all arms share the
-baseline's runs. Lengths are in margins.
+share of studies with each finding. An arm stops at the first look that decides it; all arms share the baseline's runs.
+Lengths are in margins.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class Setting:
 
 
 def normal(sd: float) -> Outcomes:
-    """Return normal outcomes, paired differences of which have standard deviation `sd`."""
+    """Return normal outcomes whose paired differences have standard deviation `sd`."""
     return lambda rng, shape: sd / np.sqrt(2) * rng.standard_normal(shape)
 
 
@@ -44,11 +44,11 @@ def empirical(outcomes: ArrayLike, margin: float) -> Outcomes:
 
 
 def unequal(prior: Prior) -> Outcomes:
-    """Return normal outcomes whose arms spread unequally: each arm's variance is drawn from a regime's prior."""
+    """Return normal outcomes with unequal spread: each arm's variance is drawn from a regime's prior."""
 
     def draw(rng: np.random.Generator, shape: tuple[int, int, int]) -> Floats:
         sd_RA = np.sqrt(prior.df * prior.variance / rng.chisquare(prior.df, shape[:2]))
-        sd_RA[:, 0] = 0.0  # the baseline: then a difference spreads as its arm does
+        sd_RA[:, 0] = 0.0  # the baseline: a difference then has the spread of its arm
         return np.asarray(sd_RA[..., None] * rng.standard_normal(shape))
 
     return draw
@@ -77,8 +77,8 @@ def worst_rates(
 ) -> dict[str, float]:
     """Return the largest rates of false supports and false refutations over truths of 0, half a margin and a margin.
 
-    A claim is falsely supported where one arm makes it false, the others being as it says; it is falsely refuted where
-    all arms are at the truth and the claim holds. At its bound a claim counts as both.
+    A support is false if one arm makes the claim false while the others are as claimed. A refutation is false if all
+    arms are at the truth and the claim holds. At its bound a claim counts as both.
     """
     rates = {"false SUPPORTED": 0.0, "false REFUTED": 0.0}
     for truth in TRUTHS:
@@ -94,7 +94,7 @@ def worst_rates(
 
 
 def _beyond(expectation: Expectation, truth: float) -> float:
-    """Return by how many margins a true difference makes the claim hold; 0 at its bound, negative where it is false."""
+    """Return by how many margins a claim holds at a true difference; 0 at its bound, negative if it is false."""
     if expectation is Expectation.EQUIVALENT:
         return 1 - abs(truth)
     apart = truth - BOUND[expectation]
@@ -102,14 +102,14 @@ def _beyond(expectation: Expectation, truth: float) -> float:
 
 
 def _as_claimed(expectation: Expectation) -> float:
-    """Return a true difference, in margins, that any study sees to be as claimed."""
+    """Return a true difference, in margins, that any study finds to be as claimed."""
     if expectation is Expectation.EQUIVALENT:
         return 0.0
     return BOUND[expectation] + (CLEAR if expectation in WORSE_SIDE else -CLEAR)
 
 
 def _followed(d_RAS: Floats, setting: Setting) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return where arms support and refute the claim, each at the look at which it was decided or the last."""
+    """Return whether arms support and refute the claim, each at its deciding or last look."""
     support_RA, refute_RA = (np.ones(d_RAS.shape[:2]) for _ in range(2))
     open_RA = np.ones(d_RAS.shape[:2], dtype=bool)
     for n in setting.looks:

@@ -1,8 +1,8 @@
-"""An arm against the baseline over the same seeds, or against a bank of the baseline's runs.
+"""An arm against the baseline over the same seeds, or against a bank of baseline runs.
 
 Enters: one outcome per seed and arm. Leaves: every paired difference d_s = arm(s) - baseline(s), their mean and spread,
-and intervals over seeds. What both arms owe to the seed cancels in d_s: Var(d) = 2 s^2 (1 - rho), so pairing is worth
-1 / (1 - rho) times the seeds (common random numbers; Law 2015, sec. 11.2).
+and intervals over seeds. Effects of the seed that both arms share cancel in d_s: Var(d) = 2 s^2 (1 - rho), so pairing
+is worth 1 / (1 - rho) times the seeds (common random numbers; Law 2015, sec. 11.2).
 """
 
 import math
@@ -19,11 +19,11 @@ from bertlab.stats.moderated import NO_PRIOR, Prior
 
 @dataclass(frozen=True)
 class Contrast:
-    """Differences of one arm (units of the outcome), in the order of the seeds, and what they say.
+    """Differences of one arm (units of the outcome), in the order of the seeds, and their statistics.
 
-    `sd`: of the differences themselves. `moderated_sd` and `df`: what intervals rest on, with the regime's prior or the
-    bank in them. `rho`: correlation of arm and baseline over seeds; NaN with fewer than three seeds or without any
-    spread. `text`: the noise of the evaluated text in the mean, which all seeds share; None where it is not known.
+    `sd`: of the differences themselves. `moderated_sd` and `df`: basis of intervals, including the regime's prior or
+    the bank. `rho`: correlation of arm and baseline over seeds; NaN with fewer than three seeds or without any spread.
+    `text`: noise of the evaluated text in the mean, which all seeds share; None if unknown.
     """
 
     differences: tuple[float, ...]
@@ -38,7 +38,7 @@ class Contrast:
 
     @property
     def text_share(self) -> float:
-        """The share of the evaluated text in the variance of the mean; NaN where it is not known."""
+        """The share of the evaluated text in the variance of the mean; NaN if unknown."""
         if self.text is None or not self.n:
             return math.nan
         whole = self.text.variance + self.moderated_sd**2 / self.n
@@ -50,11 +50,11 @@ class Contrast:
         return math.inf if self.rho >= 1 else 1 / (1 - self.rho)
 
     def own(self, level: float = 0.90) -> Interval:
-        """Interval over seeds from these differences alone, t with n - 1 degrees of freedom; no noise of the text."""
+        """Interval over seeds from these differences, t with n - 1 degrees of freedom; without noise of the text."""
         return around(self.mean, self.sd, self.n, max(self.n - 1, 0), level)
 
     def interval(self, level: float = 0.90) -> Interval:
-        """Interval over seeds and evaluated texts that a verdict is read from: moderated t.
+        """Interval over seeds and evaluated texts that gives the verdict: moderated t.
 
         It is the same in every study of the regime.
         """
@@ -82,7 +82,7 @@ def contrast(arm: ArrayLike, baseline: ArrayLike, prior: Prior = NO_PRIOR, text:
 def bank_contrast(arm: ArrayLike, bank: ArrayLike, prior: Prior = NO_PRIOR, text: Shared | None = None) -> Contrast:
     """Compare an arm's runs [S] with a bank of the baseline's [B], unpaired (bertlab/stats/bank.py).
 
-    `text` as in `contrast`. `differences` are to the bank's mean. Raises ValueError as `against_bank` does.
+    `text` as in `contrast`. `differences` are to the bank's mean. Raises ValueError like `against_bank`.
     """
     arm_S, bank_B = (np.asarray(values, dtype=np.float64).ravel() for values in (arm, bank))
     apart = against_bank(arm_S, bank_B, prior)

@@ -1,6 +1,6 @@
-"""Three numbers per training curve: where it ends, how low it ran, and when it got there.
+"""Three numbers per training curve: its end, its mean, and the tokens to a target.
 
-Enters: tokens at the evaluations [T], and a loss per run and evaluation [R, T], lower is better (negate what is not).
+Enters: tokens at the evaluations [T], and a loss per run and evaluation [R, T]; lower is better (negate others).
 Leaves: one number per run, to be paired over seeds like any outcome.
 """
 
@@ -15,7 +15,7 @@ from bertlab.stats.flips import Floats
 
 @dataclass(frozen=True)
 class Reached:
-    """Tokens that each run needed for the target; infinite where it was never reached (`censored`)."""
+    """Tokens that each run needed for the target; infinite for runs that never reached it (`censored`)."""
 
     tokens: tuple[float, ...]
     target: float
@@ -23,7 +23,7 @@ class Reached:
 
     @property
     def censored(self) -> int:
-        """How many runs never reached the target."""
+        """Number of runs that never reached the target."""
         return sum(map(math.isinf, self.tokens))
 
 
@@ -57,7 +57,7 @@ def half_budget_target(tokens_T: ArrayLike, baseline_RT: ArrayLike) -> float:
 def tokens_to_target(tokens_T: ArrayLike, loss_RT: ArrayLike, target: float) -> Reached:
     """Return when each run first reaches the target, linear in ln(tokens) between evaluations.
 
-    A run that starts at the target has reached it at its first evaluation; one that diverges has not, unless it did
+    A run that starts below the target reaches it at its first evaluation; a diverging run counts if it reached it
     before. Raises ValueError for tokens that do not ascend and for a target that is not finite.
     """
     if not math.isfinite(target):
@@ -83,7 +83,7 @@ def checked(tokens_T: ArrayLike, loss_RT: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def _crossing(log_T: Floats, y_T: Floats, below: NDArray[np.intp], target: float) -> float:
-    """Return the tokens at the first evaluation in `below`, or where the line from the one before meets the target."""
+    """Return the tokens at the first evaluation in `below`, or at the crossing of the line from the one before."""
     if not below.size:
         return math.inf
     after = int(below[0])

@@ -13,10 +13,10 @@ MOST = 16  # seeds whose 65,536 patterns are enumerated; a study has 3 to 10
 
 
 def signs(n: int) -> Floats:
-    """Return all sign vectors [2^n, n]; the first leaves the data as they are.
+    """Return all sign vectors [2^n, n]; the first leaves the data unchanged.
 
-    Above 16 seeds they are 2^16 drawn ones, the same for every call, and that first one: with it among them the p that
-    they give is valid (Phipson & Smyth 2010). Raises ValueError for no seed.
+    Above 16 seeds there are 2^16 random ones, equal for every call, and that first one: including it makes the p valid
+    (Phipson & Smyth 2010). Raises ValueError for no seed.
     """
     if n < 1:
         raise ValueError(f"sign flips need at least one seed, got {n}")
@@ -51,6 +51,6 @@ def sign_flip_p(differences: ArrayLike) -> float:
 
 
 def at_least(statistic_F: Floats, observed: float | None = None) -> float:
-    """Return the share of patterns at or above the observed value (that of the first pattern), rounding aside."""
+    """Return the share of patterns at or above the observed value (the first pattern's), up to rounding."""
     reference = float(statistic_F[0]) if observed is None else observed
     return float((statistic_F >= reference - 1e-12).mean())

@@ -1,7 +1,7 @@
-"""Whether the seeds that remain can still decide.
+"""Futility: whether the remaining seeds can still decide.
 
-Enters: the paired differences so far and the last look. Leaves: the chance of a decision there. Non-binding: going on
-regardless inflates no error, since stopping without a decision claims nothing.
+Enters: the paired differences so far and the last look. Leaves: the chance of a decision there. Non-binding: continuing
+anyway inflates no error, because stopping without a decision claims nothing.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from bertlab.stats.interval import NOTHING_SHARED, Shared, welch_df
 from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.stats.rule import Decides, settled
 
-HOPELESS = 0.10  # below this chance of a decision at the last look a study may stop
+HOPELESS = 0.10  # a study may stop below this chance of a decision at the last look
 DRAWS = 20_000
 
 
@@ -26,14 +26,13 @@ def decision_chance(
     prior: Prior = NO_PRIOR,
     shared: Shared = NOTHING_SHARED,
 ) -> float:
-    """Return the predictive probability of a decision once `last` seeds are in.
+    """Return the predictive probability of a decision when `last` seeds are in.
 
-    `differences` [n], positive = worse. The seeds to come are drawn given those seen, with mean and variance from their
-    posterior (Spiegelhalter, Abrams & Myles 2004, sec. 6.6): few seeds say little about the spread, and this says so.
-    `prior` is the regime's, in this posterior as in the verdict's own variance; without one both rest on the seeds
-    alone. `shared`: noise of the evaluated text, which the seeds to come are scored on too. `level` is that of the
-    interval at the last look.
-    Raises ValueError for fewer than two seeds and for a last look that is not to come.
+    `differences` [n], positive = worse. Future seeds are drawn given those seen, with mean and variance from their
+    posterior (Spiegelhalter, Abrams & Myles 2004, sec. 6.6), so the uncertainty of the spread counts. `prior` is the
+    regime's, in this posterior as in the verdict's own variance; without one both use only the seeds. `shared`: noise
+    of the evaluated text, which future seeds share too. `level` is that of the interval at the last look. Raises
+    ValueError for fewer than two seeds and for a last look in the past.
     """
     d_S = np.asarray(differences, dtype=np.float64).ravel()
     n, more = d_S.size, last - d_S.size
@@ -43,7 +42,7 @@ def decision_chance(
     squares += prior.df * prior.variance
     variance_D = squares / rng.chisquare(n - 1 + prior.df, DRAWS)
     truth_D = rng.normal(mean, np.sqrt(variance_D / n))
-    later_D = rng.normal(truth_D, np.sqrt(variance_D / more))  # mean of the seeds to come
+    later_D = rng.normal(truth_D, np.sqrt(variance_D / more))  # mean of the future seeds
     later_squares_D = variance_D * rng.chisquare(more - 1, DRAWS) if more > 1 else np.zeros(DRAWS)
     total_D = squares + later_squares_D + n * more / last * (mean - later_D) ** 2
     mean_D, df = (n * mean + more * later_D) / last, last - 1 + prior.df

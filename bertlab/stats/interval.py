@@ -1,8 +1,8 @@
-"""Student's t intervals over a handful of independent replicates (pre-training seeds).
+"""Student's t intervals over a few independent replicates (pre-training seeds).
 
 Enters: one number per seed, and what all seeds share. Leaves: mean, spread and interval. With 3 to 10 seeds the t
-interval keeps its nominal coverage, where the percentile bootstrap does not (Student 1908; for n = 3 the bootstrap
-covers about 75 % at 95 %).
+interval keeps its nominal coverage; the percentile bootstrap does not (Student 1908; for n = 3 it covers about 75 % at
+95 %).
 """
 
 import math
@@ -17,9 +17,9 @@ from bertlab.stats.flips import Floats
 
 @dataclass(frozen=True)
 class Shared:
-    """What all replicates have in common, such as the text that scores them: `variance` of the mean, whatever n is.
+    """Noise that all replicates share, such as that of the evaluated text: `variance` of the mean, for any n.
 
-    `df`: the degrees of freedom behind it.
+    `df`: its degrees of freedom.
     """
 
     variance: float = 0.0
@@ -30,7 +30,7 @@ NOTHING_SHARED = Shared()
 
 
 def together(one: Shared, other: Shared) -> Shared:
-    """Return both as one; degrees of freedom by Welch and Satterthwaite."""
+    """Return the sum of both; degrees of freedom by Welch and Satterthwaite."""
     total = one.variance + other.variance
     squares = one.variance**2 / one.df + other.variance**2 / other.df
     return Shared(total, total**2 / squares if squares else math.inf)
@@ -40,8 +40,8 @@ def together(one: Shared, other: Shared) -> Shared:
 class Interval:
     """A mean over `n` replicates, its two-sided interval at `level`, and the standard deviation of one replicate.
 
-    `df` counts the degrees of freedom behind the interval: n - 1 alone, more with a prior, 0 without a spread.
-    `shared` is in it beside `sd`.
+    `df`: degrees of freedom of the interval; n - 1 alone, more with a prior, 0 without a spread. It includes `shared`
+    in addition to `sd`.
     """
 
     mean: float
@@ -55,19 +55,19 @@ class Interval:
 
     @property
     def se(self) -> float:
-        """Return the standard error of the mean, with what replicates share in it."""
+        """Return the standard error of the mean, including shared noise."""
         return math.sqrt(self.sd**2 / self.n + self.shared.variance) if self.n else math.nan
 
     @property
     def excludes_zero(self) -> bool:
-        """True when both ends lie on the same side of zero; False when there is no interval."""
+        """True if both ends are on the same side of zero; False without an interval."""
         return self.low > 0 or self.high < 0
 
 
 def mean_t(values: ArrayLike, level: float = 0.95) -> Interval:
     """Interval for the mean of independent values: mean +- t(level, n - 1) * sd / sqrt(n).
 
-    `values` [n], finite. Fewer than two values have no spread: sd, low and high are NaN; none at all, the mean too.
+    `values` [n], finite. Fewer than two values have no spread: sd, low and high are NaN; for no value the mean too.
     Raises ValueError for values that are not finite and for a level outside (0, 1).
     """
     sample = np.asarray(values, dtype=np.float64).ravel()
@@ -79,10 +79,10 @@ def mean_t(values: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def around(mean: float, sd: float, n: int, df: float, level: float, shared: Shared = NOTHING_SHARED) -> Interval:
-    """Interval for a mean whose spread is known from `df` degrees of freedom: mean +- t(level) * se.
+    """Interval for a mean whose spread has `df` degrees of freedom: mean +- t(level) * se.
 
-    se^2 = sd^2 / n + the variance that replicates share, its degrees of freedom by `welch_df`. NaN ends without
-    degrees of freedom. Raises ValueError for a level outside (0, 1).
+    se^2 = sd^2 / n + the shared variance, with degrees of freedom by `welch_df`. NaN ends without degrees of freedom.
+    Raises ValueError for a level outside (0, 1).
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1), got {level}")
@@ -108,7 +108,7 @@ def welch_df(variance: ArrayLike, df: float, shared: Shared) -> Floats:
 def paired_t(differences: ArrayLike, level: float = 0.95) -> Interval:
     """Interval for the mean of paired differences, one per seed: d_s = arm(s) - reference(s).
 
-    What both arms owe to the seed (weights, data order, masks) cancels inside each d_s, so only the seed-to-seed
-    spread of the *difference* widens the interval. Rule and errors as in `mean_t`.
+    Shared effects of the seed (weights, data order, masks) cancel in each d_s, so only the spread of the *difference*
+    between seeds widens the interval. Rule and errors as in `mean_t`.
     """
     return mean_t(differences, level)

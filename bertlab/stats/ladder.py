@@ -1,8 +1,8 @@
 """A claim over a ladder of sizes: how an effect, as a factor of training tokens, changes with compute.
 
-Enters: at each rung (size and tokens) the slope of the baseline's final losses, and the difference of an arm. Leaves:
-the arm's token multiplier with its interval, a line through the rungs, and the interval in which the next rung should
-fall, which is registered before that rung is run.
+Enters: at each rung (size and tokens) the slope of the baseline's final losses, and an arm's difference. Leaves: the
+arm's token multiplier with its interval, a line through the rungs, and the predicted interval of the next rung, which
+is registered before that rung runs.
 """
 
 import math
@@ -16,14 +16,14 @@ from bertlab.stats.flips import Floats
 from bertlab.stats.interval import Interval, around
 
 PREDICTED = 0.80  # level of the interval of the next rung
-LEVEL = 0.90  # of a multiplier's
+LEVEL = 0.90  # of a multiplier's interval
 
 
 @dataclass(frozen=True)
 class Rung:
     """An effect at one size: ln token multiplier (positive = better than the baseline) with its standard error.
 
-    `df`: degrees of freedom behind `se`. `compute`: FLOPs of a run, or anything that is proportional to them.
+    `df`: degrees of freedom of `se`. `compute`: FLOPs of a run, or anything proportional to them.
     """
 
     compute: float
@@ -38,11 +38,12 @@ class Rung:
 
 @dataclass(frozen=True)
 class Line:
-    """ln multiplier = intercept + slope * (ln compute - centre), with what is not explained by the rungs' own errors.
+    """ln multiplier = intercept + slope * (ln compute - centre), with the scatter that the rungs' errors leave open.
 
-    `covariance`: of intercept and slope. `between`: variance of a rung about the line beside its own error. `df`: rungs
-    less two, and no bound where the rungs' own errors explain how they lie, as nothing is estimated then. Two rungs lie
-    on any line and say nothing of `between`: they count as one degree of freedom, the widest t there is.
+    `covariance`: of intercept and slope. `between`: variance of a rung about the line in addition to its own error.
+    `df`: number of rungs minus two; unbounded if the rungs' own errors explain the scatter, because nothing is
+    estimated then. Two rungs are always on a line and give no `between`: they count as one degree of freedom, the
+    widest t.
     """
 
     intercept: float
@@ -57,11 +58,11 @@ class Line:
         return around(self.slope, math.sqrt(float(self.covariance[1, 1])), 1, self.df, level)
 
     def predicted(self, compute: float, se: float, level: float = PREDICTED) -> Interval:
-        """Return where a rung at `compute` will fall, if its own standard error is `se`.
+        """Return the predicted interval of a rung at `compute` with standard error `se`.
 
         Variance: of the line there, of rungs about the line, and of the rung's own measurement. Student's t with the
         line's degrees of freedom. Simulated coverage of four rungs' 80 % intervals: 80 to 87 %; of two rungs' at least
-        80 % as long as rungs scatter about the line by no more than twice their own errors.
+        80 %, if rungs scatter about the line by at most twice their own errors.
         """
         x = np.array([1.0, math.log(compute) - self.centre])
         variance = float(x @ self.covariance @ x) + self.between + se**2
@@ -71,9 +72,8 @@ class Line:
 def by_slope(compute: float, difference: Interval, slope: float, slope_se: float = 0.0) -> Rung:
     """Return the rung of a difference of losses (arm minus baseline) by the baseline's local slope.
 
-    ln multiplier = difference / slope, the slope being that of final losses per ln(tokens), below zero: an arm that is
-    behind by as much as a tenth of the tokens buys needs a tenth more. Delta method. Raises ValueError for a flat
-    slope.
+    ln multiplier = difference / slope; slope: of final losses per ln(tokens), negative. For example, an arm whose loss
+    is higher by the gain of a tenth more tokens needs a tenth more. Delta method. Raises ValueError for a flat slope.
     """
     if not (math.isfinite(slope) and slope < 0):
         raise ValueError(f"the baseline must improve with tokens, got a slope of {slope}")
@@ -82,11 +82,11 @@ def by_slope(compute: float, difference: Interval, slope: float, slope_se: float
 
 
 def fit_line(rungs: Sequence[Rung]) -> Line:
-    """Fit ln multiplier against ln compute, rungs weighted by 1 / (their variance + that between rungs).
+    """Fit ln multiplier against ln compute; rungs have weight 1 / (their variance + that between rungs).
 
     The variance between rungs is that of random-effects meta-regression by moments (DerSimonian & Laird 1986; Thompson
-    & Sharp 1999), none where the rungs' own errors explain how they lie. Raises ValueError for fewer than two rungs and
-    for equal compute.
+    & Sharp 1999), zero if the rungs' own errors explain the scatter. Raises ValueError for fewer than two rungs and for
+    equal compute.
     """
     if len({rung.compute for rung in rungs}) < 2:
         raise ValueError(f"a line needs rungs of different compute, got {[rung.compute for rung in rungs]}")
@@ -115,7 +115,7 @@ def _weighted(design_R2: Floats, y_R: Floats, variance_R: Floats) -> tuple[Float
 
 @dataclass(frozen=True)
 class Coverage:
-    """How many predictions held, and how likely so few would hold at their level."""
+    """How many predictions were right, and the probability of so few at their level."""
 
     held: int
     made: int
@@ -123,7 +123,7 @@ class Coverage:
 
 
 def coverage(inside: Sequence[bool], level: float = PREDICTED) -> Coverage:
-    """Count predictions whose rung fell inside; p: chance of so few or fewer, binomial."""
+    """Count predictions whose rung was inside; p: probability of so few or fewer, binomial."""
     held, made = sum(inside), len(inside)
     p = float(special.bdtr(held, made, level)) if made else 1.0
     return Coverage(held, made, p)

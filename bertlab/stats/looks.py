@@ -1,13 +1,13 @@
-"""Looking early, at a price that is paid in advance.
+"""Early looks at results, with corrected levels.
 
-Enters: the registered numbers of seeds at which results are looked at. Leaves: the level of each look.
+Enters: the registered numbers of seeds after which results are judged. Leaves: the level of each look.
 
-Testing at .05 after every seed from 3 to 10 finds an effect of one given side in 15 % of studies without any. A
-constant level a per look restores .05 over all looks (Pocock 1977, here for t tests of few seeds, by simulation). Every
-support and every refutation is a one-sided test at a, so the interval that a verdict reads has level 1 - 2a; one look
-gives back a = .05 and the 90 % interval. This bounds any stopping rule that looks no oftener than registered. The tests
-are simulated with the seeds' own spread: moderated variances have more degrees of freedom and need less correction, so
-for them the level is kept with room to spare.
+Testing at .05 after every seed from 3 to 10 finds an effect on one given side in 15 % of studies without any. A
+constant level a per look restores .05 over all looks (Pocock 1977; here for t tests of few seeds, by simulation). Every
+support and every refutation is a one-sided test at a, so the interval of a verdict has level 1 - 2a; with one look, a =
+.05 and the interval is 90 %. This holds for any stopping rule with at most the registered looks. The simulated tests
+use only the seeds' own spread: moderated variances have more degrees of freedom and need less correction, so for them
+the level is conservative.
 """
 
 from collections.abc import Sequence
@@ -18,15 +18,15 @@ from scipy import special
 
 from bertlab.stats.flips import Floats
 
-STUDIES = 400_000  # simulated; the level's standard error is about .7 % of it
+STUDIES = 400_000  # simulated; the level's standard error is about .7 % of the level
 BATCH = 50_000
 SEED = 1977
 
 
 def look_alpha(looks: Sequence[int], overall: float = 0.05) -> float:
-    """Return the one-sided level of each look that leaves `overall` over all: the quantile of the smallest p.
+    """Return the one-sided level of each look for `overall` over all: the quantile of the smallest p.
 
-    `looks`: ascending numbers of seeds, at least two each. Anything but one look is simulated, once per process.
+    `looks`: ascending numbers of seeds, at least two each. More than one look is simulated, once per process.
     Raises ValueError for looks that do not ascend or a level outside (0, 1).
     """
     if not 0 < overall < 1:
@@ -34,17 +34,17 @@ def look_alpha(looks: Sequence[int], overall: float = 0.05) -> float:
     schedule = _schedule(looks)
     if len(schedule) == 1:
         return overall
-    # "higher": then a p is at most this level exactly where `overall_p` is at most `overall`
+    # "higher": a p is at most this level exactly if `overall_p` is at most `overall`
     return float(np.quantile(_smallest_p(schedule, STUDIES, SEED), overall, method="higher"))
 
 
 def interval_level(looks: Sequence[int], overall: float = 0.05) -> float:
-    """Return the level of the interval that a verdict reads at each look: 1 - 2 * look_alpha."""
+    """Return the level of a verdict's interval at each look: 1 - 2 * look_alpha."""
     return 1 - 2 * look_alpha(looks, overall)
 
 
 def overall_p(p: float, looks: Sequence[int]) -> float:
-    """Return the level over all looks at which a look's one-sided p would just be enough."""
+    """Return the level over all looks at which a look's one-sided p would just be significant."""
     return float(overall_p_of(np.asarray(p), looks))
 
 

@@ -1,8 +1,8 @@
 """The smallest effect of interest, as compute.
 
-Enters: baseline curves over tokens, from exploration seeds only. Leaves: the margin delta, in units of the outcome:
-what `share` more training tokens would buy at the end of training. It is frozen before the study runs and is never a
-multiple of the spread seen in it.
+Enters: baseline curves over tokens, from exploration seeds only. Leaves: the margin delta, in units of the outcome: the
+gain of `share` more training tokens at the end of training. It is frozen before the study runs and never depends on the
+spread in the study.
 """
 
 import math
@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 
 from bertlab.stats.interval import Interval, mean_t
 
-LAST, FEWEST = 0.5, 4  # of the tokens: the part of a curve whose slope counts, and the evaluations that it needs
-LEVEL, ROUGH = 0.90, 0.20  # of the margin's interval, and its half-width over the margin that is too much
-FLAT = 1e-9  # of the outcome per unit of ln(tokens): rounding, no slope
+LAST, FEWEST = 0.5, 4  # last share of the tokens where the slope is measured, and the evaluations needed there
+LEVEL, ROUGH = 0.90, 0.20  # level of the margin's interval; largest half-width relative to the margin
+FLAT = 1e-9  # slope per unit of ln(tokens) that is only rounding
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Margin:
     share: float
     slope: float
     slopes: tuple[float, ...]
-    points: int  # evaluations behind each slope
+    points: int  # evaluations used for each slope
 
     @property
     def interval(self) -> Interval:
@@ -35,11 +35,11 @@ class Margin:
 
     @property
     def rough(self) -> bool:
-        """Whether `delta` is known too roughly, to more than 20 % either way: more exploration seeds are needed."""
+        """Whether `delta` is imprecise, by more than 20 % in either direction: more exploration seeds are needed."""
         return not self.interval.high - self.delta <= ROUGH * self.delta
 
     def meaning(self, delta: float) -> float:
-        """Return the share of the tokens that a margin of `delta` is worth by this slope."""
+        """Return the share of the tokens that equals a margin of `delta` by this slope."""
         return math.expm1(min(delta / abs(self.slope), 700.0))
 
 

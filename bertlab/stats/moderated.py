@@ -1,4 +1,4 @@
-"""Variances of few seeds, drawn towards what is usual in their regime (limma's empirical Bayes).
+"""Variances from few seeds, shrunk towards the usual variance of their regime (limma's empirical Bayes).
 
 Enters: variances of paired differences with their degrees of freedom, of many contrasts of one regime. Leaves: the
 regime's prior, and the variance of one contrast with the prior's degrees of freedom added to its own. The model is
@@ -15,14 +15,14 @@ from scipy import optimize, special
 
 from bertlab.stats.flips import Floats
 
-FEWEST_CONTRASTS = 10  # behind a prior: two moments from fewer say little about how variances differ
+FEWEST_CONTRASTS = 10  # for a prior: fewer say little about differences between variances
 
 
 @dataclass(frozen=True)
 class Prior:
-    """The usual variance of a paired difference (`variance`, squared units of the outcome), worth `df` seeds' worth.
+    """The usual variance of a paired difference (`variance`, squared units of the outcome), with `df`, its weight.
 
-    `contrasts`: how many it was fitted over. Without degrees of freedom it says nothing.
+    `df`: degrees of freedom; with 0 it has no effect. `contrasts`: how many it was fitted to.
     """
 
     variance: float
@@ -30,9 +30,9 @@ class Prior:
     contrasts: int = 0
 
     def moderated(self, sd: float, df: float) -> tuple[float, float]:
-        """Return the standard deviation (d0 s0^2 + d s^2) / (d0 + d), rooted, and its degrees of freedom d0 + d.
+        """Return the square root of (d0 s0^2 + d s^2) / (d0 + d), and its degrees of freedom d0 + d.
 
-        A spread that is not known (no degree of freedom of its own) stays unknown.
+        An unknown spread (`df` 0) stays unknown.
         """
         if self.df == 0 or df < 1:
             return sd, df
@@ -44,13 +44,13 @@ NO_PRIOR = Prior(0.0, 0.0)
 
 
 def fit_prior(variance_C: ArrayLike, df_C: ArrayLike) -> Prior:
-    """Fit the prior by the moments of log variances, as limma's fitFDist does.
+    """Fit the prior by the moments of log variances, like limma's fitFDist.
 
     With e = ln s^2 - digamma(d / 2) + ln(d / 2): trigamma(d0 / 2) = var(e) - mean(trigamma(d / 2)) and
-    ln s0^2 = mean(e) + digamma(d0 / 2) - ln(d0 / 2). Where log variances differ no more than their sampling explains,
-    d0 has no bound: s0^2 is then the pooled variance, and d0 the degrees of freedom that it was pooled from, which also
-    bound every other d0 (limma's df.pooled). Raises ValueError for fewer than three contrasts, and for variances or
-    degrees of freedom that are not positive and finite.
+    ln s0^2 = mean(e) + digamma(d0 / 2) - ln(d0 / 2). If log variances differ no more than by sampling, d0 is unbounded:
+    s0^2 is then the pooled variance, and d0 its degrees of freedom, which are also the upper bound of every other d0
+    (limma's df.pooled). Raises ValueError for fewer than three contrasts, and for variances or degrees of freedom that
+    are not positive and finite.
     """
     s2_C, d_C = np.asarray(variance_C, dtype=np.float64), np.asarray(df_C, dtype=np.float64)
     _check(s2_C, d_C)
@@ -65,7 +65,7 @@ def fit_prior(variance_C: ArrayLike, df_C: ArrayLike) -> Prior:
 
 
 def trigamma_inverse(value: float) -> float:
-    """Return x > 0 with trigamma(x) = value; trigamma falls from infinity to 0 and lies between 1/x and 1/x + 1/x^2."""
+    """Return x > 0 with trigamma(x) = value; trigamma falls from infinity to 0, between 1/x and 1/x + 1/x^2."""
     low, high = 1 / value, 1 / value + 1 / math.sqrt(value)
     return float(optimize.brentq(lambda x: special.polygamma(1, x) - value, low, high, xtol=1e-12 * low))
 

@@ -1,7 +1,7 @@
-"""Several claims at once, without the luck of many tries.
+"""Corrections for several claims at once.
 
-Enters: p-values. Leaves: p-values adjusted for how many there are. Tests for independent groups (Dunnett) are wrong
-here: arms share the seeds and the baseline.
+Enters: p-values. Leaves: p-values adjusted for their number. Tests for independent groups (Dunnett) are wrong here:
+arms share the seeds and the baseline.
 """
 
 import numpy as np
@@ -14,9 +14,9 @@ from bertlab.stats.flips import Floats
 def holm(p_RA: ArrayLike) -> Floats:
     """Return p-values adjusted over the last axis, for the chance of any false rejection (Holm 1979).
 
-    The smallest is multiplied by their number, the next by one less, ..., never below the one before: rejecting where
-    the adjusted p is at most alpha errs anywhere with probability alpha at most, whatever the dependence between arms.
-    Raises ValueError for a p outside [0, 1] and for none.
+    The smallest is multiplied by their number, the next by one less, ..., never below the one before. Rejecting if the
+    adjusted p is at most alpha makes any error with probability at most alpha, for any dependence between arms.
+    Raises ValueError for a p outside [0, 1] and for no p.
     """
     p_RA = _checked(p_RA)
     order_RA = np.argsort(p_RA, axis=-1, kind="stable")
@@ -26,9 +26,9 @@ def holm(p_RA: ArrayLike) -> Floats:
 
 
 def q_values(p_C: ArrayLike) -> Floats:
-    """Return for each claim the smallest share of false ones at which it would be counted (Benjamini-Hochberg 1995).
+    """Return for each claim the smallest false discovery rate at which it is rejected (Benjamini-Hochberg 1995).
 
-    Raises ValueError for a p outside [0, 1] and for none.
+    Raises ValueError for a p outside [0, 1] and for no p.
     """
     return np.asarray(stats.false_discovery_control(_checked(p_C)))
 

@@ -1,8 +1,8 @@
-"""What a difference at the end of training is made of: a later start, or something else.
+"""Decomposition of a final difference: a later start, or something else.
 
 Enters: for each run its outcome and its onset, the ln tokens at which it left the plateau of word frequencies. Leaves:
-for each arm the part of its difference that goes through the onset, and the part at equal onset. It is a decomposition
-and not a correction: the arm causes the onset.
+for each arm the part of its difference through the onset, and the part at equal onset. It is a decomposition and not a
+correction: the arm causes the onset.
 
 Analysis of covariance (Fisher 1932): outcome = arm + seed + slope * onset + error, with one slope for all arms and the
 seed as block.
@@ -19,12 +19,12 @@ from bertlab.stats.curves import Reached, checked, tokens_to_target
 from bertlab.stats.flips import Floats
 from bertlab.stats.interval import Interval, around, paired_t
 
-MOSTLY = 2 / 3  # of both parts together
+MOSTLY = 2 / 3  # share of both parts together
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: `start` in ln tokens; one that never left has the end of training there, and is `censored`."""
+    """One run: `start` in ln tokens; for a run that never left, the end of training, and `censored` is true."""
 
     arm: str
     seed: int
@@ -37,8 +37,8 @@ class Run:
 class Parts:
     """A paired difference (units of the outcome) and its parts, each with a 90 % interval over seeds.
 
-    `later`: mean difference of the onsets in ln tokens, positive where the arm starts later. `censored`: runs of the
-    arm that never left the plateau, whose onset is a lower bound.
+    `later`: mean difference of the onsets in ln tokens, positive if the arm starts later. `censored`: number of runs of
+    the arm that never left the plateau; their onset is a lower bound.
     """
 
     total: Interval
@@ -49,7 +49,7 @@ class Parts:
 
     @property
     def word(self) -> str:
-        """Say in a few words which part is the larger, of those whose interval leaves out zero."""
+        """Describe in a few words which part is larger, among parts whose interval excludes zero."""
         through, equal = (each.mean if each.excludes_zero else 0.0 for each in (self.through, self.equal))
         if not through and not equal:
             return "neither part is sure"
@@ -63,7 +63,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Slope:
-    """What one unit of ln tokens of a later start costs (units of the outcome), over all arms, and what is left over.
+    """The cost of one unit of ln tokens of a later start (units of the outcome), over all arms, and the residual.
 
     `explained`: the share of the variance within arms and seeds that the onset explains.
     """
@@ -78,7 +78,7 @@ class Slope:
 def onsets(tokens_T: ArrayLike, gain_RT: ArrayLike, floor: float) -> Reached:
     """Return the tokens at which each run's context gain first passes the floor, linear in ln tokens between points.
 
-    Infinite for runs that never do. Raises ValueError as `tokens_to_target` does.
+    Infinite for runs that never pass it. Raises ValueError like `tokens_to_target`.
     """
     return tokens_to_target(tokens_T, -np.atleast_2d(np.asarray(gain_RT, dtype=np.float64)), -floor)
 
@@ -86,7 +86,7 @@ def onsets(tokens_T: ArrayLike, gain_RT: ArrayLike, floor: float) -> Reached:
 def common_slope(runs: Sequence[Run]) -> Slope:
     """Fit the slope of the outcome on the onset within arms and seeds, by least squares.
 
-    Raises ValueError where no degree of freedom is left or all onsets agree.
+    Raises ValueError if no degree of freedom is left or all onsets are equal.
     """
     if not runs:
         raise ValueError("a slope on the onset needs runs that start apart, got none")
@@ -106,8 +106,8 @@ def common_slope(runs: Sequence[Run]) -> Slope:
 def decompose(runs: Sequence[Run], pairs: Mapping[str, str], level: float = 0.90) -> dict[str, Parts]:
     """Split the paired difference of every arm of `pairs` (arm -> reference) into through and at equal onset.
 
-    through = slope * (mean difference of onsets), equal = total - through. Arms with fewer than three pairs, or of
-    which every run is censored, are left out. Raises ValueError as `common_slope` does.
+    through = slope * (mean difference of onsets), equal = total - through. Arms with fewer than three pairs, or with
+    only censored runs, are left out. Raises ValueError like `common_slope`.
     """
     fitted = common_slope(runs)
     of = {(run.arm, run.seed): run for run in runs}
@@ -124,7 +124,7 @@ def decompose(runs: Sequence[Run], pairs: Mapping[str, str], level: float = 0.90
 def at_equal_age(
     tokens_T: ArrayLike, own_ST: ArrayLike, base_ST: ArrayLike, starts: tuple[ArrayLike, ArrayLike], level: float = 0.90
 ) -> Interval:
-    """Return the paired difference of curves that are aligned at their onsets, at the largest age that both reach.
+    """Return the paired difference of curves aligned at their onsets, at the largest age that both reach.
 
     Age is ln(tokens / tokens at the onset). `starts`: ln tokens of the arm's runs and of the baseline's, finite.
     """

@@ -1,8 +1,8 @@
-"""What a study of n seeds can find out, before it runs.
+"""Power of a study of n seeds, before it runs.
 
 Enters: seeds, standard deviation of a paired difference, true effect, margin. Leaves: the chance of each verdict, for
-normal differences, and the number of seeds that a decision needs. Exact by integration over the sampling distribution
-of the standard deviation (as Owen 1965 does for two one-sided tests): given the half-width the mean is normal. With a
+normal differences, and the number of seeds needed for a decision. Exact, by integration over the sampling distribution
+of the standard deviation (like Owen 1965 for two one-sided tests): given the half-width, the mean is normal. With a
 regime's prior the half-width is that of the moderated t, at a true spread of `sd`.
 """
 
@@ -18,21 +18,21 @@ from bertlab.stats.interval import NOTHING_SHARED, Shared, welch_df
 from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.stats.rule import BY_INTERVAL, Decides, Kind, codes, one_of, settled
 
-POWER = 0.80  # chance of a decision that a study is planned for
-FEWEST = 3  # seeds that a verdict needs
-MOST = 100  # seeds beyond which a question is not worth asking here
+POWER = 0.80  # target chance of a decision
+FEWEST = 3  # least seeds for a verdict
+MOST = 100  # questions that need more seeds are not worth asking here
 NODES = 100
 
 
 @dataclass(frozen=True)
 class Precision:
-    """What `n` paired seeds can show; lengths are in standard deviations of a difference."""
+    """The precision of `n` paired seeds; lengths are in standard deviations of a difference."""
 
     n: int
     smallest_p: float  # two-sided sign-flip p
     half_width: float  # of the 90 % interval
     detectable: float  # effect that a two-sided 5 % t test finds in 80 % of studies
-    decidable: float  # margin inside which no effect is called EQUIVALENT in 80 % of studies
+    decidable: float  # margin within which no effect is found EQUIVALENT in 80 % of studies
 
 
 def chances(
@@ -51,11 +51,11 @@ def chances(
 def _pieces(
     n: int, sd: float, effect: float, rule: tuple[float, float], prior: Prior, shared: Shared = NOTHING_SHARED
 ) -> tuple[Floats, Floats, Floats]:
-    """Return intervals and the probability of each, so many that each stands for those that fall beside it.
+    """Return intervals and their probabilities; each interval represents its neighbourhood.
 
     For each possible half-width h the bounds +-margin +- h and +-h cut the axis of the mean into pieces with one
-    verdict each; each piece is an interval about its centre, and normal probabilities are averaged over h. `rule`:
-    margin and level. `shared` widens intervals alone: `effect` is the one on the text that is there.
+    verdict each; each piece is represented by an interval about its centre, and normal probabilities are averaged over
+    h. `rule`: margin and level. `shared` only widens intervals: `effect` is the one on the given text.
     """
     margin, level = rule
     if n < 2 or sd < 0 or not margin > 0:
@@ -90,9 +90,9 @@ def chance(
     prior: Prior = NO_PRIOR,
     shared: Shared = NOTHING_SHARED,
 ) -> float:
-    """Return the probability of an interval that decides; the rest as in `chances`.
+    """Return the probability of an interval that decides; other arguments as in `chances`.
 
-    `shared`: noise of the evaluated text, which widens intervals and no further seed reduces.
+    `shared`: noise of the evaluated text, which widens intervals and which more seeds do not reduce.
     """
     low_P, high_P, share_P = _pieces(n, sd, effect, (margin, level), prior, shared)
     return float(share_P[decides(low_P, high_P, margin)].sum())
@@ -108,9 +108,9 @@ def seeds_needed(
     prior: Prior = NO_PRIOR,
     shared: Shared = NOTHING_SHARED,
 ) -> int | None:
-    """Return the fewest seeds, from `fewest` on, with an 80 % chance of a decision; None when 100 are too few.
+    """Return the fewest seeds, from `fewest` on, with an 80 % chance of a decision; None if 100 are too few.
 
-    A true effect as large as the margin is decided by no number of seeds.
+    No number of seeds decides a true effect equal to the margin.
     """
     sizes = range(max(fewest, FEWEST), MOST + 1)
     return next((n for n in sizes if chance(n, sd, effect, margin, level, decides, prior, shared) >= POWER), None)
@@ -123,7 +123,7 @@ def precision(n: int) -> Precision:
     spread_K, weight_K = _spreads(df)
 
     def short_of_power(effect: float) -> float:
-        # the noncentral t, averaged over the spread: its far tail is not a number in scipy
+        # the noncentral t, averaged over the spread: scipy returns nan in its far tail
         above_K = special.ndtr(effect * root - critical * spread_K) + special.ndtr(-effect * root - critical * spread_K)
         return POWER - float(weight_K @ above_K)
 

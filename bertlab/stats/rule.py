@@ -1,9 +1,9 @@
-"""The decision rule: where the interval of a paired difference lies, against zero and the margin, names the verdict.
+"""The decision rule: the position of a difference's interval, relative to zero and the margin, gives the verdict.
 
-Enters: both ends of an interval oriented so that positive means worse than the baseline, and the margin delta > 0.
-Leaves: the kind of verdict. An interval of level 1 - 2a is the pair of one-sided tests at a each (two one-sided tests;
+Enters: both ends of an interval, oriented so that positive means worse than the baseline, and the margin delta > 0.
+Leaves: the kind of verdict. An interval of level 1 - 2a is a pair of one-sided tests at a each (two one-sided tests;
 Schuirmann 1987; Lakens 2017), so EQUIVALENT at a true difference of delta, and WORSE (material) there, each have
-probability a at most.
+probability at most a.
 """
 
 from collections.abc import Callable, Collection
@@ -16,7 +16,7 @@ Decides = Callable[[ArrayLike, ArrayLike, float], NDArray[np.bool_]]  # (low, hi
 
 
 class Kind(Enum):
-    """Every verdict there is, in the order in which they are tried."""
+    """All verdicts, in the order in which they are tried."""
 
     INVALID = "INVALID"
     VACUOUS = "VACUOUS"
@@ -34,16 +34,17 @@ class Kind(Enum):
     INCONCLUSIVE = "INCONCLUSIVE"
 
 
-BY_INTERVAL = tuple(Kind)[4:]  # the verdicts that an interval decides, in their order
+BY_INTERVAL = tuple(Kind)[4:]  # verdicts that an interval decides, in order
 SETTLED = frozenset({Kind.WORSE_MATERIAL, Kind.BETTER_MATERIAL, Kind.EQUIVALENT})  # direction and size are known
-AT_THE_MARGIN = frozenset({Kind.WORSE_AT_MARGIN, Kind.BETTER_AT_MARGIN})  # no number of seeds tells on which side
+# true difference near the margin: more seeds do not decide
+AT_THE_MARGIN = frozenset({Kind.WORSE_AT_MARGIN, Kind.BETTER_AT_MARGIN})
 WORSE = frozenset({Kind.WORSE_MATERIAL, Kind.WORSE_AT_MARGIN, Kind.WORSE_UNRESOLVED})
 
 
 def codes(low: ArrayLike, high: ArrayLike, margin: ArrayLike) -> NDArray[np.intp]:
     """Return the position in `BY_INTERVAL` of the first rule that matches, for intervals of any shape.
 
-    AT THE MARGIN: the interval is narrower than the margin and holds it. It leaves out zero then.
+    AT THE MARGIN: the interval is narrower than the margin and contains it, so it excludes zero.
     """
     low, high, margin = np.broadcast_arrays(*(np.asarray(value, dtype=np.float64) for value in (low, high, margin)))
     narrow = high - low < margin
@@ -62,7 +63,7 @@ def codes(low: ArrayLike, high: ArrayLike, margin: ArrayLike) -> NDArray[np.intp
 
 
 def one_of(kinds: Collection[Kind]) -> Decides:
-    """Return what tells where the verdict on an interval is one of `kinds`."""
+    """Return a function that says whether the verdict on an interval is one of `kinds`."""
     positions = [BY_INTERVAL.index(each) for each in kinds if each in BY_INTERVAL]
     return lambda low, high, margin: np.isin(codes(low, high, margin), positions)
 

@@ -1,7 +1,7 @@
-"""How long runs took to reach a target, when some never did.
+"""Time to a target, if some runs never reach it.
 
-Enters: tokens at which each run reached it, infinite for the others. Leaves: the share still on the way after t tokens
-(Kaplan & Meier 1958) and the median. Leaving unfinished runs out would make the slow arm look fast.
+Enters: tokens at which each run reached it, infinite for the others. Leaves: the share that has not reached it after t
+tokens (Kaplan & Meier 1958) and the median. Without the unfinished runs a slow arm would look fast.
 """
 
 import math
@@ -19,7 +19,7 @@ class Survival:
 
     tokens: tuple[float, ...]
     share: tuple[float, ...]
-    median: float  # infinite when fewer than half of the runs got there
+    median: float  # infinite if fewer than half of the runs reached it
     n: int
     censored: int
 
@@ -27,7 +27,7 @@ class Survival:
 def survival(reached: Reached) -> Survival:
     """Return the Kaplan-Meier estimate; runs that never reached the target count until their last evaluation.
 
-    The median is the first time at which at most half are left. Raises ValueError without a run.
+    The median is the first time at which at most half are left. Raises ValueError for no run.
     """
     token_R = np.asarray(reached.tokens, dtype=np.float64)
     if not token_R.size:

@@ -1,8 +1,8 @@
 """The shape of an outcome along an ordered factor, such as the masking rate.
 
-Enters: one outcome per seed and level of the factor. Leaves: slope and curvature over x = ln(factor), or the factor
-itself, tested over seeds, and the interval of the best value. Seeds are the unit: each has its own parabola
-y = a + b x + c x^2 (summary measures; Matthews et al. 1990), with x measured from the middle of the levels.
+Enters: one outcome per seed and level of the factor. Leaves: slope and curvature over x = ln(factor), or over the
+factor itself, tested over seeds, and the interval of the best value. Each seed has its own parabola y = a + b x + c x^2
+(summary measures; Matthews et al. 1990), with x measured from the middle of the levels.
 """
 
 import math
@@ -16,15 +16,15 @@ from bertlab.stats.flips import Floats
 from bertlab.stats.interval import Interval, mean_t
 
 SCALES = ("linear", "log")
-LARGEST = 700.0  # ln of about the largest number there is
+LARGEST = 700.0  # ln of about the largest float
 
 
 @dataclass(frozen=True)
 class Best:
-    """The factor's value at the lowest point, in the factor's own units, with its interval over seeds.
+    """The factor's value at the best point, in the factor's own units, with its interval over seeds.
 
-    `value` is NaN and the interval unbounded unless the data show a minimum (`shown`). `inside`: the whole interval
-    lies among the levels that were tried; else the best value is an extrapolation.
+    `value` is NaN and the interval unbounded unless the data show a minimum (`shown`). `inside`: the whole interval is
+    within the tried levels; else the best value is an extrapolation.
     """
 
     value: float
@@ -82,10 +82,10 @@ def trend(
 
 
 def _best(slope_S: Floats, curve_S: Floats, level: float, middle: float, tried: tuple[float, float]) -> Best:
-    """Collect the x at which the mean derivative, slope + curve * x, cannot be told from zero (Fieller 1954).
+    """Return the x at which the mean derivative, slope + curve * x, is not significantly nonzero (Fieller 1954).
 
-    (m_b + m_c x)^2 <= t^2 (v_b + 2 v_bc x + v_c x^2) bounds x only when the curvature m_c itself differs from zero;
-    it must also be positive, else the vertex is no minimum.
+    (m_b + m_c x)^2 <= t^2 (v_b + 2 v_bc x + v_c x^2) bounds x only if the curvature m_c itself differs from zero; it
+    must also be positive, else the vertex is no minimum.
     """
     n = slope_S.size
     t_squared = float(stats.t.ppf((1 + level) / 2, n - 1)) ** 2
@@ -101,7 +101,7 @@ def _best(slope_S: Floats, curve_S: Floats, level: float, middle: float, tried: 
 
 
 def _exponential(best: Best) -> Best:
-    """Return the factor's own values for a best value in ln(factor)."""
+    """Return the best value in the factor's own units from one in ln(factor)."""
     value, low, high = (float(np.exp(min(x, LARGEST))) for x in (best.value, best.low, best.high))
     return replace(best, value=value, low=low, high=high if best.high < LARGEST else math.inf)
 

@@ -1,8 +1,8 @@
-"""One contrast, one verdict: the first rule of an exhaustive table that matches.
+"""One contrast, one verdict: the first matching rule of a complete table.
 
-Enters: the interval of a paired contrast, the registered margin and what is known of the study's soundness.
-Leaves: a frozen `Verdict` with its reasons. "Not significant" never becomes "no effect": that is EQUIVALENT, which
-must be shown, or INCONCLUSIVE (Altman & Bland 1995).
+Enters: the interval of a paired contrast, the registered margin and the study's validity checks. Leaves: a frozen
+`Verdict` with its reasons. "Not significant" never becomes "no effect": that is EQUIVALENT, which must be shown, or
+INCONCLUSIVE (Altman & Bland 1995).
 """
 
 import math
@@ -13,15 +13,15 @@ from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.stats.power import FEWEST, seeds_needed
 from bertlab.stats.rule import WORSE, Decides, Kind, kind, settled
 
-DIVERGED = 2  # more diverged seeds than the baseline: the arm is unstable
-CENTRAL = 0.5  # of the margin
+DIVERGED = 2  # this many more diverged seeds than the baseline: the arm is unstable
+CENTRAL = 0.5  # share of the margin
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What is judged before any difference: the reasons against the study, and how many seeds diverged."""
+    """Checks before any difference: reasons against a verdict, and numbers of diverged seeds."""
 
-    invalid: tuple[str, ...] = ()  # a planned cell is missing, or arms differ in code, data or evaluation
+    invalid: tuple[str, ...] = ()  # a planned run is missing, or arms differ in code, data or evaluation
     vacuous: tuple[str, ...] = ()  # see `vacuity`
     diverged: int = 0
     diverged_baseline: int = 0
@@ -31,9 +31,9 @@ class Standing:
 class Verdict:
     """A verdict over seeds. `interval` is oriented: positive means worse than the baseline, in units of the outcome.
 
-    `detectable`: EQUIVALENT, yet zero lies outside. `needed`: seeds for an 80 % chance of a decision if the mean and
-    spread seen so far were the truth; None where the verdict is a decision, or where 100 seeds are too few.
-    `failed`: what stood against a verdict, in words.
+    `detectable`: EQUIVALENT although the interval excludes zero. `needed`: seeds for an 80 % chance of a decision if
+    mean and spread so far were true; None if the verdict is a decision, or if 100 seeds are too few. `failed`: reasons
+    against a verdict, in words.
     """
 
     kind: Kind
@@ -51,14 +51,14 @@ class Verdict:
 
     @property
     def words(self) -> str:
-        """The verdict as reports write it."""
+        """The verdict in the words of reports."""
         return self.kind.value + (", detectable" if self.detectable else "")
 
     @property
     def central(self) -> bool:
-        """Return whether mean and spread both lie within half the margin.
+        """Return whether mean and spread are both within half the margin.
 
-        EQUIVALENT then stands whatever the skewness of the differences; nearer to the margin it rests on their symmetry
+        EQUIVALENT is then valid for any skewness of the differences; nearer to the margin it assumes symmetry
         (bertlab/stats/calibration.py).
         """
         return max(abs(self.interval.mean), self.interval.sd) <= CENTRAL * self.margin
@@ -82,9 +82,8 @@ def judge(
 
     The order: INVALID, VACUOUS, UNSTABLE (at least two more diverged seeds than the baseline; a single one stays in
     `standing` for the report), UNTESTABLE (fewer than three pairs), then the rule on the interval
-    (bertlab/stats/rule.py). Where higher is better the interval is turned around first. `decides` tells what
-    `needed` counts, with the regime's prior in the variance. Raises ValueError for a margin that is not positive and
-    finite.
+    (bertlab/stats/rule.py). If higher is better the interval is negated first. `decides` defines what `needed` counts,
+    with the regime's prior in the variance. Raises ValueError for a margin that is not positive and finite.
     """
     if not 0 < margin < math.inf:
         raise ValueError(f"the margin must be positive and finite, got {margin}; state the smallest effect of interest")
@@ -102,12 +101,12 @@ def judge(
 
 
 def vacuity(gain: float, floor: float, harmful: Kind, same: Kind) -> tuple[str, ...]:
-    """Return the reasons why a study could not have seen a difference; none when it could.
+    """Return the reasons why a study could not have seen a difference; none if it could.
 
     The baseline's context gain (unigram loss minus its loss at the same positions, nats) must exceed `floor`, the
     positive control must be WORSE, and the A/A control must be comparable and not materially different; controls are
-    judged like any contrast. An A/A control that is none of EQUIVALENT and material limits what may be found
-    (`stands_beyond`), and does not make the study vacuous.
+    judged like any contrast. An A/A control that is neither EQUIVALENT nor material limits the findings
+    (`stands_beyond`), but does not make the study vacuous.
     """
     measured = "not measured" if math.isnan(gain) else f"{gain:.3f} nats"
     checks = {

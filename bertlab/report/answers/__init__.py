@@ -1,5 +1,5 @@
-"""The answers: a page for each question, in English and Chinese, from templates by hand and numbers from the records.
+"""The answers: a page for each question, in English and Chinese, from handwritten templates and numbers of the records.
 
-`pages/<id>.<language>.md` holds what was written by hand: what a thing is, how it works, what others found. Whatever
-was measured here enters by name, and every sentence about it is chosen by its verdict.
+`pages/<id>.<language>.md` hold the handwritten text: what a thing is, how it works, what others found. Our own
+measurements are inserted by name; a verdict chooses every sentence about them.
 """

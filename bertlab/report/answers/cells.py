@@ -1,4 +1,4 @@
-"""What stands in the tables of facts, in Chinese. Numbers and names of options stay as they are."""
+"""Translations of the texts in the tables of facts to Chinese. Numbers and names of options stay unchanged."""
 
 CHINESE_CELLS = {
     "the sum against": "相加与之比较的对象",

@@ -1,4 +1,4 @@
-"""What a language must have for the answers: words for verdicts, tasks, regimes and headings. Values only."""
+"""The words that a language needs for the answers: verdicts, tasks, regimes, headings. Values only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,36 +9,34 @@ from bertlab.stats.rule import Kind
 
 @dataclass(frozen=True)
 class Language:
-    """One language. Every text in braces is filled in by `sentences` or `page`.
+    """One language. `sentences` and `page` fill in the braces of its texts.
 
-    `relations` say how arms compare with the baseline at `task`; `tasks` are found by the pattern of an outcome's name.
+    `relations` say how arms compare with the baseline at `task`; `tasks` are found by a pattern of the outcome's name.
     """
 
     code: str  # en or zh
     relations: Mapping[Kind, str]  # {task} {arms} {baseline}
-    several: Mapping[Kind, str]  # {arms}: one of several comparisons with the same baseline, after texts["several"]
+    several: Mapping[Kind, str]  # {arms}: part of a list of comparisons with one baseline, after texts["several"]
     tasks: Mapping[str, str]
-    usual_task: str  # {words}: of an outcome that no pattern fits
+    usual_task: str  # {words}: for outcomes without a pattern
     findings: Mapping[Finding, str]
-    corpora: Mapping[str, str]  # what a corpus is called by, where its description holds the key
-    parts: Mapping[str, str]  # what a difference is made of: bertlab/stats/onset.py's words -> a sentence
+    corpora: Mapping[str, str]  # name of a corpus, by a word of its description
+    parts: Mapping[str, str]  # parts of a difference: words of bertlab/stats/onset.py -> a sentence
     agreement: Mapping[str, str]  # same, opposite, apart, small, open, and leaning_ with the first three
-    trends: Mapping[
-        str, str
-    ]  # how an effect moves with scale: bertlab/study/ladder.py's words -> the end of a sentence
+    trends: Mapping[str, str]  # effect against scale: words of bertlab/study/ladder.py -> the end of a sentence
     units: Mapping[str, str]
-    headings: Mapping[str, str]  # of the sections of a template
-    labels: Mapping[str, str]  # of the lines about a study
+    headings: Mapping[str, str]  # section titles of a template
+    labels: Mapping[str, str]  # titles of lines about a study
     texts: Mapping[str, str]  # sentences with fields, by name
-    cells: Mapping[str, str]  # what stands in tables of facts; empty for the language that they are written in
-    name: str  # how an arm's label stands in a sentence
-    listed: str  # how one stands there that holds a comma
-    percent: str  # the sign behind a number
-    comma: str  # joins a list, but for its last two
-    then: str  # joins comparisons
-    stop: str  # ends a sentence
+    cells: Mapping[str, str]  # texts in tables of facts; empty for the language of the tables
+    name: str  # form of an arm's label in a sentence
+    listed: str  # form of a label that contains a comma
+    percent: str  # the sign after a number
+    comma: str  # separator of a list, except before its last item
+    then: str  # separator of comparisons
+    stop: str  # end of a sentence
 
     def listing(self, items: list[str], last: str = "or") -> str:
-        """Join as in speech; `last` is the name of the text between the last two."""
+        """Join the items of a list; `last` names the text between the last two."""
         *head, end = items
         return f"{self.comma.join(head)}{self.texts[last]}{end}" if head else end

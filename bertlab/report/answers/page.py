@@ -1,8 +1,8 @@
-"""A page of the answers: a template by hand with headings, verdicts and numbers put in.
+"""A page of the answers: a handwritten template with headings, verdicts and numbers filled in.
 
-A template has the sections of `SECTIONS` in order, each under `## name`; `{measured}` stands for what the studies of
-its question found; under `test`, lines `Q:` and `A:` become questions with hidden answers. The first line of a Chinese
-one is its question; an English one has that of the catalogue.
+A template has the sections of `SECTIONS` in order, each under `## name`. `{measured}` is replaced by the results of the
+question's studies. Under `test`, lines `Q:` and `A:` become questions with hidden answers. The first line of a Chinese
+template is its question; an English page uses that of the catalogue.
 """
 
 import re
@@ -23,24 +23,24 @@ from bertlab.study.ladder import is_ladder, read_ladder
 PAGES = Path(__file__).parent / "pages"
 LANGUAGES = (ENGLISH, CHINESE)
 SECTIONS = ("answer", "mechanism", "measured", "others", "open", "test")
-BRIEF = ("finding", "regime", "scale")  # what a page of the site says of a study that has a page there
+BRIEF = ("finding", "regime", "scale")  # what a page of the site says about a study that has its own page
 HEADING = re.compile(r"^## (\w+)$", re.MULTILINE)
 
 
 def template(question: str, language: str) -> str:
-    """Return what was written by hand for a question in a language."""
+    """Return the handwritten template of a question in a language."""
     return (PAGES / f"{question}.{language}.md").read_text("utf-8")
 
 
 def file_name(question: str, language: str) -> str:
-    """Return what a page is called."""
+    """Return the file name of a page."""
     return f"{question}.md" if language == "en" else f"{question}.{language}.md"
 
 
 def answer(question: Question, studies: Sequence[str], values: Values, folder: Path, *, brief: bool = False) -> str:
-    """Return the page; `studies` are the names of those that belong to the question, in their order.
+    """Return the page; `studies` are the names of the question's studies, in order.
 
-    `brief`: of a study only what it found, where, what became of its claim, and the link to its page with the rest.
+    `brief`: only the result of a study, its regime, its status, and the link to its page.
     """
     language, text = values.language, template(question.id, values.language.code)
     title, *parts = HEADING.split(text)
@@ -80,7 +80,7 @@ def _measured(question: Question, studies: Sequence[str], values: Values, folder
 
 
 def _scale(folder: Path, arm: str, language: Language) -> dict[str, str]:
-    """Say what an arm is worth along a ladder, and how far that was climbed; nothing for a study without rungs."""
+    """Describe an arm's effect along a ladder, and which rungs have run; nothing for a study without rungs."""
     ladder = read_ladder(folder) if is_ladder(folder) else None
     if ladder is None or not ladder.arms[arm]:
         return {}
@@ -88,7 +88,7 @@ def _scale(folder: Path, arm: str, language: Language) -> dict[str, str]:
 
 
 def _questions(text: str, language: Language) -> Iterator[str]:
-    """Yield each question with its answer hidden."""
+    """Yield each question with a hidden answer."""
     for n, pair in enumerate(re.split(r"^Q: ", text, flags=re.MULTILINE)[1:], 1):
         asked, _, told = pair.partition("\nA: ")
         name = language.texts["test"].format(n=n)

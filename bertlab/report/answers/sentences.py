@@ -1,6 +1,6 @@
-"""What a study found in a plain sentence, and how far to trust it: chosen by verdicts, in any language.
+"""A study's result in plain sentences, with its limits: chosen by verdicts, in any language.
 
-Enters: `Findings` and a `Language`. Leaves: text without markup but for escaped special characters.
+Enters: `Findings` and a `Language`. Leaves: text without markup, except escaped special characters.
 """
 
 import math
@@ -21,7 +21,7 @@ from bertlab.study.labels import label
 from bertlab.study.record import START
 
 TOKENS = "perf/tokens"
-SHORT = 1e9  # tokens; where nothing else is known, training on fewer is called short. BERT read a hundred times as many
+SHORT = 1e9  # tokens; if nothing else is known, less training counts as short. BERT read a hundred times as many
 MODEL = re.compile(r"(\d+) layers?, width (\d+), (\d+) heads?")
 NOT_JUDGED = (Kind.INVALID, Kind.VACUOUS, Kind.UNTESTABLE)
 WORSE = (Kind.WORSE_MATERIAL, Kind.WORSE_AT_MARGIN, Kind.WORSE_UNRESOLVED)
@@ -29,7 +29,7 @@ BETTER = (Kind.BETTER_MATERIAL, Kind.BETTER_AT_MARGIN, Kind.BETTER_UNRESOLVED)
 
 
 def plain(findings: Findings, language: Language) -> str:
-    """Say in one sentence what the finding hangs on: all comparisons of a claim that holds, else the telling one."""
+    """Describe what decides the finding in one sentence: all comparisons of a supported claim, else the decisive one."""
     told = telling(findings)
     if findings.finding is Finding.SUPPORTED:
         return compare(findings, findings.primary.values(), language)
@@ -40,12 +40,12 @@ def plain(findings: Findings, language: Language) -> str:
 
 
 def everything(findings: Findings, language: Language) -> str:
-    """Say in one sentence how all arms that the claim speaks of came out."""
+    """Describe in one sentence the results of all arms that the claim mentions."""
     return compare(findings, findings.primary.values(), language)
 
 
 def compare(findings: Findings, group: Iterable[Judged], language: Language) -> str:
-    """Say how some arms came out, those with one result together."""
+    """Describe the results of some arms; arms with the same result together."""
     by_baseline: dict[str, dict[tuple[Kind, str], list[str]]] = {}
     for judged in group:
         alike = by_baseline.setdefault(judged.against, {})
@@ -70,9 +70,9 @@ def _against(
 
 
 def telling(findings: Findings) -> Judged:
-    """Return the comparison that the finding hangs on.
+    """Return the comparison that decides the finding.
 
-    That is the least sure one of a claim that is supported, as all must support it, else the largest difference among
+    For a supported claim, which all arms must support, the one with the largest p. Else the largest difference among
     those that refute the claim, or leave it undecided.
     """
     deciding = [judged for judged in findings.primary.values() if judged.finding is findings.finding]
@@ -82,7 +82,7 @@ def telling(findings: Findings) -> Judged:
 
 
 def task_of(findings: Findings, language: Language) -> str:
-    """Return what the outcome of a study is about, in words of the language."""
+    """Return the subject of a study's outcome, in words of the language."""
     for pattern, words in language.tasks.items():
         if re.fullmatch(pattern, findings.study.outcome):
             return words
@@ -90,7 +90,7 @@ def task_of(findings: Findings, language: Language) -> str:
 
 
 def agreement(judged: Judged, direction: str, language: Language) -> str:
-    """Say whether a comparison agrees with a published one: worse, better or same."""
+    """Describe whether a comparison agrees with a published direction: worse, better or same."""
     kind = judged.verdict.kind
     reserve = _reserve(judged)
     if reserve == "held" or kind in NOT_JUDGED:
@@ -105,10 +105,10 @@ def agreement(judged: Judged, direction: str, language: Language) -> str:
 
 
 def trust(findings: Findings, made: str, language: Language, known: Findings | None = None) -> dict[str, str]:
-    """Return what a reader needs to know to weigh a study: a sentence for each heading.
+    """Return what a reader needs to judge a study: a sentence for each heading.
 
-    `made`: what the difference that the finding hangs on is made of, in the words of bertlab/stats/onset.py. `known`:
-    the study that asked the same regime for answers that are known; None where none did.
+    `made`: the parts of the decisive difference, in the words of bertlab/stats/onset.py. `known`: the study that tested
+    known answers in the same regime; None if there is none.
     """
     lines = {
         "finding": language.texts["finding"].format(
@@ -143,7 +143,7 @@ def size(findings: Findings, judged: Judged, language: Language) -> str:
 
 
 def regime(findings: Findings, language: Language) -> str:
-    """Say what was trained on what."""
+    """Describe model, corpus and budget."""
     facts = findings.record.facts
     shape = MODEL.match(facts.get("model", ""))
     model = facts.get("model", DASH)
@@ -161,19 +161,19 @@ def regime(findings: Findings, language: Language) -> str:
 
 
 def tokens_of(findings: Findings) -> float:
-    """Return the tokens that a run of the baseline is trained on; NaN where the record does not say."""
+    """Return the training tokens of a baseline run; NaN if the record does not state them."""
     baseline = findings.record.arm(findings.study.baseline)
     return float(baseline[TOKENS].median()) if TOKENS in baseline else math.nan
 
 
 def is_early(findings: Findings) -> bool:
-    """Return whether a study is of early training only: by when its baseline leaves the plateau, else by its length."""
+    """Return whether a study covers only early training: judged by its baseline's onset, else by its length."""
     fit = is_fit(findings)
     return tokens_of(findings) < SHORT if fit is None else not fit
 
 
 def _training(findings: Findings, language: Language) -> str:
-    """Say when the baseline begins to use context, and what more training would bring."""
+    """Describe when the baseline begins to use context, and what more training would change."""
     shares, parts = left_at(findings), []
     middle = float(np.median(shares)) if len(shares) else math.nan
     if math.isfinite(middle):
@@ -196,7 +196,7 @@ def _known(known: Findings | None, language: Language) -> str:
 
 
 def _reserve(judged: Judged) -> str:
-    """Return the name of the text that says why a result decides less than one might think; "" where nothing does."""
+    """Return the name of the text about a result's limitation; "" if there is none."""
     if judged.held:
         return "held"
     return "chance" if judged.finding is Finding.UNDECIDED and judged.refutation <= ALPHA else ""
@@ -207,6 +207,6 @@ def _name(findings: Findings, arm: str, language: Language) -> str:
 
 
 def named(study: Study, arm: str, language: Language) -> str:
-    """Return an arm's label as it stands in a sentence."""
+    """Return an arm's label for use in a sentence."""
     words = escape(label(study, arm, language.code))
     return (language.listed if "," in words else language.name).format(words)

@@ -1,14 +1,14 @@
-"""What stands in braces in a template: numbers and sentences, taken from records and facts by name.
+"""The values of braces in a template: numbers and sentences from records and facts, by name.
 
     {study.mask_rate.margin}                           of a study: margin, seeds, tokens, gain
     {study.mask_rate.rate_40.difference}               of an arm: difference, interval, value, onset, label, plain
     {study.cls.mean.value:eval/mlm_loss}               value and difference also of another metric of the runs
-    {fact.count.parameters} {fact.inputs.padding 4|%}  a number of a fact, written in the way behind the bar
+    {fact.count.parameters} {fact.inputs.padding 4|%}  a number of a fact, in the format after the bar
     {fact.count.table}                                 the table of a fact
-    {agrees mask_rate.rate_40 better}                  whether that is what was found here
-    {published 84.4}                                   a number of others, as it is
+    {agrees mask_rate.rate_40 better}                  whether this was the result here
+    {published 84.4}                                   a published number, unchanged
 
-Enters: a template's text. Leaves: the text with every place filled; a dash for a study or fact that is not there.
+Enters: a template's text. Leaves: the text with all braces replaced; a dash for a missing study or fact.
 """
 
 import json
@@ -32,7 +32,7 @@ from bertlab.study.record import reading
 
 PLACE = re.compile(r"\{(study|fact|agrees|published)\b([^{}]*)\}")
 NUMBERS = Path("facts", "facts.json")
-WAYS: Mapping[str, Callable[[float], str]] = {  # how a number of a fact is written
+WAYS: Mapping[str, Callable[[float], str]] = {  # formats of a fact's number
     "": lambda value: count(value) if value == round(value) else number(value, 2),
     "%": lambda value: f"{number(100 * value, 0)} %",
     "2": lambda value: number(value, 2),
@@ -45,16 +45,16 @@ WAYS: Mapping[str, Callable[[float], str]] = {  # how a number of a fact is writ
 
 @dataclass(frozen=True)
 class Values:
-    """Everything that templates may name, in one language."""
+    """All values that templates may name, in one language."""
 
     studies: Mapping[str, Findings]
-    made: Mapping[str, str]  # what the difference is made of that a study's finding hangs on
-    known: Mapping[str, Findings]  # by study: the one that asked the same regime for known answers
+    made: Mapping[str, str]  # parts of the difference that decides a study's finding
+    known: Mapping[str, Findings]  # by study: the study that tested known answers in the same regime
     facts: Mapping[str, Mapping[str, Any]]
     language: Language
 
     def fill(self, text: str) -> str:
-        """Return the text with every place filled. Raises InputError for a name that nothing is called by."""
+        """Return the text with all braces replaced. Raises InputError for an unknown name."""
         return PLACE.sub(
             lambda found: self._value(found[0], found[1], found[2]).replace(" %", self.language.percent), text
         )
@@ -154,7 +154,7 @@ class Values:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """Return the numbers and tables of facts of a folder of reports; empty where there are none.
+    """Return the numbers and tables of facts of a folder of reports; empty if there are none.
 
     Raises InputError for a damaged file.
     """

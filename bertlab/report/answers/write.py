@@ -19,10 +19,10 @@ ANSWERS = "answers"
 
 
 def write_answers(folder: Path, studies: Mapping[str, Findings] | None = None) -> Path:
-    """Write the answers into a folder of reports and return the folder that they stand in.
+    """Write the answers into a folder of reports and return their folder.
 
-    `studies`: those of the folder, where they are judged already. Raises InputError for a folder that is not there and
-    for a record in it that cannot be read.
+    `studies`: those of the folder, if they are judged already. Raises InputError for a missing folder and for a record
+    in it that cannot be read.
     """
     if not folder.is_dir():
         raise InputError(f"answers must be a folder that is there, got {folder}; name the one that holds the reports")
@@ -32,7 +32,7 @@ def write_answers(folder: Path, studies: Mapping[str, Findings] | None = None) -
 
 
 def answers(folder: Path, studies: Mapping[str, Findings], *, brief: bool = False) -> dict[str, str]:
-    """Return all pages by the names of their files; `brief` as in `answer`."""
+    """Return all pages by file name; `brief` as in `answer`."""
     facts = read_facts(folder)
     made = {name: word_of(findings, telling(findings).arm) for name, findings in studies.items()}
     ladders = climbed(folder, studies)
@@ -48,7 +48,7 @@ def answers(folder: Path, studies: Mapping[str, Findings], *, brief: bool = Fals
 
 
 def judged(folder: Path) -> dict[str, Findings]:
-    """Return the studies of a folder by name, judged; of a ladder its highest rung."""
+    """Return the judged studies of a folder by name; of a ladder its highest rung."""
     own = {path.parent for path in folder.glob(f"*/{FILES[0]}")}
     return {
         path.name: judge(read_record(path), counting=False) if path in own else highest_rung(path)
@@ -57,7 +57,7 @@ def judged(folder: Path) -> dict[str, Findings]:
 
 
 def highest_rung(folder: Path) -> Findings:
-    """Return what a ladder's highest rung found. Raises InputError where its rungs are none of the study's."""
+    """Return the findings of a ladder's highest rung. Raises InputError if none of its rungs belongs to the study."""
     ladder = read_ladder(folder)
     if ladder is None:
         raise InputError(f"{folder} must hold rungs that its study names, got none; take the folder away")

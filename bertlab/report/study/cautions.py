@@ -1,4 +1,4 @@
-"""What to know before believing a study: rates that were not tuned, runs on the plateau, claims that are open."""
+"""Cautions about a study: untuned learning rates, runs on the plateau, undecided claims."""
 
 import math
 
@@ -12,11 +12,11 @@ from bertlab.study.factors import is_within
 from bertlab.study.judge import GAIN, Findings
 
 SHUFFLING_COST = "eval/shuffling_cost"
-ORDERLESS = 0.01  # of the baseline's cost of random order: at most so much is no use of order
+ORDERLESS = 0.01  # share of the baseline's cost of random order; below it, a model does not use order
 
 
 def untuned(findings: Findings) -> list[str]:
-    """Say whether other learning rates were tried, and how many."""
+    """Describe whether other learning rates were tried, and how many."""
     search = findings.record.registered.search
     if search and search.setting == "optimizer.lr":
         ends = at_the_end(findings)
@@ -30,7 +30,7 @@ def untuned(findings: Findings) -> list[str]:
 
 
 def plateau(findings: Findings) -> list[str]:
-    """Say which arms have runs that had not begun to use context when training ended."""
+    """Name the arms with runs that did not use context by the end of training."""
     floor = findings.study.floor
     return [
         f"**Still on the plateau.** Some runs gained no more than {number(floor, 2)} nats from context when training "
@@ -41,7 +41,7 @@ def plateau(findings: Findings) -> list[str]:
 
 
 def misled(findings: Findings) -> list[str]:
-    """Say which arms have runs that word frequencies alone would beat."""
+    """Name the arms with runs that are worse than word frequencies."""
     floor = findings.study.floor
     return [
         f"**Worse than no context.** Some runs ended more than {number(floor, 2)} nats above the loss of word "
@@ -52,7 +52,7 @@ def misled(findings: Findings) -> list[str]:
 
 
 def orderless(findings: Findings) -> list[str]:
-    """Say which arms name hidden words as from a bag of the others, where the baseline does not."""
+    """Name the arms that predict like a bag of words, if the baseline does not."""
     cost = {arm: finished(findings, arm, SHUFFLING_COST) for arm in findings.study.arms}
     baseline = float(cost[findings.study.baseline].mean())
     if not baseline > findings.study.floor:
@@ -69,7 +69,7 @@ def orderless(findings: Findings) -> list[str]:
 
 
 def _by_gain(findings: Findings, above: float, up_to: float) -> list[str]:
-    """Return one text that names the arms with runs whose last context gain is in a range, and how many; or none."""
+    """Return a text with the arms and numbers of runs whose last context gain is in a range; or nothing."""
     arms = []
     for arm in findings.study.arms:
         gain = finished(findings, arm, GAIN)
@@ -79,7 +79,7 @@ def _by_gain(findings: Findings, above: float, up_to: float) -> list[str]:
 
 
 def open_claims(findings: Findings) -> list[str]:
-    """Say for each undecided contrast how many seeds would decide it, if what was seen so far were the truth."""
+    """Describe for each undecided contrast how many seeds would decide it, if the results so far were true."""
     undecided = [
         judged
         for judged in findings.primary.values()

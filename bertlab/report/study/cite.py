@@ -1,4 +1,4 @@
-"""How a study is cited: a BibTeX entry with the hash of its registration, from which anybody can tell what was judged.
+"""Citation of a study: a BibTeX entry with the hash of its registration, which identifies what was judged.
 
 Enters: `Findings`. Leaves: text.
 """
@@ -12,7 +12,7 @@ AUTHORS = "{The bertlab developers}"
 
 
 def key(findings: Findings) -> str:
-    """Return what papers call the entry."""
+    """Return the citation key."""
     return f"bertlab-{findings.study.place.replace('/', '-')}"
 
 
@@ -33,6 +33,6 @@ def bibtex(findings: Findings) -> str:
 
 
 def citing(findings: Findings) -> str:
-    """Say on a study's page how it is cited."""
+    """Describe how to cite the study."""
     paper = f"`bertlab report study={findings.study.place} format=paper` writes its tables and figures for LaTeX."
     return "\n\n".join(["## How to cite this study", f"```bibtex\n{bibtex(findings)}\n```", paper])

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 
 
 def in_order(findings: Findings) -> list[Judged]:
-    """Return the arms beside the baseline, primary ones first."""
+    """Return the arms except the baseline, primary ones first."""
     exploratory = [judged for name, judged in findings.arms.items() if name not in findings.primary]
     return [*findings.primary.values(), *exploratory]
 
@@ -55,7 +55,7 @@ def _cells(findings: Findings, judged: Judged) -> list[str]:
 
 
 def _seeds(judged: Judged) -> str:
-    """Write the number of pairs, and how many of the arm's runs diverged, which are in none of them."""
+    """Write the number of pairs, and how many of the arm's runs diverged, which are in no pair."""
     diverged = judged.verdict.standing.diverged
     return f"{count(judged.contrast.n)}{f' ({count(diverged)} diverged)' if diverged else ''}"
 
@@ -67,12 +67,12 @@ def changed(findings: Findings, name: str) -> str:
 
 
 def compared(findings: Findings, name: str) -> str:
-    """Name the arm that another one is compared with, where that is not the baseline."""
+    """Name the comparison arm of another one, if it is not the baseline."""
     return f" (against {findings.study.against[name]})" if name in findings.study.against else ""
 
 
 def rows_of(findings: Findings) -> list[Row]:
-    """Return one row per contrast, controls last, numbers to the digits that the record has."""
+    """Return one row per contrast, controls last, with the digits of the record."""
     rows = [_row(findings, judged, "primary" if judged.expects else NOT_REGISTERED) for judged in in_order(findings)]
     return [*rows, *(_row(findings, judged, "control") for judged in findings.controls.values())]
 
@@ -140,5 +140,5 @@ def _rounded(value: float) -> float:
 
 
 def _plain(value: Any) -> Any:
-    """Return what JSON can hold: nothing in the place of a number that is not finite."""
+    """Return a JSON-compatible value: None for a number that is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""Which figures a study has, and the sentence that says what to see in each.
+"""The figures of a study and their captions.
 
 Enters: `Findings`. Leaves: `Drawing`s (see bertlab/report/figures.py). A figure without data is left out.
 """
@@ -37,14 +37,14 @@ LEVELS = {LOSS: (UNIGRAM, BEST), PAIRS: (BEST_PAIRS,)}  # reference lines of a m
 FOLLOWED = dict.fromkeys(curve_name(PREFIX + each.name) for each in OUTCOMES if each.curve)
 MORE_CURVES = {name: f"{name.removeprefix(PREFIX)}_convergence" for name in FOLLOWED}
 READ_AT_THE_END = " The verdict is read at the end of the run, from an interval of its own level."
-MANY = 7  # arms; of more, colours tell no longer which is which
-PLAIN = "#8a8a8a"  # of arms that are not coloured
+MANY = 7  # arms; with more, colours are hard to distinguish
+PLAIN = "#8a8a8a"  # colour of other arms
 FIGURES = ("forest", "convergence", *MORE_CURVES.values(), "difference", "onset", "trend", "search")
 
 
-@lru_cache(maxsize=1)  # the page and the files of a report ask one after the other
+@lru_cache(maxsize=1)  # both the page and the files of a report need it
 def drawings(findings: Findings) -> list[Drawing]:
-    """Return the figures for which the study has data, in reading order."""
+    """Return the figures that have data, in reading order."""
     first, *others = [*curve_metrics(findings), ""]
     candidates = [forest(findings), convergence(findings, first, "convergence")]
     candidates += [convergence(findings, metric, MORE_CURVES[metric]) for metric in others if metric]
@@ -53,7 +53,7 @@ def drawings(findings: Findings) -> list[Drawing]:
 
 
 def figures(findings: Findings) -> str:
-    """Every figure with the sentence that says what to see."""
+    """Return every figure with its caption."""
     own = findings.study.name
     shown = [f"![{escape(d.finding)}]({own}/figures/{d.name}.svg)\n\n{d.caption}" for d in drawings(findings)]
     return "\n\n".join(["## Figures", *shown]) if shown else ""
@@ -84,7 +84,7 @@ def forest(findings: Findings) -> Drawing | None:
 
 
 def convergence(findings: Findings, metric: str, name: str) -> Drawing | None:
-    """A metric against tokens: every seed, the mean of each arm, and what is known of the best and the least."""
+    """A metric against tokens: every seed, the mean of each arm, and known best and lowest levels."""
     found = {arm: curve for arm in _arms(findings) if (curve := _curve(findings, arm, metric))} if metric else {}
     if not found:
         return None
@@ -146,7 +146,7 @@ def gaps(findings: Findings) -> Drawing | None:
 
 
 def doses(findings: Findings) -> Drawing | None:
-    """The outcome against the registered factor, a line per seed, their mean and its parabola."""
+    """The outcome against the registered factor: one line per seed, their mean and its parabola."""
     trend = findings.study.trend
     if trend is None or dose_table(findings).empty:
         return None
@@ -177,14 +177,14 @@ def doses(findings: Findings) -> Drawing | None:
 
 
 def trials(findings: Findings) -> Drawing | None:
-    """What every arm reached at every value of the search."""
+    """The result of every arm at every value of the search."""
     study, scale = findings.record.registered, outcome_scale(findings)
     if study.search is None:
         return None
     series, tried = [], by_arm(findings)
     for arm, ink in _unlike([*study.arms], study.baseline).items():
         found = {value: finished(findings, trial(arm, value), study.outcome) for value in tried[arm]}
-        table = scale.factor * pd.DataFrame(found).dropna(axis="columns")  # without values at which a trial diverged
+        table = scale.factor * pd.DataFrame(found).dropna(axis="columns")  # without values that have a diverged trial
         if not table.empty:
             seeds = [_points(row) for _, row in table.iterrows()]
             series.append(Curve(label(findings.study, arm), ink, _points(table.mean()), seeds))
@@ -241,7 +241,7 @@ def _panel(name: str, table: pd.DataFrame, band: Band | None, scale: Scale) -> p
 
 
 def _lit(findings: Findings, best: str, curves: Mapping[str, Curve]) -> Mapping[str, Curve]:
-    """Return the curves; of more than `MANY` only the baseline's and the best one's are coloured."""
+    """Return the curves; with more than `MANY` only the baseline's and the best one's are coloured."""
     if len(curves) <= MANY:
         return curves
     lit = {best: Ink(NAMED[1], bold=True), findings.study.baseline: Ink(NAMED[0], bold=True)}
@@ -249,7 +249,7 @@ def _lit(findings: Findings, best: str, curves: Mapping[str, Curve]) -> Mapping[
 
 
 def _late(panel: plots.Panel) -> list[float]:
-    """Return the heights that an axis must show: all once the start of the run is over, where all curves fall fast."""
+    """Return the heights that an axis must show: if all curves fall fast, only those after the start of the run."""
     x, y = panel.mean
     late = [i for i, tokens in enumerate(x) if tokens >= LATE * x[-1]]
     lines = [y, *(values for _, values in panel.seeds), *(edge for edge in (panel.low, panel.high) if len(edge))]
@@ -276,25 +276,25 @@ def _uneven(findings: Findings) -> bool:
 
 
 def _about(metric: str) -> str:
-    """Return what a metric is, as a reader says it."""
+    """Return the name of a metric for readers."""
     words = outcome_of(metric).words
     return f"{words[0].upper()}{words[1:]}"
 
 
 def _names(findings: Findings) -> dict[str, str]:
-    """Return the arms as readers call them."""
+    """Return the arms' names for readers."""
     mark = {findings.study.baseline: " (baseline)"}
     return {arm: label(findings.study, arm) + mark.get(arm, "") for arm in _arms(findings)}
 
 
 def _compared(findings: Findings) -> dict[str, str]:
-    """Return the arms as figures of differences name them: with what they are compared with, if not the baseline."""
+    """Return the arms' names in figures of differences: with their comparison arm, if it is not the baseline."""
     against = {arm: f" (against {label(findings.study, its)})" for arm, its in findings.study.against.items()}
     return {arm: name + against.get(arm, "") for arm, name in _names(findings).items()}
 
 
 def _inks(findings: Findings) -> dict[str, Ink]:
-    """Return a colour per arm: a scale along the registered factor, else unlike ones; the baseline bold."""
+    """Return one colour per arm: a scale along the registered factor, else distinct ones; the baseline is bold."""
     study, arms = findings.study, _arms(findings)
     doses = study.trend.doses if study.trend else {}
     ordered = set(arms) == set(doses)
@@ -308,7 +308,7 @@ def _inks(findings: Findings) -> dict[str, Ink]:
 
 
 def _unlike(arms: Sequence[str], baseline: str) -> dict[str, Ink]:
-    """Return a colour per arm, unlike each other; where they repeat, dashes tell them apart."""
+    """Return distinct colours per arm; repeated colours have dashes."""
     return {
         arm: Ink(colour, DASHES[place // len(NAMED) % len(DASHES)], arm == baseline)
         for place, (arm, colour) in enumerate(zip(arms, colours(len(arms), ordered=False), strict=True))

@@ -1,6 +1,6 @@
-"""How firm the finding is: the margin at which it tips, what it is without one seed, and by the registered words.
+"""Sensitivity of the finding: the margin at which it changes, its status without one seed, and by the registered words.
 
-Enters: `Findings`. Leaves: a markdown section, "" where nothing could be judged.
+Enters: `Findings`. Leaves: a markdown section, "" if nothing could be judged.
 """
 
 from bertlab.report.study.scale import outcome_scale
@@ -12,7 +12,7 @@ from bertlab.study.judge import Findings
 
 
 def firmness(findings: Findings) -> str:
-    """The tipping margin, the seeds one by one, and what the registered words would ask for."""
+    """The changing margin, the seeds one by one, and the status by the registered words."""
     if reasons_against(findings):
         return ""
     lines = [_margin(findings), _seeds(findings), *_words(findings)]
@@ -46,7 +46,7 @@ def _seeds(findings: Findings) -> str:
 
 
 def _words(findings: Findings) -> list[str]:
-    """Say what a claim of the sign would come to if a difference had to be larger than the margin."""
+    """Describe the status of a claim about the sign if a difference had to be larger than the margin."""
     status = materially(findings)
     if status is None:
         return []

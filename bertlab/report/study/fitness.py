@@ -1,7 +1,7 @@
-"""Whether a regime is fit for claims: when its baseline leaves the plateau, and how many known answers it gives.
+"""Suitability of a regime for claims: when its baseline leaves the plateau, and how many known answers it gives.
 
-A regime is a model, a corpus and a budget. Where arms still stand on the plateau of word frequencies, or have just left
-it, differences are mostly of when they leave: a verdict from such a regime is called early training only. Enters:
+A regime is a model, a corpus and a budget. If arms are still on the plateau of word frequencies, or have just left it,
+differences are mostly in when they leave: a verdict from such a regime is marked as early training only. Enters:
 `Findings`. Leaves: numbers and words.
 """
 
@@ -14,15 +14,15 @@ from bertlab.stats.flips import Floats
 from bertlab.study.judge import GAIN, Findings
 from bertlab.study.onset import starts_of
 
-MEDIAN, LATEST = 0.05, 0.10  # of the budget: by then the median run must have left, and every run
-FAMILY = "known_answers"  # of the study that asks a regime what is known already
+MEDIAN, LATEST = 0.05, 0.10  # shares of the budget: the median run, and every run, must have left by then
+FAMILY = "known_answers"  # family of the study that tests known answers
 UNFIT = "early training only"
 
 
 def left_at(findings: Findings) -> Floats:
-    """Return the share of its budget by which each run of the baseline had left the plateau; infinite for never.
+    """Return the share of its budget by which each baseline run had left the plateau; infinite for never.
 
-    Empty where the context gain was not followed. A run that had left before its first evaluation counts with that.
+    Empty without curves of the context gain. A run that left before its first evaluation counts with that one.
     """
     baseline = findings.study.baseline
     curve = findings.record.curve(baseline, GAIN)
@@ -31,16 +31,16 @@ def left_at(findings: Findings) -> Floats:
 
 
 def is_fit(findings: Findings) -> bool | None:
-    """Return whether the baseline leaves the plateau early enough for differences to be about what follows.
+    """Return whether the baseline leaves the plateau early enough.
 
-    None where that was not followed.
+    None if unknown.
     """
     shares = left_at(findings)
     return bool(np.median(shares) <= MEDIAN and shares.max() <= LATEST) if len(shares) else None
 
 
 def start_words(findings: Findings) -> str:
-    """Say when the baseline leaves the plateau, and what that makes of a verdict."""
+    """Describe when the baseline leaves the plateau, and what follows for a verdict."""
     shares = left_at(findings)
     if not len(shares):
         return "when runs leave the plateau of word frequencies was not followed"
@@ -51,7 +51,7 @@ def start_words(findings: Findings) -> str:
 
 
 def known_answers(findings: Findings) -> str:
-    """Say how many of the answers that are known already a study of that family found."""
+    """Describe how many known answers a study of that family found."""
     found = right_answers(findings)
     if found is None:
         return f"known answers could not be judged ({findings.study.id})"
@@ -59,7 +59,7 @@ def known_answers(findings: Findings) -> str:
 
 
 def right_answers(findings: Findings) -> tuple[int, int] | None:
-    """Return how many known answers a study of that family found, and of how many; None where it could not see them."""
+    """Return how many known answers a study of that family found, and of how many; None if it is vacuous."""
     if reasons_against(findings):
         return None
     return sum(judged.finding is Finding.SUPPORTED for judged in findings.primary.values()), len(findings.primary)

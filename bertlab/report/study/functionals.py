@@ -1,7 +1,7 @@
-"""Three numbers per training curve, of every arm: where it ends, its mean over ln(tokens), and when it got there.
+"""Three numbers per training curve, for every arm: its end, its mean over ln(tokens), and the tokens to a target.
 
-Enters: `Findings`. Leaves: a markdown section, "" for an outcome without curves. Registered beside the outcome; no
-verdict is read from them.
+Enters: `Findings`. Leaves: a markdown section, "" for an outcome without curves. They are registered in addition to the
+outcome and have no verdict.
 """
 
 import math
@@ -21,16 +21,16 @@ from bertlab.stats.interval import Interval, mean_t, paired_t
 from bertlab.stats.survival import Survival, survival
 from bertlab.study.judge import Findings
 
-LAST = 3  # evaluations whose mean is called final
+LAST = 3  # evaluations in the final mean
 
 
 @dataclass(frozen=True)
 class Functionals:
-    """Of one arm, by seed: final value and area; and how its runs reached the target, diverged ones included."""
+    """Of one arm, by seed: final value and area; and tokens to the target, also of diverged runs."""
 
     final: "pd.Series[float]"
     area: "pd.Series[float]"
-    tokens: "pd.Series[float]"  # to the target; infinite where it was never reached
+    tokens: "pd.Series[float]"  # infinite if the target was never reached
     reached: Survival
 
 
@@ -61,7 +61,7 @@ def functionals(findings: Findings) -> str:
 
 
 def _long_enough(curve: pd.DataFrame) -> bool:
-    """Return whether a curve has the evaluations that its last mean needs, the first before half of the tokens."""
+    """Return whether a curve is long enough for its last mean, with the first evaluation before half of the tokens."""
     return curve.shape[1] >= LAST and len(curve) > 0 and 2 * curve.columns[0] <= curve.columns[-1]
 
 
@@ -79,7 +79,7 @@ def _of(findings: Findings, arm: str, sign: int, target: float) -> Functionals |
 
 
 def _reached(whole: pd.DataFrame, target: float) -> Reached:
-    """Return when each run reached the target; none did where all diverged before a second evaluation."""
+    """Return when each run reached the target; none if all diverged before a second evaluation."""
     if whole.shape[1] < 2:
         return Reached((math.inf,) * len(whole), target, 0.0)
     return tokens_to_target(list(whole.columns), whole.to_numpy(), target)
@@ -111,7 +111,7 @@ def _difference(scale: Scale, own: "pd.Series[float]", base: "pd.Series[float]")
 
 
 def _ratio(own: "pd.Series[float]", base: "pd.Series[float]") -> str:
-    """Write the geometric mean ratio of tokens over pairs; none where a run never arrived, which no mean can hold."""
+    """Write the geometric mean ratio of tokens over pairs; none if a run never reached the target."""
     pairs = pd.DataFrame({"own": own, "base": base}).dropna()
     if pairs.empty or not np.isfinite(pairs.to_numpy()).all():
         return DASH

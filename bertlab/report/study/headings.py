@@ -1,6 +1,6 @@
-"""What every figure of a study shows, in one plain sentence: the title that stands above it.
+"""The titles of a study's figures, one plain sentence each.
 
-Enters: `Findings`. Leaves: text without markup. Which sentence it is, a verdict or a number chooses.
+Enters: `Findings`. Leaves: text without markup. A verdict or a number chooses the sentence.
 """
 
 import math
@@ -19,7 +19,7 @@ from bertlab.study.onset import Started
 from bertlab.study.outcome import outcome_of
 from bertlab.study.search import best_values
 
-MADE = {  # of a difference: the word of its parts, and how a sentence says it
+MADE = {  # parts of a difference -> words in a sentence
     "mostly a later start": "mostly a later start with {arms}",
     "mostly an earlier start": "mostly an earlier start with {arms}",
     "mostly after the start": "mostly what follows the start with {arms}",
@@ -30,8 +30,8 @@ MADE = {  # of a difference: the word of its parts, and how a sentence says it
 
 
 def found(findings: Findings) -> str:
-    """Say what the claim's finding hangs on."""
-    from bertlab.report.answers.english import ENGLISH  # answers are made of this room, so they are loaded after it
+    """Describe what decides the claim's finding."""
+    from bertlab.report.answers.english import ENGLISH  # imported late: the answers import this room
     from bertlab.report.answers.sentences import plain
 
     if findings.study.explores:
@@ -42,7 +42,7 @@ def found(findings: Findings) -> str:
 
 
 def ends(findings: Findings, metric: str, means: Mapping[str, float], scale: Scale) -> str:
-    """Say which arm ends best by a metric, and where the baseline ends. `means`: in the unit of the scale."""
+    """Name the arm that ends best by a metric, and the baseline's end. `means`: in the unit of the scale."""
     study, (first, *others) = findings.study, best_first(metric, means)
     side = "lowest" if outcome_of(metric).lower_is_better else "highest"
     value = {arm: scale.written(mean) for arm, mean in means.items()}
@@ -54,13 +54,13 @@ def ends(findings: Findings, metric: str, means: Mapping[str, float], scale: Sca
 
 
 def best_first(metric: str, means: Mapping[str, float]) -> list[str]:
-    """Return arms in the order of their means, the best first."""
+    """Return arms ordered by mean, the best first."""
     sign = 1 if outcome_of(metric).lower_is_better else -1
     return sorted(means, key=lambda arm: sign * means[arm])
 
 
 def apart(last: Sequence[float], margin: float) -> str:
-    """Say how many arms end beyond the margin on average. `last`: each arm's mean difference, below zero better."""
+    """Count the arms that end beyond the margin on average. `last`: each arm's mean difference, negative is better."""
     if not margin:
         ahead = sum(each < 0 for each in last)
         ends = f"{'ends' if ahead == 1 else 'end'} ahead of the baseline on average over seeds"
@@ -78,7 +78,7 @@ def apart(last: Sequence[float], margin: float) -> str:
 
 
 def made_of(findings: Findings, started: Started, arms: Sequence[str]) -> str:
-    """Say what the differences are made of, arms with the same answer together."""
+    """Describe the parts of the differences; arms with the same answer together."""
     words = {started.parts[arm].word for arm in arms}
     said = [
         words_of.format(arms=listing(label(findings.study, arm) for arm in arms if started.parts[arm].word == word))
@@ -89,7 +89,7 @@ def made_of(findings: Findings, started: Started, arms: Sequence[str]) -> str:
 
 
 def best_dose(findings: Findings, table: pd.DataFrame) -> str:
-    """Say where along a factor the outcome is best, if the seeds show that."""
+    """Describe where along a factor the outcome is best, if the seeds show it."""
     trend = findings.study.trend
     assert trend is not None
     best = best_of(findings, table)
@@ -100,7 +100,7 @@ def best_dose(findings: Findings, table: pd.DataFrame) -> str:
 
 
 def best_trials(findings: Findings) -> str:
-    """Say which value is best for which arms."""
+    """Describe which value is best for which arms."""
     study = findings.record.registered
     assert study.search is not None
     by_value: dict[float, list[str]] = {}
@@ -111,4 +111,4 @@ def best_trials(findings: Findings) -> str:
 
 
 def _capital(words: str) -> str:
-    return words if "=" in words else f"{words[0].upper()}{words[1:]}"  # a setting stays as it is typed
+    return words if "=" in words else f"{words[0].upper()}{words[1:]}"  # keep a setting unchanged

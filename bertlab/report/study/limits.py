@@ -1,4 +1,4 @@
-"""What stands around the result: what others found, what the verdict is not about, how to repeat it, and every run.
+"""Context of the result: published results, limits of the verdict, how to repeat it, and every run.
 
 Enters: `Findings`. Leaves: markdown sections.
 """
@@ -21,7 +21,7 @@ from bertlab.study.factors import is_within, place
 from bertlab.study.judge import Findings
 from bertlab.study.record import EXPLORATION, FILES, OWN, RESTARTS
 
-KNOWN_FROM = {  # how a published number is known
+KNOWN_FROM = {  # sources of a published number
     "read": "read in the source",
     "abstract": "read in its abstract",
     "notes": "quoted by third-party notes",
@@ -34,14 +34,14 @@ AXES = {
     "flops": "FLOPs",
     "seconds": "seconds of training",
 }
-COUNTED = ("tokens", "predicted_tokens", "flops")  # budgets that do not depend on the machine
-ALIKE = 1.01  # times: medians of a budget that are closer are called equal
+COUNTED = ("tokens", "predicted_tokens", "flops")  # budgets independent of the machine
+ALIKE = 1.01  # ratio of medians below which budgets count as equal
 NOT_RECORDED = "not recorded"
 TRAINING = re.compile(r"training [^;]*?([\d,]+) tokens")
 
 
 def published(findings: Findings) -> str:
-    """What others found."""
+    """Published results."""
     sources = findings.study.published
     if not sources:
         return ""
@@ -64,7 +64,7 @@ def published(findings: Findings) -> str:
 
 
 def limits(findings: Findings) -> str:
-    """What the verdict rests on and what it is not about."""
+    """The basis of the verdict and its limits."""
     explores = findings.study.explores
     lines = weaknesses(findings) if explores else []
     lines += [_regime(findings), *([] if explores else [_replication(findings)]), _fair(findings)]
@@ -74,7 +74,7 @@ def limits(findings: Findings) -> str:
 
 
 def repeat(findings: Findings) -> str:
-    """The command and what it ran on."""
+    """The command and its environment."""
     command = fact(findings, "command")
     fence = "`" * (1 + max(map(len, re.findall("`{2,}", command)), default=2))
     names = {
@@ -89,7 +89,7 @@ def repeat(findings: Findings) -> str:
     }
     if findings.study.explores:
         names = {key: name for key, name in names.items() if key in findings.record.facts}
-    told = {"unknown": "Unknown", "overlap": "Overlap", "warning": "Warning"}  # which earlier records do not hold
+    told = {"unknown": "Unknown", "overlap": "Overlap", "warning": "Warning"}  # earlier records lack these
     told |= {OWN: "Own parts and studies from the folder"}
     names |= {key: name for key, name in told.items() if key in findings.record.facts}
     lines = [f"- {name}: {escape(fact(findings, key))}" for key, name in names.items()]
@@ -127,7 +127,7 @@ def runs(findings: Findings) -> str:
 
 
 def fact(findings: Findings, name: str) -> str:
-    """Return what the record says of the study in words."""
+    """Return a fact of the record."""
     return " ".join(findings.record.facts.get(name, NOT_RECORDED).split())
 
 
@@ -143,20 +143,20 @@ def _regime(findings: Findings) -> str:
 
 
 def epochs(findings: Findings) -> float:
-    """Return how often a run of the baseline reads the training text; NaN where the record does not say."""
+    """Return how often a baseline run reads the training text; NaN if the record does not state it."""
     held = TRAINING.search(findings.record.facts.get("corpus", ""))
     tokens = _budgets(findings.record.arm(findings.study.baseline), "tokens").median()
     return float(tokens) / int(held[1].replace(",", "")) if held else math.nan
 
 
 def _seen(findings: Findings) -> str:
-    """Say how often the training text is read."""
+    """Describe how often the training text is read."""
     times = epochs(findings)
     return f", {number(times, 1)} epochs of the training text" if math.isfinite(times) else ""
 
 
 def _environments(findings: Findings) -> list[str]:
-    """Say that the runs were computed in several environments, where they were."""
+    """Mention different environments of the runs, if any."""
     runs = findings.record.runs
     found = Counter(runs["environment"]) if "environment" in runs else Counter[str]()
     if len(found) < 2:
@@ -169,12 +169,12 @@ def _environments(findings: Findings) -> list[str]:
 
 
 def _again(findings: Findings) -> list[str]:
-    """Say which runs lost their process and were started again."""
+    """Name the runs whose process died and that were started again."""
     runs = findings.record.runs
     again = runs[runs[RESTARTS].astype(bool)] if RESTARTS in runs else runs[:0]
     if again.empty:
         return []
-    arms = len(findings.study.arms) > 1  # else the seed says which run it is
+    arms = len(findings.study.arms) > 1  # with a single arm the seed identifies the run
     listed = listing(f"{escape(run['arm'])} " * arms + f"seed {run['seed']}" for _, run in again.iterrows())
     return [
         f"**Started again.** {count(len(again))} of {plural(len(runs), 'run')} lost the process that trained it and "
@@ -199,7 +199,7 @@ def _replication(findings: Findings) -> str:
 
 
 def _skewed(findings: Findings) -> str:
-    """Say which EQUIVALENT would outlive skewed differences and which would not."""
+    """Describe which EQUIVALENT would hold for skewed differences and which would not."""
     same = [judged for judged in findings.primary.values() if judged.verdict.kind is Kind.EQUIVALENT]
     central = [escape(judged.arm) for judged in same if judged.verdict.central]
     near = [escape(judged.arm) for judged in same if not judged.verdict.central]
@@ -212,7 +212,7 @@ def _skewed(findings: Findings) -> str:
 
 
 def _fair(findings: Findings) -> str:
-    """Say in what the arms are equal, and how far apart they are in what was not held equal."""
+    """Describe in which budget the arms are equal, and their differences in the others."""
     study, runs = findings.study, findings.record.runs
     runs = runs[runs["arm"].isin(list(study.arms)) & ~runs["diverged"]]
     if any(is_within(place(factor), ["budget"]) for factor in study.factors):
@@ -225,7 +225,7 @@ def _fair(findings: Findings) -> str:
 
 
 def _others(runs: pd.DataFrame, own: str = "") -> str:
-    """Say how far the arms are apart in the budgets that were counted and not held equal."""
+    """Describe the differences between arms in budgets that were counted but not held equal."""
     counted = {axis: _budgets(runs, axis).groupby(runs["arm"]).median() for axis in COUNTED if axis != own}
     known = {axis: by_arm for axis, by_arm in counted.items() if not by_arm.empty}
     apart = [

@@ -1,6 +1,6 @@
-"""How a verdict is drawn: a colour and a shape of its own, so that neither has to be told from the other.
+"""Marks of verdicts: each has its own colour and shape, so that either one identifies it.
 
-Enters: a judged comparison. Leaves: a `Mark`, and the words that a legend says of it.
+Enters: a judged comparison. Leaves: a `Mark`, and its words in a legend.
 """
 
 from collections.abc import Iterable
@@ -34,7 +34,7 @@ EXPLORED = Mark(NAMED[0], "D", "blue diamond: the difference, of which nothing w
 
 
 def mark_of(judged: Judged) -> Mark:
-    """Return how a comparison is drawn."""
+    """Return the mark of a comparison."""
     kind = judged.verdict.kind
     if judged.expects is None:
         return EXPLORATORY
@@ -47,6 +47,6 @@ def mark_of(judged: Judged) -> Mark:
 
 
 def legend(marks: Iterable[Mark]) -> str:
-    """Say what the marks of a figure mean."""
+    """Explain the marks of a figure."""
     words = listing(dict.fromkeys(mark.words for mark in marks))
     return f"{words[0].upper()}{words[1:]}."

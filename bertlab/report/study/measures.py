@@ -1,6 +1,6 @@
-"""What else was measured, without any verdict: shares of what can be learnt, other rates, other outcomes, layers.
+"""Other measures, without verdicts: shares of what can be learned, other rates, other outcomes, layers.
 
-Enters: `Findings`. Leaves: markdown sections, "" where nothing was measured.
+Enters: `Findings`. Leaves: markdown sections, "" if nothing was measured.
 """
 
 import math
@@ -23,7 +23,7 @@ LEVEL = 0.90
 
 
 def rates(findings: Findings) -> str:
-    """The matrix of arms against the masking rate at which they are evaluated."""
+    """The matrix of arms against the masking rate of the evaluation."""
     found = sorted((float(match[1]), name) for name in findings.record.metrics if (match := RATE.fullmatch(name)))
     arms = [findings.study.baseline, *(judged.arm for judged in in_order(findings))]
     means = {name: [float(finished(findings, arm, name).mean()) for arm in arms] for _, name in found}
@@ -44,7 +44,7 @@ def rates(findings: Findings) -> str:
 
 
 def learnt(findings: Findings) -> str:
-    """The contrasts as shares of what can be learnt from context, on a corpus whose best possible loss is known."""
+    """The contrasts as shares of what can be learned from context, on a corpus with a known best loss."""
     base, best, word = (
         finished(findings, findings.study.baseline, f"eval/{name}").mean()
         for name in ("mlm_loss", "bayes_loss", "unigram_loss")
@@ -71,7 +71,7 @@ def learnt(findings: Findings) -> str:
 
 def secondary(findings: Findings) -> str:
     """Other registered outcomes: the mean of each arm and the interval of its difference."""
-    tasks = [metric for metric in findings.record.metrics if OF_TASK.fullmatch(metric)]  # without their noise
+    tasks = [metric for metric in findings.record.metrics if OF_TASK.fullmatch(metric)]  # without their standard errors
     rows = [row for metric in dict.fromkeys([*findings.study.secondary, *tasks]) for row in _rows(findings, metric)]
     if not rows:
         return ""
@@ -88,7 +88,7 @@ def secondary(findings: Findings) -> str:
 
 
 def layers(findings: Findings) -> str:
-    """What the states of each layer hold, for the measures of the study that look into states."""
+    """Measures of the states of each layer, if the study has some."""
     study, known = findings.study, set(findings.record.metrics)
     looked = [metric for metric in (study.outcome, *study.secondary) if f"{metric}.layer_0" in known]
     tables = [_by_layer(findings, metric) for metric in looked]

@@ -1,7 +1,7 @@
-"""What a difference of losses is made of: a later start, or something after the start.
+"""Parts of a difference of losses: a later start, or something after the start.
 
-Enters: `Findings`. Leaves: a markdown section and its figure, "" and None where the study is not about a loss or its
-curves do not tell.
+Enters: `Findings`. Leaves: a markdown section and its figure; "" and None if the outcome is no loss or the curves are
+insufficient.
 """
 
 import math
@@ -61,7 +61,7 @@ def parts_figure(findings: Findings) -> Drawing | None:
     for arm in shown:
         parts = found.parts[arm]
         for mark, part in ((THROUGH, parts.through), (EQUAL, parts.equal)):
-            # processors differ in the last bit of a regression, which is enough to move a rounded coordinate
+            # CPUs differ in the last bit of a regression, enough to change a rounded coordinate
             mean, low, high = (round(scale.factor * value, 12) for value in (part.mean, part.low, part.high))
             words = (f"{scale.signed(part.mean)} ({scale.between(part.low, part.high)})", mark.words)
             name = label(findings.study, arm) if mark is THROUGH else ""
@@ -80,7 +80,7 @@ def parts_figure(findings: Findings) -> Drawing | None:
 
 
 def word_of(findings: Findings, arm: str) -> str:
-    """Return in a few words what an arm's difference is made of; "" where that is not known."""
+    """Return the main part of an arm's difference in a few words; "" if unknown."""
     found = started(findings)
     return found.parts[arm].word if found and arm in found.parts else ""
 

@@ -1,4 +1,4 @@
-"""The top of the page: the question, the verdict, what was claimed, the contrasts, and how to read them.
+"""The top of the page: question, verdict, claim, contrasts, and how to read them.
 
 Enters: `Findings`. Leaves: markdown.
 """
@@ -26,7 +26,7 @@ WHOLE = (
 
 
 def opening(findings: Findings) -> str:
-    """The question, what became of the claim, and what counts as a material difference."""
+    """The question, the claim's status, and the margin."""
     scale, direction = outcome_scale(findings), "lower" if findings.outcome.lower_is_better else "higher"
     words = (
         f"*Materially* and *within the margin* are meant against {scale.value(findings.margin)} {scale.apart} of "
@@ -39,7 +39,7 @@ def opening(findings: Findings) -> str:
 
 
 def judged_again(findings: Findings) -> list[str]:
-    """Say by which rule a study was judged again, and what it was found by the one of its registration."""
+    """Describe the rule by which a study was judged again, and its status by the registered rule."""
     rule = findings.record.rule
     if not rule:
         return []
@@ -67,7 +67,7 @@ def claim(findings: Findings) -> str:
 
 
 def continued(findings: Findings) -> str:
-    """Say that arms go on from weights that they share, and which question that answers."""
+    """Mention that arms continue from shared weights, and what question this answers."""
     trunk, start = findings.study.trunk, findings.record.facts.get(START)
     if trunk is not None:
         own = f", set apart by {' '.join(trunk.overrides)}" if trunk.overrides else ""
@@ -88,7 +88,7 @@ def continued(findings: Findings) -> str:
 
 
 def _reworded(findings: Findings) -> str:
-    """Say how a claim is worded now, where its registered words said something else than its test."""
+    """Give the tested wording of a claim, if its registered words differ."""
     if findings.study.claim == findings.record.registered.claim:
         return ""
     return f" What its registration tests, and this page judges: “{escape(findings.study.claim)}”"
@@ -122,7 +122,7 @@ def contrasts(findings: Findings) -> str:
 
 
 def reading(findings: Findings) -> str:
-    """What the verdicts mean that occur on this page."""
+    """Explain the verdicts that occur on this page."""
     shown = {judged.verdict.kind for judged in [*findings.primary.values(), *findings.controls.values()]}
     lines = [f"- **{kind.value}**: {READING[kind]}" for kind in Kind if kind in shown]
     detectable = any(judged.verdict.detectable for judged in [*findings.primary.values(), *findings.controls.values()])
@@ -130,14 +130,14 @@ def reading(findings: Findings) -> str:
 
 
 def remarks(findings: Findings) -> str:
-    """What somebody wrote beside the numbers, if anybody did."""
+    """The handwritten remarks, if any."""
     written = findings.record.remarks.strip()
     about = "*Written after the results were seen; no verdict rests on it.*"
     return f"## Remarks\n\n{about}\n\n{written}" if written else ""
 
 
 def _against(findings: Findings) -> str:
-    """List what stands against single arms; what makes the whole study vacuous is said under Soundness."""
+    """List problems of single arms; reasons why the whole study is vacuous are under Soundness."""
     arms = [judged for judged in in_order(findings) if judged.verdict.kind is not Kind.VACUOUS]
     return "\n".join(f"- {escape(reason)}" for reason in dict.fromkeys(chain.from_iterable(map(failures, arms))))
 
@@ -164,7 +164,7 @@ def _margin(findings: Findings) -> str:
 
 
 def _worth(findings: Findings) -> str:
-    """Say how well a margin in tokens is known, and what it is worth by other measures."""
+    """Describe the precision of a margin in tokens, and its size by other measures."""
     worth = worth_of(findings)
     if worth is None:
         return ""
@@ -188,7 +188,7 @@ def _tokens(share: float) -> str:
 
 
 def _allowed(study: Study) -> str:
-    """Say what the level of a primary interval corrects for."""
+    """Describe what the level of a primary interval corrects for."""
     if len(study.looks) == 1:
         return f"each side is tested at {number(0.05, 2)}, at one look"
     return f"each side is tested so that {count(len(study.looks))} looks together err in 5 % at most"

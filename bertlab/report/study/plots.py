@@ -1,6 +1,6 @@
-"""Drawings that only a study has: paired differences with their bands, one panel an arm, and the forest of contrasts.
+"""Drawings of studies: paired differences with their bands, one panel per arm, and the forest of contrasts.
 
-Enters: plain names and numbers. Leaves: matplotlib figures, on the paper of bertlab/report/layout.py. The margin is a
+Enters: plain names and numbers. Leaves: matplotlib figures with the layout of bertlab/report/layout.py. The margin is a
 grey zone in both.
 """
 
@@ -33,18 +33,18 @@ from bertlab.report.study.marks import Mark
 
 ZONE, EDGE = "#ececec", "#858585"  # the margin's zone and its ends
 ABREAST, PANEL, GAP = 3, 118.0, 24.0  # panels in a row; their height and the room between rows, in points
-NAME = 118.0  # points for a name and a value above one of three panels
-NAMES = 150.0  # points that a name left of the forest has before it goes on below
-FAR = 8.0  # margins from zero beyond which an axis of differences is compressed
-ROOM = 0.06  # of the axis, left free at either end
+NAME = 118.0  # width in points of a name and a value above one of three panels
+NAMES = 150.0  # width in points of a name left of the forest, before it is wrapped
+FAR = 8.0  # margins; beyond this distance from zero an axis of differences is compressed
+ROOM = 0.06  # share of the axis that stays free at each end
 STYLES = ("normal", "bold")  # of the two lines of words
 LINE = ROW - 3  # points from line to line of a name
-BELOW = 0.3  # rows: the dots of seeds lie below the interval
+BELOW = 0.3  # position of the seeds' dots below the interval, in rows
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One arm: paired differences of each seed, their mean, and the ends of the band where there is one."""
+    """One arm: paired differences of each seed, their mean, and the ends of the band if there is one."""
 
     name: str
     value: str
@@ -68,13 +68,13 @@ class Contrast:
 
     @property
     def ends(self) -> list[float]:
-        """Everything that is drawn of it."""
+        """All values that are drawn."""
         return [value for value in (self.low, self.high, self.mean, *self.dots) if math.isfinite(value)]
 
 
 @dataclass(frozen=True)
 class Span:
-    """An axis of differences from `low` to `high`. Beyond the margin it is compressed where ends lie far out."""
+    """An axis of differences from `low` to `high`; compressed far beyond the margin."""
 
     low: float
     high: float
@@ -82,7 +82,7 @@ class Span:
     compressed: bool
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return where ticks may be, the most wanted first."""
+        """Return possible ticks, the most important first."""
         if self.compressed:
             powers = range(math.floor(math.log10(self.margin)), math.ceil(math.log10(max(-self.low, self.high))) + 1)
             sizes = [lead * 10.0**power for power in powers for lead in (1, 2, 5) if lead * 10.0**power >= self.margin]
@@ -94,7 +94,7 @@ class Span:
 
 
 def span(values: Iterable[float], margin: float) -> Span:
-    """Return the axis that shows all values and the whole margin, and no more than some room at its ends."""
+    """Return an axis with all values and the whole margin, and little room at its ends."""
     ends = [-margin, margin, *values]
     compressed = 0 < FAR * margin < max(map(abs, ends))
     low, high = (math.asinh(end / margin) if compressed else end for end in (min(ends), max(ends)))
@@ -142,12 +142,12 @@ def bands(panels: Sequence[Panel], axis: Span, *, head: Head) -> Figure:
 
 
 def _fitted(panel: Panel, width: float) -> list[str]:
-    """Return a panel's name in lines beside its value."""
+    """Return a panel's name, wrapped to fit next to its value."""
     return wrapped(panel.name, width - text_width(panel.value) - 8)
 
 
 def _abreast(panels: Sequence[Panel]) -> int:
-    """Return how many panels fit beside each other with their names."""
+    """Return how many panels fit next to each other with their names."""
     longest = max(text_width(panel.name) + text_width(panel.value) for panel in panels)
     return ABREAST if longest < 1.8 * NAME else ABREAST - 1
 
@@ -165,7 +165,7 @@ def _panel(axes: Axes, panel: Panel, margin: float, name: Sequence[str]) -> None
 
 
 def forest(contrasts: Sequence[Contrast], margin: float, *, head: Head, sides: tuple[str, str], size: str) -> Figure:
-    """Draw a row per contrast; `sides` are the words for left and right of zero, `size` the margin in words."""
+    """Draw one row per contrast; `sides`: words left and right of zero; `size`: the margin in words."""
     names = [wrapped(contrast.name, NAMES) for contrast in contrasts]
     left = max(map(widest, names)) + 20
     right = max(text_width(words, bold=True) for contrast in contrasts for words in contrast.words) + 22

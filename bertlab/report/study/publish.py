@@ -1,4 +1,4 @@
-"""A study on its parent run in a store: what was registered, what was found, and the report as one page to read."""
+"""Writes a study to its parent run in a store: its registration, its results, and the report as one HTML page."""
 
 import math
 from collections.abc import Mapping
@@ -22,12 +22,12 @@ READ = f"The whole report: *Artifacts*, `{PAGE}`."
 
 
 def publish_design(client: "MlflowClient", run_id: str, study: Study) -> None:
-    """Show what was registered; once there, it stays as it is."""
+    """Write the registration; an existing one stays unchanged."""
     log_settings(client, run_id, settings(study))
 
 
 def publish_study(client: "MlflowClient", run_id: str, findings: Findings, report: Path) -> None:
-    """Attach the report and show the verdict and the numbers of all contrasts. Twice does no harm."""
+    """Attach the report and write the verdict and the numbers of all contrasts. Repeating it does no harm."""
     client.log_artifact(run_id, str(report), "report")
     client.log_artifacts(run_id, str(report.with_suffix("")), f"report/{findings.study.name}")
     client.log_text(run_id, page(report.read_text("utf-8"), report.parent), PAGE)
@@ -39,7 +39,7 @@ def publish_study(client: "MlflowClient", run_id: str, findings: Findings, repor
 
 
 def log_settings(client: "MlflowClient", run_id: str, settings: Mapping[str, str]) -> None:
-    """Log parameters that are not there; a store lets each be written once."""
+    """Log parameters that are missing; a store accepts each only once."""
     there = client.get_run(run_id).data.params
     for name, text in settings.items():
         if name not in there:
@@ -47,14 +47,14 @@ def log_settings(client: "MlflowClient", run_id: str, settings: Mapping[str, str
 
 
 def log_numbers(client: "MlflowClient", run_id: str, numbers: Mapping[str, float], step: int) -> None:
-    """Log metrics, at one time always, so that what is sent again is the same point; a later `step` counts instead."""
+    """Log metrics with a constant time stamp, so that repeating gives the same point; a later `step` replaces it."""
     started = client.get_run(run_id).info.start_time
     for name, value in numbers.items():
         client.log_metric(run_id, name, value, timestamp=started, step=step)
 
 
 def settings(study: Study) -> dict[str, str]:
-    """Return the parameters of a study's run, and of a sweep's the values of each factor."""
+    """Return the parameters of a study's run; for a sweep the values of each factor."""
     if study.explores:
         values = {factor: ", ".join(found) for factor, found in factor_values(study).items()}
         return {"baseline": study.baseline, **values}
@@ -71,11 +71,11 @@ def settings(study: Study) -> dict[str, str]:
 
 
 def numbers(findings: Findings) -> dict[str, float]:
-    """Return how many runs there are and each contrast, arm minus what it is compared with, in units of the outcome.
+    """Return the number of runs and each contrast, arm minus its comparison arm, in units of the outcome.
 
-    What a contrast has not, as the interval of a single seed, is left out. Of a sweep: the best and the worst mean.
-    All bear the outcome's name in front: MLflow makes a section of charts of what stands before the last slash, and one
-    with nothing but a sweep's own numbers would be empty.
+    Missing values, such as the interval of a single seed, are left out. For a sweep: the best and the worst mean. All
+    names start with the outcome's name: MLflow groups charts by the part before the last slash, and a group of its own
+    for the sweep's numbers would be empty.
     """
     outcome = findings.study.outcome
     runs = findings.record.runs

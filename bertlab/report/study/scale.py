@@ -1,6 +1,6 @@
-"""How values of an outcome are written: shares in per cent, others as they are, with digits that show the margin.
+"""Formats of an outcome's values: shares in per cent, others unchanged, with enough digits to show the margin.
 
-Enters: an outcome and, where there is one, the margin. Leaves: text.
+Enters: an outcome and, if there is one, the margin. Leaves: text.
 """
 
 import math
@@ -11,15 +11,15 @@ from bertlab.study.judge import Findings
 from bertlab.study.outcome import outcome_of
 
 MOST = 5  # decimals
-FINER = 3  # more decimals, where an end of an interval lies close to what it is compared with
-WORTH_MOST = 4.0  # times the tokens, beyond which a straight line through the end of a curve says little
+FINER = 3  # more decimals if an end of an interval is close to a bound
+WORTH_MOST = 4.0  # token multiple beyond which a straight line through the end of a curve is unreliable
 
 
 @dataclass(frozen=True)
 class Scale:
     """Writes values (in `unit`) and differences (in `apart`), both times `factor`.
 
-    `bounds`: what an interval is compared with. An end is given digits until one sees on which side of them it lies.
+    `bounds`: limits for intervals. An end gets enough digits to show on which side of them it is.
     """
 
     factor: float
@@ -33,7 +33,7 @@ class Scale:
         return number(self.factor * value, self.decimals)
 
     def written(self, value: float) -> str:
-        """Write a value that is times `factor` already, with its unit."""
+        """Write a value that is already times `factor`, with its unit."""
         return f"{number(value, self.decimals)}{' %' if self.unit == '%' else f' {self.unit}'}"
 
     def signed(self, difference: float) -> str:
@@ -69,7 +69,7 @@ def outcome_scale(findings: Findings) -> Scale:
 
 
 def worth_text(worth: float) -> str:
-    """Write what a difference is worth in training tokens: +12 %; what is beyond a factor of `WORTH_MOST`, as that."""
+    """Write a difference in training tokens: +12 %; more than a factor of `WORTH_MOST` as that."""
     if worth > WORTH_MOST - 1:
         return f"over {signed(100 * (WORTH_MOST - 1), 0)} %"
     if worth < 1 / WORTH_MOST - 1:
@@ -83,11 +83,11 @@ def level_text(level: float, digits: int = 4) -> str:
 
 
 def p_text(p: float) -> str:
-    """Write a p-value with three decimals, and those below by their bound."""
+    """Write a p-value with three decimals; below .001 as a bound."""
     return "< 0.001" if p < 0.001 else number(p)
 
 
 def _side(value: float, bound: float, decimals: int) -> bool:
-    """Return whether a value and a bound still stand in their order when both are rounded."""
+    """Return whether the order of a value and a bound is visible after rounding."""
     apart = round(value, decimals) - round(bound, decimals)
     return value == bound or (apart > 0 if value > bound else apart < 0)

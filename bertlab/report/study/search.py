@@ -1,4 +1,4 @@
-"""The search for the best value of a setting: what every arm reached at every value, and which one it was given.
+"""The search for the best value of a setting: results of every arm at every value, and the chosen values.
 
 Enters: `Findings`. Leaves: a markdown section, "" for a study without a search.
 """
@@ -39,13 +39,13 @@ def search(findings: Findings) -> str:
 
 
 def by_arm(findings: Findings) -> dict[str, list[float]]:
-    """Return the values that each arm was tried at, ascending."""
+    """Return the values tried for each arm, ascending."""
     study = findings.record.registered
     return {arm: tried_values(study, findings.record.runs, arm) for arm in study.arms}
 
 
 def at_the_end(findings: Findings) -> str:
-    """Say which arms may have a better value beyond those that were tried."""
+    """Name the arms whose best value may be outside the tried range."""
     tried, best = by_arm(findings), best_values(findings.record.registered, findings.record.runs)
     ends = {arm: value for arm, value in best.items() if value in (tried[arm][0], tried[arm][-1])}
     if not ends:

@@ -1,4 +1,4 @@
-"""Seed by seed: every paired difference, what the pairing saved, who diverged, and when was looked.
+"""Seed by seed: every paired difference, the gain of pairing, diverged runs, and the looks.
 
 Enters: `Findings`. Leaves: markdown sections.
 """
@@ -19,11 +19,11 @@ from bertlab.stats.rule import Kind
 from bertlab.study.contrasts import SEQUENCES, parts_of
 from bertlab.study.judge import Findings, Judged, not_sound_before
 
-MANY_TIMES = 1000  # more is no measurement: a correlation over few seeds that is nearly 1
+MANY_TIMES = 1000  # larger values are not reliable: the correlation over few seeds is nearly 1
 
 
 def pairing(findings: Findings) -> str:
-    """Intervals from each arm's own spread and from the moderated one, the sign-flip test, and what pairing saved."""
+    """Intervals from each arm's own spread and the moderated one, the sign-flip test, and the gain of pairing."""
     scale = outcome_scale(findings)
     header = [
         "arm",
@@ -61,7 +61,7 @@ def pairing(findings: Findings) -> str:
 
 
 def saved(times: float) -> str:
-    """Write how many times as many seeds; beyond what a correlation of few seeds can tell, only that it is many."""
+    """Write a multiple of seeds; above MANY_TIMES only that it is large."""
     if not math.isfinite(times):
         return DASH
     return f"{number(times, 1)} ×" if times < MANY_TIMES else f"over {count(MANY_TIMES)} ×"
@@ -100,7 +100,7 @@ def divergence(findings: Findings) -> str:
 
 
 def looks(findings: Findings) -> str:
-    """The registered looks, where each contrast stopped, and the level of its interval."""
+    """The registered looks, the last look of each contrast, and the level of its interval."""
     study = findings.study
     registered = f"Results were to be looked at after {listing(map(count, study.looks))} seeds."
     rule = (
@@ -129,7 +129,7 @@ def looks(findings: Findings) -> str:
 
 
 def paired(findings: Findings, arm: str, metric: str) -> "pd.Series[float]":
-    """Return an arm minus what it is compared with, by seed, over finished runs that have the metric."""
+    """Return an arm minus its comparison arm, by seed, over finished runs with the metric."""
     own, base = (finished(findings, name, metric) for name in (arm, findings.study.reference(arm)))
     return (own - base).dropna()
 
@@ -145,7 +145,7 @@ def _both(judged: Judged, level: float) -> tuple[Interval, Interval]:
 
 
 def _noise(findings: Findings) -> str:
-    """Say how much of the variance of the mean differences is noise of the evaluated text, where that is known."""
+    """Describe the share of text noise in the variance of the mean differences, if known."""
     outcome, text = escape(findings.study.outcome), findings.record.facts.get("evaluation", "")
     shares = {judged.arm: judged.contrast.text_share for judged in in_order(findings) if judged.contrast.text}
     if not shares:
@@ -173,7 +173,7 @@ def _noise(findings: Findings) -> str:
 
 
 def _spread(findings: Findings) -> str:
-    """Say which spread the verdicts rest on."""
+    """Describe the spread behind the verdicts."""
     study, scale = findings.study, outcome_scale(findings)
     bank = f" Arms are compared with a bank of {count(study.bank)} runs of the baseline." if study.bank else ""
     if study.prior.df == 0:

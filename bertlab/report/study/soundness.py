@@ -1,4 +1,4 @@
-"""Whether the study could have seen a difference: its controls and the baseline's context gain.
+"""Validity checks of the study: its controls and the baseline's context gain.
 
 Enters: `Findings`. Leaves: a markdown section.
 """
@@ -20,7 +20,7 @@ MUST = {
 
 
 def soundness(findings: Findings) -> str:
-    """The controls, the context gain, and what follows."""
+    """The controls, the context gain, and the consequences."""
     apart = outcome_scale(findings).apart
     header = ["control", "what it changes", "must be", "n", f"difference ({apart})", f"interval ({apart})", "level"]
     rows = [_cells(findings, judged) for judged in findings.controls.values()]
@@ -58,7 +58,7 @@ def _conclusion(findings: Findings) -> str:
 
 
 def _coarse(findings: Findings) -> str:
-    """Say what an A/A control that is not EQUIVALENT leaves of the findings."""
+    """Describe which findings remain with an A/A control that is not EQUIVALENT."""
     same, scale = findings.controls[SAME], outcome_scale(findings)
     held = [escape(judged.arm) for judged in findings.primary.values() if judged.held]
     taken = f" That takes back what {listing(held)} would have shown." if held else " Nothing is taken back by that."

@@ -1,7 +1,7 @@
-"""What the page of a sweep says and that of a registered study does not: what was varied, and how little that shows.
+"""Sections that only the page of a sweep has: what was varied, and the limits of the result.
 
-Enters: `Findings` that claim nothing. Leaves: markdown. A sweep states effects and intervals, never a verdict: verdicts
-belong to studies that were registered before they ran.
+Enters: `Findings` without a claim. Leaves: markdown. A sweep states effects and intervals, never a verdict: verdicts
+need a registration before the runs.
 """
 
 import math
@@ -19,7 +19,7 @@ from bertlab.study.exploration import LOSS
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.outcome import outcome_of
 
-MANY = 12  # more values than this are named by their range
+MANY = 12  # more values than this are shown as a range
 COST = {"tokens": count, "predicted_tokens": count, "flops": token_text, "seconds": count, "tokens_per_second": count}
 TASK = re.compile(r"eval/tasks\.([\w-]+)\.([a-z0-9_]+)")
 SCORES = (
@@ -30,7 +30,7 @@ SCORES = (
 
 
 def question(findings: Findings) -> str:
-    """Title, what was varied, and how many runs that were."""
+    """Title, what was varied, and the number of runs."""
     study, arms = findings.study, findings.study.arms
     sets = [f"{escape(factor)} to {_values(found)}" for factor, found in factor_values(study).items()]
     varied = f"sets {', and '.join(sets)}" if sets else "varies only the seed"
@@ -42,13 +42,13 @@ def question(findings: Findings) -> str:
 
 
 def result(findings: Findings) -> str:
-    """The result in plain words, how sure it is, and what kind of report this is."""
+    """The result in plain words, its uncertainty, and the kind of report."""
     kind = "This report explores: it states effects and reaches no verdict. Only a study registered beforehand does."
     return f"**Result.** {result_of(findings)}\n\n{kind}"
 
 
 def cost(findings: Findings) -> str:
-    """What a run of each setting consumed."""
+    """The cost of a run of each setting."""
     known = {name: words for name, words in COST.items() if f"perf/{name}" in findings.record.metrics}
     rows = [
         [escape(arm), *(_mean(findings, arm, f"perf/{name}", words) for name, words in known.items())]
@@ -59,7 +59,7 @@ def cost(findings: Findings) -> str:
 
 
 def tasks(findings: Findings) -> str:
-    """The scores on tasks of one's own, with their noise: a row for each task and metric, a column for each setting."""
+    """The scores on the user's own tasks, with their noise: one row per task and metric, one column per setting."""
     found = [match for name in findings.record.metrics if (match := TASK.fullmatch(name))]
     arms = list(findings.study.arms)
     rows = [
@@ -71,7 +71,7 @@ def tasks(findings: Findings) -> str:
 
 
 def weaknesses(findings: Findings) -> list[str]:
-    """Say what weakens the reading of a sweep."""
+    """Describe weaknesses of a sweep."""
     facts, arms = findings.record.facts, {arm: findings.record.arm(arm) for arm in findings.study.arms}
     seeds = {arm: set(runs.index) for arm, runs in arms.items()}
     every = set().union(*seeds.values())
@@ -122,13 +122,13 @@ def _values(values: list[str]) -> str:
 
 
 def ranked_arms(findings: Findings) -> list[tuple[str, float]]:
-    """Return the settings that have a result with their mean loss, the lowest first."""
+    """Return the settings with a result and their mean loss, the lowest first."""
     means = {arm: float(finished(findings, arm, findings.study.outcome).mean()) for arm in findings.study.arms}
     return sorted(((arm, mean) for arm, mean in means.items() if math.isfinite(mean)), key=lambda each: each[1])
 
 
 def result_of(findings: Findings) -> str:
-    """Say which setting ends lowest, and how it compares with the baseline."""
+    """Name the setting with the lowest loss, and compare it with the baseline."""
     ranked = [arm for arm, _ in ranked_arms(findings)]
     baseline, scale, loss = findings.study.baseline, outcome_scale(findings), _loss_of(findings)
     if not ranked:
@@ -150,7 +150,7 @@ def result_of(findings: Findings) -> str:
 
 
 def _loss_of(findings: Findings) -> str:
-    """Name the loss that settings are compared by; that of masked tokens needs no other name."""
+    """Name the loss that compares settings; the masked-token loss needs no name."""
     return "loss" if findings.study.outcome == LOSS else outcome_of(findings.study.outcome).words
 
 

@@ -1,6 +1,6 @@
-"""The registered trend: how the outcome moves along an ordered factor, and where it would be best.
+"""The registered trend: how the outcome changes along an ordered factor, and its best value.
 
-Enters: `Findings`. Leaves: a markdown section, "" where no trend was registered.
+Enters: `Findings`. Leaves: a markdown section, "" without a registered trend.
 """
 
 import math
@@ -18,7 +18,7 @@ from bertlab.stats.trend import Best, trend
 from bertlab.study.judge import Findings
 
 LEVEL = 0.90
-FEWEST, FINE = 3, 60  # levels that a parabola needs; points that it is drawn with
+FEWEST, FINE = 3, 60  # least levels for a parabola; points in its drawing
 
 
 def trend_of(findings: Findings) -> str:
@@ -48,7 +48,7 @@ def trend_of(findings: Findings) -> str:
 
 
 def best_of(findings: Findings, table: pd.DataFrame) -> Best | None:
-    """Return the best value of the registered factor; None where fewer than two seeds have every level."""
+    """Return the best value of the registered factor; None if fewer than two seeds have every level."""
     registered = findings.study.trend
     if registered is None or len(table) < 2 or len(table.columns) < FEWEST:
         return None
@@ -57,9 +57,9 @@ def best_of(findings: Findings, table: pd.DataFrame) -> Best | None:
 
 
 def parabola(findings: Findings, table: pd.DataFrame) -> Points:
-    """Return the mean parabola along the factor, which is that of the means; empty where levels do not test it.
+    """Return the mean parabola along the factor, that of the means; empty if there are too few levels to test it.
 
-    Through three levels one goes exactly, whatever they are. Rounded, as processors differ in the last digits of a fit.
+    Three levels always fit exactly. Rounded, because CPUs differ in the last digits of a fit.
     """
     registered = findings.study.trend
     if registered is None or len(table.columns) <= FEWEST:
@@ -72,7 +72,7 @@ def parabola(findings: Findings, table: pd.DataFrame) -> Points:
 
 
 def dose_table(findings: Findings) -> pd.DataFrame:
-    """Return the outcome by seed (rows) and level of the factor (columns, ascending), where all levels are there."""
+    """Return the outcome by seed (rows) and level of the factor (columns, ascending), for seeds with all levels."""
     assert findings.study.trend is not None
     doses = sorted(findings.study.trend.doses.items(), key=lambda item: item[1])
     return pd.DataFrame({dose: finished(findings, arm, findings.study.outcome) for arm, dose in doses}).dropna()
@@ -98,7 +98,7 @@ def _best(best: Best, lower: bool) -> str:
 
 
 def _tried(table: pd.DataFrame, lower: bool) -> str:
-    """Name the level with the best mean, which a parabola that fits badly misses."""
+    """Name the level with the best mean: a badly fitting parabola misses it."""
     mean_M = table.mean().to_numpy()
     best = [float(dose) for dose in table.columns][int(mean_M.argmin() if lower else mean_M.argmax())]
     return f"Of the levels that were tried, the mean is {'lowest' if lower else 'highest'} at {_short(best)}."

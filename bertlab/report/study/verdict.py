@@ -1,7 +1,7 @@
-"""What a study found, in plain words: every clause is read off a verdict, none is written by hand.
+"""A study's results in plain words: verdicts choose every clause, none is handwritten.
 
-Enters: `Findings`. Leaves: sentences. Verdicts, expectations and findings each have their words in one table here, and
-an undecided contrast is never said to show that nothing is there.
+Enters: `Findings`. Leaves: sentences. Verdicts, expectations and findings have their words in one table here. An
+undecided contrast is never described as no effect.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from bertlab.study.judge import Findings, Judged
 UNJUDGED = NOT_COMPARED
 REGIME = "for this model, corpus and budget"
 
-CAME_OUT = {  # said of one arm or several, against the baseline
+CAME_OUT = {  # results of one arm or several, against the baseline
     Kind.INVALID: "not judged against {baseline}, because runs are missing or not comparable",
     Kind.VACUOUS: "not compared, because the study could not have seen a difference",
     Kind.UNSTABLE: "unstable, diverging on more seeds than {baseline}",
@@ -35,7 +35,7 @@ EITHER_WAY = ", so that the sign of the difference is immaterial either way"
 BY_ITSELF = ", taken by itself, which does not outlive the correction for {arms} arms"
 HELD = ", which does not count while the baseline is not shown to equal itself"
 
-READING = {  # one sentence per verdict: what the interval did, and what follows
+READING = {  # one sentence per verdict: the interval, and the conclusion
     Kind.INVALID: "a planned result is missing, or the runs are not comparable; nothing is concluded.",
     Kind.VACUOUS: "the study could not have seen a difference (see Soundness); nothing is concluded.",
     Kind.UNSTABLE: (
@@ -81,7 +81,7 @@ READING = {  # one sentence per verdict: what the interval did, and what follows
 
 DETECTABLE = "- *detectable*: the interval also leaves out zero; there is a difference, too small to matter."
 
-EXPECTED = {  # what a claim says of an arm
+EXPECTED = {  # expectations of a claim
     Expectation.WORSE: "worse than the baseline, by however little",
     Expectation.BETTER: "better than the baseline, by however little",
     Expectation.MATERIALLY_WORSE: "worse than the baseline by more than the margin",
@@ -111,7 +111,7 @@ NOT_JUDGED = "not judged"
 
 
 def headline(findings: Findings) -> str:
-    """Return what was found of the claim in one sentence, as plain text."""
+    """Return the claim's result in one sentence, as plain text."""
     claim = f"The claim “{findings.study.claim.rstrip('.')}”"
     if reasons := reasons_against(findings):
         return f"{claim} could not be judged: {'; '.join(reasons)}."
@@ -121,7 +121,7 @@ def headline(findings: Findings) -> str:
 
 
 def reasons_against(findings: Findings) -> list[str]:
-    """Return why no primary contrast could be judged; none as soon as one could."""
+    """Return why no primary contrast could be judged; none if at least one could."""
     primary = list(findings.primary.values())
     if any(judged.verdict.kind not in UNJUDGED for judged in primary):
         return []
@@ -130,18 +130,18 @@ def reasons_against(findings: Findings) -> list[str]:
 
 
 def status_word(findings: Findings) -> str:
-    """Return what became of the claim in a word or two."""
+    """Return the claim's status in one or two words."""
     return NOT_JUDGED if reasons_against(findings) else findings.finding.value
 
 
 def failures(judged: Judged) -> list[str]:
-    """Return what stood against a verdict, with the arm's name where the reason lacks it."""
+    """Return the reasons against a verdict, with the arm's name if a reason lacks it."""
     named = judged.verdict.kind in (Kind.INVALID, Kind.VACUOUS)
     return [reason if named else f"{judged.arm}: {reason}" for reason in judged.verdict.failed]
 
 
 def outcomes(findings: Findings, group: Iterable[Judged]) -> str:
-    """Say how some arms came out, arms with one verdict together."""
+    """Describe the results of some arms; arms with the same verdict together."""
     alike: dict[tuple[str, str], list[str]] = {}
     for judged in group:
         alike.setdefault((came_out(findings, judged), judged.against), []).append(judged.arm)
@@ -152,7 +152,7 @@ def outcomes(findings: Findings, group: Iterable[Judged]) -> str:
 
 
 def came_out(findings: Findings, judged: Judged) -> str:
-    """Return the words for a verdict, and why it does not decide the claim where one might think so."""
+    """Return the words for a verdict, and, if needed, why it does not decide the claim."""
     words = CAME_OUT[judged.verdict.kind]
     if judged.finding is not Finding.UNDECIDED:
         return words
@@ -164,7 +164,7 @@ def came_out(findings: Findings, judged: Judged) -> str:
 
 
 def immaterial(judged: Judged) -> bool:
-    """Return whether a claim of the sign is undecided about a difference that does not matter, whatever its sign."""
+    """Return whether a claim about the sign is undecided for a difference too small to matter."""
     of_the_sign = judged.expects in (Expectation.WORSE, Expectation.BETTER)
     return of_the_sign and judged.verdict.kind is Kind.EQUIVALENT and judged.finding is Finding.UNDECIDED
 
@@ -175,7 +175,7 @@ def is_or_are(items: Sequence[object]) -> str:
 
 
 def _beside(findings: Findings, found: Finding) -> str:
-    """Say how many comparisons support an undecided claim; a refuted or supported one needs no more."""
+    """Describe how many comparisons support an undecided claim; other statuses need no more words."""
     borne = [judged for judged in findings.primary.values() if judged.finding is Finding.SUPPORTED]
     if found is not Finding.UNDECIDED or not borne:
         return ""

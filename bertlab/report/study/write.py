@@ -1,8 +1,8 @@
-"""Write the report of a study: its page, figures, verdicts, and the twins that all of it can be made from again.
+"""Write the report of a study: page, figures, verdicts, and the data files from which all can be made again.
 
-Enters: `Findings`. Leaves: <id>.md and the folder <id> beside it, for a rung of a ladder <id>/<rung>.md and its folder.
-No clock, no path and no machine name goes into them: `write_study(judge(read_record(folder / id)), other)` writes the
-same bytes.
+Enters: `Findings`. Leaves: <id>.md and the folder <id> next to it; for a rung of a ladder <id>/<rung>.md and its
+folder. The content does not depend on clock, path or machine: `write_study(judge(read_record(folder / id)), other)`
+writes the same bytes.
 """
 
 from pathlib import Path
@@ -18,9 +18,8 @@ from bertlab.study.record import twins
 def write_study(findings: Findings, folder: Path) -> Path:
     """Write the report into `folder` and return the path of its page.
 
-    Everything is made in memory first and each file is renamed into place, the page last: a failure leaves what was
-    there. Figures of an earlier report that this one lacks are removed. Raises InputError when the folder is no place
-    to write.
+    Everything is made in memory first and each file is renamed into place, the page last: a failure leaves the old
+    files. Figures that only an earlier report had are removed. Raises InputError if the folder cannot be written.
     """
     own = findings.study.place
     drawn = {f"figures/{drawing.name}.svg": drawing.svg for drawing in drawings(findings)}
