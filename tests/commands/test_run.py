@@ -310,7 +310,7 @@ def test_help_lists_the_groups_and_the_keys(command: Command) -> None:
         if re.match(r"model +base mini modernbert \*nano replaced replaced_base small tiny  # size and parts", line)
     ]
     assert [line for line in lines if re.match(r"mask\.longest=\d+ +\w", line)], "a key of the option that is chosen"
-    assert [line for line in lines if re.match(r"seed=0 +of weights, order", line)]
+    assert [line for line in lines if re.match(r"seed=0 +seed of weights, order", line)]
     assert [line for line in lines if "mask_rate" in line.split()]
     assert [line for line in lines if line.startswith("basic joblib ray slurm slurm_local")]
 

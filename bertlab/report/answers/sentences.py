@@ -29,7 +29,7 @@ BETTER = (Kind.BETTER_MATERIAL, Kind.BETTER_AT_MARGIN, Kind.BETTER_UNRESOLVED)
 
 
 def plain(findings: Findings, language: Language) -> str:
-    """Describe what decides the finding in one sentence: all comparisons of a supported claim, else the decisive one."""
+    """Describe in a sentence what decides the finding: all comparisons of a supported claim, else the deciding one."""
     told = telling(findings)
     if findings.finding is Finding.SUPPORTED:
         return compare(findings, findings.primary.values(), language)
