@@ -26,11 +26,11 @@ Train one run; with -m a run of each value between commas, with a report; or a s
   bertlab run study=mask_rate                         a registered question; bertlab study mask_rate is the same
   bertlab run mask=span model=tiny --help             the keys of other options
   bertlab run data=text 'data.files=corpus/*.txt.gz'  your own text
-  bertlab run 'tasks=[{file: my.tsv, kind: classification}]'   your labels, learnt at the end: docs/tasks.md
-  bertlab run mask=span --cfg job                     the whole configuration, and nothing is run
+  bertlab run 'tasks=[{file: my.tsv, kind: classification}]'   your labels: fine-tuning at the end; docs/tasks.md
+  bertlab run mask=span --cfg job                     print the whole configuration, run nothing
   bertlab run --own my_lab --help                     with options and studies of a folder of your own: docs/own.md
 
-What is finished is not run again, and what was stopped goes on. What a run needs is checked before it begins."""
+Finished runs are not repeated, and stopped runs continue. All settings are checked before a run begins."""
 LINE = re.compile(r"(?P<indent> *)(?P<key>[\w/@]+):(?P<value>.*?)(?:\s#\s(?P<comment>.*))?$")
 GROUP = re.compile(r"  - (\w+): \w+ +# (.*)")  # a line of the defaults list in run.yaml
 
@@ -43,7 +43,7 @@ def help_text(words: Sequence[str]) -> str:
         ("Groups (group=option; * is chosen)", _groups(chosen)),
         ("Keys (key=value, as they are with these options)", _keys(config, chosen)),
         (
-            "Studies (study=ID; bertlab studies says what they ask)",
+            "Studies (study=ID; bertlab studies lists their questions)",
             _listing(_options(sweep_folders(), "study")),
         ),
         ("Launchers (hydra/launcher=NAME hydra.launcher.KEY=VALUE)", _listing(_launchers())),

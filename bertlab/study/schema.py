@@ -87,9 +87,7 @@ KEYS: Mapping[str, Key] = {
     "prior": Key(
         "variance, df, contrasts", "usual variance of a difference in the regime: `bertlab plan`", values.read_prior
     ),
-    "bank": Key(
-        "a whole number from seeds on", "number of baseline runs for an unpaired comparison", values.read_bank
-    ),
+    "bank": Key("a whole number from seeds on", "number of baseline runs for an unpaired comparison", values.read_bank),
     "trunk": Key(
         "overrides and tokens", "common start of all arms of a seed; the margin is not in tokens", values.read_trunk
     ),
