@@ -39,10 +39,10 @@ from bertlab.config.errors import InputError
 from bertlab.config.settling import composing
 from bertlab.experiment.study_runs import StudyRuns, record_of
 from bertlab.ledger.archive import ARCHIVE
-from bertlab.ledger.cell import POINTS, RECORD, SEALED, STATE, Cell, cell_of, cells_in, lasting_hash
-from bertlab.ledger.diary import Diary
-from bertlab.ledger.outcome import LostError, Outcome, RunResult
-from bertlab.ledger.seal import sealed
+from bertlab.ledger.files import sealed
+from bertlab.ledger.result import LostError, Outcome, RunResult
+from bertlab.ledger.run_folder import POINTS, RECORD, SEALED, STATE, Cell, cell_of, cells_in, lasting_hash
+from bertlab.ledger.sweep_log import Diary
 from bertlab.study.arms import register
 from bertlab.study.judge import judge
 from bertlab.study.record import PLANNED, RULE, RULE_NOW, planned_text

@@ -28,7 +28,7 @@ from bertlab.config.arguments import parse
 from bertlab.config.compose import PACKAGE, load, resolved, typed
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import MODEL, RECORD, WEIGHTS, Cell, cells_in, checkpoints
+from bertlab.ledger.run_folder import MODEL, RECORD, WEIGHTS, Cell, cells_in, checkpoints
 from bertlab.sweep.run import train
 
 DEFAULTS = {"kills": "20", "inputs": "200", "seed": "0"}

@@ -36,8 +36,8 @@ from bertlab.config.errors import InputError, whole_number
 from bertlab.config.settling import composing, settling
 from bertlab.ledger.archive import cells_in as archived
 from bertlab.ledger.archive import pack
-from bertlab.ledger.cell import RECORD, RUNNING, SEALED, STATE, Cell, cell_of, cells_in, lasting_hash
-from bertlab.ledger.seal import sealed
+from bertlab.ledger.files import sealed
+from bertlab.ledger.run_folder import RECORD, RUNNING, SEALED, STATE, Cell, cell_of, cells_in, lasting_hash
 from bertlab.sweep.grid import Planning
 from bertlab.tracking.description import KIND, TOKEN, Identity
 from bertlab.tracking.mlflow import Tracker

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from bertlab.ledger.cell import CONFIG, FINISHED, ORIGIN, POINTS, RECORD, STATE, Cell
-from bertlab.ledger.points import Points
+from bertlab.ledger.metrics import Points
+from bertlab.ledger.run_folder import CONFIG, FINISHED, ORIGIN, POINTS, RECORD, STATE, Cell
 
 
 def finished(cell: Cell, description: Mapping[str, Any] | None = None, config: str = "seed: 0\n") -> Cell:

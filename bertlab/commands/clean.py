@@ -14,7 +14,7 @@ from typing import Any
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import Cell, cells_in, checkpoints
+from bertlab.ledger.run_folder import Cell, cells_in, checkpoints
 
 DEFAULTS = {"from": "outputs", "all": "false"}
 

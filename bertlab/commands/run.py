@@ -30,8 +30,8 @@ from bertlab.config.own import take_own
 from bertlab.config.reading import MULTIRUN, check_command, written_out
 from bertlab.config.redact import redacted
 from bertlab.data.of_start import with_model
-from bertlab.ledger.diary import MOST, Diary
-from bertlab.ledger.outcome import NOT_RUN, Outcome, TerminatedError
+from bertlab.ledger.result import NOT_RUN, Outcome, TerminatedError
+from bertlab.ledger.sweep_log import MOST, Diary
 from bertlab.tracking.address import without_login
 from bertlab.tracking.started import with_started
 

@@ -27,9 +27,9 @@ import yaml
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.config.leaves import leaves, written
-from bertlab.ledger.cell import CONFIG, FINISHED, POINTS, RECORD, RUNNING, Cell, cells_in
-from bertlab.ledger.points import read_points
-from bertlab.ledger.seal import read_sealed
+from bertlab.ledger.files import read_sealed
+from bertlab.ledger.metrics import read_points
+from bertlab.ledger.run_folder import CONFIG, FINISHED, POINTS, RECORD, RUNNING, Cell, cells_in
 
 if TYPE_CHECKING:
     from bertlab.tracking.mlflow import Tracker

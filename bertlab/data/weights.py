@@ -15,8 +15,8 @@ from bertlab.config.building import section
 from bertlab.config.cache import digest
 from bertlab.config.errors import InputError, at, one_of
 from bertlab.data.content import content_hash
-from bertlab.ledger.cell import CONFIG as RUN_CONFIG
-from bertlab.ledger.cell import MODEL, Cell, cells_in
+from bertlab.ledger.run_folder import CONFIG as RUN_CONFIG
+from bertlab.ledger.run_folder import MODEL, Cell, cells_in
 
 RUN = "run:"  # in front of a run's id or its cell's folder
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"

@@ -26,7 +26,7 @@ from bertlab.experiment.sequential import check_curve, run_sequentially
 from bertlab.experiment.study_runs import StudyRuns, say
 from bertlab.experiment.trunk import check_fits
 from bertlab.ledger.archive import ARCHIVE
-from bertlab.ledger.outcome import Outcome
+from bertlab.ledger.result import Outcome
 from bertlab.report.book import write_book
 from bertlab.report.ladder import keep_predictions, write_ladder
 from bertlab.report.study import write_study

@@ -17,8 +17,8 @@ from mlflow.tracking import MlflowClient
 from bertlab.experiment.trunk import NAME as TRUNK
 from bertlab.experiment.trunk import SEEDS, bring_weights, trunk_folder
 from bertlab.ledger.archive import cells_in, pack, unpack
-from bertlab.ledger.cell import Cell
-from bertlab.ledger.outcome import Outcome
+from bertlab.ledger.result import Outcome
+from bertlab.ledger.run_folder import Cell
 from bertlab.study.arms import Registration, trunk_overrides
 from bertlab.study.onset import ONSET, onsets_of
 from bertlab.study.outcome import curve_name

@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import CONFIG, MODEL, cell_of
+from bertlab.ledger.run_folder import CONFIG, MODEL, cell_of
 from bertlab.sweep.run import Job
 from bertlab.tracking.description import Identity
 from bertlab.tracking.left import check_left

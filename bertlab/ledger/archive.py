@@ -23,9 +23,8 @@ import yaml
 
 from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted_settings
-from bertlab.ledger.cell import CELLS, CONFIG, ORIGIN, POINTS, RECORD, SEALED, STATE, Cell, lasting_hash
-from bertlab.ledger.files import refusing, whole
-from bertlab.ledger.seal import DAMAGE, sealed
+from bertlab.ledger.files import DAMAGE, refusing, sealed, whole
+from bertlab.ledger.run_folder import CELLS, CONFIG, ORIGIN, POINTS, RECORD, SEALED, STATE, Cell, lasting_hash
 
 log = logging.getLogger(__name__)
 

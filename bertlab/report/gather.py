@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bertlab.config.redact import redacted
-from bertlab.ledger.cell import FINISHED, POINTS, Cell
-from bertlab.ledger.points import Point, read_points
+from bertlab.ledger.metrics import Point, read_points
+from bertlab.ledger.run_folder import FINISHED, POINTS, Cell
 from bertlab.report.study.publish import publish_study
 from bertlab.report.study.write import write_study
 from bertlab.study.exploration import explored

@@ -25,7 +25,7 @@ from bertlab.config.own import own_words
 from bertlab.config.redact import recorded_command, redacted_command
 from bertlab.config.settling import Settled, settling
 from bertlab.data.store import TokenStore
-from bertlab.ledger.outcome import Outcome
+from bertlab.ledger.result import Outcome
 from bertlab.sweep.checking import Checks
 from bertlab.sweep.launch import Job, Launches, Overrides
 from bertlab.sweep.logbook import Logbook, open_logbook

@@ -20,9 +20,9 @@ from hydra.plugins.launcher import Launcher
 from bertlab.config.error_messages import explain
 from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted
-from bertlab.ledger.cell import cells_like
-from bertlab.ledger.diary import Diary
-from bertlab.ledger.outcome import NOT_RUN, CancelledError, LostError, Outcome
+from bertlab.ledger.result import NOT_RUN, CancelledError, LostError, Outcome
+from bertlab.ledger.run_folder import cells_like
+from bertlab.ledger.sweep_log import Diary
 from bertlab.tracking.description import Identity
 from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, SWEEP, UNSENT, Cell
-from bertlab.ledger.files import write_whole
-from bertlab.ledger.outcome import RunResult
-from bertlab.ledger.seal import sealed
+from bertlab.ledger.files import sealed, write_whole
+from bertlab.ledger.result import RunResult
+from bertlab.ledger.run_folder import FAILED, FINISHED, KILLED, RUNNING, SWEEP, UNSENT, Cell
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.description import PARENT, SWEEP_KEY, TOKEN, Description, Identity, identity_of
 from bertlab.tracking.life import Telling, closing, sync_command

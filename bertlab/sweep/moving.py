@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bertlab.ledger.cell import ORIGIN, POINTS, Cell, cells_like, checkpoints
 from bertlab.ledger.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
-from bertlab.ledger.points import Mark, holds
+from bertlab.ledger.metrics import Mark, holds
+from bertlab.ledger.run_folder import ORIGIN, POINTS, Cell, cells_like, checkpoints
 from bertlab.tracking.identity import TARGET, code_fingerprint
 
 log = logging.getLogger(__name__)

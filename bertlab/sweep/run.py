@@ -20,8 +20,8 @@ from bertlab.data.tokenizer import CLS
 from bertlab.data.weights import Start, start_of
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import Reading
-from bertlab.ledger.cell import Cell, cell_of
-from bertlab.ledger.outcome import RunResult
+from bertlab.ledger.result import RunResult
+from bertlab.ledger.run_folder import Cell, cell_of
 from bertlab.mask import Ahead, AheadFirst
 from bertlab.model.bert import Bert
 from bertlab.model.combination import check_cls

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertlab.ledger.cell import CELLS, RUNNING, UNSENT, Cell, cells_in
+from bertlab.ledger.run_folder import CELLS, RUNNING, UNSENT, Cell, cells_in
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.patience import away, line, patiently
 

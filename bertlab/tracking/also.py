@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bertlab.config.errors import InputError, own
-from bertlab.ledger.cell import FINISHED, Cell
-from bertlab.ledger.points import Point
+from bertlab.ledger.metrics import Point
+from bertlab.ledger.run_folder import FINISHED, Cell
 
 log = logging.getLogger(__name__)
 

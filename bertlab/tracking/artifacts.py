@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, NamedTuple
 
-from bertlab.ledger.seal import file_hash, is_plain
+from bertlab.ledger.files import file_hash, is_plain
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -10,8 +10,8 @@ from typing import Any
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import CONFIG, ORIGIN
-from bertlab.ledger.seal import DAMAGE
+from bertlab.ledger.files import DAMAGE
+from bertlab.ledger.run_folder import CONFIG, ORIGIN
 from bertlab.tracking.description import Identity, identity_of
 from bertlab.tracking.left import MEND, check_left, copy_left, read_config
 from bertlab.tracking.stored import find_run

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import feather
 
-from bertlab.ledger.points import Point
+from bertlab.ledger.metrics import Point
 
 FILE = "curves.feather"  # an artifact of every run that finished
 TOKENS, SHOWN = "perf/tokens", ("train/", "eval/")

@@ -11,9 +11,9 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.cell import CONFIG, FINISHED, MODEL, ORIGIN, POINTS, RUNNING, TRACEBACK, UNSENT, Cell
-from bertlab.ledger.points import Point, read_points
-from bertlab.ledger.seal import file_hash
+from bertlab.ledger.files import file_hash
+from bertlab.ledger.metrics import Point, read_points
+from bertlab.ledger.run_folder import CONFIG, FINISHED, MODEL, ORIGIN, POINTS, RUNNING, TRACEBACK, UNSENT, Cell
 from bertlab.tracking.artifacts import fetched, unlike
 from bertlab.tracking.creation import created
 from bertlab.tracking.curves import FILE, curves_of, packed

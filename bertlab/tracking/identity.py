@@ -21,7 +21,7 @@ from bertlab.config.redact import redacted_settings
 from bertlab.data.content import content_hash
 from bertlab.data.store import TokenStore
 from bertlab.data.weights import start_of
-from bertlab.ledger.cell import START_STATE
+from bertlab.ledger.run_folder import START_STATE
 from bertlab.tasks.own import Tasks, names_of
 from bertlab.tracking.code import code_of, source_hash
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, SETTINGS, Dataset, Description, Identity

@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bertlab.ledger.cell import KILLED, RUNNING, STATE, SWEEP, Cell
-from bertlab.ledger.files import write_whole
-from bertlab.ledger.seal import is_there, read_json, sealed
+from bertlab.ledger.files import is_there, read_json, sealed, write_whole
+from bertlab.ledger.run_folder import KILLED, RUNNING, STATE, SWEEP, Cell
 from bertlab.tracking.mlflow import Tracker, patiently
 
 log = logging.getLogger(__name__)

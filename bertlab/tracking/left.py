@@ -14,8 +14,8 @@ import yaml
 
 from bertlab.config.cache import digest
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import CONFIG, MODEL
-from bertlab.ledger.seal import DAMAGE
+from bertlab.ledger.files import DAMAGE
+from bertlab.ledger.run_folder import CONFIG, MODEL
 from bertlab.tracking.artifacts import fetched, unlike
 from bertlab.tracking.description import FILES, SETTINGS
 from bertlab.tracking.models import weights_uri

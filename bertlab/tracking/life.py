@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bertlab.config.redact import redacted
-from bertlab.ledger.cell import FAILED, FINISHED, KILLED, MODEL, TRACEBACK, UNSENT, Cell, checkpoints
 from bertlab.ledger.files import refusing
-from bertlab.ledger.points import Mark, Points, holds
+from bertlab.ledger.metrics import Mark, Points, holds
+from bertlab.ledger.run_folder import FAILED, FINISHED, KILLED, MODEL, TRACEBACK, UNSENT, Cell, checkpoints
 from bertlab.tracking.also import Also
 from bertlab.tracking.patience import AwayError, away, line
 from bertlab.tracking.reach import connect

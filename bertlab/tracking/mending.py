@@ -13,8 +13,8 @@ import time
 from mlflow.entities import Metric, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.cell import MODEL, POINTS, Cell
-from bertlab.ledger.points import Point, read_points
+from bertlab.ledger.metrics import Point, read_points
+from bertlab.ledger.run_folder import MODEL, POINTS, Cell
 from bertlab.tracking.artifacts import fetched, unlike
 from bertlab.tracking.delivery import deliver
 from bertlab.tracking.description import KIND, PARENT, TOKEN

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 from bertlab.config.cache import digest
 from bertlab.config.errors import InputError, one_of, own, true_or_false
 from bertlab.config.redact import redacted, shown
-from bertlab.ledger.cell import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, UNSENT, Cell
 from bertlab.ledger.files import write_whole
-from bertlab.ledger.points import Points
+from bertlab.ledger.metrics import Points
+from bertlab.ledger.run_folder import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, UNSENT, Cell
 from bertlab.tracking import reach
 from bertlab.tracking.address import address, chosen
 from bertlab.tracking.also import Also, check_also

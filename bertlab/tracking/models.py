@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from bertlab.ledger.cell import MODEL
-from bertlab.ledger.points import Point
+from bertlab.ledger.metrics import Point
+from bertlab.ledger.run_folder import MODEL
 from bertlab.tracking.artifacts import holds
 from bertlab.tracking.description import KEY, NOTE, TEXT_LIMIT
 

@@ -18,8 +18,8 @@ from bertlab.config.errors import InputError
 from bertlab.data.modern import MARK, settings_of
 from bertlab.data.modern_weights import from_modern
 from bertlab.data.weights import BESIDE, REFUSE, TOKENIZERS, WEIGHTS, Start, start_of
-from bertlab.ledger.cell import CONFIG, MODEL
 from bertlab.ledger.files import refusing
+from bertlab.ledger.run_folder import CONFIG, MODEL
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,7 +12,7 @@ from subprocess import DEVNULL, PIPE
 
 from bertlab.config.errors import InputError, own
 from bertlab.config.redact import redacted
-from bertlab.ledger.cell import Cell
+from bertlab.ledger.run_folder import Cell
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from mlflow.entities import Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.cell import KILLED, RUNNING, running_in
+from bertlab.ledger.run_folder import KILLED, RUNNING, running_in
 from bertlab.tracking.description import KIND, OPENED, PARENT, SWEEP_KEY, TEXT_LIMIT, TOKEN
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.table import search

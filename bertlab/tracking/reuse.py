@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertlab.ledger.cell import KILLED, POINTS, Cell, cell_of, cells_like, running_in, unmark
-from bertlab.ledger.outcome import RunResult
-from bertlab.ledger.points import read_points
+from bertlab.ledger.metrics import read_points
+from bertlab.ledger.result import RunResult
+from bertlab.ledger.run_folder import KILLED, POINTS, Cell, cell_of, cells_like, running_in, unmark
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, TOKEN, Identity, identity_of
 from bertlab.tracking.leading import bury_sweeps
 from bertlab.tracking.mlflow import Tracker, patiently

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from bertlab.ledger.points import Point
+from bertlab.ledger.metrics import Point
 from bertlab.tracking.description import OUTCOME
 
 log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from bertlab.config.errors import InputError
 from bertlab.config.reading import written_out
 from bertlab.data.modern import is_modern
 from bertlab.data.weights import RUN, TOKENIZERS, WEIGHTS
-from bertlab.ledger.cell import CONFIG, KEPT, MODEL, START_STATE, STATES, Cell, cells_in
 from bertlab.ledger.files import refusing
+from bertlab.ledger.run_folder import CONFIG, KEPT, MODEL, START_STATE, STATES, Cell, cells_in
 from bertlab.tracking.modern import laid_out
 
 FROM = re.compile(r"\+{0,2}start\.from=")

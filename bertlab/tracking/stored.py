@@ -13,9 +13,9 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import CONFIG
-from bertlab.ledger.cell import MODEL as FOLDER
 from bertlab.ledger.files import refusing, whole
+from bertlab.ledger.run_folder import CONFIG
+from bertlab.ledger.run_folder import MODEL as FOLDER
 from bertlab.tracking.again import command_again
 from bertlab.tracking.artifacts import listed
 from bertlab.tracking.description import KIND

@@ -8,8 +8,8 @@ from typing import Any
 
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.cell import SWEEP, UNSENT, Cell
-from bertlab.ledger.seal import read_json
+from bertlab.ledger.files import read_json
+from bertlab.ledger.run_folder import SWEEP, UNSENT, Cell
 from bertlab.tracking.creation import created, find_token
 from bertlab.tracking.description import PARENT, SWEEP_KEY
 from bertlab.tracking.mlflow import Tracker

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import FINISHED
-from bertlab.ledger.points import Point
+from bertlab.ledger.metrics import Point
+from bertlab.ledger.run_folder import FINISHED
 from bertlab.tracking.artifacts import fetched
 from bertlab.tracking.curves import FILE, SHOWN, TOKENS, Curves, curves_of, unpacked
 from bertlab.tracking.description import FILES, KEY, KIND, LEFT, OPENED, PARENT, TEXT_LIMIT, TOKEN, Description

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pandas as pd
 
-from bertlab.ledger.cell import FINISHED, POINTS, Cell, cell_of
-from bertlab.ledger.points import Point, read_points
+from bertlab.ledger.metrics import Point, read_points
+from bertlab.ledger.run_folder import FINISHED, POINTS, Cell, cell_of
 from bertlab.tracking.curves import Curves, curves_of, joined
 from bertlab.tracking.description import CODE, KEY, TEXT_LIMIT, TOKEN, identity_of
 from bertlab.tracking.table import CALLS, curves_left, curves_stored, runs_frame

@@ -7,7 +7,7 @@ import pytest
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.weights import start_of
-from bertlab.ledger.cell import Cell
+from bertlab.ledger.run_folder import Cell
 from tests.cells import finished
 from tests.command import exit_code
 

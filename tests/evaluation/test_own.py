@@ -9,8 +9,8 @@ import pytest
 
 from bertlab.config.compose import load, resolved
 from bertlab.evaluation.own import EvaluationWithTasks
-from bertlab.ledger.cell import MODEL, POINTS, cells_in
-from bertlab.ledger.points import read_points
+from bertlab.ledger.metrics import read_points
+from bertlab.ledger.run_folder import MODEL, POINTS, cells_in
 from bertlab.sweep.run import prepare_job
 from tests.command import exit_code
 from tests.tasks.drawn import Cells, rows, write

@@ -14,8 +14,8 @@ import pytest
 
 from bertlab.commands import export
 from bertlab.config.compose import PACKAGE
-from bertlab.ledger.cell import POINTS, cells_in
-from bertlab.ledger.points import read_points
+from bertlab.ledger.metrics import read_points
+from bertlab.ledger.run_folder import POINTS, cells_in
 from tests.command import exit_code
 from tests.evaluation.plain import Row, plain_scores
 

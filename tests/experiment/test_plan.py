@@ -29,7 +29,7 @@ from bertlab.experiment.plan.tables import duration, levels, of_chances, of_prio
 from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING
 from bertlab.experiment.study_runs import StudyRuns
 from bertlab.ledger.archive import cells_in, pack
-from bertlab.ledger.cell import cell_of
+from bertlab.ledger.run_folder import cell_of
 from bertlab.stats.claim import Expectation, decides
 from bertlab.stats.looks import interval_level
 from bertlab.stats.moderated import Prior

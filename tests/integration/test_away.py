@@ -15,8 +15,8 @@ from hydra.core.global_hydra import GlobalHydra
 from bertlab.commands import sync
 from bertlab.commands.run import main
 from bertlab.experiment import run_study as conduct
-from bertlab.ledger.cell import POINTS as POINTS_FILE
-from bertlab.ledger.cell import cells_in
+from bertlab.ledger.run_folder import POINTS as POINTS_FILE
+from bertlab.ledger.run_folder import cells_in
 from bertlab.tracking import life
 from bertlab.tracking.life import RunLog
 from tests.command import settled

@@ -14,7 +14,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.compose import PACKAGE
-from bertlab.ledger.cell import RECORD, cells_in
+from bertlab.ledger.run_folder import RECORD, cells_in
 from bertlab.tracking.description import RESTARTS
 from tests.command import settled
 from tests.integration.test_stopped import until, works

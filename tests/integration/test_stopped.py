@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bertlab.config.compose import PACKAGE
-from bertlab.ledger.cell import cells_in
+from bertlab.ledger.run_folder import cells_in
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury
 

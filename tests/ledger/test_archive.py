@@ -10,9 +10,9 @@ import yaml
 from bertlab.config.errors import InputError
 from bertlab.ledger import archive
 from bertlab.ledger.archive import cells_in, pack, unpack
-from bertlab.ledger.cell import CONFIG, FINISHED, POINTS, STATE, Cell, cell_of
-from bertlab.ledger.cell import cells_in as cells_of
-from bertlab.ledger.points import read_points
+from bertlab.ledger.metrics import read_points
+from bertlab.ledger.run_folder import CONFIG, FINISHED, POINTS, STATE, Cell, cell_of
+from bertlab.ledger.run_folder import cells_in as cells_of
 from tests.cells import finished, unsealed
 
 

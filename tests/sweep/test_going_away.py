@@ -7,7 +7,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.commands.sync import sync
-from bertlab.ledger.cell import UNSENT, cells_in
+from bertlab.ledger.run_folder import UNSENT, cells_in
 from bertlab.study.record import read_record
 from bertlab.tracking import reach
 from bertlab.tracking.life import RunLog

@@ -16,7 +16,7 @@ from bertlab.commands.ending import say
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.store import TokenStore
-from bertlab.ledger.outcome import Outcome
+from bertlab.ledger.result import Outcome
 from bertlab.report.__main__ import DEFAULTS, write
 from bertlab.report.html import page
 from bertlab.study.record import DIGITS

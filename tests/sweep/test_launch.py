@@ -11,9 +11,9 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from bertlab.config.errors import InputError
 from bertlab.config.override_policy import check_launcher
-from bertlab.ledger.cell import KILLED, Cell, cell_of
-from bertlab.ledger.diary import Diary
-from bertlab.ledger.outcome import CancelledError, LostError, Outcome, RunResult, TerminatedError
+from bertlab.ledger.result import CancelledError, LostError, Outcome, RunResult, TerminatedError
+from bertlab.ledger.run_folder import KILLED, Cell, cell_of
+from bertlab.ledger.sweep_log import Diary
 from bertlab.sweep.launch import Job, Launches
 from bertlab.tracking.description import Identity
 from bertlab.tracking.mlflow import Tracker

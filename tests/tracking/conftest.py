@@ -9,7 +9,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.compose import choices, load, resolved
-from bertlab.ledger.cell import Cell, cell_of
+from bertlab.ledger.run_folder import Cell, cell_of
 from bertlab.tracking.description import Dataset, Description, Identity
 from bertlab.tracking.mlflow import Tracker
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import Cell
-from bertlab.ledger.points import Point
+from bertlab.ledger.metrics import Point
+from bertlab.ledger.run_folder import Cell
 from bertlab.tracking import also
 from bertlab.tracking.also import Also, check_also
 from bertlab.tracking.on_end import check_command, run_command

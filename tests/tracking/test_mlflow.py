@@ -16,7 +16,7 @@ from mlflow.entities import Dataset, Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import Cell
+from bertlab.ledger.run_folder import Cell
 from bertlab.tracking import reach as room
 from bertlab.tracking import source
 from bertlab.tracking.description import NOTE, TEXT_LIMIT, Description

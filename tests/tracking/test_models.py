@@ -9,7 +9,7 @@ from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 from mlflow.tracking import MlflowClient
 
 from bertlab.commands.sync import sync
-from bertlab.ledger.cell import Cell
+from bertlab.ledger.run_folder import Cell
 from bertlab.tracking import life, models
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.stored import fetch

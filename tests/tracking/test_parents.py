@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.cell import cell_of
+from bertlab.ledger.run_folder import cell_of
 from bertlab.tracking.description import KIND, PARENT, SWEEP_KEY, Description
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parents import open_parent, take_over

@@ -9,7 +9,7 @@ from mlflow.tracking import MlflowClient
 from bertlab.commands.clean import clean
 from bertlab.commands.sync import sync
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import KILLED, RECORD, RUNNING, Cell, cell_of
+from bertlab.ledger.run_folder import KILLED, RECORD, RUNNING, Cell, cell_of
 from bertlab.tracking import life as room
 from bertlab.tracking import reuse
 from bertlab.tracking.delivery import Delivery

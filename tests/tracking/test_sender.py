@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from bertlab.ledger.points import Point
+from bertlab.ledger.metrics import Point
 from bertlab.tracking import sender as room
 from bertlab.tracking.description import OUTCOME
 from bertlab.tracking.sender import Sender

@@ -17,8 +17,8 @@ from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.reading import written_out
 from bertlab.experiment.plan import __main__ as plan_main
-from bertlab.ledger.cell import Cell, cells_in
 from bertlab.ledger.checkpoint import content_hash
+from bertlab.ledger.run_folder import Cell, cells_in
 from bertlab.study.arms import with_starts
 from bertlab.study.registration import read_study
 from bertlab.tracking.started import with_started

@@ -11,7 +11,7 @@ from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import POINTS, RECORD, STATE, cell_of
+from bertlab.ledger.run_folder import POINTS, RECORD, STATE, cell_of
 from bertlab.tracking import truth
 from bertlab.tracking.curves import FILE
 from bertlab.tracking.description import KIND, LEFT, OPENED, PARENT, Description

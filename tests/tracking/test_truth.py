@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.commands.sync import sync
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import POINTS, Cell
+from bertlab.ledger.run_folder import POINTS, Cell
 from bertlab.tracking import life, models, truth
 from bertlab.tracking.description import FILES, LEFT, Identity
 from bertlab.tracking.mlflow import Tracker

@@ -13,8 +13,8 @@ from torch import Tensor
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.weights import Start
-from bertlab.ledger.cell import START_STATE, Cell
 from bertlab.ledger.checkpoint import load_checkpoint
+from bertlab.ledger.run_folder import START_STATE, Cell
 from bertlab.sweep.run import Job
 from bertlab.tracking.identity import code_fingerprint, run_key, semantic
 from bertlab.train.continued import NOTHING_YET, state_of

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from bertlab.ledger.cell import POINTS, Cell
-from bertlab.ledger.points import read_points
+from bertlab.ledger.metrics import read_points
+from bertlab.ledger.run_folder import POINTS, Cell
 from bertlab.study.record import read_record
 from bertlab.tracking.description import RESTARTS
 from tests.experiment.test_run_study import TINY as TINY_STUDY

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.ledger.cell import cells_in
+from bertlab.ledger.run_folder import cells_in
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.ledger.cell import cells_in
+from bertlab.ledger.run_folder import cells_in
 from tests.integration.conftest import Store
 from tests.integration.faults.conftest import Behind
 from tests.integration.faults.proxy import Fault, failing, honest, late, losing, lying

@@ -8,7 +8,7 @@ import pytest
 
 from bertlab.config.compose import PACKAGE
 from bertlab.ledger.archive import ARCHIVE, unpack
-from bertlab.ledger.cell import cells_in
+from bertlab.ledger.run_folder import cells_in
 from bertlab.report.ladder import FIGURE, write_ladder
 from bertlab.report.study import write_study
 from bertlab.report.study.contrasts import in_order

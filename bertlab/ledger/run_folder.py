@@ -1,4 +1,4 @@
-"""A cell: everything that one run keeps on disk, found by its key and its code whatever command started it.
+"""The folder of a run: all that one run keeps on disk, found by its key and its code whatever command started it.
 
     <output_dir>/cells/<key>-<code>-<environment>/
         lock                        held by the process that trains
@@ -13,8 +13,8 @@
         record.json                 written last: a run is finished when this is there and true
     <output_dir>/running/           the names of the cells that train, so that the dead are found without a look at all
 
-The record seals the cell: it holds the SHA-256 of every other file, and of run.json what may not change later. It and
-run.json hold a hash of themselves too. Cells of before there were seals have a record of points and weights alone.
+The record seals the folder: it holds the SHA-256 of every other file, and of run.json what may not change later. It and
+run.json hold a hash of themselves too. Runs of before there were seals have a record of points and weights alone.
 
 Imports nothing heavy.
 """
@@ -33,9 +33,18 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bertlab.ledger.files import refusing, write_whole
-from bertlab.ledger.points import Mark, holds
-from bertlab.ledger.seal import DAMAGE, file_hash, is_plain, is_there, read_sealed, read_unsealed, sealed
+from bertlab.ledger.files import (
+    DAMAGE,
+    file_hash,
+    is_plain,
+    is_there,
+    read_sealed,
+    read_unsealed,
+    refusing,
+    sealed,
+    write_whole,
+)
+from bertlab.ledger.metrics import Mark, holds
 
 CELLS, MARKERS = "cells", "running"
 UNSENT = "unsent"  # an empty file in a cell or a sweep's folder: a store has yet to be told all of it

@@ -1,7 +1,8 @@
-"""The diary of a sweep: which of its jobs began, and how they ended, in the order in which they did.
+"""The log of a sweep: which of its jobs began, and how they ended, in the order in which they did.
 
-A file, because the jobs may be processes on several machines, and because what a launcher was told may not reach the
-process that leads the sweep. A crash that repeats itself stops what is left.
+Enters: the numbers and overrides of jobs, and their outcomes. Leaves: `<output_dir>/crashes/<sweep>.jsonl`, and from it
+the outcomes again. A file, because the jobs may be processes on several machines, and because what a launcher knows may
+not reach the process that leads the sweep. A crash that repeats itself stops the jobs that are left.
 """
 
 import json
@@ -12,9 +13,8 @@ from os import SEEK_END, SEEK_SET
 from pathlib import Path
 from typing import Any
 
-from bertlab.ledger.files import refusing
-from bertlab.ledger.outcome import Outcome, RunResult
-from bertlab.ledger.seal import DAMAGE
+from bertlab.ledger.files import DAMAGE, refusing
+from bertlab.ledger.result import Outcome, RunResult
 
 MOST = 3  # jobs in a row that may end with the same words
 HEAD = 1 << 12  # bytes, which hold the first note

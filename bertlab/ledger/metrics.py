@@ -1,7 +1,8 @@
-"""The write-ahead file of a run's points: one JSON line a point, appended before anything else is told about it.
+"""The metrics of a run on disk: `metrics.jsonl`, one JSON line a step, written before the store gets the numbers.
 
-A line reaches the operating system at once, so it survives the process, and the disk every few seconds and before every
-checkpoint, so that a checkpoint never knows points that a power cut took.
+Enters: a step and its numbers. Leaves: points, in the order in which they were written. A line reaches the operating
+system at once, so it survives the process, and the disk every few seconds and before every checkpoint, so that a
+checkpoint never knows points that a power cut took.
 """
 
 import hashlib

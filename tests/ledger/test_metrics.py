@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.points import Point, Points, holds, read_points
+from bertlab.ledger.metrics import Point, Points, holds, read_points
 
 
 @pytest.fixture
