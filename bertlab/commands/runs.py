@@ -145,11 +145,11 @@ def _same(one: str, other: str) -> bool:
 
 def _removed(chosen: Sequence[Listed], uri: str | None) -> Iterator[str]:
     """Remove runs, and yield a line for each. Raises InputError before any is where a store does not answer."""
-    from bertlab.tracking import reach
+    from bertlab.tracking import connection
     from bertlab.tracking.mlflow import Tracker
 
     first = Tracker(uri=uri, experiment=None)
-    if chosen and reach.is_there(first.uri):
+    if chosen and connection.is_there(first.uri):
         first.connect()
     for one in chosen:
         with one.cell.held(0) as held:
@@ -163,12 +163,12 @@ def _removed(chosen: Sequence[Listed], uri: str | None) -> Iterator[str]:
 
 def _from_store(tracker: "Tracker", one: Listed) -> str:
     """Move the run into the trash of its store; return what is to be said of that."""
-    from bertlab.tracking import reach
+    from bertlab.tracking import connection
 
     state = one.cell.state()
     if not state.get("run_id"):
         return ""
-    if state.get("place") != tracker.place or not reach.is_there(tracker.uri):
+    if state.get("place") != tracker.place or not connection.is_there(tracker.uri):
         return ", but not from its store, which is another; name it with uri="
     tracker.connect().delete_run(one.run_id)
     return ", in MLflow too"

@@ -38,8 +38,8 @@ def main(words: Sequence[str]) -> None:
 def sync(arguments: dict[str, Any]) -> str:
     """Bring every cell and sweep of a folder into a store and say how many. Raises InputError."""
     from bertlab.sweep.unsent import show
+    from bertlab.tracking.address import ui_command
     from bertlab.tracking.mlflow import Tracker
-    from bertlab.tracking.reach import ui_command
     from bertlab.tracking.sweeps import open_sweeps
 
     folder = Path(arguments["from"])

@@ -45,8 +45,8 @@ from bertlab.tracking.lease import leased
 from bertlab.tracking.life import closing, sync_command
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parents import abandon
-from bertlab.tracking.patience import needing
 from bertlab.tracking.registry import REGISTERED, register_run, summarise_arm
+from bertlab.tracking.retry import needing
 from bertlab.tracking.reuse import bury
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bertlab.ledger.run_folder import CELLS, RUNNING, UNSENT, Cell, cells_in
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.patience import away, line, patiently
+from bertlab.tracking.retry import away, line, patiently
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

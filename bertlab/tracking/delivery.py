@@ -15,10 +15,10 @@ from bertlab.ledger.files import file_hash
 from bertlab.ledger.metrics import Point, read_points
 from bertlab.ledger.run_folder import CONFIG, FINISHED, MODEL, ORIGIN, POINTS, RUNNING, TRACEBACK, UNSENT, Cell
 from bertlab.tracking.artifacts import fetched, unlike
-from bertlab.tracking.creation import created
 from bertlab.tracking.curves import FILE, curves_of, packed
 from bertlab.tracking.description import FILES, KIND, LEFT, NOTE, OUTCOME, PARENT, TEXT_LIMIT, note
 from bertlab.tracking.models import keep_model
+from bertlab.tracking.retry import created
 from bertlab.tracking.truth import same
 
 BATCH = 1000  # MLflow takes that many metrics at once

@@ -22,15 +22,14 @@ from bertlab.config.redact import redacted, shown
 from bertlab.ledger.files import write_whole
 from bertlab.ledger.metrics import Points
 from bertlab.ledger.run_folder import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, UNSENT, Cell
-from bertlab.tracking import reach
-from bertlab.tracking.address import address, chosen
+from bertlab.tracking import connection
+from bertlab.tracking.address import address, charts, chosen, page, ui_command
 from bertlab.tracking.also import Also, check_also
+from bertlab.tracking.connection import LONGEST_NAME
 from bertlab.tracking.description import PARENT, RESTARTS, Description
 from bertlab.tracking.life import RunLog, sync_command
 from bertlab.tracking.on_end import check_command, run_command
-from bertlab.tracking.page import charts, page
-from bertlab.tracking.patience import away, line, needing, patiently
-from bertlab.tracking.reach import LONGEST_NAME, ui_command
+from bertlab.tracking.retry import away, line, needing, patiently
 from bertlab.tracking.sender import Sender
 from bertlab.tracking.source import log_source, source_tags
 from bertlab.tracking.system import check_system_metrics, watched
@@ -100,18 +99,18 @@ class Tracker:
             return
         if self.parent:
             self.or_offline(self.ready, lambda: None)
-        elif reach.is_there(self.uri):
+        elif connection.is_there(self.uri):
             self.ready()
         else:
-            reach.look(self.uri)
+            connection.look(self.uri)
 
     def connect(self) -> "MlflowClient":
         """Return a client of a store that answers. Raises InputError at once where none does."""
-        return reach.connect(self.uri)
+        return connection.connect(self.uri)
 
     def existing(self) -> "MlflowClient":
         """Return a client of a store that is there already. Raises InputError."""
-        if not reach.is_there(self.uri):
+        if not connection.is_there(self.uri):
             raise InputError(
                 f"uri must name a store that holds runs, got {shown(self.uri)}; go to its folder or name another"
             )
@@ -120,7 +119,7 @@ class Tracker:
     def ready(self) -> "MlflowClient":
         """Return a client of a store that takes runs of this experiment. Raises InputError at once where none does."""
         client = self.connect()
-        reach.check_experiment(client, self.uri, self.experiment)
+        connection.check_experiment(client, self.uri, self.experiment)
         return client
 
     def or_offline(self, attempt: Callable[[], Answer], instead: Callable[[], Answer] | None = None) -> Answer:
@@ -141,7 +140,7 @@ class Tracker:
 
     def experiment_id(self, client: "MlflowClient") -> str:
         """Return the experiment's id; it is made on first use."""
-        self._seen_id = reach.experiment_id(client, self.uri, self.experiment)
+        self._seen_id = connection.experiment_id(client, self.uri, self.experiment)
         return self._seen_id
 
     @property
@@ -161,7 +160,7 @@ class Tracker:
 
     def start(self, client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str:
         """Create a run and return its id. Raises InputError where the store does not take it for a while."""
-        from bertlab.tracking.creation import created
+        from bertlab.tracking.retry import created
 
         token = uuid.uuid4().hex
         own = {**source_tags(), **tags, **({PARENT: self.parent} if self.parent else {})}

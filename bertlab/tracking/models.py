@@ -88,7 +88,7 @@ def upload(client: "MlflowClient", model_id: str | None, run_id: str, folder: Pa
 
 def _made(client: "MlflowClient", run: "Run", about: Mapping[str, Any]) -> "LoggedModel":
     """Make the logged model of a run. Its name is that of the folder, so that runs:/<run>/model is the weights."""
-    from bertlab.tracking.creation import asking_once
+    from bertlab.tracking.retry import asking_once
 
     command = f"bertlab export run={run.info.run_id} to=FOLDER"
     told = f"Weights of run **{about['name']}**. `{command}` writes a folder that transformers loads."

@@ -10,10 +10,10 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.ledger.files import read_json
 from bertlab.ledger.run_folder import SWEEP, UNSENT, Cell
-from bertlab.tracking.creation import created, find_token
 from bertlab.tracking.description import PARENT, SWEEP_KEY
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parents import find_parent
+from bertlab.tracking.retry import created, find_token
 from bertlab.tracking.table import adopt
 
 log = logging.getLogger(__name__)

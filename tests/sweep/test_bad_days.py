@@ -20,7 +20,7 @@ from bertlab.commands import sync
 from bertlab.config.errors import InputError
 from bertlab.objective.joint import Joint
 from bertlab.tracking import life, models
-from bertlab.tracking.patience import needing
+from bertlab.tracking.retry import needing
 from tests.command import exit_code
 
 TINY = (

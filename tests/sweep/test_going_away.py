@@ -9,9 +9,9 @@ from mlflow.tracking import MlflowClient
 from bertlab.commands.sync import sync
 from bertlab.ledger.run_folder import UNSENT, cells_in
 from bertlab.study.record import read_record
-from bertlab.tracking import reach
+from bertlab.tracking import connection
 from bertlab.tracking.life import RunLog
-from bertlab.tracking.patience import AwayError
+from bertlab.tracking.retry import AwayError
 from bertlab.tracking.table import children
 from tests.conftest import Command
 from tests.experiment.test_run_study import TINY as STUDY
@@ -35,7 +35,7 @@ class Store:
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Store:
-    store, connect, close = Store(), reach.connect, RunLog.close
+    store, connect, close = Store(), connection.connect, RunLog.close
 
     def refused(uri: str) -> MlflowClient:
         if store.is_away:
@@ -46,7 +46,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
         close(self, status)
         store.ended()
 
-    monkeypatch.setattr(reach, "connect", refused)
+    monkeypatch.setattr(connection, "connect", refused)
     monkeypatch.setattr("bertlab.tracking.life.connect", refused)
     monkeypatch.setattr(RunLog, "close", closed)
     return store

@@ -24,9 +24,9 @@ from bertlab.sweep import run as job
 from bertlab.sweep.checking import Checks
 from bertlab.sweep.grid import Grid, alike, run_grid, say_failures
 from bertlab.sweep.logbook import StoreLogbook
+from bertlab.tracking.address import ui_command
 from bertlab.tracking.identity import code_fingerprint, run_key
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reach import ui_command
 from bertlab.tracking.table import children, find_sweep
 from tests.command import exit_code
 

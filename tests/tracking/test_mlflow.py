@@ -17,12 +17,13 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
 from bertlab.ledger.run_folder import Cell
-from bertlab.tracking import reach as room
+from bertlab.tracking import connection as room
 from bertlab.tracking import source
+from bertlab.tracking.address import ui_command
+from bertlab.tracking.connection import _make_tables
 from bertlab.tracking.description import NOTE, TEXT_LIMIT, Description
 from bertlab.tracking.life import RunLog
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reach import _make_tables, ui_command
 
 
 def break_after_a_point(log: RunLog, error: BaseException) -> None:

@@ -31,9 +31,9 @@ from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION
 from bertlab.study.search import at_most, of_trials
 from bertlab.sweep.run import Job, prepare_job
+from bertlab.tracking.connection import is_there
 from bertlab.tracking.identity import identify
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reach import is_there
 from bertlab.tracking.registry import finished
 
 Planned = tuple[str, int]  # arm, seed

@@ -1,4 +1,4 @@
-"""Reaching a store: an address -> a client of a store that answers; one that cannot is refused at once."""
+"""A connection: the address of a store -> a client of a store that answers; one that cannot is refused at once."""
 
 import logging
 import os
@@ -20,10 +20,18 @@ from filelock import FileLock
 from bertlab.config.cache import cached, digest
 from bertlab.config.errors import InputError
 from bertlab.config.importing import import_heavy
-from bertlab.config.redact import HIDDEN
-from bertlab.tracking.address import DATABASES, PASSWORD, SPECIAL, USER, Address, address, chosen, database_url
-from bertlab.tracking.page import KIND_OF_EXPERIMENT
-from bertlab.tracking.patience import AwayError, line
+from bertlab.tracking.address import (
+    DATABASES,
+    KIND_OF_EXPERIMENT,
+    PASSWORD,
+    SPECIAL,
+    USER,
+    Address,
+    address,
+    chosen,
+    database_url,
+)
+from bertlab.tracking.retry import AwayError, line
 
 if TYPE_CHECKING:
     from mlflow.entities import Experiment
@@ -115,17 +123,6 @@ def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
         if found := check_experiment(client, uri, name):
             return str(found.experiment_id)
         raise
-
-
-def ui_command(uri: str) -> str:
-    """Return the line that opens the MLflow UI on a store, with this environment's own Python."""
-    store = address(uri)
-    if store.is_served:
-        return f"open {store}"
-    command = (
-        f"{sys.executable} -m mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri {shlex.quote(str(store))}"
-    )
-    return command if str(store) == store.uri else f"{command}  (with user and password for {HIDDEN})"
 
 
 def _reach(store: Address) -> None:

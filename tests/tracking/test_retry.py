@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from mlflow.tracking import MlflowClient
 
-from bertlab.tracking import creation
-from bertlab.tracking.creation import created, find_token
+from bertlab.tracking import retry
 from bertlab.tracking.description import Description
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.retry import created, find_token
 
 
 @pytest.fixture
@@ -91,10 +91,10 @@ def test_mlflow_does_not_repeat_a_create_by_itself(
     faulty: tuple[str, list[str]], retries: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri, posts = faulty
-    monkeypatch.delenv(creation.RETRIES, raising=False)
+    monkeypatch.delenv(retry.RETRIES, raising=False)
     if retries:
-        monkeypatch.setenv(creation.RETRIES, retries)
+        monkeypatch.setenv(retry.RETRIES, retries)
     with pytest.raises(Exception, match="500"):
         created(MlflowClient(uri), "0", "token", "a run", {})
     assert posts == ["search", "create"]
-    assert os.environ.get(creation.RETRIES) == retries
+    assert os.environ.get(retry.RETRIES) == retries

@@ -1,14 +1,24 @@
-"""Patience with a store: which of its errors may pass by themselves and are waited for, and what is said of others."""
+"""Trying again: which errors of a store may pass by themselves and are waited for, and what is said of the others.
 
+Enters: an attempt that needs the store. Leaves: its result, or an InputError of one line. A run is made once for one
+token, though a store may make it and its answer be lost on the way back.
+"""
+
+import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from errno import EACCES, EDQUOT, EISDIR, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted
 from bertlab.tracking.address import address
+from bertlab.tracking.description import TEXT_LIMIT, TOKEN
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
 
 BUSY_SECONDS = 30.0  # a store that is locked or restarting is tried again for so long at the start of a run
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
@@ -16,6 +26,7 @@ REFUSED = {EACCES, EDQUOT, EISDIR, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS}  # of 
 PASSING = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED", "ABORTED"}
 TAKEN = ("UNIQUE constraint failed", "duplicate key value")  # another process made the same row first
 Answer = TypeVar("Answer")
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
 class AwayError(InputError):
@@ -85,3 +96,40 @@ def needing(uri: str) -> Iterator[None]:
 def line(error: BaseException) -> str:
     """Return an error's words in one line, without secrets."""
     return redacted(" ".join(str(error).split()))[:300]
+
+
+def find_token(client: "MlflowClient", experiment_id: str, token: str) -> "Run | None":
+    """Return the run of a token, the oldest of several; None where the experiment has none."""
+    order = ["attributes.start_time ASC"]
+    found = client.search_runs([experiment_id], f"tags.`{TOKEN}` = '{token}'", order_by=order, max_results=1)
+    return found[0] if found else None
+
+
+def created(
+    client: "MlflowClient",
+    experiment_id: str,
+    token: str,
+    name: str,
+    tags: Mapping[str, str],
+    started: int | None = None,
+) -> "Run":
+    """Return the run of a token, made where there is none. Whoever tries again after an error finds what was made."""
+    if found := find_token(client, experiment_id, token):
+        return found
+    own = {key: value[:TEXT_LIMIT] for key, value in {TOKEN: token, **tags}.items()}
+    with asking_once():
+        return client.create_run(experiment_id, start_time=started, run_name=name, tags=own)
+
+
+@contextmanager
+def asking_once() -> Iterator[None]:
+    """Keep MLflow from sending a request again by itself: it does not look whether the first one did its work."""
+    before = os.environ.get(RETRIES)
+    os.environ[RETRIES] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[RETRIES]
+        else:
+            os.environ[RETRIES] = before
