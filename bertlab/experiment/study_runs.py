@@ -28,10 +28,10 @@ from bertlab.sweep.launch import Job, Launches, Overrides
 from bertlab.tracking.description import RESTARTS as TAG
 from bertlab.tracking.description import Identity, identity_of
 from bertlab.tracking.identity import identify
-from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parents import take_over
 from bertlab.tracking.reuse import REUSED_HERE, finished_cells, finished_runs
+from bertlab.tracking.run_log import Telling
 from bertlab.tracking.truth import run_of_cell, truth_of
 
 KEPT = ("metrics.eval/", "metrics.perf/")  # of a run, in a study's record

@@ -24,9 +24,9 @@ from bertlab.ledger.result import NOT_RUN, CancelledError, LostError, Outcome
 from bertlab.ledger.run_folder import cells_like
 from bertlab.ledger.sweep_log import Diary
 from bertlab.tracking.description import Identity
-from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury, finished_cell, result_on_disk
+from bertlab.tracking.run_log import Telling
 
 log = logging.getLogger(__name__)
 

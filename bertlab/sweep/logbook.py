@@ -14,7 +14,6 @@ from bertlab.ledger.result import RunResult
 from bertlab.ledger.run_folder import FAILED, FINISHED, KILLED, RUNNING, SWEEP, UNSENT, Cell
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.description import PARENT, SWEEP_KEY, TOKEN, Description, Identity, identity_of
-from bertlab.tracking.life import Telling, closing, sync_command
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import (
     REUSED_HERE,
@@ -25,6 +24,7 @@ from bertlab.tracking.reuse import (
     result_of,
     result_on_disk,
 )
+from bertlab.tracking.run_log import Telling, closing, sync_command
 from bertlab.tracking.table import adopt, seen_as
 
 if TYPE_CHECKING:

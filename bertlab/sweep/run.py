@@ -35,9 +35,9 @@ from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.code import PACKAGE, result_modules
 from bertlab.tracking.description import identity_of
 from bertlab.tracking.identity import describe
-from bertlab.tracking.life import RunLog
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury, result_on_disk, reused
+from bertlab.tracking.run_log import RunLog
 from bertlab.tracking.stored import TOKENIZER, keep
 from bertlab.train.continued import NOTHING_YET, continues, state_of
 from bertlab.train.early import form_of, steps_of, streams_of

@@ -24,15 +24,13 @@ from bertlab.ledger.metrics import Points
 from bertlab.ledger.run_folder import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, UNSENT, Cell
 from bertlab.tracking import connection
 from bertlab.tracking.address import address, charts, chosen, page, ui_command
-from bertlab.tracking.also import Also, check_also
 from bertlab.tracking.connection import LONGEST_NAME
-from bertlab.tracking.description import PARENT, RESTARTS, Description
-from bertlab.tracking.life import RunLog, sync_command
-from bertlab.tracking.on_end import check_command, run_command
+from bertlab.tracking.description import PARENT, RESTARTS, Description, log_source, source_tags
+from bertlab.tracking.loggers import Also, check_also, check_command, run_command
 from bertlab.tracking.retry import away, line, needing, patiently
-from bertlab.tracking.sender import Sender
-from bertlab.tracking.source import log_source, source_tags
-from bertlab.tracking.system import check_system_metrics, watched
+from bertlab.tracking.run_log import RunLog, sync_command
+from bertlab.tracking.system_metrics import check_system_metrics, watched
+from bertlab.tracking.upload_thread import Sender
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

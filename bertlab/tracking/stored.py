@@ -20,9 +20,9 @@ from bertlab.tracking.again import command_again
 from bertlab.tracking.artifacts import listed
 from bertlab.tracking.description import KIND
 from bertlab.tracking.left import check_left, copy_left, read_config
-from bertlab.tracking.life import RunLog
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.models import weights_uri
+from bertlab.tracking.run_log import RunLog
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -17,8 +17,8 @@ from bertlab.commands.run import main
 from bertlab.experiment import run_study as conduct
 from bertlab.ledger.run_folder import POINTS as POINTS_FILE
 from bertlab.ledger.run_folder import cells_in
-from bertlab.tracking import life
-from bertlab.tracking.life import RunLog
+from bertlab.tracking import run_log
+from bertlab.tracking.run_log import RunLog
 from tests.command import settled
 from tests.integration.conftest import Server
 
@@ -151,7 +151,7 @@ def test_a_study_whose_server_goes_away_at_its_end_goes_on_where_it_was(
     """Away before the last run's end, so that it is judged from files, and then before the verdict is published."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    monkeypatch.setitem(life.PATIENCE, "FINISHED", 3.0)
+    monkeypatch.setitem(run_log.PATIENCE, "FINISHED", 3.0)
     words = (*STUDY, f"tracking.uri={server.uri}", "tracking.experiment=study")
 
     def leave(when: Any, name: str, count: int = 1) -> tuple[Any, str]:

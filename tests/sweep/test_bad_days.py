@@ -19,7 +19,7 @@ from mlflow.exceptions import MlflowException
 from bertlab.commands import sync
 from bertlab.config.errors import InputError
 from bertlab.objective.joint import Joint
-from bertlab.tracking import life, models
+from bertlab.tracking import models, run_log
 from bertlab.tracking.retry import needing
 from tests.command import exit_code
 
@@ -112,7 +112,7 @@ def test_a_disk_that_fills_up_while_the_store_takes_a_model_costs_no_weights(
 
     with monkeypatch.context() as patch:
         patch.setattr(models, "upload", cramped)
-        patch.setattr(life, "PATIENCE", dict.fromkeys(life.PATIENCE, 2.0))  # seconds: time for a second attempt
+        patch.setattr(run_log, "PATIENCE", dict.fromkeys(run_log.PATIENCE, 2.0))  # seconds: time for a second attempt
         code, err = command("tracking.offline=false")
         for sender in (thread for thread in threading.enumerate() if thread.name == "bertlab-sender"):
             sender.join()

@@ -10,8 +10,8 @@ from bertlab.commands.sync import sync
 from bertlab.ledger.run_folder import UNSENT, cells_in
 from bertlab.study.record import read_record
 from bertlab.tracking import connection
-from bertlab.tracking.life import RunLog
 from bertlab.tracking.retry import AwayError
+from bertlab.tracking.run_log import RunLog
 from bertlab.tracking.table import children
 from tests.conftest import Command
 from tests.experiment.test_run_study import TINY as STUDY
@@ -47,7 +47,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
         store.ended()
 
     monkeypatch.setattr(connection, "connect", refused)
-    monkeypatch.setattr("bertlab.tracking.life.connect", refused)
+    monkeypatch.setattr("bertlab.tracking.run_log.connect", refused)
     monkeypatch.setattr(RunLog, "close", closed)
     return store
 

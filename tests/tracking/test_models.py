@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.commands.sync import sync
 from bertlab.ledger.run_folder import Cell
-from bertlab.tracking import life, models
+from bertlab.tracking import models, run_log
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.stored import fetch
 from bertlab.tracking.table import search
@@ -50,7 +50,7 @@ def test_a_finished_run_is_one_model_with_its_weights_its_parameters_and_its_las
 def test_a_model_whose_weights_did_not_arrive_is_completed_and_has_no_twin(
     tracker: Tracker, client: MlflowClient, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(life, "PATIENCE", dict.fromkeys(life.PATIENCE, 1.5))
+    monkeypatch.setattr(run_log, "PATIENCE", dict.fromkeys(run_log.PATIENCE, 1.5))
 
     def away(*_: object) -> None:
         raise ConnectionError("the store is away")

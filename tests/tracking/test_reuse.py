@@ -10,8 +10,8 @@ from bertlab.commands.clean import clean
 from bertlab.commands.sync import sync
 from bertlab.config.errors import InputError
 from bertlab.ledger.run_folder import KILLED, RECORD, RUNNING, Cell, cell_of
-from bertlab.tracking import life as room
 from bertlab.tracking import reuse
+from bertlab.tracking import run_log as room
 from bertlab.tracking.delivery import Delivery
 from bertlab.tracking.description import Description, Identity
 from bertlab.tracking.mlflow import Tracker

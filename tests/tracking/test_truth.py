@@ -11,7 +11,7 @@ from mlflow.tracking import MlflowClient
 from bertlab.commands.sync import sync
 from bertlab.config.errors import InputError
 from bertlab.ledger.run_folder import POINTS, Cell
-from bertlab.tracking import life, models, truth
+from bertlab.tracking import models, run_log, truth
 from bertlab.tracking.description import FILES, LEFT, Identity
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.models import find_model
@@ -146,7 +146,7 @@ def test_of_many_runs_that_differ_the_first_have_a_line_each(
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(life, "PATIENCE", dict.fromkeys(life.PATIENCE, 2.0))
+    monkeypatch.setattr(run_log, "PATIENCE", dict.fromkeys(run_log.PATIENCE, 2.0))
 
 
 def test_weights_that_a_store_took_otherwise_stay_here_until_it_has_them(

@@ -6,10 +6,10 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.tracking import system
+from bertlab.tracking import system_metrics
 from bertlab.tracking.description import OUTCOME, Description
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.system import check_system_metrics
+from bertlab.tracking.system_metrics import check_system_metrics
 
 psutil = pytest.importorskip("psutil", reason="psutil is not here: pip install '.[system]'")
 
@@ -40,7 +40,7 @@ def test_system_metrics_need_a_store_and_psutil(monkeypatch: pytest.MonkeyPatch)
         check_system_metrics(True, True)
     with pytest.raises(InputError, match=r"^system_metrics must be true or false, got 1"):
         check_system_metrics(1, False)
-    monkeypatch.setattr(system, "find_spec", lambda _: None)
+    monkeypatch.setattr(system_metrics, "find_spec", lambda _: None)
     assert check_system_metrics(False, True) is False
     with pytest.raises(InputError, match=r"^system_metrics needs psutil.*pip install"):
         check_system_metrics(True, False)

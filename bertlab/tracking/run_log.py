@@ -17,10 +17,10 @@ from bertlab.config.redact import redacted
 from bertlab.ledger.files import refusing
 from bertlab.ledger.metrics import Mark, Points, holds
 from bertlab.ledger.run_folder import FAILED, FINISHED, KILLED, MODEL, TRACEBACK, UNSENT, Cell, checkpoints
-from bertlab.tracking.also import Also
 from bertlab.tracking.connection import connect
+from bertlab.tracking.loggers import Also
 from bertlab.tracking.retry import AwayError, away, line
-from bertlab.tracking.sender import Sender
+from bertlab.tracking.upload_thread import Sender
 
 if TYPE_CHECKING:  # reports import this module, and torch takes seconds
     from torch import Tensor

@@ -6,9 +6,9 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.tracking import life as room
-from bertlab.tracking.life import closing, sync_command
+from bertlab.tracking import run_log as room
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.run_log import closing, sync_command
 
 
 @pytest.fixture

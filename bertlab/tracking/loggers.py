@@ -1,17 +1,25 @@
-"""Trackers beside MLflow: Lightning's loggers, which are given every point that a run keeps.
+"""Other listeners of a run: Lightning's loggers beside MLflow, and a command of one's own at the run's end.
 
-They are a convenience: what one of them does not take costs a line and no run. Neither of them talks to a server.
+Enters: every point that a run keeps, and how it ended. Leaves: files of TensorBoard or W&B, which talk to no server;
+the command gets BERTLAB_RUN_FOLDER, BERTLAB_RUN_STATUS (FINISHED, FAILED or KILLED) and BERTLAB_RUN_NAME in its
+environment, and of the environment of this process what KEPT names: no password and no token. No shell reads it.
+
+They are a convenience: what one of them does not take costs a line and no run.
 """
 
 import logging
 import os
 import re
+import shlex
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Any
 
 from bertlab.config.errors import InputError, own
+from bertlab.config.redact import redacted
 from bertlab.ledger.metrics import Point
 from bertlab.ledger.run_folder import FINISHED, Cell
 
@@ -19,6 +27,8 @@ log = logging.getLogger(__name__)
 
 LOOSE = re.compile(r"[^\w.=,+-]+")  # what a folder's name does without
 LONGEST = 100  # characters of a run's name in that of a folder
+KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV")
+COMMAND_SECONDS = 60.0  # that a command may take
 
 
 def tensorboard(cell: Cell, folder: Path, project: str) -> Any:
@@ -101,3 +111,43 @@ def _close(logger: Any, status: str) -> None:
     logger.finalize("success" if status == FINISHED else "failed")
     if finish := getattr(logger.experiment, "finish", None):  # of W&B, which has a process of its own
         finish(exit_code=int(status != FINISHED))
+
+
+def check_command(command: object) -> list[str]:
+    """Return the words of a command, none for null. Raises InputError."""
+    if command is None:
+        return []
+    try:
+        words = shlex.split(command) if isinstance(command, str) else []
+    except ValueError:
+        words = []
+    if not words:
+        raise InputError(f"{own('on_end')} must be a command, got {command}; write for example on_end='python told.py'")
+    return words
+
+
+def run_command(words: list[str], cell: Cell, status: str) -> None:
+    """Run a command for a run that has ended. One that fails, or takes too long, costs a line."""
+    about = {
+        "BERTLAB_RUN_FOLDER": str(cell.folder.resolve()),
+        "BERTLAB_RUN_STATUS": status,
+        "BERTLAB_RUN_NAME": cell.state()["description"]["name"],
+    }
+    environment = {name: os.environ[name] for name in KEPT if name in os.environ} | about
+    try:
+        done = subprocess.run(
+            words,
+            env=environment,
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=PIPE,
+            timeout=COMMAND_SECONDS,
+            text=True,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        log.warning("tracking.on_end did not run: %s", redacted(str(error)))
+        return
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        log.warning("tracking.on_end failed with exit code %s: %s", done.returncode, redacted(last))

@@ -11,9 +11,8 @@ import pytest
 from bertlab.config.errors import InputError
 from bertlab.ledger.metrics import Point
 from bertlab.ledger.run_folder import Cell
-from bertlab.tracking import also
-from bertlab.tracking.also import Also, check_also
-from bertlab.tracking.on_end import check_command, run_command
+from bertlab.tracking import loggers
+from bertlab.tracking.loggers import Also, check_also, check_command, run_command
 
 TELL = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
 
@@ -53,7 +52,7 @@ class Fake:
 
 def test_each_tracker_gets_the_settings_every_point_and_the_end(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake()
-    monkeypatch.setattr(also, "LOGGERS", {"fake": lambda *_: fake})
+    monkeypatch.setattr(loggers, "LOGGERS", {"fake": lambda *_: fake})
     trackers = Also(["fake"], cell, "bertlab")
     trackers.log(Point(3, 0, {"train/loss": 1.5}))
     trackers.close("FINISHED")
@@ -64,7 +63,7 @@ def test_a_tracker_that_breaks_is_left_out_with_one_line_and_the_others_go_on(
     cell: Cell, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     good, bad = Fake(), Fake(breaks_at=2)
-    monkeypatch.setattr(also, "LOGGERS", {"good": lambda *_: good, "bad": lambda *_: bad})
+    monkeypatch.setattr(loggers, "LOGGERS", {"good": lambda *_: good, "bad": lambda *_: bad})
     trackers = Also(["good", "bad"], cell, "bertlab")
     for step in (1, 2, 3):
         trackers.log(Point(step, 0, {"train/loss": 1.0}))
@@ -81,7 +80,7 @@ def test_a_tracker_that_is_not_known_is_refused(names: object) -> None:
 
 
 def test_a_tracker_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(also, "find_spec", lambda _: None)
+    monkeypatch.setattr(loggers, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"pip install 'bertlab-ablations\[wandb\]'"):
         check_also(["wandb"])
 
