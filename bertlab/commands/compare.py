@@ -19,7 +19,7 @@ from bertlab.config.own import take_own
 from bertlab.config.redact import redacted_command
 
 if TYPE_CHECKING:
-    from bertlab.tracking.compared import Origin
+    from bertlab.tracking.artifacts import Origin
 
 ABSENT, UNKNOWN = "-", "not recorded"
 REUSE = ("same", "code", "any")  # the nearest first
@@ -43,8 +43,8 @@ def why(words: Sequence[str]) -> str:
     if others:
         others = check_words(others)
 
-    from bertlab.tracking.compared import origin_of
-    from bertlab.tracking.stored import connect
+    from bertlab.tracking.artifacts import origin_of
+    from bertlab.tracking.saved_model import connect
 
     client = connect(uris[0] if uris else None)
     first = origin_of(client, runs[0])
@@ -72,8 +72,8 @@ def described(words: Sequence[str]) -> "Origin":
     from bertlab.config.building import build_parts
     from bertlab.config.compose import load, resolved, typed
     from bertlab.data.prepare import prepare
+    from bertlab.tracking.artifacts import Origin
     from bertlab.tracking.code import code_of
-    from bertlab.tracking.compared import Origin
     from bertlab.tracking.identity import identify, targets
 
     composed = load(words)

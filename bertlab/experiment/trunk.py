@@ -15,9 +15,9 @@ from mlflow.tracking import MlflowClient
 from bertlab.config.errors import InputError
 from bertlab.ledger.run_folder import CONFIG, MODEL, cell_of
 from bertlab.sweep.run import Job
+from bertlab.tracking.artifacts import check_left
 from bertlab.tracking.description import Identity
-from bertlab.tracking.left import check_left
-from bertlab.tracking.stored import fetch
+from bertlab.tracking.saved_model import fetch
 
 NAME, FOLDER = "trunk", "trunks"
 SEEDS = 2000  # added to an arm's seed: a trunk reads the text in another order than the arms that go on from it

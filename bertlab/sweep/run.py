@@ -38,7 +38,7 @@ from bertlab.tracking.identity import describe
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury, result_on_disk, reused
 from bertlab.tracking.run_log import RunLog
-from bertlab.tracking.stored import TOKENIZER, keep
+from bertlab.tracking.saved_model import TOKENIZER, keep
 from bertlab.train.continued import NOTHING_YET, continues, state_of
 from bertlab.train.early import form_of, steps_of, streams_of
 from bertlab.train.fit import Hardware

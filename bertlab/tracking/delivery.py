@@ -17,8 +17,8 @@ from bertlab.ledger.run_folder import CONFIG, FINISHED, MODEL, ORIGIN, POINTS, R
 from bertlab.tracking.artifacts import fetched, unlike
 from bertlab.tracking.curves import FILE, curves_of, packed
 from bertlab.tracking.description import FILES, KIND, LEFT, NOTE, OUTCOME, PARENT, TEXT_LIMIT, note
-from bertlab.tracking.models import keep_model
 from bertlab.tracking.retry import created
+from bertlab.tracking.saved_model import keep_model
 from bertlab.tracking.truth import same
 
 BATCH = 1000  # MLflow takes that many metrics at once

@@ -121,7 +121,7 @@ def _lay_out(folder: Path, cell: Cell, kept: Path | None, uri: str | None) -> No
             shutil.copytree(cell.folder / MODEL, made / MODEL)
             shutil.copyfile(cell.folder / CONFIG, made / CONFIG)
         else:
-            from bertlab.tracking.stored import connect, fetch
+            from bertlab.tracking.saved_model import connect, fetch
 
             fetch(connect(uri), str(cell.state().get("run_id")), made)
         if kept is not None:

@@ -11,12 +11,12 @@ from mlflow.tracking import MlflowClient
 from bertlab.commands.sync import sync
 from bertlab.config.errors import InputError
 from bertlab.ledger.run_folder import POINTS, Cell
-from bertlab.tracking import models, run_log, truth
+from bertlab.tracking import run_log, saved_model, truth
+from bertlab.tracking.artifacts import find_model
 from bertlab.tracking.description import FILES, LEFT, Identity
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.models import find_model
 from bertlab.tracking.reuse import finished_runs
-from bertlab.tracking.stored import fetch
+from bertlab.tracking.saved_model import fetch
 from bertlab.tracking.table import search
 from bertlab.tracking.truth import truth_of
 from tests.tracking.conftest import Make
@@ -157,7 +157,7 @@ def test_weights_that_a_store_took_otherwise_stay_here_until_it_has_them(
     quick: None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    real = models.upload
+    real = saved_model.upload_weights
 
     def damaged(client: MlflowClient, model_id: str | None, run_id: str, folder: Path) -> None:
         real(client, model_id, run_id, folder)
@@ -165,7 +165,7 @@ def test_weights_that_a_store_took_otherwise_stay_here_until_it_has_them(
             path.write_bytes(b"WEIGHTS")
 
     with monkeypatch.context() as patch:
-        patch.setattr(models, "upload", damaged)
+        patch.setattr(saved_model, "upload_weights", damaged)
         cell = make(tracker, weights=b"weights")
     assert (cell.folder / "model" / "model.safetensors").read_bytes() == b"weights"
     assert "the store has other weights" in caplog.text

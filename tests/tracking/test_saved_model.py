@@ -9,9 +9,10 @@ from tokenizers import Tokenizer, models
 from torch import nn
 
 from bertlab.config.errors import InputError
+from bertlab.tracking.artifacts import find_run
 from bertlab.tracking.description import Description
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.stored import connect, fetch, find_run, keep
+from bertlab.tracking.saved_model import connect, fetch, keep
 
 
 class Shared(nn.Module):

@@ -10,9 +10,9 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.commands.sync import sync
 from bertlab.ledger.run_folder import Cell
-from bertlab.tracking import models, run_log
+from bertlab.tracking import run_log, saved_model
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.stored import fetch
+from bertlab.tracking.saved_model import fetch
 from bertlab.tracking.table import search
 from tests.tracking.conftest import Make
 
@@ -56,7 +56,7 @@ def test_a_model_whose_weights_did_not_arrive_is_completed_and_has_no_twin(
         raise ConnectionError("the store is away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(models, "upload", away)
+        patch.setattr(saved_model, "upload_weights", away)
         cell = make(tracker, weights=b"weights")
     run, (model,) = only(client, tracker)
     assert (str(model.status), str(run.info.status)) == ("PENDING", "RUNNING")
