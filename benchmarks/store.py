@@ -41,8 +41,8 @@ from bertlab.ledger.run_folder import RECORD, RUNNING, SEALED, STATE, Cell, cell
 from bertlab.sweep.grid import Planning
 from bertlab.tracking.description import KIND, TOKEN, Identity
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.parent_runs import children, find_sweep
 from bertlab.tracking.reuse import bury, cell_identity, finished_runs
-from bertlab.tracking.table import children, find_sweep
 from bertlab.train.early import check_early
 
 DEFAULTS = {

@@ -30,7 +30,7 @@ from bertlab.config.leaves import leaves
 from bertlab.config.own import take_own
 from bertlab.config.reading import written_out
 from bertlab.data.of_start import with_model
-from bertlab.tracking.started import with_started
+from bertlab.tracking.start_weights import with_started
 from bertlab.train.early import check_early, form_of
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from bertlab.data.of_start import with_model
 from bertlab.ledger.result import NOT_RUN, Outcome, TerminatedError
 from bertlab.ledger.sweep_log import MOST, Diary
 from bertlab.tracking.address import without_login
-from bertlab.tracking.started import with_started
+from bertlab.tracking.start_weights import with_started
 
 if TYPE_CHECKING:
     from bertlab.commands.ending import End

@@ -22,7 +22,7 @@ from bertlab.config.reading import written_out
 from bertlab.data.of_start import with_model
 from bertlab.data.pairs import FOLLOWS, RANDOM
 from bertlab.data.tokenizer import MASK, PAD, SPECIALS, Vocabulary
-from bertlab.tracking.started import with_started
+from bertlab.tracking.start_weights import with_started
 from bertlab.train.early import check_early
 
 if TYPE_CHECKING:

@@ -40,7 +40,7 @@ def sync(arguments: dict[str, Any]) -> str:
     from bertlab.sweep.unsent import show
     from bertlab.tracking.address import ui_command
     from bertlab.tracking.mlflow import Tracker
-    from bertlab.tracking.sweeps import open_sweeps
+    from bertlab.tracking.parent_runs import open_sweeps
 
     folder = Path(arguments["from"])
     cells = cells_in(folder)

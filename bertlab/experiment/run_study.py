@@ -40,14 +40,12 @@ from bertlab.sweep.grid import Grid, checkable
 from bertlab.sweep.launch import Overrides
 from bertlab.sweep.run import Job, prepare_job
 from bertlab.sweep.unsent import bring_unsent
-from bertlab.tracking.leading import leading
-from bertlab.tracking.lease import leased
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.parents import abandon
-from bertlab.tracking.registry import REGISTERED, register_run, summarise_arm
+from bertlab.tracking.parent_runs import REGISTERED, abandon, register_run, summarise_arm
 from bertlab.tracking.retry import needing
 from bertlab.tracking.reuse import bury
 from bertlab.tracking.run_log import closing, sync_command
+from bertlab.tracking.sweep_lock import leading, leased
 
 
 @dataclass(frozen=True)

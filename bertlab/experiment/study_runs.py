@@ -29,7 +29,7 @@ from bertlab.tracking.description import RESTARTS as TAG
 from bertlab.tracking.description import Identity, identity_of
 from bertlab.tracking.identity import identify
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.parents import take_over
+from bertlab.tracking.parent_runs import take_over
 from bertlab.tracking.reuse import REUSED_HERE, finished_cells, finished_runs
 from bertlab.tracking.run_log import Telling
 from bertlab.tracking.truth import run_of_cell, truth_of

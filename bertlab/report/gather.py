@@ -16,7 +16,7 @@ from bertlab.study.judge import judge
 from bertlab.study.record import Record
 from bertlab.tracking.curves import curves_of, joined
 from bertlab.tracking.description import Description
-from bertlab.tracking.table import children
+from bertlab.tracking.parent_runs import children
 from bertlab.tracking.truth import truth_of
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from bertlab.study.design import Study, Trunk
 from bertlab.study.factors import is_within, place
 from bertlab.study.registration import read_study, registration_hash
 from bertlab.tracking.identity import code_fingerprint, semantic
-from bertlab.tracking.started import started
+from bertlab.tracking.start_weights import started
 
 Config = Mapping[str, Any]
 Compose = Callable[[Sequence[str]], DictConfig]  # overrides -> the configuration of the study with them

@@ -32,10 +32,10 @@ from bertlab.sweep.logbook import Logbook, open_logbook
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.description import KIND, SWEEP_KEY, Description, Identity, identity_of
 from bertlab.tracking.identity import as_param, describe, semantic
-from bertlab.tracking.leading import leading
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import REUSED_HERE, bury
 from bertlab.tracking.run_log import Telling
+from bertlab.tracking.sweep_lock import leading
 
 MANY = 30  # runs whose check takes long enough to be spoken of
 

@@ -15,6 +15,7 @@ from bertlab.ledger.run_folder import FAILED, FINISHED, KILLED, RUNNING, SWEEP, 
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.description import PARENT, SWEEP_KEY, TOKEN, Description, Identity, identity_of
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.parent_runs import adopt, seen_as
 from bertlab.tracking.reuse import (
     REUSED_HERE,
     as_reused,
@@ -25,7 +26,6 @@ from bertlab.tracking.reuse import (
     result_on_disk,
 )
 from bertlab.tracking.run_log import Telling, closing, sync_command
-from bertlab.tracking.table import adopt, seen_as
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -77,8 +77,8 @@ class StoreLogbook:
     @contextmanager
     def sweep(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
         """Open the parent run."""
-        from bertlab.tracking.lease import leased
-        from bertlab.tracking.parents import open_parent
+        from bertlab.tracking.parent_runs import open_parent
+        from bertlab.tracking.sweep_lock import leased
 
         with leased(self.tracker, self.client, tags[SWEEP_KEY]):
             self.parent = open_parent(self.tracker, self.client, name, tags, self.output_dir)
@@ -111,7 +111,7 @@ class StoreLogbook:
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
         """Tag the runs that another sweep made."""
-        from bertlab.tracking.parents import take_over
+        from bertlab.tracking.parent_runs import take_over
 
         self._ledger.adopt(descriptions)
         for key in descriptions.keys() & self._runs.keys():

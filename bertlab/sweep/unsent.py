@@ -11,7 +11,7 @@ from bertlab.tracking.retry import away, line, patiently
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-    from bertlab.tracking.sweeps import SyncedSweep
+    from bertlab.tracking.parent_runs import SyncedSweep
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def _bring_cell(tracker: Tracker, client: "MlflowClient", cell: Cell) -> None:
 
 
 def _bring_sweep(tracker: Tracker, folder: Path, output_dir: str | Path) -> None:
-    from bertlab.tracking.sweeps import open_sweep
+    from bertlab.tracking.parent_runs import open_sweep
 
     if sweep := open_sweep(folder, tracker.uri, tracker.experiment):
         show(sweep)

@@ -17,9 +17,8 @@ from bertlab.ledger.metrics import Point, read_points
 from bertlab.ledger.run_folder import MODEL, POINTS, Cell
 from bertlab.tracking.artifacts import fetched, unlike, weights_uri
 from bertlab.tracking.delivery import deliver
-from bertlab.tracking.description import KIND, PARENT, TOKEN
+from bertlab.tracking.description import ALSO, KIND, PARENT, TOKEN
 from bertlab.tracking.saved_model import forget_model
-from bertlab.tracking.table import ALSO
 from bertlab.tracking.truth import Difference, differences, known_of, told
 
 log = logging.getLogger(__name__)

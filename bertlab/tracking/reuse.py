@@ -15,8 +15,8 @@ from bertlab.ledger.metrics import read_points
 from bertlab.ledger.result import RunResult
 from bertlab.ledger.run_folder import KILLED, POINTS, Cell, cell_of, cells_like, running_in, unmark
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, TOKEN, Identity, identity_of
-from bertlab.tracking.leading import bury_sweeps
 from bertlab.tracking.mlflow import Tracker, patiently
+from bertlab.tracking.sweep_lock import bury_sweeps
 from bertlab.tracking.table import search
 from bertlab.tracking.truth import reached
 
@@ -117,6 +117,12 @@ def _in_store(
         stand_for = ((wanted.get(identity_of(run.data.tags).as_reused(nearness)), run) for run in runs)
         found |= {key: run for key, run in stand_for if key}
     return found
+
+
+def finished_identities(client: "MlflowClient", experiment: str) -> set[Identity]:
+    """Return the identities of all finished runs of an experiment."""
+    wanted = f"tags.`{KIND}` = 'run' and attributes.status = 'FINISHED'"
+    return {identity_of(run.data.tags) for run in search(client, experiment, wanted)}
 
 
 def reused(tracker: Tracker, output_dir: str | Path, identity: Identity) -> RunResult | None:

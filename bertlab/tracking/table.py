@@ -5,11 +5,9 @@ Columns of `runs` are named as MLflow names them: run_id, name, status, `params.
 store as one file.
 """
 
-import json
 import logging
-from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -18,7 +16,7 @@ from bertlab.ledger.metrics import Point
 from bertlab.ledger.run_folder import FINISHED
 from bertlab.tracking.artifacts import fetched
 from bertlab.tracking.curves import FILE, SHOWN, TOKENS, Curves, curves_of, unpacked
-from bertlab.tracking.description import FILES, KEY, KIND, LEFT, OPENED, PARENT, TEXT_LIMIT, TOKEN, Description
+from bertlab.tracking.description import ALSO, FILES, LEFT, NAME, TOKEN
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -26,67 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-NAME = "mlflow.runName"
-CALLS = 8  # to a server at once; a file is read by one
-ALSO = "bertlab.also."  # and the id of a sweep that has the run too, though another one made it
 PLUMBING = (ALSO, TOKEN, LEFT, FILES)  # tags that say nothing to a reader
-
-
-def find_sweep(client: "MlflowClient", experiment: str, name: str | None) -> "Run":
-    """Return the latest sweep, or the latest of that name. Raises InputError when there is none."""
-    sweeps = search(client, experiment, f"tags.`{KIND}` = 'sweep'")
-    found = [sweep for sweep in sweeps if name in (None, sweep.info.run_name)]
-    if not found:
-        raise InputError(
-            f"sweep={name or 'latest'} must be a sweep of experiment {experiment!r}, found none; "
-            "run one with bertlab sweep mask.rate=0.1,0.15,0.3"
-        )
-    return max(found, key=lambda sweep: int(sweep.data.tags.get(OPENED, sweep.info.start_time)))
-
-
-def children(client: "MlflowClient", parent: "Run") -> "list[Run]":
-    """Return the runs of a sweep, oldest first: those that it made, and those that it found finished."""
-    tag = f"{ALSO}{parent.info.run_id}"
-    made, found = (
-        _pages(client, [parent.info.experiment_id], wanted)
-        for wanted in (f"tags.`{PARENT}` = '{parent.info.run_id}'", f"tags.`{tag}` LIKE '%'")
-    )
-    for run in found:
-        try:
-            run.data.tags.update(json.loads(run.data.tags[tag]))
-        except (ValueError, TypeError):
-            log.warning("run %s: its tag %s is damaged and left out", run.info.run_id, tag)
-    return sorted(once([*made[::-1], *found[::-1]]), key=lambda run: int(run.info.start_time))
-
-
-def once(runs: "Iterable[Run]") -> "list[Run]":
-    """Return one run of each key, so that twins are no further seeds: one that finished, the newest."""
-    best: dict[str, Run] = {}
-    for run in runs:
-        key = run.data.tags.get(KEY, run.info.run_id)
-        best[key] = max(run, best.get(key, run), key=_rank)
-    return list(best.values())
-
-
-def _rank(run: "Run") -> tuple[bool, int]:
-    return run.info.status == FINISHED, int(run.info.start_time)
-
-
-def seen_as(description: Description) -> dict[str, Any]:
-    """Return what a sweep says of a run that another one made."""
-    baseline = description.tags.get("bertlab.baseline", "")
-    return {"name": description.name, "params": dict(description.params), "baseline": baseline}
-
-
-def adopt(client: "MlflowClient", sweep: str, run: "Run", seen: Mapping[str, Any]) -> None:
-    """Have a sweep's table hold a run that another sweep made, as this one sees it."""
-    from mlflow.entities import Param
-
-    own = {NAME: seen["name"], "bertlab.baseline": seen["baseline"]}
-    new = {name: text for name, text in seen["params"].items() if name not in run.data.params}
-    if new:
-        client.log_batch(run.info.run_id, params=[Param(name, text[:TEXT_LIMIT]) for name, text in new.items()])
-    client.set_tag(run.info.run_id, f"{ALSO}{sweep}", json.dumps(own))
+CALLS = 8  # to a server at once; a file is read by one
 
 
 def search(client: "MlflowClient", experiment: str, wanted: str) -> "list[Run]":
@@ -97,7 +36,7 @@ def search(client: "MlflowClient", experiment: str, wanted: str) -> "list[Run]":
     from mlflow.exceptions import MlflowException
 
     try:
-        return _pages(client, [found.experiment_id], wanted)
+        return pages(client, [found.experiment_id], wanted)
     except MlflowException as error:
         if error.error_code != "INVALID_PARAMETER_VALUE":
             raise
@@ -151,7 +90,8 @@ def _row(run: "Run") -> dict[str, object]:
     return row | {f"metrics.{key}": value for key, value in run.data.metrics.items()}
 
 
-def _pages(client: "MlflowClient", experiments: list[str], wanted: str) -> "list[Run]":
+def pages(client: "MlflowClient", experiments: list[str], wanted: str) -> "list[Run]":
+    """Return the runs of some experiments that an MLflow filter selects, newest first, page by page."""
     runs: list[Run] = []
     token = None
     while True:

@@ -28,7 +28,7 @@ from bertlab.model.position import Rotary
 from bertlab.model.reference import save_reference
 from bertlab.model.sight import Sight
 from bertlab.streams import Streams
-from bertlab.tracking.started import started, with_started
+from bertlab.tracking.start_weights import started, with_started
 from bertlab.train.early import check_early
 from tests.model.test_start import ROWS, compare, loaded, save
 

@@ -27,7 +27,7 @@ from bertlab.sweep.logbook import StoreLogbook
 from bertlab.tracking.address import ui_command
 from bertlab.tracking.identity import code_fingerprint, run_key
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.table import children, find_sweep
+from bertlab.tracking.parent_runs import children, find_sweep
 from tests.command import exit_code
 
 TINY = (

@@ -14,9 +14,10 @@ from bertlab.config.errors import InputError
 from bertlab.ledger.run_folder import POINTS, RECORD, STATE, cell_of
 from bertlab.tracking import truth
 from bertlab.tracking.curves import FILE
-from bertlab.tracking.description import KIND, LEFT, OPENED, PARENT, Description
+from bertlab.tracking.description import ALSO, KIND, LEFT, OPENED, PARENT, Description
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.table import ALSO, children, find_sweep, once, runs_frame, search
+from bertlab.tracking.parent_runs import children, find_sweep, once
+from bertlab.tracking.table import runs_frame, search
 from bertlab.tracking.truth import truth_of
 
 

@@ -47,7 +47,7 @@ def show(words: Sequence[str]) -> None:
     from bertlab.data.of_start import with_model
     from bertlab.study.arms import from_file
     from bertlab.study.early import check_arms
-    from bertlab.tracking.started import with_started
+    from bertlab.tracking.start_weights import with_started
 
     overrides = with_model(written_out([word for word in words if word not in help_or_own]))
     check([f"study={own['study']}", *overrides])

@@ -1,29 +1,43 @@
-"""`start=run:ID@TOKENS`: weights that a run kept on its way; and `start=run:ID` where its weights went to a store.
+"""Weights to start from that lie in no run's folder as `start=run:ID` needs them, laid out in a folder of their own.
 
-Enters: the words of a command line, or of a study's arms. Leaves: them, with the folder `<output_dir>/starts/<cell>` or
-`<cell>@<tokens>` for each such run: laid out as a cell, it holds what `bertlab/data/weights.py` reads. A run is looked
-for in `output_dir`. The folder of a ModernBERT becomes one of the same kind (`bertlab/tracking/modern.py`).
+    start=run:ID@TOKENS    weights that a run kept on its way
+    start=run:ID           of a run whose weights went to a store
+    start=FOLDER           a ModernBERT of transformers, whose weights get our names
+
+Enters: the words of a command line, or of a study's arms. Leaves: them, with the folder `<output_dir>/starts/<cell>`,
+`<cell>@<tokens>` or `<their folder>-<hash>`: laid out as the folder of a run, it holds what `bertlab/data/weights.py`
+reads, and for a ModernBERT their configuration (`bertlab/data/modern.py` holds runs to it). A run is looked for in
+`output_dir`.
 """
 
 import json
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import yaml
+
+from bertlab.config.cache import digest
 from bertlab.config.errors import InputError
 from bertlab.config.reading import written_out
-from bertlab.data.modern import is_modern
-from bertlab.data.weights import RUN, TOKENIZERS, WEIGHTS
+from bertlab.data.modern import MARK, is_modern, settings_of
+from bertlab.data.modern_weights import from_modern
+from bertlab.data.weights import BESIDE, REFUSE, RUN, TOKENIZERS, WEIGHTS, Start, start_of
 from bertlab.ledger.files import refusing
 from bertlab.ledger.run_folder import CONFIG, KEPT, MODEL, START_STATE, STATES, Cell, cells_in
-from bertlab.tracking.modern import laid_out
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FROM = re.compile(r"\+{0,2}start\.from=")
 NAMED = re.compile(rf"{RUN}([^,\[\]{{}}'\"]+)")  # in a word that may list several
 FOLDER = re.compile(r"(?<=[=,\[{'\"])[^,\[\]{}'\"]+")  # likewise
 STARTS = "starts"
+MODERN_VERSION = "1"  # of what is made of their weights
+SEGMENT_TYPES = 2  # as conf/model/base.yaml has it; there are no segments
 
 
 def with_started(words: Sequence[str]) -> list[str]:
@@ -47,7 +61,7 @@ def started(words: Sequence[str], output_dir: str, uri: str | None) -> list[str]
     def by_our_names(found: re.Match[str]) -> str:
         if found[0].startswith(RUN) or not is_modern(Path(found[0]).expanduser()):
             return found[0]
-        return f"{RUN}{laid_out(found[0], Path(output_dir) / STARTS).absolute()}"
+        return f"{RUN}{modern_folder(found[0], Path(output_dir) / STARTS).absolute()}"
 
     return [FOLDER.sub(by_our_names, NAMED.sub(folder, word)) if FROM.match(word) else word for word in words]
 
@@ -152,3 +166,52 @@ def check_kept(path: Path) -> None:
             f"start must name weights that are whole, got {path}, which is damaged; remove the run and type its "
             "command again"
         )
+
+
+def modern_folder(theirs: str, starts: Path) -> Path:
+    """Return the folder, written where it is not there yet. Raises InputError for files that are missing or damaged."""
+    start = start_of({"start": {"from": theirs, "missing": REFUSE}})
+    assert start is not None
+    folder = starts / f"{start.folder.resolve().name}-{digest(MODERN_VERSION, start.fingerprint)[:12]}"
+    if start.tokenizer.name != TOKENIZERS[0]:
+        raise InputError(
+            f"start must be a folder with {TOKENIZERS[0]}, got {theirs} without it; save the fast tokenizer there with "
+            "save_pretrained"
+        )
+    if not folder.is_dir():
+        settings, weights = _read_modern(start)
+        with refusing(folder):
+            starts.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=starts) as place:
+                _write_modern(Path(place) / folder.name, start, settings, weights)
+                (Path(place) / folder.name).rename(folder)
+    return folder
+
+
+def _read_modern(start: Start) -> "tuple[dict[str, Any], dict[str, Tensor]]":
+    """Return the values of our keys, and the weights by our names."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        config = json.loads(start.config.read_text("utf-8"))
+        theirs = {name: value for path in start.weights for name, value in load_file(path).items()}
+        return settings_of(config), from_modern(config, theirs)
+    except InputError:
+        raise
+    except (ValueError, SafetensorError, KeyError, TypeError, AttributeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"start must hold whole files, got {start.said} ({reason}); save the model again") from error
+
+
+def _write_modern(folder: Path, start: Start, settings: Mapping[str, Any], weights: "dict[str, Tensor]") -> None:
+    from safetensors.torch import save_file
+
+    (folder / MODEL).mkdir(parents=True)
+    save_file(weights, folder / MODEL / WEIGHTS)
+    model = {key.removeprefix("model."): value for key, value in settings.items() if key.count(".") == 1}
+    (folder / CONFIG).write_text(yaml.safe_dump({"model": {**model, "segment_types": SEGMENT_TYPES}}), "utf-8")
+    shutil.copyfile(start.config, folder / MARK)
+    for path in (start.tokenizer.with_name(name) for name in (TOKENIZERS[0], *BESIDE)):
+        if path.is_file():
+            shutil.copyfile(path, folder / MODEL / path.name)

@@ -8,7 +8,7 @@ from mlflow.tracking import MlflowClient
 from bertlab.ledger.run_folder import cell_of
 from bertlab.tracking.description import KIND, PARENT, SWEEP_KEY, Description
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.parents import open_parent, take_over
+from bertlab.tracking.parent_runs import open_parent, take_over
 
 TAGS = {KIND: "sweep", SWEEP_KEY: "0123"}
 

@@ -21,7 +21,7 @@ from bertlab.ledger.checkpoint import content_hash
 from bertlab.ledger.run_folder import Cell, cells_in
 from bertlab.study.arms import with_starts
 from bertlab.study.registration import read_study
-from bertlab.tracking.started import with_started
+from bertlab.tracking.start_weights import with_started
 from bertlab.train.early import check_early
 from tests.cells import finished
 from tests.conftest import Command

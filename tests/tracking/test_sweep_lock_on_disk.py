@@ -10,13 +10,13 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.compose import PACKAGE
-from bertlab.tracking.leading import bury_sweeps, leading
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.sweep_lock import bury_sweeps, leading
 
 LEAD = """
 import sys, time
 from pathlib import Path
-from bertlab.tracking.leading import leading
+from bertlab.tracking.sweep_lock import leading
 from bertlab.tracking.mlflow import Tracker
 uri, offline, folder = sys.argv[1:]
 with leading(Tracker(uri=uri, experiment="led", offline=offline == "True"), Path(folder)) as tag:

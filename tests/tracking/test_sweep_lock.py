@@ -9,9 +9,9 @@ import time
 import pytest
 from mlflow.tracking import MlflowClient
 
-from bertlab.tracking import lease as room
-from bertlab.tracking.lease import LEASE, is_gone, leased, machine
+from bertlab.tracking import sweep_lock as room
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.sweep_lock import LEASE, is_gone, leased, machine
 
 ELSEWHERE = "0123 another-machine/1 17"
 

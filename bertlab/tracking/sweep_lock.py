@@ -1,14 +1,22 @@
-"""A lease: of the processes that want to lead one sweep on one store, one leads and the others wait until it has ended.
+"""The lock of a sweep: of the processes that want to lead one sweep, one leads, and one that died is noticed.
 
-MLflow has no locks, but a tag that everybody can write: `bertlab.lease.<sweep>` of the experiment. It is taken by
-Fischer's rule of mutual exclusion (Lamport 1987, "A fast mutual exclusion algorithm"): whoever finds it free writes its
-name, waits for longer than a write takes, and has it if its name still stands there. The holder writes a new number
-every `BEAT` seconds. A lease that has not changed for `EXPIRES` seconds is free, by the clock of the one who looks, so
-that clocks of different machines are never compared; one whose process is gone from this machine is free at once.
+On the store, a lease: the others wait until the leader has ended. MLflow has no locks, but a tag that everybody can
+write: `bertlab.lease.<sweep>` of the experiment. It is taken by Fischer's rule of mutual exclusion (Lamport 1987, "A
+fast mutual exclusion algorithm"): whoever finds it free writes its name, waits for longer than a write takes, and has
+it if its name is still there. The holder writes a new number every `BEAT` seconds. A lease that has not changed for
+`EXPIRES` seconds is free, by the clock of the one who looks, so that clocks of different machines are never compared;
+one whose process is gone from this machine is free at once.
+
+On this disk, a folder with a lock that the leader holds; a sweep whose folder nobody holds was killed:
+
+    <output_dir>/sweeps/<time>/leading/    lock, run.json; there while the sweep runs
+
+Imports nothing heavy.
 """
 
 import logging
 import os
+import shutil
 import socket
 import threading
 import time
@@ -16,10 +24,14 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlflow.tracking import MlflowClient
-
+from bertlab.ledger.files import is_there, read_json, sealed, write_whole
+from bertlab.ledger.run_folder import KILLED, RUNNING, STATE, SWEEP, Cell
 from bertlab.tracking.mlflow import Tracker, patiently
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +40,12 @@ BEAT = 10.0  # seconds between two signs of life
 EXPIRES = 60.0  # seconds without one, after which the holder is taken to be dead
 SETTLES = 0.5  # seconds within which all who saw the lease free have written their names
 LOOKS = 1.0  # seconds between two looks of one who waits
+FOLDER = "leading"
+LEADER = "bertlab.leader"  # a tag of the parent run: the token of the process that leads it
 
 
 @contextmanager
-def leased(tracker: Tracker, client: MlflowClient, sweep: str) -> Iterator[None]:
+def leased(tracker: Tracker, client: "MlflowClient", sweep: str) -> Iterator[None]:
     """Hold the lease of a sweep while the block runs; wait for it first. Raises AwayError where the store is away."""
     lease = Lease(client, patiently(lambda: tracker.experiment_id(client)), sweep)
     lease.take()
@@ -45,7 +59,7 @@ def leased(tracker: Tracker, client: MlflowClient, sweep: str) -> Iterator[None]
 class Lease(threading.Thread):
     """One process' hold on a sweep; the thread shows that the process lives."""
 
-    def __init__(self, client: MlflowClient, experiment_id: str, sweep: str) -> None:
+    def __init__(self, client: "MlflowClient", experiment_id: str, sweep: str) -> None:
         super().__init__(name="bertlab-lease", daemon=True)
         self._client, self._experiment, self._key = client, experiment_id, f"{LEASE}{sweep}"
         self._name = f"{uuid.uuid4().hex} {machine()} {os.getpid()}"
@@ -127,3 +141,54 @@ def _works(pid: int) -> bool:
         return True
     status = Path(f"/proc/{pid}/stat")
     return not (status.is_file() and status.read_text("utf-8").rpartition(")")[2].split()[0] == "Z")
+
+
+@contextmanager
+def leading(tracker: Tracker, folder: Path) -> Iterator[dict[str, str]]:
+    """Lead the sweep of a folder while the block runs; yields the tag by which its run in the store is found."""
+    cell = Cell(folder / FOLDER)
+    try:
+        with cell.held():
+            yield {LEADER: cell.begin(place=None if tracker.offline else tracker.place)["token"]}
+    finally:  # whoever holds the lock in between finds the sweep's own status, which is no longer RUNNING
+        _leave(cell)
+
+
+def bury_sweeps(tracker: Tracker, output_dir: str | Path) -> None:
+    """Mark the sweeps as killed whose process is gone, in their folders and in this store."""
+    for cell in map(Cell, sorted(Path(output_dir).glob(f"sweeps/*/{FOLDER}"))):
+        with cell.held(0) as held:
+            state = cell.state()
+            if (
+                not held or not is_there(cell.folder / STATE) or state.get("pid") == os.getpid()
+            ):  # a lock keeps out other processes only
+                continue
+            _mark_folder(cell.folder.parent)
+            place = state.get("place")  # of a damaged one nothing is known
+            if place and (tracker.offline or place != tracker.place):
+                continue  # the next command with its store tells that
+            if place:
+                _mark_run(tracker, state["token"])
+        _leave(cell)
+        log.warning("sweep %s: its process is gone, it is marked as killed", cell.folder.parent)
+
+
+def _leave(cell: Cell) -> None:
+    shutil.rmtree(cell.folder, ignore_errors=True)
+    with suppress(OSError):  # the folder holds a report, or nothing else
+        cell.folder.parent.rmdir()
+
+
+def _mark_folder(folder: Path) -> None:
+    path = folder / SWEEP
+    about = read_json(path)
+    if about.get("status") == RUNNING:
+        about |= {"status": KILLED, "ended": time.time_ns() // 1_000_000}
+        write_whole(path, sealed(about))
+
+
+def _mark_run(tracker: Tracker, token: str) -> None:
+    client = tracker.connect()
+    experiment = patiently(lambda: tracker.experiment_id(client))
+    for run in client.search_runs([experiment], f"tags.`{LEADER}` = '{token}' and attributes.status = '{RUNNING}'"):
+        client.set_terminated(run.info.run_id, KILLED)
