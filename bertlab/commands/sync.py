@@ -87,8 +87,7 @@ def settle(cell: Cell) -> None:
 
 def bring(tracker: "Tracker", cell: Cell, parents: dict[str, str]) -> str | None:
     """Deliver a cell, below its sweep where that is in the same store; return what was mended there, in words."""
-    from bertlab.tracking.delivery import deliver
-    from bertlab.tracking.mending import mend
+    from bertlab.tracking.upload import deliver, mend
 
     client, state = tracker.connect(), cell.state()
     own = state["parent"] if state["place"] == tracker.place else None

@@ -32,7 +32,7 @@ from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parent_runs import take_over
 from bertlab.tracking.reuse import REUSED_HERE, finished_cells, finished_runs
 from bertlab.tracking.run_log import Telling
-from bertlab.tracking.truth import run_of_cell, truth_of
+from bertlab.tracking.runs_table import run_of_cell, truth_of
 
 KEPT = ("metrics.eval/", "metrics.perf/")  # of a run, in a study's record
 ALWAYS = ("eval/mlm_loss", "eval/context_gain")  # curves that every study keeps

@@ -95,7 +95,7 @@ def report_store(arguments: dict[str, Any], out: Path) -> Path:
     from bertlab.study.judge import judge
     from bertlab.tracking.mlflow import Tracker
     from bertlab.tracking.parent_runs import find_sweep, once
-    from bertlab.tracking.table import search
+    from bertlab.tracking.runs_table import search
 
     output_dir = Path(arguments["output_dir"])
     tracker = Tracker(uri=arguments["uri"], experiment=arguments["experiment"])

@@ -14,10 +14,9 @@ from bertlab.report.study.write import write_study
 from bertlab.study.exploration import explored
 from bertlab.study.judge import judge
 from bertlab.study.record import Record
-from bertlab.tracking.curves import curves_of, joined
 from bertlab.tracking.description import Description
 from bertlab.tracking.parent_runs import children
-from bertlab.tracking.truth import truth_of
+from bertlab.tracking.runs_table import curves_of, joined, truth_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

@@ -36,7 +36,7 @@ def bring_unsent(tracker: Tracker, output_dir: str | Path) -> None:
 
 
 def _bring_cell(tracker: Tracker, client: "MlflowClient", cell: Cell) -> None:
-    from bertlab.tracking.delivery import deliver
+    from bertlab.tracking.upload import deliver
 
     with cell.held(0) as held:
         state = cell.state()

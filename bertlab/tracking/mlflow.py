@@ -203,7 +203,7 @@ class Tracker:
 
     def _sender(self, cell: Cell, points: Points) -> Sender | None:
         """Open the cell's run in the store and return the thread that feeds it. Raises what the store raises."""
-        from bertlab.tracking.delivery import Delivery
+        from bertlab.tracking.upload import Delivery
 
         client = self.connect()
         way = Delivery(client, patiently(lambda: self.experiment_id(client)), cell, source_tags())

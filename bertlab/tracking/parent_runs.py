@@ -30,7 +30,7 @@ from bertlab.tracking.description import (
 )
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.retry import created, find_token
-from bertlab.tracking.table import pages, search
+from bertlab.tracking.runs_table import pages, search
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

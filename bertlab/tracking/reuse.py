@@ -15,10 +15,10 @@ from bertlab.ledger.metrics import read_points
 from bertlab.ledger.result import RunResult
 from bertlab.ledger.run_folder import KILLED, POINTS, Cell, cell_of, cells_like, running_in, unmark
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, TOKEN, Identity, identity_of
+from bertlab.tracking.differences import reached
 from bertlab.tracking.mlflow import Tracker, patiently
+from bertlab.tracking.runs_table import search
 from bertlab.tracking.sweep_lock import bury_sweeps
-from bertlab.tracking.table import search
-from bertlab.tracking.truth import reached
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -67,7 +67,7 @@ def finished_runs(
 
     `reuse`: what may stand for them; the tracker's own rule where none is given.
     """
-    from bertlab.tracking.delivery import deliver
+    from bertlab.tracking.upload import deliver
 
     client, reuse = tracker.connect(), reuse or tracker.reuse
     experiment = patiently(lambda: tracker.experiment_id(client))
@@ -188,7 +188,7 @@ def bury(tracker: Tracker, output_dir: str | Path) -> list[Cell]:
 
 def _tell(tracker: Tracker, gone: list[Cell]) -> None:
     """Bring what is known of the dead to the store that they were recorded in."""
-    from bertlab.tracking.delivery import deliver
+    from bertlab.tracking.upload import deliver
 
     client = tracker.connect()
     experiment = patiently(lambda: tracker.experiment_id(client))

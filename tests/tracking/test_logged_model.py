@@ -12,8 +12,8 @@ from bertlab.commands.sync import sync
 from bertlab.ledger.run_folder import Cell
 from bertlab.tracking import run_log, saved_model
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.runs_table import search
 from bertlab.tracking.saved_model import fetch
-from bertlab.tracking.table import search
 from tests.tracking.conftest import Make
 
 

@@ -12,11 +12,11 @@ from bertlab.config.errors import InputError
 from bertlab.ledger.run_folder import KILLED, RECORD, RUNNING, Cell, cell_of
 from bertlab.tracking import reuse
 from bertlab.tracking import run_log as room
-from bertlab.tracking.delivery import Delivery
 from bertlab.tracking.description import Description, Identity
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import bury, finished_runs, reused
-from bertlab.tracking.table import search
+from bertlab.tracking.runs_table import search
+from bertlab.tracking.upload import Delivery
 from tests.tracking.conftest import Make
 
 

@@ -11,14 +11,13 @@ from mlflow.tracking import MlflowClient
 from bertlab.commands.sync import sync
 from bertlab.config.errors import InputError
 from bertlab.ledger.run_folder import POINTS, Cell
-from bertlab.tracking import run_log, saved_model, truth
+from bertlab.tracking import differences, run_log, saved_model
 from bertlab.tracking.artifacts import find_model
 from bertlab.tracking.description import FILES, LEFT, Identity
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import finished_runs
+from bertlab.tracking.runs_table import search, truth_of
 from bertlab.tracking.saved_model import fetch
-from bertlab.tracking.table import search
-from bertlab.tracking.truth import truth_of
 from tests.tracking.conftest import Make
 
 LOSS = "eval/mlm_loss"
@@ -133,7 +132,7 @@ def test_of_many_runs_that_differ_the_first_have_a_line_each(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(truth, "LINES", 2)
+    monkeypatch.setattr(differences, "LINES", 2)
     first, *_ = [make(tracker, key) for key in ("abc", "abd", "abe")]
     output_dir = first.folder.parents[1]
     for run in search(client, tracker.experiment, ""):

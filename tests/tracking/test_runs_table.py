@@ -12,13 +12,11 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
 from bertlab.ledger.run_folder import POINTS, RECORD, STATE, cell_of
-from bertlab.tracking import truth
-from bertlab.tracking.curves import FILE
+from bertlab.tracking import runs_table
 from bertlab.tracking.description import ALSO, KIND, LEFT, OPENED, PARENT, Description
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parent_runs import children, find_sweep, once
-from bertlab.tracking.table import runs_frame, search
-from bertlab.tracking.truth import truth_of
+from bertlab.tracking.runs_table import FILE, runs_frame, search, truth_of
 
 
 def recorded_sweep(tracker: Tracker, client: MlflowClient, description: Description, name: str, jobs: int) -> str:
@@ -253,7 +251,7 @@ def test_a_file_that_is_served_is_not_fetched_where_the_cell_is(
     here = sorted_curves(client, finished, None)
     monkeypatch.setattr(MlflowClient, "tracking_uri", "http://server")
     pd.testing.assert_frame_equal(sorted_curves(client, finished, None), here, check_exact=True)
-    monkeypatch.setattr(truth, "curves_left", never)
+    monkeypatch.setattr(runs_table, "curves_left", never)
     pd.testing.assert_frame_equal(sorted_curves(client, finished, tmp_path), here, check_exact=True)
 
 
