@@ -5,27 +5,27 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from bertlab.ledger.metrics import Points
-from bertlab.ledger.run_folder import CONFIG, FINISHED, ORIGIN, POINTS, RECORD, STATE, Cell
+from bertlab.ledger.metrics import MetricsFile
+from bertlab.ledger.run_folder import CONFIG, FINISHED, ORIGIN, POINTS, RECORD, STATE, RunFolder
 
 
-def finished(cell: Cell, description: Mapping[str, Any] | None = None, config: str = "seed: 0\n") -> Cell:
+def finished(cell: RunFolder, description: Mapping[str, Any] | None = None, config: str = "seed: 0\n") -> RunFolder:
     """Leave what a finished run leaves, weights included, and return the cell as the next process finds it."""
     with cell.held():
         cell.begin(description=description or {"name": "a run"}, place="store", parent="sweep", run_id="7")
         (cell.folder / CONFIG).write_text(config)
         (cell.folder / ORIGIN).write_text("{}\n")
-        points = Points(cell.folder / POINTS)
+        points = MetricsFile(cell.folder / POINTS)
         points.add(1, {"eval/mlm_loss": 0.5})
         (cell.folder / "model").mkdir()
         (cell.folder / "model" / "model.safetensors").write_bytes(b"weights")
         (cell.folder / "model" / "tokenizer.json").write_bytes(b"{}")
         cell.finish(points.sync(), outcome="loss 0.5", diverged=False)
         cell.end(FINISHED)
-    return Cell(cell.folder)
+    return RunFolder(cell.folder)
 
 
-def unsealed(cell: Cell) -> Cell:
+def unsealed(cell: RunFolder) -> RunFolder:
     """Leave what a run left before there were seals, and return the cell."""
     cell.folder.mkdir(parents=True)
     points = b'{"step": 1, "time": 5, "numbers": {"eval/mlm_loss": 0.5}}\n'

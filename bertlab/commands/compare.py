@@ -57,12 +57,12 @@ def check_words(words: Sequence[str]) -> list[str]:
     from bertlab.config.compose import check, load, resolved
     from bertlab.config.reading import written_out
     from bertlab.data.of_start import with_model
-    from bertlab.tracking.start_weights import with_started
+    from bertlab.tracking.start_weights import with_start_folders
     from bertlab.train.early import check_early
 
     words = with_model(written_out(words))
     check(words)
-    words = with_started(words)
+    words = with_start_folders(words)
     check_early([resolved(load(words))])
     return words
 

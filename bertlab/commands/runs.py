@@ -29,7 +29,7 @@ from bertlab.config.errors import InputError
 from bertlab.config.leaves import leaves, written
 from bertlab.ledger.files import read_sealed
 from bertlab.ledger.metrics import read_points
-from bertlab.ledger.run_folder import CONFIG, FINISHED, POINTS, RECORD, RUNNING, Cell, cells_in
+from bertlab.ledger.run_folder import CONFIG, FINISHED, POINTS, RECORD, RUNNING, RunFolder, run_folders_in
 
 if TYPE_CHECKING:
     from bertlab.tracking.mlflow import Tracker
@@ -53,7 +53,7 @@ def main(words: Sequence[str]) -> None:
 class Listed:
     """What a line says of a run, and what it is found by."""
 
-    cell: Cell
+    cell: RunFolder
     run_id: str
     status: str
     loss: float | None
@@ -69,7 +69,7 @@ def runs(words: Sequence[str]) -> Iterator[str]:
     """Yield a line for each run that the words choose, and what became of it. Raises InputError."""
     arguments, wanted = _parsed(words)
     folder = Path(arguments["from"])
-    found = [_listed(cell) for cell in cells_in(folder)]
+    found = [_listed(cell) for cell in run_folders_in(folder)]
     if not found:
         raise InputError(f"from must be the output_dir of some runs, got {folder} without any; name another")
     known = sorted({key for each in found for key in each.settings})
@@ -104,7 +104,7 @@ def _parsed(words: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
     return arguments, wanted
 
 
-def _listed(cell: Cell) -> Listed:
+def _listed(cell: RunFolder) -> Listed:
     state, record = cell.state(), read_sealed(cell.folder / RECORD) or {}
     status = str(state.get("status", "")).lower()
     if status == RUNNING.lower():
@@ -118,7 +118,7 @@ def _listed(cell: Cell) -> Listed:
     return Listed(cell, str(state.get("run_id") or state.get("token", "")), status, loss, name, _settings(cell))
 
 
-def _settings(cell: Cell) -> dict[str, str]:
+def _settings(cell: RunFolder) -> dict[str, str]:
     """Return the settings of a run, the options that it chose, and its tags of a study."""
     described, path = cell.state().get("description", {}), cell.folder / CONFIG
     config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import FINISHED, KILLED, Cell, cells_in
+from bertlab.ledger.run_folder import FINISHED, KILLED, RunFolder, run_folders_in
 
 if TYPE_CHECKING:
     from bertlab.tracking.mlflow import Tracker
@@ -43,7 +43,7 @@ def sync(arguments: dict[str, Any]) -> str:
     from bertlab.tracking.parent_runs import open_sweeps
 
     folder = Path(arguments["from"])
-    cells = cells_in(folder)
+    cells = run_folders_in(folder)
     if not cells:
         raise InputError(f"from must be the output_dir of some runs, got {folder} without any; name another")
     uri, brought, left, lines = arguments["uri"], 0, 0, list[str]()
@@ -79,18 +79,18 @@ def say(lines: list[str]) -> None:
         log.warning("and %s more runs were mended or left out", len(lines) - SAID)
 
 
-def settle(cell: Cell) -> None:
+def settle(cell: RunFolder) -> None:
     """Give a run whose process is gone its true status. Hold its lock."""
     if cell.vanished():
         cell.end(FINISHED if cell.record() else KILLED)
 
 
-def bring(tracker: "Tracker", cell: Cell, parents: dict[str, str]) -> str | None:
+def bring(tracker: "Tracker", cell: RunFolder, parents: dict[str, str]) -> str | None:
     """Deliver a cell, below its sweep where that is in the same store; return what was mended there, in words."""
-    from bertlab.tracking.upload import deliver, mend
+    from bertlab.tracking.upload import repair, upload_run
 
     client, state = tracker.connect(), cell.state()
     own = state["parent"] if state["place"] == tracker.place else None
     experiment = tracker.experiment_id(client)
-    run_id = deliver(client, experiment, cell, parents.get(state["parent"] or "", own))
-    return mend(client, experiment, cell, run_id) if cell.record() else None
+    run_id = upload_run(client, experiment, cell, parents.get(state["parent"] or "", own))
+    return repair(client, experiment, cell, run_id) if cell.record() else None

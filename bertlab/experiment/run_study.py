@@ -41,11 +41,11 @@ from bertlab.sweep.launch import Overrides
 from bertlab.sweep.run import Job, prepare_job
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.parent_runs import REGISTERED, abandon, register_run, summarise_arm
+from bertlab.tracking.parent_runs import REGISTERED, mark_killed_below, register_run, summarise_arm
 from bertlab.tracking.retry import needing
-from bertlab.tracking.reuse import bury
-from bertlab.tracking.run_log import closing, sync_command
-from bertlab.tracking.sweep_lock import leading, leased
+from bertlab.tracking.reuse import mark_killed
+from bertlab.tracking.run_log import closing_parent, sync_command
+from bertlab.tracking.sweep_lock import lead_sweep, leased
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,14 @@ def _lead(study_runs: StudyRuns, compose: Compose, job: Job, name: str, folder: 
     parent = register_run(tracker, client, study.place, name, _about(study_runs.registration, command))
     tracker.parent = str(parent.run.info.run_id)
     _announce(study.place, name, parent.others if parent.is_new else None)
-    bury(tracker, study_runs.output_dir)
-    abandon(tracker, client, tracker.parent, study_runs.output_dir)
+    mark_killed(tracker, study_runs.output_dir)
+    mark_killed_below(tracker, client, tracker.parent, study_runs.output_dir)
     bring_unsent(tracker, study_runs.output_dir)
     study_runs.restore()
     again = f"{sync_command(study_runs.output_dir)} for its runs, and the same command again for the rest"
     led = Path(study_runs.output_dir) / "sweeps" / f"{study.place.replace('/', '-')}-{os.getpid()}"
-    end = closing(tracker.uri, tracker.parent, again)
-    with leading(tracker, led) as tags, end as study_runs.telling, needing(tracker.uri):
+    end = closing_parent(tracker.uri, tracker.parent, again)
+    with lead_sweep(tracker, led) as tags, end as study_runs.telling, needing(tracker.uri):
         for tag, value in tags.items():
             client.set_tag(tracker.parent, tag, value)
         publish_design(client, tracker.parent, study)
@@ -103,7 +103,7 @@ def _lead(study_runs: StudyRuns, compose: Compose, job: Job, name: str, folder: 
         try:
             findings = run_sequentially(study_runs, compose, job, _facts(parent.run, name) | predicted)
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
-            study_runs.telling(lambda: bury(tracker, study_runs.output_dir))
+            study_runs.telling(lambda: mark_killed(tracker, study_runs.output_dir))
             study_runs.keep()
             raise
         report = write_study(findings, folder)

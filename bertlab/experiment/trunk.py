@@ -13,7 +13,7 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import CONFIG, MODEL, cell_of
+from bertlab.ledger.run_folder import CONFIG, MODEL, run_folder_of
 from bertlab.sweep.run import Job
 from bertlab.tracking.artifacts import check_left
 from bertlab.tracking.description import Identity
@@ -25,7 +25,7 @@ SEEDS = 2000  # added to an arm's seed: a trunk reads the text in another order 
 
 def trunk_folder(output_dir: str | Path, identity: Identity) -> Path:
     """Return where the weights of a trunk lie, as an absolute path: jobs run elsewhere."""
-    made = cell_of(output_dir, identity.key, identity.code, identity.made_in).folder.name
+    made = run_folder_of(output_dir, identity.key, identity.code, identity.made_in).folder.name
     return (Path(output_dir) / FOLDER / made).absolute()
 
 

@@ -24,7 +24,7 @@ import yaml
 from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted_settings
 from bertlab.ledger.files import DAMAGE, refusing, sealed, whole
-from bertlab.ledger.run_folder import CELLS, CONFIG, ORIGIN, POINTS, RECORD, SEALED, STATE, Cell, lasting_hash
+from bertlab.ledger.run_folder import CELLS, CONFIG, ORIGIN, POINTS, RECORD, SEALED, STATE, RunFolder, lasting_hash
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ END = lzma.compress(EMPTY)
 Files = dict[str, bytes]  # by cell/part
 
 
-def pack(cells: Collection[Cell], path: Path) -> None:
+def pack(cells: Collection[RunFolder], path: Path) -> None:
     """Make an archive hold the finished ones among some cells and no others; what it has of them is not packed again.
 
     Raises InputError where there is no room or no right to, or for a file that is no archive.
@@ -57,7 +57,7 @@ def pack(cells: Collection[Cell], path: Path) -> None:
         temporary.write_bytes(before.removesuffix(END) + (lzma.compress(_tar(new)) if new else b"") + END)
 
 
-def _tar(cells: Collection[Cell]) -> bytes:
+def _tar(cells: Collection[RunFolder]) -> bytes:
     """Return the members of some cells, without the blocks that end a file."""
     content = io.BytesIO()
     archive = tarfile.open(fileobj=content, mode="w:")  # noqa: SIM115  # to close it would write those blocks
@@ -74,7 +74,7 @@ def _tar(cells: Collection[Cell]) -> bytes:
     return content.getvalue()
 
 
-def parts_of(cell: Cell) -> Files:
+def parts_of(cell: RunFolder) -> Files:
     """Return the files of a cell as others may see them, sealed again where the cell was."""
     record = cell.record() or {}
     about = {**cell.state(), **OWN}
@@ -130,15 +130,15 @@ def unpack(path: Path, output_dir: str | Path) -> int:
     return len(whole)
 
 
-def cells_in(path: Path, output_dir: str | Path) -> dict[str, Cell]:
+def archived_folders(path: Path, output_dir: str | Path) -> dict[str, RunFolder]:
     """Return where the cells of an archive lie once they are unpacked, by key. Raises InputError for another file."""
-    cells = (Cell(Path(output_dir) / CELLS / name) for name in _held(path))
+    cells = (RunFolder(Path(output_dir) / CELLS / name) for name in _held(path))
     return {cell.key: cell for cell in cells}
 
 
-def _restore(files: Files, name: str, output_dir: str | Path) -> Cell | None:
+def _restore(files: Files, name: str, output_dir: str | Path) -> RunFolder | None:
     """Write the cell of that name, unless a finished one is there; one that is not what its record says is removed."""
-    cell = Cell(Path(output_dir) / CELLS / name)
+    cell = RunFolder(Path(output_dir) / CELLS / name)
     with cell.held():
         if cell.record():
             return None

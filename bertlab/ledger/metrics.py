@@ -39,7 +39,7 @@ class Mark:
     sha256: str
 
 
-class Points:
+class MetricsFile:
     """The file, open for appending. What it holds already, number by number, is not appended again."""
 
     def __init__(self, path: Path) -> None:

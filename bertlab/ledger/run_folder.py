@@ -67,7 +67,7 @@ OLD = {"key", "code", "points", "weights", "outcome", "diverged"}  # fields of a
 OLD_STATE = {"token", "status", "started", "description"}  # fields of a run.json of before there were seals
 
 
-class Cell:
+class RunFolder:
     """One cell. Only who holds its lock writes to it."""
 
     def __init__(self, folder: Path) -> None:
@@ -242,27 +242,27 @@ def lasting_hash(state: Mapping[str, Any]) -> str:
     return sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()
 
 
-def cell_of(output_dir: str | Path, key: str, code: str, environment: str = "") -> Cell:
+def run_folder_of(output_dir: str | Path, key: str, code: str, environment: str = "") -> RunFolder:
     """Return the cell of a key, a code and the hash of an environment; its folder may be absent."""
-    return Cell(Path(output_dir) / CELLS / "-".join(filter(None, [key, code, environment])))
+    return RunFolder(Path(output_dir) / CELLS / "-".join(filter(None, [key, code, environment])))
 
 
-def cells_like(output_dir: str | Path, key: str, code: str = "") -> list[Cell]:
+def run_folders_like(output_dir: str | Path, key: str, code: str = "") -> list[RunFolder]:
     """Return the cells of a key and a code (any, where none is given), of whatever environment."""
     pattern = f"{key}-{code}*" if code else f"{key}-*"
-    return [Cell(folder) for folder in sorted((Path(output_dir) / CELLS).glob(pattern)) if folder.is_dir()]
+    return [RunFolder(folder) for folder in sorted((Path(output_dir) / CELLS).glob(pattern)) if folder.is_dir()]
 
 
-def cells_in(output_dir: str | Path) -> list[Cell]:
+def run_folders_in(output_dir: str | Path) -> list[RunFolder]:
     """Return the cells that are there, oldest first."""
     found = [path.parent for path in (Path(output_dir) / CELLS).glob(f"*/{STATE}")]
-    return [Cell(folder) for folder in sorted(found, key=lambda folder: (folder.stat().st_ctime_ns, folder.name))]
+    return [RunFolder(folder) for folder in sorted(found, key=lambda folder: (folder.stat().st_ctime_ns, folder.name))]
 
 
-def running_in(output_dir: str | Path) -> list[Cell]:
+def running_in(output_dir: str | Path) -> list[RunFolder]:
     """Return the cells that were noted as running and not yet as ended."""
     markers, cells = Path(output_dir) / MARKERS, Path(output_dir) / CELLS
-    return [Cell(cells / path.name) for path in sorted(markers.iterdir())] if markers.is_dir() else []
+    return [RunFolder(cells / path.name) for path in sorted(markers.iterdir())] if markers.is_dir() else []
 
 
 def mark(folder: Path) -> None:

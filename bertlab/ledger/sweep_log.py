@@ -28,7 +28,7 @@ def span(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
-class Diary:
+class SweepLog:
     """One sweep's notes."""
 
     def __init__(self, output_dir: str | Path, sweep: str) -> None:

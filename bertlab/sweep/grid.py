@@ -33,9 +33,9 @@ from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.description import KIND, SWEEP_KEY, Description, Identity, identity_of
 from bertlab.tracking.identity import as_param, describe, semantic
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import REUSED_HERE, bury
-from bertlab.tracking.run_log import Telling
-from bertlab.tracking.sweep_lock import leading
+from bertlab.tracking.reuse import REUSED_HERE, mark_killed
+from bertlab.tracking.run_log import BestEffort
+from bertlab.tracking.sweep_lock import lead_sweep
 
 MANY = 30  # runs whose check takes long enough to be spoken of
 
@@ -109,17 +109,17 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     planned = [planning.plan(job) for job in checked]
     folder.mkdir(parents=True, exist_ok=True)  # one that cannot be made is an error before a store is
     logbook = open_logbook(tracker, output_dir, folder)
-    bury(tracker, output_dir)
+    mark_killed(tracker, output_dir)
     bring_unsent(tracker, output_dir)
     with ExitStack() as stack:
         tags = {KIND: "sweep", SWEEP_KEY: sweep_key(planned, grid.factors)}
         tags |= {"bertlab.factors": " ".join(map(as_param, grid.factors)), "bertlab.command": grid.command}
-        tags |= stack.enter_context(leading(tracker, folder))
+        tags |= stack.enter_context(lead_sweep(tracker, folder))
         parent = stack.enter_context(logbook.sweep(grid.title, tags))
         try:
             outcomes = run_missing(planned, logbook, Launches(launcher, tracker, output_dir, parent))
         except (KeyboardInterrupt, SystemExit):  # a launcher that is stopped kills its workers, and those say nothing
-            Telling()(lambda: bury(tracker, output_dir))
+            BestEffort()(lambda: mark_killed(tracker, output_dir))
             raise
         report = logbook.report() if any(not outcome.error for outcome in outcomes) else None
     return SweepEnd(outcomes, [grid.own(job) or "the only run" for job in grid.jobs], report, tracker.where(output_dir))

@@ -14,7 +14,7 @@ from typing import Any
 
 from bertlab.ledger.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
 from bertlab.ledger.metrics import Mark, holds
-from bertlab.ledger.run_folder import ORIGIN, POINTS, Cell, cells_like, checkpoints
+from bertlab.ledger.run_folder import ORIGIN, POINTS, RunFolder, checkpoints, run_folders_like
 from bertlab.tracking.identity import TARGET, code_fingerprint
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ TRAINERS = ("bertlab.train.fit.Hardware", "bertlab.train.devices.Hardware")  # m
 MOVED = "bertlab.moved"  # the tag that says from where and when
 
 
-def take_over(config: Mapping[str, Any], cell: Cell, reuse: str) -> str:
+def take_over(config: Mapping[str, Any], cell: RunFolder, reuse: str) -> str:
     """Put the newest checkpoint of another environment into a cell that has none; return what to say of it, or "".
 
     Hold the cell meanwhile. One that somebody else trains is left alone.
@@ -31,7 +31,7 @@ def take_over(config: Mapping[str, Any], cell: Cell, reuse: str) -> str:
     if reuse == "same" or checkpoints(cell.folder) or config["trainer"][TARGET] not in TRAINERS:
         return ""
     codes = {code_fingerprint({**config, "trainer": {**config["trainer"], TARGET: target}}) for target in TRAINERS}
-    others = [other for other in cells_like(cell.folder.parents[1], cell.key) if other.code in codes]
+    others = [other for other in run_folders_like(cell.folder.parents[1], cell.key) if other.code in codes]
     found = [each for other in others if other.folder != cell.folder and (each := _left(other))]
     if not found:
         return ""
@@ -43,7 +43,7 @@ def take_over(config: Mapping[str, Any], cell: Cell, reuse: str) -> str:
     return said
 
 
-def _left(other: Cell) -> tuple[Cell, Checkpoint] | None:
+def _left(other: RunFolder) -> tuple[RunFolder, Checkpoint] | None:
     """Return the newest checkpoint of a run that was stopped, with its cell."""
 
     def fault(about: Mapping[str, Any]) -> str | None:
@@ -55,7 +55,7 @@ def _left(other: Cell) -> tuple[Cell, Checkpoint] | None:
     return (other, newest) if newest else None
 
 
-def _environment(other: Cell) -> str:
+def _environment(other: RunFolder) -> str:
     try:
         told = json.loads((other.folder / ORIGIN).read_text("utf-8"))["environment"]
         return f"{told['device']}, threads {told['threads']}, devices {told.get('devices', 1)}"

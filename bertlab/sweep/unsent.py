@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertlab.ledger.run_folder import CELLS, RUNNING, UNSENT, Cell, cells_in
+from bertlab.ledger.run_folder import CELLS, RUNNING, UNSENT, RunFolder, run_folders_in
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.retry import away, line, patiently
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 def bring_unsent(tracker: Tracker, output_dir: str | Path) -> None:
     """Bring what this store has missed of earlier runs and sweeps; what it does not take is said, and stays marked."""
-    cells = [Cell(mark.parent) for mark in sorted((Path(output_dir) / CELLS).glob(f"*/{UNSENT}"))]
+    cells = [RunFolder(mark.parent) for mark in sorted((Path(output_dir) / CELLS).glob(f"*/{UNSENT}"))]
     own = [cell for cell in cells if cell.state().get("place") == tracker.place]
     sweeps = [mark.parent for mark in sorted(Path(output_dir).glob(f"sweeps/*/{UNSENT}"))]
     sweeps = [folder for folder in sweeps if (folder / UNSENT).read_text(encoding="utf-8") == tracker.place]
@@ -30,19 +30,19 @@ def bring_unsent(tracker: Tracker, output_dir: str | Path) -> None:
             if folder in sweeps:
                 _bring_sweep(tracker, folder, output_dir)
             else:
-                _bring_cell(tracker, client, Cell(folder))
+                _bring_cell(tracker, client, RunFolder(folder))
         except away() as error:
             log.warning("the store has yet to take %s: %s", folder, line(error))
 
 
-def _bring_cell(tracker: Tracker, client: "MlflowClient", cell: Cell) -> None:
-    from bertlab.tracking.upload import deliver
+def _bring_cell(tracker: Tracker, client: "MlflowClient", cell: RunFolder) -> None:
+    from bertlab.tracking.upload import upload_run
 
     with cell.held(0) as held:
         state = cell.state()
         if held and state["status"] != RUNNING:
             experiment = patiently(lambda: tracker.experiment_id(client))
-            patiently(lambda: deliver(client, experiment, cell, state["parent"]))
+            patiently(lambda: upload_run(client, experiment, cell, state["parent"]))
 
 
 def _bring_sweep(tracker: Tracker, folder: Path, output_dir: str | Path) -> None:
@@ -50,7 +50,7 @@ def _bring_sweep(tracker: Tracker, folder: Path, output_dir: str | Path) -> None
 
     if sweep := open_sweep(folder, tracker.uri, tracker.experiment):
         show(sweep)
-        sweep.close(cells_in(output_dir))
+        sweep.close(run_folders_in(output_dir))
 
 
 def show(sweep: "SyncedSweep") -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bertlab.ledger.metrics import Point
-from bertlab.ledger.run_folder import Cell
+from bertlab.ledger.run_folder import RunFolder
 from bertlab.tracking.description import TEXT_LIMIT
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LINES = 5  # runs of which differences are told one by one
+LINES = 5  # runs of which differences are named one by one
 _SAID: set[str] = set()  # ids of runs: a study judges its runs several times
 LARGEST = 1.7e308  # a store keeps an infinite number as the largest one
 BASELINE = "bertlab.baseline"  # a tag that each sweep sets as it sees the run
 
 
-class Known(NamedTuple):
+class RunValues(NamedTuple):
     """What one run is and what it reached, as far as files say it."""
 
     metrics: Mapping[str, float]
@@ -44,15 +44,15 @@ class Difference(NamedTuple):
         return f"{self.name} {_text(self.stored)} for {_text(self.true)}"
 
 
-def known_of(cell: Cell, points: Sequence[Point]) -> Known:
+def values_of(cell: RunFolder, points: Sequence[Point]) -> RunValues:
     """Return what a cell says of its run."""
     state = cell.state()
     described = state.get("description", {})
     tags = {**described.get("tags", {}), **state.get("tags", {})}
-    return Known(reached(points), _cut(described.get("params", {})), _cut(tags))
+    return RunValues(last_values(points), _cut(described.get("params", {})), _cut(tags))
 
 
-def reached(points: Sequence[Point]) -> dict[str, float]:
+def last_values(points: Sequence[Point]) -> dict[str, float]:
     """Return the last value of each name, as MLflow takes it: that of the last step."""
     last: dict[str, float] = {}
     for point in sorted(points, key=lambda point: (point.step, point.time)):
@@ -60,7 +60,7 @@ def reached(points: Sequence[Point]) -> dict[str, float]:
     return last
 
 
-def differences(known: Known, run: "Run") -> Iterator[Difference]:
+def differences(known: RunValues, run: "Run") -> Iterator[Difference]:
     """Yield what a store has otherwise than it is known; what else it has is not looked at."""
     data = run.data
     for kind, true, stored in (("params", known.params, data.params), ("tags", known.tags, data.tags)):
@@ -79,17 +79,17 @@ def same(one: float | None, other: float) -> bool:
     return math.isclose(_finite(one), _finite(other), rel_tol=1e-14)
 
 
-def say_differences(wrong: Mapping[str, Sequence[Difference]]) -> None:
+def log_differences(wrong: Mapping[str, Sequence[Difference]]) -> None:
     """Say which runs the store has otherwise: the first ones a line each, and each of them once."""
     new = {run_id: own for run_id, own in wrong.items() if run_id not in _SAID}
     _SAID.update(new)
     for run_id, own in list(new.items())[:LINES]:
-        log.warning("run %s: the store says %s; its files are believed, bertlab sync mends it", run_id, told(own))
+        log.warning("run %s: the store says %s; its files are believed, bertlab sync mends it", run_id, in_words(own))
     if len(new) > LINES:
         log.warning("%s more runs are not in the store as their files have them", len(new) - LINES)
 
 
-def told(own: Sequence[Difference]) -> str:
+def in_words(own: Sequence[Difference]) -> str:
     """Say in words what differs, the outcome first."""
     first = min(own, key=lambda each: not each.name.startswith("eval/mlm_loss"))
     return f"{first}{f', and {len(own) - 1} more' if len(own) > 1 else ''}"

@@ -21,7 +21,7 @@ from typing import Any
 from bertlab.config.errors import InputError, own
 from bertlab.config.redact import redacted
 from bertlab.ledger.metrics import Point
-from bertlab.ledger.run_folder import FINISHED, Cell
+from bertlab.ledger.run_folder import FINISHED, RunFolder
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE"
 COMMAND_SECONDS = 60.0  # that a command may take
 
 
-def tensorboard(cell: Cell, folder: Path, project: str) -> Any:
+def tensorboard(cell: RunFolder, folder: Path, project: str) -> Any:
     """Return a logger that writes event files to `<output_dir>/tensorboard/<name of the run>/<cell>`."""
     from pytorch_lightning.loggers import TensorBoardLogger
 
@@ -39,7 +39,7 @@ def tensorboard(cell: Cell, folder: Path, project: str) -> Any:
     return TensorBoardLogger(folder / "tensorboard", name=name, version=cell.folder.name)
 
 
-def wandb(cell: Cell, folder: Path, project: str) -> Any:
+def wandb(cell: RunFolder, folder: Path, project: str) -> Any:
     """Return a logger that writes `<output_dir>/wandb`, offline: `wandb sync` sends it."""
     os.environ.setdefault("WANDB_SILENT", "true")
     from pytorch_lightning.loggers import WandbLogger
@@ -59,10 +59,10 @@ def wandb(cell: Cell, folder: Path, project: str) -> Any:
     )
 
 
-LOGGERS: Mapping[str, Callable[[Cell, Path, str], Any]] = {"tensorboard": tensorboard, "wandb": wandb}
+LOGGERS: Mapping[str, Callable[[RunFolder, Path, str], Any]] = {"tensorboard": tensorboard, "wandb": wandb}
 
 
-def check_also(names: object) -> tuple[str, ...]:
+def check_loggers(names: object) -> tuple[str, ...]:
     """Return the names of trackers, if each is known and its package is there. Raises InputError."""
     if isinstance(names, str) or not isinstance(names, Sequence) or (set(names) - LOGGERS.keys()):
         raise InputError(f"{own('also')} must list some of {', '.join(LOGGERS)}, got {names}; write also=[tensorboard]")
@@ -75,10 +75,10 @@ def check_also(names: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-class Also:
+class OtherLoggers:
     """The trackers beside MLflow of one run."""
 
-    def __init__(self, names: Sequence[str], cell: Cell, project: str) -> None:
+    def __init__(self, names: Sequence[str], cell: RunFolder, project: str) -> None:
         self._loggers = dict[str, Any]()
         for name in names:
             self._attempt(name, self._open, name, cell, project)
@@ -93,7 +93,7 @@ class Also:
         for name, logger in [*self._loggers.items()]:
             self._attempt(name, _close, logger, status)
 
-    def _open(self, name: str, cell: Cell, project: str) -> None:
+    def _open(self, name: str, cell: RunFolder, project: str) -> None:
         logger = LOGGERS[name](cell, cell.folder.parents[1], project)
         logger.log_hyperparams(dict(cell.state()["description"]["params"]))
         self._loggers[name] = logger
@@ -126,7 +126,7 @@ def check_command(command: object) -> list[str]:
     return words
 
 
-def run_command(words: list[str], cell: Cell, status: str) -> None:
+def run_command(words: list[str], cell: RunFolder, status: str) -> None:
     """Run a command for a run that has ended. One that fails, or takes too long, costs a line."""
     about = {
         "BERTLAB_RUN_FOLDER": str(cell.folder.resolve()),

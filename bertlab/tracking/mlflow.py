@@ -20,17 +20,17 @@ from bertlab.config.cache import digest
 from bertlab.config.errors import InputError, one_of, own, true_or_false
 from bertlab.config.redact import redacted, shown
 from bertlab.ledger.files import write_whole
-from bertlab.ledger.metrics import Points
-from bertlab.ledger.run_folder import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, UNSENT, Cell
+from bertlab.ledger.metrics import MetricsFile
+from bertlab.ledger.run_folder import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, UNSENT, RunFolder
 from bertlab.tracking import connection
 from bertlab.tracking.address import address, charts, chosen, page, ui_command
 from bertlab.tracking.connection import LONGEST_NAME
 from bertlab.tracking.description import PARENT, RESTARTS, Description, log_source, source_tags
-from bertlab.tracking.loggers import Also, check_also, check_command, run_command
+from bertlab.tracking.loggers import OtherLoggers, check_command, check_loggers, run_command
 from bertlab.tracking.retry import away, line, needing, patiently
 from bertlab.tracking.run_log import RunLog, sync_command
 from bertlab.tracking.system_metrics import check_system_metrics, watched
-from bertlab.tracking.upload_thread import Sender
+from bertlab.tracking.upload_thread import UploadThread
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -80,7 +80,7 @@ class Tracker:
         self.weights, self.offline = true_or_false("weights", weights), true_or_false("offline", offline)
         self.system_metrics = check_system_metrics(system_metrics, self.offline)
         self.reuse = one_of("reuse", reuse, REUSE)
-        self._also, self._on_end = check_also(also), check_command(on_end)
+        self._also, self._on_end = check_loggers(also), check_command(on_end)
         if unknown := sorted(place.keys() - Place.__annotations__.keys()):
             raise InputError(f"{own(unknown[0])} is not a key of this part; leave it out")
         self.is_tracked = not offline  # whether a store is to have the runs, at last
@@ -165,25 +165,25 @@ class Tracker:
         return patiently(lambda: str(created(client, self.experiment_id(client), token, name, own).info.run_id))
 
     @contextmanager
-    def run(self, description: Description, cell: Cell | None = None) -> Iterator[RunLog]:
+    def run(self, description: Description, cell: RunFolder | None = None) -> Iterator[RunLog]:
         """Open a run, and close it as FINISHED, KILLED (interrupt, termination) or FAILED (with the traceback).
 
         Hold the cell's lock meanwhile; without a cell the run keeps nothing on disk.
         """
         with ExitStack() as stack:
-            cell = cell or Cell(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+            cell = cell or RunFolder(Path(stack.enter_context(tempfile.TemporaryDirectory())))
             before = cell.state()
             own = before.get("description") or _plain(description)  # a run that goes on stays what it was
             about = {"description": own, "place": self.place, "experiment": self.experiment, "parent": self.parent}
             cell.begin(**about, **_restarted(before))
             write_whole(cell.folder / CONFIG, description.config)
             write_whole(cell.folder / ORIGIN, json.dumps(description.origin, indent=1) + "\n")
-            points = Points(cell.folder / POINTS)
+            points = MetricsFile(cell.folder / POINTS)
             stack.callback(points.close)
             if self.is_tracked:
                 (cell.folder / UNSENT).touch()
             sender = None if self.offline else self.or_offline(lambda: self._sender(cell, points), lambda: None)
-            run = RunLog(cell, points, sender, Also(self._also, cell, self.experiment) if self._also else None)
+            run = RunLog(cell, points, sender, OtherLoggers(self._also, cell, self.experiment) if self._also else None)
             status = FAILED
             try:
                 with watched(self.uri, run.run_id, sender) if sender and self.system_metrics else nullcontext():
@@ -201,15 +201,15 @@ class Tracker:
                 if self._on_end:
                     run_command(self._on_end, cell, str(cell.state()["status"]))
 
-    def _sender(self, cell: Cell, points: Points) -> Sender | None:
+    def _sender(self, cell: RunFolder, points: MetricsFile) -> UploadThread | None:
         """Open the cell's run in the store and return the thread that feeds it. Raises what the store raises."""
-        from bertlab.tracking.upload import Delivery
+        from bertlab.tracking.upload import RunUpload
 
         client = self.connect()
-        way = Delivery(client, patiently(lambda: self.experiment_id(client)), cell, source_tags())
+        way = RunUpload(client, patiently(lambda: self.experiment_id(client)), cell, source_tags())
         cell.note(run_id=patiently(lambda: way.open(self.parent)))
         patiently(lambda: log_source(client, way.run_id))
-        sender = Sender(way, points.points, doubtful=bool(points.points))
+        sender = UploadThread(way, points.points, doubtful=bool(points.points))
         sender.start()
         return sender
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertlab.config.errors import InputError
 from bertlab.ledger.files import read_json
-from bertlab.ledger.run_folder import FINISHED, KILLED, RUNNING, SWEEP, UNSENT, Cell, running_in
+from bertlab.ledger.run_folder import FINISHED, KILLED, RUNNING, SWEEP, UNSENT, RunFolder, running_in
 from bertlab.tracking.description import (
     ALSO,
     KEY,
@@ -59,11 +59,11 @@ def open_parent(tracker: Tracker, client: "MlflowClient", name: str, tags: Mappi
     run_id = str(run.info.run_id)
     client.update_run(run_id, status=RUNNING)
     client.log_batch(run_id, tags=[RunTag(key, value[:TEXT_LIMIT]) for key, value in {**tags, **now}.items()])
-    abandon(tracker, client, run_id, output_dir)
+    mark_killed_below(tracker, client, run_id, output_dir)
     return run_id
 
 
-def abandon(tracker: Tracker, client: "MlflowClient", parent: str, output_dir: str) -> None:
+def mark_killed_below(tracker: Tracker, client: "MlflowClient", parent: str, output_dir: str) -> None:
     """Mark the runs below a parent as killed that its earlier leader left RUNNING in another folder.
 
     Who holds the lease knows that the leader is gone, and its workers with it. A job of a cluster that lives on sets
@@ -105,14 +105,14 @@ class SyncedSweep:
         """The id on disk."""
         return str(self.about["id"])
 
-    def close(self, cells: Sequence[Cell]) -> None:
+    def close(self, cells: Sequence[RunFolder]) -> None:
         """Take in the runs that other sweeps made, add the report, and set the status."""
         by_name = {cell.folder.name: cell for cell in cells}
         for name, seen in self.about.get("cells", {}).items():
             token = by_name[name].state().get("token") if name in by_name else None
             run = find_token(self.client, self.experiment_id, token) if token else None
             if run and run.data.tags.get(PARENT) != self.run_id:
-                adopt(self.client, self.run_id, run, seen)
+                link_existing(self.client, self.run_id, run, seen)
         self.client.set_terminated(self.run_id, self.about["status"], end_time=self.about.get("ended"))
         (self.folder / UNSENT).unlink(missing_ok=True)
 
@@ -233,7 +233,7 @@ def seen_as(description: Description) -> dict[str, Any]:
     return {"name": description.name, "params": dict(description.params), "baseline": baseline}
 
 
-def adopt(client: "MlflowClient", sweep: str, run: "Run", seen: Mapping[str, Any]) -> None:
+def link_existing(client: "MlflowClient", sweep: str, run: "Run", seen: Mapping[str, Any]) -> None:
     """Have a sweep's table hold a run that another sweep made, as this one sees it."""
     from mlflow.entities import Param
 

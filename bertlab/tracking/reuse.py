@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from bertlab.ledger.metrics import read_points
 from bertlab.ledger.result import RunResult
-from bertlab.ledger.run_folder import KILLED, POINTS, Cell, cell_of, cells_like, running_in, unmark
+from bertlab.ledger.run_folder import KILLED, POINTS, RunFolder, run_folder_of, run_folders_like, running_in, unmark
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, TOKEN, Identity, identity_of
-from bertlab.tracking.differences import reached
+from bertlab.tracking.differences import last_values
 from bertlab.tracking.mlflow import Tracker, patiently
 from bertlab.tracking.runs_table import search
-from bertlab.tracking.sweep_lock import bury_sweeps
+from bertlab.tracking.sweep_lock import mark_killed_sweeps
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -31,14 +31,14 @@ REUSED_HERE = {"same": "code", "code": "code", "any": "any"}  # of runs that wer
 FEW = 200  # keys; a question costs a store about as much as five runs that it reads
 
 
-def finished_cell(output_dir: str | Path, identity: Identity, reuse: str) -> Cell | None:
+def finished_folder(output_dir: str | Path, identity: Identity, reuse: str) -> RunFolder | None:
     """Return the finished cell of a run: of the same identity, or of what else `reuse` allows, the nearest first."""
-    return finished_cells(output_dir, [identity], reuse).get(identity.key)
+    return finished_folders(output_dir, [identity], reuse).get(identity.key)
 
 
-def finished_cells(output_dir: str | Path, identities: Collection[Identity], reuse: str) -> dict[str, Cell]:
+def finished_folders(output_dir: str | Path, identities: Collection[Identity], reuse: str) -> dict[str, RunFolder]:
     """Return the finished cells of some runs by key; the folder of cells is listed once, if at all."""
-    own = ((each.key, cell_of(output_dir, each.key, each.code, each.made_in)) for each in identities)
+    own = ((each.key, run_folder_of(output_dir, each.key, each.code, each.made_in)) for each in identities)
     found = {key: cell for key, cell in own if cell.record()}
     left = [each for each in identities if each.key not in found] if reuse != "same" else []
     others = _cells_of(output_dir, {each.key for each in left}) if left else {}
@@ -46,15 +46,15 @@ def finished_cells(output_dir: str | Path, identities: Collection[Identity], reu
     return found | {key: cell for key, cell in nearest if cell}
 
 
-def _cells_of(output_dir: str | Path, keys: Collection[str]) -> dict[str, list[Cell]]:
-    found: dict[str, list[Cell]] = {}
-    for cell in cells_like(output_dir, "*"):
+def _cells_of(output_dir: str | Path, keys: Collection[str]) -> dict[str, list[RunFolder]]:
+    found: dict[str, list[RunFolder]] = {}
+    for cell in run_folders_like(output_dir, "*"):
         if cell.key in keys:
             found.setdefault(cell.key, []).append(cell)
     return found
 
 
-def _nearest(cells: Collection[Cell], code: str, reuse: str) -> Cell | None:
+def _nearest(cells: Collection[RunFolder], code: str, reuse: str) -> RunFolder | None:
     near = [cell for cell in cells if cell.code == code]
     near += [cell for cell in cells if cell.code != code] if reuse == "any" else []
     return next((cell for cell in near if cell.record()), None)
@@ -67,24 +67,24 @@ def finished_runs(
 
     `reuse`: what may stand for them; the tracker's own rule where none is given.
     """
-    from bertlab.tracking.upload import deliver
+    from bertlab.tracking.upload import upload_run
 
     client, reuse = tracker.connect(), reuse or tracker.reuse
     experiment = patiently(lambda: tracker.experiment_id(client))
-    cells = finished_cells(output_dir, identities, reuse)
+    cells = finished_folders(output_dir, identities, reuse)
     done = _delivered(tracker, client, cells.values())
     lost = (each for each in identities if each.key not in cells)
-    damaged = {i.key for i in lost if cell_of(output_dir, i.key, i.code, i.made_in).broken()}
+    damaged = {i.key for i in lost if run_folder_of(output_dir, i.key, i.code, i.made_in).broken()}
     sought = [each for each in identities if each.key not in done.keys() | damaged]  # what is damaged here is made anew
     done |= _in_store(tracker, client, sought, reuse)
     for key in (key for key in cells if key not in done):
         with cells[key].held():
-            run_id = patiently(partial(deliver, client, experiment, cells[key], tracker.parent))
+            run_id = patiently(partial(upload_run, client, experiment, cells[key], tracker.parent))
         done[key] = client.get_run(run_id)
     return done
 
 
-def _delivered(tracker: Tracker, client: "MlflowClient", cells: Iterable[Cell]) -> "dict[str, Run]":
+def _delivered(tracker: Tracker, client: "MlflowClient", cells: Iterable[RunFolder]) -> "dict[str, Run]":
     """Return the finished runs of this store that cells say were made from them, by key."""
     states = {cell.key: cell.state() for cell in cells}
     ids = [state["run_id"] for state in states.values() if state.get("place") == tracker.place and state.get("run_id")]
@@ -127,20 +127,20 @@ def finished_identities(client: "MlflowClient", experiment: str) -> set[Identity
 
 def reused(tracker: Tracker, output_dir: str | Path, identity: Identity) -> RunResult | None:
     """Return what a run of this identity reached that is finished already; None where there is none."""
-    cell = finished_cell(output_dir, identity, tracker.reuse)
+    cell = finished_folder(output_dir, identity, tracker.reuse)
     if tracker.offline:
-        return as_reused(result_on_disk(cell), cell_identity(cell), identity) if cell else None
+        return as_reused(result_on_disk(cell), folder_identity(cell), identity) if cell else None
     run = finished_runs(tracker, output_dir, [identity]).get(identity.key)
     return result_of(run, cell, identity) if run else None
 
 
-def result_of(run: "Run", cell: Cell | None, wanted: Identity) -> RunResult:
+def result_of(run: "Run", cell: RunFolder | None, wanted: Identity) -> RunResult:
     """Return what a finished run of a store reached, by its files where these are here, as a run that is reused."""
     found = replace(result_on_disk(cell), run_id=run.info.run_id) if cell else result_in_store(run)
     return as_reused(found, identity_of(run.data.tags), wanted)
 
 
-def cell_identity(cell: Cell) -> Identity:
+def folder_identity(cell: RunFolder) -> Identity:
     """Return the identity of the run that a cell holds."""
     tags = cell.state().get("description", {}).get("tags", {})
     return Identity(cell.key, cell.code, tags.get(ENVIRONMENT, ""))
@@ -153,11 +153,11 @@ def as_reused(result: RunResult, found: Identity, wanted: Identity) -> RunResult
     return replace(result, reused=True, other_code=code, other_environment=environment)
 
 
-def result_on_disk(cell: Cell) -> RunResult:
+def result_on_disk(cell: RunFolder) -> RunResult:
     """Return what a finished cell reached, from its record and its points."""
     state, record = cell.state(), cell.record() or {}
     status = "diverged" if record.get("diverged") else "finished"
-    metrics = reached(read_points(cell.folder / POINTS)[0])
+    metrics = last_values(read_points(cell.folder / POINTS)[0])
     return RunResult(str(state.get("run_id") or state["token"]), status, metrics, cell.folder)
 
 
@@ -167,9 +167,9 @@ def result_in_store(run: "Run") -> RunResult:
     return RunResult(run.info.run_id, status, dict(run.data.metrics), None)
 
 
-def bury(tracker: Tracker, output_dir: str | Path) -> list[Cell]:
+def mark_killed(tracker: Tracker, output_dir: str | Path) -> list[RunFolder]:
     """Mark the runs and sweeps as killed whose process is gone, here and in the store, and return the runs' cells."""
-    bury_sweeps(tracker, output_dir)
+    mark_killed_sweeps(tracker, output_dir)
     gone = []
     for cell in running_in(output_dir):  # as many as train or died, however many there are
         if not cell.folder.is_dir():
@@ -186,9 +186,9 @@ def bury(tracker: Tracker, output_dir: str | Path) -> list[Cell]:
     return gone
 
 
-def _tell(tracker: Tracker, gone: list[Cell]) -> None:
+def _tell(tracker: Tracker, gone: list[RunFolder]) -> None:
     """Bring what is known of the dead to the store that they were recorded in."""
-    from bertlab.tracking.upload import deliver
+    from bertlab.tracking.upload import upload_run
 
     client = tracker.connect()
     experiment = patiently(lambda: tracker.experiment_id(client))
@@ -198,5 +198,5 @@ def _tell(tracker: Tracker, gone: list[Cell]) -> None:
             continue
         with cell.held(0) as held:
             if held:  # nobody goes on with it at this moment
-                patiently(partial(deliver, client, experiment, cell, state["parent"]))
+                patiently(partial(upload_run, client, experiment, cell, state["parent"]))
         log.warning("run %s: its process is gone, it is marked as %s", state.get("run_id"), state["status"].lower())

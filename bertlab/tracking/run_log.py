@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bertlab.config.redact import redacted
 from bertlab.ledger.files import refusing
-from bertlab.ledger.metrics import Mark, Points, holds
-from bertlab.ledger.run_folder import FAILED, FINISHED, KILLED, MODEL, TRACEBACK, UNSENT, Cell, checkpoints
+from bertlab.ledger.metrics import Mark, MetricsFile, holds
+from bertlab.ledger.run_folder import FAILED, FINISHED, KILLED, MODEL, TRACEBACK, UNSENT, RunFolder, checkpoints
 from bertlab.tracking.connection import connect
-from bertlab.tracking.loggers import Also
+from bertlab.tracking.loggers import OtherLoggers
 from bertlab.tracking.retry import AwayError, away, line
-from bertlab.tracking.upload_thread import Sender
+from bertlab.tracking.upload_thread import UploadThread
 
 if TYPE_CHECKING:  # reports import this module, and torch takes seconds
     from torch import Tensor
@@ -38,10 +38,10 @@ Answer = TypeVar("Answer")
 class RunLog:
     """Where a run's numbers and its state go."""
 
-    cell: Cell
-    points: Points
-    sender: Sender | None
-    also: Also | None = None
+    cell: RunFolder
+    points: MetricsFile
+    sender: UploadThread | None
+    also: OtherLoggers | None = None
 
     @property
     def run_id(self) -> str:
@@ -119,7 +119,7 @@ def sync_command(output_dir: str | Path) -> str:
     return f"{SYNC} from={shlex.quote(str(output_dir))}"
 
 
-class Telling:
+class BestEffort:
     """Tells a store things that are not worth more than the work itself: the first failure is kept, not raised."""
 
     def __init__(self) -> None:
@@ -135,12 +135,12 @@ class Telling:
 
 
 @contextmanager
-def closing(uri: str, run_id: str, remedy: str) -> Iterator[Telling]:
+def closing_parent(uri: str, run_id: str, remedy: str) -> Iterator[BestEffort]:
     """Set the true status of a run that has no cell, as a sweep's, however the block ends.
 
     Where the store did not take all that the block or its end told it, one line says so, and the `remedy`.
     """
-    telling, status, trace, is_said = Telling(), FAILED, "", False
+    telling, status, trace, is_said = BestEffort(), FAILED, "", False
     try:
         yield telling
         status = FINISHED

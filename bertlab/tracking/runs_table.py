@@ -28,10 +28,10 @@ from pyarrow import feather
 
 from bertlab.config.errors import InputError
 from bertlab.ledger.metrics import Point, read_points
-from bertlab.ledger.run_folder import FINISHED, POINTS, Cell, cell_of
+from bertlab.ledger.run_folder import FINISHED, POINTS, RunFolder, run_folder_of
 from bertlab.tracking.artifacts import fetched
 from bertlab.tracking.description import ALSO, CODE, FILES, KEY, LEFT, NAME, TOKEN, identity_of
-from bertlab.tracking.differences import BASELINE, Difference, Known, differences, known_of, say_differences
+from bertlab.tracking.differences import BASELINE, Difference, RunValues, differences, log_differences, values_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 PLUMBING = (ALSO, TOKEN, LEFT, FILES)  # tags that say nothing to a reader
 CALLS = 8  # to a server at once; a file is read by one
-FILE = "curves.feather"  # an artifact of every run that finished
+CURVES_FILE = "curves.feather"  # an artifact of every run that finished
 TOKENS, SHOWN = "perf/tokens", ("train/", "eval/")
 Floats = npt.NDArray[np.float64]
 
@@ -84,7 +84,7 @@ def pages(client: "MlflowClient", experiments: list[str], wanted: str) -> "list[
 
 
 @dataclass(frozen=True)
-class Truth:
+class RunsTable:
     """Some runs, a row each, as MLflow would name the columns, and their curves."""
 
     runs: pd.DataFrame
@@ -92,7 +92,7 @@ class Truth:
     differences: Mapping[str, Sequence[Difference]] = field(default_factory=dict)  # by run id
 
 
-def truth_of(client: "MlflowClient", runs: "Sequence[Run]", output_dir: str | Path | None) -> Truth:
+def read_runs_table(client: "MlflowClient", runs: "Sequence[Run]", output_dir: str | Path | None) -> RunsTable:
     """Return what is true of some runs of a store, and say what the store has otherwise."""
     served = client.tracking_uri.startswith("http")
     with ThreadPoolExecutor(CALLS if served else 1) as pool:
@@ -101,34 +101,34 @@ def truth_of(client: "MlflowClient", runs: "Sequence[Run]", output_dir: str | Pa
     curves = joined({run.info.run_id: own for run, (_, own) in zip(runs, found, strict=True)})
     compared = {run.info.run_id: list(differences(known, run)) for run, (known, _) in zip(runs, found, strict=True)}
     wrong = {run_id: own for run_id, own in compared.items() if own}
-    say_differences(wrong)
-    return Truth(frame, curves, wrong)
+    log_differences(wrong)
+    return RunsTable(frame, curves, wrong)
 
 
-def _read(client: "MlflowClient", run: "Run", output_dir: str | Path | None) -> tuple[Known, Curves]:
-    if cell := cell_of_run(run, output_dir):
+def _read(client: "MlflowClient", run: "Run", output_dir: str | Path | None) -> tuple[RunValues, Curves]:
+    if cell := folder_of_run(run, output_dir):
         points = read_points(cell.folder / POINTS)[0]
-        return known_of(cell, points), curves_of(points)
+        return values_of(cell, points), curves_of(points)
     if left := curves_left(client, run):
-        return Known(_last(left)), left
-    return Known({}), curves_stored(client, run)
+        return RunValues(_last(left)), left
+    return RunValues({}), curves_stored(client, run)
 
 
-def cell_of_run(run: "Run", output_dir: str | Path | None) -> Cell | None:
+def folder_of_run(run: "Run", output_dir: str | Path | None) -> RunFolder | None:
     """Return the cell that a finished run was recorded from; none where it is absent or not what the run left."""
     tags = run.data.tags
     if output_dir is None or run.info.status != FINISHED or not tags.keys() >= {TOKEN, KEY, CODE}:
         return None
     identity = identity_of(tags)
-    cell = cell_of(output_dir, identity.key, identity.code, identity.made_in)
+    cell = run_folder_of(output_dir, identity.key, identity.code, identity.made_in)
     return cell if cell.state().get("token") == tags[TOKEN] and cell.record() else None
 
 
-def run_of_cell(cell: Cell) -> "Run":
+def run_of_folder(cell: RunFolder) -> "Run":
     """Return the finished run of a cell as a store would have it, for while the store is away."""
     from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 
-    known, state = known_of(cell, read_points(cell.folder / POINTS)[0]), cell.state()
+    known, state = values_of(cell, read_points(cell.folder / POINTS)[0]), cell.state()
     tags = {TOKEN: state["token"], **known.tags}
     return Run(
         RunInfo(
@@ -148,7 +148,7 @@ def run_of_cell(cell: Cell) -> "Run":
     )
 
 
-def _as_known(run: "Run", known: Known) -> "Run":
+def _as_known(run: "Run", known: RunValues) -> "Run":
     """Return a run with what is known in place of what the store says."""
     from mlflow.entities import Metric, Param, Run, RunData, RunTag
 
@@ -194,7 +194,7 @@ def curves_left(client: "MlflowClient", run: "Run") -> Curves | None:
     if run.info.status != FINISHED or LEFT not in run.data.tags:
         return None
     try:
-        with fetched(client, f"{run.info.artifact_uri}/{FILE}") as path:
+        with fetched(client, f"{run.info.artifact_uri}/{CURVES_FILE}") as path:
             content = path.read_bytes()
     except Exception as error:  # every place of artifacts has its own kinds
         fault = " ".join(str(error).split())[:200]
@@ -202,7 +202,9 @@ def curves_left(client: "MlflowClient", run: "Run") -> Curves | None:
         if sha256(content).hexdigest() == run.data.tags[LEFT]:
             return unpacked(content)
         fault = "it is not what the run left"
-    log.warning("%s of run %s cannot be read, its points are asked for instead: %s", FILE, run.info.run_id, fault)
+    log.warning(
+        "%s of run %s cannot be read, its points are asked for instead: %s", CURVES_FILE, run.info.run_id, fault
+    )
     return None
 
 

@@ -27,7 +27,7 @@ from bertlab.data.modern import MARK, is_modern, settings_of
 from bertlab.data.modern_weights import from_modern
 from bertlab.data.weights import BESIDE, REFUSE, RUN, TOKENIZERS, WEIGHTS, Start, start_of
 from bertlab.ledger.files import refusing
-from bertlab.ledger.run_folder import CONFIG, KEPT, MODEL, START_STATE, STATES, Cell, cells_in
+from bertlab.ledger.run_folder import CONFIG, KEPT, MODEL, START_STATE, STATES, RunFolder, run_folders_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,16 +40,16 @@ MODERN_VERSION = "1"  # of what is made of their weights
 SEGMENT_TYPES = 2  # as conf/model/base.yaml has it; there are no segments
 
 
-def with_started(words: Sequence[str]) -> list[str]:
+def with_start_folders(words: Sequence[str]) -> list[str]:
     """Return the words, short forms written out, with a folder for every run whose weights do not lie in its cell.
 
     Raises InputError.
     """
     words = written_out(words)
-    return started(words, str(_value(words, "output_dir", "outputs")), _value(words, "tracking.uri", None))
+    return start_folders(words, str(_value(words, "output_dir", "outputs")), _value(words, "tracking.uri", None))
 
 
-def started(words: Sequence[str], output_dir: str, uri: str | None) -> list[str]:
+def start_folders(words: Sequence[str], output_dir: str, uri: str | None) -> list[str]:
     """Return the words likewise; runs are looked for in a folder, weights that are not there in a store."""
 
     def folder(found: re.Match[str]) -> str:
@@ -90,23 +90,23 @@ def _folder(name: str, tokens: str | None, output_dir: str, uri: str | None) -> 
     return str(folder.absolute())  # jobs run elsewhere
 
 
-def _cell(name: str, output_dir: str) -> Cell | None:
+def _cell(name: str, output_dir: str) -> RunFolder | None:
     """Return the cell that a name means, as `start=run:` reads it."""
     if (folder := Path(name).expanduser()).is_dir():
-        return Cell(folder)
-    cells = cells_in(output_dir)
+        return RunFolder(folder)
+    cells = run_folders_in(output_dir)
     found = [cell for cell in cells if name in (cell.folder.name, cell.key)]
     found = found or [cell for cell in cells if _run_of(cell).startswith(name)]
     return found[0] if len(found) == 1 else None
 
 
-def _run_of(cell: Cell) -> str:
+def _run_of(cell: RunFolder) -> str:
     """Return the id of a cell's run in a store, or that under which it waits for one."""
     state = cell.state()
     return str(state.get("run_id") or state.get("token") or "")
 
 
-def _kept(cell: Cell, name: str, tokens: str) -> Path:
+def _kept(cell: RunFolder, name: str, tokens: str) -> Path:
     """Return the file with the weights of a count of tokens. Raises InputError that names the counts that are there."""
     counts = sorted(int(path.stem) for path in (cell.folder / KEPT).glob("[0-9]*.safetensors"))
     asked = tokens.replace("_", "")
@@ -119,7 +119,7 @@ def _kept(cell: Cell, name: str, tokens: str) -> Path:
     return cell.folder / KEPT / f"{int(asked)}.safetensors"
 
 
-def _lay_out(folder: Path, cell: Cell, kept: Path | None, uri: str | None) -> None:
+def _lay_out(folder: Path, cell: RunFolder, kept: Path | None, uri: str | None) -> None:
     """Write the folder, whole or not at all. Raises InputError for files that are damaged or that nobody has."""
     with refusing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertlab.ledger.files import is_there, read_json, sealed, write_whole
-from bertlab.ledger.run_folder import KILLED, RUNNING, STATE, SWEEP, Cell
+from bertlab.ledger.run_folder import KILLED, RUNNING, STATE, SWEEP, RunFolder
 from bertlab.tracking.mlflow import Tracker, patiently
 
 if TYPE_CHECKING:
@@ -144,9 +144,9 @@ def _works(pid: int) -> bool:
 
 
 @contextmanager
-def leading(tracker: Tracker, folder: Path) -> Iterator[dict[str, str]]:
+def lead_sweep(tracker: Tracker, folder: Path) -> Iterator[dict[str, str]]:
     """Lead the sweep of a folder while the block runs; yields the tag by which its run in the store is found."""
-    cell = Cell(folder / FOLDER)
+    cell = RunFolder(folder / FOLDER)
     try:
         with cell.held():
             yield {LEADER: cell.begin(place=None if tracker.offline else tracker.place)["token"]}
@@ -154,9 +154,9 @@ def leading(tracker: Tracker, folder: Path) -> Iterator[dict[str, str]]:
         _leave(cell)
 
 
-def bury_sweeps(tracker: Tracker, output_dir: str | Path) -> None:
+def mark_killed_sweeps(tracker: Tracker, output_dir: str | Path) -> None:
     """Mark the sweeps as killed whose process is gone, in their folders and in this store."""
-    for cell in map(Cell, sorted(Path(output_dir).glob(f"sweeps/*/{FOLDER}"))):
+    for cell in map(RunFolder, sorted(Path(output_dir).glob(f"sweeps/*/{FOLDER}"))):
         with cell.held(0) as held:
             state = cell.state()
             if (
@@ -173,7 +173,7 @@ def bury_sweeps(tracker: Tracker, output_dir: str | Path) -> None:
         log.warning("sweep %s: its process is gone, it is marked as killed", cell.folder.parent)
 
 
-def _leave(cell: Cell) -> None:
+def _leave(cell: RunFolder) -> None:
     shutil.rmtree(cell.folder, ignore_errors=True)
     with suppress(OSError):  # the folder holds a report, or nothing else
         cell.folder.parent.rmdir()

@@ -18,7 +18,7 @@ from typing import Any
 
 from bertlab.config.errors import InputError, own, true_or_false
 from bertlab.tracking.address import address
-from bertlab.tracking.upload_thread import Sender
+from bertlab.tracking.upload_thread import UploadThread
 
 FINISH_SECONDS = 10.0  # that a run waits at its end for the last of them
 POWERCAP = Path("/sys/class/powercap")
@@ -38,7 +38,7 @@ def check_system_metrics(wanted: object, offline: bool) -> bool:
 
 
 @contextmanager
-def watched(uri: str, run_id: str, sender: Sender) -> Iterator[None]:
+def watched(uri: str, run_id: str, sender: UploadThread) -> Iterator[None]:
     """Watch the machine during the block, every 10 seconds unless MLflow's own variable says otherwise.
 
     Nothing of it is sent before the run's outcome: MLflow compares runs by the metric that they sent first. A run that

@@ -23,12 +23,12 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.ledger.files import file_hash
 from bertlab.ledger.metrics import Point, read_points
-from bertlab.ledger.run_folder import CONFIG, FINISHED, MODEL, ORIGIN, POINTS, RUNNING, TRACEBACK, UNSENT, Cell
+from bertlab.ledger.run_folder import CONFIG, FINISHED, MODEL, ORIGIN, POINTS, RUNNING, TRACEBACK, UNSENT, RunFolder
 from bertlab.tracking.artifacts import fetched, unlike, weights_uri
 from bertlab.tracking.description import ALSO, FILES, KIND, LEFT, NOTE, OUTCOME, PARENT, TEXT_LIMIT, TOKEN, note
-from bertlab.tracking.differences import Difference, differences, known_of, same, told
+from bertlab.tracking.differences import Difference, differences, in_words, same, values_of
 from bertlab.tracking.retry import created
-from bertlab.tracking.runs_table import FILE, curves_of, packed
+from bertlab.tracking.runs_table import CURVES_FILE, curves_of, packed
 from bertlab.tracking.saved_model import forget_model, keep_model
 
 log = logging.getLogger(__name__)
@@ -37,13 +37,17 @@ BATCH = 1000  # MLflow takes that many metrics at once
 REPLACED = "replaced"  # the kind of a run that another one stands in for
 
 
-class Delivery:
+class RunUpload:
     """The way of one cell into one experiment. Errors are those of the store."""
 
     def __init__(
-        self, client: MlflowClient, experiment_id: str, cell: Cell, source: Mapping[str, str] = MappingProxyType({})
+        self,
+        client: MlflowClient,
+        experiment_id: str,
+        cell: RunFolder,
+        source: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Take what the store alone is told of where the run was started, as `source`."""
+        """Take what the tags that only the store gets, `source`: where the run was started."""
         self.client, self.experiment_id, self.cell, self.source = client, experiment_id, cell, source
         self.run_id = ""
 
@@ -133,16 +137,16 @@ class Delivery:
         """Leave all curves as one file, as reports read them, and return the tags that say so, and what files are."""
         content = packed(curves_of(read_points(self.cell.folder / POINTS)[0]))
         with TemporaryDirectory() as folder:
-            path = Path(folder) / FILE
+            path = Path(folder) / CURVES_FILE
             path.write_bytes(content)
             self.client.log_artifact(self.run_id, str(path))
         files = (self.cell.record() or {}).get("files")
         return {LEFT: sha256(content).hexdigest(), **({FILES: json.dumps(files)} if files else {})}
 
 
-def deliver(client: MlflowClient, experiment_id: str, cell: Cell, parent: str | None) -> str:
+def upload_run(client: MlflowClient, experiment_id: str, cell: RunFolder, parent: str | None) -> str:
     """Bring all of a cell into an experiment and return the run's id."""
-    delivery = Delivery(client, experiment_id, cell)
+    delivery = RunUpload(client, experiment_id, cell)
     delivery.open(parent)
     delivery.send(delivery.missing(read_points(cell.folder / POINTS)[0]))
     delivery.close()
@@ -150,17 +154,17 @@ def deliver(client: MlflowClient, experiment_id: str, cell: Cell, parent: str | 
     return delivery.run_id
 
 
-def mend(client: MlflowClient, experiment_id: str, cell: Cell, run_id: str) -> str | None:
+def repair(client: MlflowClient, experiment_id: str, cell: RunFolder, run_id: str) -> str | None:
     """Make a finished run say what its cell holds, and return a line about it; None where it does already."""
     points = read_points(cell.folder / POINTS)[0]
-    known = known_of(cell, points)
+    known = values_of(cell, points)
     if not (wrong := list(differences(known, client.get_run(run_id)))):
         return None
     _say_again(client, run_id, wrong, points)
     if not list(differences(known, run := client.get_run(run_id))):
-        return f"run {run_id} said {told(wrong)}; it is mended"
+        return f"run {run_id} said {in_words(wrong)}; it is mended"
     new = _replace(client, experiment_id, cell, run)
-    return f"run {run_id} said {told(wrong)}; it is in MLflow's trash, and run {new} in its place"
+    return f"run {run_id} said {in_words(wrong)}; it is in MLflow's trash, and run {new} in its place"
 
 
 def _say_again(client: MlflowClient, run_id: str, wrong: list[Difference], points: list[Point]) -> None:
@@ -175,14 +179,14 @@ def _say_again(client: MlflowClient, run_id: str, wrong: list[Difference], point
     client.log_batch(run_id, metrics=metrics, tags=tags)
 
 
-def _replace(client: MlflowClient, experiment_id: str, cell: Cell, old: Run) -> str:
+def _replace(client: MlflowClient, experiment_id: str, cell: RunFolder, old: Run) -> str:
     """Make a new run from a cell, with what sweeps have said of the old one, and delete that; return the new id."""
     own, tags = old.info.run_id, old.data.tags
     if not (cell.folder / MODEL).exists():
         _bring_model(client, old, cell)
     client.delete_tag(own, TOKEN)  # a run that is found no more, wherever this stops
     client.set_tag(own, KIND, REPLACED)
-    new = deliver(client, experiment_id, cell, tags.get(PARENT))
+    new = upload_run(client, experiment_id, cell, tags.get(PARENT))
     for name in tags:
         if name.startswith(ALSO):
             client.set_tag(new, name, tags[name])
@@ -193,7 +197,7 @@ def _replace(client: MlflowClient, experiment_id: str, cell: Cell, old: Run) -> 
     return new
 
 
-def _bring_model(client: MlflowClient, run: Run, cell: Cell) -> None:
+def _bring_model(client: MlflowClient, run: Run, cell: RunFolder) -> None:
     """Take the weights back from a run that has them, where they are those that the cell left."""
     prefix = f"{MODEL}/"
     files = (cell.record() or {}).get("files", {})

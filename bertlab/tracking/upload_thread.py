@@ -21,7 +21,7 @@ LEAD_SECONDS = 60.0  # the first ones wait for the outcome, at most this long, s
 LONGEST_PAUSE = 30.0  # seconds between two attempts to reach a store that is away
 
 
-class Way(Protocol):
+class Destination(Protocol):
     """Where points go."""
 
     def missing(self, points: Sequence[Point]) -> list[Point]:
@@ -34,10 +34,10 @@ class Way(Protocol):
         """Send the end of the run."""
 
 
-class Sender(threading.Thread):
+class UploadThread(threading.Thread):
     """Sends points in the order in which they are given; `doubtful`: some of them may be there already."""
 
-    def __init__(self, way: Way, points: Sequence[Point] = (), *, doubtful: bool = False) -> None:
+    def __init__(self, way: Destination, points: Sequence[Point] = (), *, doubtful: bool = False) -> None:
         super().__init__(name="bertlab-sender", daemon=True)
         self._way, self._waiting, self._doubtful = way, list(points), doubtful
         self._changed = threading.Condition()

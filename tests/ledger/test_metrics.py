@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.metrics import Point, Points, holds, read_points
+from bertlab.ledger.metrics import MetricsFile, Point, holds, read_points
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "metrics.jsonl"
 
 
-def written(path: Path, *steps: int) -> Points:
-    points = Points(path)
+def written(path: Path, *steps: int) -> MetricsFile:
+    points = MetricsFile(path)
     for step in steps:
         points.add(step, {"loss": 1 / step, "tokens": 7.0 * step})
     return points
@@ -38,7 +38,7 @@ def test_points_come_back_bit_by_bit(path: Path) -> None:
 def test_a_line_that_was_cut_short_is_written_again(path: Path, cut: int) -> None:
     written(path, 1, 2).close()
     path.write_bytes(path.read_bytes()[:-cut])
-    again = Points(path)
+    again = MetricsFile(path)
     assert [point.step for point in again.points] == [1]
     assert again.add(1, {"loss": 5.0}) is None
     again.add(2, {"loss": 0.5})
@@ -47,7 +47,7 @@ def test_a_line_that_was_cut_short_is_written_again(path: Path, cut: int) -> Non
 
 def test_what_is_there_is_not_written_again_number_by_number(path: Path) -> None:
     written(path, 1).close()
-    again = Points(path)
+    again = MetricsFile(path)
     new = again.add(1, {"loss": 9.0, "accuracy": 0.5})
     assert new is not None
     assert new.numbers == {"accuracy": 0.5}
@@ -57,7 +57,7 @@ def test_a_damaged_line_ends_what_can_be_trusted_and_is_said(path: Path, caplog:
     written(path, 1, 2, 3).close()
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + b"\x00" * 9 + b"\n" + lines[2])
-    assert [point.step for point in Points(path).points] == [1]
+    assert [point.step for point in MetricsFile(path).points] == [1]
     assert "is damaged from line 2 on" in caplog.text
 
 
@@ -66,7 +66,7 @@ def test_a_line_that_is_no_point_is_damaged(path: Path, line: bytes) -> None:
     written(path, 1).close()
     whole = path.read_bytes()
     path.write_bytes(whole + line)
-    assert read_points(path) == (Points(path).points, len(whole))
+    assert read_points(path) == (MetricsFile(path).points, len(whole))
 
 
 def test_a_clock_that_goes_backwards_does_no_harm(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,12 +112,12 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_point(
 def test_a_file_that_is_not_there_has_no_points(path: Path) -> None:
     nothing: tuple[list[Point], int] = ([], 0)
     assert read_points(path) == nothing
-    assert holds(path, Points(path).sync())
+    assert holds(path, MetricsFile(path).sync())
 
 
 def test_numbers_may_be_those_of_numpy(path: Path) -> None:
     import numpy as np
 
     number: Any = np.float64(0.1)
-    Points(path).add(1, {"loss": number})
+    MetricsFile(path).add(1, {"loss": number})
     assert read_points(path)[0][0].numbers == {"loss": 0.1}

@@ -7,7 +7,7 @@ import pytest
 
 from bertlab.ledger import sweep_log as diary_module
 from bertlab.ledger.result import Outcome, RunResult
-from bertlab.ledger.sweep_log import Diary, span
+from bertlab.ledger.sweep_log import SweepLog, span
 
 RESULT = RunResult("7", "finished", {"eval/mlm_loss": 1.0}, Path("cells/a-b-c"))
 
@@ -17,7 +17,7 @@ def ended(error: str | None) -> Outcome:
 
 
 def test_three_crashes_in_a_row_with_the_same_words_are_noticed(tmp_path: Path) -> None:
-    diary = Diary(tmp_path, "sweep")
+    diary = SweepLog(tmp_path, "sweep")
     for number, error in enumerate(("a", "a", None, "b", "a", "a")):
         diary.begin(number)
         diary.end(number, ended(error))
@@ -35,7 +35,7 @@ def test_three_crashes_in_a_row_with_the_same_words_are_noticed(tmp_path: Path) 
 
 
 def test_a_job_that_began_and_never_ended_is_told_from_those_that_did(tmp_path: Path) -> None:
-    diary = Diary(tmp_path, "sweep")
+    diary = SweepLog(tmp_path, "sweep")
     for number in (4, 2, 7):
         diary.begin(number)
     diary.end(7, ended("a"))
@@ -45,7 +45,7 @@ def test_a_job_that_began_and_never_ended_is_told_from_those_that_did(tmp_path: 
 
 def test_the_last_notes_are_found_without_a_look_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diary_module, "TAIL", 600)
-    diary, read = Diary(tmp_path, "sweep"), list[int]()
+    diary, read = SweepLog(tmp_path, "sweep"), list[int]()
     for number in range(100):
         diary.end(number, ended("a" if number > 96 else None))
     real = json.loads
@@ -61,7 +61,7 @@ def test_the_last_notes_are_found_without_a_look_at_all(tmp_path: Path, monkeypa
 
 
 def test_half_a_line_is_no_note(tmp_path: Path) -> None:
-    diary = Diary(tmp_path, "sweep")
+    diary = SweepLog(tmp_path, "sweep")
     diary.begin(4)
     with (tmp_path / "crashes" / "sweep.jsonl").open("a") as file:
         file.write('{"job": 4, "err')
@@ -73,7 +73,7 @@ def test_progress_is_said_with_the_time_that_is_left_at_the_pace_so_far(
 ) -> None:
     now = [1000.0]
     monkeypatch.setattr("bertlab.ledger.sweep_log.time.time", lambda: now[0])
-    diary = Diary(tmp_path, "sweep")
+    diary = SweepLog(tmp_path, "sweep")
     assert diary.progress() == ""
     diary.expect(15)
     said = []

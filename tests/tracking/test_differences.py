@@ -10,13 +10,13 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.commands.sync import sync
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import POINTS, Cell
+from bertlab.ledger.run_folder import POINTS, RunFolder
 from bertlab.tracking import differences, run_log, saved_model
 from bertlab.tracking.artifacts import find_model
 from bertlab.tracking.description import FILES, LEFT, Identity
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import finished_runs
-from bertlab.tracking.runs_table import search, truth_of
+from bertlab.tracking.runs_table import read_runs_table, search
 from bertlab.tracking.saved_model import fetch
 from tests.tracking.conftest import Make
 
@@ -61,11 +61,11 @@ def test_what_a_store_says_otherwise_is_not_believed_and_sync_mends_it(
     cell = make(tracker)
     output_dir = cell.folder.parents[1]
     run = only(client, tracker)
-    before, expected = state_of(client, run), truth_of(client, [run], output_dir)
+    before, expected = state_of(client, run), read_runs_table(client, [run], output_dir)
     assert not expected.differences
     change(tracker.uri, run, CHANGES[what])
     if what not in ("all values",):  # no table is made of those
-        found = truth_of(client, [only(client, tracker)], output_dir)
+        found = read_runs_table(client, [only(client, tracker)], output_dir)
         assert found.runs.drop(columns="run_id").equals(expected.runs.drop(columns="run_id")[found.runs.columns[1:]])
         assert found.curves.equals(expected.curves)
         assert [said.startswith(f"run {run.info.run_id}: the store says ") for said in caplog.messages] == [True]
@@ -107,11 +107,11 @@ def test_without_its_cell_a_run_is_judged_by_the_curves_that_it_left(
     make(tracker)
     run = only(client, tracker)
     change(tracker.uri, run, CHANGES["the last value"])
-    found = truth_of(client, [only(client, tracker)], tmp_path / "elsewhere")
+    found = read_runs_table(client, [only(client, tracker)], tmp_path / "elsewhere")
     assert found.runs[f"metrics.{LOSS}"].tolist() == [0.5]
     assert "the store says eval/mlm_loss 1.5 for 0.5" in caplog.text
     client.delete_tag(run.info.run_id, LEFT)
-    assert truth_of(client, [only(client, tracker)], None).runs[f"metrics.{LOSS}"].tolist() == [1.5], (
+    assert read_runs_table(client, [only(client, tracker)], None).runs[f"metrics.{LOSS}"].tolist() == [1.5], (
         "nothing else is known"
     )
 
@@ -121,7 +121,7 @@ def test_a_cell_with_a_line_behind_its_seal_is_not_believed(tracker: Tracker, cl
     with (cell.folder / POINTS).open("a") as file:
         file.write('{"step": 3, "time": 9, "numbers": {"eval/mlm_loss": 0.1}}\n')
     output_dir = cell.folder.parents[1]
-    assert truth_of(client, [only(client, tracker)], output_dir).runs[f"metrics.{LOSS}"].tolist() == [0.5]
+    assert read_runs_table(client, [only(client, tracker)], output_dir).runs[f"metrics.{LOSS}"].tolist() == [0.5]
     assert finished_runs(tracker, output_dir, [OWN]) == {}, "it is made anew"
 
 
@@ -138,7 +138,7 @@ def test_of_many_runs_that_differ_the_first_have_a_line_each(
     for run in search(client, tracker.experiment, ""):
         change(tracker.uri, run, CHANGES["the last value"])
     for _ in range(2):
-        truth_of(client, search(client, tracker.experiment, ""), output_dir)
+        read_runs_table(client, search(client, tracker.experiment, ""), output_dir)
     assert len(caplog.messages) == 3
     assert caplog.messages[-1] == "1 more runs are not in the store as their files have them"
 
@@ -212,5 +212,5 @@ def test_sync_leaves_out_what_is_damaged_and_says_so(
     assert told.startswith("1 runs and 0 sweeps of ")
     assert ", 1 that train now or are damaged left out\n" in told
     assert caplog.messages == [f"{cells[0].folder} is left out, its run.json is damaged; its command makes it anew"]
-    assert isinstance(cells[0], Cell)
+    assert isinstance(cells[0], RunFolder)
     assert len(search(client, tracker.experiment, "")) == 1

@@ -9,7 +9,7 @@ from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 from mlflow.tracking import MlflowClient
 
 from bertlab.commands.sync import sync
-from bertlab.ledger.run_folder import Cell
+from bertlab.ledger.run_folder import RunFolder
 from bertlab.tracking import run_log, saved_model
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.runs_table import search
@@ -17,7 +17,7 @@ from bertlab.tracking.saved_model import fetch
 from tests.tracking.conftest import Make
 
 
-def synced(tracker: Tracker, cell: Cell) -> None:
+def synced(tracker: Tracker, cell: RunFolder) -> None:
     sync({"from": str(cell.folder.parents[1]), "uri": tracker.uri, "experiment": None})
 
 

@@ -10,18 +10,18 @@ import pytest
 
 from bertlab.config.errors import InputError
 from bertlab.ledger.metrics import Point
-from bertlab.ledger.run_folder import Cell
+from bertlab.ledger.run_folder import RunFolder
 from bertlab.tracking import loggers
-from bertlab.tracking.loggers import Also, check_also, check_command, run_command
+from bertlab.tracking.loggers import OtherLoggers, check_command, check_loggers, run_command
 
 TELL = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
 
 
 @pytest.fixture
-def cell(tmp_path: Path) -> Cell:
+def cell(tmp_path: Path) -> RunFolder:
     folder = tmp_path / "outputs" / "cells" / "a-b-c"
     folder.mkdir(parents=True)
-    cell = Cell(folder)
+    cell = RunFolder(folder)
     cell.note(token="t0", description={"name": "mask.rate=0.3 tasks/x", "params": {"mask.rate": "0.3"}})
     return cell
 
@@ -50,21 +50,23 @@ class Fake:
         self.calls.append(status)
 
 
-def test_each_tracker_gets_the_settings_every_point_and_the_end(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_tracker_gets_the_settings_every_point_and_the_end(
+    cell: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fake = Fake()
     monkeypatch.setattr(loggers, "LOGGERS", {"fake": lambda *_: fake})
-    trackers = Also(["fake"], cell, "bertlab")
+    trackers = OtherLoggers(["fake"], cell, "bertlab")
     trackers.log(Point(3, 0, {"train/loss": 1.5}))
     trackers.close("FINISHED")
     assert fake.calls == [{"mask.rate": "0.3"}, (3, {"train/loss": 1.5}), "saved", "success"]
 
 
 def test_a_tracker_that_breaks_is_left_out_with_one_line_and_the_others_go_on(
-    cell: Cell, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    cell: RunFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     good, bad = Fake(), Fake(breaks_at=2)
     monkeypatch.setattr(loggers, "LOGGERS", {"good": lambda *_: good, "bad": lambda *_: bad})
-    trackers = Also(["good", "bad"], cell, "bertlab")
+    trackers = OtherLoggers(["good", "bad"], cell, "bertlab")
     for step in (1, 2, 3):
         trackers.log(Point(step, 0, {"train/loss": 1.0}))
     trackers.close("FAILED")
@@ -76,18 +78,18 @@ def test_a_tracker_that_breaks_is_left_out_with_one_line_and_the_others_go_on(
 @pytest.mark.parametrize("names", ["tensorboard", ["comet"], 3])
 def test_a_tracker_that_is_not_known_is_refused(names: object) -> None:
     with pytest.raises(InputError, match=r"^also must list some of tensorboard, wandb, got .*; write"):
-        check_also(names)
+        check_loggers(names)
 
 
 def test_a_tracker_that_is_not_installed_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loggers, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"pip install 'bertlab-ablations\[wandb\]'"):
-        check_also(["wandb"])
+        check_loggers(["wandb"])
 
 
-def test_event_files_hold_every_point(cell: Cell, tmp_path: Path) -> None:
+def test_event_files_hold_every_point(cell: RunFolder, tmp_path: Path) -> None:
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    trackers = Also(["tensorboard"], cell, "bertlab")
+    trackers = OtherLoggers(["tensorboard"], cell, "bertlab")
     trackers.log(Point(3, 0, {"train/loss": 1.5}))
     trackers.close("FINISHED")
     events = reader.EventAccumulator(str(tmp_path / "outputs/tensorboard/mask.rate=0.3_tasks_x/a-b-c")).Reload()
@@ -95,7 +97,7 @@ def test_event_files_hold_every_point(cell: Cell, tmp_path: Path) -> None:
 
 
 def test_a_command_gets_folder_status_and_name_and_no_secret(
-    cell: Cell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cell: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "S3cret")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "S3cret")
@@ -116,7 +118,7 @@ def test_a_command_gets_folder_status_and_name_and_no_secret(
     ids=["fails", "absent"],
 )
 def test_a_command_that_fails_costs_a_line(
-    words: list[str], line: str, cell: Cell, caplog: pytest.LogCaptureFixture
+    words: list[str], line: str, cell: RunFolder, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
         run_command(words, cell, "FINISHED")

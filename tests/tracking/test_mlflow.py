@@ -16,7 +16,7 @@ from mlflow.entities import Dataset, Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import Cell
+from bertlab.ledger.run_folder import RunFolder
 from bertlab.tracking import connection as room
 from bertlab.tracking import description as described
 from bertlab.tracking.address import ui_command
@@ -342,7 +342,7 @@ def test_whether_weights_are_kept_is_true_or_false(weights: object) -> None:
 def test_a_run_that_is_started_again_says_how_often(
     tracker: Tracker, client: MlflowClient, description: Description, tmp_path: Path
 ) -> None:
-    cell = Cell(tmp_path / "cell")
+    cell = RunFolder(tmp_path / "cell")
     for _ in range(2):
         with cell.held(), pytest.raises(KeyboardInterrupt), tracker.run(description, cell) as run:
             assert client.get_run(run.run_id).data.tags.get("bertlab.restarts") is None

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.run_folder import cell_of
+from bertlab.ledger.run_folder import run_folder_of
 from bertlab.tracking.description import KIND, PARENT, SWEEP_KEY, Description
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parent_runs import open_parent, take_over
@@ -34,7 +34,10 @@ def test_runs_that_a_dead_leader_left_in_another_folder_are_killed_and_those_tha
     client.set_terminated(done, "FINISHED")
     about = Description("here", {}, {"bertlab.key": "key", "bertlab.code": "code"}, "", description.data)
     parent, tracker.parent = tracker.parent, tracker.parent
-    with cell_of(tmp_path, "key", "code").held(), tracker.run(about, cell_of(tmp_path, "key", "code")) as here:
+    with (
+        run_folder_of(tmp_path, "key", "code").held(),
+        tracker.run(about, run_folder_of(tmp_path, "key", "code")) as here,
+    ):
         tracker.parent = None
         assert open_parent(tracker, client, "seed=0,1", TAGS, str(tmp_path)) == parent
         found = {run: client.get_run(run).info.status for run in (lost, done, here.run_id)}

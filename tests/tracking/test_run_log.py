@@ -8,7 +8,7 @@ from mlflow.tracking import MlflowClient
 from bertlab.config.errors import InputError
 from bertlab.tracking import run_log as room
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.run_log import closing, sync_command
+from bertlab.tracking.run_log import closing_parent, sync_command
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_parent_run_ends_with_its_true_status_and_no_words(
     status: str,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with pytest.raises(type(error)) if error else nullcontext(), closing(tracker.uri, parent, "again"):
+    with pytest.raises(type(error)) if error else nullcontext(), closing_parent(tracker.uri, parent, "again"):
         if error:
             raise error
     assert client.get_run(parent).info.status == status
@@ -47,7 +47,7 @@ def test_what_a_store_that_went_away_was_not_told_is_said_once(
         raise InputError("nobody there")
 
     monkeypatch.setattr(room, "connect", absent)
-    with closing(tracker.uri, parent, sync_command("my runs")) as telling:
+    with closing_parent(tracker.uri, parent, sync_command("my runs")) as telling:
         assert telling(away) is None
         assert telling(lambda: 7) == 7
     assert caplog.messages == [
@@ -57,7 +57,7 @@ def test_what_a_store_that_went_away_was_not_told_is_said_once(
 
 
 def test_an_error_of_our_own_is_not_taken_for_a_store_that_went_away(tracker: Tracker, parent: str) -> None:
-    with pytest.raises(ZeroDivisionError), closing(tracker.uri, parent, "again") as telling:
+    with pytest.raises(ZeroDivisionError), closing_parent(tracker.uri, parent, "again") as telling:
         telling(lambda: 1 // 0)
 
 

@@ -11,12 +11,12 @@ from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import POINTS, RECORD, STATE, cell_of
+from bertlab.ledger.run_folder import POINTS, RECORD, STATE, run_folder_of
 from bertlab.tracking import runs_table
 from bertlab.tracking.description import ALSO, KIND, LEFT, OPENED, PARENT, Description
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parent_runs import children, find_sweep, once
-from bertlab.tracking.runs_table import FILE, runs_frame, search, truth_of
+from bertlab.tracking.runs_table import CURVES_FILE, read_runs_table, runs_frame, search
 
 
 def recorded_sweep(tracker: Tracker, client: MlflowClient, description: Description, name: str, jobs: int) -> str:
@@ -164,7 +164,7 @@ def test_no_runs_make_an_empty_table(client: MlflowClient) -> None:
 @pytest.fixture
 def finished(tracker: Tracker, client: MlflowClient, description: Description, tmp_path: Path) -> Run:
     """A run that finished in `tmp_path`, the folder of its cell."""
-    cell = cell_of(tmp_path, "abc", "code")
+    cell = run_folder_of(tmp_path, "abc", "code")
     own = replace(description, tags={"bertlab.key": "abc", "bertlab.code": "code"})
     with cell.held(), tracker.run(own, cell) as log:
         for step in (10, 20):
@@ -184,7 +184,7 @@ def older(client: MlflowClient, finished: Run) -> Run:
 
 
 def curves_frame(client: MlflowClient, runs: list[Run], output_dir: Path | None = None) -> pd.DataFrame:
-    return truth_of(client, runs, output_dir).curves
+    return read_runs_table(client, runs, output_dir).curves
 
 
 def sorted_curves(client: MlflowClient, run: Run, output_dir: Path | None) -> pd.DataFrame:
@@ -214,7 +214,7 @@ def test_a_cell_that_is_not_whole_is_not_trusted_with_curves(
     client: MlflowClient, older: Run, tmp_path: Path, lost: str
 ) -> None:
     stored = sorted_curves(client, older, None)
-    path = cell_of(tmp_path, "abc", "code").folder / lost
+    path = run_folder_of(tmp_path, "abc", "code").folder / lost
     path.write_text(path.read_text("utf-8").replace("0", "1"), "utf-8")
     pd.testing.assert_frame_equal(sorted_curves(client, older, tmp_path), stored, check_exact=True)
 
@@ -225,11 +225,13 @@ def test_a_file_of_curves_that_is_gone_or_damaged_is_named_and_the_store_asked(
 ) -> None:
     whole = sorted_curves(client, finished, None)
     assert caplog.text == ""
-    path = Path(finished.info.artifact_uri.removeprefix("file://")) / FILE
+    path = Path(finished.info.artifact_uri.removeprefix("file://")) / CURVES_FILE
     path.unlink() if content is None else path.write_bytes(content)
     pd.testing.assert_frame_equal(sorted_curves(client, finished, None), whole, check_exact=True)
     (said,) = caplog.messages
-    assert said.startswith(f"{FILE} of run {finished.info.run_id} cannot be read, its points are asked for instead: ")
+    assert said.startswith(
+        f"{CURVES_FILE} of run {finished.info.run_id} cannot be read, its points are asked for instead: "
+    )
     assert fault in said
 
 
@@ -241,7 +243,7 @@ def test_only_a_run_that_is_over_leaves_its_curves(
         raise KeyboardInterrupt
     (run,) = search(client, tracker.experiment, "")
     assert LEFT not in run.data.tags
-    assert FILE not in {found.path for found in client.list_artifacts(run.info.run_id)}
+    assert CURVES_FILE not in {found.path for found in client.list_artifacts(run.info.run_id)}
     assert curves_frame(client, [run])["value"].tolist() == [0.5]
 
 

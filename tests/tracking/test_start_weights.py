@@ -18,10 +18,10 @@ from bertlab.config.errors import InputError
 from bertlab.config.reading import written_out
 from bertlab.experiment.plan import __main__ as plan_main
 from bertlab.ledger.checkpoint import content_hash
-from bertlab.ledger.run_folder import Cell, cells_in
+from bertlab.ledger.run_folder import RunFolder, run_folders_in
 from bertlab.study.arms import with_starts
 from bertlab.study.registration import read_study
-from bertlab.tracking.start_weights import with_started
+from bertlab.tracking.start_weights import with_start_folders
 from bertlab.train.early import check_early
 from tests.cells import finished
 from tests.conftest import Command
@@ -43,11 +43,11 @@ def test_a_run_starts_from_one_that_waits_for_a_store_by_how_its_id_begins(comma
     """Parts that share weights, too: each tensor bears the first of its names."""
     words = (*TINY, option, "budget.tokens=210", "tracking.offline=true")
     assert command(*words)[0] == 0
-    (cell,) = cells_in("outputs")
+    (cell,) = run_folders_in("outputs")
     shown = str(cell.state()["token"])[:12]  # by `bertlab runs`
     code, _, err = command(*words, f"start=run:{shown}", "trainer=none")
     assert code == 0, err
-    (same,) = (each for each in cells_in("outputs") if each.key != cell.key)
+    (same,) = (each for each in run_folders_in("outputs") if each.key != cell.key)
     assert weights(same.folder) == weights(cell.folder)
 
 
@@ -55,10 +55,10 @@ def test_a_run_starts_from_one_that_waits_for_a_store_by_how_its_id_begins(comma
 def test_weights_kept_at_a_count_are_those_of_a_run_of_that_budget(command: Command) -> None:
     keeping = (*TINY, "budget.tokens=735", "trainer.keep_at=[200, 420]")
     assert command(*keeping)[0] == 0
-    (cell,) = cells_in("outputs")
+    (cell,) = run_folders_in("outputs")
     assert not (cell.folder / "model").exists(), "the store has the final weights"
     assert command(*TINY, "budget.tokens=420", "tracking.offline=true")[0] == 0
-    (short,) = (each for each in cells_in("outputs") if each.key != cell.key)
+    (short,) = (each for each in run_folders_in("outputs") if each.key != cell.key)
 
     offline = ("tracking.offline=true", "schedule=constant")
     code, _, err = command(*TINY, "budget.tokens=210", f"start=run:{cell.key}@420", *offline)
@@ -67,7 +67,7 @@ def test_weights_kept_at_a_count_are_those_of_a_run_of_that_budget(command: Comm
     assert folder.name == f"{cell.folder.name}@420"
     assert weights(folder) == weights(short.folder)
 
-    (went_on,) = (each for each in cells_in("outputs") if each.key not in (cell.key, short.key))
+    (went_on,) = (each for each in run_folders_in("outputs") if each.key not in (cell.key, short.key))
     config = yaml.safe_load((went_on.folder / "config.yaml").read_text("utf-8"))
     assert config["start"]["from"] == f"run:{folder.absolute()}"
 
@@ -85,13 +85,13 @@ def test_weights_kept_at_a_count_are_those_of_a_run_of_that_budget(command: Comm
 def test_a_run_goes_on_with_the_state_of_an_optimiser(command: Command) -> None:
     keeping = (*TINY, "budget.tokens=735", "trainer=keeping_all", "trainer.keep_at=[420]", "tracking.offline=true")
     assert command(*keeping)[0] == 0
-    (cell,) = cells_in("outputs")
+    (cell,) = run_folders_in("outputs")
     found = dict[str, dict[str, list[float]]]()
     for asked in ("false", "true"):
         words = (f"start=run:{cell.key}@420", f"start.optimizer={asked}", "tracking.offline=true")
         code, _, err = command(*TINY, "budget.tokens=210", *words)
         assert code == 0, err
-        (other,) = (each for each in cells_in("outputs") if each.key not in (cell.key, *found))
+        (other,) = (each for each in run_folders_in("outputs") if each.key not in (cell.key, *found))
         found[other.key] = weights(other.folder)
     without, taken = found.values()
     assert without != taken
@@ -106,24 +106,24 @@ def test_what_was_kept_is_found_by_its_count_and_refused_where_it_is_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    cell = finished(Cell(Path("outputs/cells/key-code")))
+    cell = finished(RunFolder(Path("outputs/cells/key-code")))
     plain = ["seed=1", "start.from=run:key"]
-    assert with_started(plain) == plain, "its weights lie in its cell"
+    assert with_start_folders(plain) == plain, "its weights lie in its cell"
     with pytest.raises(InputError, match=r"got run:key@5_00; it kept none on its way, or train again with trainer\.ke"):
-        with_started(["start.from=run:key@5_00"])
+        with_start_folders(["start.from=run:key@5_00"])
     (cell.folder / "kept").mkdir()
     (cell.folder / "kept" / "500.safetensors").write_bytes(b"weights")
     for text in ("five", ""):
         with pytest.raises(InputError, match=rf"got run:key@{text}; it kept 500; choose one of them"):
-            with_started([f"start.from=run:key@{text}"])
+            with_start_folders([f"start.from=run:key@{text}"])
     with pytest.raises(InputError, match=r"^start must name weights that are whole, got .*500\.safetensors, which is "):
-        with_started(["start.from=run:key@5_00"])
+        with_start_folders(["start.from=run:key@5_00"])
     with pytest.raises(InputError, match=r"^start must name one run of outputs, got run:gone, which none or several"):
-        with_started(["start.from=run:key,run:gone@5"])
+        with_start_folders(["start.from=run:key,run:gone@5"])
     assert list(Path("outputs/starts").iterdir()) == []
 
 
-def kept_at(cell: Cell, count: int) -> Path:
+def kept_at(cell: RunFolder, count: int) -> Path:
     """Have weights in a cell that it kept on its way."""
     (cell.folder / "kept").mkdir(exist_ok=True)
     path, about = cell.folder / "kept" / f"{count}.safetensors", json.dumps({"tokens": count, "step": 1})
@@ -134,7 +134,7 @@ def kept_at(cell: Cell, count: int) -> Path:
 
 def test_arms_of_a_study_start_from_what_a_run_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    cell = finished(Cell(Path("outputs/cells/key-code")))
+    cell = finished(RunFolder(Path("outputs/cells/key-code")))
     kept_at(cell, 500)
     config = resolved(load([]))
     study = replace(
@@ -170,7 +170,7 @@ def test_every_door_reads_a_count_of_tokens(
     refuse: Callable[[list[str]], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    kept_at(finished(Cell(Path("outputs/cells/key-code"))), 500)
+    kept_at(finished(RunFolder(Path("outputs/cells/key-code"))), 500)
     with pytest.raises(InputError, match="got run:key@7; it kept 500; choose one of them, or train again"):
         refuse(["start=run:key@7"])
 

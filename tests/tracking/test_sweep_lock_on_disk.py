@@ -11,15 +11,15 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.config.compose import PACKAGE
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.sweep_lock import bury_sweeps, leading
+from bertlab.tracking.sweep_lock import lead_sweep, mark_killed_sweeps
 
 LEAD = """
 import sys, time
 from pathlib import Path
-from bertlab.tracking.sweep_lock import leading
+from bertlab.tracking.sweep_lock import lead_sweep
 from bertlab.tracking.mlflow import Tracker
 uri, offline, folder = sys.argv[1:]
-with leading(Tracker(uri=uri, experiment="led", offline=offline == "True"), Path(folder)) as tag:
+with lead_sweep(Tracker(uri=uri, experiment="led", offline=offline == "True"), Path(folder)) as tag:
     print(tag["bertlab.leader"], flush=True)
     time.sleep(600)
 """
@@ -67,15 +67,15 @@ def test_a_sweep_is_marked_once_its_process_is_gone(
     tracker: Tracker, client: MlflowClient, folder: Path, tmp_path: Path, lead: Lead
 ) -> None:
     leader, run_id = lead()
-    bury_sweeps(tracker, tmp_path)
+    mark_killed_sweeps(tracker, tmp_path)
     assert client.get_run(run_id).info.status == "RUNNING", "it is led"
     leader.kill()
     leader.wait()
     other = Tracker(uri=tracker.uri, experiment="other")
     for away in (other, Tracker(uri=tracker.uri, experiment="led", offline=True)):
-        bury_sweeps(away, tmp_path)
+        mark_killed_sweeps(away, tmp_path)
         assert client.get_run(run_id).info.status == "RUNNING", "a command with another store leaves this one alone"
-    bury_sweeps(tracker, tmp_path)
+    mark_killed_sweeps(tracker, tmp_path)
     assert client.get_run(run_id).info.status == "KILLED"
     assert json.loads((folder / "sweep.json").read_text("utf-8"))["status"] == "KILLED"
     assert [path.name for path in folder.iterdir()] == ["sweep.json"]
@@ -87,7 +87,7 @@ def test_a_sweep_without_a_store_is_marked_in_its_folder(
     leader, _ = lead(offline=True)
     leader.kill()
     leader.wait()
-    bury_sweeps(tracker, tmp_path)
+    mark_killed_sweeps(tracker, tmp_path)
     about = json.loads((folder / "sweep.json").read_text("utf-8"))
     assert about["status"] == "KILLED"
     assert about["ended"] > 0
@@ -95,8 +95,8 @@ def test_a_sweep_without_a_store_is_marked_in_its_folder(
 
 
 def test_who_leads_does_not_bury_itself_and_leaves_nothing(tracker: Tracker, folder: Path, tmp_path: Path) -> None:
-    with leading(tracker, folder):
-        bury_sweeps(tracker, tmp_path)
+    with lead_sweep(tracker, folder):
+        mark_killed_sweeps(tracker, tmp_path)
         assert json.loads((folder / "sweep.json").read_text("utf-8"))["status"] == "RUNNING"
         assert {path.name for path in folder.iterdir()} == {"leading", "sweep.json"}
     assert [path.name for path in folder.iterdir()] == ["sweep.json"]

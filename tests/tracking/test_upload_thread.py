@@ -9,7 +9,7 @@ import pytest
 from bertlab.ledger.metrics import Point
 from bertlab.tracking import upload_thread as room
 from bertlab.tracking.description import OUTCOME
-from bertlab.tracking.upload_thread import Sender
+from bertlab.tracking.upload_thread import UploadThread
 
 
 class Store:
@@ -55,8 +55,8 @@ def store() -> Store:
 
 
 @pytest.fixture
-def sender(store: Store) -> Iterator[Sender]:
-    sender = Sender(store)
+def sender(store: Store) -> Iterator[UploadThread]:
+    sender = UploadThread(store)
     sender.start()
     yield sender
     sender.finish(0)
@@ -76,7 +76,7 @@ def eventually(true: object) -> bool:
     return False
 
 
-def test_points_arrive_in_order_and_once(store: Store, sender: Sender) -> None:
+def test_points_arrive_in_order_and_once(store: Store, sender: UploadThread) -> None:
     for step in range(1, 200):
         sender.add(point(step))
     assert sender.finish(10)
@@ -84,7 +84,7 @@ def test_points_arrive_in_order_and_once(store: Store, sender: Sender) -> None:
     assert store.ended
 
 
-def test_points_arrive_while_a_run_runs(store: Store, sender: Sender) -> None:
+def test_points_arrive_while_a_run_runs(store: Store, sender: UploadThread) -> None:
     sender.add(point(1))
     assert eventually(lambda: store.points == [point(1)])
     sender.add(point(2))
@@ -94,7 +94,7 @@ def test_points_arrive_while_a_run_runs(store: Store, sender: Sender) -> None:
 
 def test_the_first_points_wait_for_the_outcome(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "LEAD_SECONDS", 60)
-    sender = Sender(store)
+    sender = UploadThread(store)
     sender.start()
     sender.add(point(1))
     time.sleep(0.1)
@@ -105,7 +105,7 @@ def test_the_first_points_wait_for_the_outcome(store: Store, monkeypatch: pytest
 
 
 def test_a_store_that_goes_away_delays_nothing_and_gets_all_when_it_is_back(
-    store: Store, sender: Sender, caplog: pytest.LogCaptureFixture
+    store: Store, sender: UploadThread, caplog: pytest.LogCaptureFixture
 ) -> None:
     sender.add(point(1))
     assert eventually(lambda: store.points)
@@ -123,7 +123,7 @@ def test_a_store_that_goes_away_delays_nothing_and_gets_all_when_it_is_back(
     ]
 
 
-def test_points_that_arrived_without_an_answer_are_not_sent_again(store: Store, sender: Sender) -> None:
+def test_points_that_arrived_without_an_answer_are_not_sent_again(store: Store, sender: UploadThread) -> None:
     store.mute = True
     sender.add(point(1))
     sender.add(point(2))
@@ -133,7 +133,7 @@ def test_points_that_arrived_without_an_answer_are_not_sent_again(store: Store, 
 
 def test_a_run_that_goes_on_sends_only_what_the_store_lacks(store: Store) -> None:
     store.points = [point(1), point(3)]
-    sender = Sender(store, [point(step) for step in range(1, 6)], doubtful=True)
+    sender = UploadThread(store, [point(step) for step in range(1, 6)], doubtful=True)
     sender.start()
     assert sender.finish(10)
     assert sorted(each.step for each in store.points) == [1, 2, 3, 4, 5]
@@ -141,7 +141,7 @@ def test_a_run_that_goes_on_sends_only_what_the_store_lacks(store: Store) -> Non
 
 def test_a_store_that_stays_away_is_waited_for_no_longer_than_said(store: Store) -> None:
     store.away = True
-    sender = Sender(store, [point(1)])
+    sender = UploadThread(store, [point(1)])
     sender.start()
     assert not sender.finish(0.2)
     assert eventually(lambda: not sender.is_alive())

@@ -14,7 +14,7 @@ from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.weights import Start
 from bertlab.ledger.checkpoint import load_checkpoint
-from bertlab.ledger.run_folder import START_STATE, Cell
+from bertlab.ledger.run_folder import START_STATE, RunFolder
 from bertlab.sweep.run import Job
 from bertlab.tracking.identity import code_fingerprint, run_key, semantic
 from bertlab.train.continued import NOTHING_YET, state_of
@@ -66,7 +66,7 @@ def test_a_cut_run_that_goes_on_has_the_weights_of_the_uncut_one(
 def a_start(folder: Path) -> Path:
     """Return a folder to start from, with a state, as one is laid out."""
     start = folder / "starts" / "key-code@500"
-    shutil.copytree(finished(Cell(folder / "cells" / "key-code")).folder / "model", start / "model")
+    shutil.copytree(finished(RunFolder(folder / "cells" / "key-code")).folder / "model", start / "model")
     (start / START_STATE).write_bytes(b"state")
     (start / "config.yaml").write_text(yaml.safe_dump(resolved(load([]))), "utf-8")
     return start
