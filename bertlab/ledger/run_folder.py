@@ -11,7 +11,7 @@
         kept/states/                likewise with the state of the optimiser
         model/, traceback.txt       what a run that ended leaves
         record.json                 written last: a run is finished when this is there and true
-    <output_dir>/running/           the names of the cells that train, so that the dead are found without a look at all
+    <output_dir>/running/           the names of the runs that train, so that the dead are found without a look at all
 
 The record seals the folder: it holds the SHA-256 of every other file, and of run.json what may not change later. It and
 run.json hold a hash of themselves too. Runs of before there were seals have a record of points and weights alone.
@@ -47,7 +47,7 @@ from bertlab.ledger.files import (
 from bertlab.ledger.metrics import Mark, holds
 
 CELLS, MARKERS = "cells", "running"
-UNSENT = "unsent"  # an empty file in a cell or a sweep's folder: a store has yet to be told all of it
+UNSENT = "unsent"  # an empty file in a run's or a sweep's folder: a store has yet to get all of it
 SWEEP = "sweep.json"  # what the folder of a sweep says of it, for bertlab sync
 RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"  # as MLflow has them
 STATE, POINTS, RECORD, CONFIG, ORIGIN, TRACEBACK, MODEL = (
@@ -68,7 +68,7 @@ OLD_STATE = {"token", "status", "started", "description"}  # fields of a run.jso
 
 
 class RunFolder:
-    """One cell. Only who holds its lock writes to it."""
+    """The folder of one run. Only who holds its lock writes to it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -91,7 +91,7 @@ class RunFolder:
 
     @property
     def made_by(self) -> dict[str, str]:
-        """What the cell belongs to, as its record and its checkpoints say it."""
+        """What the folder belongs to, as its record and its checkpoints say it."""
         own = {"key": self.key, "code": self.code, "environment": self.environment}
         return {name: value for name, value in own.items() if value}
 
@@ -134,7 +134,7 @@ class RunFolder:
         return self._state
 
     def begin(self, **fields: Any) -> dict[str, Any]:
-        """Note that this process trains the cell from now on; a run that goes on keeps its token and its start."""
+        """Note that this process trains the run from now on; a run that goes on keeps its token and its start."""
         with refusing(self.folder):
             for left in (*self.folder.glob(".*"), self.folder / TRACEBACK):  # of a process that was killed, or failed
                 left.unlink(missing_ok=True)
@@ -193,7 +193,7 @@ class RunFolder:
         return self._unlike(record) if record else None if self._old_record() else RECORD
 
     def vanished(self) -> bool:
-        """Tell whether the cell is noted as running though nobody holds its lock. Ask while holding it."""
+        """Tell whether the run is noted as running though nobody holds its lock. Ask while holding it."""
         return self.state().get("status") == RUNNING
 
     def _to_seal(self) -> list[str]:
@@ -243,30 +243,30 @@ def lasting_hash(state: Mapping[str, Any]) -> str:
 
 
 def run_folder_of(output_dir: str | Path, key: str, code: str, environment: str = "") -> RunFolder:
-    """Return the cell of a key, a code and the hash of an environment; its folder may be absent."""
+    """Return the folder of a key, a code and the hash of an environment; it may be absent."""
     return RunFolder(Path(output_dir) / CELLS / "-".join(filter(None, [key, code, environment])))
 
 
 def run_folders_like(output_dir: str | Path, key: str, code: str = "") -> list[RunFolder]:
-    """Return the cells of a key and a code (any, where none is given), of whatever environment."""
+    """Return the folders of a key and a code (any, where none is given), of whatever environment."""
     pattern = f"{key}-{code}*" if code else f"{key}-*"
     return [RunFolder(folder) for folder in sorted((Path(output_dir) / CELLS).glob(pattern)) if folder.is_dir()]
 
 
 def run_folders_in(output_dir: str | Path) -> list[RunFolder]:
-    """Return the cells that are there, oldest first."""
+    """Return the folders that are there, oldest first."""
     found = [path.parent for path in (Path(output_dir) / CELLS).glob(f"*/{STATE}")]
     return [RunFolder(folder) for folder in sorted(found, key=lambda folder: (folder.stat().st_ctime_ns, folder.name))]
 
 
 def running_in(output_dir: str | Path) -> list[RunFolder]:
-    """Return the cells that were noted as running and not yet as ended."""
-    markers, cells = Path(output_dir) / MARKERS, Path(output_dir) / CELLS
-    return [RunFolder(cells / path.name) for path in sorted(markers.iterdir())] if markers.is_dir() else []
+    """Return the folders of runs that were noted as running and not yet as ended."""
+    markers, run_folders = Path(output_dir) / MARKERS, Path(output_dir) / CELLS
+    return [RunFolder(run_folders / path.name) for path in sorted(markers.iterdir())] if markers.is_dir() else []
 
 
 def mark(folder: Path) -> None:
-    """Leave a marker that a cell trains; only cells have one."""
+    """Leave a marker that a run trains; only folders of runs have one."""
     if folder.parent.name == CELLS:
         with refusing(marker := _marker(folder)):
             marker.parent.mkdir(parents=True, exist_ok=True)
@@ -274,7 +274,7 @@ def mark(folder: Path) -> None:
 
 
 def unmark(folder: Path) -> None:
-    """Remove the marker of a cell, if there is one."""
+    """Remove the marker of a run, if there is one."""
     if folder.parent.name == CELLS:
         with refusing(marker := _marker(folder)):
             marker.unlink(missing_ok=True)
@@ -285,5 +285,5 @@ def _marker(folder: Path) -> Path:
 
 
 def checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoints of a cell, oldest first."""
+    """Return the checkpoints in a run's folder, oldest first."""
     return sorted(folder.glob("checkpoint-*.safetensors"))

@@ -44,9 +44,9 @@ class Difference(NamedTuple):
         return f"{self.name} {_text(self.stored)} for {_text(self.true)}"
 
 
-def values_of(cell: RunFolder, points: Sequence[Point]) -> RunValues:
-    """Return what a cell says of its run."""
-    state = cell.state()
+def values_of(run_folder: RunFolder, points: Sequence[Point]) -> RunValues:
+    """Return what a run's folder says of it."""
+    state = run_folder.state()
     described = state.get("description", {})
     tags = {**described.get("tags", {}), **state.get("tags", {})}
     return RunValues(last_values(points), _cut(described.get("params", {})), _cut(tags))

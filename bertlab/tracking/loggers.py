@@ -31,21 +31,21 @@ KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE"
 COMMAND_SECONDS = 60.0  # that a command may take
 
 
-def tensorboard(cell: RunFolder, folder: Path, project: str) -> Any:
+def tensorboard(run_folder: RunFolder, folder: Path, project: str) -> Any:
     """Return a logger that writes event files to `<output_dir>/tensorboard/<name of the run>/<cell>`."""
     from pytorch_lightning.loggers import TensorBoardLogger
 
-    name = LOOSE.sub("_", cell.state()["description"]["name"])[:LONGEST]
-    return TensorBoardLogger(folder / "tensorboard", name=name, version=cell.folder.name)
+    name = LOOSE.sub("_", run_folder.state()["description"]["name"])[:LONGEST]
+    return TensorBoardLogger(folder / "tensorboard", name=name, version=run_folder.folder.name)
 
 
-def wandb(cell: RunFolder, folder: Path, project: str) -> Any:
+def wandb(run_folder: RunFolder, folder: Path, project: str) -> Any:
     """Return a logger that writes `<output_dir>/wandb`, offline: `wandb sync` sends it."""
     os.environ.setdefault("WANDB_SILENT", "true")
     from pytorch_lightning.loggers import WandbLogger
     from wandb import Settings
 
-    state = cell.state()
+    state = run_folder.state()
     quiet = Settings(console="off", disable_git=True, disable_code=True, x_disable_stats=True, silent=True)
     place = folder / "wandb"
     place.mkdir(parents=True, exist_ok=True)
@@ -78,10 +78,10 @@ def check_loggers(names: object) -> tuple[str, ...]:
 class OtherLoggers:
     """The trackers beside MLflow of one run."""
 
-    def __init__(self, names: Sequence[str], cell: RunFolder, project: str) -> None:
+    def __init__(self, names: Sequence[str], run_folder: RunFolder, project: str) -> None:
         self._loggers = dict[str, Any]()
         for name in names:
-            self._attempt(name, self._open, name, cell, project)
+            self._attempt(name, self._open, name, run_folder, project)
 
     def log(self, point: Point) -> None:
         """Give all of them a point."""
@@ -93,9 +93,9 @@ class OtherLoggers:
         for name, logger in [*self._loggers.items()]:
             self._attempt(name, _close, logger, status)
 
-    def _open(self, name: str, cell: RunFolder, project: str) -> None:
-        logger = LOGGERS[name](cell, cell.folder.parents[1], project)
-        logger.log_hyperparams(dict(cell.state()["description"]["params"]))
+    def _open(self, name: str, run_folder: RunFolder, project: str) -> None:
+        logger = LOGGERS[name](run_folder, run_folder.folder.parents[1], project)
+        logger.log_hyperparams(dict(run_folder.state()["description"]["params"]))
         self._loggers[name] = logger
 
     def _attempt(self, name: str, attempt: Callable[..., None], *arguments: Any) -> None:
@@ -126,12 +126,12 @@ def check_command(command: object) -> list[str]:
     return words
 
 
-def run_command(words: list[str], cell: RunFolder, status: str) -> None:
+def run_command(words: list[str], run_folder: RunFolder, status: str) -> None:
     """Run a command for a run that has ended. One that fails, or takes too long, costs a line."""
     about = {
-        "BERTLAB_RUN_FOLDER": str(cell.folder.resolve()),
+        "BERTLAB_RUN_FOLDER": str(run_folder.folder.resolve()),
         "BERTLAB_RUN_STATUS": status,
-        "BERTLAB_RUN_NAME": cell.state()["description"]["name"],
+        "BERTLAB_RUN_NAME": run_folder.state()["description"]["name"],
     }
     environment = {name: os.environ[name] for name in KEPT if name in os.environ} | about
     try:

@@ -1,6 +1,6 @@
 """The tracker: what the configuration says of tracking -> runs, opened once their inputs are known to be good.
 
-All of a run is kept in its cell first; a store of MLflow, if there is one, is told by a thread of its own. Offline
+All of a run is kept in its folder first; a store of MLflow, if there is one, gets it by a thread of its own. Offline
 MLflow is not even imported.
 """
 
@@ -165,25 +165,30 @@ class Tracker:
         return patiently(lambda: str(created(client, self.experiment_id(client), token, name, own).info.run_id))
 
     @contextmanager
-    def run(self, description: Description, cell: RunFolder | None = None) -> Iterator[RunLog]:
+    def run(self, description: Description, run_folder: RunFolder | None = None) -> Iterator[RunLog]:
         """Open a run, and close it as FINISHED, KILLED (interrupt, termination) or FAILED (with the traceback).
 
-        Hold the cell's lock meanwhile; without a cell the run keeps nothing on disk.
+        Hold the lock of the run's folder meanwhile; without a folder the run keeps nothing on disk.
         """
         with ExitStack() as stack:
-            cell = cell or RunFolder(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-            before = cell.state()
+            run_folder = run_folder or RunFolder(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+            before = run_folder.state()
             own = before.get("description") or _plain(description)  # a run that goes on stays what it was
             about = {"description": own, "place": self.place, "experiment": self.experiment, "parent": self.parent}
-            cell.begin(**about, **_restarted(before))
-            write_whole(cell.folder / CONFIG, description.config)
-            write_whole(cell.folder / ORIGIN, json.dumps(description.origin, indent=1) + "\n")
-            points = MetricsFile(cell.folder / POINTS)
+            run_folder.begin(**about, **_restarted(before))
+            write_whole(run_folder.folder / CONFIG, description.config)
+            write_whole(run_folder.folder / ORIGIN, json.dumps(description.origin, indent=1) + "\n")
+            points = MetricsFile(run_folder.folder / POINTS)
             stack.callback(points.close)
             if self.is_tracked:
-                (cell.folder / UNSENT).touch()
-            sender = None if self.offline else self.or_offline(lambda: self._sender(cell, points), lambda: None)
-            run = RunLog(cell, points, sender, OtherLoggers(self._also, cell, self.experiment) if self._also else None)
+                (run_folder.folder / UNSENT).touch()
+            sender = None if self.offline else self.or_offline(lambda: self._sender(run_folder, points), lambda: None)
+            run = RunLog(
+                run_folder,
+                points,
+                sender,
+                OtherLoggers(self._also, run_folder, self.experiment) if self._also else None,
+            )
             status = FAILED
             try:
                 with watched(self.uri, run.run_id, sender) if sender and self.system_metrics else nullcontext():
@@ -194,22 +199,22 @@ class Tracker:
                 raise
             except Exception:
                 with suppress(InputError):  # a disk that is full has no room for this either
-                    write_whole(cell.folder / TRACEBACK, redacted(traceback.format_exc()))
+                    write_whole(run_folder.folder / TRACEBACK, redacted(traceback.format_exc()))
                 raise
             finally:
                 run.close(status)
                 if self._on_end:
-                    run_command(self._on_end, cell, str(cell.state()["status"]))
+                    run_command(self._on_end, run_folder, str(run_folder.state()["status"]))
 
-    def _sender(self, cell: RunFolder, points: MetricsFile) -> UploadThread | None:
-        """Open the cell's run in the store and return the thread that feeds it. Raises what the store raises."""
+    def _sender(self, run_folder: RunFolder, points: MetricsFile) -> UploadThread | None:
+        """Open the run of a folder in the store and return the thread that feeds it. Raises what the store raises."""
         from bertlab.tracking.upload import RunUpload
 
         client = self.connect()
-        way = RunUpload(client, patiently(lambda: self.experiment_id(client)), cell, source_tags())
-        cell.note(run_id=patiently(lambda: way.open(self.parent)))
-        patiently(lambda: log_source(client, way.run_id))
-        sender = UploadThread(way, points.points, doubtful=bool(points.points))
+        upload = RunUpload(client, patiently(lambda: self.experiment_id(client)), run_folder, source_tags())
+        run_folder.note(run_id=patiently(lambda: upload.open(self.parent)))
+        patiently(lambda: log_source(client, upload.run_id))
+        sender = UploadThread(upload, points.points, doubtful=bool(points.points))
         sender.start()
         return sender
 

@@ -67,10 +67,10 @@ def mark_killed_below(tracker: Tracker, client: "MlflowClient", parent: str, out
     """Mark the runs below a parent as killed that its earlier leader left RUNNING in another folder.
 
     Who holds the lease knows that the leader is gone, and its workers with it. A job of a cluster that lives on sets
-    its true status when it ends. Runs whose files lie here are buried by their cells.
+    its true status when it ends. Runs whose files are here are marked by their folders.
     """
     wanted = f"tags.`{PARENT}` = '{parent}' and tags.`{KIND}` = 'run' and attributes.status = '{RUNNING}'"
-    here = {cell.state().get("token") for cell in running_in(output_dir)}
+    here = {run_folder.state().get("token") for run_folder in running_in(output_dir)}
     for run in search(client, tracker.experiment, wanted):
         if run.data.tags.get(TOKEN, "") not in here:
             client.set_terminated(run.info.run_id, KILLED)
@@ -105,9 +105,9 @@ class SyncedSweep:
         """The id on disk."""
         return str(self.about["id"])
 
-    def close(self, cells: Sequence[RunFolder]) -> None:
+    def close(self, run_folders: Sequence[RunFolder]) -> None:
         """Take in the runs that other sweeps made, add the report, and set the status."""
-        by_name = {cell.folder.name: cell for cell in cells}
+        by_name = {run_folder.folder.name: run_folder for run_folder in run_folders}
         for name, seen in self.about.get("cells", {}).items():
             token = by_name[name].state().get("token") if name in by_name else None
             run = find_token(self.client, self.experiment_id, token) if token else None

@@ -30,7 +30,7 @@ RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
 class AwayError(InputError):
-    """The store does not answer; what is finished lies in the ledger."""
+    """The store does not answer; what is finished is on the disk."""
 
 
 def patiently(attempt: Callable[[], Answer]) -> Answer:

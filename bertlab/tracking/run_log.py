@@ -1,6 +1,7 @@
-"""A run's life: fed with points and checkpoints, closed with its true status; and the end of a parent run.
+"""The log of a run while it trains: where its numbers, checkpoints and status go; and the end of a parent run.
 
-A run's cell has all of it first; what a store is told besides may be late, or missing where the store went away.
+Enters: numbers, checkpoints, tags, and how the run ended. Leaves: files in the run's folder, first of all, and the same
+in a store: there it may be late, or missing where the store went away.
 """
 
 import logging
@@ -136,7 +137,7 @@ class BestEffort:
 
 @contextmanager
 def closing_parent(uri: str, run_id: str, remedy: str) -> Iterator[BestEffort]:
-    """Set the true status of a run that has no cell, as a sweep's, however the block ends.
+    """Set the true status of a run that has no folder of its own, as a sweep's, however the block ends.
 
     Where the store did not take all that the block or its end told it, one line says so, and the `remedy`.
     """

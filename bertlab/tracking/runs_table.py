@@ -106,29 +106,29 @@ def read_runs_table(client: "MlflowClient", runs: "Sequence[Run]", output_dir: s
 
 
 def _read(client: "MlflowClient", run: "Run", output_dir: str | Path | None) -> tuple[RunValues, Curves]:
-    if cell := folder_of_run(run, output_dir):
-        points = read_points(cell.folder / POINTS)[0]
-        return values_of(cell, points), curves_of(points)
+    if run_folder := folder_of_run(run, output_dir):
+        points = read_points(run_folder.folder / POINTS)[0]
+        return values_of(run_folder, points), curves_of(points)
     if left := curves_left(client, run):
         return RunValues(_last(left)), left
     return RunValues({}), curves_stored(client, run)
 
 
 def folder_of_run(run: "Run", output_dir: str | Path | None) -> RunFolder | None:
-    """Return the cell that a finished run was recorded from; none where it is absent or not what the run left."""
+    """Return the folder that a finished run was recorded from; none where it is absent or not what the run left."""
     tags = run.data.tags
     if output_dir is None or run.info.status != FINISHED or not tags.keys() >= {TOKEN, KEY, CODE}:
         return None
     identity = identity_of(tags)
-    cell = run_folder_of(output_dir, identity.key, identity.code, identity.made_in)
-    return cell if cell.state().get("token") == tags[TOKEN] and cell.record() else None
+    run_folder = run_folder_of(output_dir, identity.key, identity.code, identity.made_in)
+    return run_folder if run_folder.state().get("token") == tags[TOKEN] and run_folder.record() else None
 
 
-def run_of_folder(cell: RunFolder) -> "Run":
-    """Return the finished run of a cell as a store would have it, for while the store is away."""
+def run_of_folder(run_folder: RunFolder) -> "Run":
+    """Return the finished run of a folder as a store would have it, for while the store is away."""
     from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 
-    known, state = values_of(cell, read_points(cell.folder / POINTS)[0]), cell.state()
+    known, state = values_of(run_folder, read_points(run_folder.folder / POINTS)[0]), run_folder.state()
     tags = {TOKEN: state["token"], **known.tags}
     return Run(
         RunInfo(

@@ -41,7 +41,7 @@ SEGMENT_TYPES = 2  # as conf/model/base.yaml has it; there are no segments
 
 
 def with_start_folders(words: Sequence[str]) -> list[str]:
-    """Return the words, short forms written out, with a folder for every run whose weights do not lie in its cell.
+    """Return the words, short forms written out, with a folder for every run whose weights are not in its own.
 
     Raises InputError.
     """
@@ -72,43 +72,45 @@ def _value(words: Sequence[str], key: str, usual: str | None) -> str | None:
 
 
 def _folder(name: str, tokens: str | None, output_dir: str, uri: str | None) -> str:
-    """Return the folder to start from; the name as it is where the weights lie in the cell, or no cell has it."""
-    cell = _cell(name, output_dir)
-    there = cell is not None and (cell.folder / MODEL / WEIGHTS).is_file()
-    if tokens is None and (cell is None or there or not cell.record()):
-        waits = cell is not None and not cell.state().get("run_id") and not Path(name).expanduser().is_dir()
-        return cell.folder.name if cell is not None and waits else name  # what is wrong is said when it is read
-    if cell is None:
+    """Return the folder to start from; the name as it is where the run has its weights, or no run has that name."""
+    run_folder = _cell(name, output_dir)
+    there = run_folder is not None and (run_folder.folder / MODEL / WEIGHTS).is_file()
+    if tokens is None and (run_folder is None or there or not run_folder.record()):
+        waits = run_folder is not None and not run_folder.state().get("run_id") and not Path(name).expanduser().is_dir()
+        return (
+            run_folder.folder.name if run_folder is not None and waits else name
+        )  # what is wrong is said when it is read
+    if run_folder is None:
         raise InputError(
             f"start must name one run of {output_dir}, got {RUN}{name}, which none or several have; give its id, or "
             "the folder of its cell (outputs/cells/...)"
         )
-    kept = None if tokens is None else _kept(cell, name, tokens)
-    folder = Path(output_dir) / STARTS / "@".join([cell.folder.name, *([kept.stem] if kept else [])])
+    kept = None if tokens is None else _kept(run_folder, name, tokens)
+    folder = Path(output_dir) / STARTS / "@".join([run_folder.folder.name, *([kept.stem] if kept else [])])
     if not folder.is_dir():
-        _lay_out(folder, cell, kept, uri)
+        _lay_out(folder, run_folder, kept, uri)
     return str(folder.absolute())  # jobs run elsewhere
 
 
 def _cell(name: str, output_dir: str) -> RunFolder | None:
-    """Return the cell that a name means, as `start=run:` reads it."""
+    """Return the run's folder that a name means, as `start=run:` reads it."""
     if (folder := Path(name).expanduser()).is_dir():
         return RunFolder(folder)
-    cells = run_folders_in(output_dir)
-    found = [cell for cell in cells if name in (cell.folder.name, cell.key)]
-    found = found or [cell for cell in cells if _run_of(cell).startswith(name)]
+    run_folders = run_folders_in(output_dir)
+    found = [run_folder for run_folder in run_folders if name in (run_folder.folder.name, run_folder.key)]
+    found = found or [run_folder for run_folder in run_folders if _run_of(run_folder).startswith(name)]
     return found[0] if len(found) == 1 else None
 
 
-def _run_of(cell: RunFolder) -> str:
-    """Return the id of a cell's run in a store, or that under which it waits for one."""
-    state = cell.state()
+def _run_of(run_folder: RunFolder) -> str:
+    """Return the id of a run in a store, or that under which it waits for one."""
+    state = run_folder.state()
     return str(state.get("run_id") or state.get("token") or "")
 
 
-def _kept(cell: RunFolder, name: str, tokens: str) -> Path:
+def _kept(run_folder: RunFolder, name: str, tokens: str) -> Path:
     """Return the file with the weights of a count of tokens. Raises InputError that names the counts that are there."""
-    counts = sorted(int(path.stem) for path in (cell.folder / KEPT).glob("[0-9]*.safetensors"))
+    counts = sorted(int(path.stem) for path in (run_folder.folder / KEPT).glob("[0-9]*.safetensors"))
     asked = tokens.replace("_", "")
     if not asked.isascii() or not asked.isdigit() or int(asked) not in counts:
         there = f"it kept {', '.join(map(str, counts))}; choose one of them" if counts else "it kept none on its way"
@@ -116,28 +118,28 @@ def _kept(cell: RunFolder, name: str, tokens: str) -> Path:
             f"start must name a count of tokens at which the run kept its weights, got {RUN}{name}@{tokens}; {there}, "
             "or train again with trainer.keep_at=[TOKENS]"
         )
-    return cell.folder / KEPT / f"{int(asked)}.safetensors"
+    return run_folder.folder / KEPT / f"{int(asked)}.safetensors"
 
 
-def _lay_out(folder: Path, cell: RunFolder, kept: Path | None, uri: str | None) -> None:
+def _lay_out(folder: Path, run_folder: RunFolder, kept: Path | None, uri: str | None) -> None:
     """Write the folder, whole or not at all. Raises InputError for files that are damaged or that nobody has."""
     with refusing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as place:
         made = Path(place) / folder.name
         made.mkdir()
-        if all((cell.folder / MODEL / name).is_file() for name in (WEIGHTS, TOKENIZERS[0])):
-            if (broken := cell.broken()) is not None:
+        if all((run_folder.folder / MODEL / name).is_file() for name in (WEIGHTS, TOKENIZERS[0])):
+            if (broken := run_folder.broken()) is not None:
                 raise InputError(
-                    f"start must name a run whose files are those that it left, got {cell.folder.name}, whose {broken} "
-                    "is damaged; type the command of that run again, which makes it again"
+                    f"start must name a run whose files are those that it left, got {run_folder.folder.name}, whose "
+                    f"{broken} is damaged; type the command of that run again, which makes it again"
                 )
-            shutil.copytree(cell.folder / MODEL, made / MODEL)
-            shutil.copyfile(cell.folder / CONFIG, made / CONFIG)
+            shutil.copytree(run_folder.folder / MODEL, made / MODEL)
+            shutil.copyfile(run_folder.folder / CONFIG, made / CONFIG)
         else:
             from bertlab.tracking.saved_model import connect, fetch
 
-            fetch(connect(uri), str(cell.state().get("run_id")), made)
+            fetch(connect(uri), str(run_folder.state().get("run_id")), made)
         if kept is not None:
             check_kept(kept)
             shutil.copyfile(kept, made / MODEL / WEIGHTS)

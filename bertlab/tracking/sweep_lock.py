@@ -146,37 +146,37 @@ def _works(pid: int) -> bool:
 @contextmanager
 def lead_sweep(tracker: Tracker, folder: Path) -> Iterator[dict[str, str]]:
     """Lead the sweep of a folder while the block runs; yields the tag by which its run in the store is found."""
-    cell = RunFolder(folder / FOLDER)
+    run_folder = RunFolder(folder / FOLDER)
     try:
-        with cell.held():
-            yield {LEADER: cell.begin(place=None if tracker.offline else tracker.place)["token"]}
+        with run_folder.held():
+            yield {LEADER: run_folder.begin(place=None if tracker.offline else tracker.place)["token"]}
     finally:  # whoever holds the lock in between finds the sweep's own status, which is no longer RUNNING
-        _leave(cell)
+        _leave(run_folder)
 
 
 def mark_killed_sweeps(tracker: Tracker, output_dir: str | Path) -> None:
     """Mark the sweeps as killed whose process is gone, in their folders and in this store."""
-    for cell in map(RunFolder, sorted(Path(output_dir).glob(f"sweeps/*/{FOLDER}"))):
-        with cell.held(0) as held:
-            state = cell.state()
+    for run_folder in map(RunFolder, sorted(Path(output_dir).glob(f"sweeps/*/{FOLDER}"))):
+        with run_folder.held(0) as held:
+            state = run_folder.state()
             if (
-                not held or not is_there(cell.folder / STATE) or state.get("pid") == os.getpid()
+                not held or not is_there(run_folder.folder / STATE) or state.get("pid") == os.getpid()
             ):  # a lock keeps out other processes only
                 continue
-            _mark_folder(cell.folder.parent)
+            _mark_folder(run_folder.folder.parent)
             place = state.get("place")  # of a damaged one nothing is known
             if place and (tracker.offline or place != tracker.place):
                 continue  # the next command with its store tells that
             if place:
                 _mark_run(tracker, state["token"])
-        _leave(cell)
-        log.warning("sweep %s: its process is gone, it is marked as killed", cell.folder.parent)
+        _leave(run_folder)
+        log.warning("sweep %s: its process is gone, it is marked as killed", run_folder.folder.parent)
 
 
-def _leave(cell: RunFolder) -> None:
-    shutil.rmtree(cell.folder, ignore_errors=True)
+def _leave(run_folder: RunFolder) -> None:
+    shutil.rmtree(run_folder.folder, ignore_errors=True)
     with suppress(OSError):  # the folder holds a report, or nothing else
-        cell.folder.parent.rmdir()
+        run_folder.folder.parent.rmdir()
 
 
 def _mark_folder(folder: Path) -> None:

@@ -38,21 +38,21 @@ REPLACED = "replaced"  # the kind of a run that another one stands in for
 
 
 class RunUpload:
-    """The way of one cell into one experiment. Errors are those of the store."""
+    """The upload of one run into one experiment. Errors are those of the store."""
 
     def __init__(
         self,
         client: MlflowClient,
         experiment_id: str,
-        cell: RunFolder,
+        run_folder: RunFolder,
         source: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Take what the tags that only the store gets, `source`: where the run was started."""
-        self.client, self.experiment_id, self.cell, self.source = client, experiment_id, cell, source
+        self.client, self.experiment_id, self.cell, self.source = client, experiment_id, run_folder, source
         self.run_id = ""
 
     def open(self, parent: str | None) -> str:
-        """Make or find the cell's run, give it what it is made of, and return its id."""
+        """Make or find the run, give it what it is made of, and return its id."""
         state = self.cell.state()
         run = self._run(state, parent)
         self.run_id = str(run.info.run_id)
@@ -82,7 +82,7 @@ class RunUpload:
         self.client.log_artifact(self.run_id, str(self.cell.folder / name))
 
     def _has(self, name: str) -> bool:
-        """Tell whether the store has a file of the cell to the byte; only what it seems to have is read."""
+        """Tell whether the store has a file of the run to the byte; only what it seems to have is read."""
         path = self.cell.folder / name
         there = self.client.list_artifacts(self.run_id)
         if (name, path.stat().st_size) not in {(found.path, found.file_size) for found in there}:
@@ -144,26 +144,26 @@ class RunUpload:
         return {LEFT: sha256(content).hexdigest(), **({FILES: json.dumps(files)} if files else {})}
 
 
-def upload_run(client: MlflowClient, experiment_id: str, cell: RunFolder, parent: str | None) -> str:
-    """Bring all of a cell into an experiment and return the run's id."""
-    delivery = RunUpload(client, experiment_id, cell)
+def upload_run(client: MlflowClient, experiment_id: str, run_folder: RunFolder, parent: str | None) -> str:
+    """Bring all that a run's folder holds into an experiment and return the run's id."""
+    delivery = RunUpload(client, experiment_id, run_folder)
     delivery.open(parent)
-    delivery.send(delivery.missing(read_points(cell.folder / POINTS)[0]))
+    delivery.send(delivery.missing(read_points(run_folder.folder / POINTS)[0]))
     delivery.close()
-    (cell.folder / UNSENT).unlink(missing_ok=True)
+    (run_folder.folder / UNSENT).unlink(missing_ok=True)
     return delivery.run_id
 
 
-def repair(client: MlflowClient, experiment_id: str, cell: RunFolder, run_id: str) -> str | None:
-    """Make a finished run say what its cell holds, and return a line about it; None where it does already."""
-    points = read_points(cell.folder / POINTS)[0]
-    known = values_of(cell, points)
+def repair(client: MlflowClient, experiment_id: str, run_folder: RunFolder, run_id: str) -> str | None:
+    """Make a finished run say what its folder holds, and return a line about it; None where it does already."""
+    points = read_points(run_folder.folder / POINTS)[0]
+    known = values_of(run_folder, points)
     if not (wrong := list(differences(known, client.get_run(run_id)))):
         return None
     _say_again(client, run_id, wrong, points)
     if not list(differences(known, run := client.get_run(run_id))):
         return f"run {run_id} said {in_words(wrong)}; it is mended"
-    new = _replace(client, experiment_id, cell, run)
+    new = _replace(client, experiment_id, run_folder, run)
     return f"run {run_id} said {in_words(wrong)}; it is in MLflow's trash, and run {new} in its place"
 
 
@@ -179,34 +179,34 @@ def _say_again(client: MlflowClient, run_id: str, wrong: list[Difference], point
     client.log_batch(run_id, metrics=metrics, tags=tags)
 
 
-def _replace(client: MlflowClient, experiment_id: str, cell: RunFolder, old: Run) -> str:
-    """Make a new run from a cell, with what sweeps have said of the old one, and delete that; return the new id."""
+def _replace(client: MlflowClient, experiment_id: str, run_folder: RunFolder, old: Run) -> str:
+    """Make a new run from a folder, with what sweeps have said of the old one, and delete that; return the new id."""
     own, tags = old.info.run_id, old.data.tags
-    if not (cell.folder / MODEL).exists():
-        _bring_model(client, old, cell)
+    if not (run_folder.folder / MODEL).exists():
+        _bring_model(client, old, run_folder)
     client.delete_tag(own, TOKEN)  # a run that is found no more, wherever this stops
     client.set_tag(own, KIND, REPLACED)
-    new = upload_run(client, experiment_id, cell, tags.get(PARENT))
+    new = upload_run(client, experiment_id, run_folder, tags.get(PARENT))
     for name in tags:
         if name.startswith(ALSO):
             client.set_tag(new, name, tags[name])
     forget_model(client, old)
     client.update_run(own, name=f"{REPLACED} by {new}")
     client.delete_run(own)
-    cell.note(run_id=new)
+    run_folder.note(run_id=new)
     return new
 
 
-def _bring_model(client: MlflowClient, run: Run, cell: RunFolder) -> None:
-    """Take the weights back from a run that has them, where they are those that the cell left."""
+def _bring_model(client: MlflowClient, run: Run, run_folder: RunFolder) -> None:
+    """Take the weights back from a run that has them, where they are those that the run left."""
     prefix = f"{MODEL}/"
-    files = (cell.record() or {}).get("files", {})
+    files = (run_folder.record() or {}).get("files", {})
     left = {name.removeprefix(prefix): own for name, own in files.items() if name.startswith(prefix)}
     if not left:
         return
     with fetched(client, weights_uri(client, run)) as folder:
         if unlike(folder, left) is None:
-            shutil.copytree(folder, cell.folder / MODEL)
+            shutil.copytree(folder, run_folder.folder / MODEL)
         else:
             log.warning(
                 "run %s: the weights in the store are not those that the run left; they stay behind", run.info.run_id

@@ -1,7 +1,7 @@
-"""The sender: one thread a run that brings its points to the store, while no training step waits for it.
+"""The upload of a run while it trains: one thread brings its points to the store, and no training step waits for it.
 
-A store that is away or locked is tried again with growing pauses; after a failure the store is asked what it has, so
-that nothing arrives twice.
+Enters: points, one at a time, and the end of the run. Leaves: both in the store. A store that is away or locked is
+tried again with growing pauses; after a failure the store is asked what it has, so that nothing arrives twice.
 """
 
 import logging
@@ -37,9 +37,9 @@ class Destination(Protocol):
 class UploadThread(threading.Thread):
     """Sends points in the order in which they are given; `doubtful`: some of them may be there already."""
 
-    def __init__(self, way: Destination, points: Sequence[Point] = (), *, doubtful: bool = False) -> None:
+    def __init__(self, destination: Destination, points: Sequence[Point] = (), *, doubtful: bool = False) -> None:
         super().__init__(name="bertlab-sender", daemon=True)
-        self._way, self._waiting, self._doubtful = way, list(points), doubtful
+        self._destination, self._waiting, self._doubtful = destination, list(points), doubtful
         self._changed = threading.Condition()
         self._since = time.monotonic()  # when something was sent last
         self.led = doubtful  # whether the outcome was sent, by which MLflow compares runs
@@ -86,11 +86,11 @@ class UploadThread(threading.Thread):
                 self._changed.notify_all()
                 done = closing and not self._waiting
             if done:
-                self.finished = self._insist(self._way.close)
+                self.finished = self._insist(self._destination.close)
                 return
 
     def _send(self, batch: list[Point]) -> None:
-        self._way.send(self._way.missing(batch) if self._doubtful else batch)
+        self._destination.send(self._destination.missing(batch) if self._doubtful else batch)
         self._doubtful = False
 
     def _insist(self, attempt: Callable[[], None]) -> bool:
