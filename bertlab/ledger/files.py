@@ -22,7 +22,7 @@ DAMAGE = (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowErro
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Lend a temporary name beside `path`; what stands there when the block ends well is moved to `path`, durably.
+    """Lend a temporary name next to `path`; when the block ends well, the file of that name is moved there, durably.
 
     Raises InputError for a disk that is full or a folder that cannot be written; nothing is left half-written.
     """

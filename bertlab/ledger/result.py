@@ -12,7 +12,7 @@ NOT_RUN = "not run: "
 
 
 class TerminatedError(Exception):
-    """The process of one job was told to end, and not the sweep."""
+    """The process of one job got the order to end, and not the sweep."""
 
 
 class LostError(Exception):

@@ -159,7 +159,7 @@ class RunFolder:
                     path.unlink()
 
     def distrust(self) -> str | None:
-        """Begin anew where a file is not what the run left, and return that file's name."""
+        """Start from nothing where a file is not what the run left, and return that file's name."""
         if (broken := self.broken()) is not None:
             self.forget()
         return broken
@@ -231,7 +231,7 @@ class RunFolder:
         return record if same and whole and self._read_state() else None
 
     def _weights(self) -> str | None:
-        """Return the SHA-256 of the weights that lie here, None where none do."""
+        """Return the SHA-256 of the weights in the folder, None where there are none."""
         path = self.folder / WEIGHTS
         return file_hash(path) if path.is_file() else None
 

@@ -32,7 +32,7 @@ SPECIAL = str.maketrans({"%": "%25", "?": "%3F"})  # no more: MLflow makes folde
 FILE = "mlflow.db"  # in the working directory, where nothing else is said
 KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # what its UI sets for "Machine learning"
 TRAINING = "workflowType=machine_learning"
-LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves unless it is told otherwise
+LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves by default
 
 
 @dataclass(frozen=True)

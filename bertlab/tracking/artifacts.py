@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LATEST = "latest"  # stands for the newest run
+LATEST = "latest"  # the newest run
 UNKNOWN = {"ENDPOINT_NOT_FOUND", "NOT_FOUND", "NOT_IMPLEMENTED"}  # what a server says of an address it does not know
 READY: Final = "READY"  # of a logged model
 MEND = "name another run, or bertlab sync where the run's own files are"
@@ -44,7 +44,7 @@ class Listed(NamedTuple):
 
 @contextmanager
 def fetched(client: "MlflowClient", uri: str) -> Iterator[Path]:
-    """Lend a file or folder of artifacts: where it lies, else a copy. Every place of artifacts has its own errors."""
+    """Lend a file or folder of artifacts, or a copy where it is elsewhere. Every kind of place has its own errors."""
     from mlflow.artifacts import download_artifacts
 
     if uri.startswith(("file:", "/")):
@@ -85,7 +85,7 @@ def _is(path: Path, own: str) -> bool:
 
 
 def find_run(client: "MlflowClient", name: str) -> "Run":
-    """Return the one run that `name` stands for, in any experiment. Raises InputError."""
+    """Return the one run that `name` means, in any experiment. Raises InputError."""
     wanted = f"tags.`{KIND}` = 'run'"
     if name != LATEST:
         wanted += f" and attributes.run_id LIKE '{name}%'"

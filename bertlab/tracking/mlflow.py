@@ -45,7 +45,7 @@ REUSE = ("same", "code", "any")
 
 
 class Place(TypedDict, total=False):
-    """Where a run stands in a sweep or a study; they set it, and a run's description tells it."""
+    """The place of a run in a sweep or a study: they set it, and it becomes part of the run's description."""
 
     parent: str | None
     factors: Sequence[str]
@@ -143,7 +143,7 @@ class Tracker:
 
     @property
     def place(self) -> str:
-        """What tells this experiment of this store from others, without the password that a URI may hold."""
+        """The hash of this experiment and its store, without the password that a URI may hold."""
         return digest(shown(self.uri), self.experiment)
 
     def where(self, output_dir: str | Path) -> str:

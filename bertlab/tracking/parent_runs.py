@@ -78,7 +78,7 @@ def mark_killed_below(tracker: Tracker, client: "MlflowClient", parent: str, out
 
 
 def take_over(client: "MlflowClient", parent: str, runs: "Iterable[Run]") -> None:
-    """Put runs below a parent that lie below one that was killed: that one will never be finished."""
+    """Move runs below a parent from one that was killed: that one will never be finished."""
     killed: dict[str, bool] = {}
     for run in runs:
         before = run.data.tags.get(PARENT)
@@ -171,7 +171,7 @@ def summarise_arm(
     numbers: Mapping[str, float],
     tags: Mapping[str, str],
 ) -> None:
-    """Keep an arm's aggregates on one run of its own below the study's, written anew each time."""
+    """Keep an arm's aggregates on one run of its own below the study's, written again each time."""
     from mlflow.entities import Metric, RunTag
 
     wanted = f"tags.`{KIND}` = 'arm' and tags.`{PARENT}` = '{tracker.parent}' and tags.`{ARM}` = '{arm}'"

@@ -1,6 +1,6 @@
-"""Reuse: finished runs that need no repeating, wherever they lie: in the ledger on this disk, or in the store.
+"""Reuse: finished runs that need no repeating, wherever they are: in folders on this disk, or in the store.
 
-What the ledger has and the store lacks is brought to the store, so that reports and studies find it there. A run whose
+What a folder has and the store lacks is brought to the store, so that reports and studies find it there. A run whose
 process is gone is marked as killed.
 """
 
@@ -63,7 +63,7 @@ def _nearest(run_folders: Collection[RunFolder], code: str, reuse: str) -> RunFo
 def finished_runs(
     tracker: Tracker, output_dir: str | Path, identities: Collection[Identity], reuse: str | None = None
 ) -> "dict[str, Run]":
-    """Return the finished runs of some identities by key, after the store was given what only the ledger had.
+    """Return the finished runs of some identities by key, after the store was given what only this disk had.
 
     `reuse`: what may stand for them; the tracker's own rule where none is given.
     """
@@ -75,7 +75,7 @@ def finished_runs(
     done = _delivered(tracker, client, run_folders.values())
     lost = (each for each in identities if each.key not in run_folders)
     damaged = {i.key for i in lost if run_folder_of(output_dir, i.key, i.code, i.made_in).broken()}
-    sought = [each for each in identities if each.key not in done.keys() | damaged]  # what is damaged here is made anew
+    sought = [each for each in identities if each.key not in done.keys() | damaged]  # what is damaged is made again
     done |= _in_store(tracker, client, sought, reuse)
     for key in (key for key in run_folders if key not in done):
         with run_folders[key].held():

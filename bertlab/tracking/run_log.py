@@ -73,7 +73,7 @@ class RunLog:
         self.cell.note(tags={**self.cell.state().get("tags", {}), key: value})
 
     def save(self, step: int, tensors: "Mapping[str, Tensor]", counters: Mapping[str, Any]) -> None:
-        """Write a checkpoint, after everything that it stands on."""
+        """Write a checkpoint, after the points that belong to it."""
         from bertlab.ledger.checkpoint import Checkpoint, save_checkpoint
 
         about = {**self.cell.made_by, "run_id": self.run_id, "counters": dict(counters)}
@@ -116,7 +116,7 @@ class RunLog:
 
 
 def sync_command(output_dir: str | Path) -> str:
-    """Return the line that brings what lies in a folder into a store."""
+    """Return the command that brings the runs of a folder into a store."""
     return f"{SYNC} from={shlex.quote(str(output_dir))}"
 
 
@@ -139,7 +139,7 @@ class BestEffort:
 def closing_parent(uri: str, run_id: str, remedy: str) -> Iterator[BestEffort]:
     """Set the true status of a run that has no folder of its own, as a sweep's, however the block ends.
 
-    Where the store did not take all that the block or its end told it, one line says so, and the `remedy`.
+    Where the store did not take all that the block or its end sent it, one line says so, and the `remedy`.
     """
     telling, status, trace, is_said = BestEffort(), FAILED, "", False
     try:
@@ -164,7 +164,7 @@ def closing_parent(uri: str, run_id: str, remedy: str) -> Iterator[BestEffort]:
 
 
 def _end(uri: str, run_id: str, status: str, trace: str) -> None:
-    client = connect(uri)  # anew: it finds out soon whether the store is there
+    client = connect(uri)  # a new client: it finds out soon whether the store is there
     client.set_terminated(run_id, status)
     if trace:
         client.log_text(run_id, trace, TRACEBACK)

@@ -209,7 +209,7 @@ def curves_left(client: "MlflowClient", run: "Run") -> Curves | None:
 
 
 def curves_stored(client: "MlflowClient", run: "Run") -> Curves:
-    """Return the curves as the store tells them: of several values of a step the latest."""
+    """Return the curves as the store has them: of several values of a step the latest."""
     names = [TOKENS, *(name for name in run.data.metrics if name.startswith(SHOWN))]
     histories = {name: client.get_metric_history(run.info.run_id, name) for name in names}
     latest = {

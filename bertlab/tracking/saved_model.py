@@ -67,14 +67,14 @@ def keep(run: RunLog, model: "nn.Module", tokenizer: Path, *, length: int) -> No
 
 
 def by_first_name(model: "nn.Module") -> "dict[str, Tensor]":
-    """Return the weights; what several parts share bears the first of its names, which `start=run:ID` looks for."""
+    """Return the weights; what several parts share has the first of its names, which `start=run:ID` looks for."""
     names = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
     return {name: value.contiguous() for name, value in model.state_dict().items() if name in names}
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A run's model as it lies on disk."""
+    """A run's model, copied to a folder."""
 
     run_id: str
     folder: Path

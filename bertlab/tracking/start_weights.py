@@ -1,4 +1,4 @@
-"""Weights to start from that lie in no run's folder as `start=run:ID` needs them, laid out in a folder of their own.
+"""Weights to start from that no run's folder has as `start=run:ID` needs them, in a folder of their own.
 
     start=run:ID@TOKENS    weights that a run kept on its way
     start=run:ID           of a run whose weights went to a store

@@ -117,7 +117,7 @@ class Lease(threading.Thread):
 
 
 def machine() -> str:
-    """Return what tells processes apart that do not see each other: the host's name and the space of process ids."""
+    """Return the host's name and the space of process ids: processes with another of either do not see each other."""
     space = Path("/proc/self/ns/pid")
     return f"{socket.gethostname()}/{space.stat().st_ino if space.exists() else 0}"
 
@@ -166,7 +166,7 @@ def mark_killed_sweeps(tracker: Tracker, output_dir: str | Path) -> None:
             _mark_folder(run_folder.folder.parent)
             place = state.get("place")  # of a damaged one nothing is known
             if place and (tracker.offline or place != tracker.place):
-                continue  # the next command with its store tells that
+                continue  # left for the next command with its store
             if place:
                 _mark_run(tracker, state["token"])
         _leave(run_folder)

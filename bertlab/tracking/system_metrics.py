@@ -1,7 +1,7 @@
 """What the machine does while a run trains (processor, energy, memory, disk, network, GPUs), by MLflow's own monitor.
 
 It is of the store alone, as metrics `system/...`: a run's files do not hold it, and no result depends on it. The energy
-of the processor is added where RAPL, of Intel and AMD, tells it: a package counts microjoules and begins again at its
+of the processor is added where RAPL, of Intel and AMD, shows it: a package counts microjoules and begins again at its
 range (docs.kernel.org/power/powercap/powercap.html). It counts all that runs on it, not this run alone; memory and GPUs
 are not in it. Most systems let nobody but root read it.
 """
@@ -74,7 +74,7 @@ class Energy:
         self._micro = 0
 
     def metrics(self) -> dict[str, float]:
-        """Return `energy_joules`; nothing where no processor tells. It must be asked once a round of the counter."""
+        """Return `energy_joules`; nothing where no processor shows it. It must be asked once a round of the counter."""
         for path, last in self._last.items():
             now = _number(path / "energy_uj")
             self._micro += now - last if now >= last else now - last + self._range[path]

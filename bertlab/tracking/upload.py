@@ -34,7 +34,7 @@ from bertlab.tracking.saved_model import forget_model, keep_model
 log = logging.getLogger(__name__)
 
 BATCH = 1000  # MLflow takes that many metrics at once
-REPLACED = "replaced"  # the kind of a run that another one stands in for
+REPLACED = "replaced"  # the kind of a run that another one replaces
 
 
 class RunUpload:
@@ -93,7 +93,7 @@ class RunUpload:
     def missing(self, points: Sequence[Point]) -> list[Point]:
         """Return the part of the points that the run does not have, or has otherwise.
 
-        A value cannot be taken out of a run. A later one of the same step stands in its place.
+        A value cannot be taken out of a run. A later one of the same step takes its place.
         """
         last: dict[tuple[str, int], Metric] = {}
         for name in {name for point in points for name in point.numbers}:

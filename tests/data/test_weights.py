@@ -8,8 +8,8 @@ from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.weights import start_of
 from bertlab.ledger.run_folder import RunFolder
-from tests.cells import finished
 from tests.command import exit_code
+from tests.run_folders import finished
 
 
 @pytest.mark.parametrize(

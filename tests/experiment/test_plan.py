@@ -41,7 +41,7 @@ from bertlab.study.values import prior_of
 from bertlab.sweep.run import Job, prepare_job
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, Identity
 from bertlab.tracking.mlflow import Tracker
-from tests.cells import finished
+from tests.run_folders import finished
 
 SMALL = ("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700")  # 5 steps
 STUDY = ("padding", [*SMALL, "evaluation.sequences=8", "model=tiny", "trainer.progress=false"])

@@ -11,9 +11,8 @@ from bertlab.config.errors import InputError
 from bertlab.ledger import archive
 from bertlab.ledger.archive import archived_folders, pack, unpack
 from bertlab.ledger.metrics import read_points
-from bertlab.ledger.run_folder import CONFIG, FINISHED, POINTS, STATE, RunFolder, run_folder_of
-from bertlab.ledger.run_folder import archived_folders as cells_of
-from tests.cells import finished, unsealed
+from bertlab.ledger.run_folder import CONFIG, FINISHED, POINTS, STATE, RunFolder, run_folder_of, run_folders_in
+from tests.run_folders import finished, unsealed
 
 
 def test_finished_cells_are_finished_elsewhere_without_their_weights(tmp_path: Path) -> None:
@@ -23,7 +22,7 @@ def test_finished_cells_are_finished_elsewhere_without_their_weights(tmp_path: P
         running.begin(description={})
     pack([here, running], tmp_path / "kept" / "cells.tar.xz")
     assert unpack(tmp_path / "kept" / "cells.tar.xz", tmp_path / "there") == 1
-    (there,) = cells_of(tmp_path / "there")
+    (there,) = run_folders_in(tmp_path / "there")
     mine, theirs = here.record(), there.record()
     assert mine is not None
     assert theirs is not None
@@ -44,7 +43,7 @@ def test_an_archive_names_no_folder_of_the_machine_and_keeps_every_other_setting
     cell = finished(run_folder_of(tmp_path / "here", "a", "code"), description=about, config=own)
     pack([cell], tmp_path / "cells.tar.xz")
     unpack(tmp_path / "cells.tar.xz", tmp_path / "there")
-    (there,) = cells_of(tmp_path / "there")
+    (there,) = run_folders_in(tmp_path / "there")
     named = {"files": ["a.txt", "b*.txt", "corpora/c.txt"], "format": None}
     assert (there.folder / CONFIG).read_text("utf-8") == yaml.safe_dump(
         {"data": named, "output_dir": "outputs", "optimizer": {"lr": 0.002}}, sort_keys=False
@@ -72,7 +71,7 @@ def test_a_cell_that_was_tampered_with_is_not_finished(tmp_path: Path) -> None:
     cell = finished(run_folder_of(tmp_path / "here", "a", "code"))
     pack([cell], tmp_path / "cells.tar.xz")
     unpack(tmp_path / "cells.tar.xz", tmp_path / "there")
-    (there,) = cells_of(tmp_path / "there")
+    (there,) = run_folders_in(tmp_path / "there")
     (there.folder / POINTS).write_text("{}\n", "utf-8")
     assert there.record() is None
     assert unpack(tmp_path / "cells.tar.xz", tmp_path / "there") == 1, "the archive has it whole"
@@ -148,7 +147,7 @@ def test_a_cell_that_was_changed_in_its_archive_is_left_out_and_said(
     monkeypatch.setattr(archive, "parts_of", changed)
     pack(cells, path)
     assert unpack(path, tmp_path / "there") == 1
-    assert [cell.key for cell in cells_of(tmp_path / "there")] == ["b"]
+    assert [cell.key for cell in run_folders_in(tmp_path / "there")] == ["b"]
     assert "1 of 2 runs" in caplog.text
 
 
@@ -159,7 +158,7 @@ def test_cells_of_before_there_were_seals_are_taken_in_and_that_is_said(
     old = unsealed(run_folder_of(tmp_path / "here", "a", "code"))
     pack([old], path)
     assert unpack(path, tmp_path / "there") == 1
-    (there,) = cells_of(tmp_path / "there")
+    (there,) = run_folders_in(tmp_path / "there")
     assert there.record() == old.record() is not None
     assert (there.state()["token"], there.state()["place"]) == ("t", "")
     assert "1 runs of" in caplog.text

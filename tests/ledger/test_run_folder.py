@@ -23,7 +23,7 @@ from bertlab.ledger.run_folder import (
     run_folders_in,
     running_in,
 )
-from tests.cells import finished, unsealed
+from tests.run_folders import finished, unsealed
 
 FILES = [STATE, CONFIG, POINTS, RECORD, "model/model.safetensors", "model/tokenizer.json"]
 

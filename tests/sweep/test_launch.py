@@ -17,7 +17,7 @@ from bertlab.ledger.sweep_log import SweepLog
 from bertlab.sweep.launch import Job, Launches
 from bertlab.tracking.description import Identity
 from bertlab.tracking.mlflow import Tracker
-from tests.cells import finished
+from tests.run_folders import finished
 
 JOBS = [Job(Identity(f"key{seed}", "code", "here"), [f"seed={seed}", "hydra.launcher.n_jobs=2"]) for seed in range(3)]
 KILLER = BrokenProcessPool("A worker was killed. The exit codes of the workers are {SIGKILL(-9)}")

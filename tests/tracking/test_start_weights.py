@@ -23,8 +23,8 @@ from bertlab.study.arms import with_starts
 from bertlab.study.registration import read_study
 from bertlab.tracking.start_weights import with_start_folders
 from bertlab.train.early import check_early
-from tests.cells import finished
 from tests.conftest import Command
+from tests.run_folders import finished
 
 TINY = (
     *("data=oracle", "data.documents=60", "batch.size=3", "schedule=constant", "schedule.warmup=0"),

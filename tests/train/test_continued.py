@@ -21,7 +21,7 @@ from bertlab.train.continued import NOTHING_YET, state_of
 from bertlab.train.early import check_early
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Plan, Recorder
-from tests.cells import finished
+from tests.run_folders import finished
 
 PLAIN = ("schedule=constant", "schedule.warmup=0", "model.dropout=0")
 CUT = 4  # steps of 105 tokens
