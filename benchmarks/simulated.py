@@ -39,10 +39,19 @@ from bertlab.config.errors import InputError
 from bertlab.config.settling import composing
 from bertlab.experiment.study_runs import StudyRuns, record_of
 from bertlab.ledger.archive import ARCHIVE
-from bertlab.ledger.cell import POINTS, RECORD, SEALED, STATE, Cell, cell_of, cells_in, lasting_hash
-from bertlab.ledger.diary import Diary
-from bertlab.ledger.outcome import LostError, Outcome, RunResult
-from bertlab.ledger.seal import sealed
+from bertlab.ledger.files import sealed
+from bertlab.ledger.result import LostError, Outcome, RunResult
+from bertlab.ledger.run_folder import (
+    POINTS,
+    RECORD,
+    SEALED,
+    STATE,
+    RunFolder,
+    lasting_hash,
+    run_folder_of,
+    run_folders_in,
+)
+from bertlab.ledger.sweep_log import SweepLog
 from bertlab.study.arms import register
 from bertlab.study.judge import judge
 from bertlab.study.record import PLANNED, RULE, RULE_NOW, planned_text
@@ -86,7 +95,7 @@ def simulate(folder: Path, size: int, workers: int, share: float) -> Row:
     register_study(folder, seeds)
     tracker = make_store(folder / "store", points=2)
     output_dir = folder / "store" / "outputs"
-    (template,) = cells_in(output_dir)
+    (template,) = run_folders_in(output_dir)
     tracker.parent = template.state()["parent"]
     words = [*QUICK, "study=simulated", f"output_dir={output_dir}", f"tracking.uri={tracker.uri}"]
     compose = composing(load)
@@ -164,7 +173,7 @@ class Clock:
 class Workers:
     """A launcher whose workers copy a run instead of training; jobs end in the order of their times."""
 
-    def __init__(self, template: Cell, folder: Path, workers: int, share: float, clock: Clock) -> None:
+    def __init__(self, template: RunFolder, folder: Path, workers: int, share: float, clock: Clock) -> None:
         self._template, self._folder, self._share, self._clock = template, folder, share, clock
         self._state, self._record = template.state(), template.record() or {}
         self._points = [json.loads(line) for line in (template.folder / POINTS).read_text("utf-8").splitlines()]
@@ -200,7 +209,7 @@ class Workers:
 
     def _work(self, database: sqlite3.Connection, name: str, number: int, overrides: list[str]) -> Any:
         self.asked += 1
-        diary = Diary(self._folder / "outputs", str(self._state["parent"]))
+        diary = SweepLog(self._folder / "outputs", str(self._state["parent"]))
         diary.begin(number, overrides)
         if self._rng.random() < self._share:
             return LostError("its process was killed")
@@ -215,7 +224,7 @@ class Workers:
         return JobReturn(overrides=overrides, _return_value=outcome, status=JobStatus.COMPLETED)
 
     def _copy_cell(self, key: str, code: str, run_id: str, loss: float) -> None:
-        copy = cell_of(self._folder / "outputs", key, code, self._template.environment)
+        copy = run_folder_of(self._folder / "outputs", key, code, self._template.environment)
         copy.folder.mkdir()
         for name in SEALED:
             shutil.copyfile(self._template.folder / name, copy.folder / name)

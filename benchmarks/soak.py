@@ -28,7 +28,7 @@ from bertlab.config.arguments import parse
 from bertlab.config.compose import PACKAGE, load, resolved, typed
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import MODEL, RECORD, WEIGHTS, Cell, cells_in, checkpoints
+from bertlab.ledger.run_folder import MODEL, RECORD, WEIGHTS, RunFolder, checkpoints, run_folders_in
 from bertlab.sweep.run import train
 
 DEFAULTS = {"kills": "20", "inputs": "200", "seed": "0"}
@@ -99,8 +99,8 @@ def _uri(folder: Path) -> str:
     return f"sqlite:///{folder.parent}/mlflow.db"
 
 
-def _cell(folder: Path, run: int) -> Cell | None:
-    return next(iter(cells_in(folder / str(run))), None)
+def _cell(folder: Path, run: int) -> RunFolder | None:
+    return next(iter(run_folders_in(folder / str(run))), None)
 
 
 def _reached(folder: Path, run: int) -> int:

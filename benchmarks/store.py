@@ -34,15 +34,24 @@ from bertlab.config.compose import load, resolved, typed
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, whole_number
 from bertlab.config.settling import composing, settling
-from bertlab.ledger.archive import cells_in as archived
+from bertlab.ledger.archive import archived_folders as archived
 from bertlab.ledger.archive import pack
-from bertlab.ledger.cell import RECORD, RUNNING, SEALED, STATE, Cell, cell_of, cells_in, lasting_hash
-from bertlab.ledger.seal import sealed
+from bertlab.ledger.files import sealed
+from bertlab.ledger.run_folder import (
+    RECORD,
+    RUNNING,
+    SEALED,
+    STATE,
+    RunFolder,
+    lasting_hash,
+    run_folder_of,
+    run_folders_in,
+)
 from bertlab.sweep.grid import Planning
 from bertlab.tracking.description import KIND, TOKEN, Identity
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import bury, cell_identity, finished_runs
-from bertlab.tracking.table import children, find_sweep
+from bertlab.tracking.parent_runs import children, find_sweep
+from bertlab.tracking.reuse import finished_runs, folder_identity, mark_killed
 from bertlab.train.early import check_early
 
 DEFAULTS = {
@@ -148,17 +157,17 @@ def look_ups(folder: Path, runs: int, wanted: int, times: int) -> list[Row]:
 def many_cells(folder: Path, cells: int) -> list[Row]:
     """Time what is done with the cells of a folder, one of them dead, in CPU seconds of this process."""
     tracker = make_store(folder, points=20)
-    own = cells_in(folder / "outputs")
+    own = run_folders_in(folder / "outputs")
     for number in range(1, cells):
         own.append(copy_cell(own[0], f"{number:016x}", f"{number:032x}"))
-    dead = cell_of(folder / "outputs", "dead", own[0].code, own[0].environment)
+    dead = run_folder_of(folder / "outputs", "dead", own[0].code, own[0].environment)
     with dead.held():
         dead.begin(**{**own[0].state(), "token": "dead", "status": RUNNING})
     archive, new = folder / "cells.tar.xz", max(cells // 1000, 1)
     buried: list[int] = []
     named = f"of {cells:,} cells"
     took = {
-        f"one dead run found {named}": cpu(lambda: buried.append(len(bury(tracker, folder / "outputs")))),
+        f"one dead run found {named}": cpu(lambda: buried.append(len(mark_killed(tracker, folder / "outputs")))),
         f"a sweep of {cells:,} seeds planned": cpu(lambda: planned(folder, seeds(cells))),
         f"a sweep of {cells:,} configurations planned": cpu(lambda: planned(folder, configurations(cells))),
         f"an archive {named} made": cpu(lambda: pack(own[new:], archive)),
@@ -205,9 +214,9 @@ def configurations(count: int) -> list[list[str]]:
     ]
 
 
-def copy_cell(cell: Cell, key: str, run_id: str) -> Cell:
+def copy_cell(cell: RunFolder, key: str, run_id: str) -> RunFolder:
     """Copy a finished cell under another key, sealed as if its run had been made."""
-    copy = cell_of(cell.folder.parents[1], key, cell.code, cell.environment)
+    copy = run_folder_of(cell.folder.parents[1], key, cell.code, cell.environment)
     copy.folder.mkdir()
     for name in SEALED:
         shutil.copyfile(cell.folder / name, copy.folder / name)
@@ -250,11 +259,11 @@ def make_store(folder: Path, points: int) -> Tracker:
 def copy_run(folder: Path, runs: int) -> list[Identity]:
     """Copy the run of a store and its cell until there are so many, and return the identities of the copies."""
     keys = [f"{seed:016x}" for seed in range(1, runs)]
-    (cell,) = cells_in(folder / "outputs")
+    (cell,) = run_folders_in(folder / "outputs")
     for number, key in enumerate(keys):
         copy_cell(cell, key, f"{number:032x}")
     copy_rows(folder, [{"seed": str(seed), "bertlab.key": key, TOKEN: key} for seed, key in enumerate(keys, 1)])
-    return [replace(cell_identity(cell), key=key) for key in keys]
+    return [replace(folder_identity(cell), key=key) for key in keys]
 
 
 def copy_rows(folder: Path, copies: list[Copy]) -> None:

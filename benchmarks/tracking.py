@@ -25,7 +25,7 @@ from bertlab.config.compose import load, resolved, typed
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.sweep.run import train
-from bertlab.tracking.life import RunLog
+from bertlab.tracking.run_log import RunLog
 from bertlab.train.fit import Hardware
 
 MOST = 0.01  # to be reached

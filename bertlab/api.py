@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertlab.config.errors import InputError
 from bertlab.config.own import take_own
-from bertlab.ledger.outcome import Outcome, RunResult
+from bertlab.ledger.result import Outcome, RunResult
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,12 +39,12 @@ def run(overrides: Words = ()) -> RunResult:
         from bertlab.config.importing import import_heavy
         from bertlab.config.reading import written_out
         from bertlab.data.of_start import with_model
-        from bertlab.tracking.started import with_started
+        from bertlab.tracking.start_weights import with_start_folders
         from bertlab.train.early import check_card, check_early
 
         words = with_model(written_out(words))
         check(words)
-        words = with_started(words)
+        words = with_start_folders(words)
         composed = load(words)
         if composed.get("study"):
             raise InputError(f"run makes one run, got a study; call bertlab.study({composed.study.id!r})")
@@ -234,12 +234,12 @@ def _launched(words: Sequence[str]) -> "End":
         from bertlab.config.compose import check
         from bertlab.config.reading import check_command, written_out
         from bertlab.data.of_start import with_model
-        from bertlab.tracking.started import with_started
+        from bertlab.tracking.start_weights import with_start_folders
 
         own = with_model(written_out(words))
         check(own)
         check_command(own)
-        return launch(with_started(own))
+        return launch(with_start_folders(own))
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from bertlab.config.cache import cache_root
 from bertlab.config.environment import LIMITS
 from bertlab.config.errors import InputError
-from bertlab.ledger.outcome import CancelledError
+from bertlab.ledger.result import CancelledError
 
 OURS = ("BERTLAB_", "MLFLOW_")  # variables that a worker gets, beside those that the configuration names
 NAMED = re.compile(r"oc\.env:\s*(\w+)")

@@ -76,10 +76,10 @@ FAULTS = (
     ),
     Fault(
         "a point is lost",
-        "bertlab/ledger/points.py",
+        "bertlab/ledger/metrics.py",
         "self.points.append(point)",
         "self.points.extend([])",
-        "tests/ledger/test_points.py",
+        "tests/ledger/test_metrics.py",
     ),
     Fault(
         "a run goes on without its optimiser",

@@ -30,9 +30,9 @@ from bertlab.commands.server.tracking import LOOPBACK
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
+from bertlab.tracking.address import TRAINING, charts, page
+from bertlab.tracking.artifacts import find_model
 from bertlab.tracking.description import KIND, OUTCOME, PARENT
-from bertlab.tracking.models import find_model
-from bertlab.tracking.page import TRAINING, charts, page
 
 DEFAULTS: dict[str, Any] = {"uri": "sqlite:///mlflow.db", "to": "docs"}
 WIDTH, HEIGHT, BESIDE = 1440, 720, 376  # pixels: the window, and what MLflow's assistant takes of it at the right

@@ -12,7 +12,7 @@ import pytest
 import bertlab
 from bertlab.config.compose import PACKAGE
 from bertlab.config.own import VARIABLE
-from bertlab.ledger.outcome import Outcome
+from bertlab.ledger.result import Outcome
 from tests.own import make_own
 
 TINY = (

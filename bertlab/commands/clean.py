@@ -14,7 +14,7 @@ from typing import Any
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import Cell, cells_in, checkpoints
+from bertlab.ledger.run_folder import RunFolder, checkpoints, run_folders_in
 
 DEFAULTS = {"from": "outputs", "all": "false"}
 
@@ -32,7 +32,7 @@ def clean(arguments: dict[str, Any]) -> Iterator[str]:
     freed, folder = 0, Path(arguments["from"])
     if not folder.is_dir():
         raise InputError(f"from must be the output_dir of some runs, got {folder}, which is no folder; name another")
-    for cell in cells_in(folder):
+    for cell in run_folders_in(folder):
         size = sum(path.stat().st_size for path in checkpoints(cell.folder))
         if size:
             kept = _why_kept(cell, everything=arguments["all"] == "true")
@@ -41,7 +41,7 @@ def clean(arguments: dict[str, Any]) -> Iterator[str]:
     yield f"{_mega(freed):>10}  freed"
 
 
-def _why_kept(cell: Cell, *, everything: bool) -> str | None:
+def _why_kept(cell: RunFolder, *, everything: bool) -> str | None:
     """Remove the checkpoints of a run, or return why they are kept."""
     with cell.held(0) as held:
         if not held:

@@ -20,7 +20,7 @@ from bertlab.config.own import take_own
 from bertlab.config.redact import redacted_command
 
 if TYPE_CHECKING:
-    from bertlab.tracking.compared import Origin
+    from bertlab.tracking.artifacts import Origin
 
 ABSENT, UNKNOWN = "-", "not recorded"
 REUSE = ("same", "code", "any")  # the strictest rule first
@@ -44,8 +44,8 @@ def why(words: Sequence[str]) -> str:
     if others:
         others = check_words(others)
 
-    from bertlab.tracking.compared import origin_of
-    from bertlab.tracking.stored import connect
+    from bertlab.tracking.artifacts import origin_of
+    from bertlab.tracking.saved_model import connect
 
     client = connect(uris[0] if uris else None)
     first = origin_of(client, runs[0])
@@ -58,12 +58,12 @@ def check_words(words: Sequence[str]) -> list[str]:
     from bertlab.config.compose import check, load, resolved
     from bertlab.config.reading import written_out
     from bertlab.data.of_start import with_model
-    from bertlab.tracking.started import with_started
+    from bertlab.tracking.start_weights import with_start_folders
     from bertlab.train.early import check_early
 
     words = with_model(written_out(words))
     check(words)
-    words = with_started(words)
+    words = with_start_folders(words)
     check_early([resolved(load(words))])
     return words
 
@@ -73,8 +73,8 @@ def described(words: Sequence[str]) -> "Origin":
     from bertlab.config.building import build_parts
     from bertlab.config.compose import load, resolved, typed
     from bertlab.data.prepare import prepare
+    from bertlab.tracking.artifacts import Origin
     from bertlab.tracking.code import code_of
-    from bertlab.tracking.compared import Origin
     from bertlab.tracking.identity import identify, targets
 
     composed = load(words)

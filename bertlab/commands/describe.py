@@ -30,7 +30,7 @@ from bertlab.config.leaves import leaves
 from bertlab.config.own import take_own
 from bertlab.config.reading import written_out
 from bertlab.data.of_start import with_model
-from bertlab.tracking.started import with_started
+from bertlab.tracking.start_weights import with_start_folders
 from bertlab.train.early import check_early, form_of
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def show(words: Sequence[str]) -> None:
     before, changes = with_model(written_out(before)), with_model(written_out(changes))
     check(before)
     check([word for word in changes if not word.startswith(MATCH)])
-    before, changes = with_started(before), with_started(changes)
+    before, changes = with_start_folders(before), with_start_folders(changes)
     if (found := with_match(before, changes, lambda: count(before))) != changes:
         console.print(f"The same FLOPs: {' '.join(word for word in found if word not in changes)}", soft_wrap=True)
         changes = found

@@ -52,8 +52,7 @@ def export(arguments: dict[str, Any]) -> str:
     from bertlab.model.replaced import Replaced
     from bertlab.model.roformer import to_roformer
     from bertlab.report.card import card
-    from bertlab.tracking.again import command_again
-    from bertlab.tracking.stored import connect, fetch
+    from bertlab.tracking.saved_model import command_again, connect, fetch
 
     client = connect(arguments["uri"])
     with tempfile.TemporaryDirectory() as folder:

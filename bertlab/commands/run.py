@@ -30,10 +30,10 @@ from bertlab.config.own import take_own
 from bertlab.config.reading import MULTIRUN, check_command, written_out
 from bertlab.config.redact import redacted
 from bertlab.data.of_start import with_model
-from bertlab.ledger.diary import MOST, Diary
-from bertlab.ledger.outcome import NOT_RUN, Outcome, TerminatedError
+from bertlab.ledger.result import NOT_RUN, Outcome, TerminatedError
+from bertlab.ledger.sweep_log import MOST, SweepLog
 from bertlab.tracking.address import without_login
-from bertlab.tracking.started import with_started
+from bertlab.tracking.start_weights import with_start_folders
 
 if TYPE_CHECKING:
     from bertlab.commands.ending import End
@@ -62,7 +62,7 @@ def main(words: Sequence[str]) -> None:
         if any(word.startswith("-") and word not in LAUNCHED for word in words):
             _shown_by_hydra(words)
         else:
-            say(launch(with_started(words)))
+            say(launch(with_start_folders(words)))
 
 
 def launch(words: Sequence[str]) -> "End":
@@ -124,7 +124,7 @@ def job(config: DictConfig) -> Outcome:
             tracker = build_part(resolved(config), "tracking")
             result = train(resolved(config), typed(config, overrides), tracker)
             return Outcome(tuple(overrides), result=result, where=tracker.where(config.output_dir))
-    diary, number = Diary(config.output_dir, str(config.tracking.parent)), int(HydraConfig.get().job.num)
+    diary, number = SweepLog(config.output_dir, str(config.tracking.parent)), int(HydraConfig.get().job.num)
     if words := diary.repeated():
         return Outcome(tuple(overrides), f"{NOT_RUN}{MOST} runs in a row ended with {words}")
     diary.begin(number, overrides)

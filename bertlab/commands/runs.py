@@ -27,9 +27,9 @@ import yaml
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.config.leaves import leaves, written
-from bertlab.ledger.cell import CONFIG, FINISHED, POINTS, RECORD, RUNNING, Cell, cells_in
-from bertlab.ledger.points import read_points
-from bertlab.ledger.seal import read_sealed
+from bertlab.ledger.files import read_sealed
+from bertlab.ledger.metrics import read_points
+from bertlab.ledger.run_folder import CONFIG, FINISHED, POINTS, RECORD, RUNNING, RunFolder, run_folders_in
 
 if TYPE_CHECKING:
     from bertlab.tracking.mlflow import Tracker
@@ -53,7 +53,7 @@ def main(words: Sequence[str]) -> None:
 class Listed:
     """What a line shows of a run, and the values that filters compare."""
 
-    cell: Cell
+    cell: RunFolder
     run_id: str
     status: str
     loss: float | None
@@ -69,7 +69,7 @@ def runs(words: Sequence[str]) -> Iterator[str]:
     """Yield a line for each run that matches, and for each removal. Raises InputError."""
     arguments, wanted = _parsed(words)
     folder = Path(arguments["from"])
-    found = [_listed(cell) for cell in cells_in(folder)]
+    found = [_listed(cell) for cell in run_folders_in(folder)]
     if not found:
         raise InputError(f"from must be the output_dir of some runs, got {folder} without any; name another")
     known = sorted({key for each in found for key in each.settings})
@@ -104,7 +104,7 @@ def _parsed(words: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
     return arguments, wanted
 
 
-def _listed(cell: Cell) -> Listed:
+def _listed(cell: RunFolder) -> Listed:
     state, record = cell.state(), read_sealed(cell.folder / RECORD) or {}
     status = str(state.get("status", "")).lower()
     if status == RUNNING.lower():
@@ -118,7 +118,7 @@ def _listed(cell: Cell) -> Listed:
     return Listed(cell, str(state.get("run_id") or state.get("token", "")), status, loss, name, _settings(cell))
 
 
-def _settings(cell: Cell) -> dict[str, str]:
+def _settings(cell: RunFolder) -> dict[str, str]:
     """Return the settings of a run, its options, and its study tags."""
     described, path = cell.state().get("description", {}), cell.folder / CONFIG
     config = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
@@ -145,11 +145,11 @@ def _same(one: str, other: str) -> bool:
 
 def _removed(chosen: Sequence[Listed], uri: str | None) -> Iterator[str]:
     """Remove runs, and yield a line for each. Raises InputError before any removal if the store does not answer."""
-    from bertlab.tracking import reach
+    from bertlab.tracking import connection
     from bertlab.tracking.mlflow import Tracker
 
     first = Tracker(uri=uri, experiment=None)
-    if chosen and reach.is_there(first.uri):
+    if chosen and connection.is_there(first.uri):
         first.connect()
     for one in chosen:
         with one.cell.held(0) as held:
@@ -163,12 +163,12 @@ def _removed(chosen: Sequence[Listed], uri: str | None) -> Iterator[str]:
 
 def _from_store(tracker: "Tracker", one: Listed) -> str:
     """Move the run to the trash of its store; return a message about it."""
-    from bertlab.tracking import reach
+    from bertlab.tracking import connection
 
     state = one.cell.state()
     if not state.get("run_id"):
         return ""
-    if state.get("place") != tracker.place or not reach.is_there(tracker.uri):
+    if state.get("place") != tracker.place or not connection.is_there(tracker.uri):
         return ", but not from its store, which is another; name it with uri="
     tracker.connect().delete_run(one.run_id)
     return ", in MLflow too"

@@ -22,7 +22,7 @@ from bertlab.config.reading import written_out
 from bertlab.data.of_start import with_model
 from bertlab.data.pairs import FOLLOWS, RANDOM
 from bertlab.data.tokenizer import MASK, PAD, SPECIALS, Vocabulary
-from bertlab.tracking.started import with_started
+from bertlab.tracking.start_weights import with_start_folders
 from bertlab.train.early import check_early
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def main(words: Sequence[str]) -> None:
     with one_line_errors(words):
         words = with_model(written_out(take_own(words)))
         check(words)
-        config = resolved(load(with_started(words)))
+        config = resolved(load(with_start_folders(words)))
         check_early([config])
         import_heavy("bertlab.sweep.run")  # import late, so that configuration errors appear at once
         from bertlab.sweep.run import prepare_job

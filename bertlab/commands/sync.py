@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import FINISHED, KILLED, Cell, cells_in
+from bertlab.ledger.run_folder import FINISHED, KILLED, RunFolder, run_folders_in
 
 if TYPE_CHECKING:
     from bertlab.tracking.mlflow import Tracker
@@ -38,12 +38,12 @@ def main(words: Sequence[str]) -> None:
 def sync(arguments: dict[str, Any]) -> str:
     """Upload every run and sweep of a folder; return a summary. Raises InputError."""
     from bertlab.sweep.unsent import show
+    from bertlab.tracking.address import ui_command
     from bertlab.tracking.mlflow import Tracker
-    from bertlab.tracking.reach import ui_command
-    from bertlab.tracking.sweeps import open_sweeps
+    from bertlab.tracking.parent_runs import open_sweeps
 
     folder = Path(arguments["from"])
-    cells = cells_in(folder)
+    cells = run_folders_in(folder)
     if not cells:
         raise InputError(f"from must be the output_dir of some runs, got {folder} without any; name another")
     uri, brought, left, lines = arguments["uri"], 0, 0, list[str]()
@@ -79,19 +79,18 @@ def say(lines: list[str]) -> None:
         log.warning("and %s more runs were mended or left out", len(lines) - SAID)
 
 
-def settle(cell: Cell) -> None:
+def settle(cell: RunFolder) -> None:
     """Set the status of a run whose process is gone. The caller holds its lock."""
     if cell.vanished():
         cell.end(FINISHED if cell.record() else KILLED)
 
 
-def bring(tracker: "Tracker", cell: Cell, parents: dict[str, str]) -> str | None:
+def bring(tracker: "Tracker", cell: RunFolder, parents: dict[str, str]) -> str | None:
     """Upload a run, below its sweep if the store has that sweep; return what was repaired there, in words."""
-    from bertlab.tracking.delivery import deliver
-    from bertlab.tracking.mending import mend
+    from bertlab.tracking.upload import repair, upload_run
 
     client, state = tracker.connect(), cell.state()
     own = state["parent"] if state["place"] == tracker.place else None
     experiment = tracker.experiment_id(client)
-    run_id = deliver(client, experiment, cell, parents.get(state["parent"] or "", own))
-    return mend(client, experiment, cell, run_id) if cell.record() else None
+    run_id = upload_run(client, experiment, cell, parents.get(state["parent"] or "", own))
+    return repair(client, experiment, cell, run_id) if cell.record() else None

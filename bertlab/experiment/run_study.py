@@ -26,7 +26,7 @@ from bertlab.experiment.sequential import check_curve, run_sequentially
 from bertlab.experiment.study_runs import StudyRuns, say
 from bertlab.experiment.trunk import check_fits
 from bertlab.ledger.archive import ARCHIVE
-from bertlab.ledger.outcome import Outcome
+from bertlab.ledger.result import Outcome
 from bertlab.report.book import write_book
 from bertlab.report.ladder import keep_predictions, write_ladder
 from bertlab.report.study import write_study
@@ -40,14 +40,12 @@ from bertlab.sweep.grid import Grid, checkable
 from bertlab.sweep.launch import Overrides
 from bertlab.sweep.run import Job, prepare_job
 from bertlab.sweep.unsent import bring_unsent
-from bertlab.tracking.leading import leading
-from bertlab.tracking.lease import leased
-from bertlab.tracking.life import closing, sync_command
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.parents import abandon
-from bertlab.tracking.patience import needing
-from bertlab.tracking.registry import REGISTERED, register_run, summarise_arm
-from bertlab.tracking.reuse import bury
+from bertlab.tracking.parent_runs import REGISTERED, mark_killed_below, register_run, summarise_arm
+from bertlab.tracking.retry import needing
+from bertlab.tracking.reuse import mark_killed
+from bertlab.tracking.run_log import closing_parent, sync_command
+from bertlab.tracking.sweep_lock import lead_sweep, leased
 
 
 @dataclass(frozen=True)
@@ -95,14 +93,14 @@ def _lead(study_runs: StudyRuns, compose: Compose, job: Job, name: str, folder: 
     tracker.parent = str(parent.run.info.run_id)
     _announce(study.place, name, parent.others if parent.is_new else None)
     # clean up: dead runs, missed uploads; unpack the archive
-    bury(tracker, study_runs.output_dir)
-    abandon(tracker, client, tracker.parent, study_runs.output_dir)
+    mark_killed(tracker, study_runs.output_dir)
+    mark_killed_below(tracker, client, tracker.parent, study_runs.output_dir)
     bring_unsent(tracker, study_runs.output_dir)
     study_runs.restore()
     again = f"{sync_command(study_runs.output_dir)} for its runs, and the same command again for the rest"
     led = Path(study_runs.output_dir) / "sweeps" / f"{study.place.replace('/', '-')}-{os.getpid()}"
-    end = closing(tracker.uri, tracker.parent, again)
-    with leading(tracker, led) as tags, end as study_runs.telling, needing(tracker.uri):
+    end = closing_parent(tracker.uri, tracker.parent, again)
+    with lead_sweep(tracker, led) as tags, end as study_runs.telling, needing(tracker.uri):
         for tag, value in tags.items():
             client.set_tag(tracker.parent, tag, value)
         publish_design(client, tracker.parent, study)
@@ -111,7 +109,7 @@ def _lead(study_runs: StudyRuns, compose: Compose, job: Job, name: str, folder: 
         try:
             findings = run_sequentially(study_runs, compose, job, _facts(parent.run, name) | predicted)
         except (KeyboardInterrupt, SystemExit):  # a stopped launcher kills its workers, which then cannot report
-            study_runs.telling(lambda: bury(tracker, study_runs.output_dir))
+            study_runs.telling(lambda: mark_killed(tracker, study_runs.output_dir))
             study_runs.keep()
             raise
         # write the report, the ladder's page and the answer book, then upload

@@ -16,9 +16,9 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.experiment.trunk import NAME as TRUNK
 from bertlab.experiment.trunk import SEEDS, bring_weights, trunk_folder
-from bertlab.ledger.archive import cells_in, pack, unpack
-from bertlab.ledger.cell import Cell
-from bertlab.ledger.outcome import Outcome
+from bertlab.ledger.archive import archived_folders, pack, unpack
+from bertlab.ledger.result import Outcome
+from bertlab.ledger.run_folder import RunFolder
 from bertlab.study.arms import Registration, trunk_overrides
 from bertlab.study.onset import ONSET, onsets_of
 from bertlab.study.outcome import curve_name
@@ -28,11 +28,11 @@ from bertlab.sweep.launch import Job, Launches, Overrides
 from bertlab.tracking.description import RESTARTS as TAG
 from bertlab.tracking.description import Identity, identity_of
 from bertlab.tracking.identity import identify
-from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.parents import take_over
-from bertlab.tracking.reuse import REUSED_HERE, finished_cells, finished_runs
-from bertlab.tracking.truth import run_of_cell, truth_of
+from bertlab.tracking.parent_runs import take_over
+from bertlab.tracking.reuse import REUSED_HERE, finished_folders, finished_runs
+from bertlab.tracking.run_log import BestEffort
+from bertlab.tracking.runs_table import read_runs_table, run_of_folder
 
 KEPT = ("metrics.eval/", "metrics.perf/")  # metrics that a study's record keeps
 ALWAYS = ("eval/mlm_loss", "eval/context_gain")  # curves that every study keeps
@@ -68,8 +68,8 @@ class StudyRuns:
     launched: int = 0  # number of launched jobs, repeated ones included
     wanted: dict[str, Identity] = field(default_factory=dict)  # of all runs so far, by key
     seen: dict[str, Run] = field(default_factory=dict)  # finished runs, by key
-    telling: Telling = field(default_factory=Telling)
-    earlier: dict[str, Cell] = field(default_factory=dict)  # run folders from the archive, of any code, by key
+    telling: BestEffort = field(default_factory=BestEffort)
+    earlier: dict[str, RunFolder] = field(default_factory=dict)  # run folders from the archive, of any code, by key
     starts: dict[int, Path] = field(default_factory=dict)  # weights of the trunks, by seed of the arms
 
     @property
@@ -130,8 +130,8 @@ class StudyRuns:
         found = self.telling(lambda: finished_runs(self.tracker, self.output_dir, identities, reuse))
         if found is None:
             say(f"the store went away, the study goes on with the files in {self.output_dir}: {self.telling.failure}")
-            cells = finished_cells(self.output_dir, identities, reuse or self.tracker.reuse)
-            found = self.seen | {key: run_of_cell(cell) for key, cell in cells.items()}
+            cells = finished_folders(self.output_dir, identities, reuse or self.tracker.reuse)
+            found = self.seen | {key: run_of_folder(cell) for key, cell in cells.items()}
         self.seen |= found
         return {each.key: found[each.key] for each in identities if each.key in found}
 
@@ -141,7 +141,7 @@ class StudyRuns:
             return
         if count := unpack(self.archive, self.output_dir):
             say(f"{count} runs are taken from {self.archive}")
-        self.earlier = cells_in(self.archive, self.output_dir)
+        self.earlier = archived_folders(self.archive, self.output_dir)
 
     def keep(self) -> None:
         """Write all finished runs on this disk to the archive.
@@ -149,7 +149,7 @@ class StudyRuns:
         A run of other code stays until the same run exists with this code, or the report that uses it is written again.
         """
         reuse = REUSED_HERE[self.tracker.reuse]
-        made = finished_cells(self.output_dir, self.wanted.values(), reuse)
+        made = finished_folders(self.output_dir, self.wanted.values(), reuse)
         if cells := {**self.earlier, **made}:  # a study that stops early must not remove earlier runs
             pack(cells.values(), self.archive)
 
@@ -192,7 +192,7 @@ def record_of(study_runs: StudyRuns, runs: Sequence[tuple[StudyRun, Run]], facts
     study = study_runs.registration.study
     # read numbers from run folders, else from the store
     unique = list({run.info.run_id: run for _, run in runs}.values())
-    truth = truth_of(study_runs.client, unique, study_runs.output_dir)
+    truth = read_runs_table(study_runs.client, unique, study_runs.output_dir)
     stored = truth.runs.set_index("run_id")
     wanted = dict.fromkeys(map(curve_name, [study.outcome, *study.secondary, *ALWAYS]))
     rows = []

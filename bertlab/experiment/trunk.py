@@ -14,11 +14,11 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import CONFIG, MODEL, cell_of
+from bertlab.ledger.run_folder import CONFIG, MODEL, run_folder_of
 from bertlab.sweep.run import Job
+from bertlab.tracking.artifacts import check_left
 from bertlab.tracking.description import Identity
-from bertlab.tracking.left import check_left
-from bertlab.tracking.stored import fetch
+from bertlab.tracking.saved_model import fetch
 
 NAME, FOLDER = "trunk", "trunks"
 SEEDS = 2000  # added to an arm's seed: a trunk reads the text in another order than the arms after it
@@ -26,7 +26,7 @@ SEEDS = 2000  # added to an arm's seed: a trunk reads the text in another order 
 
 def trunk_folder(output_dir: str | Path, identity: Identity) -> Path:
     """Return the folder of a trunk's weights, as an absolute path: jobs run in other directories."""
-    made = cell_of(output_dir, identity.key, identity.code, identity.made_in).folder.name
+    made = run_folder_of(output_dir, identity.key, identity.code, identity.made_in).folder.name
     return (Path(output_dir) / FOLDER / made).absolute()
 
 

@@ -1,11 +1,11 @@
-"""An archive of finished cells: one file that goes with a report, so that no other machine repeats its runs.
+"""An archive of finished runs: one file that goes with a report, so that no other machine repeats its runs.
 
-Enters: cells. Leaves: a tar file, equal for equal cells; and from it, the cells again. Weights stay behind, as do the
-names of the process, the machine and the store that a run was made on, and of the folders where its files lay there; a
-cell is sealed as it is packed, and looked at when it is unpacked.
+Enters: folders of runs. Leaves: a tar file, equal for equal folders; and from it, the folders again. Weights stay
+behind, as do the names of the process, the machine and the store that a run was made on, and of the folders where its
+files were there; a run is sealed as it is packed, and looked at when it is unpacked.
 
-The file is a row of xz streams, as `cat` would put them together: one for all cells that were new at a time, and the
-two empty blocks that end a tar file. So cells are added without a look at those that are there.
+The file is a row of xz streams, as `cat` would put them together: one for all runs that were new at a time, and the
+two empty blocks that end a tar file. So runs are added without a look at those that are there.
 """
 
 import io
@@ -23,9 +23,8 @@ import yaml
 
 from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted_settings
-from bertlab.ledger.cell import CELLS, CONFIG, ORIGIN, POINTS, RECORD, SEALED, STATE, Cell, lasting_hash
-from bertlab.ledger.files import refusing, whole
-from bertlab.ledger.seal import DAMAGE, sealed
+from bertlab.ledger.files import DAMAGE, refusing, sealed, whole
+from bertlab.ledger.run_folder import CELLS, CONFIG, ORIGIN, POINTS, RECORD, SEALED, STATE, RunFolder, lasting_hash
 
 log = logging.getLogger(__name__)
 
@@ -33,66 +32,76 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a tenth of the time wh
 ARCHIVE = "cells.tar.xz"  # its name, beside a report
 PARTS = (STATE, CONFIG, POINTS, RECORD)  # the record is written last; later runs have an ORIGIN too
 OWN = {"pid": 0, "host": "", "place": "", "parent": None, "run_id": None}  # what holds for one machine and store only
-NAME = re.compile(r"[0-9A-Za-z]+(-[0-9A-Za-z]+){1,2}")  # of a cell
+NAME = re.compile(r"[0-9A-Za-z]+(-[0-9A-Za-z]+){1,2}")  # of a run's folder
 EMPTY = bytes(2 * tarfile.BLOCKSIZE)
 END = lzma.compress(EMPTY)
-Files = dict[str, bytes]  # by cell/part
+Files = dict[str, bytes]  # by folder/part
 
 
-def pack(cells: Collection[Cell], path: Path) -> None:
-    """Make an archive hold the finished ones among some cells and no others; what it has of them is not packed again.
+def pack(run_folders: Collection[RunFolder], path: Path) -> None:
+    """Make an archive hold the finished ones among some runs and no others; what it has of them is not packed again.
 
     Raises InputError where there is no room or no right to, or for a file that is no archive.
     """
     held, before = _held(path), path.read_bytes() if path.is_file() else b""
-    tokens = {cell.folder.name: cell.state().get("token", "") for cell in cells}
-    new = [cell for cell in cells if held.get(cell.folder.name) != tokens[cell.folder.name] and cell.record()]
+    tokens = {run_folder.folder.name: run_folder.state().get("token", "") for run_folder in run_folders}
+    new = [
+        run_folder
+        for run_folder in run_folders
+        if held.get(run_folder.folder.name) != tokens[run_folder.folder.name] and run_folder.record()
+    ]
     kept = bool(held) and held.items() <= tokens.items()
     if kept and not new:
         return
     if not (kept and before.endswith(END)):
-        before, new = b"", [cell for cell in cells if cell.record()]
+        before, new = b"", [run_folder for run_folder in run_folders if run_folder.record()]
     with refusing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as temporary:
         temporary.write_bytes(before.removesuffix(END) + (lzma.compress(_tar(new)) if new else b"") + END)
 
 
-def _tar(cells: Collection[Cell]) -> bytes:
-    """Return the members of some cells, without the blocks that end a file."""
+def _tar(run_folders: Collection[RunFolder]) -> bytes:
+    """Return the members of some runs, without the blocks that end a file."""
     content = io.BytesIO()
     archive = tarfile.open(fileobj=content, mode="w:")  # noqa: SIM115  # to close it would write those blocks
-    for cell in sorted(cells, key=lambda cell: cell.folder.name):
+    for run_folder in sorted(run_folders, key=lambda run_folder: run_folder.folder.name):
         try:
-            parts = parts_of(cell)
+            parts = parts_of(run_folder)
         except (*DAMAGE, yaml.YAMLError) as error:  # of before there were seals
-            log.warning("%s is left out of the archive, its files are damaged: %s", cell.folder, type(error).__name__)
+            log.warning(
+                "%s is left out of the archive, its files are damaged: %s", run_folder.folder, type(error).__name__
+            )
             continue
         for name, part in parts.items():
-            member = tarfile.TarInfo(f"{cell.folder.name}/{name}")
+            member = tarfile.TarInfo(f"{run_folder.folder.name}/{name}")
             member.size = len(part)
             archive.addfile(member, io.BytesIO(part))
     return content.getvalue()
 
 
-def parts_of(cell: Cell) -> Files:
-    """Return the files of a cell as others may see them, sealed again where the cell was."""
-    record = cell.record() or {}
-    about = {**cell.state(), **OWN}
+def parts_of(run_folder: RunFolder) -> Files:
+    """Return the files of a run as others may see them, sealed again where they were."""
+    record = run_folder.record() or {}
+    about = {**run_folder.state(), **OWN}
     if data := about.get("description", {}).get("data"):
         source = json.dumps(_without_folders(json.loads(data["source"])))
         about["description"] = {**about["description"], "data": {**data, "source": source}}
-    config = (cell.folder / CONFIG).read_bytes()
+    config = (run_folder.folder / CONFIG).read_bytes()
     settings = LOADER(config.decode()).get_single_data()
     if (others := _for_others(settings)) != settings:
         config = yaml.safe_dump(others, sort_keys=False).encode()
     parts = {
         CONFIG: config,
-        **{name: (cell.folder / name).read_bytes() for name in (ORIGIN, POINTS) if (cell.folder / name).is_file()},
+        **{
+            name: (run_folder.folder / name).read_bytes()
+            for name in (ORIGIN, POINTS)
+            if (run_folder.folder / name).is_file()
+        },
     }
     parts[STATE] = sealed(about).encode()
     if "files" not in record:
-        return {**parts, RECORD: (cell.folder / RECORD).read_bytes()}
+        return {**parts, RECORD: (run_folder.folder / RECORD).read_bytes()}
     files = record["files"] | {name: sha256(parts[name]).hexdigest() for name in SEALED}
     return {**parts, RECORD: sealed({**record, "run": lasting_hash(about), "files": files}).encode()}
 
@@ -113,17 +122,17 @@ def _without_folders(settings: Any) -> Any:
 
 
 def unpack(path: Path, output_dir: str | Path) -> int:
-    """Bring the cells of an archive that are not finished there into an output_dir, and return how many.
+    """Bring the runs of an archive that are not finished there into an output_dir, and return how many.
 
-    Raises InputError for a file that is no archive of cells.
+    Raises InputError for a file that is no archive of runs.
     """
     files = _read(path)
     names = _names(files)
     for name in names:
         if not (NAME.fullmatch(name) and all(f"{name}/{part}" in files for part in PARTS)):
             raise InputError(f"an archive of finished runs must hold {', '.join(PARTS)} of each, not so {name}")
-    restored = [cell for name in names if (cell := _restore(files, name, output_dir))]
-    whole = [record for cell in restored if (record := cell.record())]
+    restored = [run_folder for name in names if (run_folder := _restore(files, name, output_dir))]
+    whole = [record for run_folder in restored if (record := run_folder.record())]
     if len(whole) < len(restored):
         log.warning("%s of %s runs in %s are damaged and left out", len(restored) - len(whole), len(names), path)
     if old := sum("files" not in record for record in whole):
@@ -131,30 +140,30 @@ def unpack(path: Path, output_dir: str | Path) -> int:
     return len(whole)
 
 
-def cells_in(path: Path, output_dir: str | Path) -> dict[str, Cell]:
-    """Return where the cells of an archive lie once they are unpacked, by key. Raises InputError for another file."""
-    cells = (Cell(Path(output_dir) / CELLS / name) for name in _held(path))
-    return {cell.key: cell for cell in cells}
+def archived_folders(path: Path, output_dir: str | Path) -> dict[str, RunFolder]:
+    """Return where the runs of an archive are once they are unpacked, by key. Raises InputError for another file."""
+    run_folders = (RunFolder(Path(output_dir) / CELLS / name) for name in _held(path))
+    return {run_folder.key: run_folder for run_folder in run_folders}
 
 
-def _restore(files: Files, name: str, output_dir: str | Path) -> Cell | None:
-    """Write the cell of that name, unless a finished one is there; one that is not what its record says is removed."""
-    cell = Cell(Path(output_dir) / CELLS / name)
-    with cell.held():
-        if cell.record():
+def _restore(files: Files, name: str, output_dir: str | Path) -> RunFolder | None:
+    """Write the folder of that name, unless a finished run is there; what does not fit its record is removed again."""
+    run_folder = RunFolder(Path(output_dir) / CELLS / name)
+    with run_folder.held():
+        if run_folder.record():
             return None
-        cell.forget()
+        run_folder.forget()
         for part in (ORIGIN, *PARTS):
             if (content := files.get(f"{name}/{part}")) is not None:
-                with whole(cell.folder / part) as temporary:
+                with whole(run_folder.folder / part) as temporary:
                     temporary.write_bytes(content)
-        if not cell.record():
-            cell.forget()
-        return cell
+        if not run_folder.record():
+            run_folder.forget()
+        return run_folder
 
 
 def _held(path: Path) -> dict[str, str]:
-    """Return the names of the cells in an archive, and the tokens of their runs; none where there is no archive."""
+    """Return the names of the folders in an archive, and the tokens of their runs; none where there is no archive."""
     if not path.is_file():
         return {}
     files = _read(path)

@@ -1,17 +1,28 @@
-"""Files that are whole or absent, whenever the process dies or the disk fills up."""
+"""Files that are whole or absent, whenever the process dies or the disk fills up, and JSON files that hold a hash.
+
+Enters: text, or a block that writes to a temporary name. Leaves: a file under its own name, on the disk. A sealed file
+is JSON that holds its own SHA-256. It is accepted only where its bytes are those that would be written again for what
+it says, so that one flipped bit is noticed.
+"""
 
 import errno
+import hashlib
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bertlab.config.errors import InputError
+
+SEAL = "sha256"  # the last field of a sealed file: the hash of the JSON text of all others
+DAMAGE = (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError)  # what a file may be read to
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Lend a temporary name beside `path`; what stands there when the block ends well is moved to `path`, durably.
+    """Lend a temporary name next to `path`; when the block ends well, the file of that name is moved there, durably.
 
     Raises InputError for a disk that is full or a folder that cannot be written; nothing is left half-written.
     """
@@ -63,3 +74,50 @@ def _sync(path: Path, how: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sealed(fields: Mapping[str, Any]) -> str:
+    """Return the JSON text of some fields and of their own hash."""
+    own = hashlib.sha256(json.dumps(fields, indent=1).encode()).hexdigest()
+    return json.dumps({**fields, SEAL: own}, indent=1) + "\n"
+
+
+def read_sealed(path: Path) -> dict[str, Any] | None:
+    """Return the fields of a sealed file; None where it is absent, damaged, not a plain file or never was sealed."""
+    try:
+        text = path.read_bytes().decode() if is_plain(path) else ""
+        fields = json.loads(text)
+        del fields[SEAL]
+        return fields if sealed(fields) == text else None
+    except DAMAGE:
+        return None
+
+
+def read_unsealed(path: Path) -> dict[str, Any]:
+    """Return what a JSON file says that has no seal; nothing where it is absent, damaged or sealed."""
+    try:
+        fields = json.loads(path.read_bytes().decode()) if is_plain(path) else {}
+        return {} if SEAL in fields else dict(fields)
+    except DAMAGE:
+        return {}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return what a JSON file says, sealed or not; nothing where it is absent or damaged."""
+    return read_sealed(path) or read_unsealed(path)
+
+
+def is_plain(path: Path) -> bool:
+    """Tell whether a file is there and is neither a folder, a link nor a device."""
+    return path.is_file() and not path.is_symlink()
+
+
+def is_there(path: Path) -> bool:
+    """Tell whether anything has this name, a link to nothing included."""
+    return path.exists() or path.is_symlink()
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

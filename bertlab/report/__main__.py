@@ -94,7 +94,8 @@ def report_store(arguments: dict[str, Any], out: Path) -> Path:
     from bertlab.report.study import write_study
     from bertlab.study.judge import judge
     from bertlab.tracking.mlflow import Tracker
-    from bertlab.tracking.table import find_sweep, once, search
+    from bertlab.tracking.parent_runs import find_sweep, once
+    from bertlab.tracking.runs_table import search
 
     output_dir = Path(arguments["output_dir"])
     tracker = Tracker(uri=arguments["uri"], experiment=arguments["experiment"])

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bertlab.config.redact import redacted
-from bertlab.ledger.cell import FINISHED, POINTS, Cell
-from bertlab.ledger.points import Point, read_points
+from bertlab.ledger.metrics import Point, read_points
+from bertlab.ledger.run_folder import FINISHED, POINTS, RunFolder
 from bertlab.report.study.publish import publish_study
 from bertlab.report.study.write import write_study
 from bertlab.study.exploration import explored
 from bertlab.study.judge import judge
 from bertlab.study.record import Record
-from bertlab.tracking.curves import curves_of, joined
 from bertlab.tracking.description import Description
-from bertlab.tracking.table import children
-from bertlab.tracking.truth import truth_of
+from bertlab.tracking.parent_runs import children
+from bertlab.tracking.runs_table import curves_of, joined, read_runs_table
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -41,11 +40,11 @@ def report_sweep(client: "MlflowClient", sweep: "Run", folder: Path, output_dir:
 
 def gather(client: "MlflowClient", runs: "Sequence[Run]", facts: Mapping[str, str], output_dir: str | Path) -> Record:
     """Return the record of some runs; `facts` has at least title and command, the rest comes from the runs."""
-    truth = truth_of(client, runs, output_dir)
+    truth = read_runs_table(client, runs, output_dir)
     return explored(truth.runs, truth.curves, {**_stated(run.data.tags for run in runs), **facts})
 
 
-def report_cells(cells: Sequence[tuple[Cell, Description]], sweep: Mapping[str, Any], folder: Path) -> Path:
+def report_cells(cells: Sequence[tuple[RunFolder, Description]], sweep: Mapping[str, Any], folder: Path) -> Path:
     """Write the report of finished run folders, without a store, into `folder`; return the path of its page."""
     facts = _stated(description.tags for _, description in cells) | _facts(sweep["name"], sweep["tags"])
     points = {cell.state()["token"]: read_points(cell.folder / POINTS)[0] for cell, _ in cells}
@@ -67,7 +66,7 @@ def _stated(runs: Iterable[Mapping[str, str]]) -> dict[str, str]:
     return {name: " | ".join(sorted(texts)) for name, texts in found.items() if texts}
 
 
-def _row(cell: Cell, description: Description, points: Sequence[Point]) -> dict[str, object]:
+def _row(cell: RunFolder, description: Description, points: Sequence[Point]) -> dict[str, object]:
     row: dict[str, object] = {"run_id": cell.state()["token"], "name": description.name, "status": FINISHED}
     tags = {**description.tags, **cell.state().get("tags", {}), "bertlab.kind": "run"}
     row |= {f"params.{name}": text for name, text in description.params.items()}

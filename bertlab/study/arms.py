@@ -20,7 +20,7 @@ from bertlab.study.design import Study, Trunk
 from bertlab.study.factors import is_within, place
 from bertlab.study.registration import read_study, registration_hash
 from bertlab.tracking.identity import code_fingerprint, semantic
-from bertlab.tracking.started import started
+from bertlab.tracking.start_weights import start_folders
 
 Config = Mapping[str, Any]
 Compose = Callable[[Sequence[str]], DictConfig]  # overrides -> the study's configuration with them
@@ -70,10 +70,10 @@ def with_starts(study: Study, config: Config) -> Study:
     output_dir, uri = str(config.get("output_dir")), config.get("tracking", {}).get("uri")
     common = config.get("start", {}).get("from")
     asked = [f"start.from='{common}'"] if isinstance(common, str) else []
-    first = [word for word in started(asked, output_dir, uri) if word not in asked]
+    first = [word for word in start_folders(asked, output_dir, uri) if word not in asked]
 
     def found(words: Sequence[str]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*first, *started(words, output_dir, uri))))
+        return tuple(dict.fromkeys((*first, *start_folders(words, output_dir, uri))))
 
     trunk = study.trunk and replace(study.trunk, overrides=found(study.trunk.overrides))
     arms, controls = ({name: found(words) for name, words in each.items()} for each in (study.arms, study.controls))

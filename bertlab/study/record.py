@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.seal import DAMAGE
+from bertlab.ledger.files import DAMAGE
 from bertlab.study.design import Study
 from bertlab.study.outcome import curve_name
 from bertlab.study.registration import read_exploration, read_study

@@ -25,17 +25,17 @@ from bertlab.config.own import own_words
 from bertlab.config.redact import recorded_command, redacted_command
 from bertlab.config.settling import Settled, settling
 from bertlab.data.store import TokenStore
-from bertlab.ledger.outcome import Outcome
+from bertlab.ledger.result import Outcome
 from bertlab.sweep.checking import Checks
 from bertlab.sweep.launch import Job, Launches, Overrides
 from bertlab.sweep.logbook import Logbook, open_logbook
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.description import KIND, SWEEP_KEY, Description, Identity, identity_of
 from bertlab.tracking.identity import as_param, describe, semantic
-from bertlab.tracking.leading import leading
-from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import REUSED_HERE, bury
+from bertlab.tracking.reuse import REUSED_HERE, mark_killed
+from bertlab.tracking.run_log import BestEffort
+from bertlab.tracking.sweep_lock import lead_sweep
 
 MANY = 30  # number of jobs from which checking takes long enough for a message
 
@@ -111,18 +111,18 @@ def run_grid(grid: Grid, compose: Callable[[Overrides], DictConfig], launcher: L
     folder.mkdir(parents=True, exist_ok=True)  # a folder that cannot be created is an error before MLflow has an entry
     # clean up after earlier commands: dead runs, missed uploads
     logbook = open_logbook(tracker, output_dir, folder)
-    bury(tracker, output_dir)
+    mark_killed(tracker, output_dir)
     bring_unsent(tracker, output_dir)
     # one parent run; its tags identify the sweep
     with ExitStack() as stack:
         tags = {KIND: "sweep", SWEEP_KEY: sweep_key(planned, grid.factors)}
         tags |= {"bertlab.factors": " ".join(map(as_param, grid.factors)), "bertlab.command": grid.command}
-        tags |= stack.enter_context(leading(tracker, folder))
+        tags |= stack.enter_context(lead_sweep(tracker, folder))
         parent = stack.enter_context(logbook.sweep(grid.title, tags))
         try:
             outcomes = run_missing(planned, logbook, Launches(launcher, tracker, output_dir, parent))
         except (KeyboardInterrupt, SystemExit):  # a stopped launcher kills its workers, which then cannot report
-            Telling()(lambda: bury(tracker, output_dir))
+            BestEffort()(lambda: mark_killed(tracker, output_dir))
             raise
         report = logbook.report() if any(not outcome.error for outcome in outcomes) else None
     return SweepEnd(outcomes, [grid.own(job) or "the only run" for job in grid.jobs], report, tracker.where(output_dir))

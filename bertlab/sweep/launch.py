@@ -20,13 +20,13 @@ from hydra.plugins.launcher import Launcher
 from bertlab.config.error_messages import explain
 from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted
-from bertlab.ledger.cell import cells_like
-from bertlab.ledger.diary import Diary
-from bertlab.ledger.outcome import NOT_RUN, CancelledError, LostError, Outcome
+from bertlab.ledger.result import NOT_RUN, CancelledError, LostError, Outcome
+from bertlab.ledger.run_folder import run_folders_like
+from bertlab.ledger.sweep_log import SweepLog
 from bertlab.tracking.description import Identity
-from bertlab.tracking.life import Telling
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import bury, finished_cell, result_on_disk
+from bertlab.tracking.reuse import finished_folder, mark_killed, result_on_disk
+from bertlab.tracking.run_log import BestEffort
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Launches:
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Launch jobs until each has an outcome; return the outcomes."""
-        diary = Diary(self.output_dir, self.sweep)
+        diary = SweepLog(self.output_dir, self.sweep)
         diary.forget()
         if jobs:
             diary.expect(len(jobs))
@@ -83,17 +83,17 @@ class Launches:
 
     def settle(self) -> None:
         """Mark runs without a process as killed; a store that does not answer gets this later."""
-        telling = Telling()
+        telling = BestEffort()
         if self.tracker.offline:
-            bury(self.tracker, self.output_dir)
+            mark_killed(self.tracker, self.output_dir)
         else:
-            telling(lambda: bury(self.tracker, self.output_dir))
+            telling(lambda: mark_killed(self.tracker, self.output_dir))
 
 
 class _Round:
     """The launches of some jobs until all have outcomes."""
 
-    def __init__(self, launches: Launches, jobs: Sequence[Job], diary: Diary) -> None:
+    def __init__(self, launches: Launches, jobs: Sequence[Job], diary: SweepLog) -> None:
         self._launches, self._jobs, self._diary = launches, jobs, diary
         self._ended: dict[int, Outcome] = {}  # by index in `jobs`
         self._lost = Counter[int]()  # how often a job's process died
@@ -144,7 +144,9 @@ class _Round:
         silent = {number for number, outcome in self._noted(batch, numbers).items() if outcome is None}
         for place, number in zip(batch, numbers, strict=True):
             identity = self._jobs[place].identity
-            for cell in cells_like(self._launches.output_dir, identity.key, identity.code) if number in silent else ():
+            for cell in (
+                run_folders_like(self._launches.output_dir, identity.key, identity.code) if number in silent else ()
+            ):
                 with cell.held():
                     pass
 
@@ -161,7 +163,7 @@ class _Round:
                 self._diary.end(number, self._ended[place])
 
     def _on_disk(self, job: Job) -> Outcome | None:
-        cell = finished_cell(self._launches.output_dir, job.identity, "code")
+        cell = finished_folder(self._launches.output_dir, job.identity, "code")
         return Outcome(tuple(job.overrides), result=result_on_disk(cell)) if cell else None
 
 

@@ -9,24 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import FAILED, FINISHED, KILLED, RUNNING, SWEEP, UNSENT, Cell
-from bertlab.ledger.files import write_whole
-from bertlab.ledger.outcome import RunResult
-from bertlab.ledger.seal import sealed
+from bertlab.ledger.files import sealed, write_whole
+from bertlab.ledger.result import RunResult
+from bertlab.ledger.run_folder import FAILED, FINISHED, KILLED, RUNNING, SWEEP, UNSENT, RunFolder
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.description import PARENT, SWEEP_KEY, TOKEN, Description, Identity, identity_of
-from bertlab.tracking.life import Telling, closing, sync_command
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.parent_runs import link_existing, seen_as
 from bertlab.tracking.reuse import (
     REUSED_HERE,
     as_reused,
-    cell_identity,
-    finished_cells,
+    finished_folders,
     finished_runs,
+    folder_identity,
     result_of,
     result_on_disk,
 )
-from bertlab.tracking.table import adopt, seen_as
+from bertlab.tracking.run_log import BestEffort, closing_parent, sync_command
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -73,13 +72,13 @@ class StoreLogbook:
         self.parent = ""
         self._runs: dict[str, Run] = {}
         self._ledger = LedgerLogbook(tracker, output_dir, folder)
-        self._telling = Telling()
+        self._telling = BestEffort()
 
     @contextmanager
     def sweep(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
         """Open the parent run."""
-        from bertlab.tracking.lease import leased
-        from bertlab.tracking.parents import open_parent
+        from bertlab.tracking.parent_runs import open_parent
+        from bertlab.tracking.sweep_lock import leased
 
         with leased(self.tracker, self.client, tags[SWEEP_KEY]):
             self.parent = open_parent(self.tracker, self.client, name, tags, self.output_dir)
@@ -87,7 +86,10 @@ class StoreLogbook:
             self.tracker.parent = self._ledger.parent = self.parent
             remedy = sync_command(self.output_dir)
             try:
-                with closing(self.tracker.uri, self.parent, remedy) as self._telling, self._ledger.sweep(name, tags):
+                with (
+                    closing_parent(self.tracker.uri, self.parent, remedy) as self._telling,
+                    self._ledger.sweep(name, tags),
+                ):
                     yield self.parent
             finally:
                 if self._telling.failure:
@@ -107,18 +109,18 @@ class StoreLogbook:
             return self._ledger.finished(identities, reuse)
         self._runs |= found
         wanted = {identity.key: identity for identity in identities}
-        cells = finished_cells(self.output_dir, identities, reuse or self.tracker.reuse)
+        cells = finished_folders(self.output_dir, identities, reuse or self.tracker.reuse)
         return {key: result_of(run, cells.get(key), wanted[key]) for key, run in found.items()}
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
         """Tag runs that another sweep made."""
-        from bertlab.tracking.parents import take_over
+        from bertlab.tracking.parent_runs import take_over
 
         self._ledger.adopt(descriptions)
         for key in descriptions.keys() & self._runs.keys():
             run, seen = self._runs[key], seen_as(descriptions[key])
             if run.data.tags.get(PARENT) != self.parent:
-                self._telling(partial(adopt, self.client, self.parent, run, seen))
+                self._telling(partial(link_existing, self.client, self.parent, run, seen))
                 self._telling(partial(take_over, self.client, self.parent, [run]))
 
     def report(self) -> Path:
@@ -149,7 +151,7 @@ class LedgerLogbook:
         self.tracker, self.output_dir, self.folder = tracker, output_dir, folder
         self.parent = uuid.uuid4().hex
         self._about: dict[str, Any] = {}
-        self.cells: dict[str, tuple[Cell, Description]] = {}
+        self.cells: dict[str, tuple[RunFolder, Description]] = {}
 
     @contextmanager
     def sweep(self, name: str, tags: Mapping[str, str]) -> Iterator[str]:
@@ -174,13 +176,13 @@ class LedgerLogbook:
     def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, RunResult]:
         """Return the results that are finished on disk."""
         wanted = {identity.key: identity for identity in identities}
-        cells = finished_cells(self.output_dir, identities, reuse or self.tracker.reuse)
-        return {key: as_reused(result_on_disk(cell), cell_identity(cell), wanted[key]) for key, cell in cells.items()}
+        cells = finished_folders(self.output_dir, identities, reuse or self.tracker.reuse)
+        return {key: as_reused(result_on_disk(cell), folder_identity(cell), wanted[key]) for key, cell in cells.items()}
 
     def adopt(self, descriptions: Mapping[str, Description]) -> None:
         """Write the list of the sweep's run folders; a run that is only in a store has none."""
         identities = [identity_of(description.tags) for description in descriptions.values()]
-        cells = finished_cells(self.output_dir, identities, REUSED_HERE[self.tracker.reuse])
+        cells = finished_folders(self.output_dir, identities, REUSED_HERE[self.tracker.reuse])
         self.cells |= {key: (cells[key], description) for key, description in descriptions.items() if key in cells}
         seen = {cell.folder.name: seen_as(described) for cell, described in self.cells.values()}
         self._note(cells=seen)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from bertlab.ledger.cell import ORIGIN, POINTS, Cell, cells_like, checkpoints
 from bertlab.ledger.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
-from bertlab.ledger.points import Mark, holds
+from bertlab.ledger.metrics import Mark, holds
+from bertlab.ledger.run_folder import ORIGIN, POINTS, RunFolder, checkpoints, run_folders_like
 from bertlab.tracking.identity import TARGET, code_fingerprint
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ TRAINERS = ("bertlab.train.fit.Hardware", "bertlab.train.devices.Hardware")  # e
 MOVED = "bertlab.moved"  # tag: after which step, and from which environment
 
 
-def take_over(config: Mapping[str, Any], cell: Cell, reuse: str) -> str:
+def take_over(config: Mapping[str, Any], cell: RunFolder, reuse: str) -> str:
     """Copy the newest checkpoint of another environment into a run folder without one; return a message, or "".
 
     The caller holds the lock of the run folder. A run that another process trains is skipped.
@@ -30,7 +30,7 @@ def take_over(config: Mapping[str, Any], cell: Cell, reuse: str) -> str:
     if reuse == "same" or checkpoints(cell.folder) or config["trainer"][TARGET] not in TRAINERS:
         return ""
     codes = {code_fingerprint({**config, "trainer": {**config["trainer"], TARGET: target}}) for target in TRAINERS}
-    others = [other for other in cells_like(cell.folder.parents[1], cell.key) if other.code in codes]
+    others = [other for other in run_folders_like(cell.folder.parents[1], cell.key) if other.code in codes]
     found = [each for other in others if other.folder != cell.folder and (each := _left(other))]
     if not found:
         return ""
@@ -42,7 +42,7 @@ def take_over(config: Mapping[str, Any], cell: Cell, reuse: str) -> str:
     return said
 
 
-def _left(other: Cell) -> tuple[Cell, Checkpoint] | None:
+def _left(other: RunFolder) -> tuple[RunFolder, Checkpoint] | None:
     """Return the newest checkpoint of a stopped run, and its run folder."""
 
     def fault(about: Mapping[str, Any]) -> str | None:
@@ -54,7 +54,7 @@ def _left(other: Cell) -> tuple[Cell, Checkpoint] | None:
     return (other, newest) if newest else None
 
 
-def _environment(other: Cell) -> str:
+def _environment(other: RunFolder) -> str:
     try:
         told = json.loads((other.folder / ORIGIN).read_text("utf-8"))["environment"]
         return f"{told['device']}, threads {told['threads']}, devices {told.get('devices', 1)}"

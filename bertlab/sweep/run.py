@@ -20,8 +20,8 @@ from bertlab.data.tokenizer import CLS
 from bertlab.data.weights import Start, start_of
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import Reading
-from bertlab.ledger.cell import Cell, cell_of
-from bertlab.ledger.outcome import RunResult
+from bertlab.ledger.result import RunResult
+from bertlab.ledger.run_folder import RunFolder, run_folder_of
 from bertlab.mask import Ahead, AheadFirst
 from bertlab.model.bert import Bert
 from bertlab.model.combination import check_cls
@@ -35,10 +35,10 @@ from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.code import PACKAGE, result_modules
 from bertlab.tracking.description import identity_of
 from bertlab.tracking.identity import describe
-from bertlab.tracking.life import RunLog
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import bury, result_on_disk, reused
-from bertlab.tracking.stored import TOKENIZER, keep
+from bertlab.tracking.reuse import mark_killed, result_on_disk, reused
+from bertlab.tracking.run_log import RunLog
+from bertlab.tracking.saved_model import TOKENIZER, keep
 from bertlab.train.continued import NOTHING_YET, continues, state_of
 from bertlab.train.early import form_of, steps_of, streams_of
 from bertlab.train.fit import Hardware
@@ -156,9 +156,9 @@ def train(config: Mapping[str, Any], asked: Typed, tracker: Tracker | None = Non
     description = describe(config, asked, job.store)
     identity, output_dir = identity_of(description.tags), config["output_dir"]
     if tracking.parent is None:  # for a job of a sweep or study, the leading process has done this
-        bury(tracking, output_dir)
+        mark_killed(tracking, output_dir)
         bring_unsent(tracking, output_dir)
-    cell = cell_of(output_dir, identity.key, identity.code, identity.made_in)
+    cell = run_folder_of(output_dir, identity.key, identity.code, identity.made_in)
     with in_turn(cell):
         if broken := cell.distrust():
             log.warning("%s is not what its run left, %s is damaged; the run is made anew", cell.folder, broken)
@@ -197,7 +197,7 @@ def fit(job: Job, run: RunLog) -> str:
 
 
 @contextmanager
-def in_turn(cell: Cell) -> Iterator[None]:
+def in_turn(cell: RunFolder) -> Iterator[None]:
     """Hold the lock of a run folder; wait for another process that trains it."""
     with cell.held(0) as held:
         if held:

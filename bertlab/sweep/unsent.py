@@ -4,21 +4,21 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertlab.ledger.cell import CELLS, RUNNING, UNSENT, Cell, cells_in
+from bertlab.ledger.run_folder import CELLS, RUNNING, UNSENT, RunFolder, run_folders_in
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.patience import away, line, patiently
+from bertlab.tracking.retry import away, line, patiently
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
-    from bertlab.tracking.sweeps import SyncedSweep
+    from bertlab.tracking.parent_runs import SyncedSweep
 
 log = logging.getLogger(__name__)
 
 
 def bring_unsent(tracker: Tracker, output_dir: str | Path) -> None:
     """Upload earlier runs and sweeps that this store missed; report failures and keep their marks."""
-    cells = [Cell(mark.parent) for mark in sorted((Path(output_dir) / CELLS).glob(f"*/{UNSENT}"))]
+    cells = [RunFolder(mark.parent) for mark in sorted((Path(output_dir) / CELLS).glob(f"*/{UNSENT}"))]
     own = [cell for cell in cells if cell.state().get("place") == tracker.place]
     sweeps = [mark.parent for mark in sorted(Path(output_dir).glob(f"sweeps/*/{UNSENT}"))]
     sweeps = [folder for folder in sweeps if (folder / UNSENT).read_text(encoding="utf-8") == tracker.place]
@@ -30,27 +30,27 @@ def bring_unsent(tracker: Tracker, output_dir: str | Path) -> None:
             if folder in sweeps:
                 _bring_sweep(tracker, folder, output_dir)
             else:
-                _bring_cell(tracker, client, Cell(folder))
+                _bring_cell(tracker, client, RunFolder(folder))
         except away() as error:
             log.warning("the store has yet to take %s: %s", folder, line(error))
 
 
-def _bring_cell(tracker: Tracker, client: "MlflowClient", cell: Cell) -> None:
-    from bertlab.tracking.delivery import deliver
+def _bring_cell(tracker: Tracker, client: "MlflowClient", cell: RunFolder) -> None:
+    from bertlab.tracking.upload import upload_run
 
     with cell.held(0) as held:
         state = cell.state()
         if held and state["status"] != RUNNING:
             experiment = patiently(lambda: tracker.experiment_id(client))
-            patiently(lambda: deliver(client, experiment, cell, state["parent"]))
+            patiently(lambda: upload_run(client, experiment, cell, state["parent"]))
 
 
 def _bring_sweep(tracker: Tracker, folder: Path, output_dir: str | Path) -> None:
-    from bertlab.tracking.sweeps import open_sweep
+    from bertlab.tracking.parent_runs import open_sweep
 
     if sweep := open_sweep(folder, tracker.uri, tracker.experiment):
         show(sweep)
-        sweep.close(cells_in(output_dir))
+        sweep.close(run_folders_in(output_dir))
 
 
 def show(sweep: "SyncedSweep") -> None:

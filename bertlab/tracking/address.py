@@ -1,17 +1,24 @@
-"""The address of a store, parsed by the library that opens it: absolute, and shown without what lets one in.
+"""The address of a store, and the pages of its UI.
+
+Enters: what the configuration or the environment says. Leaves: an absolute address, parsed by the library that opens
+it and shown without what lets one in; links to an experiment's runs. MLflow 3 opens an experiment on traces, of which
+training has none, unless the link says that it is about machine learning.
 
 Imports nothing heavy; SQLAlchemy's parser only for the address of a database.
 """
 
 import os
+import shlex
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from bertlab.config.errors import InputError
-from bertlab.config.redact import shown
+from bertlab.config.redact import HIDDEN, shown
+from bertlab.tracking.description import KIND, OUTCOME
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL
@@ -23,6 +30,9 @@ SERVED = ("http", "https")
 DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # whose tables MLflow knows how to make
 SPECIAL = str.maketrans({"%": "%25", "?": "%3F"})  # no more: MLflow makes folders of what else is quoted
 FILE = "mlflow.db"  # in the working directory, where nothing else is said
+KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # what its UI sets for "Machine learning"
+TRAINING = "workflowType=machine_learning"
+LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves by default
 
 
 @dataclass(frozen=True)
@@ -115,3 +125,27 @@ def _with_file(uri: str, file: Path) -> str:
     """Return the address of an SQLite database with another file."""
     driver, query = uri.partition("://")[0], uri.partition("?")[2]
     return f"{driver}:///{str(file).translate(SPECIAL)}{'?' if query else ''}{query}"
+
+
+def page(server: str | None, experiment_id: str) -> str:
+    """Return the address of an experiment's runs on a server; None: on the UI of this machine."""
+    return f"{(server or LOCAL).rstrip('/')}/#/experiments/{experiment_id}?{TRAINING}"
+
+
+def charts(server: str | None, experiment_id: str) -> str:
+    """Return the address of the charts of an experiment's runs, the best first, without the sweeps above them."""
+    runs = quote(f"tags.`{KIND}` = 'run'")
+    order = f"orderByKey={quote(f'metrics.`{OUTCOME}`')}&orderByAsc=true"  # by time, sweeps would hide their runs
+    view = f"{TRAINING}&compareRunsMode=CHART&searchFilter={runs}&{order}"
+    return f"{(server or LOCAL).rstrip('/')}/#/experiments/{experiment_id}/runs?{view}"
+
+
+def ui_command(uri: str) -> str:
+    """Return the line that opens the MLflow UI on a store, with this environment's own Python."""
+    store = address(uri)
+    if store.is_served:
+        return f"open {store}"
+    command = (
+        f"{sys.executable} -m mlflow ui --host 127.0.0.1 --workers 1 --backend-store-uri {shlex.quote(str(store))}"
+    )
+    return command if str(store) == store.uri else f"{command}  (with user and password for {HIDDEN})"

@@ -2,7 +2,7 @@
 
 Enters: the parts that a configuration names. Leaves: the definitions (functions, classes, constants) that can be
 reached from them, hashed as parsed code. What cannot change a result does not count: comments, docstrings, hints of
-functions, the words of errors and of the log, the order of imports, and the module that a definition stands in. So a
+functions, the words of errors and of the log, the order of imports, and the module that holds a definition. So a
 better sentence or a moved module keeps the runs that were made before it, and so does a new module that they do not
 use.
 
@@ -174,7 +174,7 @@ class Sources:
                 yield from ((plain, other) for other in self._find(place[0], plain) if other != place)
 
     def _bound(self, place: Place) -> Iterator[str]:
-        """Yield what every name stands for: the code of one of ours, the full name of one of others."""
+        """Yield what every name means: the code of one of ours, the full name of one of others."""
         definition, module = self._definition(place), self._module(place[0])
         for name, other in self._reached(place):
             yield f"{name} {_digest(self._definition(other).content)}"
@@ -244,7 +244,7 @@ def _define(statements: Iterable[ast.stmt], package: str) -> Definition:
 
 
 def _bound_by(statements: Iterable[Import], package: str) -> Iterator[tuple[str, Place | str]]:
-    """Yield what import statements bind: a local name, and what it stands for."""
+    """Yield what import statements bind: a local name, and what it means."""
     roots = (ROOT, package.partition(".")[0])
     for statement in statements:
         for alias in statement.names:

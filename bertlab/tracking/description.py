@@ -1,10 +1,26 @@
-"""What a run is, for the people who will look at it, and the tags by which it is found. Knows no store."""
+"""What a run is and where it was started: for the people who will look at it, and as tags by which it is found.
 
+Leaves: a name, parameters and tags, and for a store the user, the host, the commit of bertlab and the installed
+packages, in MLflow's own words, so that its pages show them. The latter stay in the store: a run's own files name no
+machine, and a run that another process brings later was not started by that one.
+"""
+
+import getpass
+import platform
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cache
+from importlib.metadata import distributions
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from bertlab.config.cache import digest
+from bertlab.config.redact import redacted
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 PARENT, KIND = "mlflow.parentRunId", "bertlab.kind"
 KEY, CODE, ENVIRONMENT = "bertlab.key", "bertlab.code", "bertlab.environment"  # what a finished run is found by
@@ -16,9 +32,15 @@ RESTARTS = "bertlab.restarts"  # how often a run was started again after its pro
 FILES = "bertlab.files"  # JSON: the SHA-256 of each file that a finished run left, as its record has them
 SETTINGS = "bertlab.config"  # hash of the settings in config.yaml
 LEFT = "bertlab.curves"  # SHA-256 of the file of its curves that a finished run left in the store
-OUTCOME = "eval/mlm_loss"  # MLflow compares runs by the metric that they sent first, until told otherwise
+NAME = "mlflow.runName"
+ALSO = "bertlab.also."  # and the id of a sweep that has the run too, though another one made it
+OUTCOME = "eval/mlm_loss"  # MLflow compares runs by the metric that they sent first, until somebody chooses another
 NOTED = {"model": "model", "data": "corpus", "budget.tokens": "tokens", "optimizer.lr": "learning rate", "seed": "seed"}
 TEXT_LIMIT = 5000  # characters of a tag or parameter
+CHECKOUT = Path(__file__).parents[2]  # the checkout, where bertlab is used from one
+SOURCE, PATCH, PACKAGES = "source", "uncommitted.patch", "requirements.txt"  # of artifacts
+GIT_SECONDS = 10.0  # seconds that git may take
+LONGEST_PATCH = 1_000_000  # characters of a patch that are kept
 
 
 @dataclass(frozen=True)
@@ -75,3 +97,59 @@ class Identity:
 def identity_of(tags: Mapping[str, str]) -> Identity:
     """Return the identity that a run's tags tell."""
     return Identity(tags.get(KEY, ""), tags.get(CODE, ""), tags.get(ENVIRONMENT, ""))
+
+
+@cache
+def source_tags() -> dict[str, str]:
+    """Return who started this process, where, and of which commit."""
+    commit = _git("rev-parse", "HEAD").strip()
+    known = {"mlflow.source.name": "bertlab", "mlflow.source.type": "LOCAL", "bertlab.host": platform.node()}
+    known |= {"mlflow.user": _user(), "mlflow.source.git.commit": commit}
+    known |= {"bertlab.uncommitted": "true"} if commit and patch() else {}
+    return {name: text for name, text in known.items() if text}
+
+
+@cache
+def patch() -> str:
+    """Return what git says has changed since the commit, without what looks like a secret; "" where nothing has."""
+    return redacted(_git("diff", "HEAD"))[:LONGEST_PATCH]
+
+
+@cache
+def packages() -> str:
+    """Return every installed distribution with its version, a line each."""
+    found = {(each.metadata["Name"] or "").lower(): each.version for each in distributions()}
+    return "".join(f"{name}=={found[name]}\n" for name in sorted(found) if name)
+
+
+def log_source(client: "MlflowClient", run_id: str) -> None:
+    """Leave the packages with a run of a store, and the patch where the checkout was changed."""
+    with TemporaryDirectory() as folder:
+        for name, text in ((PACKAGES, packages()), (PATCH, patch())):
+            if text:
+                (Path(folder) / name).write_text(text, "utf-8")
+        client.log_artifacts(run_id, folder, SOURCE)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a number that has no name
+        return ""
+
+
+def _git(*words: str) -> str:
+    if not (CHECKOUT / ".git").exists():
+        return ""
+    try:
+        return subprocess.run(
+            ["git", *words],
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=GIT_SECONDS,
+            check=True,
+            errors="replace",
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -21,13 +21,13 @@ from bertlab.config.redact import redacted_settings
 from bertlab.data.content import content_hash
 from bertlab.data.store import TokenStore
 from bertlab.data.weights import start_of
-from bertlab.ledger.cell import START_STATE
+from bertlab.ledger.run_folder import START_STATE
 from bertlab.tasks.own import Tasks, names_of
 from bertlab.tracking.code import code_of, source_hash
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, SETTINGS, Dataset, Description, Identity
 
 NOT_SEMANTIC = (
-    "data.files",  # where a corpus lies; what it holds is in its fingerprint
+    "data.files",  # where a corpus is; what it holds is in its fingerprint
     "data.general",  # likewise
     "pairs.general",
     "tokenizer.path",  # likewise
@@ -96,7 +96,7 @@ def _without(config: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 def run_key(config: Mapping[str, Any], data_fingerprint: str) -> str:
     """Return the key of a run: equal keys, equal results (with equal code, in an equal environment).
 
-    Of the parts the names count and not the modules that they stand in, which the code's fingerprint is for.
+    Of the parts the names count and not the modules that hold them, which the code's fingerprint is for.
     """
     return _key(semantic(config), data_fingerprint)
 

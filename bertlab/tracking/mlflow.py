@@ -1,6 +1,6 @@
 """The tracker: what the configuration says of tracking -> runs, opened once their inputs are known to be good.
 
-All of a run is kept in its cell first; a store of MLflow, if there is one, is told by a thread of its own. Offline
+All of a run is kept in its folder first; a store of MLflow, if there is one, gets it by a thread of its own. Offline
 MLflow is not even imported.
 """
 
@@ -19,21 +19,18 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 from bertlab.config.cache import digest
 from bertlab.config.errors import InputError, one_of, own, true_or_false
 from bertlab.config.redact import redacted, shown
-from bertlab.ledger.cell import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, UNSENT, Cell
 from bertlab.ledger.files import write_whole
-from bertlab.ledger.points import Points
-from bertlab.tracking import reach
-from bertlab.tracking.address import address, chosen
-from bertlab.tracking.also import Also, check_also
-from bertlab.tracking.description import PARENT, RESTARTS, Description
-from bertlab.tracking.life import RunLog, sync_command
-from bertlab.tracking.on_end import check_command, run_command
-from bertlab.tracking.page import charts, page
-from bertlab.tracking.patience import away, line, needing, patiently
-from bertlab.tracking.reach import LONGEST_NAME, ui_command
-from bertlab.tracking.sender import Sender
-from bertlab.tracking.source import log_source, source_tags
-from bertlab.tracking.system import check_system_metrics, watched
+from bertlab.ledger.metrics import MetricsFile
+from bertlab.ledger.run_folder import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, UNSENT, RunFolder
+from bertlab.tracking import connection
+from bertlab.tracking.address import address, charts, chosen, page, ui_command
+from bertlab.tracking.connection import LONGEST_NAME
+from bertlab.tracking.description import PARENT, RESTARTS, Description, log_source, source_tags
+from bertlab.tracking.loggers import OtherLoggers, check_command, check_loggers, run_command
+from bertlab.tracking.retry import away, line, needing, patiently
+from bertlab.tracking.run_log import RunLog, sync_command
+from bertlab.tracking.system_metrics import check_system_metrics, watched
+from bertlab.tracking.upload_thread import UploadThread
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -48,7 +45,7 @@ REUSE = ("same", "code", "any")
 
 
 class Place(TypedDict, total=False):
-    """Where a run stands in a sweep or a study; they set it, and a run's description tells it."""
+    """The place of a run in a sweep or a study: they set it, and it becomes part of the run's description."""
 
     parent: str | None
     factors: Sequence[str]
@@ -83,7 +80,7 @@ class Tracker:
         self.weights, self.offline = true_or_false("weights", weights), true_or_false("offline", offline)
         self.system_metrics = check_system_metrics(system_metrics, self.offline)
         self.reuse = one_of("reuse", reuse, REUSE)
-        self._also, self._on_end = check_also(also), check_command(on_end)
+        self._also, self._on_end = check_loggers(also), check_command(on_end)
         if unknown := sorted(place.keys() - Place.__annotations__.keys()):
             raise InputError(f"{own(unknown[0])} is not a key of this part; leave it out")
         self.is_tracked = not offline  # whether a store is to have the runs, at last
@@ -100,18 +97,18 @@ class Tracker:
             return
         if self.parent:
             self.or_offline(self.ready, lambda: None)
-        elif reach.is_there(self.uri):
+        elif connection.is_there(self.uri):
             self.ready()
         else:
-            reach.look(self.uri)
+            connection.look(self.uri)
 
     def connect(self) -> "MlflowClient":
         """Return a client of a store that answers. Raises InputError at once where none does."""
-        return reach.connect(self.uri)
+        return connection.connect(self.uri)
 
     def existing(self) -> "MlflowClient":
         """Return a client of a store that is there already. Raises InputError."""
-        if not reach.is_there(self.uri):
+        if not connection.is_there(self.uri):
             raise InputError(
                 f"uri must name a store that holds runs, got {shown(self.uri)}; go to its folder or name another"
             )
@@ -120,7 +117,7 @@ class Tracker:
     def ready(self) -> "MlflowClient":
         """Return a client of a store that takes runs of this experiment. Raises InputError at once where none does."""
         client = self.connect()
-        reach.check_experiment(client, self.uri, self.experiment)
+        connection.check_experiment(client, self.uri, self.experiment)
         return client
 
     def or_offline(self, attempt: Callable[[], Answer], instead: Callable[[], Answer] | None = None) -> Answer:
@@ -141,12 +138,12 @@ class Tracker:
 
     def experiment_id(self, client: "MlflowClient") -> str:
         """Return the experiment's id; it is made on first use."""
-        self._seen_id = reach.experiment_id(client, self.uri, self.experiment)
+        self._seen_id = connection.experiment_id(client, self.uri, self.experiment)
         return self._seen_id
 
     @property
     def place(self) -> str:
-        """What tells this experiment of this store from others, without the password that a URI may hold."""
+        """The hash of this experiment and its store, without the password that a URI may hold."""
         return digest(shown(self.uri), self.experiment)
 
     def where(self, output_dir: str | Path) -> str:
@@ -161,32 +158,37 @@ class Tracker:
 
     def start(self, client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str:
         """Create a run and return its id. Raises InputError where the store does not take it for a while."""
-        from bertlab.tracking.creation import created
+        from bertlab.tracking.retry import created
 
         token = uuid.uuid4().hex
         own = {**source_tags(), **tags, **({PARENT: self.parent} if self.parent else {})}
         return patiently(lambda: str(created(client, self.experiment_id(client), token, name, own).info.run_id))
 
     @contextmanager
-    def run(self, description: Description, cell: Cell | None = None) -> Iterator[RunLog]:
+    def run(self, description: Description, run_folder: RunFolder | None = None) -> Iterator[RunLog]:
         """Open a run, and close it as FINISHED, KILLED (interrupt, termination) or FAILED (with the traceback).
 
-        Hold the cell's lock meanwhile; without a cell the run keeps nothing on disk.
+        Hold the lock of the run's folder meanwhile; without a folder the run keeps nothing on disk.
         """
         with ExitStack() as stack:
-            cell = cell or Cell(Path(stack.enter_context(tempfile.TemporaryDirectory())))
-            before = cell.state()
+            run_folder = run_folder or RunFolder(Path(stack.enter_context(tempfile.TemporaryDirectory())))
+            before = run_folder.state()
             own = before.get("description") or _plain(description)  # a run that goes on stays what it was
             about = {"description": own, "place": self.place, "experiment": self.experiment, "parent": self.parent}
-            cell.begin(**about, **_restarted(before))
-            write_whole(cell.folder / CONFIG, description.config)
-            write_whole(cell.folder / ORIGIN, json.dumps(description.origin, indent=1) + "\n")
-            points = Points(cell.folder / POINTS)
+            run_folder.begin(**about, **_restarted(before))
+            write_whole(run_folder.folder / CONFIG, description.config)
+            write_whole(run_folder.folder / ORIGIN, json.dumps(description.origin, indent=1) + "\n")
+            points = MetricsFile(run_folder.folder / POINTS)
             stack.callback(points.close)
             if self.is_tracked:
-                (cell.folder / UNSENT).touch()
-            sender = None if self.offline else self.or_offline(lambda: self._sender(cell, points), lambda: None)
-            run = RunLog(cell, points, sender, Also(self._also, cell, self.experiment) if self._also else None)
+                (run_folder.folder / UNSENT).touch()
+            sender = None if self.offline else self.or_offline(lambda: self._sender(run_folder, points), lambda: None)
+            run = RunLog(
+                run_folder,
+                points,
+                sender,
+                OtherLoggers(self._also, run_folder, self.experiment) if self._also else None,
+            )
             status = FAILED
             try:
                 with watched(self.uri, run.run_id, sender) if sender and self.system_metrics else nullcontext():
@@ -197,22 +199,22 @@ class Tracker:
                 raise
             except Exception:
                 with suppress(InputError):  # a disk that is full has no room for this either
-                    write_whole(cell.folder / TRACEBACK, redacted(traceback.format_exc()))
+                    write_whole(run_folder.folder / TRACEBACK, redacted(traceback.format_exc()))
                 raise
             finally:
                 run.close(status)
                 if self._on_end:
-                    run_command(self._on_end, cell, str(cell.state()["status"]))
+                    run_command(self._on_end, run_folder, str(run_folder.state()["status"]))
 
-    def _sender(self, cell: Cell, points: Points) -> Sender | None:
-        """Open the cell's run in the store and return the thread that feeds it. Raises what the store raises."""
-        from bertlab.tracking.delivery import Delivery
+    def _sender(self, run_folder: RunFolder, points: MetricsFile) -> UploadThread | None:
+        """Open the run of a folder in the store and return the thread that feeds it. Raises what the store raises."""
+        from bertlab.tracking.upload import RunUpload
 
         client = self.connect()
-        way = Delivery(client, patiently(lambda: self.experiment_id(client)), cell, source_tags())
-        cell.note(run_id=patiently(lambda: way.open(self.parent)))
-        patiently(lambda: log_source(client, way.run_id))
-        sender = Sender(way, points.points, doubtful=bool(points.points))
+        upload = RunUpload(client, patiently(lambda: self.experiment_id(client)), run_folder, source_tags())
+        run_folder.note(run_id=patiently(lambda: upload.open(self.parent)))
+        patiently(lambda: log_source(client, upload.run_id))
+        sender = UploadThread(upload, points.points, doubtful=bool(points.points))
         sender.start()
         return sender
 

@@ -1,6 +1,6 @@
-"""Reuse: finished runs that need no repeating, wherever they lie: in the ledger on this disk, or in the store.
+"""Reuse: finished runs that need no repeating, wherever they are: in folders on this disk, or in the store.
 
-What the ledger has and the store lacks is brought to the store, so that reports and studies find it there. A run whose
+What a folder has and the store lacks is brought to the store, so that reports and studies find it there. A run whose
 process is gone is marked as killed.
 """
 
@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertlab.ledger.cell import KILLED, POINTS, Cell, cell_of, cells_like, running_in, unmark
-from bertlab.ledger.outcome import RunResult
-from bertlab.ledger.points import read_points
+from bertlab.ledger.metrics import read_points
+from bertlab.ledger.result import RunResult
+from bertlab.ledger.run_folder import KILLED, POINTS, RunFolder, run_folder_of, run_folders_like, running_in, unmark
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, TOKEN, Identity, identity_of
-from bertlab.tracking.leading import bury_sweeps
+from bertlab.tracking.differences import last_values
 from bertlab.tracking.mlflow import Tracker, patiently
-from bertlab.tracking.table import search
-from bertlab.tracking.truth import reached
+from bertlab.tracking.runs_table import search
+from bertlab.tracking.sweep_lock import mark_killed_sweeps
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -31,62 +31,62 @@ REUSED_HERE = {"same": "code", "code": "code", "any": "any"}  # of runs that wer
 FEW = 200  # keys; a question costs a store about as much as five runs that it reads
 
 
-def finished_cell(output_dir: str | Path, identity: Identity, reuse: str) -> Cell | None:
-    """Return the finished cell of a run: of the same identity, or of what else `reuse` allows, the nearest first."""
-    return finished_cells(output_dir, [identity], reuse).get(identity.key)
+def finished_folder(output_dir: str | Path, identity: Identity, reuse: str) -> RunFolder | None:
+    """Return the finished folder of a run: of the same identity, or of what else `reuse` allows, the nearest first."""
+    return finished_folders(output_dir, [identity], reuse).get(identity.key)
 
 
-def finished_cells(output_dir: str | Path, identities: Collection[Identity], reuse: str) -> dict[str, Cell]:
-    """Return the finished cells of some runs by key; the folder of cells is listed once, if at all."""
-    own = ((each.key, cell_of(output_dir, each.key, each.code, each.made_in)) for each in identities)
-    found = {key: cell for key, cell in own if cell.record()}
+def finished_folders(output_dir: str | Path, identities: Collection[Identity], reuse: str) -> dict[str, RunFolder]:
+    """Return the finished folders of some runs by key; `cells` is listed once, if at all."""
+    own = ((each.key, run_folder_of(output_dir, each.key, each.code, each.made_in)) for each in identities)
+    found = {key: run_folder for key, run_folder in own if run_folder.record()}
     left = [each for each in identities if each.key not in found] if reuse != "same" else []
     others = _cells_of(output_dir, {each.key for each in left}) if left else {}
     nearest = ((each.key, _nearest(others.get(each.key, ()), each.code, reuse)) for each in left)
-    return found | {key: cell for key, cell in nearest if cell}
+    return found | {key: run_folder for key, run_folder in nearest if run_folder}
 
 
-def _cells_of(output_dir: str | Path, keys: Collection[str]) -> dict[str, list[Cell]]:
-    found: dict[str, list[Cell]] = {}
-    for cell in cells_like(output_dir, "*"):
-        if cell.key in keys:
-            found.setdefault(cell.key, []).append(cell)
+def _cells_of(output_dir: str | Path, keys: Collection[str]) -> dict[str, list[RunFolder]]:
+    found: dict[str, list[RunFolder]] = {}
+    for run_folder in run_folders_like(output_dir, "*"):
+        if run_folder.key in keys:
+            found.setdefault(run_folder.key, []).append(run_folder)
     return found
 
 
-def _nearest(cells: Collection[Cell], code: str, reuse: str) -> Cell | None:
-    near = [cell for cell in cells if cell.code == code]
-    near += [cell for cell in cells if cell.code != code] if reuse == "any" else []
-    return next((cell for cell in near if cell.record()), None)
+def _nearest(run_folders: Collection[RunFolder], code: str, reuse: str) -> RunFolder | None:
+    near = [run_folder for run_folder in run_folders if run_folder.code == code]
+    near += [run_folder for run_folder in run_folders if run_folder.code != code] if reuse == "any" else []
+    return next((run_folder for run_folder in near if run_folder.record()), None)
 
 
 def finished_runs(
     tracker: Tracker, output_dir: str | Path, identities: Collection[Identity], reuse: str | None = None
 ) -> "dict[str, Run]":
-    """Return the finished runs of some identities by key, after the store was given what only the ledger had.
+    """Return the finished runs of some identities by key, after the store was given what only this disk had.
 
     `reuse`: what may stand for them; the tracker's own rule where none is given.
     """
-    from bertlab.tracking.delivery import deliver
+    from bertlab.tracking.upload import upload_run
 
     client, reuse = tracker.connect(), reuse or tracker.reuse
     experiment = patiently(lambda: tracker.experiment_id(client))
-    cells = finished_cells(output_dir, identities, reuse)
-    done = _delivered(tracker, client, cells.values())
-    lost = (each for each in identities if each.key not in cells)
-    damaged = {i.key for i in lost if cell_of(output_dir, i.key, i.code, i.made_in).broken()}
-    sought = [each for each in identities if each.key not in done.keys() | damaged]  # what is damaged here is made anew
+    run_folders = finished_folders(output_dir, identities, reuse)
+    done = _delivered(tracker, client, run_folders.values())
+    lost = (each for each in identities if each.key not in run_folders)
+    damaged = {i.key for i in lost if run_folder_of(output_dir, i.key, i.code, i.made_in).broken()}
+    sought = [each for each in identities if each.key not in done.keys() | damaged]  # what is damaged is made again
     done |= _in_store(tracker, client, sought, reuse)
-    for key in (key for key in cells if key not in done):
-        with cells[key].held():
-            run_id = patiently(partial(deliver, client, experiment, cells[key], tracker.parent))
+    for key in (key for key in run_folders if key not in done):
+        with run_folders[key].held():
+            run_id = patiently(partial(upload_run, client, experiment, run_folders[key], tracker.parent))
         done[key] = client.get_run(run_id)
     return done
 
 
-def _delivered(tracker: Tracker, client: "MlflowClient", cells: Iterable[Cell]) -> "dict[str, Run]":
-    """Return the finished runs of this store that cells say were made from them, by key."""
-    states = {cell.key: cell.state() for cell in cells}
+def _delivered(tracker: Tracker, client: "MlflowClient", run_folders: Iterable[RunFolder]) -> "dict[str, Run]":
+    """Return the finished runs of this store that were made from some folders, as these say it, by key."""
+    states = {run_folder.key: run_folder.state() for run_folder in run_folders}
     ids = [state["run_id"] for state in states.values() if state.get("place") == tracker.place and state.get("run_id")]
     runs: list[Run] = []
     for start in range(0, len(ids), AT_ONCE):
@@ -119,25 +119,31 @@ def _in_store(
     return found
 
 
+def finished_identities(client: "MlflowClient", experiment: str) -> set[Identity]:
+    """Return the identities of all finished runs of an experiment."""
+    wanted = f"tags.`{KIND}` = 'run' and attributes.status = 'FINISHED'"
+    return {identity_of(run.data.tags) for run in search(client, experiment, wanted)}
+
+
 def reused(tracker: Tracker, output_dir: str | Path, identity: Identity) -> RunResult | None:
     """Return what a run of this identity reached that is finished already; None where there is none."""
-    cell = finished_cell(output_dir, identity, tracker.reuse)
+    run_folder = finished_folder(output_dir, identity, tracker.reuse)
     if tracker.offline:
-        return as_reused(result_on_disk(cell), cell_identity(cell), identity) if cell else None
+        return as_reused(result_on_disk(run_folder), folder_identity(run_folder), identity) if run_folder else None
     run = finished_runs(tracker, output_dir, [identity]).get(identity.key)
-    return result_of(run, cell, identity) if run else None
+    return result_of(run, run_folder, identity) if run else None
 
 
-def result_of(run: "Run", cell: Cell | None, wanted: Identity) -> RunResult:
+def result_of(run: "Run", run_folder: RunFolder | None, wanted: Identity) -> RunResult:
     """Return what a finished run of a store reached, by its files where these are here, as a run that is reused."""
-    found = replace(result_on_disk(cell), run_id=run.info.run_id) if cell else result_in_store(run)
+    found = replace(result_on_disk(run_folder), run_id=run.info.run_id) if run_folder else result_in_store(run)
     return as_reused(found, identity_of(run.data.tags), wanted)
 
 
-def cell_identity(cell: Cell) -> Identity:
-    """Return the identity of the run that a cell holds."""
-    tags = cell.state().get("description", {}).get("tags", {})
-    return Identity(cell.key, cell.code, tags.get(ENVIRONMENT, ""))
+def folder_identity(run_folder: RunFolder) -> Identity:
+    """Return the identity of the run that a folder holds."""
+    tags = run_folder.state().get("description", {}).get("tags", {})
+    return Identity(run_folder.key, run_folder.code, tags.get(ENVIRONMENT, ""))
 
 
 def as_reused(result: RunResult, found: Identity, wanted: Identity) -> RunResult:
@@ -147,12 +153,12 @@ def as_reused(result: RunResult, found: Identity, wanted: Identity) -> RunResult
     return replace(result, reused=True, other_code=code, other_environment=environment)
 
 
-def result_on_disk(cell: Cell) -> RunResult:
-    """Return what a finished cell reached, from its record and its points."""
-    state, record = cell.state(), cell.record() or {}
+def result_on_disk(run_folder: RunFolder) -> RunResult:
+    """Return what a finished run reached, from the record and the points in its folder."""
+    state, record = run_folder.state(), run_folder.record() or {}
     status = "diverged" if record.get("diverged") else "finished"
-    metrics = reached(read_points(cell.folder / POINTS)[0])
-    return RunResult(str(state.get("run_id") or state["token"]), status, metrics, cell.folder)
+    metrics = last_values(read_points(run_folder.folder / POINTS)[0])
+    return RunResult(str(state.get("run_id") or state["token"]), status, metrics, run_folder.folder)
 
 
 def result_in_store(run: "Run") -> RunResult:
@@ -161,36 +167,36 @@ def result_in_store(run: "Run") -> RunResult:
     return RunResult(run.info.run_id, status, dict(run.data.metrics), None)
 
 
-def bury(tracker: Tracker, output_dir: str | Path) -> list[Cell]:
-    """Mark the runs and sweeps as killed whose process is gone, here and in the store, and return the runs' cells."""
-    bury_sweeps(tracker, output_dir)
+def mark_killed(tracker: Tracker, output_dir: str | Path) -> list[RunFolder]:
+    """Mark the runs and sweeps as killed whose process is gone, here and in the store, and return the runs' folders."""
+    mark_killed_sweeps(tracker, output_dir)
     gone = []
-    for cell in running_in(output_dir):  # as many as train or died, however many there are
-        if not cell.folder.is_dir():
-            unmark(cell.folder)
+    for run_folder in running_in(output_dir):  # as many as train or died, however many there are
+        if not run_folder.folder.is_dir():
+            unmark(run_folder.folder)
             continue
-        with cell.held(0) as held:
-            if held and cell.vanished():
-                cell.end(KILLED)
-                gone.append(cell)
+        with run_folder.held(0) as held:
+            if held and run_folder.vanished():
+                run_folder.end(KILLED)
+                gone.append(run_folder)
             elif held:  # it has ended, or nothing is known of it
-                unmark(cell.folder)
+                unmark(run_folder.folder)
     if gone and not tracker.offline:
         _tell(tracker, gone)
     return gone
 
 
-def _tell(tracker: Tracker, gone: list[Cell]) -> None:
+def _tell(tracker: Tracker, gone: list[RunFolder]) -> None:
     """Bring what is known of the dead to the store that they were recorded in."""
-    from bertlab.tracking.delivery import deliver
+    from bertlab.tracking.upload import upload_run
 
     client = tracker.connect()
     experiment = patiently(lambda: tracker.experiment_id(client))
-    for cell in gone:
-        state = cell.state()
+    for run_folder in gone:
+        state = run_folder.state()
         if state.get("place") != tracker.place:
             continue
-        with cell.held(0) as held:
+        with run_folder.held(0) as held:
             if held:  # nobody goes on with it at this moment
-                patiently(partial(deliver, client, experiment, cell, state["parent"]))
+                patiently(partial(upload_run, client, experiment, run_folder, state["parent"]))
         log.warning("run %s: its process is gone, it is marked as %s", state.get("run_id"), state["status"].lower())

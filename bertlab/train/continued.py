@@ -11,7 +11,7 @@ import yaml
 
 from bertlab.config.errors import InputError, true_or_false
 from bertlab.data.weights import REFUSE, Start, start_of
-from bertlab.ledger.cell import START_STATE
+from bertlab.ledger.run_folder import START_STATE
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

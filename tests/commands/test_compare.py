@@ -16,12 +16,12 @@ from bertlab.config.compose import load, resolved, typed
 from bertlab.config.error_messages import printable
 from bertlab.config.errors import InputError
 from bertlab.data.prepare import prepare
+from bertlab.tracking.artifacts import Origin, origin_of
 from bertlab.tracking.code import Code
-from bertlab.tracking.compared import Origin, origin_of
 from bertlab.tracking.description import Identity
 from bertlab.tracking.identity import describe
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.stored import connect
+from bertlab.tracking.saved_model import connect
 
 WORDS = ["data=oracle", "data.documents=60"]
 Make = Callable[..., str]

@@ -23,10 +23,9 @@ from bertlab.data.pairs import Examples
 from bertlab.data.store import Tokens
 from bertlab.report.card import card
 from bertlab.sweep.run import Job, prepare_job, train
-from bertlab.tracking.again import command_again
+from bertlab.tracking.artifacts import weights_uri
 from bertlab.tracking.identity import run_key
-from bertlab.tracking.models import weights_uri
-from bertlab.tracking.stored import connect, fetch
+from bertlab.tracking.saved_model import command_again, connect, fetch
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read at the import: nothing is ever looked up
 transformers = import_module("transformers")

@@ -25,7 +25,7 @@ import bertlab.sweep.run
 from bertlab.commands.run import main
 from bertlab.config.building import build_parts
 from bertlab.config.compose import load, resolved
-from bertlab.ledger.outcome import RunResult
+from bertlab.ledger.result import RunResult
 from bertlab.study.arms import register
 from bertlab.sweep.grid import SweepEnd
 

@@ -7,9 +7,9 @@ import pytest
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.weights import start_of
-from bertlab.ledger.cell import Cell
-from tests.cells import finished
+from bertlab.ledger.run_folder import RunFolder
 from tests.command import exit_code
+from tests.run_folders import finished
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_nothing_to_start_from_is_the_default() -> None:
     "name", ["config.yaml", "run.json", "record.json", "model/model.safetensors", "model/tokenizer.json"]
 )
 def test_a_run_whose_files_are_not_those_that_it_left_is_no_start(tmp_path: Path, name: str) -> None:
-    folder = finished(Cell(tmp_path / "cells" / "key-code")).folder
+    folder = finished(RunFolder(tmp_path / "cells" / "key-code")).folder
     words = load([f"start=run:{folder}"])
     start = start_of(resolved(words))
     assert start is not None

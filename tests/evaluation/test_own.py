@@ -9,8 +9,8 @@ import pytest
 
 from bertlab.config.compose import load, resolved
 from bertlab.evaluation.own import EvaluationWithTasks, mean_score
-from bertlab.ledger.cell import MODEL, POINTS, cells_in
-from bertlab.ledger.points import read_points
+from bertlab.ledger.metrics import read_points
+from bertlab.ledger.run_folder import MODEL, POINTS, run_folders_in
 from bertlab.sweep.run import prepare_job
 from tests.command import exit_code
 from tests.tasks.drawn import Cells, rows, write
@@ -27,7 +27,7 @@ def words(file: Path, kind: str = "classification", **settings: Any) -> str:
 
 def numbers() -> Sequence[Mapping[str, float]]:
     """Return the numbers of each point of each run here."""
-    return [point.numbers for cell in cells_in("outputs") for point in read_points(cell.folder / POINTS)[0]]
+    return [point.numbers for cell in run_folders_in("outputs") for point in read_points(cell.folder / POINTS)[0]]
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +47,11 @@ def test_scores_stand_in_the_record_and_weights_can_be_scored_without_training(
     assert own == {f"{metric}{suffix}" for metric in ("accuracy", "macro_f1") for suffix in noise}
     assert "task own: accuracy 0." in capsys.readouterr().err
 
-    (cell,) = cells_in("outputs")
+    (cell,) = run_folders_in("outputs")
     assert (cell.folder / MODEL).is_dir()
     start = (f"start=run:{cell.folder}", "trainer=none", "output_dir=scored")
     assert exit_code(*TINY, words(file), "tasks.epochs=1", "tasks.seeds=2", *start) == 0
-    (scored,) = cells_in("scored")
+    (scored,) = run_folders_in("scored")
     (point,) = read_points(scored.folder / POINTS)[0]
     assert (point.step, point.numbers["perf/tokens"]) == (0, 0)
     assert {name: point.numbers[name] for name in last if name.startswith("eval/")} == pytest.approx(

@@ -14,8 +14,8 @@ import pytest
 
 from bertlab.commands import export
 from bertlab.config.compose import PACKAGE
-from bertlab.ledger.cell import POINTS, cells_in
-from bertlab.ledger.points import read_points
+from bertlab.ledger.metrics import read_points
+from bertlab.ledger.run_folder import POINTS, run_folders_in
 from tests.command import exit_code
 from tests.evaluation.plain import Row, plain_scores
 
@@ -73,7 +73,7 @@ def test_a_score_is_that_of_plain_transformers(
     words += (f"tasks=[{{name: own, kind: classification, {files}}}]",)
     words += (f"tasks.rates=[{RATE}]", f"tasks.epochs={EPOCHS}", f"tasks.seeds={SEEDS}", f"tasks.patience={EPOCHS}")
     assert exit_code(*SMALL, "tracking.offline=true", *words) == 0
-    (cell,) = cells_in("outputs")
+    (cell,) = run_folders_in("outputs")
     (point,) = read_points(cell.folder / POINTS)[0]
     ours = [point.numbers[f"eval/tasks.own.accuracy.seed_{seed}"] for seed in range(SEEDS)]
     plain_rows: list[list[Row]] = [[((row["text"],), row["label"]) for row in parts[part]] for part in PARTS]

@@ -28,8 +28,8 @@ from bertlab.experiment.plan.speed import Stopwatch, seconds_a_step
 from bertlab.experiment.plan.tables import duration, levels, of_chances, of_prior
 from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING
 from bertlab.experiment.study_runs import StudyRuns
-from bertlab.ledger.archive import cells_in, pack
-from bertlab.ledger.cell import cell_of
+from bertlab.ledger.archive import archived_folders, pack
+from bertlab.ledger.run_folder import run_folder_of
 from bertlab.stats.claim import Expectation, decides
 from bertlab.stats.looks import interval_level
 from bertlab.stats.moderated import Prior
@@ -41,7 +41,7 @@ from bertlab.study.values import prior_of
 from bertlab.sweep.run import Job, prepare_job
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, Identity
 from bertlab.tracking.mlflow import Tracker
-from tests.cells import finished
+from tests.run_folders import finished
 
 SMALL = ("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700")  # 5 steps
 STUDY = ("padding", [*SMALL, "evaluation.sequences=8", "model=tiny", "trainer.progress=false"])
@@ -119,35 +119,35 @@ def test_the_runs_of_a_plan_are_those_that_the_study_makes(planned: Runs) -> Non
 @pytest.mark.parametrize("code", ["code", "0ther"])
 def test_a_study_that_is_stopped_early_keeps_what_its_archive_held(planned: Runs, tmp_path: Path, code: str) -> None:
     kept, here, there = tmp_path / "cells.tar.xz", tmp_path / "here", tmp_path / "there"
-    pack([finished(cell_of(there, key, code)) for key in ("early", "late")], kept)
+    pack([finished(run_folder_of(there, key, code)) for key in ("early", "late")], kept)
     arms = {name: {**config, "output_dir": str(here)} for name, config in planned.registration.arms.items()}
     tracker = SimpleNamespace(parent="p", reuse="same")
     study_runs = StudyRuns(replace(planned.registration, arms=arms), [], None, tracker, None, "data", kept)  # type: ignore[arg-type]
     study_runs.restore()
-    finished(cell_of(here, "new", "code"))
+    finished(run_folder_of(here, "new", "code"))
     study_runs.wanted["new"] = Identity("new", "code", "")  # as its first runs are, when it is stopped
     study_runs.keep()
-    assert cells_in(kept, here).keys() == {"early", "late", "new"}
-    assert all(cell.record() for cell in cells_in(kept, here).values())
+    assert archived_folders(kept, here).keys() == {"early", "late", "new"}
+    assert all(cell.record() for cell in archived_folders(kept, here).values())
 
 
 def test_runs_of_other_code_leave_the_archive_once_this_code_has_its_own_or_a_new_report(
     planned: Runs, tmp_path: Path
 ) -> None:
     kept, here = tmp_path / "cells.tar.xz", tmp_path / "here"
-    pack([finished(cell_of(tmp_path / "there", key, "0ther")) for key in ("again", "gone")], kept)
+    pack([finished(run_folder_of(tmp_path / "there", key, "0ther")) for key in ("again", "gone")], kept)
     arms = {name: {**config, "output_dir": str(here)} for name, config in planned.registration.arms.items()}
     tracker = SimpleNamespace(parent="p", reuse="same")
     study_runs = StudyRuns(replace(planned.registration, arms=arms), [], None, tracker, None, "data", kept)  # type: ignore[arg-type]
     study_runs.restore()
     again = Identity("again", "code", "here")
-    finished(cell_of(here, again.key, again.code, again.made_in))
+    finished(run_folder_of(here, again.key, again.code, again.made_in))
     study_runs.wanted["again"] = again
     study_runs.keep()
-    folders = {key: cell.folder.name for key, cell in cells_in(kept, here).items()}
+    folders = {key: cell.folder.name for key, cell in archived_folders(kept, here).items()}
     assert folders == {"again": f"again-code-{again.made_in}", "gone": "gone-0ther"}
     study_runs.drop_earlier()
-    assert cells_in(kept, here).keys() == {"again"}
+    assert archived_folders(kept, here).keys() == {"again"}
 
 
 def test_finished_runs_are_found_in_the_store(planned: Runs, tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from hydra.core.global_hydra import GlobalHydra
 from bertlab.commands import sync
 from bertlab.commands.run import main
 from bertlab.experiment import run_study as conduct
-from bertlab.ledger.cell import POINTS as POINTS_FILE
-from bertlab.ledger.cell import cells_in
-from bertlab.tracking import life
-from bertlab.tracking.life import RunLog
+from bertlab.ledger.run_folder import POINTS as POINTS_FILE
+from bertlab.ledger.run_folder import run_folders_in
+from bertlab.tracking import run_log
+from bertlab.tracking.run_log import RunLog
 from tests.command import settled
 from tests.integration.conftest import Server
 
@@ -151,7 +151,7 @@ def test_a_study_whose_server_goes_away_at_its_end_goes_on_where_it_was(
     """Away before the last run's end, so that it is judged from files, and then before the verdict is published."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    monkeypatch.setitem(life.PATIENCE, "FINISHED", 3.0)
+    monkeypatch.setitem(run_log.PATIENCE, "FINISHED", 3.0)
     words = (*STUDY, f"tracking.uri={server.uri}", "tracking.experiment=study")
 
     def leave(when: Any, name: str, count: int = 1) -> tuple[Any, str]:
@@ -179,7 +179,7 @@ def test_a_study_whose_server_goes_away_at_its_end_goes_on_where_it_was(
     code, line = leave(RunLog, "finish", CELLS)
     assert (code, line.endswith(rest)) == (0, True)
     assert Path("outputs/reports/padding.md").is_file()
-    assert [cell.state()["status"] for cell in cells_in("outputs")] == ["FINISHED"] * CELLS
+    assert [cell.state()["status"] for cell in run_folders_in("outputs")] == ["FINISHED"] * CELLS
     assert trained() == CELLS - 1
     assert sync.sync({"from": "outputs", "uri": server.uri, "experiment": None}).startswith(f"{CELLS} runs")
     assert trained() == CELLS

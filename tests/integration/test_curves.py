@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from bertlab.tracking import truth
+from bertlab.tracking import runs_table
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.truth import truth_of
+from bertlab.tracking.runs_table import read_runs_table
 from tests.integration.conftest import Server
 from tests.integration.test_sweeps import TINY, end
 
@@ -25,12 +25,12 @@ def test_the_file_at_the_server_is_the_cell_and_the_history(
     found = client.search_runs([tracker.experiment_id(client)], "tags.`bertlab.kind` = 'run'")
     runs = sorted(found, key=lambda run: str(run.info.run_name))
     assert len(runs) == 2
-    there = truth_of(client, runs, tmp_path / "outputs").curves
+    there = read_runs_table(client, runs, tmp_path / "outputs").curves
     assert len(there)
     with monkeypatch.context() as patch:
-        patch.setattr(truth, "curves_stored", lambda *_: pytest.fail("the file is not read"))
-        pd.testing.assert_frame_equal(truth_of(client, runs, None).curves, there)
-    monkeypatch.setattr(truth, "curves_left", lambda *_: None)
-    history = truth_of(client, runs, None).curves.sort_values(["run_id", "metric", "step"], ignore_index=True)
+        patch.setattr(runs_table, "curves_stored", lambda *_: pytest.fail("the file is not read"))
+        pd.testing.assert_frame_equal(read_runs_table(client, runs, None).curves, there)
+    monkeypatch.setattr(runs_table, "curves_left", lambda *_: None)
+    history = read_runs_table(client, runs, None).curves.sort_values(["run_id", "metric", "step"], ignore_index=True)
     expected = there.sort_values(["run_id", "metric", "step"], ignore_index=True)
     pd.testing.assert_frame_equal(history, expected)

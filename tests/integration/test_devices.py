@@ -14,7 +14,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.compose import PACKAGE
-from bertlab.ledger.cell import RECORD, cells_in
+from bertlab.ledger.run_folder import RECORD, run_folders_in
 from bertlab.tracking.description import RESTARTS
 from tests.command import settled
 from tests.integration.test_stopped import until, works
@@ -51,7 +51,7 @@ def curve(cell: Any, name: str) -> list[float]:
 
 
 def in_order(folder: str) -> list[Any]:
-    return sorted(cells_in(folder), key=lambda cell: cell.state()["started"])
+    return sorted(run_folders_in(folder), key=lambda cell: cell.state()["started"])
 
 
 def test_50_steps_on_two_devices_are_those_on_one_and_one_of_them_records(command: Command) -> None:
@@ -122,7 +122,7 @@ def test_a_run_whose_leader_is_killed_leaves_nobody_and_goes_on_from_its_checkpo
     (other,) = followers(started.pid)
     started.kill()
     assert until(lambda: not works(other), ENDED)
-    (cell,) = cells_in(tmp_path / "outputs")
+    (cell,) = run_folders_in(tmp_path / "outputs")
     step = int(max(cell.folder.glob("checkpoint-*")).stem.removeprefix("checkpoint-"))
     code, _, errors = command(*TINY, *LONG, "trainer.devices=2", "trainer.checkpoint_seconds=60")
     assert code == 0, errors
@@ -140,12 +140,12 @@ def test_an_interrupted_run_goes_on_with_another_number_of_devices(
     assert "Traceback" not in errors
     assert "the same command goes on from there" in errors
     assert not works(other)
-    (left,) = cells_in(tmp_path / "outputs")
+    (left,) = run_folders_in(tmp_path / "outputs")
     step = int(max(left.folder.glob("checkpoint-*")).stem.removeprefix("checkpoint-"))
     code, _, errors = command(*TINY, *LONG, "tracking.reuse=code", "trainer.checkpoint_seconds=60")
     assert code == 0, errors
     assert f"goes on after step {step:,}" in errors
-    one = next(cell for cell in cells_in(tmp_path / "outputs") if cell.folder != left.folder)
+    one = next(cell for cell in run_folders_in(tmp_path / "outputs") if cell.folder != left.folder)
     assert (one.folder / RECORD).is_file()
     assert one.state()["tags"]["bertlab.moved"].startswith(f"after step {step:,} from cpu")
     assert one.state()["tags"]["bertlab.moved"].endswith("devices 2")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from bertlab.config.compose import PACKAGE
-from bertlab.ledger.cell import cells_in
+from bertlab.ledger.run_folder import run_folders_in
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import bury
+from bertlab.tracking.reuse import mark_killed
 
 pytestmark = pytest.mark.integration
 
@@ -50,10 +50,10 @@ def test_a_sweep_that_is_stopped_leaves_nobody_training(
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as sweep:
         started = until(lambda: len(list(outputs.glob("cells/*/metrics.jsonl"))) == 2, 300)
         sweep.send_signal(stop)
-    workers = [cell.state()["pid"] for cell in cells_in(outputs)]
+    workers = [cell.state()["pid"] for cell in run_folders_in(outputs)]
     assert (started, sweep.returncode) == (True, code)
     assert until(lambda: not any(map(works, workers)), 20)
-    ended = [cell.state()["status"] for cell in cells_in(outputs)]
+    ended = [cell.state()["status"] for cell in run_folders_in(outputs)]
     assert len(ended) == 2, "nobody took the third run"
     assert set(ended) <= {"KILLED", "RUNNING"}, "a run that was just being opened is found dead by the next command"
 
@@ -64,6 +64,6 @@ def test_a_sweep_that_is_stopped_leaves_nobody_training(
     seen = statuses()
     assert seen.pop("seed=0,1,2") == parent
     assert set(seen.values()) <= {"KILLED", "RUNNING"}, "a worker tells the store for some seconds at most"
-    bury(tracker, outputs)
+    mark_killed(tracker, outputs)
     assert statuses() == dict.fromkeys(["seed=0,1,2", "seed=0", "seed=1"], "KILLED")
-    assert [cell.state()["status"] for cell in cells_in(outputs)] == ["KILLED"] * 2
+    assert [cell.state()["status"] for cell in run_folders_in(outputs)] == ["KILLED"] * 2

@@ -9,21 +9,20 @@ import yaml
 
 from bertlab.config.errors import InputError
 from bertlab.ledger import archive
-from bertlab.ledger.archive import cells_in, pack, unpack
-from bertlab.ledger.cell import CONFIG, FINISHED, POINTS, STATE, Cell, cell_of
-from bertlab.ledger.cell import cells_in as cells_of
-from bertlab.ledger.points import read_points
-from tests.cells import finished, unsealed
+from bertlab.ledger.archive import archived_folders, pack, unpack
+from bertlab.ledger.metrics import read_points
+from bertlab.ledger.run_folder import CONFIG, FINISHED, POINTS, STATE, RunFolder, run_folder_of, run_folders_in
+from tests.run_folders import finished, unsealed
 
 
 def test_finished_cells_are_finished_elsewhere_without_their_weights(tmp_path: Path) -> None:
-    here = finished(cell_of(tmp_path / "here", "a", "code"))
-    running = cell_of(tmp_path / "here", "b", "code")
+    here = finished(run_folder_of(tmp_path / "here", "a", "code"))
+    running = run_folder_of(tmp_path / "here", "b", "code")
     with running.held():
         running.begin(description={})
     pack([here, running], tmp_path / "kept" / "cells.tar.xz")
     assert unpack(tmp_path / "kept" / "cells.tar.xz", tmp_path / "there") == 1
-    (there,) = cells_of(tmp_path / "there")
+    (there,) = run_folders_in(tmp_path / "there")
     mine, theirs = here.record(), there.record()
     assert mine is not None
     assert theirs is not None
@@ -41,10 +40,10 @@ def test_an_archive_names_no_folder_of_the_machine_and_keeps_every_other_setting
     source = json.dumps({"data": data})
     about = {"name": "a run", "data": {"digest": "5", "source": source}}
     own = yaml.safe_dump(config, sort_keys=False)
-    cell = finished(cell_of(tmp_path / "here", "a", "code"), description=about, config=own)
+    cell = finished(run_folder_of(tmp_path / "here", "a", "code"), description=about, config=own)
     pack([cell], tmp_path / "cells.tar.xz")
     unpack(tmp_path / "cells.tar.xz", tmp_path / "there")
-    (there,) = cells_of(tmp_path / "there")
+    (there,) = run_folders_in(tmp_path / "there")
     named = {"files": ["a.txt", "b*.txt", "corpora/c.txt"], "format": None}
     assert (there.folder / CONFIG).read_text("utf-8") == yaml.safe_dump(
         {"data": named, "output_dir": "outputs", "optimizer": {"lr": 0.002}}, sort_keys=False
@@ -55,24 +54,24 @@ def test_an_archive_names_no_folder_of_the_machine_and_keeps_every_other_setting
 
 
 def test_what_is_finished_already_is_left_alone(tmp_path: Path) -> None:
-    cell = finished(cell_of(tmp_path, "a", "code"))
+    cell = finished(run_folder_of(tmp_path, "a", "code"))
     pack([cell], tmp_path / "cells.tar.xz")
     assert unpack(tmp_path / "cells.tar.xz", tmp_path) == 0
     assert cell.state()["run_id"] == "7"
 
 
 def test_equal_cells_make_equal_bytes_in_whatever_order(tmp_path: Path) -> None:
-    cells = [finished(cell_of(tmp_path, key, "code")) for key in "ab"]
+    cells = [finished(run_folder_of(tmp_path, key, "code")) for key in "ab"]
     pack(cells, tmp_path / "one")
     pack(cells[::-1], tmp_path / "other")
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
 
 
 def test_a_cell_that_was_tampered_with_is_not_finished(tmp_path: Path) -> None:
-    cell = finished(cell_of(tmp_path / "here", "a", "code"))
+    cell = finished(run_folder_of(tmp_path / "here", "a", "code"))
     pack([cell], tmp_path / "cells.tar.xz")
     unpack(tmp_path / "cells.tar.xz", tmp_path / "there")
-    (there,) = cells_of(tmp_path / "there")
+    (there,) = run_folders_in(tmp_path / "there")
     (there.folder / POINTS).write_text("{}\n", "utf-8")
     assert there.record() is None
     assert unpack(tmp_path / "cells.tar.xz", tmp_path / "there") == 1, "the archive has it whole"
@@ -82,7 +81,7 @@ def test_a_cell_that_was_tampered_with_is_not_finished(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["cut", "text", "other"])
 def test_a_damaged_archive_is_refused_in_one_line(tmp_path: Path, damage: str) -> None:
     path = tmp_path / "cells.tar.xz"
-    pack([finished(cell_of(tmp_path, "a", "code"))], path)
+    pack([finished(run_folder_of(tmp_path, "a", "code"))], path)
     whole = path.read_bytes()
     path.write_bytes({"cut": whole[: len(whole) // 2], "text": b"a,b\n", "other": b""}[damage])
     with pytest.raises(InputError, match="must be an archive of finished runs"):
@@ -91,7 +90,7 @@ def test_a_damaged_archive_is_refused_in_one_line(tmp_path: Path, damage: str) -
 
 
 def test_a_cell_that_is_not_what_its_run_left_is_not_packed(tmp_path: Path) -> None:
-    cell = finished(cell_of(tmp_path / "here", "a", "code"))
+    cell = finished(run_folder_of(tmp_path / "here", "a", "code"))
     (cell.folder / STATE).write_text("{", "utf-8")
     pack([cell], tmp_path / "cells.tar.xz")
     assert unpack(tmp_path / "cells.tar.xz", tmp_path / "there") == 0
@@ -103,12 +102,12 @@ def test_cells_are_added_and_those_that_are_there_are_not_packed_again(
     path, packed = tmp_path / "cells.tar.xz", list[str]()
     real = archive.parts_of
 
-    def counted(cell: Cell) -> dict[str, bytes]:
+    def counted(cell: RunFolder) -> dict[str, bytes]:
         packed.append(cell.key)
         return real(cell)
 
     monkeypatch.setattr(archive, "parts_of", counted)
-    cells = [finished(cell_of(tmp_path / "here", key, "code")) for key in "abcd"]
+    cells = [finished(run_folder_of(tmp_path / "here", key, "code")) for key in "abcd"]
     for count, new in ((2, ["a", "b"]), (2, []), (4, ["c", "d"]), (4, [])):
         packed.clear()
         pack(cells[:count], path)
@@ -117,13 +116,13 @@ def test_cells_are_added_and_those_that_are_there_are_not_packed_again(
     with tarfile.open(path) as plain:
         assert len(plain.getnames()) == 20, "other programs read it"
     pack(cells[1:], path)
-    assert cells_in(path, tmp_path).keys() == set("bcd"), "what is not wanted leaves"
+    assert archived_folders(path, tmp_path).keys() == set("bcd"), "what is not wanted leaves"
 
 
 @pytest.mark.parametrize("lost", ["the end", "a stream", "the middle"])
 def test_an_archive_that_lost_some_of_its_cells_is_refused(tmp_path: Path, lost: str) -> None:
     path = tmp_path / "cells.tar.xz"
-    cells = [finished(cell_of(tmp_path / "here", key, "code")) for key in "ab"]
+    cells = [finished(run_folder_of(tmp_path / "here", key, "code")) for key in "ab"]
     pack(cells[:1], path)
     first = path.read_bytes().removesuffix(archive.END)
     pack(cells, path)
@@ -139,16 +138,16 @@ def test_a_cell_that_was_changed_in_its_archive_is_left_out_and_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "cells.tar.xz"
-    cells = [finished(cell_of(tmp_path / "here", key, "code")) for key in "ab"]
+    cells = [finished(run_folder_of(tmp_path / "here", key, "code")) for key in "ab"]
     real = archive.parts_of
 
-    def changed(cell: Cell) -> dict[str, bytes]:
+    def changed(cell: RunFolder) -> dict[str, bytes]:
         return {**real(cell), CONFIG: b"seed: 1\n"} if cell.key == "a" else real(cell)
 
     monkeypatch.setattr(archive, "parts_of", changed)
     pack(cells, path)
     assert unpack(path, tmp_path / "there") == 1
-    assert [cell.key for cell in cells_of(tmp_path / "there")] == ["b"]
+    assert [cell.key for cell in run_folders_in(tmp_path / "there")] == ["b"]
     assert "1 of 2 runs" in caplog.text
 
 
@@ -156,10 +155,10 @@ def test_cells_of_before_there_were_seals_are_taken_in_and_that_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "cells.tar.xz"
-    old = unsealed(cell_of(tmp_path / "here", "a", "code"))
+    old = unsealed(run_folder_of(tmp_path / "here", "a", "code"))
     pack([old], path)
     assert unpack(path, tmp_path / "there") == 1
-    (there,) = cells_of(tmp_path / "there")
+    (there,) = run_folders_in(tmp_path / "there")
     assert there.record() == old.record() is not None
     assert (there.state()["token"], there.state()["place"]) == ("t", "")
     assert "1 runs of" in caplog.text

@@ -28,7 +28,7 @@ from bertlab.model.position import Rotary
 from bertlab.model.reference import save_reference
 from bertlab.model.sight import Sight
 from bertlab.streams import Streams
-from bertlab.tracking.started import started, with_started
+from bertlab.tracking.start_weights import start_folders, with_start_folders
 from bertlab.train.early import check_early
 from tests.model.test_start import ROWS, compare, loaded, save
 
@@ -70,7 +70,7 @@ def modern(config: Mapping[str, Any] = CONFIGS[0], kind: str = "ModernBertForMas
 def ours(folder: Path, *words: str, missing: str = "init") -> tuple[Bert, Tokenizer]:
     """Return what a command line makes of the folder."""
     typed = [f"start.from={folder}", f"start.missing={missing}", f"output_dir={folder / 'outputs'}", *words]
-    config = resolved(load(with_started(with_model(typed))))
+    config = resolved(load(with_start_folders(with_model(typed))))
     check_early([config])
     return loaded(config, folder)
 
@@ -116,11 +116,11 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_weights_by_our_names_are_written_once(saved: Path) -> None:
-    first, second = (with_started([f"start=[{saved},run:x]", f"output_dir={saved / 'starts'}"]) for _ in range(2))
+    first, second = (with_start_folders([f"start=[{saved},run:x]", f"output_dir={saved / 'starts'}"]) for _ in range(2))
     assert first == second
     (folder,) = (saved / "starts" / "starts").iterdir()
     assert first[0] == f"start.from=[run:{folder.absolute()},run:x]"
-    (arm,) = started([f"start.from='{saved}'"], str(saved / "starts"), None)
+    (arm,) = start_folders([f"start.from='{saved}'"], str(saved / "starts"), None)
     assert arm == f"start.from='run:{folder.absolute()}'"
 
 

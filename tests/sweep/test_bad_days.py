@@ -19,8 +19,8 @@ from mlflow.exceptions import MlflowException
 from bertlab.commands import sync
 from bertlab.config.errors import InputError
 from bertlab.objective.joint import Joint
-from bertlab.tracking import life, models
-from bertlab.tracking.patience import needing
+from bertlab.tracking import run_log, saved_model
+from bertlab.tracking.retry import needing
 from tests.command import exit_code
 
 TINY = (
@@ -104,15 +104,15 @@ def test_a_bad_day_is_one_line_spares_what_is_finished_and_is_made_up_for(comman
 def test_a_disk_that_fills_up_while_the_store_takes_a_model_costs_no_weights(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upload = models.upload
+    upload = saved_model.upload_weights
 
     def cramped(*given: Any) -> None:
         with no_room():
             upload(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(models, "upload", cramped)
-        patch.setattr(life, "PATIENCE", dict.fromkeys(life.PATIENCE, 2.0))  # seconds: time for a second attempt
+        patch.setattr(saved_model, "upload_weights", cramped)
+        patch.setattr(run_log, "PATIENCE", dict.fromkeys(run_log.PATIENCE, 2.0))  # seconds: time for a second attempt
         code, err = command("tracking.offline=false")
         for sender in (thread for thread in threading.enumerate() if thread.name == "bertlab-sender"):
             sender.join()

@@ -7,12 +7,12 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.commands.sync import sync
-from bertlab.ledger.cell import UNSENT, cells_in
+from bertlab.ledger.run_folder import UNSENT, run_folders_in
 from bertlab.study.record import read_record
-from bertlab.tracking import reach
-from bertlab.tracking.life import RunLog
-from bertlab.tracking.patience import AwayError
-from bertlab.tracking.table import children
+from bertlab.tracking import connection
+from bertlab.tracking.parent_runs import children
+from bertlab.tracking.retry import AwayError
+from bertlab.tracking.run_log import RunLog
 from tests.conftest import Command
 from tests.experiment.test_run_study import TINY as STUDY
 
@@ -35,7 +35,7 @@ class Store:
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Store:
-    store, connect, close = Store(), reach.connect, RunLog.close
+    store, connect, close = Store(), connection.connect, RunLog.close
 
     def refused(uri: str) -> MlflowClient:
         if store.is_away:
@@ -46,8 +46,8 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
         close(self, status)
         store.ended()
 
-    monkeypatch.setattr(reach, "connect", refused)
-    monkeypatch.setattr("bertlab.tracking.life.connect", refused)
+    monkeypatch.setattr(connection, "connect", refused)
+    monkeypatch.setattr("bertlab.tracking.run_log.connect", refused)
     monkeypatch.setattr(RunLog, "close", closed)
     return store
 
@@ -79,7 +79,7 @@ def test_later_runs_go_on_offline_and_sync_brings_them(command: Command, store: 
     assert out.count("finished") == 3
     assert err.count("the run goes on without its store: tracking.uri must reach an MLflow server") == 2
     assert err.count("type bertlab sync from=outputs") == 1
-    assert [cell.state()["status"] for cell in cells_in("outputs")] == ["FINISHED"] * 3
+    assert [cell.state()["status"] for cell in run_folders_in("outputs")] == ["FINISHED"] * 3
     assert len(list(Path("outputs/cells").glob(f"*/{UNSENT}"))) == 2
     assert len(found("run")) == 1
     store.is_away = False
@@ -93,7 +93,7 @@ def test_the_next_command_brings_them_whatever_it_is(command: Command, store: St
     store.runs_left = 2
     assert command(*SWEEP)[0] == 0
     assert command(*TINY, "seed=9")[0] == 2, "a store that is away when a command begins is an error before any work"
-    assert len(list(cells_in("outputs"))) == 3
+    assert len(list(run_folders_in("outputs"))) == 3
     store.is_away = False
     code, _, err = command(*TINY, "seed=0")
     assert code == 0, err
@@ -125,7 +125,7 @@ def test_a_study_is_judged_without_its_store_and_arrives_later(command: Command,
     assert code == 0, err
     assert out.startswith("The claim ")
     record = read_record(Path("outputs/reports/padding"))
-    assert len(record.runs) == len(list(cells_in("outputs"))) == 15
+    assert len(record.runs) == len(list(run_folders_in("outputs"))) == 15
     assert len(found("run")) == 4
     assert err.splitlines()[-1].endswith("and the same command again for the rest")
 
@@ -145,4 +145,4 @@ def test_a_single_run_does_not_begin_without_its_store(command: Command, store: 
     store.is_away = True
     code, _, err = command(*TINY, "seed=1")
     assert (code, err) == (2, "bertlab: tracking.uri must reach an MLflow server, got nobody\n")
-    assert len(cells_in("outputs")) == 1
+    assert len(run_folders_in("outputs")) == 1

@@ -11,13 +11,13 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from bertlab.config.errors import InputError
 from bertlab.config.override_policy import check_launcher
-from bertlab.ledger.cell import KILLED, Cell, cell_of
-from bertlab.ledger.diary import Diary
-from bertlab.ledger.outcome import CancelledError, LostError, Outcome, RunResult, TerminatedError
+from bertlab.ledger.result import CancelledError, LostError, Outcome, RunResult, TerminatedError
+from bertlab.ledger.run_folder import KILLED, RunFolder, run_folder_of
+from bertlab.ledger.sweep_log import SweepLog
 from bertlab.sweep.launch import Job, Launches
 from bertlab.tracking.description import Identity
 from bertlab.tracking.mlflow import Tracker
-from tests.cells import finished
+from tests.run_folders import finished
 
 JOBS = [Job(Identity(f"key{seed}", "code", "here"), [f"seed={seed}", "hydra.launcher.n_jobs=2"]) for seed in range(3)]
 KILLER = BrokenProcessPool("A worker was killed. The exit codes of the workers are {SIGKILL(-9)}")
@@ -30,7 +30,7 @@ class Fake:
     def __init__(self, folder: Path, *acts: Callable[..., Any]) -> None:
         self.folder, self.acts = folder, list(acts)
         self.given: list[list[str]] = []  # the seeds of each launch
-        self.diary = Diary(folder, "sweep")
+        self.diary = SweepLog(folder, "sweep")
 
     def launch(self, jobs: Sequence[Sequence[str]], initial_job_idx: int) -> Any:
         """Do what comes next."""
@@ -38,11 +38,11 @@ class Fake:
         act = self.acts.pop(0) if self.acts else all_well
         return act(self, jobs, initial_job_idx)
 
-    def cell(self, seed: str) -> Cell:
+    def cell(self, seed: str) -> RunFolder:
         """The cell of a job."""
-        return cell_of(self.folder, f"key{seed}", "code", JOBS[int(seed)].identity.made_in)
+        return run_folder_of(self.folder, f"key{seed}", "code", JOBS[int(seed)].identity.made_in)
 
-    def begin(self, job: Sequence[str], number: int) -> Cell:
+    def begin(self, job: Sequence[str], number: int) -> RunFolder:
         """Begin a run and leave it."""
         self.diary.begin(number, [job[0]])
         cell = self.cell(job[0].removeprefix("seed="))

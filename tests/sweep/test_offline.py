@@ -10,7 +10,7 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.commands.sync import sync
 from bertlab.config.compose import PACKAGE
-from bertlab.tracking.table import children, find_sweep
+from bertlab.tracking.parent_runs import children, find_sweep
 
 TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700"),

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.outcome import Outcome, RunResult
-from bertlab.ledger.seal import read_json
+from bertlab.ledger.files import read_json
+from bertlab.ledger.result import Outcome, RunResult
 from bertlab.sweep import searching
 from bertlab.sweep.searching import FOUND, engine_of, search
 

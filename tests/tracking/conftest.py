@@ -9,11 +9,11 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.compose import choices, load, resolved
-from bertlab.ledger.cell import Cell, cell_of
+from bertlab.ledger.run_folder import RunFolder, run_folder_of
 from bertlab.tracking.description import Dataset, Description, Identity
 from bertlab.tracking.mlflow import Tracker
 
-Make = Callable[..., Cell]
+Make = Callable[..., RunFolder]
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +72,8 @@ def make(output_dir: Path, description: Description) -> Make:
 
     def make(
         tracker: Tracker, key: str = "abc", code: str = "code", environment: str = "here", weights: bytes = b""
-    ) -> Cell:
-        cell = cell_of(output_dir, key, code, Identity(key, code, environment).made_in)
+    ) -> RunFolder:
+        cell = run_folder_of(output_dir, key, code, Identity(key, code, environment).made_in)
         tags = {"bertlab.key": key, "bertlab.code": code, "bertlab.environment": environment}
         with cell.held(), tracker.run(replace(description, tags=tags), cell) as run:
             for step in (1, 2):

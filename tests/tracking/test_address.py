@@ -13,11 +13,10 @@ from threading import Thread
 import pytest
 
 from bertlab.config.errors import InputError
-from bertlab.tracking.address import KEPT, PASSWORD, USER, address, chosen, without_login
+from bertlab.tracking.address import KEPT, PASSWORD, USER, address, chosen, ui_command, without_login
 from bertlab.tracking.description import Description
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.patience import is_passing, patiently
-from bertlab.tracking.reach import ui_command
+from bertlab.tracking.retry import is_passing, patiently
 
 NAMES = ("a?b%3Fc", "a b#ä 中", "a%20b&b=c;d", "100% it's", "+a@b:c")
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from bertlab.ledger.points import Point
-from bertlab.tracking.curves import Curves, curves_of, joined, packed, unpacked
+from bertlab.ledger.metrics import Point
+from bertlab.tracking.runs_table import Curves, curves_of, joined, packed, unpacked
 
 POINTS = [
     Point(10, 0, {"perf/tokens": 1000.0, "perf/flops": 5.0, "train/loss": 0.5, "train/lr": 1e-4}),

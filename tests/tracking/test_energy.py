@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bertlab.tracking.energy import Energy
+from bertlab.tracking.system_metrics import Energy
 
 
 def counter(folder: Path, name: str, micro: int) -> None:

@@ -16,13 +16,14 @@ from mlflow.entities import Dataset, Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import Cell
-from bertlab.tracking import reach as room
-from bertlab.tracking import source
+from bertlab.ledger.run_folder import RunFolder
+from bertlab.tracking import connection as room
+from bertlab.tracking import description as described
+from bertlab.tracking.address import ui_command
+from bertlab.tracking.connection import _make_tables
 from bertlab.tracking.description import NOTE, TEXT_LIMIT, Description
-from bertlab.tracking.life import RunLog
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reach import _make_tables, ui_command
+from bertlab.tracking.run_log import RunLog
 
 
 def break_after_a_point(log: RunLog, error: BaseException) -> None:
@@ -77,21 +78,21 @@ def test_a_commit_comes_with_what_was_changed_since_but_for_secrets(
     def git(*words: str) -> None:
         subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b", *words], check=True)
 
-    monkeypatch.setattr(source, "ROOT", tmp_path)
-    for cached in (source.source_tags, source.patch):
+    monkeypatch.setattr(described, "CHECKOUT", tmp_path)
+    for cached in (described.source_tags, described.patch):
         cached.cache_clear()
-        monkeypatch.setattr(source, cached.__name__, cached.__wrapped__)
-    assert "mlflow.source.git.commit" not in source.source_tags()
+        monkeypatch.setattr(described, cached.__name__, cached.__wrapped__)
+    assert "mlflow.source.git.commit" not in described.source_tags()
     git("init", "--quiet")
     (tmp_path / "a.py").write_text("rate = 1\n", "utf-8")
     git("add", ".")
     git("commit", "--quiet", "--message", "first")
-    assert len(source.source_tags()["mlflow.source.git.commit"]) == 40
-    assert "bertlab.uncommitted" not in source.source_tags()
+    assert len(described.source_tags()["mlflow.source.git.commit"]) == 40
+    assert "bertlab.uncommitted" not in described.source_tags()
     (tmp_path / "a.py").write_text("rate = 2\nAPI_TOKEN=abcdefgh\n", "utf-8")
-    assert source.source_tags()["bertlab.uncommitted"] == "true"
-    assert "+rate = 2" in source.patch()
-    assert "abcdefgh" not in source.patch()
+    assert described.source_tags()["bertlab.uncommitted"] == "true"
+    assert "+rate = 2" in described.patch()
+    assert "abcdefgh" not in described.patch()
 
 
 def test_the_dataset_is_logged(tracker: Tracker, client: MlflowClient, description: Description) -> None:
@@ -341,7 +342,7 @@ def test_whether_weights_are_kept_is_true_or_false(weights: object) -> None:
 def test_a_run_that_is_started_again_says_how_often(
     tracker: Tracker, client: MlflowClient, description: Description, tmp_path: Path
 ) -> None:
-    cell = Cell(tmp_path / "cell")
+    cell = RunFolder(tmp_path / "cell")
     for _ in range(2):
         with cell.held(), pytest.raises(KeyboardInterrupt), tracker.run(description, cell) as run:
             assert client.get_run(run.run_id).data.tags.get("bertlab.restarts") is None

@@ -9,14 +9,14 @@ from mlflow.tracking import MlflowClient
 from bertlab.commands.clean import clean
 from bertlab.commands.sync import sync
 from bertlab.config.errors import InputError
-from bertlab.ledger.cell import KILLED, RECORD, RUNNING, Cell, cell_of
-from bertlab.tracking import life as room
+from bertlab.ledger.run_folder import KILLED, RECORD, RUNNING, RunFolder, run_folder_of
 from bertlab.tracking import reuse
-from bertlab.tracking.delivery import Delivery
+from bertlab.tracking import run_log as room
 from bertlab.tracking.description import Description, Identity
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reuse import bury, finished_runs, reused
-from bertlab.tracking.table import search
+from bertlab.tracking.reuse import finished_runs, mark_killed, reused
+from bertlab.tracking.runs_table import search
+from bertlab.tracking.upload import RunUpload
 from tests.tracking.conftest import Make
 
 
@@ -155,16 +155,16 @@ def test_a_run_of_this_environment_comes_before_one_of_another(tracker: Tracker,
 def test_a_run_whose_process_is_gone_is_killed_and_goes_on_as_the_same_run(
     tracker: Tracker, client: MlflowClient, description: Description, output_dir: Path
 ) -> None:
-    cell = cell_of(output_dir, "abc", "code")
+    cell = run_folder_of(output_dir, "abc", "code")
     with pytest.raises(KeyboardInterrupt), cell.held(), tracker.run(description, cell) as run:
         run.log(1, {"eval/mlm_loss": 1.0})
         raise KeyboardInterrupt
     client.update_run(run.run_id, status=RUNNING)
-    Cell(cell.folder).note(status=RUNNING)
-    assert [gone.folder for gone in bury(tracker, output_dir)] == [cell.folder]
-    assert client.get_run(run.run_id).info.status == Cell(cell.folder).state()["status"] == KILLED
-    assert bury(tracker, output_dir) == []
-    with cell.held(), tracker.run(description, Cell(cell.folder)) as again:
+    RunFolder(cell.folder).note(status=RUNNING)
+    assert [gone.folder for gone in mark_killed(tracker, output_dir)] == [cell.folder]
+    assert client.get_run(run.run_id).info.status == RunFolder(cell.folder).state()["status"] == KILLED
+    assert mark_killed(tracker, output_dir) == []
+    with cell.held(), tracker.run(description, RunFolder(cell.folder)) as again:
         assert again.run_id == run.run_id
         assert client.get_run(run.run_id).info.status == RUNNING
         again.log(1, {"eval/mlm_loss": 7.0})
@@ -178,20 +178,20 @@ def test_the_look_for_the_dead_opens_no_cell_that_has_ended(
 ) -> None:
     for number in range(5):
         make(offline(tracker), f"{number}")
-    dead = cell_of(output_dir, "dead", "code")
+    dead = run_folder_of(output_dir, "dead", "code")
     with dead.held():
         dead.begin(description={})
     looked: list[str] = []
-    real = Cell.vanished
+    real = RunFolder.vanished
 
-    def noted(cell: Cell) -> bool:
+    def noted(cell: RunFolder) -> bool:
         looked.append(cell.key)
         return real(cell)
 
-    monkeypatch.setattr(Cell, "vanished", noted)
-    assert [cell.key for cell in bury(offline(tracker), output_dir)] == ["dead"]
+    monkeypatch.setattr(RunFolder, "vanished", noted)
+    assert [cell.key for cell in mark_killed(offline(tracker), output_dir)] == ["dead"]
     assert set(looked) == {"dead"}
-    assert bury(offline(tracker), output_dir) == []
+    assert mark_killed(offline(tracker), output_dir) == []
     assert list((output_dir / "running").iterdir()) == []
 
 
@@ -201,7 +201,7 @@ def test_markers_of_cells_that_are_gone_or_have_ended_are_removed(
     cell = make(offline(tracker))
     for name in (cell.folder.name, "gone-code"):
         (output_dir / "running" / name).touch()
-    assert bury(offline(tracker), output_dir) == []
+    assert mark_killed(offline(tracker), output_dir) == []
     assert list((output_dir / "running").iterdir()) == []
     assert not (output_dir / "cells" / "gone-code").exists()
 
@@ -211,11 +211,11 @@ def test_a_run_that_trains_now_is_not_taken_for_dead(
 ) -> None:
     import threading
 
-    cell = cell_of(output_dir, "abc", "code")
+    cell = run_folder_of(output_dir, "abc", "code")
     with cell.held():
         cell.begin(description={})
-        found: list[list[Cell]] = []
-        thread = threading.Thread(target=lambda: found.append(bury(offline(tracker), output_dir)))
+        found: list[list[RunFolder]] = []
+        thread = threading.Thread(target=lambda: found.append(mark_killed(offline(tracker), output_dir)))
         thread.start()
         thread.join()
     assert found == [[]]
@@ -253,7 +253,7 @@ def test_a_store_that_goes_away_during_a_run_gets_the_rest_by_sync(
 
     monkeypatch.setattr(room, "PATIENCE", dict.fromkeys(room.PATIENCE, 0.2))
     with monkeypatch.context() as patch:
-        patch.setattr(Delivery, "send", away)
+        patch.setattr(RunUpload, "send", away)
         cell = make(tracker)
     assert "bertlab sync from=" in caplog.text
     assert cell.record() is not None
@@ -276,7 +276,7 @@ def test_cleaning_shows_sizes_and_removes_what_no_run_needs(
 ) -> None:
     done = make(offline(tracker))
     (done.folder / "checkpoint-1.safetensors").write_bytes(b"x" * 200_000)
-    open_ = cell_of(output_dir, "open", "code")
+    open_ = run_folder_of(output_dir, "open", "code")
     with pytest.raises(KeyboardInterrupt), open_.held(), offline(tracker).run(description, open_):
         (open_.folder / "checkpoint-1.safetensors").write_bytes(b"x" * 300_000)
         raise KeyboardInterrupt

@@ -13,15 +13,15 @@ from torch import Tensor
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.weights import Start
-from bertlab.ledger.cell import START_STATE, Cell
 from bertlab.ledger.checkpoint import load_checkpoint
+from bertlab.ledger.run_folder import START_STATE, RunFolder
 from bertlab.sweep.run import Job
 from bertlab.tracking.identity import code_fingerprint, run_key, semantic
 from bertlab.train.continued import NOTHING_YET, state_of
 from bertlab.train.early import check_early
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Plan, Recorder
-from tests.cells import finished
+from tests.run_folders import finished
 
 PLAIN = ("schedule=constant", "schedule.warmup=0", "model.dropout=0")
 CUT = 4  # steps of 105 tokens
@@ -66,7 +66,7 @@ def test_a_cut_run_that_goes_on_has_the_weights_of_the_uncut_one(
 def a_start(folder: Path) -> Path:
     """Return a folder to start from, with a state, as one is laid out."""
     start = folder / "starts" / "key-code@500"
-    shutil.copytree(finished(Cell(folder / "cells" / "key-code")).folder / "model", start / "model")
+    shutil.copytree(finished(RunFolder(folder / "cells" / "key-code")).folder / "model", start / "model")
     (start / START_STATE).write_bytes(b"state")
     (start / "config.yaml").write_text(yaml.safe_dump(resolved(load([]))), "utf-8")
     return start

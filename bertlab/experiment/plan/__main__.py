@@ -47,11 +47,11 @@ def show(words: Sequence[str]) -> None:
     from bertlab.data.of_start import with_model
     from bertlab.study.arms import from_file
     from bertlab.study.early import check_arms
-    from bertlab.tracking.started import with_started
+    from bertlab.tracking.start_weights import with_start_folders
 
     overrides = with_model(written_out([word for word in words if word not in help_or_own]))
     check([f"study={own['study']}", *overrides])
-    overrides = with_started(overrides)
+    overrides = with_start_folders(overrides)
     check_arms(from_file(own["study"], *overrides))
 
     from bertlab.experiment.plan.outlook import outlook

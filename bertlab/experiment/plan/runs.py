@@ -30,10 +30,10 @@ from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION
 from bertlab.study.search import at_most, of_trials
 from bertlab.sweep.run import Job, prepare_job
+from bertlab.tracking.connection import is_there
 from bertlab.tracking.identity import identify
 from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.reach import is_there
-from bertlab.tracking.registry import finished
+from bertlab.tracking.reuse import finished_identities
 
 Planned = tuple[str, int]  # arm, seed
 
@@ -205,7 +205,7 @@ def finished_runs(tracker: Tracker) -> Collection[tuple[str, ...]]:
     client = tracker.connect()
     if client.get_experiment_by_name(tracker.experiment) is None:
         return ()
-    return {identity.as_reused(tracker.reuse) for identity in finished(client, tracker.experiment)}
+    return {identity.as_reused(tracker.reuse) for identity in finished_identities(client, tracker.experiment)}
 
 
 def side_by_side(config: DictConfig) -> int:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from bertlab.ledger.cell import POINTS, Cell
-from bertlab.ledger.points import read_points
+from bertlab.ledger.metrics import read_points
+from bertlab.ledger.run_folder import POINTS, RunFolder
 from bertlab.study.record import read_record
 from bertlab.tracking.description import RESTARTS
 from tests.experiment.test_run_study import TINY as TINY_STUDY
@@ -34,7 +34,7 @@ CLOCKS = ("perf/seconds", "perf/tokens_per_second")
 Essence = tuple[Any, str]
 
 
-def essence(cell: Cell) -> Essence:
+def essence(cell: RunFolder) -> Essence:
     """Return all that a finished run computed: its points without its clocks, and the hash of its weights."""
     record = cell.record()
     assert record is not None, cell.folder
@@ -43,10 +43,10 @@ def essence(cell: Cell) -> Essence:
     return numbers, record["files"]["model/model.safetensors"]
 
 
-def cells(outputs: Path) -> dict[str, Cell]:
+def cells(outputs: Path) -> dict[str, RunFolder]:
     """Return the cells of a folder by the names of their runs."""
     states = {path.parent: json.loads(path.read_text("utf-8")) for path in outputs.glob("cells/*/run.json")}
-    return {state["description"]["name"]: Cell(folder) for folder, state in states.items()}
+    return {state["description"]["name"]: RunFolder(folder) for folder, state in states.items()}
 
 
 def essences(outputs: Path) -> dict[str, Essence]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.ledger.cell import cells_in
+from bertlab.ledger.run_folder import run_folders_in
 
 pytestmark = pytest.mark.integration
 
@@ -59,5 +59,5 @@ def test_a_run_whose_disk_refuses_says_so_and_goes_on_later(disk: Path, spawn: S
     (disk / "filler").unlink(missing_ok=True)
     code, error = ended(spawn(*RUN, f"output_dir={disk / 'outputs'}"))
     assert code == 0, error
-    (cell,) = cells_in(disk / "outputs")
+    (cell,) = run_folders_in(disk / "outputs")
     assert cell.record() is not None

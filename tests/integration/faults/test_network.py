@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.ledger.cell import cells_in
+from bertlab.ledger.run_folder import run_folders_in
 from tests.integration.conftest import Store
 from tests.integration.faults.conftest import Behind
 from tests.integration.faults.proxy import Fault, failing, honest, late, losing, lying
@@ -65,7 +65,7 @@ def test_a_report_tells_what_was_computed_where_the_store_says_otherwise(
         sweep = spawn(*SWEEP, f"tracking.uri={before.uri}", "tracking.experiment=lies")
         _, error = sweep.communicate(timeout=300)
     assert sweep.returncode == 0, error
-    true = Counter(str((cell.record() or {})["outcome"]) for cell in cells_in(tmp_path / "outputs"))
+    true = Counter(str((cell.record() or {})["outcome"]) for cell in run_folders_in(tmp_path / "outputs"))
     losses = [float(loss) for outcome in true for loss in re.findall(r"mlm_loss ([0-9.]+)", outcome)]
     (report,) = tmp_path.glob("outputs/sweeps/*/report/report.md")
     text = report.read_text("utf-8")

@@ -8,7 +8,7 @@ import pytest
 
 from bertlab.config.compose import PACKAGE
 from bertlab.ledger.archive import ARCHIVE, unpack
-from bertlab.ledger.cell import cells_in
+from bertlab.ledger.run_folder import run_folders_in
 from bertlab.report.ladder import FIGURE, write_ladder
 from bertlab.report.study import write_study
 from bertlab.report.study.contrasts import in_order
@@ -67,9 +67,9 @@ def test_the_runs_of_a_report_are_finished_wherever_its_archive_is_unpacked(
 ) -> None:
     (folder, count), record = unpacked, read_record(REPORTS / study)
     assert count == record.runs["run_id"].nunique()
-    assert all(cell.record() for cell in cells_in(folder))
+    assert all(cell.record() for cell in run_folders_in(folder))
     of_study = {record.facts["code"]}  # the hash over what each arm uses; earlier one hash over all code
-    assert set(record.runs["code"]) in (of_study, {cell.code for cell in cells_in(folder)})
+    assert set(record.runs["code"]) in (of_study, {cell.code for cell in run_folders_in(folder)})
 
 
 def test_a_report_is_small_and_names_no_folder_of_a_machine(study: str, unpacked: tuple[Path, int]) -> None:

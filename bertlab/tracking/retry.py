@@ -1,0 +1,135 @@
+"""Trying again: which errors of a store may pass by themselves and are waited for, and what is said of the others.
+
+Enters: an attempt that needs the store. Leaves: its result, or an InputError of one line. A run is made once for one
+token, though a store may make it and its answer be lost on the way back.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from errno import EACCES, EDQUOT, EISDIR, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS
+from typing import TYPE_CHECKING, TypeVar
+
+from bertlab.config.errors import InputError
+from bertlab.config.redact import redacted
+from bertlab.tracking.address import address
+from bertlab.tracking.description import TEXT_LIMIT, TOKEN
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+
+BUSY_SECONDS = 30.0  # a store that is locked or restarting is tried again for so long at the start of a run
+BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+REFUSED = {EACCES, EDQUOT, EISDIR, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS}  # of a file system
+PASSING = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED", "ABORTED"}
+TAKEN = ("UNIQUE constraint failed", "duplicate key value")  # another process made the same row first
+Answer = TypeVar("Answer")
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+
+
+class AwayError(InputError):
+    """The store does not answer; what is finished is on the disk."""
+
+
+def patiently(attempt: Callable[[], Answer]) -> Answer:
+    """Return what the attempt returns; try again while the store is locked or restarting.
+
+    Raises AwayError for a store that still is, and InputError at once for what no waiting mends.
+    """
+    from mlflow.exceptions import MlflowException
+    from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+
+    pauses = wait_exponential(multiplier=0.2, max=5.0)
+    try:
+        return Retrying(
+            retry=retry_if_exception(is_passing), wait=pauses, stop=stop_after_delay(BUSY_SECONDS), reraise=True
+        )(attempt)
+    except InputError:
+        raise
+    except (MlflowException, OSError) as error:
+        kind = AwayError if is_passing(error) else InputError
+        raise kind(f"tracking.uri must name a store that takes runs, got: {line(error)}") from error
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether an error of a store may pass by itself: it is locked, restarts, or has too much to do."""
+    from mlflow.exceptions import MlflowException
+
+    if any(words in str(error) for words in TAKEN):
+        return True
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, sqlite3.Error) and (code := getattr(cause, "sqlite_errorcode", None)) is not None:
+            return code & 0xFF in BUSY
+        cause = cause.__cause__ or getattr(cause, "orig", None)
+    if isinstance(error, MlflowException):
+        return error.error_code in PASSING
+    return isinstance(error, AwayError) or (isinstance(error, OSError) and error.errno not in REFUSED)
+
+
+def away() -> tuple[type[Exception], ...]:
+    """Return the kinds of error that a store raises after it went away; requests' own are OSErrors."""
+    from mlflow.exceptions import MlflowException
+
+    return InputError, MlflowException, OSError
+
+
+@contextmanager
+def needing(uri: str) -> Iterator[None]:
+    """Say in one line that a store went away in the block, and what to do. Raises AwayError."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (AwayError, MlflowException) as error:
+        store = address(uri)
+        remedy = "make it whole" if store.file else "start the server"
+        raise AwayError(
+            f"tracking.uri must name a store that answers to the end, got {store}, which went away: "
+            f"{line(error.__cause__ or error)}; {remedy} and type the same command again; nothing that is finished is "
+            "repeated"
+        ) from error
+
+
+def line(error: BaseException) -> str:
+    """Return an error's words in one line, without secrets."""
+    return redacted(" ".join(str(error).split()))[:300]
+
+
+def find_token(client: "MlflowClient", experiment_id: str, token: str) -> "Run | None":
+    """Return the run of a token, the oldest of several; None where the experiment has none."""
+    order = ["attributes.start_time ASC"]
+    found = client.search_runs([experiment_id], f"tags.`{TOKEN}` = '{token}'", order_by=order, max_results=1)
+    return found[0] if found else None
+
+
+def created(
+    client: "MlflowClient",
+    experiment_id: str,
+    token: str,
+    name: str,
+    tags: Mapping[str, str],
+    started: int | None = None,
+) -> "Run":
+    """Return the run of a token, made where there is none. Whoever tries again after an error finds what was made."""
+    if found := find_token(client, experiment_id, token):
+        return found
+    own = {key: value[:TEXT_LIMIT] for key, value in {TOKEN: token, **tags}.items()}
+    with asking_once():
+        return client.create_run(experiment_id, start_time=started, run_name=name, tags=own)
+
+
+@contextmanager
+def asking_once() -> Iterator[None]:
+    """Keep MLflow from sending a request again by itself: it does not look whether the first one did its work."""
+    before = os.environ.get(RETRIES)
+    os.environ[RETRIES] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[RETRIES]
+        else:
+            os.environ[RETRIES] = before
