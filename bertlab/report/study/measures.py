@@ -8,6 +8,7 @@ import re
 from itertools import count as count_from
 from itertools import takewhile
 
+from bertlab.evaluation.measures import measure_of
 from bertlab.report.study.contrasts import compared, in_order
 from bertlab.report.study.scale import scale_of
 from bertlab.report.study.seeds import finished, paired
@@ -15,7 +16,6 @@ from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, number, percent, signed
 from bertlab.stats.interval import paired_t
 from bertlab.study.judge import Findings
-from bertlab.study.outcome import outcome_of
 
 RATE = re.compile(r"eval/mlm_loss\.rate_([0-9.]+)")
 OF_TASK = re.compile(r"eval/tasks\.[\w-]+\.[a-z0-9_]+")
@@ -117,11 +117,14 @@ def _bold(mean: float, lowest: float) -> str:
 
 
 def _rows(findings: Findings, metric: str) -> list[list[str]]:
-    scale, better = scale_of(metric), "lower" if outcome_of(metric).lower_is_better else "higher"
-    name = f"{escape(metric)} ({scale.unit})"
     base = finished(findings, findings.study.baseline, metric)
-    if base.empty:
+    measure = measure_of(metric)
+    if base.empty or measure is None:
         return []
+    scale, better = scale_of(metric), "lower" if measure.lower_is_better else "higher"
+    name = f"{escape(metric)} ({scale.unit})"
+    if not measure.judges:  # a reference asks no model: every arm has the same
+        return [[name, "", "every arm", "", scale.value(float(base.mean())), "reference", ""]]
     rows = [[name, better, escape(findings.study.baseline), "", scale.value(float(base.mean())), "baseline", ""]]
     for judged in in_order(findings):
         apart = paired_t(paired(findings, judged.arm, metric), LEVEL)

@@ -6,6 +6,7 @@ Enters: an outcome and, if there is one, the margin. Leaves: text.
 import math
 from dataclasses import dataclass
 
+from bertlab.evaluation.measures import measure_of
 from bertlab.report.words import DASH, number, signed
 from bertlab.study.judge import Findings
 from bertlab.study.outcome import outcome_of
@@ -54,7 +55,7 @@ class Scale:
 
 def scale_of(metric: str, margin: float = math.nan) -> Scale:
     """Return how a metric is written; two digits of the margin are shown."""
-    own = outcome_of(metric).unit.replace("_", " ")
+    own = (measure_of(metric) or outcome_of(metric)).unit.replace("_", " ")
     share = own == "share"
     factor, least = (100.0, 1) if share else (1.0, 3)
     digits = 1 - math.floor(math.log10(factor * margin)) if margin > 0 else least

@@ -163,6 +163,13 @@ def test_a_score_on_a_task_has_the_error_over_items_and_seeds(make_table: Make) 
     assert text.count("\n| own") == 1, "errors have no row of their own"
 
 
+def test_the_score_of_the_most_frequent_sense_stands_on_the_page_as_a_reference(make_table: Make) -> None:
+    table, own = make_table(TWO, seeds=(0,)), "metrics.eval/tasks.own."
+    scores = {f"{own}accuracy": [0.7, 0.5], f"{own}most_frequent": [0.6, 0.6], f"{own}most_frequent.se_items": 0.01}
+    text = page(table._replace(runs=table.runs.assign(**scores)).findings)
+    assert "| eval/tasks.own.most_frequent (%) |  | every arm |  | 60.0 | reference |  |" in text
+
+
 def test_figures_are_those_of_a_study(make_table: Make) -> None:
     names = ["forest", "convergence", "pair_accuracy_convergence", "difference", "trend"]
     assert [each.name for each in drawings(make_table(RATES).findings)] == names
