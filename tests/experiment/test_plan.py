@@ -19,6 +19,7 @@ from bertlab.batch.batches import Batch
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.evaluation.finetune import EPOCHS, RATES
+from bertlab.evaluation.held_out import Finetuning
 from bertlab.evaluation.tasks import Task
 from bertlab.experiment.plan import speed, tables
 from bertlab.experiment.plan.__main__ import main
@@ -190,7 +191,7 @@ def test_a_study_of_a_measure_at_the_end_explores_nothing(planned: Runs) -> None
 
 def test_fine_tuning_costs_what_it_trains_on(job: Job) -> None:
     tasks = {name: cast(Task, None) for name in ("similarity", "continuation")}
-    tuned = replace(job, evaluation=replace(job.evaluation, tasks=tasks, finetune=(8, 32), finetune_seeds=2))
+    tuned = replace(job, evaluation=replace(job.evaluation, finetuning=Finetuning(tasks, (8, 32), 2)))
     trained = 2 * 2 * (8 + 32) * len(RATES) * EPOCHS * job.form.length
     assert evaluation_share(tuned) - evaluation_share(job) == pytest.approx(trained / (job.steps * job.form.tokens))
 

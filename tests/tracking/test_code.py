@@ -75,7 +75,7 @@ def test_words_and_code_that_the_run_does_not_use_do_not_matter(edit: Edit) -> N
             ("model/attention.py", "class SelfAttention", "@print\nclass SelfAttention"),
             ("train/module.py", "self.", "self . other."),
             ("data/tokenizer/wordpiece.py", "def ", "async def "),
-            ("data/prepare.py", "if ", "if not "),
+            ("data/prepare.py", "if digest", "if not digest"),
             ("batch/batches.py", "+ 1", "+ 2"),
             ("evaluation/common.py", "np.where", "np.choose"),
             ("sweep/run.py", "GLANCE = 20", "GLANCE = 21"),
