@@ -87,7 +87,7 @@ def _of_study(name: str, words: Sequence[str]) -> list[Trial]:
         for config in (*registration.arms.values(), *registration.controls.values()):
             build_parts(config)
 
-    alike = "composes, and its arms differ by what they declare alone"
+    alike = "composes, and its arms differ only by what they declare"
     return [(alike, lambda: check_study(compose)), ("every part of every arm is built", build)]
 
 

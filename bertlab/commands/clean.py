@@ -31,7 +31,7 @@ def clean(arguments: dict[str, Any]) -> Iterator[str]:
         raise InputError(f"all must be true or false, got {arguments['all']}; choose one")
     freed, folder = 0, Path(arguments["from"])
     if not folder.is_dir():
-        raise InputError(f"from must be the output_dir of some runs, got {folder}, which is no folder; name another")
+        raise InputError(f"from must be the output_dir of some runs, got {folder}, which is not a folder; name another")
     for cell in run_folders_in(folder):
         size = sum(path.stat().st_size for path in checkpoints(cell.folder))
         if size:
@@ -47,7 +47,7 @@ def _why_kept(cell: RunFolder, *, everything: bool) -> str | None:
         if not held:
             return "kept: it trains"
         if not everything and not cell.record():
-            return "kept: the run can go on from them"
+            return "kept: the run can continue from them"
         for path in checkpoints(cell.folder):
             path.unlink()
     return None

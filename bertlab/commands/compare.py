@@ -110,13 +110,13 @@ def changed_modules(first: "Origin", second: "Origin") -> Iterator[str]:
     for name in sorted(first.modules.keys() | second.modules.keys()):
         one, other = first.modules.get(name), second.modules.get(name)
         if one != other and not {one, other} - {None} <= moved:
-            yield f"{name}: " + ("changed" if one and other else f"used by the {'first' if one else 'second'} alone")
+            yield f"{name}: " + ("changed" if one and other else f"used only by the {'first' if one else 'second'}")
 
 
 def verdict(first: "Origin", second: "Origin", changed: bool) -> str:
     """Say whether the first run can be reused for the second, by the second's rule `tracking.reuse`."""
     if changed or first.data != second.data:
-        return "different runs; neither stands for the other"
+        return "different runs; neither is reused for the other"
     if first.identity.key != second.identity.key:
         return "equal by what they say, under keys of different versions of bertlab; the first is not reused"
     if not first.finished:

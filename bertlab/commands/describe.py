@@ -85,7 +85,7 @@ def show(words: Sequence[str]) -> None:
     changes = list(words[len(before) + 1 :])
     if AGAINST in words and (not changes or AGAINST in changes):
         raise InputError(
-            f"{AGAINST} must be followed once by what is different, got {' '.join(words)}; "
+            f"{AGAINST} must be followed once by the changes, got {' '.join(words)}; "
             f"write for example {AGAINST} model/attention=shared_kv"
         )
     before, changes = with_model(written_out(before)), with_model(written_out(changes))

@@ -107,7 +107,7 @@ def job(config: DictConfig) -> Outcome:
     if alone:
         with _refused_without_trace(), one_line_errors(given(HydraConfig.get())):
             if config.get("study"):
-                raise InputError("hydra.mode must be MULTIRUN for a study, got RUN; leave it as the study has it")
+                raise InputError("hydra.mode must be MULTIRUN for a study, got RUN; do not set it")
             from bertlab.train.early import check_card, check_early
 
             check_early([resolved(config)])
@@ -150,7 +150,7 @@ def _outcome(config: DictConfig, overrides: list[str]) -> Outcome:
     except SystemExit as error:
         if multiprocessing.parent_process() is None or _is_orphan():
             raise
-        raise TerminatedError(f"its process was told to end (exit code {error.code})") from None
+        raise TerminatedError(f"its process was told to stop (exit code {error.code})") from None
     finally:
         if _is_orphan():
             os._exit(128 + signal.SIGTERM)  # a pool worker would otherwise take the next job

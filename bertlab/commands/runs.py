@@ -100,7 +100,7 @@ def _parsed(words: Sequence[str]) -> tuple[dict[str, Any], dict[str, str]]:
     if arguments["remove"] not in ("true", "false"):
         raise InputError(f"remove must be true or false, got {arguments['remove']}; choose one")
     if arguments["remove"] == "true" and not wanted and not any(map(arguments.get, ("run", "status", "study", "arm"))):
-        raise InputError("remove must be told which runs, got no filter; add one, such as status=failed")
+        raise InputError("remove needs a filter, got none; add one, such as status=failed")
     return arguments, wanted
 
 

@@ -43,7 +43,7 @@ def studies(arguments: dict[str, Any]) -> Iterator[str]:
     if not any(each.startswith(state) for each in STATES):
         raise InputError(f"state must be how one of {', '.join(STATES)} begins, got {arguments['state']}; choose one")
     if state and arguments["quick"] == "true":
-        raise InputError(f"state must be left out where quick=true leaves states out, got {arguments['state']}")
+        raise InputError(f"state must be left out with quick=true, which shows no states, got {arguments['state']}")
     if arguments["from"] and not Path(arguments["from"]).is_dir():
         raise InputError(f"from must be the report_dir of studies, got {arguments['from']}, which is no folder")
     places = [Path(place) for place in ([arguments["from"]] if arguments["from"] else PLACES)]

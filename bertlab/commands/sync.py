@@ -57,7 +57,7 @@ def sync(arguments: dict[str, Any]) -> str:
             if not held or (broken := cell.broken()):
                 left += 1
                 lines += (
-                    [f"{cell.folder} is left out, its {broken} is damaged; its command makes it anew"] if held else []
+                    [f"{cell.folder} is left out, its {broken} is damaged; its command makes it again"] if held else []
                 )
                 continue
             tracker = Tracker(uri=uri, experiment=arguments["experiment"] or cell.state()["experiment"])

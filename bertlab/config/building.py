@@ -118,7 +118,7 @@ def section(config: Mapping[str, Any], key: str, *names: str) -> Mapping[str, An
     if strangers := sorted(set(value) - {*(names or value), *LATER.get(key, ())}):
         raise InputError(f"{key}.{strangers[0]} is not a key of the configuration; {key} holds {', '.join(names)}")
     if missing := sorted(set(names) - set(value)):
-        raise InputError(f"{key}.{missing[0]} must be given, got nothing; leave it as it is")
+        raise InputError(f"{key}.{missing[0]} must be given, got nothing; keep the default")
     return value
 
 
@@ -131,7 +131,7 @@ def _check_keywords(part: Any, key: str) -> None:
         if name not in keys:
             raise InputError(f"{key}.{name} is not a key of this part; choose one of {', '.join(sorted(keys))}")
         if name not in part.keywords:
-            raise InputError(f"{key}.{name} must be given, got nothing; leave it as its option has it")
+            raise InputError(f"{key}.{name} must be given, got nothing; keep the value of its option")
         _check_keywords(part.keywords[name], f"{key}.{name}")
 
 

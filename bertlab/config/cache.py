@@ -57,7 +57,7 @@ def cached(kind: str, key: str, build: Callable[[Path], None]) -> Path:
         if entry.is_dir():
             if not (damaged := damage(entry)):
                 return entry
-            log.warning("the cache entry %s is damaged (%s); it is made anew", entry, damaged)
+            log.warning("the cache entry %s is damaged (%s); it is made again", entry, damaged)
             _remove(entry)
         return _build(entry, build)
 
@@ -73,7 +73,7 @@ def damage(entry: Path) -> str | None:
         return f"its {CHECKSUMS} cannot be read"
     there = checksums(entry)
     if differing := sorted(name for name, _ in written.items() ^ there.items()):
-        return f"{differing[0]} is not as it was written"
+        return f"{differing[0]} has changed since it was written"
     _intact.add((entry, signature))
     return None
 

@@ -75,7 +75,7 @@ def check_words(words: Sequence[str], groups: Sequence[Path]) -> None:
                 f"{key} takes the name of an option, got {value or key}; bertlab run --help lists the options"
             )
         if is_group and not package and (override.is_add() or override.is_force_add()):
-            raise InputError(f"{key} has an option already, got {word}; leave the + away")
+            raise InputError(f"{key} has an option already, got {word}; remove the +")
         if key == "hydra/sweeper" and value not in SWEEPERS:
             raise InputError(f"{key}, of Hydra's own keys, must be {' or '.join(SWEEPERS)}, got {value}; choose one")
         if key in ("hydra.verbose", "hydra.mode"):
@@ -192,7 +192,7 @@ def check_keys(config: Mapping[str, Any], conf: Folders) -> None:
             advice = f"did you mean {place}.{near[0]}?" if near else f"its keys are {', '.join(sorted(keys)) or 'none'}"
             raise InputError(f"{place}.{strangers[0]} is not a key of this part; {advice}")
         if missing := sorted(keys - own):
-            raise InputError(f"{place}.{missing[0]} must be given, got nothing; leave it as its option has it")
+            raise InputError(f"{place}.{missing[0]} must be given, got nothing; keep the value of its option")
 
 
 def specials_of(node: Mapping[str, Any]) -> Specials:

@@ -90,7 +90,7 @@ def _of_project() -> Iterator[Path]:
         if table is None:
             continue
         if not isinstance(table, dict) or set(table) != {"own"} or not isinstance(table["own"], str):
-            raise InputError(f'[tool.{TABLE}] of {path} must hold own alone, got {table}; write own = "my_lab"')
+            raise InputError(f'[tool.{TABLE}] of {path} must have only the key own, got {table}; write own = "my_lab"')
         yield path.parent / table["own"]
         return
 

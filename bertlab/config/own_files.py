@@ -37,7 +37,7 @@ def _check_place(path: Path, place: Path, ours: Path, groups: Sequence[str] | No
     known = groups or [each.relative_to(ours).as_posix() for each in sorted(ours.rglob("*")) if each.is_dir()]
     group = place.parent.as_posix()
     if group not in (allowed := [name for name in known if not name.startswith("hydra")]):
-        raise InputError(f"{path} must stand in the folder of a group, got {group}; choose one of {', '.join(allowed)}")
+        raise InputError(f"{path} must be in the folder of a group, got {group}; choose one of {', '.join(allowed)}")
     if (ours / place).exists():
         raise InputError(f"{path} must have a name of its own, got that of an option of bertlab; rename it")
 
@@ -52,9 +52,9 @@ def _check_content(path: Path, group: str, conf: Folders) -> None:
         raise InputError(f"{path} must hold keys with values, got {option}; correct it")
     steers = option.get("hydra", {"mode": "MULTIRUN"}) != {"mode": "MULTIRUN"} or "hydra" in str(option.get("defaults"))
     if steers or PACKAGED.findall(text):
-        raise InputError(f"{path} must leave Hydra's own keys alone but for hydra: {{mode: MULTIRUN}}; take them out")
+        raise InputError(f"{path} must not set Hydra's own keys except hydra: {{mode: MULTIRUN}}; remove them")
     if "on_end" in text:
-        raise InputError(f"{path} must leave tracking.on_end, a command, to whoever types it; take it out")
+        raise InputError(f"{path} must not set tracking.on_end, which is for the command line only; remove it")
     part = option.get(group) if EVERYWHERE in text else option
     own = specials_of(part) if isinstance(part, dict) else frozenset()
     target = dict(own).get("_target_", "nothing")

@@ -157,7 +157,7 @@ def check_command(words: Sequence[str]) -> None:
     if len(asked) > 1:
         raise InputError(f"a command does one thing, got {' and '.join(asked)}; leave one of them out")
     if "--resolve" in names and not {"-c", "--cfg", "-h", "--help"} & set(names):
-        raise InputError("--resolve must stand beside --cfg or --help, got neither; leave it out or add --cfg job")
+        raise InputError("--resolve must come with --cfg or --help, got neither; leave it out or add --cfg job")
     studies = any(word.startswith(("study=", "hydra.mode=MULTIRUN")) for word in words)
     if not studies and not set(MULTIRUN) & set(names):
         check_single(words, "add -m to run each of them")

@@ -51,7 +51,7 @@ def build(arguments: dict[str, Any]) -> str:
         folder = made(sources, _fetched)
     else:
         folder = made(sources, lambda source: mirrored(source.repository, Path(mirror).expanduser()))
-    return f"the corpus lies in {folder}; train on it with data=books"
+    return f"the corpus is in {folder}; train on it with data=books"
 
 
 def sources_folder() -> Path:

@@ -53,7 +53,7 @@ class Tree:
             end = answer.index(b"\n", start)
             words = answer[start:end].split()
             if words[1:2] != [b"blob"]:
-                raise InputError(f"{self.folder} must hold {path} at {self.commit}, got none; fetch it anew")
+                raise InputError(f"{self.folder} must hold {path} at {self.commit}, got none; fetch it again")
             start = end + 1 + int(words[2]) + 1
             yield path, answer[end + 1 : start - 1]
 

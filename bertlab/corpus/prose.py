@@ -29,13 +29,13 @@ LARGEST = 16 << 20  # bytes of a file, three times the longest book
 def parsed(data: bytes, place: str) -> Element:
     """Return the root of an XML file. Raises InputError for invalid XML and for a DTD or entities."""
     if len(data) > LARGEST:
-        raise InputError(f"{place} must hold at most {LARGEST >> 20} MiB, got {len(data)} bytes; fetch it anew")
+        raise InputError(f"{place} must hold at most {LARGEST >> 20} MiB, got {len(data)} bytes; fetch it again")
     try:
         root: Element = fromstring(data, forbid_dtd=True)
         if _nests_deeper(root, DEEPEST):
             raise ParseError(f"elements nest deeper than {DEEPEST}")
     except (ParseError, DefusedXmlException) as error:
-        raise InputError(f"{place} must be whole XML without a DTD, got an error: {error}; fetch it anew") from error
+        raise InputError(f"{place} must be whole XML without a DTD, got an error: {error}; fetch it again") from error
     return root
 
 

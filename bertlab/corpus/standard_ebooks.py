@@ -38,7 +38,7 @@ def spine(package: Element, place: str) -> list[str]:
     hrefs = [files[element.get("idref")] for element in package.iter() if name(element) == "itemref"]
     for href in hrefs:
         if not HREF.fullmatch(href):
-            raise InputError(f"{place}: {PACKAGE} must name files of the book, got {href!r}; fetch it anew")
+            raise InputError(f"{place}: {PACKAGE} must name files of the book, got {href!r}; fetch it again")
     return [posixpath.join(posixpath.dirname(PACKAGE), href) for href in hrefs if href != NOTES]
 
 

@@ -245,7 +245,7 @@ def _facts(parent: Run, name: str) -> dict[str, str]:
 
 def _announce(study: str, name: str, others: tuple[str, ...] | None) -> None:
     if others is None:
-        say(f"study {study} goes on as registered: {name}")
+        say(f"study {study} continues as registered: {name}")
     elif others:
         say(f"study {study}, its code or its data changed since {others[0]}: this is a new registration, {name}")
     else:

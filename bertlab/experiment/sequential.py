@@ -72,7 +72,7 @@ def _search(study_runs: StudyRuns, compose: Compose) -> Runs:
             break
         more = [trial(arm, value) for arm, values in beyond.items() for value in values]
         study_runs.registration = at_stage(registration, of_trials(registration.study, beyond), compose)
-        say(f"best at an end of what was tried, so the search goes on: {', '.join(more)}")
+        say(f"best at an end of the tried values, so the search continues: {', '.join(more)}")
         runs |= _on_exploration_seeds(study_runs, more, registration.study.search.seeds)
     study = record_of(study_runs, list(runs.values()), {}).study
     study_runs.registration = at_stage(registration, study, compose)

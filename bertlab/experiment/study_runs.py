@@ -129,7 +129,8 @@ class StudyRuns:
         """Return the finished runs by key; if the store fails, those seen earlier and those on this disk."""
         found = self.telling(lambda: finished_runs(self.tracker, self.output_dir, identities, reuse))
         if found is None:
-            say(f"the store went away, the study goes on with the files in {self.output_dir}: {self.telling.failure}")
+            failure = self.telling.failure
+            say(f"the store does not answer, the study continues with the files in {self.output_dir}: {failure}")
             cells = finished_folders(self.output_dir, identities, reuse or self.tracker.reuse)
             found = self.seen | {key: run_of_folder(cell) for key, cell in cells.items()}
         self.seen |= found

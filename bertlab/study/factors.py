@@ -78,4 +78,6 @@ def _dose(override: str) -> float:
     try:
         return float(override.partition("=")[2])
     except ValueError:
-        raise InputError(f"study.trend needs numbers, got {override}; choose another factor or leave it out") from None
+        raise InputError(
+            f"study.trend needs numbers, got {override}; choose another factor or remove the trend"
+        ) from None

@@ -149,7 +149,7 @@ def predictions_text(study: str, predictions: Sequence[Prediction]) -> str:
     made = [(each.arm, each.rung) for each in predictions]
     if again := [each for each in made if made.count(each) > 1]:
         raise InputError(
-            f"{PREDICTIONS} must hold one prediction for a rung, got {again[0][1]} again; leave it as it is"
+            f"{PREDICTIONS} must hold one prediction for a rung, got {again[0][1]} again; do not change the file"
         )
     entries = [asdict(each) for each in predictions]
     return json.dumps({"study": study, "level": PREDICTED, "predictions": entries}, indent=1) + "\n"

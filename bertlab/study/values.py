@@ -173,7 +173,9 @@ def read_controls(value: object, known: Known) -> dict[str, tuple[str, ...]]:
     for name, overrides in read.items():
         for override in overrides:
             if is_within(place(override), ALIKE):
-                raise InputError(f"study.controls.{name} must leave what all runs share alike, got {override}; drop it")
+                raise InputError(
+                    f"study.controls.{name} must not change what all runs share, got {override}; remove it"
+                )
     return read
 
 
@@ -196,7 +198,7 @@ def read_search(value: object, known: Known) -> Search:
     if len(numbers) < FEWEST or numbers != values or any(one >= other for one, other in pairwise(numbers)):
         raise InputError(f"study.search.values must be {FEWEST} ascending numbers at least, got {values}; correct them")
     if taken := sorted(tuned(arm) for arm in known["arms"] if tuned(arm) in known["arms"]):
-        raise InputError(f"study.arms must leave the name {taken[0]} to the search, got it; rename that arm")
+        raise InputError(f"study.arms must not use the name {taken[0]}, which the search uses; rename that arm")
     return Search(setting, tuple(map(float, numbers)), whole_number("study.search.seeds", value["seeds"], 1))
 
 

@@ -223,4 +223,4 @@ def of_the_dead(error: Exception | None) -> str:
             f"its process was killed {TRIES} times ({said(error)}), most likely because memory ran out; lower "
             "batch.size or hydra.launcher.n_jobs, or raise hydra.launcher.mem_gb, then type the same command again"
         )
-    return said(error) if error else f"its process ended {TRIES} times without a word"
+    return said(error) if error else f"its process ended {TRIES} times without a message"

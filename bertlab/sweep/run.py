@@ -161,7 +161,7 @@ def train(config: Mapping[str, Any], asked: Typed, tracker: Tracker | None = Non
     cell = run_folder_of(output_dir, identity.key, identity.code, identity.made_in)
     with in_turn(cell):
         if broken := cell.distrust():
-            log.warning("%s is not what its run left, %s is damaged; the run is made anew", cell.folder, broken)
+            log.warning("%s is not what its run left, %s is damaged; the run is made again", cell.folder, broken)
         if not broken and (found := tracking.or_offline(lambda: reused(tracking, output_dir, identity))):
             return found
         moved = take_over(config, cell, tracking.reuse)

@@ -40,7 +40,7 @@ def test_the_folder_of_the_page_keeps_every_contract(
         "special tokens and padding are neither predicted nor changed",
         "every parameter has a finite gradient",
         "nothing leaks with model/visibility=left_to_right",
-        "composes, and its arms differ by what they declare alone",
+        "composes, and its arms differ only by what they declare",
     ):
         assert f"  ok      {line}\n" in shown
     assert {path.name for path in (tmp_path / "elsewhere").iterdir()} == set()
@@ -80,7 +80,7 @@ class Gone:
         in shown
     )
     assert (
-        "FAILED  composes, and its arms differ by what they declare alone: study.factors must leave seed alike" in shown
+        "FAILED  composes, and its arms differ only by what they declare: study.factors must leave seed alike" in shown
     )
 
 

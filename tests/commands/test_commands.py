@@ -68,7 +68,7 @@ HERE = Path(__file__).parents[2]
         (
             "commands.clean",
             ["from=nope"],
-            "from must be the output_dir of some runs, got nope, which is no folder; ",
+            "from must be the output_dir of some runs, got nope, which is not a folder; ",
         ),
         ("commands.clean", ["all=maybe"], "all must be true or false, got maybe; choose one"),
         ("report.__main__", [], "uri must name a store that holds runs, got sqlite:///"),

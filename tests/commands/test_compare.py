@@ -73,7 +73,7 @@ def test_other_words_are_told_key_by_key_with_both_values(uri: str, run_id: str)
     assert "  mask.rate: 0.3 -> 0.15" in told.splitlines()
     assert "  data.language_seed: 0 -> 3" in told.splitlines()
     assert "data:    the same" not in told
-    assert told.endswith("verdict: different runs; neither stands for the other")
+    assert told.endswith("verdict: different runs; neither is reused for the other")
 
 
 def test_two_runs_are_compared(uri: str, run_id: str, make: Make) -> None:
@@ -137,7 +137,7 @@ def test_the_module_whose_code_changed_is_named() -> None:
     )
     assert list(changed_modules(ONE, other)) == [
         "bertlab.mask.corrupt: changed",
-        "bertlab.streams: used by the second alone",
+        "bertlab.streams: used only by the second",
     ]
     assert "  bertlab.mask.corrupt: changed" in compared(ONE, other)
     assert list(changed_modules(ONE, ONE)) == []

@@ -62,7 +62,7 @@ def test_every_command_has_help_with_how_to_type_it(name: str, capsys: Captured)
         (["plan", "mask_rate", "sd=0"], "sd must lie in (0, 100), got 0"),
         (["runs"], "from must be the output_dir of some runs, got outputs without any; name another"),
         (["runs", "status=lost"], "status must be finished, diverged, running, failed, killed, got lost; choose one"),
-        (["runs", "remove=true"], "remove must be told which runs, got no filter; add one, such as status=failed"),
+        (["runs", "remove=true"], "remove needs a filter, got none; add one, such as status=failed"),
         (["studies", "from=gone"], "from must be the report_dir of studies, got gone, which is no folder"),
     ],
 )

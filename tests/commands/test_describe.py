@@ -160,7 +160,7 @@ def test_equal_configurations_differ_in_nothing(
         (["mask.rate=1.5"], "mask.rate must lie in (0, 1), got 1.5"),
         (["model/attention=fourier"], "model/attention (Fourier) has none"),
         (["model=base", "batch.length=513"], "batch.length must be at most model.position.positions 512, got 513"),
-        (["model=base", "against"], "against must be followed once by what is different"),
+        (["model=base", "against"], "against must be followed once by the changes"),
         (["batch.cls=false"], "batch.cls=false leaves no [CLS]"),
         (["against", "model=tiny", "against", "model=base"], "against must be followed once"),
     ],

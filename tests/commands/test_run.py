@@ -135,7 +135,7 @@ def assert_refused(ended: Ended, message: str) -> None:
         ("budget.tokens=139", "budget.tokens must pay for one batch of 140 tokens, got 139; raise it"),
         ("budget.tokens=1e6", "budget.tokens must be a whole number of at least 1, got 1000000.0"),
         ("seed=-1", "seed must be a whole number of at least 0, got -1"),
-        ("~batch.size", "batch.size must be given, got nothing; leave it as it is"),
+        ("~batch.size", "batch.size must be given, got nothing; keep the default"),
         ("model.width=64 model.heads=3", "model.heads must divide model.width 64, got 3; choose a divisor"),
         (
             "model/position=learned batch.length=513 budget.tokens=9999",

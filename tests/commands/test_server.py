@@ -20,8 +20,8 @@ from bertlab.config.errors import InputError
         (["port=x"], "port must lie in [0, 65535], got x; "),
         (["host=192.0.2.1"], "host must be an address of this machine, got 192.0.2.1: "),  # of documentation
         (["host=[::"], "host must be an address of this machine, got [::: "),
-        (["folder=file"], "folder must be one that can be made, got file: "),
-        (["folder=file/below"], "folder must be one that can be made, got file/below: "),
+        (["folder=file"], "folder must be one that can be created, got file: "),
+        (["folder=file/below"], "folder must be one that can be created, got file/below: "),
         (["database=nothing"], "database must be an address of sqlite, postgresql, mysql, mssql, got nothing; "),
         (["database=oracle://somewhere/x"], "database must be an address of sqlite, "),
         (["database=sqlite:////nowhere/x.db"], "database must answer, got sqlite:////nowhere/x.db: unable to open "),

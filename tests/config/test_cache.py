@@ -83,7 +83,7 @@ def test_a_damaged_entry_is_said_and_made_anew(root: Path, kind: str, caplog: py
     assert (cached("things", "key", writes("second")) / "file").read_text("utf-8") == "second"
     (record,) = caplog.records
     assert f"the cache entry {entry} is damaged (" in record.getMessage()
-    assert record.getMessage().endswith("; it is made anew")
+    assert record.getMessage().endswith("; it is made again")
     assert entries(root) == ["things", "things/key", "things/key/file"]
     assert cached("things", "key", no_build) == entry
 

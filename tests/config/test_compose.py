@@ -233,8 +233,8 @@ def test_a_part_that_is_left_out_is_named(name: str) -> None:
     [
         (None, "batch must hold size and length, got None"),
         (3, "batch must hold size and length, got 3"),
-        ({}, r"batch\.length must be given, got nothing; leave it as it is"),
-        ({"size": 4}, r"batch\.length must be given, got nothing; leave it as it is"),
+        ({}, r"batch\.length must be given, got nothing; keep the default"),
+        ({"size": 4}, r"batch\.length must be given, got nothing; keep the default"),
         (
             {"size": 4, "length": 8, "more": 1},
             r"batch\.more is not a key of the configuration; batch holds size, length",

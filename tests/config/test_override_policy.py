@@ -54,7 +54,7 @@ def test_what_makes_a_part_a_part_is_not_taken_away(key: str) -> None:
 def test_an_option_is_chosen_without_a_plus(word: str) -> None:
     group = word.lstrip("+").partition("=")[0]
     for read in (check, load):
-        with pytest.raises(InputError, match=rf"^{group} has an option already, got .*; leave the \+ away"):
+        with pytest.raises(InputError, match=rf"^{group} has an option already, got .*; remove the \+"):
             read([word])
 
 

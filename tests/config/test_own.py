@@ -74,7 +74,7 @@ def test_an_empty_variable_turns_the_folder_of_the_project_off(tmp_path: Path, m
         (
             [],
             "[tool.bertlab]\nonw = 'a'",
-            r"^\[tool\.bertlab\] of .* must hold own alone, got .*; write own = \"my_lab",
+            r"^\[tool\.bertlab\] of .* must have only the key own, got .*; write own = \"my_lab",
         ),
         ([], "[tool.bertlab]\nown = 'a'", r"^own of \[tool\.bertlab\] must be a folder, got .*/a; make it"),
     ],
@@ -136,17 +136,17 @@ SYSTEM = r"^{own}/conf/mask/second\.yaml: _target_ must be a class or function t
         (
             SECOND,
             "# @package hydra.callbacks\na: b",
-            r"^{own}/conf/mask/second\.yaml must leave Hydra's own keys alone",
+            r"^{own}/conf/mask/second\.yaml must not set Hydra's own keys",
         ),
         (
             SECOND,
             "defaults: [/mask@hydra.x: token]",
-            r"^{own}/conf/mask/second\.yaml must leave Hydra's own keys alone",
+            r"^{own}/conf/mask/second\.yaml must not set Hydra's own keys",
         ),
         (
             "sweeps/study/mine.yaml",
             "# @package _global_\nhydra: {{callbacks: {{a: {{_target_: os.system}}}}}}",
-            r"^{own}/sweeps/study/mine\.yaml must leave Hydra's own keys alone but for hydra: \{{mode: MULTIRUN\}}; ",
+            r"^{own}/sweeps/study/mine\.yaml must not set Hydra's own keys except hydra: \{{mode: MULTIRUN\}}; ",
         ),
         (
             "conf/mask/token.yaml",
@@ -161,13 +161,13 @@ SYSTEM = r"^{own}/conf/mask/second\.yaml: _target_ must be a class or function t
         (
             "conf/run.yaml",
             "",
-            r"^{own}/conf/run\.yaml must stand in the folder of a group, got \.; choose one of data, ",
+            r"^{own}/conf/run\.yaml must be in the folder of a group, got \.; choose one of data, ",
         ),
-        ("conf/masks/a.yaml", "", r"^{own}/conf/masks/a\.yaml must stand in the folder of a group, got masks; choose "),
+        ("conf/masks/a.yaml", "", r"^{own}/conf/masks/a\.yaml must be in the folder of a group, got masks; choose "),
         (
             "conf/hydra/job_logging/a.yaml",
             "",
-            r"^{own}/.*/a\.yaml must stand in the folder of a group, got hydra/job_l",
+            r"^{own}/.*/a\.yaml must be in the folder of a group, got hydra/job_l",
         ),
     ],
 )

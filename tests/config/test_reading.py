@@ -78,7 +78,7 @@ def test_a_key_is_given_once_and_the_same_word_twice_says_nothing_new(words: lis
     [
         (["-m", "--cfg", "hydra"], "a command does one thing, got -m and --cfg; leave one of them out"),
         (["--run", "--info", "all"], "a command does one thing, got --run and --info; leave one of them out"),
-        (["--resolve"], "--resolve must stand beside --cfg or --help, got neither; leave it out or add --cfg job"),
+        (["--resolve"], "--resolve must come with --cfg or --help, got neither; leave it out or add --cfg job"),
     ],
 )
 def test_a_command_does_one_thing(words: list[str], line: str) -> None:
@@ -124,9 +124,9 @@ THERE = f"tasks=[{{name: a, kind: tagging, file: '{__file__}'}}]"
         (["hydra/launcher=joblib"], "hydra/launcher is for sweeps and studies, got hydra/launcher=joblib; add -m, or "),
         (["hydra.launcher.n_jobs=2"], "hydra.launcher.n_jobs is for sweeps and studies, got hydra.launcher.n_jobs=2; "),
         (["evaluation.grid={}"], "evaluation.grid must have the shape that it has now, got {}; bertlab run --help "),
-        (["~mask.rate"], "mask.rate must be given, got nothing; leave it as its option has it"),
-        (["~trainer.clip"], "trainer.clip must be given, got nothing; leave it as its option has it"),
-        (["~batch.size"], "batch.size must be given, got nothing; leave it as it is"),
+        (["~mask.rate"], "mask.rate must be given, got nothing; keep the value of its option"),
+        (["~trainer.clip"], "trainer.clip must be given, got nothing; keep the value of its option"),
+        (["~batch.size"], "batch.size must be given, got nothing; keep the default"),
         (["+batch.extra=1"], "batch.extra is not a key of the configuration; batch holds size, length, cls, "),
         (["+mask.extra=1"], "mask.extra is not a key of this part; its keys are rate, split"),
         (["+model.norm.epss=1"], "model.norm.epss is not a key of this part; did you mean model.norm.eps?"),

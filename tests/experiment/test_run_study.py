@@ -92,7 +92,7 @@ def test_a_study_runs_is_judged_reported_and_never_repeated_from_its_files_whate
         database.execute("update latest_metrics set value = value + 1")
     code, _, err = command(*TINY, *LOOKS)
     assert code == 0
-    assert "study padding goes on as registered" in err
+    assert "study padding continues as registered" in err
     assert [text.partition(": the store says ")[0] for text in caplog.messages if "its files are believed" in text]
     assert len(runs("run")) == len(children)
     assert {path: path.read_bytes() for path in page} == page
@@ -186,7 +186,7 @@ def test_a_failed_run_is_said_makes_the_study_invalid_and_is_made_up_for(
     ("words", "line"),
     [
         (("seed=0,1",), "a study runs its own arms, got several values of seed; give one each"),
-        (("hydra.mode=RUN",), "hydra.mode must be MULTIRUN for a study, got RUN; leave it as the study has it"),
+        (("hydra.mode=RUN",), "hydra.mode must be MULTIRUN for a study, got RUN; do not set it"),
         (("study.looks=[3]",), "study.looks must ascend and end with study.seeds 4, got [3]; correct one of them"),
         (("study.outcome=train/loss",), "study.outcome must be a measure of the common evaluation, got train/loss"),
         (("~study.margin",), "study.margin must be given"),

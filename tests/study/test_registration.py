@@ -200,7 +200,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"controls": {"same": ["redraw=order"], "harmful": ["budget.tokens=9", "output_dir=/elsewhere"]}},
-        "study.controls.harmful must leave what all runs share alike, got output_dir=/elsewhere; drop it",
+        "study.controls.harmful must not change what all runs share, got output_dir=/elsewhere; remove it",
     ),
     (
         {"controls": {"same": ["hydra.job_logging.handlers.x=1"], "harmful": ["budget.tokens=9"]}},
@@ -225,7 +225,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"arms": {"rate_15": ["mask.rate=low"], "rate_05": ["mask.rate=0.05"]}},
-        "study.trend needs numbers, got mask.rate=low; choose another factor or leave it out",
+        "study.trend needs numbers, got mask.rate=low; choose another factor or remove the trend",
     ),
     (
         {"published": [{"source": "me"}]},

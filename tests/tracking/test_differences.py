@@ -211,6 +211,6 @@ def test_sync_leaves_out_what_is_damaged_and_says_so(
     told = sync({"from": str(cells[0].folder.parents[1]), "uri": tracker.uri, "experiment": None})
     assert told.startswith("1 runs and 0 sweeps of ")
     assert ", 1 that train now or are damaged left out\n" in told
-    assert caplog.messages == [f"{cells[0].folder} is left out, its run.json is damaged; its command makes it anew"]
+    assert caplog.messages == [f"{cells[0].folder} is left out, its run.json is damaged; its command makes it again"]
     assert isinstance(cells[0], RunFolder)
     assert len(search(client, tracker.experiment, "")) == 1

@@ -283,7 +283,7 @@ def test_cleaning_shows_sizes_and_removes_what_no_run_needs(
     lines = list(clean({"from": str(output_dir), "all": "false"}))
     assert lines == [
         f"    0.2 MB  {done.folder}  removed",
-        f"    0.3 MB  {open_.folder}  kept: the run can go on from them",
+        f"    0.3 MB  {open_.folder}  kept: the run can continue from them",
         "    0.2 MB  freed",
     ]
     assert list(clean({"from": str(output_dir), "all": "true"}))[-1] == "    0.3 MB  freed"

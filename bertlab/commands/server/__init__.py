@@ -55,6 +55,6 @@ def main(words: Sequence[str]) -> None:
                 mlflow_server(database, folder, port, host, auth=auth) as address,
             ):
                 if auth and not os.environ.get(FIRST):
-                    print(f"the user is admin, the first password lies in {folder / 'admin-password'}")  # noqa: T201
+                    print(f"the user is admin, the first password is in {folder / 'admin-password'}")  # noqa: T201
                 print(f"export MLFLOW_TRACKING_URI={address}", flush=True)  # noqa: T201
                 signal.pause()

@@ -68,7 +68,7 @@ def read_folder(given: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         reason = str(error.strerror).lower()
-        raise InputError(f"folder must be one that can be made, got {given}: {reason}; choose another") from error
+        raise InputError(f"folder must be one that can be created, got {given}: {reason}; choose another") from error
     return folder
 
 

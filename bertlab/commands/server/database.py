@@ -55,7 +55,7 @@ def _close(folder: Path, person: Mapping[str, Any]) -> None:
         raise InputError(f"folder must be a new one or one that this server made, got {folder}; choose another")
     owners = {os.geteuid(), *([pwd.getpwnam(person["user"]).pw_uid] if person else [])}
     if folder.stat().st_uid not in owners:
-        raise InputError(f"folder must belong to who starts the server, got {folder}; choose another")
+        raise InputError(f"folder must belong to the user who starts the server, got {folder}; choose another")
     folder.chmod(0o700)
     if person:
         shutil.chown(folder, person["user"], person["group"])

@@ -31,7 +31,7 @@ def mlflow_server(
     Raises InputError if other machines could enter without a login.
     """
     if not auth and not is_loopback(host):
-        raise InputError(f"auth must be true where host is not of this machine alone, got {host}; leave auth away")
+        raise InputError(f"auth must be true if other machines can reach host, got {host}; leave auth out")
     port = port or free_port()
     words = [sys.executable, "-m", "mlflow", "server", "--host", host, "--port", str(port)]
     words += ["--workers", "2", "--artifacts-destination", str(folder / "artifacts")]
