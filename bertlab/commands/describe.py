@@ -45,6 +45,7 @@ AGAINST = "against"
 PUBLISHED = 30_522  # Devlin et al. 2018, uncased English
 COUNTED = ("tokenizer", "mask", "model", "objective", "optimizer", "evaluation")  # groups that change what is counted
 SAMPLE = 2**18  # generated tokens for measuring the share of predicted tokens
+TIMES = 20  # of a run, at which the share of predicted tokens is taken
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def _vocabulary(config: Mapping[str, Any], words: Sequence[str], tokenizer: str)
 def predicted_share(mask: "MaskPolicy", length: int) -> float:
     """Return the share of positions that a policy predicts, in generated sequences [CLS] A [SEP] B [SEP].
 
-    If the policy's rate changes during a run, the rate in the middle of the run counts.
+    If the policy's rate changes during a run, this is the mean over the run.
     """
     import numpy as np
 
@@ -168,12 +169,14 @@ def predicted_share(mask: "MaskPolicy", length: int) -> float:
     from bertlab.mask import Moment
     from bertlab.streams import Streams
 
-    streams, rows = Streams(0), SAMPLE // length + 1
+    streams, rows = Streams(0), TIMES * (SAMPLE // length // TIMES + 1)
     vocabulary = Vocabulary([*SPECIALS, *(f"{'' if n % 4 else CONTINUES}word{n}" for n in range(1000))])
     ids_BL = streams.generator("describe").integers(vocabulary.first_real, vocabulary.size, (rows, length))
     ids_BL[:, 0], ids_BL[:, length // 2], ids_BL[:, -1] = CLS, SEP, SEP
-    masked = mask(ids_BL, vocabulary, Moment(streams, 0, 0.5, 0, np.arange(rows)))
-    return len(masked.position_M) / ids_BL.size
+    times = (np.arange(TIMES) + 0.5) / TIMES  # a part of the sequences at each of these shares of the run
+    parts = zip(times, np.array_split(np.arange(rows), TIMES), strict=True)
+    moments = [(Moment(streams, step, time, 0, row_B), row_B) for step, (time, row_B) in enumerate(parts)]
+    return sum(len(mask(ids_BL[row_B], vocabulary, moment).position_M) for moment, row_B in moments) / ids_BL.size
 
 
 def empty_batch(form: "Form", predictions: int) -> "Batch":

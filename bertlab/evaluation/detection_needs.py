@@ -5,6 +5,7 @@ from typing import Any
 
 from bertlab.config.building import build_part
 from bertlab.config.errors import InputError
+from bertlab.mask.piecewise import Piecewise
 from bertlab.mask.rated import Rated
 from bertlab.mask.scheduled import Scheduled
 from bertlab.mask.static import Static
@@ -54,8 +55,8 @@ def check_detection(config: Mapping[str, Any]) -> None:
 def _check_mask(mask: object) -> None:
     """Raise InputError for a policy that leaves corrupted tokens without a prediction, or that hides none."""
     inner = mask.policy if isinstance(mask, Static) else mask
-    if not isinstance(inner, Rated | Scheduled):
+    if not isinstance(inner, Rated | Scheduled | Piecewise):
         raise InputError(
             f"mask must predict at their places the tokens that it corrupts, as a generator does, got "
-            f"{type(inner).__name__}; choose mask=token, whole_word, span, scheduled or static"
+            f"{type(inner).__name__}; choose mask=token, whole_word, span, scheduled, piecewise or static"
         )

@@ -82,6 +82,7 @@ def test_parts_sum_to_the_whole(words: list[str]) -> None:
         (["mask=whole_word"], 0.15),
         (["mask=all_tokens"], 1),
         (["mask=scheduled", "mask.end_rate=0.1"], 0.2),
+        (["mask=piecewise", "mask.points=[[0,0.4],[0.5,0.1],[1,0.1]]"], 0.175),
     ],
 )
 def test_the_share_of_predicted_tokens_is_that_of_the_policy(words: list[str], share: float) -> None:

@@ -20,6 +20,7 @@ from bertlab.mask.apart import Apart
 from bertlab.mask.next_token import NextToken
 from bertlab.mask.next_token_first import NextTokenFirst
 from bertlab.mask.noise import Noise
+from bertlab.mask.piecewise import Piecewise
 from bertlab.mask.scheduled import Scheduled
 from bertlab.mask.static import Static
 from bertlab.mask.token import TokenMask
@@ -123,6 +124,12 @@ def test_a_scheduled_rate_is_a_plain_one_at_every_moment(progress: float, rate: 
     assert same(scheduled, apply(TokenMask(rate=rate, split=[0.8, 0.1, 0.1])))
 
 
+@pytest.mark.parametrize(("progress", "rate"), [(0, 0.3), (0.25, 0.2), (0.5, 0.1), (0.8, 0.1), (1, 0.1)])
+def test_a_rate_of_points_is_a_plain_one_on_the_line_between_them(progress: float, rate: float) -> None:
+    falling = Piecewise(policy=TOKEN, points=[[0, 0.3], [0.5, 0.1], [1, 0.1]])
+    assert same(apply(falling, progress=progress), apply(TokenMask(rate=rate, split=[0.8, 0.1, 0.1])))
+
+
 def test_static_masks_depend_on_seed_copy_and_example_alone() -> None:
     static = Static(policy=TOKEN, copies=3)
     first = apply(static)
@@ -196,6 +203,20 @@ def test_next_token_never_reaches_into_another_row() -> None:
         (
             lambda: Static(policy=TOKEN, copies=0),
             "copies must be a whole number of at least 1, got 0; choose for example 1",
+        ),
+        (
+            lambda: Piecewise(policy=TOKEN, points=[[0, 0.3]]),
+            "points must be two or more pairs (share of the run, rate), got [[0, 0.3]]; write for example "
+            "[[0, 0.3], [0.5, 0.15], [1, 0.15]]",
+        ),
+        (
+            lambda: Piecewise(policy=TOKEN, points=[[0, 0.3], [0.5, 1.5], [1, 0.1]]),
+            "points (rate) must lie in (0, 1), got 1.5; choose a number inside",
+        ),
+        (
+            lambda: Piecewise(policy=TOKEN, points=[[0, 0.3], [0.5, 0.2], [0.5, 0.1], [1, 0.1]]),
+            "points must have shares that rise from 0 to 1, got 0, 0.5, 0.5, 1; write for example "
+            "[[0, 0.3], [0.5, 0.15], [1, 0.15]]",
         ),
         (
             lambda: Scheduled(policy=TOKEN, end_rate=0),

@@ -109,6 +109,6 @@ def test_tasks_that_ask_for_masked_tokens_are_refused(tmp_path: Path) -> None:
         check_early([resolved(load(words))])
 
 
-@pytest.mark.parametrize("mask", ["token", "whole_word", "span", "scheduled", "static"])
+@pytest.mark.parametrize("mask", ["token", "whole_word", "span", "scheduled", "piecewise", "static"])
 def test_policies_that_predict_what_they_hide_go_with_it(mask: str) -> None:
     check_early([resolved(load(["objective=replaced", f"mask={mask}"]))])
