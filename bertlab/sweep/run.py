@@ -182,7 +182,8 @@ def fit(job: Job, run: RunLog) -> str:
     trainer: Hardware = job.parts.trainer
     planned, flops = plan(job.steps, trainer.points, evaluate_at), job.count_flops(model)
     recorder = Recorder(planned, job.evaluation, flops, run.log, Saver(trainer.checkpoint_seconds, run.save))
-    log.info("%s: %s parameters, %s steps", run.name, f"{_size(model):,}", f"{job.steps:,}")
+    steps = f"{job.steps:,} steps" if trainer.trains else "no training"
+    log.info("%s: %s parameters, %s", run.name, f"{_size(model):,}", steps)
     if saved := run.saved():
         module.resume(saved.step, saved.tensors)
         recorder.resume(saved.about["counters"], saved.tensors)

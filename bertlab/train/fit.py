@@ -39,6 +39,8 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h: size from which free
 class Hardware:
     """Where and how a run trains; only `precision` and `clip` are part of a run's identity."""
 
+    trains = True
+
     @bounded
     def __init__(
         self,

@@ -16,6 +16,8 @@ from bertlab.train.recorder import SUMMARY, Recorder
 class NoTraining(Hardware):
     """Evaluates without training, for any budget."""
 
+    trains = False
+
     def fit(self, module: Pretraining, batches: Callable[[int], Batch], recorder: Recorder, folder: Path) -> None:
         """Evaluate the model once, and record it as step 0."""
         torch.set_num_threads(usable_cores() if self.threads is None else self.threads)

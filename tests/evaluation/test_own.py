@@ -51,6 +51,7 @@ def test_scores_stand_in_the_record_and_weights_can_be_scored_without_training(
     assert (cell.folder / MODEL).is_dir()
     start = (f"start=run:{cell.folder}", "trainer=none", "output_dir=scored")
     assert exit_code(*TINY, words(file), "tasks.epochs=1", "tasks.seeds=2", *start) == 0
+    assert " parameters, no training" in capsys.readouterr().err
     (scored,) = run_folders_in("scored")
     (point,) = read_points(scored.folder / POINTS)[0]
     assert (point.step, point.numbers["perf/tokens"]) == (0, 0)
