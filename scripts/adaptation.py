@@ -22,7 +22,7 @@ from bertlab.data.splits import choose_splits
 
 LIBRARIES = 8  # those with most paragraphs
 LETTERS = range(80, 400)  # of a paragraph
-MIXED = 6_000_000  # letters of books to mix in, more than half of a run of 1.15 M tokens
+MIXED = 9_000_000  # letters of books to mix in: more than there are of documentation, for shares up to a half
 GENERAL, TRAIN, VALID, TEST = 400, 200, 40, 40  # paragraphs at most; the last three of each library
 
 
