@@ -141,7 +141,7 @@ def test_a_search_that_cannot_be_made_is_refused(search: dict[str, Any], words: 
 def test_an_arm_may_not_have_a_name_that_the_search_gives(make_record: MakeRecord) -> None:
     node = record(make_record).node
     arms = {**node["arms"], "pre_tuned": ["schedule.warmup=1"]}
-    with pytest.raises(InputError, match=r"study.arms must leave the name pre_tuned to the search"):
+    with pytest.raises(InputError, match=r"study.arms must not use the name pre_tuned"):
         read_study({"study": {**node, "arms": arms}})
 
 

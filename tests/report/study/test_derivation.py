@@ -19,7 +19,7 @@ from bertlab.config.compose import PACKAGE
 
 REPORTS = PACKAGE.parent / "reports"
 STUDIES = sorted(path.parent.name for path in REPORTS.glob("*/study.json"))
-HIGHER = ("accuracy", "finetuned", "frozen", "captured", "gain")  # outcomes of which more is better
+HIGHER = ("accuracy", "score", "finetuned", "frozen", "captured", "gain")  # outcomes of which more is better
 SIGN = {"worse": (1, 0), "better": (-1, 0), "materially_worse": (1, 1), "materially_better": (-1, 1)}
 WITHIN = {"not_worse": (-1, -1), "not_better": (1, -1)}  # side on which it lies, and the margins it must not fall short
 
