@@ -18,6 +18,7 @@ from bertlab.study.record import Record
 
 MUST_AGREE = {"code": "code", "corpus": "corpus", "evaluation": "evaluation"}  # column -> its name in messages
 PAIRS = "eval/pair_accuracy"
+ITEMS = ".se_items"  # behind a score of a task: its standard error over test items
 SEQUENCES = re.compile(r"(\d+) held-out sequences")  # from the description of the evaluation, of texts and of pairs
 
 
@@ -39,8 +40,9 @@ def contrast_of(record: Record, study: Study, name: str, without: int | None = N
 def text_noise(record: Record, study: Study, compared: Mapping[str, "pd.Series[float]"]) -> Shared | None:
     """Return the noise of the evaluated text in the difference of two arms; None if it was not measured.
 
-    From the parts of the text if runs scored them; for pair accuracy, binomial with the number of evaluated sequences.
-    `compared`: the outcomes of both arms by seed.
+    From the parts of the text if runs scored them; for pair accuracy, binomial with the number of evaluated sequences;
+    for the user's own tasks, from the standard errors over test items of both arms. The last two are upper bounds: they
+    take the items of both arms for independent. `compared`: the outcomes of both arms by seed.
     """
     if any(runs.empty for runs in compared.values()) or len(compared) < 2:
         return None
@@ -49,6 +51,9 @@ def text_noise(record: Record, study: Study, compared: Mapping[str, "pd.Series[f
         arm, reference = (record.arm(name).loc[runs.index, parts].mean() for name, runs in compared.items())
         apart = (arm - reference).dropna()
         return between_chunks(apart) if len(apart) > 1 else None
+    if (errors := f"{study.outcome}{ITEMS}") in record.metrics:
+        squares = [(record.arm(name).loc[runs.index, errors] ** 2).mean() for name, runs in compared.items()]
+        return Shared(float(sum(squares)))
     pairs = SEQUENCES.match(record.facts.get("evaluation", ""))
     if study.outcome == PAIRS and pairs:
         return of_answers([float(runs.mean()) for runs in compared.values()], int(pairs[1]))

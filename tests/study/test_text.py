@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 from bertlab.config.errors import InputError
+from bertlab.stats.interval import Shared
+from bertlab.study.contrasts import contrast_of
 from bertlab.study.record import EXPLORATION, Record, canonical
 from bertlab.study.text import check_text, too_little_text
 
@@ -52,3 +54,15 @@ def test_a_regime_whose_prior_says_so_too_refuses_to_start(make_record: MakeReco
 def test_the_prior_is_believed_more_than_three_runs(make_record: MakeRecord) -> None:
     wide = {"prior": {**PRIOR, "variance": 0.05}}
     assert too_little_text(explored(make_record, 0.1, wide), EVALUATION) == ""  # 2 * .1^2 / 16 of about .048
+
+
+def test_the_errors_over_test_items_of_both_arms_widen_a_difference(make_record: MakeRecord) -> None:
+    record = make_record()
+    study, name = record.study, f"{record.study.outcome}.se_items"
+    arm = next(arm for arm in study.arms if arm != study.baseline)
+    errors = np.where(record.runs["arm"] == arm, 0.03, 0.04)
+    scored = canonical(replace(record, runs=record.runs.assign(**{name: errors})))
+    plain, wide = (contrast_of(each, study, arm) for each in (record, scored))
+    assert plain.text is None
+    assert wide.text == Shared(pytest.approx(0.03**2 + 0.04**2))
+    assert wide.interval(0.9).high - wide.interval(0.9).low > plain.interval(0.9).high - plain.interval(0.9).low

@@ -16,7 +16,7 @@ from bertlab.stats.flips import MOST as ENUMERATED
 from bertlab.stats.interval import Interval
 from bertlab.stats.noise import LARGE, text_needed
 from bertlab.stats.rule import Kind
-from bertlab.study.contrasts import SEQUENCES, parts_of
+from bertlab.study.contrasts import ITEMS, SEQUENCES, parts_of
 from bertlab.study.judge import Findings, Judged, not_sound_before
 
 MANY_TIMES = 1000  # larger values are not reliable: the correlation over few seeds is nearly 1
@@ -154,7 +154,10 @@ def _noise(findings: Findings) -> str:
             "owe to the sample of held-out text is in no interval."
         )
     parts = len(parts_of(findings.record, findings.study.outcome))
-    how = f"from {count(parts)} parts of it" if parts else "at most, as from coins thrown for every pair and arm"
+    items = f"{findings.study.outcome}{ITEMS}" in findings.record.metrics
+    own = "from the test items of both arms, as if they were different ones"
+    bound = own if items else "as from coins thrown for every pair and arm"
+    how = f"from {count(parts)} parts of it" if parts else f"at most, {bound}"
     most = max(shares, key=lambda arm: shares[arm])
     said = (
         "Verdicts allow for the sample of held-out text too, which all seeds share and which no further seed reduces "
@@ -165,7 +168,9 @@ def _noise(findings: Findings) -> str:
         return f"{said} More seeds help, not more text."
     large = [escape(arm) for arm, share in shares.items() if share > LARGE]
     scored = SEQUENCES.match(text)
-    would_do = f"; {count(text_needed(shares[most], int(scored[1])))} sequences would do" if scored else ""
+    would_do = (
+        f"; {count(text_needed(shares[most], int(scored[1])))} sequences would do" if scored and not items else ""
+    )
     return (
         f"{said} **It is above {count(100 * LARGE)} % for {listing(large)}**: there more held-out text helps more than "
         f"seeds{would_do}."

@@ -118,6 +118,9 @@ def of_text(study: str, arm: str) -> tuple[float, float]:
     if parts:
         mean = [differences(study, arm, part).mean() for part in parts]
         return float(np.var(mean, ddof=1)) / len(parts), len(parts) - 1
+    if f"{outcome}.se_items" in runs:
+        both = runs[runs["arm"].isin([arm, references(study)[arm]])]
+        return float((both[f"{outcome}.se_items"] ** 2).groupby(both["arm"]).mean().sum()), math.inf
     if outcome != "eval/pair_accuracy":
         return 0.0, math.inf
     n = differences(study, arm, outcome).size
