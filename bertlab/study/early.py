@@ -10,12 +10,11 @@ from bertlab.evaluation.curve import LAST, PAIRS_A_TEXT, steps_to_evaluate
 from bertlab.study.arms import Compose, Registration, register, with_starts
 from bertlab.study.design import Study
 from bertlab.study.registration import read_study
-from bertlab.tasks.own import MEAN, Asked, Tasks
+from bertlab.tasks.own import KINDS, MEAN, Asked, Tasks
 from bertlab.train.early import check_early, form_of, steps_of
 
 POINTS = 3  # evaluations needed for a slope
 TUNED, TUNINGS = "eval/finetuned", 3  # outcomes of fine-tuning, and the least number of fine-tunings per run
-UNTAUGHT = ("minimal_pairs", "text")  # kinds that are scored without learning
 OF_TASK = re.compile(r"eval/tasks\.([\w-]+)\.")  # outcomes of the user's own tasks
 NEAR_END = 0.75  # share of the tokens where the slope is measured; at least three evaluations must fall there
 
@@ -79,9 +78,9 @@ def _seeds(name: str, evaluation: Mapping[str, Any], outcome: str) -> int:
 
 
 def _draws(task: Asked) -> int:
-    """Return how often a task is learnt; as often as is needed where nothing is drawn."""
-    drawn = task.kind not in UNTAUGHT and task.tuning.method == "finetune"
-    return task.tuning.seeds if drawn else TUNINGS
+    """Return how often a task is fine-tuned; TUNINGS if nothing is random."""
+    is_tuned = KINDS[task.kind].head != "alternatives" and task.tuning.method == "finetune"
+    return task.tuning.seeds if is_tuned else TUNINGS
 
 
 def least_evaluation(config: Mapping[str, Any]) -> tuple[Sequence[int], int, float]:

@@ -1,4 +1,4 @@
-"""Other listeners of a run: Lightning's loggers beside MLflow, and a command of one's own at the run's end.
+"""Other listeners of a run: Lightning's loggers next to MLflow, and the user's own command at the end of the run.
 
 Enters: every point that a run keeps, and how it ended. Leaves: files of TensorBoard or W&B, which talk to no server;
 the command gets BERTLAB_RUN_FOLDER, BERTLAB_RUN_STATUS (FINISHED, FAILED or KILLED) and BERTLAB_RUN_NAME in its
@@ -76,7 +76,7 @@ def check_loggers(names: object) -> tuple[str, ...]:
 
 
 class OtherLoggers:
-    """The trackers beside MLflow of one run."""
+    """The trackers of one run other than MLflow."""
 
     def __init__(self, names: Sequence[str], run_folder: RunFolder, project: str) -> None:
         self._loggers = dict[str, Any]()
