@@ -106,6 +106,7 @@ def test_a_sweep_has_runs_and_not_too_many(words: list[str], line: str) -> None:
 
 TASK = "tasks=[{kind: tagging, file: a.tsv}]"
 THERE = f"tasks=[{{name: a, kind: tagging, file: '{__file__}'}}]"
+TWO = f"{THERE[:-1]}, {{name: b, kind: text, file: '{__file__}'}}]"
 
 
 @pytest.mark.parametrize(
@@ -143,6 +144,14 @@ THERE = f"tasks=[{{name: a, kind: tagging, file: '{__file__}'}}]"
         (
             ["study=finetune", "study.outcome=eval/tasks.a.accuracy", THERE, "tasks.seeds=2"],
             "evaluation.tasks.seeds must be at least 3 for a study of eval/tasks.a.accuracy, got 2; set it beside ",
+        ),
+        (
+            ["study=finetune", "study.outcome=eval/tasks.mean.score", TWO, "tasks.seeds=2"],
+            "evaluation.tasks.seeds must be at least 3 for a study of eval/tasks.mean.score, got 2; set it beside ",
+        ),
+        (
+            ["study=finetune", "study.outcome=eval/tasks.mean.score", THERE],
+            "study.outcome must name a task of the study, got eval/tasks.mean.score, and the tasks a; add it to ",
         ),
         (
             ["study=finetune", "study.outcome=eval/tasks.a.accuracy", TASK],
