@@ -1,6 +1,7 @@
 """Every question of the catalogue has its study, and every arm of every study can train."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -60,6 +61,19 @@ MATCHED = {  # an arm with the parameters of another one
     ("sharing", "share_all_matched"): "tied",
     ("sharing", "tied_matched"): "untied",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Work in a folder with the sets that the studies of real tasks name; empty, as no task is taught here."""
+    folder = tmp_path_factory.mktemp("sets")
+    named = re.findall(r"sets/[\w./]+", STUDIES["cls"].with_name("_tasks.yaml").read_text("utf-8"))
+    for path in (folder / name for name in named):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        yield
 
 
 @pytest.fixture(scope="module")
