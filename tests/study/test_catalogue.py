@@ -184,7 +184,7 @@ def test_a_margin_in_tokens_can_be_measured_in_the_regime_that_the_study_names(n
     evaluation = parts.evaluation.prepare(prepared(corpus), parts.data, form.length)
     asked, final = config["evaluation"]["sequences"], evaluation.final
     assert len(evaluation.text.ids_NL) == asked, "as many as it asks for, so that it costs what it does with more text"
-    assert (0 if final is None else len(final.ids_NL)) == config["evaluation"]["final"], "likewise"
+    assert (0 if final is None else len(final.text.ids_NL)) == config["evaluation"]["final"], "likewise"
     job = SimpleNamespace(
         parts=parts, form=form, steps=config["budget"]["tokens"] // form.tokens, evaluation=evaluation
     )
