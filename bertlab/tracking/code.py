@@ -14,15 +14,15 @@ those of the parts that a run uses and all that these import.
 
 import ast
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import resolve_name
 from itertools import chain
 from pathlib import Path
 
+from bertlab.tracking.definitions import ALL, EFFECT, ROOT, Definition, Import, Module, Place, bound_by, read_module
+
 PACKAGE = Path(__file__).parents[1]
-ROOT = "bertlab"
 RESULT_ROOMS = ("data", "tasks", "mask", "batch", "model", "objective", "optim", "evaluation", "train")
 RESULT_MODULES = ("streams.py", "ledger/checkpoint.py", "sweep/run.py")
 STEPS = (  # of every run, whatever its configuration
@@ -31,14 +31,6 @@ STEPS = (  # of every run, whatever its configuration
     "bertlab.ledger.checkpoint.save_checkpoint",
     "bertlab.ledger.checkpoint.newest_checkpoint",
 )
-EFFECT = ""  # the name of statements that bind none; they belong to every definition of their module
-ALL = "*"
-SKIPPED = ("ctx", "kind", "type_comment", "type_params", "type_ignores", "returns", "annotation")  # fields of nodes
-HINTS_THAT_ACT = ("ClassVar", "InitVar", "KW_ONLY")  # in a dataclass
-
-Place = tuple[str, str]  # a module and a name in it
-Import = ast.Import | ast.ImportFrom
-Imports = Mapping[str, Place | str]  # by local name: a place of ours, or the full name of a thing of others
 
 
 @dataclass(frozen=True)
@@ -47,23 +39,6 @@ class Code:
 
     fingerprint: str
     modules: Mapping[str, str]
-
-
-@dataclass(frozen=True)
-class Definition:
-    """One definition: its own code in a canonical form, the names that it reads, and what it imports itself."""
-
-    content: str
-    names: frozenset[str]  # `name`, and `name.attribute` where an attribute of it is read
-    imports: Imports
-
-
-@dataclass(frozen=True)
-class Module:
-    """What a module imports at its top, and what it defines, by name."""
-
-    imports: Imports
-    definitions: Mapping[str, Definition]
 
 
 class Sources:
@@ -124,7 +99,7 @@ class Sources:
         source = self._source(module)
         assert source is not None
         statements = [node for node in ast.walk(ast.parse(source[0])) if isinstance(node, Import)]
-        return [place for _, place in _bound_by(statements, source[1]) if isinstance(place, tuple)]
+        return [place for _, place in bound_by(statements, source[1]) if isinstance(place, tuple)]
 
     def _source(self, module: str) -> tuple[bytes, str] | None:
         """Return the text of a module and the package that its relative imports start from; None for one of others."""
@@ -209,101 +184,6 @@ def source_hash() -> str:
     for path, text in _RUNNING.files.items():
         total.update(f"{path.as_posix()} {hashlib.sha256(text).hexdigest()}\n".encode())
     return total.hexdigest()[:16]
-
-
-def read_module(text: bytes, package: str = ROOT) -> Module:
-    """Parse a module into its imports and definitions. `package` is what its relative imports start from."""
-    imports: dict[str, Place | str] = {}
-    parts: dict[str, list[ast.stmt]] = {}
-    for statement in ast.parse(text).body:
-        if isinstance(statement, Import):
-            imports |= _bound_by([statement], package)
-        elif not _is_for_hints(statement):
-            for name in _names_bound(statement) or [EFFECT]:
-                parts.setdefault(name, []).append(statement)
-    definitions = {name: _define(statements, package) for name, statements in parts.items()}
-    return Module(imports, {name: each for name, each in definitions.items() if each.content})
-
-
-def _is_for_hints(statement: ast.stmt) -> bool:
-    return isinstance(statement, ast.If) and ast.unparse(statement.test).endswith("TYPE_CHECKING")
-
-
-def _names_bound(statement: ast.stmt) -> list[str]:
-    """Return the names that a statement at the top of a module defines."""
-    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-        return [statement.name]
-    stored = (node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
-    return list(dict.fromkeys(stored))
-
-
-def _define(statements: Iterable[ast.stmt], package: str) -> Definition:
-    reader = _Reader()
-    content = "".join(reader.text(statement) for statement in statements)
-    return Definition(content, frozenset(reader.names), dict(_bound_by(reader.imports, package)))
-
-
-def _bound_by(statements: Iterable[Import], package: str) -> Iterator[tuple[str, Place | str]]:
-    """Yield what import statements bind: a local name, and what it means."""
-    roots = (ROOT, package.partition(".")[0])
-    for statement in statements:
-        for alias in statement.names:
-            top = alias.name.partition(".")[0]
-            if isinstance(statement, ast.Import):
-                named = alias.name if alias.asname else top
-                yield alias.asname or top, (alias.name, ALL) if top in roots else named
-            else:
-                module = resolve_name("." * statement.level + (statement.module or ""), package)
-                ours = module.partition(".")[0] in roots
-                yield alias.asname or alias.name, (module, alias.name) if ours else f"{module}.{alias.name}"
-
-
-class _Reader:
-    """Writes nodes in a form that is the same in every version of Python, without what cannot change a result."""
-
-    def __init__(self) -> None:
-        self.names: set[str] = set()
-        self.imports: list[Import] = []
-
-    def text(self, value: object) -> str:
-        """Return the form of a node, of a list of them, or of a plain value; "" for one that does not count."""
-        if isinstance(value, list):
-            return f"[{','.join(filter(None, map(self.text, value)))}]"
-        if not isinstance(value, ast.AST):
-            return ascii(value)  # what repr can print differs between versions
-        if isinstance(value, Import):
-            self.imports.append(value)
-            return ""
-        if isinstance(value, ast.Expr) and _only_tells(value.value):
-            return ""
-        self._note(value)
-        fields = ((name, child) for name in value._fields if (child := self._kept(value, name)) not in (None, []))
-        return f"{type(value).__name__}({','.join(f'{name}={self.text(child)}' for name, child in fields)})"
-
-    def _kept(self, node: ast.AST, name: str) -> object:
-        """Return a field of a node, None where it does not count."""
-        child = getattr(node, name, None)
-        if name == "annotation" and isinstance(node, ast.AnnAssign):
-            return child if any(word in ast.unparse(node.annotation) for word in HINTS_THAT_ACT) else None
-        if name in SKIPPED or (isinstance(node, ast.Assert) and name == "msg"):
-            return None
-        if isinstance(node, ast.Raise):  # an error ends the run: its kind may be caught, its words are read
-            return child.func if isinstance(child, ast.Call) else child if name == "exc" else None
-        return child
-
-    def _note(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Name):
-            self.names.add(node.id)
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            self.names.add(f"{node.value.id}.{node.attr}")
-
-
-def _only_tells(expression: ast.expr) -> bool:
-    """Tell whether a statement is a docstring or a line of the log."""
-    if isinstance(expression, ast.Constant):
-        return isinstance(expression.value, str)
-    call = expression.func if isinstance(expression, ast.Call) else None
-    return isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name) and call.value.id == "log"
 
 
 def _digest(*parts: str) -> str:

@@ -12,7 +12,8 @@ import pytest
 
 from bertlab.config.compose import load, resolved, typed
 from bertlab.sweep.run import train
-from bertlab.tracking.code import PACKAGE, STEPS, Code, Sources, code_of, read_module
+from bertlab.tracking.code import PACKAGE, STEPS, Code, Sources, code_of
+from bertlab.tracking.definitions import read_module
 from bertlab.tracking.identity import targets
 
 PARTS = targets(resolved(load([])))
