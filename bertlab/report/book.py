@@ -35,9 +35,10 @@ SECTIONS = {
 }
 FITNESS = (
     "A regime is fit for claims when its baseline leaves the plateau of word frequencies early, within "
-    f"{percent(MEDIAN)} % of the budget in the median and {percent(LATEST)} % in every run, and gives answers that are "
-    "known: twice the layers, or four times the inner width, are better; no feed-forward layer, no positions, or "
-    f"learning from left to right are worse. A verdict from a regime that starts later is about *{UNFIT}*."
+    f"{percent(MEDIAN)} % of the budget in the median and {percent(LATEST)} % in every run; when equal runs differ "
+    "little, by a standard deviation of a third of the margin at most; and when it gives answers that are known: twice "
+    "the layers, or four times the inner width, are better; no feed-forward layer, no positions, or learning from left "
+    f"to right are worse. A verdict from a regime that starts later or differs more is about *{UNFIT}*."
 )
 LADDERS = (
     "A ladder asks a question at several sizes and budgets; its row above shows the highest that has run. Before a "

@@ -37,8 +37,10 @@ FIGURE, TIMES = "ladder.svg", "times the tokens"
 ABOUT = (
     "**Effect** of an arm: how many more training tokens the baseline would need for the arm's loss (fewer, with a "
     "minus sign), from the difference of their losses and from what tokens are worth to the baseline there, with its "
-    "90 % interval over seeds. **Predicted**: the 80 % interval from the rungs below, registered before the rung's "
-    "first run; from two rungs it is wide, as they say nothing of how rungs scatter."
+    "90 % interval over seeds. What tokens are worth is measured by complete runs on fewer tokens, so the effect may "
+    "differ from *worth in tokens* on a rung's page, which follows the end of the baseline's curve. **Predicted**: the "
+    "80 % interval from the rungs below, registered before the rung's first run; from two rungs it is wide, as they "
+    "say nothing of how rungs scatter."
 )
 ABOUT_FIGURE = (
     "**Effect against compute.** Dots: rungs with their 90 % intervals, in times the tokens. Line: the fit, with "

@@ -1,20 +1,25 @@
-"""Suitability of a regime for claims: when its baseline leaves the plateau, and how many known answers it gives.
+"""Suitability of a regime for claims: when its baseline leaves the plateau, how far equal runs differ, and how many
+known answers it gives.
 
 A regime is a model, a corpus and a budget. If arms are still on the plateau of word frequencies, or have just left it,
-differences are mostly in when they leave: a verdict from such a regime is marked as early training only. Enters:
-`Findings`. Leaves: numbers and words.
+differences are mostly in when they leave. So they are if equal runs differ by as much as what matters. A verdict from
+such a regime is marked as early training only. Enters: `Findings`. Leaves: numbers and words.
 """
+
+import math
 
 import numpy as np
 
 from bertlab.report.study.verdict import reasons_against
-from bertlab.report.words import count, percent, plural
+from bertlab.report.words import count, number, percent, plural
 from bertlab.stats.claim import Finding
 from bertlab.stats.flips import Floats
 from bertlab.study.judge import GAIN, Findings
 from bertlab.study.onset import starts_of
+from bertlab.study.record import SAME
 
 MEDIAN, LATEST = 0.05, 0.10  # shares of the budget: the median run, and every run, must have left by then
+SPREAD = 1 / 3  # of the margin: what the paired differences of equal runs may have as standard deviation
 FAMILY = "known_answers"  # family of the study that tests known answers
 UNFIT = "early training only"
 
@@ -30,13 +35,21 @@ def left_at(findings: Findings) -> Floats:
     return np.exp(starts.to_numpy()) / float(curve.columns[-1]) if len(starts) else np.empty(0)
 
 
-def is_fit(findings: Findings) -> bool | None:
-    """Return whether the baseline leaves the plateau early enough.
+def spread_of(findings: Findings) -> float:
+    """Return the standard deviation of the paired differences of equal runs, in margins; NaN if unknown."""
+    same = findings.controls.get(SAME)
+    return same.contrast.sd / findings.margin if same and same.contrast.n > 1 and findings.margin else math.nan
 
-    None if unknown.
+
+def is_fit(findings: Findings) -> bool | None:
+    """Return whether the baseline leaves the plateau early enough, and equal runs differ little.
+
+    None if it is unknown when it leaves.
     """
     shares = left_at(findings)
-    return bool(np.median(shares) <= MEDIAN and shares.max() <= LATEST) if len(shares) else None
+    if not len(shares):
+        return None
+    return _is_early_enough(shares) and not spread_of(findings) > SPREAD
 
 
 def start_words(findings: Findings) -> str:
@@ -46,8 +59,17 @@ def start_words(findings: Findings) -> str:
         return "when runs leave the plateau of word frequencies was not followed"
     middle = float(np.median(shares))
     when = f"after {percent(middle)} % of the budget" if np.isfinite(middle) else "in fewer than half of the runs"
-    fit = f": {UNFIT}" if is_fit(findings) is False else ""
+    wide = (
+        f"; the differences of equal runs have a standard deviation of {number(spread_of(findings), 1)} margins"
+        if is_fit(findings) is False and _is_early_enough(shares)
+        else ""
+    )
+    fit = f"{wide}: {UNFIT}" if is_fit(findings) is False else ""
     return f"the baseline leaves the plateau of word frequencies {when} ({plural(len(shares), 'run')}){fit}"
+
+
+def _is_early_enough(shares: Floats) -> bool:
+    return bool(np.median(shares) <= MEDIAN and shares.max() <= LATEST)
 
 
 def known_answers(findings: Findings) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bertlab.report.study.fitness import is_fit, known_answers, left_at, start_words
+from bertlab.report.study.fitness import is_fit, known_answers, left_at, spread_of, start_words
 from bertlab.study.judge import Findings, judge
 from bertlab.study.record import canonical
 from tests.report.study.conftest import MakeFindings
@@ -46,6 +46,17 @@ def test_a_regime_is_fit_where_the_middle_run_leaves_in_a_twentieth_and_none_aft
     words = start_words(findings)
     assert f"after {100 * float(np.median(leaving)):.1f} % of the budget (5 runs)" in words
     assert words.endswith("early training only") is not fit
+
+
+@pytest.mark.parametrize(("sd", "fit"), [(0.02, True), (0.045, False)])  # the margin is 0.089
+def test_a_regime_is_fit_where_equal_runs_differ_by_a_third_of_the_margin_at_most(
+    make_findings: MakeFindings, sd: float, fit: bool
+) -> None:
+    findings = followed(make_findings({"same": {"sd": sd}}), (0.03, 0.04, 0.045, 0.03, 0.06))
+    assert spread_of(findings) == pytest.approx(sd / findings.margin, rel=0.3)
+    assert is_fit(findings) is fit
+    said = "; the differences of equal runs have a standard deviation of 0.5 margins: early training only"
+    assert start_words(findings).endswith(said) is not fit
 
 
 def test_runs_that_never_leave_and_curves_that_were_not_followed_are_told_apart(make_findings: MakeFindings) -> None:
