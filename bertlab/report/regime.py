@@ -6,7 +6,8 @@ Enters: `Findings`. Leaves: words, and studies by regime.
 from collections.abc import Mapping
 from pathlib import Path
 
-from bertlab.report.study.fitness import FAMILY
+from bertlab.report.layout import token_text
+from bertlab.report.study.fitness import FAMILY, is_continued
 from bertlab.report.study.limits import NOT_RECORDED, epochs
 from bertlab.report.words import escape, number
 from bertlab.study.judge import Findings
@@ -19,12 +20,19 @@ def regime(findings: Findings) -> str:
     """Write model, corpus, tokens and batches; values that the record lacks are left out."""
     facts, baseline = findings.record.facts, findings.record.arm(findings.study.baseline)
     tokens = baseline[TOKENS].median() if TOKENS in baseline else float("nan")
-    known = [facts.get("model", ""), facts.get("corpus", "").partition(";")[0]]
+    known = [facts.get("model", "") + _trained(findings), facts.get("corpus", "").partition(";")[0]]
     known += [f"{number(tokens / 1e6, 2)} M tokens"] if tokens > 0 else []
     known.append(facts.get("budget", ""))
     times = epochs(findings)
     known += [f"{number(times, 1)} epochs of the training text"] if times > 0 else []
     return "; ".join(escape(each) for each in known if each) or NOT_RECORDED
+
+
+def _trained(findings: Findings) -> str:
+    """Return what the runs start from, if not from random weights."""
+    if (trunk := findings.study.trunk) is not None:
+        return f", trained on {token_text(trunk.tokens)} tokens before"
+    return ", trained before" if is_continued(findings) else ""
 
 
 def climbed(folder: Path, studies: Mapping[str, Findings]) -> dict[str, Ladder]:

@@ -119,6 +119,8 @@ ENGLISH = Language(
         "finding": "“{claim}”: {finding}, **{status}**",
         "difference": "{arm} against {baseline}: {difference}, interval {interval}; at least {margin} was to matter",
         "model": "{layers} layers of width {width} with {heads} heads",
+        "trunk": " that were trained on {tokens} million tokens before",
+        "trained": " that were trained before",
         "regime": "{model}, {tokens} million tokens of {corpus}, {seeds} seeds; no verdict on larger models",
         "found": "the study saw the harm that was done on purpose, and no difference where there was none",
         "missed": "the study saw the harm that was done on purpose, but could not show that the same training twice "

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from bertlab.report.answers.language import Language
-from bertlab.report.study.fitness import is_fit, left_at, right_answers
+from bertlab.report.study.fitness import is_continued, is_fit, left_at, right_answers
 from bertlab.report.study.scale import outcome_scale
 from bertlab.report.words import DASH, escape, number, percent
 from bertlab.stats.claim import ALPHA, Finding
@@ -18,7 +18,6 @@ from bertlab.stats.rule import Kind
 from bertlab.study.design import Study
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
-from bertlab.study.record import START
 
 TOKENS = "perf/tokens"
 SHORT = 1e9  # tokens; if nothing else is known, less training counts as short. BERT read a hundred times as many
@@ -51,8 +50,8 @@ def compare(findings: Findings, group: Iterable[Judged], language: Language) -> 
         alike = by_baseline.setdefault(judged.against, {})
         alike.setdefault((judged.verdict.kind, _reserve(judged)), []).append(judged.arm)
     said = language.then.join(_against(findings, baseline, alike, language) for baseline, alike in by_baseline.items())
-    further = findings.study.trunk is not None or START in findings.record.facts
-    before = language.texts["further" if further else "short"] if is_early(findings) else ""
+    early = "further" if is_continued(findings) else "short"
+    before = language.texts[early] if is_early(findings) else ""
     return (before + said)[0].upper() + (before + said)[1:] + language.stop
 
 
@@ -149,6 +148,12 @@ def regime(findings: Findings, language: Language) -> str:
     model = facts.get("model", DASH)
     if shape:
         model = language.texts["model"].format(**dict(zip(("layers", "width", "heads"), shape.groups(), strict=True)))
+    if (trunk := findings.study.trunk) is not None:
+        model += language.texts["trunk"].format(
+            tokens=number(trunk.tokens / 1e6, 2), ten_thousands=number(trunk.tokens / 1e4, 0)
+        )
+    elif is_continued(findings):
+        model += language.texts["trained"]
     corpus = facts.get("corpus", "").partition(";")[0]
     known = [words for name, words in language.corpora.items() if name in corpus]
     return language.texts["regime"].format(

@@ -16,7 +16,7 @@ from bertlab.stats.claim import Finding
 from bertlab.stats.flips import Floats
 from bertlab.study.judge import GAIN, Findings
 from bertlab.study.onset import starts_of
-from bertlab.study.record import SAME
+from bertlab.study.record import SAME, START
 
 MEDIAN, LATEST = 0.05, 0.10  # shares of the budget: the median run, and every run, must have left by then
 SPREAD = 1 / 3  # of the margin: what the paired differences of equal runs may have as standard deviation
@@ -33,6 +33,11 @@ def left_at(findings: Findings) -> Floats:
     curve = findings.record.curve(baseline, GAIN)
     starts = starts_of(findings, baseline)
     return np.exp(starts.to_numpy()) / float(curve.columns[-1]) if len(starts) else np.empty(0)
+
+
+def is_continued(findings: Findings) -> bool:
+    """Return whether the runs start from trained weights: those of a trunk, or of `start=`."""
+    return findings.study.trunk is not None or START in findings.record.facts
 
 
 def spread_of(findings: Findings) -> float:
@@ -55,6 +60,8 @@ def is_fit(findings: Findings) -> bool | None:
 def start_words(findings: Findings) -> str:
     """Describe when the baseline leaves the plateau, and what follows for a verdict."""
     shares = left_at(findings)
+    if is_continued(findings):
+        return "runs start from trained weights"
     if not len(shares):
         return "when runs leave the plateau of word frequencies was not followed"
     middle = float(np.median(shares))

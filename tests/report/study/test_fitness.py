@@ -7,9 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bertlab.report.study.fitness import is_fit, known_answers, left_at, spread_of, start_words
+from bertlab.report.answers.english import ENGLISH
+from bertlab.report.answers.sentences import regime as answer_regime
+from bertlab.report.regime import regime
+from bertlab.report.study.fitness import is_continued, is_fit, known_answers, left_at, spread_of, start_words
 from bertlab.study.judge import Findings, judge
-from bertlab.study.record import canonical
+from bertlab.study.record import START, canonical
 from tests.report.study.conftest import MakeFindings
 
 BUDGET = 1_000_000
@@ -65,6 +68,21 @@ def test_runs_that_never_leave_and_curves_that_were_not_followed_are_told_apart(
     assert "in fewer than half of the runs" in start_words(stuck)
     assert is_fit(make_findings()) is None
     assert "was not followed" in start_words(make_findings())
+
+
+def test_runs_that_start_from_trained_weights_are_said_to(make_findings: MakeFindings) -> None:
+    trunk = {"overrides": ["schedule=constant"], "tokens": 4_600_000}
+    grown = make_findings(node={"trunk": trunk, "margin": {"nats": 0.1}})
+    taken = make_findings(facts={START: "novels, 0123abcd"})
+    assert is_continued(grown)
+    assert is_continued(taken)
+    assert not is_continued(make_findings())
+    assert start_words(grown) == start_words(taken) == "runs start from trained weights"
+    assert regime(grown).startswith("2 layers, width 64, 2 heads, trained on 4.6 M tokens before; ")
+    assert regime(taken).startswith("2 layers, width 64, 2 heads, trained before; ")
+    assert answer_regime(grown, ENGLISH).startswith(
+        "2 layers of width 64 with 2 heads that were trained on 4.60 million"
+    )
 
 
 def test_known_answers_are_the_expected_arms_that_were_found(make_findings: MakeFindings) -> None:
