@@ -32,6 +32,8 @@ from bertlab.study.labels import label
 from bertlab.study.ladder import FEWEST, PREDICTIONS, Checked, Ladder, Prediction, predictions_text, read_ladder, trend
 
 Rates = Mapping[str, Mapping[str, float]]  # rung -> learning rate -> final loss in nats, the mean over seeds
+OPEN = "open"  # word for an effect whose interval contains zero
+HIGHEST = 7.0  # ln of the largest multiple of the tokens that is written
 RATES = "rates.json"
 FIGURE, TIMES = "ladder.svg", "times the tokens"
 ABOUT = (
@@ -94,10 +96,19 @@ def page(ladder: Ladder, known: Ladder | None = None, rates: Rates = MappingProx
 def sentence(ladder: Ladder, arm: str, language: Language = ENGLISH) -> str:
     """Describe an arm's effect at each rung and its trend with scale, without the full stop."""
     rungs, word, texts = ladder.arms[arm], trend(ladder, arm), language.texts
-    worth = [texts["at"].format(share=share(rung), rung=escape(name)) for name, rung in rungs.items()]
+    worth = [_worth(rung, name, language) for name, rung in rungs.items()]
     moves = language.trends.get(word, texts["moves"].format(rung=escape([*rungs][-1]))) if word else ""
     named_arm = named(ladder.study, arm, language)
     return _capital(texts["worth"].format(arm=named_arm, rungs=language.listing(worth, "rungs"), trend=moves))
+
+
+def _worth(rung: Rung, name: str, language: Language) -> str:
+    """Write an effect at a rung; of one whose sign is open, both ends of its interval."""
+    effect = rung.interval()
+    if _side(effect) != OPEN:
+        return language.texts["at"].format(share=share(rung), rung=escape(name))
+    low, high = (signed(100 * math.expm1(min(end, HIGHEST)), 0) for end in (effect.low, effect.high))
+    return language.texts["open_at"].format(low=low, high=high, rung=escape(name))
 
 
 def higher(ladder: Ladder, language: Language = ENGLISH) -> str:
@@ -118,7 +129,7 @@ def heading(ladder: Ladder) -> str:
 def _side(effect: Interval) -> str:
     if effect.low > 0:
         return "worth more tokens"
-    return "worth fewer tokens" if effect.high < 0 else "open"
+    return "worth fewer tokens" if effect.high < 0 else OPEN
 
 
 def _told(ladder: Ladder) -> list[str]:
@@ -159,7 +170,7 @@ def between_shares(low: float, high: float) -> str:
     """Write both ends of an interval of ln multipliers as per cent of the tokens."""
     if not math.isfinite(low):
         return DASH
-    return f"{signed(100 * math.expm1(low), 0)} to {signed(100 * math.expm1(min(high, 7.0)), 0)}"
+    return f"{signed(100 * math.expm1(low), 0)} to {signed(100 * math.expm1(min(high, HIGHEST)), 0)}"
 
 
 def _checked(ladder: Ladder) -> str:

@@ -133,6 +133,7 @@ CHINESE = Language(
         "more_share": "词元再增加一倍，它的得分大约还会上升 {more}",
         "worth": "{arm}{rungs}{trend}",
         "at": "在 {rung} 级相当于训练词元 {share}%",
+        "open_at": "在 {rung} 级的作用未定（相当于训练词元 {low}% 到 {high}%）",
         "moves": "；在 {rung} 级以上如何变化尚不清楚",
         "higher": "尚未运行：{rungs}",
         "right": "这样的训练给出了 {asked} 个公认答案中的 {right} 个",

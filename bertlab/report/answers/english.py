@@ -133,6 +133,7 @@ ENGLISH = Language(
         "more_share": "twice the tokens would raise its score by about {more} more",
         "worth": "{arm} is worth {rungs}{trend}",
         "at": "{share} % of the tokens at {rung}",
+        "open_at": "something from {low} to {high} % of the tokens at {rung}",
         "moves": ", and is not known to move beyond {rung}",
         "higher": "not run yet: {rungs}",
         "right": "training of this kind gives {right} of {asked} answers that are known from elsewhere",

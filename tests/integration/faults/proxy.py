@@ -108,6 +108,16 @@ def failing(every: int, status: int) -> Fault:
     return fault
 
 
+def both(first: Fault, second: Fault) -> Fault:
+    """Return a fault that changes the answer that another one lets through."""
+
+    def fault(path: str, times: int, true: Answer) -> Answer | None:
+        answer = first(path, times, true)
+        return None if answer is None else second(path, times, answer)
+
+    return fault
+
+
 def lying(path: str, times: int, true: Answer) -> Answer:
     """Answer with every metric of a run raised by 1."""
     try:

@@ -11,7 +11,7 @@ import pytest
 from bertlab.ledger.run_folder import run_folders_in
 from tests.integration.conftest import Store
 from tests.integration.faults.conftest import Behind
-from tests.integration.faults.proxy import Fault, failing, honest, late, losing, lying
+from tests.integration.faults.proxy import Fault, both, failing, honest, late, losing, lying
 
 pytestmark = pytest.mark.integration
 
@@ -29,12 +29,9 @@ TWICE = """
 Spawn = Callable[..., subprocess.Popen[str]]
 
 FAULTS: dict[str, Fault] = {
-    "late": late,
-    "lost creations": losing("runs/create", 2, 500),
-    "hung up creations": losing("runs/create", 1, None),
-    "lost batches": losing("runs/log-batch", 3, 500),
+    "late and lost": both(late, both(losing("runs/create", 2, 500), losing("runs/log-batch", 3, 500))),
+    "hung up and too busy": both(losing("runs/create", 1, None), failing(4, 429)),
     "every third fails": failing(3, 503),
-    "too many requests": failing(4, 429),
 }
 
 

@@ -147,6 +147,13 @@ def test_the_page_says_what_an_arm_is_worth_at_each_rung(folder: Path) -> None:
     assert (folder / "mask_rate" / "ladder.svg").read_text("utf-8").startswith("<?xml")
 
 
+def test_an_effect_whose_sign_is_open_is_an_interval() -> None:
+    ladder = Ladder(judge(rung("nano", 0.0, sd=0.2)).study, {"nano": judge(rung("nano", 0.0, sd=0.2))})
+    interval = ladder.arms["rate_05"]["nano"].interval()
+    low, high = (f"{100 * math.expm1(end):+.0f}".replace("-", "\u2212") for end in (interval.low, interval.high))
+    assert f"is worth something from {low} to {high} % of the tokens at nano" in sentence(ladder, "rate_05")
+
+
 def test_the_page_is_written_again_from_the_records(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     out = tmp_path_factory.mktemp("again")
     assert write_ladder(folder, "mask_rate", out).read_bytes() == write_ladder(folder, "mask_rate").read_bytes()
