@@ -102,6 +102,11 @@ def sentence(ladder: Ladder, arm: str, language: Language = ENGLISH) -> str:
     return _capital(texts["worth"].format(arm=named_arm, rungs=language.listing(worth, "rungs"), trend=moves))
 
 
+def _end(rung: Rung) -> str:
+    """Write the effect of an arm's highest rung for the figure."""
+    return OPEN if _side(rung.interval()) == OPEN else _times(rung.multiplier)
+
+
 def _worth(rung: Rung, name: str, language: Language) -> str:
     """Write an effect at a rung; of one whose sign is open, both ends of its interval."""
     effect = rung.interval()
@@ -226,7 +231,8 @@ def draw(ladder: Ladder) -> Figure:
     shown = {arm: rungs for arm, rungs in ladder.arms.items() if rungs}
     ends = {arm: [*rungs.values()][-1].multiplier for arm, rungs in shown.items()}
     inks = {arm: Ink(NAMED[place % len(NAMED)], bold=arm in ladder.study.expects) for place, arm in enumerate(shown)}
-    labels = [Label(ends[arm], label(ladder.study, arm), _times(ends[arm]), inks[arm]) for arm in shown]
+    told = {arm: _end(list(rungs.values())[-1]) for arm, rungs in shown.items()}
+    labels = [Label(ends[arm], label(ladder.study, arm), told[arm], inks[arm]) for arm in shown]
     head = Head(heading(ladder), "What an arm is worth in training tokens (↑ better)")
     axes = axes_for(labels, TIMES, head=head, below="FLOPs of a run (log scale)", bottom=BOTTOM + ROW)
     axes.axhline(0, color=INK, lw=0.8)
