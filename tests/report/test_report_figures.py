@@ -27,7 +27,8 @@ from bertlab.report.layout import (
     token_ticks,
     wrapped,
 )
-from bertlab.report.study.figures import PLAIN, drawings
+from bertlab.report.study.appearance import PLAIN
+from bertlab.report.study.figures import drawings
 from bertlab.report.study.marks import BETTER, OPEN, SAME, WORSE
 from bertlab.report.study.plots import EDGE, ZONE
 from tests.report.conftest import Runs

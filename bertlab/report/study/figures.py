@@ -4,18 +4,18 @@ Enters: `Findings`. Leaves: `Drawing`s (see bertlab/report/figures.py). A figure
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from functools import lru_cache, partial
 
 import pandas as pd
 
 from bertlab.evaluation.measures import PREFIX
 from bertlab.report import draw
-from bertlab.report.draw import DASHES, NAMED, Curve, Level, Points, colours
+from bertlab.report.draw import NAMED, Curve, Level, Points
 from bertlab.report.figures import BEST, BEST_PAIRS, HEADROOM, LATE, LOG_SPAN, MEANING, UNIGRAM, Drawing
 from bertlab.report.layout import Head, Ink
 from bertlab.report.study import headings, plots
+from bertlab.report.study.appearance import MANY, arms_shown, compared_names, distinct_inks, inks_of, lit, names_of
 from bertlab.report.study.contrasts import NOT_REGISTERED, in_order
 from bertlab.report.study.curves import LOSS, band_of, curve_metrics, curve_of, distance
 from bertlab.report.study.headings import best_first
@@ -37,8 +37,6 @@ LEVELS = {LOSS: (UNIGRAM, BEST), PAIRS: (BEST_PAIRS,)}  # reference lines of a m
 FOLLOWED = dict.fromkeys(curve_name(PREFIX + each.name) for each in OUTCOMES if each.curve)
 MORE_CURVES = {name: f"{name.removeprefix(PREFIX)}_convergence" for name in FOLLOWED}
 READ_AT_THE_END = " The verdict is read at the end of the run, from an interval of its own level."
-MANY = 7  # arms; with more, colours are hard to distinguish
-PLAIN = "#8a8a8a"  # colour of other arms
 FIGURES = ("forest", "convergence", *MORE_CURVES.values(), "difference", "onset", "trend", "search")
 
 
@@ -85,12 +83,12 @@ def forest(findings: Findings) -> Drawing | None:
 
 def convergence(findings: Findings, metric: str, name: str) -> Drawing | None:
     """A metric against tokens: every seed, the mean of each arm, and known best and lowest levels."""
-    found = {arm: curve for arm in _arms(findings) if (curve := _curve(findings, arm, metric))} if metric else {}
+    found = {arm: curve for arm in arms_shown(findings) if (curve := _curve(findings, arm, metric))} if metric else {}
     if not found:
         return None
     scale, levels = scale_of(metric), _levels(findings, metric)
     means = {arm: curve.main[1][-1] for arm, curve in found.items()}
-    curves = list(_lit(findings, best_first(metric, means)[0], found).values())
+    curves = list(lit(findings, best_first(metric, means)[0], found).values())
     lowest = min(min(curve.main[1]) for curve in curves)
     unigram = next((level.y for level in levels if level.name == "unigram"), math.inf)
     top = unigram + max(HEADROOM * (unigram - lowest), 0.1)
@@ -117,7 +115,7 @@ def convergence(findings: Findings, metric: str, name: str) -> Drawing | None:
 
 def gaps(findings: Findings) -> Drawing | None:
     """Paired difference at the same number of tokens for every primary arm, with its simultaneous band."""
-    metric, scale, named = findings.study.outcome, outcome_scale(findings), _compared(findings)
+    metric, scale, named = findings.study.outcome, outcome_scale(findings), compared_names(findings)
     apart = {arm: distance(findings, arm, metric) for arm in findings.primary or findings.arms}
     apart = {arm: scale.factor * table for arm, table in apart.items() if table.shape[1] > 1 and len(table)}
     if not apart:
@@ -182,7 +180,7 @@ def trials(findings: Findings) -> Drawing | None:
     if study.search is None:
         return None
     series, tried = [], by_arm(findings)
-    for arm, ink in _unlike([*study.arms], study.baseline).items():
+    for arm, ink in distinct_inks([*study.arms], study.baseline).items():
         found = {value: finished(findings, trial(arm, value), study.outcome) for value in tried[arm]}
         table = scale.factor * pd.DataFrame(found).dropna(axis="columns")  # without values that have a diverged trial
         if not table.empty:
@@ -229,7 +227,7 @@ def _curve(findings: Findings, arm: str, metric: str) -> Curve | None:
     if table.shape[1] < 2 or table.empty:
         return None
     seeds = [_points(row) for _, row in table.iterrows()] if len(table) > 1 else []
-    return Curve(_names(findings)[arm], _inks(findings)[arm], _points(table.mean()), seeds)
+    return Curve(names_of(findings)[arm], inks_of(findings)[arm], _points(table.mean()), seeds)
 
 
 def _panel(name: str, table: pd.DataFrame, band: Band | None, scale: Scale) -> plots.Panel:
@@ -238,14 +236,6 @@ def _panel(name: str, table: pd.DataFrame, band: Band | None, scale: Scale) -> p
     seeds = [_points(row) for _, row in table.iterrows()]
     ends = (band.low, band.high) if band else ((), ())
     return plots.Panel(name, end, seeds, _points(mean), *ends)
-
-
-def _lit(findings: Findings, best: str, curves: Mapping[str, Curve]) -> Mapping[str, Curve]:
-    """Return the curves; with more than `MANY` only the baseline's and the best one's are coloured."""
-    if len(curves) <= MANY:
-        return curves
-    lit = {best: Ink(NAMED[1], bold=True), findings.study.baseline: Ink(NAMED[0], bold=True)}
-    return {arm: replace(curve, ink=lit.get(arm, Ink(PLAIN))) for arm, curve in curves.items()}
 
 
 def _late(panel: plots.Panel) -> list[float]:
@@ -267,52 +257,14 @@ def _levels(findings: Findings, metric: str) -> list[Level]:
     return [Level(50.0, "guessing"), *levels] if metric == PAIRS else levels
 
 
-def _arms(findings: Findings) -> list[str]:
-    return [findings.study.baseline, *(judged.arm for judged in in_order(findings))]
-
-
 def _uneven(findings: Findings) -> bool:
-    return len({len(findings.record.arm(arm)) for arm in _arms(findings)}) > 1
+    return len({len(findings.record.arm(arm)) for arm in arms_shown(findings)}) > 1
 
 
 def _about(metric: str) -> str:
     """Return the name of a metric for readers."""
     words = outcome_of(metric).words
     return f"{words[0].upper()}{words[1:]}"
-
-
-def _names(findings: Findings) -> dict[str, str]:
-    """Return the arms' names for readers."""
-    mark = {findings.study.baseline: " (baseline)"}
-    return {arm: label(findings.study, arm) + mark.get(arm, "") for arm in _arms(findings)}
-
-
-def _compared(findings: Findings) -> dict[str, str]:
-    """Return the arms' names in figures of differences: with their comparison arm, if it is not the baseline."""
-    against = {arm: f" (against {label(findings.study, its)})" for arm, its in findings.study.against.items()}
-    return {arm: name + against.get(arm, "") for arm, name in _names(findings).items()}
-
-
-def _inks(findings: Findings) -> dict[str, Ink]:
-    """Return one colour per arm: a scale along the registered factor, else distinct ones; the baseline is bold."""
-    study, arms = findings.study, _arms(findings)
-    doses = study.trend.doses if study.trend else {}
-    ordered = set(arms) == set(doses)
-    arms = sorted(arms, key=lambda arm: doses[arm]) if ordered else arms
-    if not ordered:
-        return _unlike(arms, study.baseline)
-    return {
-        arm: Ink(colour, bold=arm == study.baseline)
-        for arm, colour in zip(arms, colours(len(arms), ordered=True), strict=True)
-    }
-
-
-def _unlike(arms: Sequence[str], baseline: str) -> dict[str, Ink]:
-    """Return distinct colours per arm; repeated colours have dashes."""
-    return {
-        arm: Ink(colour, DASHES[place // len(NAMED) % len(DASHES)], arm == baseline)
-        for place, (arm, colour) in enumerate(zip(arms, colours(len(arms), ordered=False), strict=True))
-    }
 
 
 def _points(values: "pd.Series[float]") -> Points:
