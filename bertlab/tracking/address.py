@@ -1,10 +1,10 @@
 """The address of a store, and the pages of its UI.
 
-Enters: what the configuration or the environment says. Leaves: an absolute address, parsed by the library that opens
-it and shown without what lets one in; links to an experiment's runs. MLflow 3 opens an experiment on traces, of which
-training has none, unless the link says that it is about machine learning.
+Enters: the address from the configuration or the environment. Leaves: an absolute address, parsed by the library that
+opens it and shown without user and password; links to an experiment's runs. MLflow 3 opens an experiment on its traces,
+which training does not have, unless the link says that it is about machine learning.
 
-Imports nothing heavy; SQLAlchemy's parser only for the address of a database.
+Imports nothing heavy; SQLAlchemy's parser is imported only for the address of a database.
 """
 
 import os
@@ -24,20 +24,22 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import URL
 
 VARIABLE = "MLFLOW_TRACKING_URI"
-USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"  # MLflow lets a server know them by these
-KEPT = "BERTLAB_TRACKING_URI"  # what a command line said of a store that asks for a password
+USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"  # MLflow's variables of the login to a server
+KEPT = "BERTLAB_TRACKING_URI"  # address with a password, from a command line
 SERVED = ("http", "https")
-DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # whose tables MLflow knows how to make
-SPECIAL = str.maketrans({"%": "%25", "?": "%3F"})  # no more: MLflow makes folders of what else is quoted
-FILE = "mlflow.db"  # in the working directory, where nothing else is said
-KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # what its UI sets for "Machine learning"
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")  # MLflow can create its tables in these
+SPECIAL = str.maketrans({"%": "%25", "?": "%3F"})  # only these: MLflow makes folders of other quoted characters
+FILE = "mlflow.db"  # in the working directory, the default
+KIND_OF_EXPERIMENT = {
+    "mlflow.experimentKind": "custom_model_development"
+}  # as MLflow's UI sets it for "Machine learning"
 TRAINING = "workflowType=machine_learning"
 LOCAL = "http://127.0.0.1:5000"  # where `mlflow ui` serves by default
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where a store is. `str` of it is what may be shown; `uri` is what MLflow is given."""
+    """Address of a store. `str` of it may be shown; `uri` is for MLflow and may contain a password."""
 
     uri: str
     file: Path | None = None  # of an SQLite database
@@ -48,14 +50,14 @@ class Address:
 
     @property
     def is_served(self) -> bool:
-        """Whether a server answers there."""
+        """Whether it is the address of a server."""
         return _scheme(self.uri) in SERVED
 
 
 def chosen(uri: str | None) -> str:
     """Return the absolute address of a store: the one given, else the environment's, else that of a file here.
 
-    Whoever takes it to another folder finds the same store. Raises InputError.
+    The store stays the same from another working directory. Raises InputError.
     """
     if given := str(uri or os.environ.get(VARIABLE) or ""):
         file = address(given).file
@@ -64,7 +66,7 @@ def chosen(uri: str | None) -> str:
 
 
 def address(uri: str) -> Address:
-    """Take an address apart. Raises InputError for a database that would not stay."""
+    """Parse an address. Raises InputError for a database that is not kept, such as one in memory."""
     scheme = _scheme(uri)
     if scheme in SERVED:
         return _server(uri)
@@ -80,9 +82,9 @@ def address(uri: str) -> Address:
 
 
 def without_login(word: str) -> str:
-    """Return a word of a command line; the address of a store that holds a password moves to the environment.
+    """Return a word of a command line; an address that contains a password is moved to the environment.
 
-    What a launcher writes for its workers then names the variable. The word is as typed where it already does.
+    The command of a launcher's workers then names the variable. A word that already does is returned unchanged.
     """
     key, _, value = word.partition("=")
     if key.lstrip("+") != "tracking.uri" or "${" in value:
@@ -101,7 +103,7 @@ def database_url(uri: str) -> "URL | None":
 
     try:
         return make_url(uri)
-    except (ArgumentError, ValueError):  # the latter for a port that is no number
+    except (ArgumentError, ValueError):  # ValueError: the port is not a number
         return None
 
 
@@ -110,10 +112,10 @@ def _scheme(uri: str) -> str:
 
 
 def _server(uri: str) -> Address:
-    """Take the user and the password out of the address of a server."""
+    """Split user and password off the address of a server."""
     try:
         parts = urlsplit(uri)
-    except ValueError as error:  # brackets that hold no address
+    except ValueError as error:  # brackets without an address
         raise InputError(f"tracking.uri must name an MLflow store, got {shown(uri)}: {error}; correct it") from error
     userinfo, _, host = parts.netloc.rpartition("@")
     user, _, password = userinfo.partition(":")
@@ -128,20 +130,22 @@ def _with_file(uri: str, file: Path) -> str:
 
 
 def page(server: str | None, experiment_id: str) -> str:
-    """Return the address of an experiment's runs on a server; None: on the UI of this machine."""
+    """Return the address of an experiment's runs on a server; None: in the UI of this machine."""
     return f"{(server or LOCAL).rstrip('/')}/#/experiments/{experiment_id}?{TRAINING}"
 
 
 def charts(server: str | None, experiment_id: str) -> str:
     """Return the address of the charts of an experiment's runs, the best first, without the sweeps above them."""
     runs = quote(f"tags.`{KIND}` = 'run'")
-    order = f"orderByKey={quote(f'metrics.`{OUTCOME}`')}&orderByAsc=true"  # by time, sweeps would hide their runs
+    order = (
+        f"orderByKey={quote(f'metrics.`{OUTCOME}`')}&orderByAsc=true"  # sorted by time, sweeps would hide their runs
+    )
     view = f"{TRAINING}&compareRunsMode=CHART&searchFilter={runs}&{order}"
     return f"{(server or LOCAL).rstrip('/')}/#/experiments/{experiment_id}/runs?{view}"
 
 
 def ui_command(uri: str) -> str:
-    """Return the line that opens the MLflow UI on a store, with this environment's own Python."""
+    """Return the command that opens the MLflow UI on a store, with the Python of this environment."""
     store = address(uri)
     if store.is_served:
         return f"open {store}"

@@ -1,8 +1,8 @@
-"""What a run left in a store: found by the run's id, copied, and checked before it is read.
+"""Artifacts of a run in a store: found by the run's id, copied, and checked before they are read.
 
-Enters: a client of a store and a run, or how its id begins. Leaves: files, settings, and what the result depends on. A
-finished run left the SHA-256 of each of its files. One that is not finished left a hash of its settings alone. Weights
-are a logged model of MLflow; a server of before MLflow 3 has none, and there they are artifacts in the folder `model`.
+Enters: a client of a store, and a run or the beginning of its id. Leaves: files, settings, and what the result depends
+on. A finished run recorded the SHA-256 of each of its files, an unfinished one only a hash of its settings. Weights are
+a logged model of MLflow; servers before MLflow 3 have none, and there the weights are artifacts in the folder `model`.
 """
 
 import json
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LATEST = "latest"  # the newest run
-UNKNOWN = {"ENDPOINT_NOT_FOUND", "NOT_FOUND", "NOT_IMPLEMENTED"}  # what a server says of an address it does not know
-READY: Final = "READY"  # of a logged model
+UNKNOWN = {"ENDPOINT_NOT_FOUND", "NOT_FOUND", "NOT_IMPLEMENTED"}  # error codes of a server for an unknown address
+READY: Final = "READY"  # status of a logged model
 MEND = "name another run, or bertlab sync where the run's own files are"
 
 
 class Listed(NamedTuple):
-    """An artifact: its name in its folder, and its size in bytes, None for a folder."""
+    """An artifact: its name in its folder, and its size in bytes (None for a folder)."""
 
     name: str
     size: int | None
@@ -44,7 +44,7 @@ class Listed(NamedTuple):
 
 @contextmanager
 def fetched(client: "MlflowClient", uri: str) -> Iterator[Path]:
-    """Lend a file or folder of artifacts, or a copy where it is elsewhere. Every kind of place has its own errors."""
+    """Yield a file or folder of artifacts, or a copy if it is remote. Each kind of storage raises its own errors."""
     from mlflow.artifacts import download_artifacts
 
     if uri.startswith(("file:", "/")):
@@ -55,7 +55,7 @@ def fetched(client: "MlflowClient", uri: str) -> Iterator[Path]:
 
 
 def holds(client: "MlflowClient", uri: str, folder: Path) -> bool:
-    """Tell whether a folder of artifacts has the files of a folder to the byte; only what it seems to have is read."""
+    """Return whether a folder of artifacts has exactly the files of a folder. Reads only if names and sizes agree."""
     files = [path for path in folder.glob("*") if path.is_file()]
     sizes = {path.name: path.stat().st_size for path in files}
     if not sizes.items() <= {found.name: found.size for found in listed(client, uri)}.items():
@@ -65,7 +65,7 @@ def holds(client: "MlflowClient", uri: str, folder: Path) -> bool:
 
 
 def listed(client: "MlflowClient", uri: str) -> list[Listed]:
-    """Return what a folder of artifacts has; nothing where there is no such folder."""
+    """Return the content of a folder of artifacts; empty if there is no such folder."""
     from mlflow.artifacts import list_artifacts
 
     return [
@@ -75,7 +75,7 @@ def listed(client: "MlflowClient", uri: str) -> list[Listed]:
 
 
 def unlike(folder: Path, files: Mapping[str, str]) -> str | None:
-    """Return the first of some files, by their SHA-256, that a folder has otherwise or not at all."""
+    """Return the first of some files, given with their SHA-256, that differs in a folder or is missing there."""
     wrong = (name for name, own in sorted(files.items()) if not _is(folder / name, own))
     return next(wrong, None)
 
@@ -85,7 +85,7 @@ def _is(path: Path, own: str) -> bool:
 
 
 def find_run(client: "MlflowClient", name: str) -> "Run":
-    """Return the one run that `name` means, in any experiment. Raises InputError."""
+    """Return the only run that `name` matches, in any experiment. Raises InputError."""
     wanted = f"tags.`{KIND}` = 'run'"
     if name != LATEST:
         wanted += f" and attributes.run_id LIKE '{name}%'"
@@ -103,7 +103,7 @@ def find_run(client: "MlflowClient", name: str) -> "Run":
 
 
 def find_model(client: "MlflowClient", run: "Run") -> "LoggedModel | None":
-    """Return the logged model of a run, None where there is none. Raises LookupError where a server has none at all."""
+    """Return the logged model of a run, if it has one. Raises LookupError if the server does not support them."""
     from mlflow.exceptions import MlflowException
 
     wanted = f"source_run_id = '{run.info.run_id}'"
@@ -126,7 +126,7 @@ def weights_uri(client: "MlflowClient", run: "Run") -> str:
 
 
 def copy_left(client: "MlflowClient", run: "Run", names: Sequence[str], folder: Path) -> None:
-    """Copy files of a run, and the folder of its weights, from a store. Raises InputError for what cannot be had."""
+    """Copy files of a run, and the folder of its weights, from a store. Raises InputError for what is not available."""
     from mlflow.exceptions import MlflowException
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -143,9 +143,9 @@ def copy_left(client: "MlflowClient", run: "Run", names: Sequence[str], folder: 
 
 
 def check_left(run: "Run", folder: Path, kept: Sequence[str], remedy: str) -> None:
-    """Compare files and folders of a run, copied from a store, with what the run says that it left.
+    """Compare files and folders of a run, copied from a store, with the hashes that the run recorded.
 
-    Raises InputError, which ends in the `remedy`, for a file that is damaged, that is absent or that the run never had.
+    Raises InputError, ending in `remedy`, for a file that is damaged or missing or that the run never had.
     """
     tags = run.data.tags
     if FILES in tags:
@@ -175,7 +175,7 @@ def read_config(path: Path, run_id: str) -> Mapping[str, Any]:
 
 
 def _expected(text: str, folder: Path, kept: Sequence[str]) -> dict[str, str]:
-    """Return the hashes of what was copied, and of what the run left under the same names; "" where there is none."""
+    """Return the recorded hashes of the copied files and of all files below the same names; "" for missing ones."""
     copied = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
     try:
         left = {str(name): str(own) for name, own in json.loads(text).items()}
@@ -196,18 +196,18 @@ def _settings_hash(path: Path) -> str | None:
 class Origin:
     """What a result depends on."""
 
-    name: str  # to be shown
+    name: str  # for display
     config: Mapping[str, Any]
     data: str  # fingerprint
     identity: Identity
-    modules: Mapping[str, str]  # hashes of the code that it uses, by module; none where they were not recorded
+    modules: Mapping[str, str]  # hashes of the used code by module; empty if not recorded
     finished: bool
 
 
 def origin_of(client: "MlflowClient", run: str) -> Origin:
-    """Return what the run was made of, by its id, how only one id begins, or latest.
+    """Return what the result of a run depends on. `run` is its id, the beginning of only one id, or latest.
 
-    Raises InputError for a run that is not there, or whose files are not those that it left.
+    Raises InputError for a run that does not exist, or whose files changed.
     """
     found = find_run(client, run)
     run_id, tags = found.info.run_id, found.data.tags
@@ -224,7 +224,7 @@ def origin_of(client: "MlflowClient", run: str) -> Origin:
 
 
 def _modules(path: Path, run_id: str) -> Mapping[str, str]:
-    """Return the hashes of the code that a run used; none where it recorded none. Raises InputError for damage."""
+    """Return the hashes of the code that a run used, empty if not recorded. Raises InputError for a damaged file."""
     if not path.is_file():
         return {}
     try:

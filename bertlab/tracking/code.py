@@ -1,15 +1,14 @@
 """The code that a run uses, and its fingerprint.
 
-Enters: the parts that a configuration names. Leaves: the definitions (functions, classes, constants) that can be
-reached from them, hashed as parsed code. What cannot change a result does not count: comments, docstrings, hints of
-functions, the words of errors and of the log, the order of imports, and the module that holds a definition. So a
-better sentence or a moved module keeps the runs that were made before it, and so does a new module that they do not
-use.
+Enters: the parts that a configuration names. Leaves: the definitions (functions, classes, constants) that they can
+reach, hashed as parsed code. What cannot change a result is ignored: comments, docstrings, type hints of functions, the
+text of errors and log messages, the order of imports, and which module contains a definition. So a better sentence, a
+moved module or a new module that runs do not use keeps earlier runs valid.
 
 A definition reaches what it names: definitions of its own module, and what was imported from bertlab, at the top of the
 module or inside a function. Objects that are passed around were made by something that names their class. Only modules
-that can change a result are followed. Of a person's own folder (bertlab/config/own.py) whole modules are followed:
-those of the parts that a run uses and all that these import.
+that can change a result are followed. In a user's own folder (bertlab/config/own.py) whole modules are followed: those
+of the parts that a run uses and everything that these import.
 """
 
 import ast
@@ -25,7 +24,7 @@ from bertlab.tracking.definitions import ALL, EFFECT, ROOT, Definition, Import, 
 PACKAGE = Path(__file__).parents[1]
 RESULT_ROOMS = ("data", "tasks", "mask", "batch", "model", "objective", "optim", "evaluation", "train")
 RESULT_MODULES = ("streams.py", "ledger/checkpoint.py", "sweep/run.py")
-STEPS = (  # of every run, whatever its configuration
+STEPS = (  # of every run with any configuration
     "bertlab.sweep.run.prepare_job",
     "bertlab.sweep.run.fit",
     "bertlab.ledger.checkpoint.save_checkpoint",
@@ -35,14 +34,14 @@ STEPS = (  # of every run, whatever its configuration
 
 @dataclass(frozen=True)
 class Code:
-    """The code that a run uses: one hash of it, and one for the used part of each module."""
+    """The code that a run uses: one hash of all, and one for the used part of each module."""
 
     fingerprint: str
     modules: Mapping[str, str]
 
 
 class Sources:
-    """The modules of a package as they are on disk when this is made; each is parsed when it is first asked for."""
+    """The modules of a package as they are on disk at construction; each is parsed at its first use."""
 
     def __init__(self, package: Path = PACKAGE) -> None:
         self.files = {path.relative_to(package): path.read_bytes() for path in result_modules(package)}
@@ -53,7 +52,7 @@ class Sources:
         self._read: dict[str, Module] = {}
 
     def used_by(self, targets: Collection[str]) -> Code:
-        """Return the code that is reached from some definitions, each given as `package.module.name`."""
+        """Return the code that some definitions reach; each is given as `package.module.name`."""
         modules: dict[str, list[str]] = {}
         for place in sorted(self.reached_from(targets)):
             bound = sorted(set(self._bound(place)))
@@ -62,7 +61,7 @@ class Sources:
         return Code(_digest(*sorted(chain.from_iterable(modules.values()))), own)
 
     def reached_from(self, targets: Collection[str]) -> set[Place]:
-        """Return the places of all definitions that some of them can reach, these included.
+        """Return the places of all definitions that some definitions can reach, including themselves.
 
         Raises LookupError for one that is in no module that can change a result.
         """
@@ -83,7 +82,7 @@ class Sources:
         return found
 
     def _own_modules(self, targets: Collection[str]) -> set[str]:
-        """Return the modules of a person's folder that run where some parts are imported."""
+        """Return the modules of a user's folder that run when some parts are imported."""
         found, waiting = set[str](), [target.rpartition(".")[0] for target in targets if not _is_ours(target)]
         while waiting:
             name = waiting.pop()
@@ -95,17 +94,17 @@ class Sources:
         return found
 
     def _imported_by(self, module: str) -> list[Place]:
-        """Return all that a module of a person's folder imports, wherever in it, of that folder and of bertlab."""
+        """Return everything that a module of a user's folder imports anywhere from that folder and from bertlab."""
         source = self._source(module)
         assert source is not None
         statements = [node for node in ast.walk(ast.parse(source[0])) if isinstance(node, Import)]
         return [place for _, place in bound_by(statements, source[1]) if isinstance(place, tuple)]
 
     def _source(self, module: str) -> tuple[bytes, str] | None:
-        """Return the text of a module and the package that its relative imports start from; None for one of others."""
+        """Return the text of a module and the package of its relative imports; None for a module of another project."""
         if _is_ours(module):
             return (self._texts[module], ROOT) if module in self._texts else None
-        from bertlab.config.own import source_of  # only for runs that use something of a person's folder
+        from bertlab.config.own import source_of  # only for runs that use a user's folder
 
         source = source_of(module)
         return None if source is None else (source.text, source.package)
@@ -121,7 +120,7 @@ class Sources:
         return self._read[name]
 
     def _find(self, module: str, name: str) -> list[Place]:
-        """Return where a name of a module is defined, through modules that pass it on; nothing outside of our own."""
+        """Return where a name of a module is defined, through modules that re-export it; empty for other projects."""
         if self._source(module) is None:
             return []
         defined, imports = self._module(module).definitions, self._module(module).imports
@@ -131,16 +130,16 @@ class Sources:
             return [(module, each) for each in (name, EFFECT) if each in defined]
         if isinstance(passed := imports.get(name), tuple):
             return self._find(*passed)
-        return self._find(f"{module}.{name}", ALL)  # a module that is passed around whole
+        return self._find(f"{module}.{name}", ALL)  # a module that is used as a value
 
     def _reached(self, place: Place) -> Iterator[tuple[str, Place]]:
-        """Yield what a definition names, and where that is defined, as far as it is ours."""
+        """Yield what a definition names and where that is defined, if it is our code."""
         definition, module = self._definition(place), self._module(place[0])
         for name in definition.names:
             plain, _, attribute = name.partition(".")
             bound = definition.imports.get(plain, module.imports.get(plain))
             if isinstance(bound, tuple):
-                inner = ".".join(bound)  # of a module that was imported, the attribute alone is used
+                inner = ".".join(bound)  # only this attribute of an imported module is used
                 if self._source(inner) is None:
                     yield from ((plain, other) for other in self._find(*bound))
                 elif attribute or not any(other.startswith(f"{plain}.") for other in definition.names):
@@ -149,7 +148,7 @@ class Sources:
                 yield from ((plain, other) for other in self._find(place[0], plain) if other != place)
 
     def _bound(self, place: Place) -> Iterator[str]:
-        """Yield what every name means: the code of one of ours, the full name of one of others."""
+        """Yield what every name means: its code if it is ours, else its full name."""
         definition, module = self._definition(place), self._module(place[0])
         for name, other in self._reached(place):
             yield f"{name} {_digest(self._definition(other).content)}"
@@ -168,18 +167,18 @@ def result_modules(package: Path = PACKAGE) -> list[Path]:
     return sorted(paths + [path for room in RESULT_ROOMS for path in (package / room).rglob("*.py")])
 
 
-_RUNNING = Sources()  # at import: what is edited on disk later is not what this process runs
+_RUNNING = Sources()  # at import: this process does not run later edits on disk
 
 
 @cache
 def code_of(targets: frozenset[str]) -> Code:
-    """Return the code of a run whose configuration names some parts, as this process runs it."""
+    """Return the code that this process runs for a configuration with these parts."""
     return _RUNNING.used_by((*STEPS, *targets))
 
 
 @cache
 def source_hash() -> str:
-    """Hash the bytes of every module that can change a result: what identified code before it was parsed."""
+    """Hash the bytes of every module that can change a result, as code was identified in earlier versions."""
     total = hashlib.sha256()
     for path, text in _RUNNING.files.items():
         total.update(f"{path.as_posix()} {hashlib.sha256(text).hexdigest()}\n".encode())

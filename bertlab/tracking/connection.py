@@ -1,4 +1,4 @@
-"""A connection: the address of a store -> a client of a store that answers; one that cannot is refused at once."""
+"""A connection: the address of a store -> a client of a store that answers; other stores are refused at once."""
 
 import logging
 import os
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
     from sqlalchemy.engine import URL, Engine
 
-REACH_SECONDS = 5  # a store that does not answer within this is taken to be absent
+REACH_SECONDS = 5  # a store that does not answer within this time is regarded as absent
 TABLES = "tables.db"  # in the cache: a database with MLflow's tables
 DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 UNKNOWN_USER = {"UNAUTHENTICATED", "PERMISSION_DENIED"}
@@ -58,24 +58,24 @@ def connect(uri: str) -> "MlflowClient":
         else:
             _answers(store, engine)
     os.environ.update(store.login or {})
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the sender has a patience of its own
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # the upload thread retries by itself
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a run ends with lines of its own
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a report fetches a file of every run
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # a run ends with our own lines
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # a report fetches one file of every run
     import_heavy("mlflow.tracking")
     from mlflow.tracking import MlflowClient
 
-    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it announces that it makes its tables
-    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it announces each try; we say how it ended
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it logs the creation of its tables
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # it logs each attempt; we log the result
     try:
         if store.file:
             _make_whole(store.file)
         with _no_other_folder(store):
             client = MlflowClient(tracking_uri=store.uri)
             client.search_experiments(max_results=1)
-    except InputError:  # of the cache
+    except InputError:  # from the cache
         raise
-    except Exception as error:  # every back end raises its own kind
+    except Exception as error:  # each backend raises its own types
         if getattr(error, "error_code", "") in UNKNOWN_USER:
             raise InputError(
                 f"tracking.uri must name a store that lets this user in, got {store}: {line(error)}; set {USER} and "
@@ -86,19 +86,19 @@ def connect(uri: str) -> "MlflowClient":
 
 
 def is_there(uri: str) -> bool:
-    """Tell whether a store is not a database that would have to be made first."""
+    """Return whether a store exists; only a local database can be absent."""
     file = address(uri).file
     return file is None or file.is_file()
 
 
 def look(uri: str) -> None:
-    """Raise InputError where no database could be made, which is not made for it."""
+    """Raise InputError if the database of a store could not be created. Does not create it."""
     if file := address(uri).file:
         _writable(file)
 
 
 def check_experiment(client: "MlflowClient", uri: str, name: str) -> "Experiment | None":
-    """Return an experiment that takes runs, None where there is none yet. Raises InputError for a deleted one."""
+    """Return an experiment, None if it does not exist yet. Raises InputError for a deleted one."""
     found = client.get_experiment_by_name(name)
     if found is None or found.lifecycle_stage == "active":
         return found
@@ -110,7 +110,7 @@ def check_experiment(client: "MlflowClient", uri: str, name: str) -> "Experiment
 
 
 def experiment_id(client: "MlflowClient", uri: str, name: str) -> str:
-    """Return the experiment's id; it is made on first use, beside the database where that is a local file."""
+    """Return the experiment's id; created at first use, next to the database if that is a local file."""
     from mlflow.exceptions import MlflowException
 
     if found := check_experiment(client, uri, name):
@@ -130,7 +130,7 @@ def _reach(store: Address) -> None:
         with urllib.request.urlopen(f"{store.uri.rstrip('/')}/health", timeout=REACH_SECONDS):
             pass
     except (urllib.error.URLError, OSError, ValueError, HTTPException) as error:
-        if getattr(error, "code", 0) in (401, 403):  # MLflow knows the password, and says what is wrong with it
+        if getattr(error, "code", 0) in (401, 403):  # MLflow has the password, and reports what is wrong with it
             return
         raise AwayError(
             f"tracking.uri must reach an MLflow server, got {store}: {line(error)}; start the server or leave "
@@ -139,7 +139,7 @@ def _reach(store: Address) -> None:
 
 
 def _engine(store: Address, url: "URL") -> "Engine":
-    """Return what opens a database, not opened yet. Raises InputError for a driver that is not there."""
+    """Return the engine of a database, not connected yet. Raises InputError if its driver is not installed."""
     from sqlalchemy import create_engine
     from sqlalchemy.exc import ArgumentError
     from sqlalchemy.pool import NullPool
@@ -155,7 +155,7 @@ def _engine(store: Address, url: "URL") -> "Engine":
 
 
 def _answers(store: Address, engine: "Engine") -> None:
-    """Knock at a database once: MLflow would try again for minutes."""
+    """Connect to a database once: MLflow would retry for minutes."""
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
@@ -169,19 +169,19 @@ def _answers(store: Address, engine: "Engine") -> None:
 
 @contextmanager
 def _no_other_folder(store: Address) -> Iterator[None]:
-    """Undo what MLflow does for a file with % or ? in its path: it makes the folder that the address spells."""
+    """Remove the folder that MLflow creates for a path with % or ?: the one that the encoded address spells."""
     quoted = Path(store.uri.partition(":///")[2].partition("?")[0]).parent
     made = [folder for folder in (quoted, *quoted.parents) if store.file and not folder.exists()]
     try:
         yield
     finally:
         for folder in made:
-            with suppress(OSError):  # something is in it now
+            with suppress(OSError):  # it is not empty
                 folder.rmdir()
 
 
 def _make_whole(database: Path) -> None:
-    """Let a new database appear with all its tables: MLflow makes them one by one, without a lock of its own."""
+    """Create a new database with all its tables at once: MLflow creates them one by one, without a lock."""
     from mlflow.version import VERSION
 
     if _is_made(database):
@@ -194,7 +194,7 @@ def _make_whole(database: Path) -> None:
             new = Path(folder) / database.name
             shutil.copyfile(cached("mlflow", digest(VERSION), _make_tables) / TABLES, new)
             new.replace(database)
-        Path(lock.lock_file).unlink(missing_ok=True)  # who waits for it, or makes another one, finds the database
+        Path(lock.lock_file).unlink(missing_ok=True)  # whoever waits for it or makes another one finds the database
 
 
 def _is_made(database: Path) -> bool:
@@ -202,18 +202,18 @@ def _is_made(database: Path) -> bool:
 
 
 def _make_tables(folder: Path) -> None:
-    """Make a database with MLflow's tables and nothing in them, to be copied: hundreds of statements bring it there."""
+    """Create a database with empty MLflow tables, to be copied: creating one takes hundreds of statements."""
     from mlflow.tracking import MlflowClient
 
     store = address(chosen(f"sqlite:///{str(folder / TABLES).translate(SPECIAL)}"))
     with _no_other_folder(store):
         MlflowClient(tracking_uri=store.uri).search_experiments(max_results=1)
     with closing(sqlite3.connect(folder / TABLES)) as connection, connection:
-        connection.execute("delete from experiments")  # its first one names the working directory
+        connection.execute("delete from experiments")  # the default experiment contains the working directory
 
 
 def _writable(database: Path) -> None:
-    """Refuse a file that SQLite could not write, or not beside it, where it keeps its journal."""
+    """Refuse a file that SQLite cannot write, or a folder in which it cannot write its journal."""
     fault = ""
     if database.is_dir():
         fault = "it is a folder"
@@ -229,7 +229,7 @@ def _writable(database: Path) -> None:
 
 
 def _whole(store: Address) -> None:
-    """Refuse a damaged database at once: MLflow would try again for minutes."""
+    """Refuse a damaged database at once: MLflow would retry for minutes."""
     assert store.file is not None
     try:
         if store.file.is_file():

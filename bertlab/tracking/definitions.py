@@ -1,7 +1,7 @@
-"""A module's definitions in a form that is the same for code that gives the same results.
+"""Definitions of a module in a form that is equal for code that gives equal results.
 
 Enters: the text of a module. Leaves: its imports, and for each definition its parsed code and the names that it reads.
-Comments, docstrings, hints of functions and the words of errors and of the log are left out.
+Comments, docstrings, type hints of functions and the text of errors and log messages are left out.
 """
 
 import ast
@@ -10,35 +10,35 @@ from dataclasses import dataclass
 from importlib.util import resolve_name
 
 ROOT = "bertlab"
-EFFECT = ""  # the name of statements that bind none; they belong to every definition of their module
+EFFECT = ""  # name of statements that bind no name; they belong to every definition of the module
 ALL = "*"
 SKIPPED = ("ctx", "kind", "type_comment", "type_params", "type_ignores", "returns", "annotation")  # fields of nodes
 HINTS_THAT_ACT = ("ClassVar", "InitVar", "KW_ONLY")  # in a dataclass
 
 Place = tuple[str, str]  # a module and a name in it
 Import = ast.Import | ast.ImportFrom
-Imports = Mapping[str, Place | str]  # by local name: a place of ours, or the full name of a thing of others
+Imports = Mapping[str, Place | str]  # by local name: a place in our code, or the full name of other code
 
 
 @dataclass(frozen=True)
 class Definition:
-    """One definition: its own code in a canonical form, the names that it reads, and what it imports itself."""
+    """One definition: its code in canonical form, the names that it reads, and its own imports."""
 
     content: str
-    names: frozenset[str]  # `name`, and `name.attribute` where an attribute of it is read
+    names: frozenset[str]  # `name`, and `name.attribute` if an attribute of it is read
     imports: Imports
 
 
 @dataclass(frozen=True)
 class Module:
-    """What a module imports at its top, and what it defines, by name."""
+    """Imports at the top of a module, and its definitions by name."""
 
     imports: Imports
     definitions: Mapping[str, Definition]
 
 
 def read_module(text: bytes, package: str = ROOT) -> Module:
-    """Parse a module into its imports and definitions. `package` is what its relative imports start from."""
+    """Parse a module into its imports and definitions. Relative imports start from `package`."""
     imports: dict[str, Place | str] = {}
     parts: dict[str, list[ast.stmt]] = {}
     for statement in ast.parse(text).body:
@@ -70,7 +70,7 @@ def _define(statements: Iterable[ast.stmt], package: str) -> Definition:
 
 
 def bound_by(statements: Iterable[Import], package: str) -> Iterator[tuple[str, Place | str]]:
-    """Yield what import statements bind: a local name, and what it means."""
+    """Yield each local name that import statements bind, and its meaning."""
     roots = (ROOT, package.partition(".")[0])
     for statement in statements:
         for alias in statement.names:
@@ -85,18 +85,18 @@ def bound_by(statements: Iterable[Import], package: str) -> Iterator[tuple[str, 
 
 
 class _Reader:
-    """Writes nodes in a form that is the same in every version of Python, without what cannot change a result."""
+    """Writes nodes in a form that is equal in every version of Python, without what cannot change a result."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.imports: list[Import] = []
 
     def text(self, value: object) -> str:
-        """Return the form of a node, of a list of them, or of a plain value; "" for one that does not count."""
+        """Return the form of a node, a list of nodes, or a plain value; "" for an ignored one."""
         if isinstance(value, list):
             return f"[{','.join(filter(None, map(self.text, value)))}]"
         if not isinstance(value, ast.AST):
-            return ascii(value)  # what repr can print differs between versions
+            return ascii(value)  # the characters that repr prints differ between versions
         if isinstance(value, Import):
             self.imports.append(value)
             return ""
@@ -107,13 +107,13 @@ class _Reader:
         return f"{type(value).__name__}({','.join(f'{name}={self.text(child)}' for name, child in fields)})"
 
     def _kept(self, node: ast.AST, name: str) -> object:
-        """Return a field of a node, None where it does not count."""
+        """Return a field of a node, None if it is ignored."""
         child = getattr(node, name, None)
         if name == "annotation" and isinstance(node, ast.AnnAssign):
             return child if any(word in ast.unparse(node.annotation) for word in HINTS_THAT_ACT) else None
         if name in SKIPPED or (isinstance(node, ast.Assert) and name == "msg"):
             return None
-        if isinstance(node, ast.Raise):  # an error ends the run: its kind may be caught, its words are read
+        if isinstance(node, ast.Raise):  # an error ends the run: its type may be caught, its text is only read
             return child.func if isinstance(child, ast.Call) else child if name == "exc" else None
         return child
 
@@ -125,7 +125,7 @@ class _Reader:
 
 
 def _only_tells(expression: ast.expr) -> bool:
-    """Tell whether a statement is a docstring or a line of the log."""
+    """Return whether a statement is a docstring or a log message."""
     if isinstance(expression, ast.Constant):
         return isinstance(expression.value, str)
     call = expression.func if isinstance(expression, ast.Call) else None

@@ -1,7 +1,7 @@
-"""What a run's files say of it, and what a store has otherwise: the files are believed.
+"""Differences between a run's files and the store: the files are regarded as true.
 
-Enters: the folder of a run, and the run as a store has it. Leaves: values, the differences between them, and a line in
-the log for each run that has some.
+Enters: the folder of a run, and the run as it is in a store. Leaves: values, the differences between them, and a log
+message for each run that has some.
 """
 
 import logging
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LINES = 5  # runs of which differences are named one by one
-_SAID: set[str] = set()  # ids of runs: a study judges its runs several times
-LARGEST = 1.7e308  # a store keeps an infinite number as the largest one
-BASELINE = "bertlab.baseline"  # a tag that each sweep sets as it sees the run
+LINES = 5  # runs whose differences are logged one by one
+_SAID: set[str] = set()  # ids of logged runs: a study judges its runs several times
+LARGEST = 1.7e308  # a store keeps an infinite number as the largest finite one
+BASELINE = "bertlab.baseline"  # tag whose value depends on the sweep
 
 
 class RunValues(NamedTuple):
-    """What one run is and what it reached, as far as files say it."""
+    """Description and metrics of one run, from its files."""
 
     metrics: Mapping[str, float]
     params: Mapping[str, str] = {}
@@ -33,7 +33,7 @@ class RunValues(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A value that the store has otherwise; `stored` is None where it has none."""
+    """A value that differs in the store; `stored` is None if it is missing there."""
 
     kind: str  # metrics, params or tags
     name: str
@@ -45,7 +45,7 @@ class Difference(NamedTuple):
 
 
 def values_of(run_folder: RunFolder, points: Sequence[Point]) -> RunValues:
-    """Return what a run's folder says of it."""
+    """Return the values in a run's folder."""
     state = run_folder.state()
     described = state.get("description", {})
     tags = {**described.get("tags", {}), **state.get("tags", {})}
@@ -53,7 +53,7 @@ def values_of(run_folder: RunFolder, points: Sequence[Point]) -> RunValues:
 
 
 def last_values(points: Sequence[Point]) -> dict[str, float]:
-    """Return the last value of each name, as MLflow takes it: that of the last step."""
+    """Return the last value of each name, as in MLflow: that of the last step."""
     last: dict[str, float] = {}
     for point in sorted(points, key=lambda point: (point.step, point.time)):
         last |= point.numbers
@@ -61,7 +61,7 @@ def last_values(points: Sequence[Point]) -> dict[str, float]:
 
 
 def differences(known: RunValues, run: "Run") -> Iterator[Difference]:
-    """Yield what a store has otherwise than it is known; what else it has is not looked at."""
+    """Yield the known values that differ in a store; other values of the store are ignored."""
     data = run.data
     for kind, true, stored in (("params", known.params, data.params), ("tags", known.tags, data.tags)):
         for name, text in true.items():
@@ -73,14 +73,14 @@ def differences(known: RunValues, run: "Run") -> Iterator[Difference]:
 
 
 def same(one: float | None, other: float) -> bool:
-    """Tell whether two numbers are one, as far as a store keeps numbers."""
+    """Return whether two numbers are equal in the precision of a store."""
     if one is None or math.isnan(one) or math.isnan(other):
         return one is not None and math.isnan(one) and math.isnan(other)
     return math.isclose(_finite(one), _finite(other), rel_tol=1e-14)
 
 
 def log_differences(wrong: Mapping[str, Sequence[Difference]]) -> None:
-    """Say which runs the store has otherwise: the first ones a line each, and each of them once."""
+    """Log which runs differ in the store: one line for each of the first ones, each run only once."""
     new = {run_id: own for run_id, own in wrong.items() if run_id not in _SAID}
     _SAID.update(new)
     for run_id, own in list(new.items())[:LINES]:
@@ -90,7 +90,7 @@ def log_differences(wrong: Mapping[str, Sequence[Difference]]) -> None:
 
 
 def in_words(own: Sequence[Difference]) -> str:
-    """Say in words what differs, the outcome first."""
+    """Describe what differs, the outcome first."""
     first = min(own, key=lambda each: not each.name.startswith("eval/mlm_loss"))
     return f"{first}{f', and {len(own) - 1} more' if len(own) > 1 else ''}"
 

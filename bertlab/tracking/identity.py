@@ -1,7 +1,7 @@
 """Identity: which settings, which code and which environment a result depends on.
 
-A run's key is the hash of its semantic configuration (all that can change a result) and of the data's fingerprint. With
-the fingerprint of the code that it uses and the environment that computed it, it is what a finished run is found by.
+A run's key is the hash of its semantic configuration (all that can change a result) and of the data's fingerprint. A
+finished run is found by its key, the fingerprint of the code that it uses and the environment that computed it.
 """
 
 import json
@@ -27,7 +27,7 @@ from bertlab.tracking.code import code_of, source_hash
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, SETTINGS, Dataset, Description, Identity
 
 NOT_SEMANTIC = (
-    "data.files",  # where a corpus is; what it holds is in its fingerprint
+    "data.files",  # path of a corpus; its content is in the fingerprint
     "data.general",  # likewise
     "pairs.general",
     "tokenizer.path",  # likewise
@@ -45,7 +45,7 @@ NOT_SEMANTIC = (
     "trainer.devices",
     "trainer.accumulate",
 )
-BEFORE = {  # what runs did before a setting existed; one that says so leaves keys as they were
+BEFORE = {  # what runs did before a setting existed; this value does not change a key
     "model.dense_gain": None,
     "model.unigram_bias": False,
     "batch.start_length": None,
@@ -55,23 +55,23 @@ BEFORE = {  # what runs did before a setting existed; one that says so leaves ke
     "evaluation.final": 0,
     "evaluation.finetune_seeds": 1,
 }
-USUAL = (  # parameters of every run that has them: what runs are compared by at a glance
+USUAL = (  # main settings: parameters of every run that has them
     *("data", "tokenizer.vocab_size", "pairs", "mask", "mask.rate", "batch.size", "batch.length", "budget.tokens"),
     *("model", "model.layers", "model.width", "model.heads", "model.dropout", "objective"),
     *("optimizer", "optimizer.lr", "schedule", "schedule.warmup", "trainer.precision", "seed"),
 )
-SOUND = ("unknown", "overlap", "warning")  # facts of a corpus that say whether scores mean what they should
-LISTED = "evaluation.tasks.list"  # tasks of one's own, of which a run shows the names
-CONTINUED = "bertlab.train.continued.state_of"  # what a run does that takes over the state of an optimiser
-TARGET = "_target_"  # the class or function that a part is made by
-_NOTHING = object()  # what no setting is
+SOUND = ("unknown", "overlap", "warning")  # facts of a corpus that show whether scores are valid
+LISTED = "evaluation.tasks.list"  # the user's own tasks; a run shows their names
+CONTINUED = "bertlab.train.continued.state_of"  # function of a run that continues the state of an optimiser
+TARGET = "_target_"  # the class or function of a part
+_NOTHING = object()  # equal to no setting
 
 
 def semantic(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of the configuration without what cannot change a result: paths, threads, progress, tracking.
 
-    Settings that came later are left out where they say what runs did before. Weights to start from are their hash, and
-    so are tasks of one's own, with what their files hold.
+    Newer settings are left out if they have the value of earlier behaviour. Start weights are replaced by their hash.
+    So are the user's own tasks, including the content of their files.
     """
     plain = _without(config, "")
     plain.pop("start", None)
@@ -94,9 +94,9 @@ def _without(config: Mapping[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def run_key(config: Mapping[str, Any], data_fingerprint: str) -> str:
-    """Return the key of a run: equal keys, equal results (with equal code, in an equal environment).
+    """Return the key of a run: equal keys mean equal results (with equal code, in an equal environment).
 
-    Of the parts the names count and not the modules that hold them, which the code's fingerprint is for.
+    For parts only the names count, not their modules: these are in the code's fingerprint.
     """
     return _key(semantic(config), data_fingerprint)
 
@@ -112,7 +112,7 @@ def _named(settings: Any) -> Any:
 
 
 def identify(config: Mapping[str, Any], data_fingerprint: str) -> Identity:
-    """Return the identity of the run that this process would make of a configuration."""
+    """Return the identity of the run that this process would make from a configuration."""
     return _identity(semantic(config), environment_of(config["trainer"]), data_fingerprint)
 
 
@@ -127,7 +127,7 @@ def code_fingerprint(config: Mapping[str, Any]) -> str:
 
 
 def targets(config: Mapping[str, Any]) -> frozenset[str]:
-    """Return the full names of all parts that a configuration chooses and that can change a result."""
+    """Return the full names of all chosen parts of a configuration that can change a result."""
     return frozenset(_targets(semantic(config)))
 
 
@@ -140,7 +140,7 @@ def _targets(settings: Any) -> Iterator[str]:
 
 
 def describe(config: Mapping[str, Any], asked: Typed, store: TokenStore) -> Description:
-    """Name a run by what sets it apart, and say what it is made of, in the words of `asked`."""
+    """Name a run by its overrides, and describe its settings, as typed in `asked`."""
     said = dict.fromkeys(override.lstrip("+~").partition("=")[0] for override in asked.overrides)
     own = [key for key in said if not _is_under(key, (*NOT_SEMANTIC, "hydra")) and key not in ("trainer", "evaluation")]
     factors = config["tracking"]["factors"]
@@ -165,7 +165,7 @@ def describe(config: Mapping[str, Any], asked: Typed, store: TokenStore) -> Desc
         "bertlab.evaluation": yardstick(config["evaluation"]),
         "bertlab.length": str(config["batch"]["length"]),
     }
-    if (arm := config["tracking"]["arm"]) is not None:  # the short names are for grouping in the UI
+    if (arm := config["tracking"]["arm"]) is not None:  # short names for grouping in the UI
         tags |= {"study": config["tracking"]["study"], "arm": arm, "seed": str(config["seed"])}
     if config["tracking"]["baseline"] is not None:
         tags["bertlab.baseline"] = str(config["tracking"]["baseline"]).lower()
@@ -178,13 +178,13 @@ def describe(config: Mapping[str, Any], asked: Typed, store: TokenStore) -> Desc
 
 
 def as_yaml(settings: Mapping[str, Any]) -> str:
-    """Write settings as YAML. A section that many runs of a sweep have in common is written once."""
+    """Write settings as YAML. A section that many runs of a sweep share is formatted only once."""
     return "".join(_written(_Section(repr((name, value)), {name: value})) for name, value in settings.items())
 
 
 @dataclass(frozen=True)
 class _Section:
-    """A section of the settings; equal ones are spelled alike."""
+    """A section of the settings; equal sections have the same text."""
 
     spelled: str
     value: Mapping[str, Any] = field(compare=False)
@@ -196,9 +196,9 @@ def _written(section: _Section) -> str:
 
 
 def as_param(key: str) -> str:
-    """Name the parameter of an override: MLflow takes no `@`, and what follows it is the place in the configuration.
+    """Return the parameter name of an override: MLflow allows no `@`, and the place in the configuration follows it.
 
-    Tasks of one's own are called as they are typed.
+    The user's own tasks have the name that was typed.
     """
     return re.sub(r"^evaluation\.tasks(\.list$)?", "tasks", key.rpartition("@")[2])
 
@@ -222,6 +222,6 @@ def _value(key: str, asked: Typed) -> str:
 
 
 def yardstick(evaluation: Mapping[str, Any]) -> str:
-    """Say in words what runs are judged on."""
+    """Describe the common evaluation of runs."""
     share = f"{100 * evaluation['rate']:g} % of the tokens replaced by [MASK]"
     return f"{evaluation['sequences']} held-out sequences at most, {share}, the same ones for every run"

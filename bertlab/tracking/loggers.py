@@ -1,10 +1,11 @@
-"""Other listeners of a run: Lightning's loggers next to MLflow, and the user's own command at the end of the run.
+"""Other loggers of a run: Lightning's loggers in addition to MLflow, and the user's command at the end of the run.
 
-Enters: every point that a run keeps, and how it ended. Leaves: files of TensorBoard or W&B, which talk to no server;
-the command gets BERTLAB_RUN_FOLDER, BERTLAB_RUN_STATUS (FINISHED, FAILED or KILLED) and BERTLAB_RUN_NAME in its
-environment, and of the environment of this process what KEPT names: no password and no token. No shell reads it.
+Enters: every point that a run keeps, and the final status. Leaves: files of TensorBoard or W&B, which contact no
+server. The command gets BERTLAB_RUN_FOLDER, BERTLAB_RUN_STATUS (FINISHED, FAILED or KILLED) and BERTLAB_RUN_NAME in its
+environment, and from the environment of this process only the variables in KEPT: no password and no token. It runs
+without a shell.
 
-They are a convenience: what one of them does not take costs a line and no run.
+An error of a logger or of the command gives a warning and does not stop the run.
 """
 
 import logging
@@ -25,10 +26,10 @@ from bertlab.ledger.run_folder import FINISHED, RunFolder
 
 log = logging.getLogger(__name__)
 
-LOOSE = re.compile(r"[^\w.=,+-]+")  # what a folder's name does without
-LONGEST = 100  # characters of a run's name in that of a folder
+LOOSE = re.compile(r"[^\w.=,+-]+")  # characters not allowed in a folder's name
+LONGEST = 100  # characters of a run's name in a folder's name
 KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VIRTUAL_ENV")
-COMMAND_SECONDS = 60.0  # that a command may take
+COMMAND_SECONDS = 60.0  # time limit of a command
 
 
 def tensorboard(run_folder: RunFolder, folder: Path, project: str) -> Any:
@@ -40,7 +41,7 @@ def tensorboard(run_folder: RunFolder, folder: Path, project: str) -> Any:
 
 
 def wandb(run_folder: RunFolder, folder: Path, project: str) -> Any:
-    """Return a logger that writes `<output_dir>/wandb`, offline: `wandb sync` sends it."""
+    """Return a logger that writes `<output_dir>/wandb` offline; `wandb sync` uploads it."""
     os.environ.setdefault("WANDB_SILENT", "true")
     from pytorch_lightning.loggers import WandbLogger
     from wandb import Settings
@@ -63,7 +64,7 @@ LOGGERS: Mapping[str, Callable[[RunFolder, Path, str], Any]] = {"tensorboard": t
 
 
 def check_loggers(names: object) -> tuple[str, ...]:
-    """Return the names of trackers, if each is known and its package is there. Raises InputError."""
+    """Return the names of trackers, if each is known and its package is installed. Raises InputError."""
     if isinstance(names, str) or not isinstance(names, Sequence) or (set(names) - LOGGERS.keys()):
         raise InputError(f"{own('also')} must list some of {', '.join(LOGGERS)}, got {names}; write also=[tensorboard]")
     for name in names:
@@ -84,12 +85,12 @@ class OtherLoggers:
             self._attempt(name, self._open, name, run_folder, project)
 
     def log(self, point: Point) -> None:
-        """Give all of them a point."""
+        """Send a point to all of them."""
         for name, logger in [*self._loggers.items()]:
             self._attempt(name, logger.log_metrics, dict(point.numbers), point.step)
 
     def close(self, status: str) -> None:
-        """Have all of them write what they hold, and how the run ended."""
+        """Let all of them write their buffers and the final status."""
         for name, logger in [*self._loggers.items()]:
             self._attempt(name, _close, logger, status)
 
@@ -101,7 +102,7 @@ class OtherLoggers:
     def _attempt(self, name: str, attempt: Callable[..., None], *arguments: Any) -> None:
         try:
             attempt(*arguments)
-        except Exception as error:  # every tracker has its own kinds
+        except Exception as error:  # each tracker raises its own types
             self._loggers.pop(name, None)
             log.warning("%s is left out from here on: %s", name, " ".join(str(error).split())[:200])
 
@@ -109,12 +110,12 @@ class OtherLoggers:
 def _close(logger: Any, status: str) -> None:
     logger.save()
     logger.finalize("success" if status == FINISHED else "failed")
-    if finish := getattr(logger.experiment, "finish", None):  # of W&B, which has a process of its own
+    if finish := getattr(logger.experiment, "finish", None):  # W&B has a process of its own
         finish(exit_code=int(status != FINISHED))
 
 
 def check_command(command: object) -> list[str]:
-    """Return the words of a command, none for null. Raises InputError."""
+    """Return the words of a command, empty for null. Raises InputError."""
     if command is None:
         return []
     try:
@@ -127,7 +128,7 @@ def check_command(command: object) -> list[str]:
 
 
 def run_command(words: list[str], run_folder: RunFolder, status: str) -> None:
-    """Run a command for a run that has ended. One that fails, or takes too long, costs a line."""
+    """Run a command for an ended run. If it fails or takes too long, log a warning."""
     about = {
         "BERTLAB_RUN_FOLDER": str(run_folder.folder.resolve()),
         "BERTLAB_RUN_STATUS": status,

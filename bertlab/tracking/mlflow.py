@@ -1,7 +1,7 @@
-"""The tracker: what the configuration says of tracking -> runs, opened once their inputs are known to be good.
+"""The tracker: the tracking section of the configuration -> runs, opened after their inputs are known to be good.
 
-All of a run is kept in its folder first; a store of MLflow, if there is one, gets it by a thread of its own. Offline
-MLflow is not even imported.
+A run is first kept in its folder. If there is an MLflow store, a separate thread sends the run to it. Offline, MLflow
+is not even imported.
 """
 
 import json
@@ -40,12 +40,12 @@ __all__ = ["Tracker", "patiently"]
 log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
-EXPERIMENT = "bertlab"  # where neither the configuration nor MLflow's own variable names another
+EXPERIMENT = "bertlab"  # default, if neither the configuration nor MLflow's variable names another
 REUSE = ("same", "code", "any")
 
 
 class Place(TypedDict, total=False):
-    """The place of a run in a sweep or a study: they set it, and it becomes part of the run's description."""
+    """The place of a run in a sweep or a study, set by these; it becomes part of the run's description."""
 
     parent: str | None
     factors: Sequence[str]
@@ -83,15 +83,15 @@ class Tracker:
         self._also, self._on_end = check_loggers(also), check_command(on_end)
         if unknown := sorted(place.keys() - Place.__annotations__.keys()):
             raise InputError(f"{own(unknown[0])} is not a key of this part; leave it out")
-        self.is_tracked = not offline  # whether a store is to have the runs, at last
+        self.is_tracked = not offline  # whether a store gets the runs in the end
         self.uri = chosen(uri)
         self.experiment, self.parent = experiment, place.get("parent")
-        self._seen_id: str | None = None  # of the experiment, for the link to its runs
+        self._seen_id: str | None = None  # id of the experiment, for the link to its runs
 
     def look(self) -> None:
-        """Raise InputError where the store takes no runs; a local one that is absent is not made for it.
+        """Raise InputError if the store does not accept runs. Does not create an absent local store.
 
-        A run of a sweep or a study does without a store that went away since its command began.
+        A run of a sweep or a study goes on without a store that was there when its command began.
         """
         if self.offline:
             return
@@ -103,11 +103,11 @@ class Tracker:
             connection.look(self.uri)
 
     def connect(self) -> "MlflowClient":
-        """Return a client of a store that answers. Raises InputError at once where none does."""
+        """Return a client of a store that answers. Raises InputError at once if it does not."""
         return connection.connect(self.uri)
 
     def existing(self) -> "MlflowClient":
-        """Return a client of a store that is there already. Raises InputError."""
+        """Return a client of an existing store. Raises InputError."""
         if not connection.is_there(self.uri):
             raise InputError(
                 f"uri must name a store that holds runs, got {shown(self.uri)}; go to its folder or name another"
@@ -115,16 +115,16 @@ class Tracker:
         return self.connect()
 
     def ready(self) -> "MlflowClient":
-        """Return a client of a store that takes runs of this experiment. Raises InputError at once where none does."""
+        """Return a client of a store that accepts runs of this experiment. Raises InputError at once if it does not."""
         client = self.connect()
         connection.check_experiment(client, self.uri, self.experiment)
         return client
 
     def or_offline(self, attempt: Callable[[], Answer], instead: Callable[[], Answer] | None = None) -> Answer:
-        """Return what an attempt that needs the store returns.
+        """Return the result of an attempt that needs the store.
 
-        Where the store went away below a sweep or a study, the run goes on offline, and what is tried `instead`, by
-        default the same, is returned; what the store has missed is brought later. Raises InputError for a single run.
+        If the store is away during a sweep or a study, the run goes on offline and the result of `instead` is returned
+        (default: the same attempt). The store gets what it missed later. Raises InputError for a single run.
         """
         if self.offline or not self.parent:
             with nullcontext() if self.offline else needing(self.uri):
@@ -137,27 +137,27 @@ class Tracker:
             return (instead or attempt)()
 
     def experiment_id(self, client: "MlflowClient") -> str:
-        """Return the experiment's id; it is made on first use."""
+        """Return the experiment's id; created at first use."""
         self._seen_id = connection.experiment_id(client, self.uri, self.experiment)
         return self._seen_id
 
     @property
     def place(self) -> str:
-        """The hash of this experiment and its store, without the password that a URI may hold."""
+        """Hash of this experiment and its store, without the password that a URI may contain."""
         return digest(shown(self.uri), self.experiment)
 
     def where(self, output_dir: str | Path) -> str:
-        """Return the lines that show where to look at the runs; the store is not asked, it may have gone away."""
+        """Return the lines that show where the runs can be seen; does not contact the store, which may be away."""
         if self.offline:
             return f"offline:   {sync_command(output_dir)} brings the runs into a store"
         store = address(self.uri)
-        server = str(store) if store.is_served else None  # without what lets one in
+        server = str(store) if store.is_served else None  # without user and password
         links = {"runs": page, "charts": charts} if self._seen_id else {}
         told = [f"\n{name + ':':<11}{link(server, str(self._seen_id))}" for name, link in links.items()]
         return "".join([f"MLflow UI: {ui_command(self.uri)}", *told])
 
     def start(self, client: "MlflowClient", name: str, tags: Mapping[str, str]) -> str:
-        """Create a run and return its id. Raises InputError where the store does not take it for a while."""
+        """Create a run and return its id. Retries for some time, then raises InputError."""
         from bertlab.tracking.retry import created
 
         token = uuid.uuid4().hex
@@ -168,12 +168,12 @@ class Tracker:
     def run(self, description: Description, run_folder: RunFolder | None = None) -> Iterator[RunLog]:
         """Open a run, and close it as FINISHED, KILLED (interrupt, termination) or FAILED (with the traceback).
 
-        Hold the lock of the run's folder meanwhile; without a folder the run keeps nothing on disk.
+        The caller must hold the lock of the run's folder. Without a folder the run keeps nothing on disk.
         """
         with ExitStack() as stack:
             run_folder = run_folder or RunFolder(Path(stack.enter_context(tempfile.TemporaryDirectory())))
             before = run_folder.state()
-            own = before.get("description") or _plain(description)  # a run that goes on stays what it was
+            own = before.get("description") or _plain(description)  # a continued run keeps its description
             about = {"description": own, "place": self.place, "experiment": self.experiment, "parent": self.parent}
             run_folder.begin(**about, **_restarted(before))
             write_whole(run_folder.folder / CONFIG, description.config)
@@ -198,7 +198,7 @@ class Tracker:
                 status = KILLED
                 raise
             except Exception:
-                with suppress(InputError):  # a disk that is full has no room for this either
+                with suppress(InputError):  # a full disk has no room for this either
                     write_whole(run_folder.folder / TRACEBACK, redacted(traceback.format_exc()))
                 raise
             finally:
@@ -207,7 +207,7 @@ class Tracker:
                     run_command(self._on_end, run_folder, str(run_folder.state()["status"]))
 
     def _sender(self, run_folder: RunFolder, points: MetricsFile) -> UploadThread | None:
-        """Open the run of a folder in the store and return the thread that feeds it. Raises what the store raises."""
+        """Open the run of a folder in the store and return its upload thread. Raises the errors of the store."""
         from bertlab.tracking.upload import RunUpload
 
         client = self.connect()
@@ -220,7 +220,7 @@ class Tracker:
 
 
 def _restarted(before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the tags of a run whose process has ended before without a result; nothing for its first start."""
+    """Return the tags of a restarted run, whose process ended without a result; empty for the first start."""
     if "description" not in before:
         return {}
     tags = dict(before.get("tags", {}))
