@@ -1,8 +1,8 @@
-"""Parent runs in a store: one for a sweep, for the registration of a study, for an arm of it, and the runs below them.
+"""Parent runs in a store: one for each sweep, registration of a study, and arm of a study, and the runs below them.
 
-Enters: tags, ids and what the folders of sweeps say. Leaves: runs of MLflow. A sweep is what its runs are: the keys of
-its jobs and the factors that it compares, not when, where or by which code. So it has one parent run, however often it
-is typed. A run that two sweeps have is below the one that made it, and a tag of it names the other.
+Enters: tags, ids and the contents of sweep folders. Leaves: runs of MLflow. A sweep is identified by its runs: the keys
+of its jobs and the factors that it compares, not when, where or with which code it ran. So it has one parent run,
+however often its command is called. A run that two sweeps share is below the first one; a tag of it names the other.
 """
 
 import json
@@ -42,14 +42,14 @@ STUDY, REGISTRATION, REGISTERED, ARM = "bertlab.study", "bertlab.registration", 
 
 
 def find_parent(client: "MlflowClient", experiment_id: str, key: str) -> "Run | None":
-    """Return the run of a sweep or a search, the oldest of several."""
+    """Return the run of a sweep or a search, the oldest if there are several."""
     wanted = f"tags.`{SWEEP_KEY}` = '{key}'"
     found = client.search_runs([experiment_id], wanted, order_by=["attributes.start_time ASC"], max_results=1)
     return found[0] if found else None
 
 
 def open_parent(tracker: Tracker, client: "MlflowClient", name: str, tags: Mapping[str, str], output_dir: str) -> str:
-    """Return the id of a sweep's run: the one of an earlier try, open again, or a new one. Hold its lease."""
+    """Return the id of a sweep's run: that of an earlier attempt, reopened, or a new one. Call with the lease held."""
     from mlflow.entities import RunTag
 
     now = {OPENED: str(time.time_ns() // 1_000_000)}
@@ -64,10 +64,10 @@ def open_parent(tracker: Tracker, client: "MlflowClient", name: str, tags: Mappi
 
 
 def mark_killed_below(tracker: Tracker, client: "MlflowClient", parent: str, output_dir: str) -> None:
-    """Mark the runs below a parent as killed that its earlier leader left RUNNING in another folder.
+    """Mark runs below a parent as killed if an earlier leader left them RUNNING in another folder.
 
-    Who holds the lease knows that the leader is gone, and its workers with it. A job of a cluster that lives on sets
-    its true status when it ends. Runs whose files are here are marked by their folders.
+    Whoever holds the lease knows that the earlier leader and its workers are gone. A cluster job that still runs sets
+    its true status when it ends. Runs whose files are here are marked through their folders.
     """
     wanted = f"tags.`{PARENT}` = '{parent}' and tags.`{KIND}` = 'run' and attributes.status = '{RUNNING}'"
     here = {run_folder.state().get("token") for run_folder in running_in(output_dir)}
@@ -78,7 +78,7 @@ def mark_killed_below(tracker: Tracker, client: "MlflowClient", parent: str, out
 
 
 def take_over(client: "MlflowClient", parent: str, runs: "Iterable[Run]") -> None:
-    """Move runs below a parent from one that was killed: that one will never be finished."""
+    """Move runs from a killed parent, which will never finish, to this one."""
     killed: dict[str, bool] = {}
     for run in runs:
         before = run.data.tags.get(PARENT)
@@ -92,7 +92,7 @@ def take_over(client: "MlflowClient", parent: str, runs: "Iterable[Run]") -> Non
 
 @dataclass(frozen=True)
 class SyncedSweep:
-    """A sweep that is in the store now; `local` is the id that it had on disk."""
+    """A sweep that is now in the store; `local` is its id on disk."""
 
     folder: Path
     about: Mapping[str, Any]
@@ -102,11 +102,11 @@ class SyncedSweep:
 
     @property
     def local(self) -> str:
-        """The id on disk."""
+        """Its id on disk."""
         return str(self.about["id"])
 
     def close(self, run_folders: Sequence[RunFolder]) -> None:
-        """Take in the runs that other sweeps made, add the report, and set the status."""
+        """Link the runs that other sweeps made, add the report, and set the status."""
         by_name = {run_folder.folder.name: run_folder for run_folder in run_folders}
         for name, seen in self.about.get("cells", {}).items():
             token = by_name[name].state().get("token") if name in by_name else None
@@ -118,13 +118,13 @@ class SyncedSweep:
 
 
 def open_sweeps(output_dir: Path, uri: str | None, experiment: str | None) -> list[SyncedSweep]:
-    """Make or find the parent runs of the sweeps of a folder."""
+    """Create or find the parent runs of the sweeps of a folder."""
     folders = [path.parent for path in sorted((output_dir / "sweeps").glob(f"*/{SWEEP}"))]
     return [sweep for folder in folders if (sweep := open_sweep(folder, uri, experiment))]
 
 
 def open_sweep(folder: Path, uri: str | None, experiment: str | None) -> SyncedSweep | None:
-    """Make or find the parent run of one sweep; None where its file is damaged, which is said."""
+    """Create or find the parent run of one sweep; None, with a warning, if its file is damaged."""
     about = read_json(folder / SWEEP)
     if not about:
         log.warning("%s is damaged, its sweep is left out", folder / SWEEP)
@@ -141,7 +141,7 @@ def open_sweep(folder: Path, uri: str | None, experiment: str | None) -> SyncedS
 
 @dataclass(frozen=True)
 class Registered:
-    """A registration in the store, and the hashes of other registrations of the same study, newest first."""
+    """A registration in the store, and the hashes of other registrations of this study, newest first."""
 
     run: "Run"
     others: tuple[str, ...]
@@ -151,7 +151,7 @@ class Registered:
 def register_run(
     tracker: Tracker, client: "MlflowClient", study: str, name: str, tags: Mapping[str, str]
 ) -> Registered:
-    """Return the parent run of registration `name`: the one that is there, open again, or a new one."""
+    """Return the parent run of registration `name`: the existing one, reopened, or a new one."""
     tracker.experiment_id(client)
     runs = search(client, tracker.experiment, f"tags.`{KIND}` = 'study' and tags.`{STUDY}` = '{study}'")
     others = tuple(dict.fromkeys(run.data.tags[REGISTRATION] for run in runs if run.data.tags[REGISTRATION] != name))
@@ -171,7 +171,7 @@ def summarise_arm(
     numbers: Mapping[str, float],
     tags: Mapping[str, str],
 ) -> None:
-    """Keep an arm's aggregates on one run of its own below the study's, written again each time."""
+    """Keep an arm's aggregates in a separate run below the study's, overwritten each time."""
     from mlflow.entities import Metric, RunTag
 
     wanted = f"tags.`{KIND}` = 'arm' and tags.`{PARENT}` = '{tracker.parent}' and tags.`{ARM}` = '{arm}'"
@@ -188,7 +188,7 @@ def summarise_arm(
 
 
 def find_sweep(client: "MlflowClient", experiment: str, name: str | None) -> "Run":
-    """Return the latest sweep, or the latest of that name. Raises InputError when there is none."""
+    """Return the latest sweep, or the latest with a name. Raises InputError if there is none."""
     sweeps = search(client, experiment, f"tags.`{KIND}` = 'sweep'")
     found = [sweep for sweep in sweeps if name in (None, sweep.info.run_name)]
     if not found:
@@ -200,7 +200,7 @@ def find_sweep(client: "MlflowClient", experiment: str, name: str | None) -> "Ru
 
 
 def children(client: "MlflowClient", parent: "Run") -> "list[Run]":
-    """Return the runs of a sweep, oldest first: those that it made, and those that it found finished."""
+    """Return the runs of a sweep, oldest first: those that it made and those that it reused."""
     tag = f"{ALSO}{parent.info.run_id}"
     made, found = (
         pages(client, [parent.info.experiment_id], wanted)
@@ -215,7 +215,7 @@ def children(client: "MlflowClient", parent: "Run") -> "list[Run]":
 
 
 def once(runs: "Iterable[Run]") -> "list[Run]":
-    """Return one run of each key, so that twins are no further seeds: one that finished, the newest."""
+    """Return one run per key, since copies do not count as more seeds: the newest finished one, if any finished."""
     best: dict[str, Run] = {}
     for run in runs:
         key = run.data.tags.get(KEY, run.info.run_id)
@@ -228,13 +228,13 @@ def _rank(run: "Run") -> tuple[bool, int]:
 
 
 def seen_as(description: Description) -> dict[str, Any]:
-    """Return what a sweep says of a run that another one made."""
+    """Return the values that a sweep records for a run of another sweep."""
     baseline = description.tags.get("bertlab.baseline", "")
     return {"name": description.name, "params": dict(description.params), "baseline": baseline}
 
 
 def link_existing(client: "MlflowClient", sweep: str, run: "Run", seen: Mapping[str, Any]) -> None:
-    """Have a sweep's table hold a run that another sweep made, as this one sees it."""
+    """Add a run of another sweep to the table of this sweep, with this sweep's values."""
     from mlflow.entities import Param
 
     own = {NAME: seen["name"], "bertlab.baseline": seen["baseline"]}

@@ -1,7 +1,7 @@
-"""Trying again: which errors of a store may pass by themselves and are waited for, and what is said of the others.
+"""Retries: which errors of a store may be temporary and are waited for, and the message of other errors.
 
-Enters: an attempt that needs the store. Leaves: its result, or an InputError of one line. A run is made once for one
-token, though a store may make it and its answer be lost on the way back.
+Enters: an attempt that needs the store. Leaves: its result, or an InputError of one line. Each token gets only one run,
+even if the store creates the run and its answer is lost.
 """
 
 import os
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
 
-BUSY_SECONDS = 30.0  # a store that is locked or restarting is tried again for so long at the start of a run
+BUSY_SECONDS = 30.0  # time of retries at the start of a run, if a store is locked or restarting
 BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
-REFUSED = {EACCES, EDQUOT, EISDIR, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS}  # of a file system
+REFUSED = {EACCES, EDQUOT, EISDIR, ENOENT, ENOSPC, ENOTDIR, EPERM, EROFS}  # error codes of a file system
 PASSING = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED", "ABORTED"}
-TAKEN = ("UNIQUE constraint failed", "duplicate key value")  # another process made the same row first
+TAKEN = ("UNIQUE constraint failed", "duplicate key value")  # another process created the same row first
 Answer = TypeVar("Answer")
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 
 
 class AwayError(InputError):
-    """The store does not answer; what is finished is on the disk."""
+    """The store does not answer; finished results are on disk."""
 
 
 def patiently(attempt: Callable[[], Answer]) -> Answer:
-    """Return what the attempt returns; try again while the store is locked or restarting.
+    """Return the result of the attempt; retry while the store is locked or restarting.
 
-    Raises AwayError for a store that still is, and InputError at once for what no waiting mends.
+    Raises AwayError if it still is after the time limit, and InputError at once for errors that waiting cannot fix.
     """
     from mlflow.exceptions import MlflowException
     from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
@@ -54,7 +54,7 @@ def patiently(attempt: Callable[[], Answer]) -> Answer:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether an error of a store may pass by itself: it is locked, restarts, or has too much to do."""
+    """Return whether an error of a store may be temporary: it is locked, restarting or overloaded."""
     from mlflow.exceptions import MlflowException
 
     if any(words in str(error) for words in TAKEN):
@@ -70,7 +70,7 @@ def is_passing(error: BaseException) -> bool:
 
 
 def away() -> tuple[type[Exception], ...]:
-    """Return the kinds of error that a store raises after it went away; requests' own are OSErrors."""
+    """Return the error types that a store raises when it is away; those of requests are OSErrors."""
     from mlflow.exceptions import MlflowException
 
     return InputError, MlflowException, OSError
@@ -78,7 +78,7 @@ def away() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def needing(uri: str) -> Iterator[None]:
-    """Say in one line that a store went away in the block, and what to do. Raises AwayError."""
+    """Turn the errors of a store that goes away in the block into one line with advice. Raises AwayError."""
     from mlflow.exceptions import MlflowException
 
     try:
@@ -94,12 +94,12 @@ def needing(uri: str) -> Iterator[None]:
 
 
 def line(error: BaseException) -> str:
-    """Return an error's words in one line, without secrets."""
+    """Return an error's text in one line, without secrets."""
     return redacted(" ".join(str(error).split()))[:300]
 
 
 def find_token(client: "MlflowClient", experiment_id: str, token: str) -> "Run | None":
-    """Return the run of a token, the oldest of several; None where the experiment has none."""
+    """Return the run of a token, the oldest if there are several; None if the experiment has none."""
     order = ["attributes.start_time ASC"]
     found = client.search_runs([experiment_id], f"tags.`{TOKEN}` = '{token}'", order_by=order, max_results=1)
     return found[0] if found else None
@@ -113,7 +113,7 @@ def created(
     tags: Mapping[str, str],
     started: int | None = None,
 ) -> "Run":
-    """Return the run of a token, made where there is none. Whoever tries again after an error finds what was made."""
+    """Return the run of a token, created if there is none. A retry after an error finds the run that was created."""
     if found := find_token(client, experiment_id, token):
         return found
     own = {key: value[:TEXT_LIMIT] for key, value in {TOKEN: token, **tags}.items()}
@@ -123,7 +123,7 @@ def created(
 
 @contextmanager
 def asking_once() -> Iterator[None]:
-    """Keep MLflow from sending a request again by itself: it does not look whether the first one did its work."""
+    """Stop MLflow from repeating a request by itself: it does not check whether the first one succeeded."""
     before = os.environ.get(RETRIES)
     os.environ[RETRIES] = "0"
     try:

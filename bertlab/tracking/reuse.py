@@ -1,6 +1,6 @@
-"""Reuse: finished runs that need no repeating, wherever they are: in folders on this disk, or in the store.
+"""Reuse: finished runs that need not be repeated, in folders on this disk or in the store.
 
-What a folder has and the store lacks is brought to the store, so that reports and studies find it there. A run whose
+Runs that a folder has and the store lacks are uploaded, so that reports and studies find them there. A run whose
 process is gone is marked as killed.
 """
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 500  # ids in one question
-REUSED_HERE = {"same": "code", "code": "code", "any": "any"}  # of runs that were just made, on whatever machines
-FEW = 200  # keys; a question costs a store about as much as five runs that it reads
+AT_ONCE = 500  # ids in one query
+REUSED_HERE = {"same": "code", "code": "code", "any": "any"}  # for runs that were just made, on any machine
+FEW = 200  # keys; a query costs a store about as much as reading five runs
 
 
 def finished_folder(output_dir: str | Path, identity: Identity, reuse: str) -> RunFolder | None:
-    """Return the finished folder of a run: of the same identity, or of what else `reuse` allows, the nearest first."""
+    """Return the finished folder of a run: with the same identity, else the nearest one that `reuse` allows."""
     return finished_folders(output_dir, [identity], reuse).get(identity.key)
 
 
 def finished_folders(output_dir: str | Path, identities: Collection[Identity], reuse: str) -> dict[str, RunFolder]:
-    """Return the finished folders of some runs by key; `cells` is listed once, if at all."""
+    """Return the finished folders of some runs by key; lists `cells` at most once."""
     own = ((each.key, run_folder_of(output_dir, each.key, each.code, each.made_in)) for each in identities)
     found = {key: run_folder for key, run_folder in own if run_folder.record()}
     left = [each for each in identities if each.key not in found] if reuse != "same" else []
@@ -63,9 +63,9 @@ def _nearest(run_folders: Collection[RunFolder], code: str, reuse: str) -> RunFo
 def finished_runs(
     tracker: Tracker, output_dir: str | Path, identities: Collection[Identity], reuse: str | None = None
 ) -> "dict[str, Run]":
-    """Return the finished runs of some identities by key, after the store was given what only this disk had.
+    """Return the finished runs of some identities by key, after uploading those that only this disk has.
 
-    `reuse`: what may stand for them; the tracker's own rule where none is given.
+    `reuse`: which runs may replace them; default: the tracker's rule.
     """
     from bertlab.tracking.upload import upload_run
 
@@ -75,7 +75,7 @@ def finished_runs(
     done = _delivered(tracker, client, run_folders.values())
     lost = (each for each in identities if each.key not in run_folders)
     damaged = {i.key for i in lost if run_folder_of(output_dir, i.key, i.code, i.made_in).broken()}
-    sought = [each for each in identities if each.key not in done.keys() | damaged]  # what is damaged is made again
+    sought = [each for each in identities if each.key not in done.keys() | damaged]  # damaged runs are made again
     done |= _in_store(tracker, client, sought, reuse)
     for key in (key for key in run_folders if key not in done):
         with run_folders[key].held():
@@ -85,7 +85,7 @@ def finished_runs(
 
 
 def _delivered(tracker: Tracker, client: "MlflowClient", run_folders: Iterable[RunFolder]) -> "dict[str, Run]":
-    """Return the finished runs of this store that were made from some folders, as these say it, by key."""
+    """Return by key the finished runs of this store that some folders record as theirs."""
     states = {run_folder.key: run_folder.state() for run_folder in run_folders}
     ids = [state["run_id"] for state in states.values() if state.get("place") == tracker.place and state.get("run_id")]
     runs: list[Run] = []
@@ -101,9 +101,9 @@ def _delivered(tracker: Tracker, client: "MlflowClient", run_folders: Iterable[R
 def _in_store(
     tracker: Tracker, client: "MlflowClient", identities: Collection[Identity], reuse: str
 ) -> "dict[str, Run]":
-    """Return the finished runs of some identities: few are asked for one by one, for many all runs are read.
+    """Return the finished runs of some identities: one query each if there are few, else all runs are read.
 
-    Of several runs that may stand for one, the nearest comes first, and of these the oldest.
+    If several runs can replace one, the nearest comes first, then the oldest.
     """
     finished = "attributes.status = 'FINISHED' and"
     questions = [f"{finished} tags.`{KEY}` = '{identity.key}'" for identity in identities]
@@ -126,7 +126,7 @@ def finished_identities(client: "MlflowClient", experiment: str) -> set[Identity
 
 
 def reused(tracker: Tracker, output_dir: str | Path, identity: Identity) -> RunResult | None:
-    """Return what a run of this identity reached that is finished already; None where there is none."""
+    """Return the result of a finished run with this identity; None if there is none."""
     run_folder = finished_folder(output_dir, identity, tracker.reuse)
     if tracker.offline:
         return as_reused(result_on_disk(run_folder), folder_identity(run_folder), identity) if run_folder else None
@@ -135,26 +135,26 @@ def reused(tracker: Tracker, output_dir: str | Path, identity: Identity) -> RunR
 
 
 def result_of(run: "Run", run_folder: RunFolder | None, wanted: Identity) -> RunResult:
-    """Return what a finished run of a store reached, by its files where these are here, as a run that is reused."""
+    """Return the result of a finished run of a store as reused, from its files if they are here."""
     found = replace(result_on_disk(run_folder), run_id=run.info.run_id) if run_folder else result_in_store(run)
     return as_reused(found, identity_of(run.data.tags), wanted)
 
 
 def folder_identity(run_folder: RunFolder) -> Identity:
-    """Return the identity of the run that a folder holds."""
+    """Return the identity of a folder's run."""
     tags = run_folder.state().get("description", {}).get("tags", {})
     return Identity(run_folder.key, run_folder.code, tags.get(ENVIRONMENT, ""))
 
 
 def as_reused(result: RunResult, found: Identity, wanted: Identity) -> RunResult:
-    """Return a result as one that is reused, with what made it where that is not what was wanted."""
+    """Return a result marked as reused, with its code and environment if they differ from the wanted ones."""
     code = "" if found.code == wanted.code else found.code
     environment = "" if found.environment == wanted.environment else found.environment or "not recorded"
     return replace(result, reused=True, other_code=code, other_environment=environment)
 
 
 def result_on_disk(run_folder: RunFolder) -> RunResult:
-    """Return what a finished run reached, from the record and the points in its folder."""
+    """Return the result of a finished run, from the record and the points in its folder."""
     state, record = run_folder.state(), run_folder.record() or {}
     status = "diverged" if record.get("diverged") else "finished"
     metrics = last_values(read_points(run_folder.folder / POINTS)[0])
@@ -162,16 +162,16 @@ def result_on_disk(run_folder: RunFolder) -> RunResult:
 
 
 def result_in_store(run: "Run") -> RunResult:
-    """Return what a finished run reached, from what the store has."""
+    """Return the result of a finished run, from the store."""
     status = "diverged" if run.data.tags.get("bertlab.diverged") == "true" else "finished"
     return RunResult(run.info.run_id, status, dict(run.data.metrics), None)
 
 
 def mark_killed(tracker: Tracker, output_dir: str | Path) -> list[RunFolder]:
-    """Mark the runs and sweeps as killed whose process is gone, here and in the store, and return the runs' folders."""
+    """Mark runs and sweeps whose process is gone as killed, here and in the store; return the runs' folders."""
     mark_killed_sweeps(tracker, output_dir)
     gone = []
-    for run_folder in running_in(output_dir):  # as many as train or died, however many there are
+    for run_folder in running_in(output_dir):  # only those that train or died
         if not run_folder.folder.is_dir():
             unmark(run_folder.folder)
             continue
@@ -179,7 +179,7 @@ def mark_killed(tracker: Tracker, output_dir: str | Path) -> list[RunFolder]:
             if held and run_folder.vanished():
                 run_folder.end(KILLED)
                 gone.append(run_folder)
-            elif held:  # it has ended, or nothing is known of it
+            elif held:  # it has ended, or has no state
                 unmark(run_folder.folder)
     if gone and not tracker.offline:
         _tell(tracker, gone)
@@ -187,7 +187,7 @@ def mark_killed(tracker: Tracker, output_dir: str | Path) -> list[RunFolder]:
 
 
 def _tell(tracker: Tracker, gone: list[RunFolder]) -> None:
-    """Bring what is known of the dead to the store that they were recorded in."""
+    """Upload the state of dead runs to the store of these runs."""
     from bertlab.tracking.upload import upload_run
 
     client = tracker.connect()
@@ -197,6 +197,6 @@ def _tell(tracker: Tracker, gone: list[RunFolder]) -> None:
         if state.get("place") != tracker.place:
             continue
         with run_folder.held(0) as held:
-            if held:  # nobody goes on with it at this moment
+            if held:  # no process continues it now
                 patiently(partial(upload_run, client, experiment, run_folder, state["parent"]))
         log.warning("run %s: its process is gone, it is marked as %s", state.get("run_id"), state["status"].lower())

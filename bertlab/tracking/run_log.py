@@ -1,7 +1,7 @@
 """The log of a run while it trains: where its numbers, checkpoints and status go; and the end of a parent run.
 
-Enters: numbers, checkpoints, tags, and how the run ended. Leaves: files in the run's folder, first of all, and the same
-in a store: there it may be late, or missing where the store went away.
+Enters: numbers, checkpoints, tags, and the final status. Leaves: files in the run's folder, and the same in a store. A
+store may get them later, or not at all if it is away.
 """
 
 import logging
@@ -30,14 +30,18 @@ if TYPE_CHECKING:  # reports import this module, and torch takes seconds
 
 log = logging.getLogger(__name__)
 
-PATIENCE = {FINISHED: 30.0, FAILED: 10.0, KILLED: 5.0}  # seconds that a run waits at its end for its points to arrive
+PATIENCE = {
+    FINISHED: 30.0,
+    FAILED: 10.0,
+    KILLED: 5.0,
+}  # seconds that a run waits at its end for the upload of its points
 SYNC = "bertlab sync"
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
 class RunLog:
-    """Where a run's numbers and its state go."""
+    """Log of a run's numbers and its state."""
 
     cell: RunFolder
     points: MetricsFile
@@ -56,7 +60,7 @@ class RunLog:
         return str(self.cell.state()["description"]["name"])
 
     def log(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Keep a point, unless it is there already, and have it sent."""
+        """Keep a point, unless it is there already, and send it."""
         point = self.points.add(step, numbers)
         if point and self.sender:
             self.sender.add(point)
@@ -64,16 +68,16 @@ class RunLog:
             self.also.log(point)
 
     def flush(self) -> None:
-        """Wait until what was logged has arrived, for some time."""
+        """Wait until all logged points have arrived, up to a time limit."""
         if self.sender:
             self.sender.flush(PATIENCE[FINISHED])
 
     def tag(self, key: str, value: str) -> None:
-        """Set a tag; it arrives when the run ends."""
+        """Set a tag; it is sent when the run ends."""
         self.cell.note(tags={**self.cell.state().get("tags", {}), key: value})
 
     def save(self, step: int, tensors: "Mapping[str, Tensor]", counters: Mapping[str, Any]) -> None:
-        """Write a checkpoint, after the points that belong to it."""
+        """Write a checkpoint, after its points."""
         from bertlab.ledger.checkpoint import Checkpoint, save_checkpoint
 
         about = {**self.cell.made_by, "run_id": self.run_id, "counters": dict(counters)}
@@ -81,7 +85,7 @@ class RunLog:
         save_checkpoint(self.cell.folder, Checkpoint(step, tensors, {**about, "points": mark}))
 
     def saved(self) -> "Checkpoint | None":
-        """Return the newest checkpoint that can be trusted, if there is one."""
+        """Return the newest valid checkpoint, if there is one."""
         from bertlab.ledger.checkpoint import newest_checkpoint
 
         return newest_checkpoint(self.cell.folder, self._fault)
@@ -94,14 +98,14 @@ class RunLog:
         return None
 
     def finish(self, outcome: str, *, diverged: bool) -> None:
-        """Write the record: from here on the run is finished. Its checkpoints are needed no more."""
+        """Write the record, which makes the run finished. Its checkpoints are no longer needed."""
         self.cell.finish(self.points.sync(), outcome=outcome, diverged=diverged)
         with refusing(self.cell.folder):
             for path in checkpoints(self.cell.folder):
                 path.unlink()
 
     def close(self, status: str) -> None:
-        """Note how the run ended, here and in the store; what cannot be sent stays here, and is said to."""
+        """Record the final status, here and in the store; what cannot be sent stays here, with a warning."""
         try:
             if self.also:
                 self.also.close(status)
@@ -116,18 +120,18 @@ class RunLog:
 
 
 def sync_command(output_dir: str | Path) -> str:
-    """Return the command that brings the runs of a folder into a store."""
+    """Return the command that uploads the runs of a folder to a store."""
     return f"{SYNC} from={shlex.quote(str(output_dir))}"
 
 
 class BestEffort:
-    """Tells a store things that are not worth more than the work itself: the first failure is kept, not raised."""
+    """Sends values to a store, but does not stop the work if that fails: the first error is kept, not raised."""
 
     def __init__(self) -> None:
         self.failure = ""
 
     def __call__(self, attempt: Callable[[], Answer]) -> Answer | None:
-        """Return what the attempt returns, None where the store is away."""
+        """Return the result of the attempt, None if the store is away."""
         try:
             return attempt()
         except away() as error:
@@ -137,9 +141,9 @@ class BestEffort:
 
 @contextmanager
 def closing_parent(uri: str, run_id: str, remedy: str) -> Iterator[BestEffort]:
-    """Set the true status of a run that has no folder of its own, as a sweep's, however the block ends.
+    """Set the true status of a run without a folder, such as a sweep's, at any end of the block.
 
-    Where the store did not take all that the block or its end sent it, one line says so, and the `remedy`.
+    If the store did not take everything that the block or its end sent, one line says so and gives the `remedy`.
     """
     telling, status, trace, is_said = BestEffort(), FAILED, "", False
     try:
@@ -149,7 +153,7 @@ def closing_parent(uri: str, run_id: str, remedy: str) -> Iterator[BestEffort]:
         status = KILLED
         raise
     except AwayError:
-        is_said = True  # by the line that the error becomes
+        is_said = True  # in the line of the error
         raise
     except Exception:
         trace = redacted(traceback.format_exc())
@@ -164,7 +168,7 @@ def closing_parent(uri: str, run_id: str, remedy: str) -> Iterator[BestEffort]:
 
 
 def _end(uri: str, run_id: str, status: str, trace: str) -> None:
-    client = connect(uri)  # a new client: it finds out soon whether the store is there
+    client = connect(uri)  # a new client: it quickly checks whether the store answers
     client.set_terminated(run_id, status)
     if trace:
         client.log_text(run_id, trace, TRACEBACK)

@@ -1,12 +1,12 @@
 """The run table: runs of an MLflow store as a data frame, and their curves.
 
-Enters: a client of a store, and a filter or runs. Leaves: `runs`, whose columns are named as MLflow names them (run_id,
-name, status, `params.<key>`, `tags.<key>`, `metrics.<key>`), and `curves`, which is long.
+Enters: a client of a store, and a filter or runs. Leaves: `runs`, with MLflow's column names (run_id, name, status,
+`params.<key>`, `tags.<key>`, `metrics.<key>`), and `curves`, in long format.
 
-A run's files are its truth, and a store is a view of them. Believed is what the folder on this disk says, checked by
-its seal; without one, the file of curves that the run left in the store, checked by its hash; and only without either
-what the store itself says, one call a metric. The file of curves is Arrow's own format (Feather): a report reads it ten
-times as fast as the lines of the points themselves.
+The files of a run are authoritative; a store is a view of them. Sources, in this order: the folder on this disk,
+checked by its seal; the file of curves that the run left in the store, checked by its hash; the metrics in the store,
+one call per metric. The file of curves is in Arrow's format (Feather): a report reads it ten times as fast as the lines
+of the points.
 """
 
 import io
@@ -39,19 +39,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PLUMBING = (ALSO, TOKEN, LEFT, FILES)  # tags that say nothing to a reader
-CALLS = 8  # to a server at once; a file is read by one
-CURVES_FILE = "curves.feather"  # an artifact of every run that finished
+PLUMBING = (ALSO, TOKEN, LEFT, FILES)  # technical tags, not shown
+CALLS = 8  # simultaneous calls to a server; a file gets one
+CURVES_FILE = "curves.feather"  # artifact of every finished run
 TOKENS, SHOWN = "perf/tokens", ("train/", "eval/")
 Floats = npt.NDArray[np.float64]
 
 
 class Curves(NamedTuple):
-    """The `train/` and `eval/` metrics of one run: a row each value, in columns of one length."""
+    """The `train/` and `eval/` metrics of one run: one row per value, in columns of equal length."""
 
     metric: npt.NDArray[np.object_]
     step: Floats
-    tokens: Floats  # seen at the step; NaN where the run did not say
+    tokens: Floats  # seen at the step; NaN if the run did not log them
     value: Floats
 
 
@@ -85,7 +85,7 @@ def pages(client: "MlflowClient", experiments: list[str], wanted: str) -> "list[
 
 @dataclass(frozen=True)
 class RunsTable:
-    """Some runs, a row each, as MLflow would name the columns, and their curves."""
+    """Some runs, one row each, with MLflow's column names, and their curves."""
 
     runs: pd.DataFrame
     curves: pd.DataFrame
@@ -93,7 +93,7 @@ class RunsTable:
 
 
 def read_runs_table(client: "MlflowClient", runs: "Sequence[Run]", output_dir: str | Path | None) -> RunsTable:
-    """Return what is true of some runs of a store, and say what the store has otherwise."""
+    """Return the true values of some runs of a store, and log where the store differs."""
     served = client.tracking_uri.startswith("http")
     with ThreadPoolExecutor(CALLS if served else 1) as pool:
         found = list(pool.map(lambda run: _read(client, run, output_dir), runs))
@@ -115,7 +115,7 @@ def _read(client: "MlflowClient", run: "Run", output_dir: str | Path | None) -> 
 
 
 def folder_of_run(run: "Run", output_dir: str | Path | None) -> RunFolder | None:
-    """Return the folder that a finished run was recorded from; none where it is absent or not what the run left."""
+    """Return the folder of a finished run; None if it is absent or its files changed."""
     tags = run.data.tags
     if output_dir is None or run.info.status != FINISHED or not tags.keys() >= {TOKEN, KEY, CODE}:
         return None
@@ -125,7 +125,7 @@ def folder_of_run(run: "Run", output_dir: str | Path | None) -> RunFolder | None
 
 
 def run_of_folder(run_folder: RunFolder) -> "Run":
-    """Return the finished run of a folder as a store would have it, for while the store is away."""
+    """Return the finished run of a folder as a store would have it, for use while the store is away."""
     from mlflow.entities import Metric, Param, Run, RunData, RunInfo, RunTag
 
     known, state = values_of(run_folder, read_points(run_folder.folder / POINTS)[0]), run_folder.state()
@@ -149,7 +149,7 @@ def run_of_folder(run_folder: RunFolder) -> "Run":
 
 
 def _as_known(run: "Run", known: RunValues) -> "Run":
-    """Return a run with what is known in place of what the store says."""
+    """Return a run with the known values in place of those in the store."""
     from mlflow.entities import Metric, Param, Run, RunData, RunTag
 
     data = run.data
@@ -190,13 +190,13 @@ def _row(run: "Run") -> dict[str, object]:
 
 
 def curves_left(client: "MlflowClient", run: "Run") -> Curves | None:
-    """Return the curves that the run left in the store as one file; none where it left none, or a damaged one."""
+    """Return the curves that the run left in the store as one file; None if that is missing or damaged."""
     if run.info.status != FINISHED or LEFT not in run.data.tags:
         return None
     try:
         with fetched(client, f"{run.info.artifact_uri}/{CURVES_FILE}") as path:
             content = path.read_bytes()
-    except Exception as error:  # every place of artifacts has its own kinds
+    except Exception as error:  # each kind of storage raises its own types
         fault = " ".join(str(error).split())[:200]
     else:
         if sha256(content).hexdigest() == run.data.tags[LEFT]:
@@ -209,7 +209,7 @@ def curves_left(client: "MlflowClient", run: "Run") -> Curves | None:
 
 
 def curves_stored(client: "MlflowClient", run: "Run") -> Curves:
-    """Return the curves as the store has them: of several values of a step the latest."""
+    """Return the curves from the store's metrics: the latest if a step has several values."""
     names = [TOKENS, *(name for name in run.data.metrics if name.startswith(SHOWN))]
     histories = {name: client.get_metric_history(run.info.run_id, name) for name in names}
     latest = {
@@ -219,7 +219,7 @@ def curves_stored(client: "MlflowClient", run: "Run") -> Curves:
 
 
 def curves_of(points: Sequence[Point]) -> Curves:
-    """Return the curves that the points of one run make."""
+    """Return the curves from the points of one run."""
     tokens = {point.step: point.numbers[TOKENS] for point in points if TOKENS in point.numbers}
     alike = defaultdict[tuple[str, ...], list[tuple[float, ...]]](list)  # most points have the same names
     for point in points:
@@ -228,7 +228,7 @@ def curves_of(points: Sequence[Point]) -> Curves:
 
 
 def joined(runs: Mapping[str, Curves]) -> pd.DataFrame:
-    """Return the curves of some runs, by their ids, as one table: run_id, metric, step, tokens, value."""
+    """Return the curves of some runs, given by id, as one table: run_id, metric, step, tokens, value."""
     metric, step, tokens, value = _stacked(runs.values())
     lengths = np.array([len(curves.value) for curves in runs.values()], dtype=np.int64)
     run_id = np.repeat(np.array(list(runs), dtype=object), lengths)
@@ -237,7 +237,7 @@ def joined(runs: Mapping[str, Curves]) -> pd.DataFrame:
 
 
 def packed(curves: Curves) -> bytes:
-    """Return the bytes of the file that a run leaves."""
+    """Return the bytes of a run's file of curves."""
     numbers = curves._asdict() | {"metric": pa.array(curves.metric, pa.string()).dictionary_encode()}
     file = io.BytesIO()
     feather.write_feather(pa.table(numbers), file)
@@ -245,13 +245,13 @@ def packed(curves: Curves) -> bytes:
 
 
 def unpacked(content: bytes) -> Curves:
-    """Return the curves that a run left in a file."""
+    """Return the curves from the bytes of a file."""
     table = feather.read_table(io.BytesIO(content))
     return Curves(*(table[name].to_numpy() for name in Curves._fields))
 
 
 def _rows(names: Sequence[str], points: Sequence[Sequence[float]]) -> Curves:
-    """Return the curves of points that have step, tokens and these names."""
+    """Return the curves of points with these columns: step, tokens and then a value for each name."""
     shown = [place for place, name in enumerate(names) if name.startswith(SHOWN)]
     table = np.array(points, dtype=np.float64)
     step, tokens = (np.repeat(column, len(shown)) for column in table[:, :2].T)

@@ -1,8 +1,8 @@
 """The model of a finished run: its weights, its tokenizer and its configuration.
 
-Enters: a model that is trained. Leaves: files in the run's folder; in a store a logged model of MLflow, one a run,
-found by the run that made it; and from there the files again, with the command that trains the run again where one of
-them is damaged. torch is imported where weights are read or written: who only uploads them does without.
+Enters: a trained model. Leaves: files in the run's folder; in a store one logged model of MLflow per run, found by the
+run that made it; and from there the files again, with the command that trains the run again if one of them is damaged.
+torch is imported only where weights are read or written: an upload does not need it.
 """
 
 import shlex
@@ -40,14 +40,14 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 WEIGHTS, TOKENIZER = "model.safetensors", "tokenizer.json"
-LENGTH = "length"  # in the metadata of the weights
-MEASURES = "eval/"  # of which the last are linked to a model
-ANEW = ("tracking.experiment=again", "output_dir=again")  # where no finished run is found that would be reused
-PLACES = ("data.files", "tokenizer.path")  # of files, which are no parameters
+LENGTH = "length"  # key in the metadata of the weights
+MEASURES = "eval/"  # prefix of the metrics whose last values are linked to a model
+ANEW = ("tracking.experiment=again", "output_dir=again")  # a place without finished runs that would be reused
+PLACES = ("data.files", "tokenizer.path")  # paths of files, which are not parameters of a run
 
 
 def keep(run: RunLog, model: "nn.Module", tokenizer: Path, *, length: int) -> None:
-    """Keep the weights, what is shared once, with the length that the model is made for, and the tokenizer's file.
+    """Save the weights (shared ones once) with the maximum length of the model, and the tokenizer's file.
 
     Raises InputError for a full disk.
     """
@@ -60,14 +60,14 @@ def keep(run: RunLog, model: "nn.Module", tokenizer: Path, *, length: int) -> No
     with whole(folder / WEIGHTS) as temporary:
         try:
             save_file(by_first_name(model), temporary, {LENGTH: str(length)})
-        except SafetensorError as error:  # its own, for what the system refuses
+        except SafetensorError as error:  # safetensors' type for errors of the system
             raise OSError(str(error)) from error
     with whole(folder / TOKENIZER) as temporary:
         shutil.copyfile(tokenizer, temporary)
 
 
 def by_first_name(model: "nn.Module") -> "dict[str, Tensor]":
-    """Return the weights; what several parts share has the first of its names, which `start=run:ID` looks for."""
+    """Return the weights; shared ones have the first of their names, which `start=run:ID` expects."""
     names = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
     return {name: value.contiguous() for name, value in model.state_dict().items() if name in names}
 
@@ -78,7 +78,7 @@ class SavedModel:
 
     run_id: str
     folder: Path
-    again: str  # what to do where a file is damaged that no hash is known of
+    again: str  # what to do if a file without a known hash is damaged
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -95,7 +95,7 @@ class SavedModel:
 
     @property
     def length(self) -> int:
-        """The longest sequence that the model is made for, in tokens. Raises InputError for a damaged file."""
+        """Maximum sequence length of the model, in tokens. Raises InputError for a damaged file."""
         from safetensors import safe_open
 
         with self._reading(WEIGHTS), safe_open(self.folder / MODEL / WEIGHTS, "pt") as file:
@@ -104,7 +104,7 @@ class SavedModel:
     def restore(self, model: "nn.Module") -> None:
         """Load the weights into a model built from the run's configuration.
 
-        Raises InputError for a damaged file, and where they do not fit.
+        Raises InputError for a damaged file, and if the weights do not fit.
         """
         from safetensors.torch import load_model
 
@@ -124,7 +124,7 @@ class SavedModel:
             yield
         except InputError:
             raise
-        except Exception as error:  # every library has its own
+        except Exception as error:  # each library has its own types
             reason = " ".join(str(error).split())[:200]
             raise InputError(
                 f"run={self.run_id} must have kept its {MODEL}/{name}, got a damaged file: {reason}; {self.again}"
@@ -132,14 +132,14 @@ class SavedModel:
 
 
 def connect(uri: str | None) -> "MlflowClient":
-    """Return a client of a store that is there already. Raises InputError."""
+    """Return a client of an existing store. Raises InputError."""
     return Tracker(uri=uri, experiment=None).existing()
 
 
 def fetch(client: "MlflowClient", name: str, folder: Path) -> SavedModel:
     """Copy the model of the run `name` into a folder.
 
-    Raises InputError for a run that did not keep it, or of which the store has other files than the run left.
+    Raises InputError if the run did not keep it, or if the store's files are not those of the run.
     """
     run = find_run(client, name)
     run_id, status = run.info.run_id, run.info.status
@@ -155,7 +155,7 @@ def fetch(client: "MlflowClient", name: str, folder: Path) -> SavedModel:
 
 
 def forget_model(client: "MlflowClient", run: "Run") -> None:
-    """Delete the logged model of a run whose place another run has taken."""
+    """Delete the logged model of a run that another run replaced."""
     try:
         model = find_model(client, run)
     except LookupError:
@@ -167,11 +167,11 @@ def forget_model(client: "MlflowClient", run: "Run") -> None:
 def keep_model(
     client: "MlflowClient", run_id: str, folder: Path, about: Mapping[str, Any], points: Sequence[Point]
 ) -> None:
-    """Bring a run's weights into a store, with its parameters and its last measures; what is there is left alone.
+    """Upload a run's weights to a store, with its parameters and its last measures; existing files are not replaced.
 
-    Raises OSError where the store has other weights than it was given: those in `folder` must stay.
+    Raises OSError if the store has other weights than it was given: those in `folder` must stay.
     """
-    if not any(folder.glob("*")):  # what the store has of the model may be gone here
+    if not any(folder.glob("*")):  # weights may be deleted here after their upload
         return
     run = client.get_run(run_id)
     try:
@@ -188,7 +188,7 @@ def keep_model(
 
 
 def upload_weights(client: "MlflowClient", model_id: str | None, run_id: str, folder: Path) -> None:
-    """Upload weights to a logged model, else to their run."""
+    """Upload weights to a logged model, or to the run if there is none."""
     if model_id:
         client.log_model_artifacts(model_id, str(folder))
     else:
@@ -196,7 +196,7 @@ def upload_weights(client: "MlflowClient", model_id: str | None, run_id: str, fo
 
 
 def _made(client: "MlflowClient", run: "Run", about: Mapping[str, Any]) -> "LoggedModel":
-    """Make the logged model of a run. Its name is that of the folder, so that runs:/<run>/model is the weights."""
+    """Create the logged model of a run. It has the folder's name, so that runs:/<run>/model is the weights."""
     from bertlab.tracking.retry import asking_once
 
     command = f"bertlab export run={run.info.run_id} to=FOLDER"
@@ -210,7 +210,7 @@ def _made(client: "MlflowClient", run: "Run", about: Mapping[str, Any]) -> "Logg
 
 
 def _make_ready(client: "MlflowClient", model_id: str, run: "Run", points: Sequence[Point]) -> None:
-    """Link a model to its run and to the run's last measures, which the run has already: they are no new points."""
+    """Link a model to its run and to the run's last measures, which are existing points of the run."""
     from mlflow.entities import LoggedModelOutput, Metric
 
     last = {name: (p, value) for p in points for name, value in p.numbers.items() if name.startswith(MEASURES)}
@@ -224,9 +224,9 @@ def _make_ready(client: "MlflowClient", model_id: str, run: "Run", points: Seque
 
 
 def command_again(run: "Run", config: Path) -> str:
-    """Return the command that trains a run again, in an experiment and a folder of their own.
+    """Return the command that trains a run again, in a separate experiment and folder.
 
-    `config` is a copy of the run's settings, which may be damaged: they say where files were, and no more.
+    `config` is a copy of the run's settings and may be damaged: only the paths of input files are read from it.
     """
     params = {key: value for key, value in run.data.params.items() if "${" not in value}
     words = [f"{key}={'null' if value == 'None' else value}" for key, value in params.items()]

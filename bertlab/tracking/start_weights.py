@@ -1,13 +1,13 @@
-"""Weights to start from that no run's folder has as `start=run:ID` needs them, in a folder of their own.
+"""Start weights that are in no run's folder in the form that `start=run:ID` needs: they get a folder of their own.
 
-    start=run:ID@TOKENS    weights that a run kept on its way
-    start=run:ID           of a run whose weights went to a store
+    start=run:ID@TOKENS    intermediate weights that a run kept
+    start=run:ID           weights of a run that are only in a store
     start=FOLDER           a ModernBERT of transformers, whose weights get our names
 
-Enters: the words of a command line, or of a study's arms. Leaves: them, with the folder `<output_dir>/starts/<cell>`,
-`<cell>@<tokens>` or `<their folder>-<hash>`: laid out as the folder of a run, it holds what `bertlab/data/weights.py`
-reads, and for a ModernBERT their configuration (`bertlab/data/modern.py` holds runs to it). A run is looked for in
-`output_dir`.
+Enters: the words of a command line, or of a study's arms. Leaves: these words with the folder
+`<output_dir>/starts/<cell>`, `<cell>@<tokens>` or `<name of their folder>-<hash>`. It has the layout of a run's folder
+and contains what `bertlab/data/weights.py` reads. For a ModernBERT it also contains the configuration
+(`bertlab/data/modern.py` compares runs with it). Runs are looked up in `output_dir`.
 """
 
 import json
@@ -33,15 +33,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FROM = re.compile(r"\+{0,2}start\.from=")
-NAMED = re.compile(rf"{RUN}([^,\[\]{{}}'\"]+)")  # in a word that may list several
+NAMED = re.compile(rf"{RUN}([^,\[\]{{}}'\"]+)")  # in a word, which may list several
 FOLDER = re.compile(r"(?<=[=,\[{'\"])[^,\[\]{}'\"]+")  # likewise
 STARTS = "starts"
-MODERN_VERSION = "1"  # of what is made of their weights
-SEGMENT_TYPES = 2  # as conf/model/base.yaml has it; there are no segments
+MODERN_VERSION = "1"  # version of the conversion of their weights
+SEGMENT_TYPES = 2  # as in conf/model/base.yaml; ModernBERT has no segments
 
 
 def with_start_folders(words: Sequence[str]) -> list[str]:
-    """Return the words, short forms written out, with a folder for every run whose weights are not in its own.
+    """Return the words, short forms expanded, with a folder for every run whose weights are not in its own folder.
 
     Raises InputError.
     """
@@ -50,7 +50,7 @@ def with_start_folders(words: Sequence[str]) -> list[str]:
 
 
 def start_folders(words: Sequence[str], output_dir: str, uri: str | None) -> list[str]:
-    """Return the words likewise; runs are looked for in a folder, weights that are not there in a store."""
+    """Do the same for given places: runs are looked up in a folder, missing weights in a store."""
 
     def folder(found: re.Match[str]) -> str:
         if Path(found[1]).expanduser().is_dir():
@@ -72,14 +72,14 @@ def _value(words: Sequence[str], key: str, usual: str | None) -> str | None:
 
 
 def _folder(name: str, tokens: str | None, output_dir: str, uri: str | None) -> str:
-    """Return the folder to start from; the name as it is where the run has its weights, or no run has that name."""
+    """Return the folder to start from; the unchanged name if the run has its weights or no run has that name."""
     run_folder = _cell(name, output_dir)
     there = run_folder is not None and (run_folder.folder / MODEL / WEIGHTS).is_file()
     if tokens is None and (run_folder is None or there or not run_folder.record()):
         waits = run_folder is not None and not run_folder.state().get("run_id") and not Path(name).expanduser().is_dir()
         return (
             run_folder.folder.name if run_folder is not None and waits else name
-        )  # what is wrong is said when it is read
+        )  # the error is raised when it is read
     if run_folder is None:
         raise InputError(
             f"start must name one run of {output_dir}, got {RUN}{name}, which none or several have; give its id, or "
@@ -93,7 +93,7 @@ def _folder(name: str, tokens: str | None, output_dir: str, uri: str | None) -> 
 
 
 def _cell(name: str, output_dir: str) -> RunFolder | None:
-    """Return the run's folder that a name means, as `start=run:` reads it."""
+    """Return the folder of the run that a name means in `start=run:`."""
     if (folder := Path(name).expanduser()).is_dir():
         return RunFolder(folder)
     run_folders = run_folders_in(output_dir)
@@ -103,13 +103,13 @@ def _cell(name: str, output_dir: str) -> RunFolder | None:
 
 
 def _run_of(run_folder: RunFolder) -> str:
-    """Return the id of a run in a store, or that under which it waits for one."""
+    """Return the id of a run in a store, or its local id if it is not uploaded yet."""
     state = run_folder.state()
     return str(state.get("run_id") or state.get("token") or "")
 
 
 def _kept(run_folder: RunFolder, name: str, tokens: str) -> Path:
-    """Return the file with the weights of a count of tokens. Raises InputError that names the counts that are there."""
+    """Return the file with the weights after some tokens. Raises InputError, listing the existing token counts."""
     counts = sorted(int(path.stem) for path in (run_folder.folder / KEPT).glob("[0-9]*.safetensors"))
     asked = tokens.replace("_", "")
     if not asked.isascii() or not asked.isdigit() or int(asked) not in counts:
@@ -122,7 +122,7 @@ def _kept(run_folder: RunFolder, name: str, tokens: str) -> Path:
 
 
 def _lay_out(folder: Path, run_folder: RunFolder, kept: Path | None, uri: str | None) -> None:
-    """Write the folder, whole or not at all. Raises InputError for files that are damaged or that nobody has."""
+    """Write the folder completely or not at all. Raises InputError for damaged or missing files."""
     with refusing(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as place:
@@ -151,7 +151,7 @@ def _lay_out(folder: Path, run_folder: RunFolder, kept: Path | None, uri: str | 
 
 
 def check_kept(path: Path) -> None:
-    """Raise InputError for weights that are not those that were kept."""
+    """Raise InputError for weights that changed since they were kept."""
     from safetensors import SafetensorError, safe_open
 
     from bertlab.ledger.checkpoint import content_hash
@@ -171,7 +171,7 @@ def check_kept(path: Path) -> None:
 
 
 def modern_folder(theirs: str, starts: Path) -> Path:
-    """Return the folder, written where it is not there yet. Raises InputError for files that are missing or damaged."""
+    """Return the folder, written if it does not exist yet. Raises InputError for missing or damaged files."""
     start = start_of({"start": {"from": theirs, "missing": REFUSE}})
     assert start is not None
     folder = starts / f"{start.folder.resolve().name}-{digest(MODERN_VERSION, start.fingerprint)[:12]}"
@@ -191,7 +191,7 @@ def modern_folder(theirs: str, starts: Path) -> Path:
 
 
 def _read_modern(start: Start) -> "tuple[dict[str, Any], dict[str, Tensor]]":
-    """Return the values of our keys, and the weights by our names."""
+    """Return the values of our keys, and the weights under our names."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

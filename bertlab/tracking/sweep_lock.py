@@ -1,15 +1,15 @@
-"""The lock of a sweep: of the processes that want to lead one sweep, one leads, and one that died is noticed.
+"""The lock of a sweep: only one of the processes that want to lead a sweep leads it, and a dead leader is noticed.
 
 On the store, a lease: the others wait until the leader has ended. MLflow has no locks, but a tag that everybody can
 write: `bertlab.lease.<sweep>` of the experiment. It is taken by Fischer's rule of mutual exclusion (Lamport 1987, "A
-fast mutual exclusion algorithm"): whoever finds it free writes its name, waits for longer than a write takes, and has
-it if its name is still there. The holder writes a new number every `BEAT` seconds. A lease that has not changed for
-`EXPIRES` seconds is free, by the clock of the one who looks, so that clocks of different machines are never compared;
-one whose process is gone from this machine is free at once.
+fast mutual exclusion algorithm"): a process that finds it free writes its name, waits longer than a write takes, and
+has the lease if its name is still there. The holder writes a new number every `BEAT` seconds. A lease that has not
+changed for `EXPIRES` seconds is free. The reader measures this with its own clock, so clocks of different machines are
+never compared. A lease whose process is gone from this machine is free at once.
 
 On this disk, a folder with a lock that the leader holds; a sweep whose folder nobody holds was killed:
 
-    <output_dir>/sweeps/<time>/leading/    lock, run.json; there while the sweep runs
+    <output_dir>/sweeps/<time>/leading/    lock, run.json; exists while the sweep runs
 
 Imports nothing heavy.
 """
@@ -37,16 +37,16 @@ log = logging.getLogger(__name__)
 
 LEASE = "bertlab.lease."
 BEAT = 10.0  # seconds between two signs of life
-EXPIRES = 60.0  # seconds without one, after which the holder is taken to be dead
-SETTLES = 0.5  # seconds within which all who saw the lease free have written their names
-LOOKS = 1.0  # seconds between two looks of one who waits
+EXPIRES = 60.0  # seconds without one after which the holder is regarded as dead
+SETTLES = 0.5  # seconds in which all processes that saw the lease free write their names
+LOOKS = 1.0  # seconds between two checks of a waiting process
 FOLDER = "leading"
-LEADER = "bertlab.leader"  # a tag of the parent run: the token of the process that leads it
+LEADER = "bertlab.leader"  # tag of the parent run: the token of its leading process
 
 
 @contextmanager
 def leased(tracker: Tracker, client: "MlflowClient", sweep: str) -> Iterator[None]:
-    """Hold the lease of a sweep while the block runs; wait for it first. Raises AwayError where the store is away."""
+    """Hold the lease of a sweep during the block; wait for it first. Raises AwayError if the store is away."""
     lease = Lease(client, patiently(lambda: tracker.experiment_id(client)), sweep)
     lease.take()
     lease.start()
@@ -57,7 +57,7 @@ def leased(tracker: Tracker, client: "MlflowClient", sweep: str) -> Iterator[Non
 
 
 class Lease(threading.Thread):
-    """One process' hold on a sweep; the thread shows that the process lives."""
+    """The lease of one process on a sweep; the thread shows that the process lives."""
 
     def __init__(self, client: "MlflowClient", experiment_id: str, sweep: str) -> None:
         super().__init__(name="bertlab-lease", daemon=True)
@@ -66,7 +66,7 @@ class Lease(threading.Thread):
         self._released = threading.Event()
 
     def take(self) -> None:
-        """Wait until the lease is this process' own."""
+        """Wait until this process has the lease."""
         seen, since, said = "", time.monotonic(), False
         while True:
             value = patiently(self._read)
@@ -89,18 +89,18 @@ class Lease(threading.Thread):
         beat = 0
         while not self._released.wait(BEAT):
             beat += 1
-            with suppress(Exception):  # a store that is away hears of it later, or takes this process to be dead
+            with suppress(Exception):  # a store that is away gets the next sign, or the lease expires
                 if not self._is_own(self._read()):
                     log.warning("another process leads this now: this one was silent for %s s", EXPIRES)
                     return
                 self._write(beat)
 
     def release(self) -> None:
-        """Give the lease back; where the store is away it expires."""
+        """Release the lease; if the store is away, it expires."""
         self._released.set()
         if self.is_alive():
             self.join()
-        with suppress(Exception):  # every back end raises its own kind
+        with suppress(Exception):  # each backend raises its own types
             if self._is_own(self._read()):
                 self._client.delete_experiment_tag(self._experiment, self._key)
 
@@ -117,27 +117,27 @@ class Lease(threading.Thread):
 
 
 def machine() -> str:
-    """Return the host's name and the space of process ids: processes with another of either do not see each other."""
+    """Return the host's name and its process id namespace: processes see each other only if both are equal."""
     space = Path("/proc/self/ns/pid")
     return f"{socket.gethostname()}/{space.stat().st_ino if space.exists() else 0}"
 
 
 def is_gone(value: str) -> bool:
-    """Tell whether the process of a lease is known to have ended. Of other machines nothing is known."""
+    """Return whether the process of a lease is known to have ended. This is unknown for other machines."""
     parts = value.split()
     if len(parts) != 4 or not parts[2].isdigit():
-        return True  # nobody here wrote that
+        return True  # not written by bertlab
     _, host, pid, _ = parts
     return host == machine() and (int(pid) == os.getpid() or not _works(int(pid)))
 
 
 def _works(pid: int) -> bool:
-    """Tell whether a process is there, and not only its exit status."""
+    """Return whether a process runs and is not a zombie."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # of another user
         return True
     status = Path(f"/proc/{pid}/stat")
     return not (status.is_file() and status.read_text("utf-8").rpartition(")")[2].split()[0] == "Z")
@@ -145,28 +145,28 @@ def _works(pid: int) -> bool:
 
 @contextmanager
 def lead_sweep(tracker: Tracker, folder: Path) -> Iterator[dict[str, str]]:
-    """Lead the sweep of a folder while the block runs; yields the tag by which its run in the store is found."""
+    """Lead the sweep of a folder during the block; yields the tag by which its run in the store is found."""
     run_folder = RunFolder(folder / FOLDER)
     try:
         with run_folder.held():
             yield {LEADER: run_folder.begin(place=None if tracker.offline else tracker.place)["token"]}
-    finally:  # whoever holds the lock in between finds the sweep's own status, which is no longer RUNNING
+    finally:  # another holder of the lock sees the sweep's final status, which is not RUNNING
         _leave(run_folder)
 
 
 def mark_killed_sweeps(tracker: Tracker, output_dir: str | Path) -> None:
-    """Mark the sweeps as killed whose process is gone, in their folders and in this store."""
+    """Mark sweeps whose process is gone as killed, in their folders and in this store."""
     for run_folder in map(RunFolder, sorted(Path(output_dir).glob(f"sweeps/*/{FOLDER}"))):
         with run_folder.held(0) as held:
             state = run_folder.state()
             if (
                 not held or not is_there(run_folder.folder / STATE) or state.get("pid") == os.getpid()
-            ):  # a lock keeps out other processes only
+            ):  # a lock only excludes other processes
                 continue
             _mark_folder(run_folder.folder.parent)
-            place = state.get("place")  # of a damaged one nothing is known
+            place = state.get("place")  # unknown if the file is damaged
             if place and (tracker.offline or place != tracker.place):
-                continue  # left for the next command with its store
+                continue  # the next command with its store does it
             if place:
                 _mark_run(tracker, state["token"])
         _leave(run_folder)
@@ -175,7 +175,7 @@ def mark_killed_sweeps(tracker: Tracker, output_dir: str | Path) -> None:
 
 def _leave(run_folder: RunFolder) -> None:
     shutil.rmtree(run_folder.folder, ignore_errors=True)
-    with suppress(OSError):  # the folder holds a report, or nothing else
+    with suppress(OSError):  # fails if the folder contains a report
         run_folder.folder.parent.rmdir()
 
 

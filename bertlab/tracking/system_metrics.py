@@ -1,9 +1,9 @@
-"""What the machine does while a run trains (processor, energy, memory, disk, network, GPUs), by MLflow's own monitor.
+"""Load of the machine while a run trains (processor, energy, memory, disk, network, GPUs), by MLflow's monitor.
 
-It is of the store alone, as metrics `system/...`: a run's files do not hold it, and no result depends on it. The energy
-of the processor is added where RAPL, of Intel and AMD, shows it: a package counts microjoules and begins again at its
-range (docs.kernel.org/power/powercap/powercap.html). It counts all that runs on it, not this run alone; memory and GPUs
-are not in it. Most systems let nobody but root read it.
+It is only in the store, as metrics `system/...`: a run's files do not contain it, and no result depends on it. The
+processor's energy is added if RAPL, of Intel and AMD, shows it: a package counts microjoules and restarts at its range
+(docs.kernel.org/power/powercap/powercap.html). The energy is that of all programs on the processor, not only of this
+run, without memory and GPUs. On most systems only root can read it.
 """
 
 import logging
@@ -20,14 +20,14 @@ from bertlab.config.errors import InputError, own, true_or_false
 from bertlab.tracking.address import address
 from bertlab.tracking.upload_thread import UploadThread
 
-FINISH_SECONDS = 10.0  # that a run waits at its end for the last of them
+FINISH_SECONDS = 10.0  # time that a run waits at its end for the last of them
 POWERCAP = Path("/sys/class/powercap")
-PACKAGE = re.compile(r"[a-z-]*rapl(?:-msr)?:\d+")  # intel-rapl:0; its parts, intel-rapl:0:0, are within
+PACKAGE = re.compile(r"[a-z-]*rapl(?:-msr)?:\d+")  # intel-rapl:0, which includes its parts such as intel-rapl:0:0
 MICRO = 1e-6
 
 
 def check_system_metrics(wanted: object, offline: bool) -> bool:
-    """Return whether the machine is watched. Raises InputError without a store or without psutil."""
+    """Return whether to monitor the machine. Raises InputError without a store or without psutil."""
     if not true_or_false("system_metrics", wanted):
         return False
     if offline:
@@ -39,10 +39,10 @@ def check_system_metrics(wanted: object, offline: bool) -> bool:
 
 @contextmanager
 def watched(uri: str, run_id: str, sender: UploadThread) -> Iterator[None]:
-    """Watch the machine during the block, every 10 seconds unless MLflow's own variable says otherwise.
+    """Monitor the machine during the block, every 10 seconds unless MLflow's variable sets another interval.
 
-    Nothing of it is sent before the run's outcome: MLflow compares runs by the metric that they sent first. A run that
-    goes on continues its count. A store that goes away ends the watch, not the run.
+    Nothing is sent before the run's outcome: MLflow compares runs by the metric that was sent first. A continued run
+    continues its step count. If the store goes away, the monitoring ends but the run goes on.
     """
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
@@ -61,7 +61,7 @@ def watched(uri: str, run_id: str, sender: UploadThread) -> Iterator[None]:
 
 
 class Energy:
-    """Joules since it was made, over all packages whose counter can be read."""
+    """Joules since construction, over all packages whose counter can be read."""
 
     def __init__(self, folder: Path = POWERCAP) -> None:
         found = sorted(folder.iterdir()) if folder.is_dir() else []
@@ -74,7 +74,7 @@ class Energy:
         self._micro = 0
 
     def metrics(self) -> dict[str, float]:
-        """Return `energy_joules`; nothing where no processor shows it. It must be asked once a round of the counter."""
+        """Return `energy_joules`; empty if no processor shows it. Call it at least once per cycle of the counter."""
         for path, last in self._last.items():
             now = _number(path / "energy_uj")
             self._micro += now - last if now >= last else now - last + self._range[path]

@@ -1,10 +1,10 @@
-"""Upload: the folder of a run -> one run in an MLflow store. Twice is as good as once: what is there is left alone.
+"""Upload: the folder of a run -> one run in an MLflow store. It can be repeated: existing values are left alone.
 
-A run in a store that does not say what its folder holds is made to say it. MLflow cannot take a value out of a run, and
-of a metric the value of the last step counts, among equal steps the one that was logged last. So the true value is
-logged again at its step, later; tags are set again. What this does not repair (parameters never change; a false value
-at a step beyond the last hides every later one) is repaired by a new run in the place of the old one, which goes to
-MLflow's trash under a name that says so.
+A run in a store that differs from its folder is corrected. MLflow cannot delete a value from a run. For a metric the
+value of the last step counts; if a step has several values, the one that was logged last counts. So the true value is
+logged again at its step, later; tags are set again. This cannot correct parameters, which never change, or a false
+value at a step beyond the last, which hides all later ones. Such a run is replaced by a new one, and the old run goes
+to MLflow's trash under a name that says so.
 """
 
 import json
@@ -33,12 +33,12 @@ from bertlab.tracking.saved_model import forget_model, keep_model
 
 log = logging.getLogger(__name__)
 
-BATCH = 1000  # MLflow takes that many metrics at once
-REPLACED = "replaced"  # the kind of a run that another one replaces
+BATCH = 1000  # MLflow accepts at most this many metrics at once
+REPLACED = "replaced"  # kind of a run that another one replaced
 
 
 class RunUpload:
-    """The upload of one run into one experiment. Errors are those of the store."""
+    """The upload of one run into one experiment. Raises the errors of the store."""
 
     def __init__(
         self,
@@ -47,12 +47,12 @@ class RunUpload:
         run_folder: RunFolder,
         source: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """Take what the tags that only the store gets, `source`: where the run was started."""
+        """Take the tags that only the store gets, `source`: where the run was started."""
         self.client, self.experiment_id, self.cell, self.source = client, experiment_id, run_folder, source
         self.run_id = ""
 
     def open(self, parent: str | None) -> str:
-        """Make or find the run, give it what it is made of, and return its id."""
+        """Create or find the run, send its description, and return its id."""
         state = self.cell.state()
         run = self._run(state, parent)
         self.run_id = str(run.info.run_id)
@@ -74,7 +74,7 @@ class RunUpload:
         return created(self.client, self.experiment_id, state["token"], about["name"], tags, state["started"])
 
     def _artifact(self, name: str) -> None:
-        """Upload what is not there as it is here: a disk that fills up or a server that goes away leaves a part."""
+        """Upload what is missing or differs: a full disk or a server that went away may have left only a part."""
         if not self._has(name):
             self._upload(name)
 
@@ -82,7 +82,7 @@ class RunUpload:
         self.client.log_artifact(self.run_id, str(self.cell.folder / name))
 
     def _has(self, name: str) -> bool:
-        """Tell whether the store has a file of the run to the byte; only what it seems to have is read."""
+        """Return whether the store has exactly this file of the run. Reads it only if its size agrees."""
         path = self.cell.folder / name
         there = self.client.list_artifacts(self.run_id)
         if (name, path.stat().st_size) not in {(found.path, found.file_size) for found in there}:
@@ -91,9 +91,9 @@ class RunUpload:
             return unlike(found.parent, {name: file_hash(path)}) is None
 
     def missing(self, points: Sequence[Point]) -> list[Point]:
-        """Return the part of the points that the run does not have, or has otherwise.
+        """Return the points that the run lacks or has with other values.
 
-        A value cannot be taken out of a run. A later one of the same step takes its place.
+        A value cannot be deleted from a run. A later one of the same step replaces it.
         """
         last: dict[tuple[str, int], Metric] = {}
         for name in {name for point in points for name in point.numbers}:
@@ -117,9 +117,9 @@ class RunUpload:
             self.client.log_batch(self.run_id, metrics=metrics[start : start + BATCH])
 
     def close(self) -> None:
-        """Send what a run leaves at its end, and its status last: then everything is there, to the byte.
+        """Send the final files of a run, and its status last: then the store has everything, byte for byte.
 
-        Raises OSError where the store has other weights than it was given: those that lie here must stay.
+        Raises OSError if the store has other weights than it was given: then the local ones must stay.
         """
         state = self.cell.state()
         own = {**state.get("tags", {}), **(self._leave() if state["status"] == FINISHED else {})}
@@ -134,7 +134,7 @@ class RunUpload:
             self.client.set_terminated(self.run_id, state["status"], end_time=state["ended"])
 
     def _leave(self) -> dict[str, str]:
-        """Leave all curves as one file, as reports read them, and return the tags that say so, and what files are."""
+        """Write all curves to one file for reports; return the tags with the hashes of that file and of all files."""
         content = packed(curves_of(read_points(self.cell.folder / POINTS)[0]))
         with TemporaryDirectory() as folder:
             path = Path(folder) / CURVES_FILE
@@ -145,7 +145,7 @@ class RunUpload:
 
 
 def upload_run(client: MlflowClient, experiment_id: str, run_folder: RunFolder, parent: str | None) -> str:
-    """Bring all that a run's folder holds into an experiment and return the run's id."""
+    """Upload the whole folder of a run to an experiment and return the run's id."""
     delivery = RunUpload(client, experiment_id, run_folder)
     delivery.open(parent)
     delivery.send(delivery.missing(read_points(run_folder.folder / POINTS)[0]))
@@ -155,7 +155,7 @@ def upload_run(client: MlflowClient, experiment_id: str, run_folder: RunFolder, 
 
 
 def repair(client: MlflowClient, experiment_id: str, run_folder: RunFolder, run_id: str) -> str | None:
-    """Make a finished run say what its folder holds, and return a line about it; None where it does already."""
+    """Correct a finished run from its folder, and return a line about it; None if it was correct."""
     points = read_points(run_folder.folder / POINTS)[0]
     known = values_of(run_folder, points)
     if not (wrong := list(differences(known, client.get_run(run_id)))):
@@ -180,11 +180,11 @@ def _say_again(client: MlflowClient, run_id: str, wrong: list[Difference], point
 
 
 def _replace(client: MlflowClient, experiment_id: str, run_folder: RunFolder, old: Run) -> str:
-    """Make a new run from a folder, with what sweeps have said of the old one, and delete that; return the new id."""
+    """Create a new run from a folder, with the sweeps' tags of the old one; delete the old one; return the new id."""
     own, tags = old.info.run_id, old.data.tags
     if not (run_folder.folder / MODEL).exists():
         _bring_model(client, old, run_folder)
-    client.delete_tag(own, TOKEN)  # a run that is found no more, wherever this stops
+    client.delete_tag(own, TOKEN)  # this run is not found any more, even if the next calls fail
     client.set_tag(own, KIND, REPLACED)
     new = upload_run(client, experiment_id, run_folder, tags.get(PARENT))
     for name in tags:
@@ -198,7 +198,7 @@ def _replace(client: MlflowClient, experiment_id: str, run_folder: RunFolder, ol
 
 
 def _bring_model(client: MlflowClient, run: Run, run_folder: RunFolder) -> None:
-    """Take the weights back from a run that has them, where they are those that the run left."""
+    """Copy the weights back from a run that has them, if they are unchanged."""
     prefix = f"{MODEL}/"
     files = (run_folder.record() or {}).get("files", {})
     left = {name.removeprefix(prefix): own for name, own in files.items() if name.startswith(prefix)}

@@ -1,7 +1,7 @@
-"""The upload of a run while it trains: one thread brings its points to the store, and no training step waits for it.
+"""The upload of a run while it trains: a thread sends its points to the store, and no training step waits for it.
 
-Enters: points, one at a time, and the end of the run. Leaves: both in the store. A store that is away or locked is
-tried again with growing pauses; after a failure the store is asked what it has, so that nothing arrives twice.
+Enters: points, one at a time, and the end of the run. Leaves: both in the store. If a store is away or locked, the
+thread retries with growing pauses. After a failure it asks the store what it has, so that nothing is sent twice.
 """
 
 import logging
@@ -17,15 +17,15 @@ from bertlab.tracking.description import OUTCOME
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 5.0  # points wait at most this long before they are sent
-LEAD_SECONDS = 60.0  # the first ones wait for the outcome, at most this long, so that it is sent first
+LEAD_SECONDS = 60.0  # at most this long the first points wait for the outcome, which must be sent first
 LONGEST_PAUSE = 30.0  # seconds between two attempts to reach a store that is away
 
 
 class Destination(Protocol):
-    """Where points go."""
+    """Where points are sent."""
 
     def missing(self, points: Sequence[Point]) -> list[Point]:
-        """Return those that are not there."""
+        """Return the points that are not there."""
 
     def send(self, points: Sequence[Point]) -> None:
         """Send points."""
@@ -35,13 +35,13 @@ class Destination(Protocol):
 
 
 class UploadThread(threading.Thread):
-    """Sends points in the order in which they are given; `doubtful`: some of them may be there already."""
+    """Sends points in the given order; `doubtful`: some of them may be there already."""
 
     def __init__(self, destination: Destination, points: Sequence[Point] = (), *, doubtful: bool = False) -> None:
         super().__init__(name="bertlab-sender", daemon=True)
         self._destination, self._waiting, self._doubtful = destination, list(points), doubtful
         self._changed = threading.Condition()
-        self._since = time.monotonic()  # when something was sent last
+        self._since = time.monotonic()  # time of the last sending
         self.led = doubtful  # whether the outcome was sent, by which MLflow compares runs
         self._asked = self._closing = self._given_up = False
         self.finished = False  # whether everything is there, the end of the run included
@@ -54,14 +54,14 @@ class UploadThread(threading.Thread):
                 self._changed.notify_all()
 
     def flush(self, seconds: float) -> bool:
-        """Send now and wait, at most that long; tell whether nothing waits any more."""
+        """Send now and wait, at most that long; return whether everything was sent."""
         with self._changed:
             self._asked = True
             self._changed.notify_all()
             return self._changed.wait_for(lambda: not self._waiting, seconds)
 
     def finish(self, seconds: float) -> bool:
-        """Send the rest and the end of the run; give up after that long. Tell whether all of it arrived."""
+        """Send the rest and the end of the run; give up after that long. Return whether all of it arrived."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -94,17 +94,17 @@ class UploadThread(threading.Thread):
         self._doubtful = False
 
     def _insist(self, attempt: Callable[[], None]) -> bool:
-        """Try until it works or is given up; tell whether it worked."""
+        """Try until it works or the run gives up; return whether it worked."""
         pause, away = 0.5, False
         while not self._given_up:
             try:
                 attempt()
-            except Exception as error:  # every store has its own kinds, and none of them may stop a run
+            except Exception as error:  # each store has its own types, and none may stop a run
                 self._doubtful = True
                 if not away:
                     log.warning("the store cannot be reached, the run goes on: %s", " ".join(str(error).split())[:200])
                 away = True
-                with self._changed:  # the end of a run cuts the pause short
+                with self._changed:  # the end of a run shortens the pause
                     self._changed.wait(min(pause, 1.0) if self._closing else pause)
                 pause = min(2 * pause, LONGEST_PAUSE)
             else:
@@ -118,7 +118,7 @@ class UploadThread(threading.Thread):
         return rest is not None and rest <= 0
 
     def _rest(self) -> float | None:
-        """Return how long what waits may still wait; None where nothing does."""
+        """Return how long the waiting points may still wait; None if there are none."""
         if not self._waiting:
             return None
         led = self.led or any(OUTCOME in point.numbers for point in self._waiting)
