@@ -3,5 +3,5 @@
     a run       run_folder, metrics, checkpoint, result, files (how files are written and sealed)
     many runs   sweep_log (how the jobs of a sweep ended), archive (finished runs in one file)
 
-A room of its own, before `data` and `train`, which read and write folders of runs; `bertlab/tracking/` uses `data`.
+A separate room before `data` and `train`, which read and write folders of runs; `bertlab/tracking/` uses `data`.
 """

@@ -1,11 +1,11 @@
-"""An archive of finished runs: one file that goes with a report, so that no other machine repeats its runs.
+"""An archive of finished runs: one file next to a report, so that no other machine repeats its runs.
 
-Enters: folders of runs. Leaves: a tar file, equal for equal folders; and from it, the folders again. Weights stay
-behind, as do the names of the process, the machine and the store that a run was made on, and of the folders where its
-files were there; a run is sealed as it is packed, and looked at when it is unpacked.
+Enters: folders of runs. Leaves: a tar file, equal for equal folders; and from it, the folders again. Not packed:
+weights; names of the process, the machine and the store of a run; the folders of its input files. A run is sealed when
+it is packed, and checked when it is unpacked.
 
-The file is a row of xz streams, as `cat` would put them together: one for all runs that were new at a time, and the
-two empty blocks that end a tar file. So runs are added without a look at those that are there.
+The file is a sequence of xz streams, as `cat` would join them: one for all runs that were added at a time, and a last
+one with the two empty blocks that end a tar file. So runs are added without reading the existing ones.
 """
 
 import io
@@ -28,20 +28,20 @@ from bertlab.ledger.run_folder import CELLS, CONFIG, ORIGIN, POINTS, RECORD, SEA
 
 log = logging.getLogger(__name__)
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # a tenth of the time where PyYAML was built with it
-ARCHIVE = "cells.tar.xz"  # its name, beside a report
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # takes a tenth of the time, if PyYAML was built with it
+ARCHIVE = "cells.tar.xz"  # its name, next to a report
 PARTS = (STATE, CONFIG, POINTS, RECORD)  # the record is written last; later runs have an ORIGIN too
-OWN = {"pid": 0, "host": "", "place": "", "parent": None, "run_id": None}  # what holds for one machine and store only
-NAME = re.compile(r"[0-9A-Za-z]+(-[0-9A-Za-z]+){1,2}")  # of a run's folder
+OWN = {"pid": 0, "host": "", "place": "", "parent": None, "run_id": None}  # values of one machine and store only
+NAME = re.compile(r"[0-9A-Za-z]+(-[0-9A-Za-z]+){1,2}")  # name of a run's folder
 EMPTY = bytes(2 * tarfile.BLOCKSIZE)
 END = lzma.compress(EMPTY)
 Files = dict[str, bytes]  # by folder/part
 
 
 def pack(run_folders: Collection[RunFolder], path: Path) -> None:
-    """Make an archive hold the finished ones among some runs and no others; what it has of them is not packed again.
+    """Make an archive contain the finished ones among some runs and no others; packs only runs that it lacks.
 
-    Raises InputError where there is no room or no right to, or for a file that is no archive.
+    Raises InputError for a full disk, missing permission, or a file that is no archive.
     """
     held, before = _held(path), path.read_bytes() if path.is_file() else b""
     tokens = {run_folder.folder.name: run_folder.state().get("token", "") for run_folder in run_folders}
@@ -62,13 +62,13 @@ def pack(run_folders: Collection[RunFolder], path: Path) -> None:
 
 
 def _tar(run_folders: Collection[RunFolder]) -> bytes:
-    """Return the members of some runs, without the blocks that end a file."""
+    """Return the tar members of some runs, without the blocks that end a file."""
     content = io.BytesIO()
-    archive = tarfile.open(fileobj=content, mode="w:")  # noqa: SIM115  # to close it would write those blocks
+    archive = tarfile.open(fileobj=content, mode="w:")  # noqa: SIM115  # closing it would write those blocks
     for run_folder in sorted(run_folders, key=lambda run_folder: run_folder.folder.name):
         try:
             parts = parts_of(run_folder)
-        except (*DAMAGE, yaml.YAMLError) as error:  # of before there were seals
+        except (*DAMAGE, yaml.YAMLError) as error:  # runs from before there were seals
             log.warning(
                 "%s is left out of the archive, its files are damaged: %s", run_folder.folder, type(error).__name__
             )
@@ -81,7 +81,7 @@ def _tar(run_folders: Collection[RunFolder]) -> bytes:
 
 
 def parts_of(run_folder: RunFolder) -> Files:
-    """Return the files of a run as others may see them, sealed again where they were."""
+    """Return the files of a run for publication, sealed again if they were sealed."""
     record = run_folder.record() or {}
     about = {**run_folder.state(), **OWN}
     if data := about.get("description", {}).get("data"):
@@ -107,13 +107,13 @@ def parts_of(run_folder: RunFolder) -> Files:
 
 
 def _for_others(settings: Any) -> Any:
-    """Return settings without folders, without secrets, and without `tracking`, which earlier versions kept."""
+    """Return settings without folders, secrets, and `tracking`, which earlier versions kept."""
     found = redacted_settings(_without_folders(settings))
     return {name: value for name, value in found.items() if name != "tracking"}
 
 
 def _without_folders(settings: Any) -> Any:
-    """Return settings in which a path from the root or from home is its last name: no other machine has its folder."""
+    """Return settings with absolute paths and paths from home cut to the last name: the folder is local."""
     if isinstance(settings, dict):
         return {name: _without_folders(value) for name, value in settings.items()}
     if isinstance(settings, list):
@@ -122,7 +122,7 @@ def _without_folders(settings: Any) -> Any:
 
 
 def unpack(path: Path, output_dir: str | Path) -> int:
-    """Bring the runs of an archive that are not finished there into an output_dir, and return how many.
+    """Unpack the runs of an archive that are not finished in an output_dir, and return how many.
 
     Raises InputError for a file that is no archive of runs.
     """
@@ -141,13 +141,13 @@ def unpack(path: Path, output_dir: str | Path) -> int:
 
 
 def archived_folders(path: Path, output_dir: str | Path) -> dict[str, RunFolder]:
-    """Return where the runs of an archive are once they are unpacked, by key. Raises InputError for another file."""
+    """Return the folders of an archive's runs after unpacking, by key. Raises InputError for another file."""
     run_folders = (RunFolder(Path(output_dir) / CELLS / name) for name in _held(path))
     return {run_folder.key: run_folder for run_folder in run_folders}
 
 
 def _restore(files: Files, name: str, output_dir: str | Path) -> RunFolder | None:
-    """Write the folder of that name, unless a finished run is there; what does not fit its record is removed again."""
+    """Write the folder of that name, unless it has a finished run; a folder that does not fit its record is removed."""
     run_folder = RunFolder(Path(output_dir) / CELLS / name)
     with run_folder.held():
         if run_folder.record():
@@ -163,7 +163,7 @@ def _restore(files: Files, name: str, output_dir: str | Path) -> RunFolder | Non
 
 
 def _held(path: Path) -> dict[str, str]:
-    """Return the names of the folders in an archive, and the tokens of their runs; none where there is no archive."""
+    """Return the names of the folders in an archive, and the tokens of their runs; empty if there is no archive."""
     if not path.is_file():
         return {}
     files = _read(path)

@@ -1,6 +1,6 @@
-"""Checkpoints: tensors and what belongs to them in one safetensors file, whole or absent, checked when they are loaded.
+"""Checkpoints: tensors and their metadata in one safetensors file, complete or absent, checked when loaded.
 
-The newest good one wins; the one before it stays until the next, in case the disk loses the newest.
+The newest valid one is used; the one before it is kept until the next, in case the disk loses the newest.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A run after `step` steps. `about` is what JSON can hold: key, code, run id, counters, mark of the points."""
+    """A run after `step` steps. `about` has JSON values: key, code, run id, counters, mark of the points."""
 
     step: int
     tensors: Mapping[str, Tensor]
@@ -41,7 +41,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     with whole(path) as temporary:
         try:
             save_file(tensors, temporary, {"about": about, "sha256": content_hash(tensors, about)})
-        except Exception as error:  # safetensors has an exception of its own for what the system refuses
+        except Exception as error:  # safetensors has its own type for errors of the system
             raise error if isinstance(error, OSError) else OSError(getattr(error, "errno", None), str(error)) from error
     with refusing(path):
         for old in checkpoints(folder)[:-KEPT]:
@@ -50,12 +50,12 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
 
 
 def newest_checkpoint(folder: Path, fault: Callable[[Mapping[str, Any]], str | None]) -> Checkpoint | None:
-    """Return the newest checkpoint that is whole and in which `fault` finds none; the others are said and skipped."""
+    """Return the newest complete checkpoint in which `fault` finds no fault; others are skipped with a warning."""
     for path in reversed(checkpoints(folder)):
         try:
             found = load_checkpoint(path)
             reason = fault(found.about)
-        except Exception as error:  # every kind of damage has its own
+        except Exception as error:  # each kind of damage raises its own type
             reason = " ".join(str(error).split())[:200] or type(error).__name__
         if reason is None:
             return found
@@ -64,7 +64,7 @@ def newest_checkpoint(folder: Path, fault: Callable[[Mapping[str, Any]], str | N
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint. Raises ValueError, KeyError, OSError or safetensors' own error for one that is damaged."""
+    """Read a checkpoint. Raises ValueError, KeyError, OSError or safetensors' error for a damaged one."""
     with safe_open(path, "pt") as file:
         about, expected = file.metadata()["about"], file.metadata()["sha256"]
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping

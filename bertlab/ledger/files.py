@@ -1,8 +1,8 @@
-"""Files that are whole or absent, whenever the process dies or the disk fills up, and JSON files that hold a hash.
+"""Files that are complete or absent, even if the process dies or the disk fills up, and JSON files with a hash.
 
 Enters: text, or a block that writes to a temporary name. Leaves: a file under its own name, on the disk. A sealed file
-is JSON that holds its own SHA-256. It is accepted only where its bytes are those that would be written again for what
-it says, so that one flipped bit is noticed.
+is JSON that contains its own SHA-256. It is accepted only if writing its content again would give the same bytes, so
+that even one changed bit is noticed.
 """
 
 import errno
@@ -17,14 +17,14 @@ from typing import Any
 from bertlab.config.errors import InputError
 
 SEAL = "sha256"  # the last field of a sealed file: the hash of the JSON text of all others
-DAMAGE = (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError)  # what a file may be read to
+DAMAGE = (OSError, ValueError, TypeError, KeyError, RecursionError, OverflowError)  # errors from reading a damaged file
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """Lend a temporary name next to `path`; when the block ends well, the file of that name is moved there, durably.
+    """Yield a temporary name next to `path`; if the block succeeds, its file is moved there and synced.
 
-    Raises InputError for a disk that is full or a folder that cannot be written; nothing is left half-written.
+    Raises InputError for a full disk or a folder without write permission; nothing is left half-written.
     """
     temporary = path.with_name(f".{path.name}")
     try:
@@ -46,7 +46,7 @@ def write_whole(path: Path, text: str) -> None:
 
 @contextmanager
 def refusing(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusal to write `path` into an InputError."""
+    """Turn the operating system's errors from writing `path` into an InputError."""
     try:
         yield
     except OSError as error:
@@ -58,7 +58,7 @@ def refusing(path: Path) -> Iterator[None]:
 
 
 def _sync_folder(path: Path) -> None:
-    """Make a folder's list of files durable where the system can: Windows opens no folder, some shares sync none."""
+    """Sync a folder's list of files, if possible: Windows cannot open a folder, some network shares cannot sync it."""
     if not hasattr(os, "O_DIRECTORY"):
         return
     try:
@@ -77,13 +77,13 @@ def _sync(path: Path, how: int) -> None:
 
 
 def sealed(fields: Mapping[str, Any]) -> str:
-    """Return the JSON text of some fields and of their own hash."""
+    """Return the JSON text of some fields and their hash."""
     own = hashlib.sha256(json.dumps(fields, indent=1).encode()).hexdigest()
     return json.dumps({**fields, SEAL: own}, indent=1) + "\n"
 
 
 def read_sealed(path: Path) -> dict[str, Any] | None:
-    """Return the fields of a sealed file; None where it is absent, damaged, not a plain file or never was sealed."""
+    """Return the fields of a sealed file; None if it is absent, damaged, not a plain file or was never sealed."""
     try:
         text = path.read_bytes().decode() if is_plain(path) else ""
         fields = json.loads(text)
@@ -94,7 +94,7 @@ def read_sealed(path: Path) -> dict[str, Any] | None:
 
 
 def read_unsealed(path: Path) -> dict[str, Any]:
-    """Return what a JSON file says that has no seal; nothing where it is absent, damaged or sealed."""
+    """Return the content of a JSON file without seal; empty if it is absent, damaged or sealed."""
     try:
         fields = json.loads(path.read_bytes().decode()) if is_plain(path) else {}
         return {} if SEAL in fields else dict(fields)
@@ -103,17 +103,17 @@ def read_unsealed(path: Path) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return what a JSON file says, sealed or not; nothing where it is absent or damaged."""
+    """Return the content of a JSON file, sealed or not; empty if it is absent or damaged."""
     return read_sealed(path) or read_unsealed(path)
 
 
 def is_plain(path: Path) -> bool:
-    """Tell whether a file is there and is neither a folder, a link nor a device."""
+    """Return whether a file exists and is not a folder, a link or a device."""
     return path.is_file() and not path.is_symlink()
 
 
 def is_there(path: Path) -> bool:
-    """Tell whether anything has this name, a link to nothing included."""
+    """Return whether anything has this name, even a broken link."""
     return path.exists() or path.is_symlink()
 
 

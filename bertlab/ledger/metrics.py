@@ -1,8 +1,8 @@
-"""The metrics of a run on disk: `metrics.jsonl`, one JSON line a step, written before the store gets the numbers.
+"""The metrics of a run on disk: `metrics.jsonl`, one JSON line per step, written before the store gets the numbers.
 
-Enters: a step and its numbers. Leaves: points, in the order in which they were written. A line reaches the operating
-system at once, so it survives the process, and the disk every few seconds and before every checkpoint, so that a
-checkpoint never knows points that a power cut took.
+Enters: a step and its numbers. Leaves: points, in the order of writing. A line reaches the operating system at once, so
+it survives a crash of the process. It reaches the disk every few seconds and before every checkpoint, so a checkpoint
+never contains points that a power cut removed.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ SYNC_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Point:
-    """Numbers of one step, and when they were written, in milliseconds since 1970."""
+    """Numbers of one step, and the time of writing, in milliseconds since 1970."""
 
     step: int
     time: int
@@ -33,14 +33,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Mark:
-    """The beginning of a file: how many bytes, and their SHA-256."""
+    """The beginning of a file: its length in bytes, and their SHA-256."""
 
     size: int
     sha256: str
 
 
 class MetricsFile:
-    """The file, open for appending. What it holds already, number by number, is not appended again."""
+    """The file, open for appending. Numbers that it already contains are not appended again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -50,18 +50,18 @@ class MetricsFile:
             self._known[point.step] |= point.numbers.keys()
         with refusing(path):
             self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-            os.ftruncate(self._file, size)  # a line that was cut short, and what follows a damaged one
+            os.ftruncate(self._file, size)  # drop an incomplete line, and everything after a damaged one
             os.lseek(self._file, size, os.SEEK_SET)
         self._size, self._synced = size, time.monotonic()
         self._hash = hashlib.sha256(path.read_bytes())
 
     def add(self, step: int, numbers: Mapping[str, float]) -> Point | None:
-        """Append what the file does not hold yet, and return it. Raises InputError where it cannot be written."""
+        """Append the numbers that are new, and return them. Raises InputError if the file cannot be written."""
         new = {name: float(value) for name, value in numbers.items() if name not in self._known[step]}
         if not new:
             return None
         latest = self.points[-1].time if self.points else 0
-        point = Point(step, max(time.time_ns() // 1_000_000, latest), new)  # clocks may go backwards
+        point = Point(step, max(time.time_ns() // 1_000_000, latest), new)  # a clock may go backwards
         self._append(f"{json.dumps(asdict(point))}\n".encode())
         self.points.append(point)
         self._known[step] |= new.keys()
@@ -70,7 +70,7 @@ class MetricsFile:
     def _append(self, line: bytes) -> None:
         with refusing(self.path):
             try:
-                if os.write(self._file, line) < len(line):  # the disk is full now
+                if os.write(self._file, line) < len(line):  # the disk is full
                     raise OSError(28, "no space left on device")
             except OSError:
                 os.ftruncate(self._file, self._size)
@@ -82,7 +82,7 @@ class MetricsFile:
                 self.sync()
 
     def sync(self) -> Mark:
-        """Bring everything to the disk, and return what is there."""
+        """Sync everything to the disk, and return what is there."""
         with refusing(self.path):
             os.fsync(self._file)
         self._synced = time.monotonic()
@@ -94,9 +94,9 @@ class MetricsFile:
 
 
 def read_points(path: Path) -> tuple[list[Point], int]:
-    """Return the points of a file up to the first line that is damaged, and the bytes they take."""
+    """Return the points of a file before its first damaged line, and their size in bytes."""
     points, size = list[Point](), 0
-    decode = json.JSONDecoder().decode  # json.loads would ask of every line how it is encoded
+    decode = json.JSONDecoder().decode  # json.loads would detect the encoding of every line
     lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
     for number, line in enumerate(lines, 1):
         try:
@@ -104,7 +104,7 @@ def read_points(path: Path) -> tuple[list[Point], int]:
             numbers = {name: float(value) for name, value in fields["numbers"].items()}
             points.append(Point(int(fields["step"]), int(fields["time"]), numbers))
         except (ArithmeticError, AttributeError, KeyError, RecursionError, TypeError, ValueError):
-            if number < len(lines):  # the last one is cut short by every kill in the middle of it
+            if number < len(lines):  # a kill during writing cuts the last one short
                 log.warning("%s is damaged from line %s on; that part is measured again", path, number)
             break
         size += len(line)
@@ -112,7 +112,7 @@ def read_points(path: Path) -> tuple[list[Point], int]:
 
 
 def holds(path: Path, mark: Mark) -> bool:
-    """Tell whether a file begins with what was marked."""
+    """Return whether a file begins with the marked bytes."""
     if not path.is_file():
         return mark.size == 0
     begin = path.read_bytes()[: mark.size]

@@ -1,6 +1,6 @@
-"""What a run reached, and how a job of a sweep ended, as values; sentences about them are made by the commands.
+"""The result of a run, and how a job of a sweep ended, as values; the commands write sentences about them.
 
-A module of its own: `python -m bertlab.run` and its workers must mean the same classes.
+A separate module: `python -m bertlab.run` and its workers must refer to the same classes.
 """
 
 from collections.abc import Mapping
@@ -12,23 +12,23 @@ NOT_RUN = "not run: "
 
 
 class TerminatedError(Exception):
-    """The process of one job got the order to end, and not the sweep."""
+    """The process of one job, not of the sweep, got the signal to end."""
 
 
 class LostError(Exception):
-    """A job left no result; its launcher says what it knows of that."""
+    """A job left no result; its launcher reports what it knows about that."""
 
 
 class CancelledError(Exception):
-    """Somebody cancelled one job; it is not launched again."""
+    """Someone cancelled one job; it is not launched again."""
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """A run that has ended well. `metrics` holds the last value of each.
+    """Result of a run without an error. `metrics` has the last value of each metric.
 
-    `folder` is the run's cell, None for a run that a store alone has. Of a run that is reused, `other_code` and
-    `other_environment` name what made it where that is not what was asked for.
+    `folder` is the run's cell, None for a run that is only in a store. For a reused run, `other_code` and
+    `other_environment` name its code and environment if they differ from the requested ones.
     """
 
     run_id: str
@@ -40,21 +40,20 @@ class RunResult:
     other_environment: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the fields as JSON can hold them; `from_json` reads them."""
+        """Return the fields as JSON values; `from_json` reads them."""
         return {**asdict(self), "folder": str(self.folder) if self.folder else None}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> "RunResult":
-        """Return what `as_json` returned the fields of."""
+        """Return the result with the fields that `as_json` returned."""
         return cls(**{**fields, "folder": Path(fields["folder"]) if fields["folder"] else None})
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: its overrides, and the line that says why it did not finish, or what it reached.
+    """How a job ended: its overrides, and the line with its error or its result.
 
-    `lost` counts how often its process went away before. `where`: the lines that show where to look at a run that was
-    alone.
+    `lost` counts how often its process was lost before. `where`: the lines that show where to see a single run.
     """
 
     overrides: tuple[str, ...]
@@ -64,14 +63,14 @@ class Outcome:
     where: str = ""
 
     def __float__(self) -> float:
-        """Return the loss that runs are judged by, for what searches by it. Raises ValueError where there is none."""
+        """Return the outcome by which runs are judged, for a search. Raises ValueError if there is none."""
         if not self.result or self.result.status != "finished":
             raise ValueError(self.error or "the run diverged")
         return self.result.metrics["eval/mlm_loss"]
 
     @property
     def status(self) -> str:
-        """How it ended, in a word or two. A diverged run that is reused is diverged."""
+        """How it ended, in one or two words. A reused run that diverged counts as diverged."""
         if self.error:
             return NOT_RUN.rstrip(": ") if self.error.startswith(NOT_RUN) else "failed"
         if self.result and self.result.status != "finished":

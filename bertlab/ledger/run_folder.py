@@ -1,20 +1,21 @@
-"""The folder of a run: all that one run keeps on disk, found by its key and its code whatever command started it.
+"""The folder of a run: everything that one run keeps on disk, found by its key and its code after any command.
 
     <output_dir>/cells/<key>-<code>-<environment>/
         lock                        held by the process that trains
-        run.json                    who trains, since when, how it ended, and what the run is
+        run.json                    process, start, status, and description of the run
         config.yaml                 the full configuration
-        origin.json                 the code that the run uses, module by module, and the environment that computes it
+        origin.json                 the code that the run uses, module by module, and its environment
         metrics.jsonl               every point
         checkpoint-<step>...        the newest two
-        kept/<tokens>.safetensors   weights on the way, where a run was asked to keep them
-        kept/states/                likewise with the state of the optimiser
-        model/, traceback.txt       what a run that ended leaves
-        record.json                 written last: a run is finished when this is there and true
-    <output_dir>/running/           the names of the runs that train, so that the dead are found without a look at all
+        kept/<tokens>.safetensors   intermediate weights, if the run was asked to keep them
+        kept/states/                the same with the state of the optimiser
+        model/, traceback.txt       left by a run that ended
+        record.json                 written last: a run is finished if this exists and is correct
+    <output_dir>/running/           the names of runs that train, so that dead ones are found without reading all
 
-The record seals the folder: it holds the SHA-256 of every other file, and of run.json what may not change later. It and
-run.json hold a hash of themselves too. Runs of before there were seals have a record of points and weights alone.
+The record seals the folder: it contains the SHA-256 of every other file, and of the parts of run.json that may not
+change later. The record and run.json also contain a hash of themselves. Runs from before there were seals have a record
+of points and weights only.
 
 Imports nothing heavy.
 """
@@ -47,9 +48,9 @@ from bertlab.ledger.files import (
 from bertlab.ledger.metrics import Mark, holds
 
 CELLS, MARKERS = "cells", "running"
-UNSENT = "unsent"  # an empty file in a run's or a sweep's folder: a store has yet to get all of it
-SWEEP = "sweep.json"  # what the folder of a sweep says of it, for bertlab sync
-RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"  # as MLflow has them
+UNSENT = "unsent"  # empty file in the folder of a run or sweep that is not completely uploaded yet
+SWEEP = "sweep.json"  # description of a sweep in its folder, for bertlab sync
+RUNNING, FINISHED, FAILED, KILLED = "RUNNING", "FINISHED", "FAILED", "KILLED"  # as in MLflow
 STATE, POINTS, RECORD, CONFIG, ORIGIN, TRACEBACK, MODEL = (
     "run.json",
     "metrics.jsonl",
@@ -60,19 +61,19 @@ STATE, POINTS, RECORD, CONFIG, ORIGIN, TRACEBACK, MODEL = (
     "model",
 )
 LOCK, WEIGHTS, KEPT = "lock", f"{MODEL}/model.safetensors", "kept"
-STATES, START_STATE = "states", "state.safetensors"  # below what is kept; of a folder that a run starts from
-SEALED = (CONFIG, ORIGIN, POINTS)  # and all of the model
+STATES, START_STATE = "states", "state.safetensors"  # below `kept`; in a folder that a run starts from
+SEALED = (CONFIG, ORIGIN, POINTS)  # and all files of the model
 LATER = ("status", "pid", "host", "ended", "place", "parent", "run_id")  # fields of run.json that change after the end
-OLD = {"key", "code", "points", "weights", "outcome", "diverged"}  # fields of a record of before there were seals
-OLD_STATE = {"token", "status", "started", "description"}  # fields of a run.json of before there were seals
+OLD = {"key", "code", "points", "weights", "outcome", "diverged"}  # fields of a record from before there were seals
+OLD_STATE = {"token", "status", "started", "description"}  # fields of a run.json from before there were seals
 
 
 class RunFolder:
-    """The folder of one run. Only who holds its lock writes to it."""
+    """The folder of one run. Only the holder of its lock writes to it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._state: dict[str, Any] | None = None  # as this process noted it, even where the disk is full
+        self._state: dict[str, Any] | None = None  # as this process last wrote it, even if the disk is full
 
     @property
     def key(self) -> str:
@@ -86,12 +87,12 @@ class RunFolder:
 
     @property
     def environment(self) -> str:
-        """The hash of the environment; "" in runs of before it was recorded."""
+        """Hash of the environment; "" in runs from before it was recorded."""
         return self._named(2)
 
     @property
     def made_by(self) -> dict[str, str]:
-        """What the folder belongs to, as its record and its checkpoints say it."""
+        """Key, code and environment of the folder, as in its record and its checkpoints."""
         own = {"key": self.key, "code": self.code, "environment": self.environment}
         return {name: value for name, value in own.items() if value}
 
@@ -101,13 +102,13 @@ class RunFolder:
 
     @contextmanager
     def held(self, seconds: float = -1) -> Iterator[bool]:
-        """Hold the lock, waiting for at most `seconds` (-1: as long as it takes); yields whether it was got.
+        """Hold the lock, after waiting at most `seconds` (-1: no limit); yields whether it was acquired.
 
-        Raises InputError where the folder cannot be written.
+        Raises InputError if the folder cannot be written.
         """
         with refusing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder / LOCK, is_singleton=True)  # this process may hold it twice
+            lock = FileLock(self.folder / LOCK, is_singleton=True)  # this process may hold it more than once
             with suppress(Timeout):
                 lock.acquire(timeout=seconds)
         try:
@@ -116,7 +117,7 @@ class RunFolder:
             lock.release()
 
     def state(self) -> dict[str, Any]:
-        """Return what run.json says; nothing where it is absent or damaged."""
+        """Return the content of run.json; empty if it is absent or damaged."""
         return self._read_state() if self._state is None else self._state
 
     def _read_state(self) -> dict[str, Any]:
@@ -124,7 +125,7 @@ class RunFolder:
         return read_sealed(self.folder / STATE) or (old if old.keys() >= OLD_STATE else {})
 
     def note(self, **fields: Any) -> dict[str, Any]:
-        """Change some fields of run.json and return all."""
+        """Change some fields of run.json and return all fields."""
         self._state = {**self.state(), **fields}
         if runs := self._state.get("status") == RUNNING:
             mark(self.folder)
@@ -134,9 +135,9 @@ class RunFolder:
         return self._state
 
     def begin(self, **fields: Any) -> dict[str, Any]:
-        """Note that this process trains the run from now on; a run that goes on keeps its token and its start."""
+        """Record that this process trains the run; a continued run keeps its token and its start time."""
         with refusing(self.folder):
-            for left in (*self.folder.glob(".*"), self.folder / TRACEBACK):  # of a process that was killed, or failed
+            for left in (*self.folder.glob(".*"), self.folder / TRACEBACK):  # from a process that was killed or failed
                 left.unlink(missing_ok=True)
         now = time.time_ns() // 1_000_000
         before = {"token": uuid.uuid4().hex, "started": now, **self.state()}
@@ -144,7 +145,7 @@ class RunFolder:
         return self.note(**{**before, **own, **fields})
 
     def end(self, status: str) -> None:
-        """Note how the run ended: well, once it has its record."""
+        """Record the final status: FINISHED if the run has its record."""
         now = max(time.time_ns() // 1_000_000, int(self.state().get("started", 0)))
         self.note(status=FINISHED if is_there(self.folder / RECORD) else status, ended=now)
 
@@ -159,26 +160,26 @@ class RunFolder:
                     path.unlink()
 
     def distrust(self) -> str | None:
-        """Start from nothing where a file is not what the run left, and return that file's name."""
+        """Empty the folder if a file has changed since the run wrote it, and return that file's name."""
         if (broken := self.broken()) is not None:
             self.forget()
         return broken
 
     def finish(self, points: Mark, **fields: Any) -> None:
-        """Write the record, which seals all other files: from here on the run is finished."""
+        """Write the record, which seals all other files and makes the run finished."""
         files = {name: file_hash(self.folder / name) for name in self._to_seal()} | {POINTS: points.sha256}
         own = {**self.made_by, "run": lasting_hash(self.state()), "files": files}
         write_whole(self.folder / RECORD, sealed({**own, **fields}))
 
     def record(self) -> dict[str, Any] | None:
-        """Return the record of a finished run, or None for one that is not there or does not describe these files."""
+        """Return the record of a finished run, None if it is absent or does not match the files."""
         record = read_sealed(self.folder / RECORD)
         if record is None:
             return self._old_record()
         return None if self._unlike(record) else record
 
     def broken(self) -> str | None:
-        """Return the name of a file that is not what the run left, None where all are, be it finished or not."""
+        """Return the name of a file that changed since a run, finished or not, wrote it; None if there is none."""
         own = [self.folder / name for name in (STATE, RECORD, CONFIG, ORIGIN, POINTS, TRACEBACK)]
         for path in (*own, *self.folder.glob("checkpoint-*")):
             if is_there(path) and not is_plain(path):
@@ -193,14 +194,14 @@ class RunFolder:
         return self._unlike(record) if record else None if self._old_record() else RECORD
 
     def vanished(self) -> bool:
-        """Tell whether the run is noted as running though nobody holds its lock. Ask while holding it."""
+        """Return whether the run is recorded as running. Call with its lock held: then its process is gone."""
         return self.state().get("status") == RUNNING
 
     def _to_seal(self) -> list[str]:
         return [*SEALED, *sorted(f"{MODEL}/{path.name}" for path in (self.folder / MODEL).glob("[!.]*"))]
 
     def _unlike(self, record: Mapping[str, Any]) -> str | None:
-        """Return the name of a file that is not as its record says. What the store has of the model may be absent."""
+        """Return the name of a file that does not match its record. Files of the model in the store may be absent."""
         files = record.get("files", {})
         if not self.made_by.items() <= record.items() or not files.keys() >= set(SEALED):
             return RECORD
@@ -219,7 +220,7 @@ class RunFolder:
         return is_plain(path) and file_hash(path) == files.get(name)
 
     def _old_record(self) -> dict[str, Any] | None:
-        """Return a record of before there were seals: it knows the points and the weights, and no more."""
+        """Return a record from before there were seals, which only covers the points and the weights."""
         record = read_unsealed(self.folder / RECORD)
         try:
             own = {"key": self.key, "code": self.code, "weights": self._weights() or record["weights"]}
@@ -231,13 +232,13 @@ class RunFolder:
         return record if same and whole and self._read_state() else None
 
     def _weights(self) -> str | None:
-        """Return the SHA-256 of the weights in the folder, None where there are none."""
+        """Return the SHA-256 of the weights in the folder, None if there are none."""
         path = self.folder / WEIGHTS
         return file_hash(path) if path.is_file() else None
 
 
 def lasting_hash(state: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of what run.json says for good."""
+    """Return the SHA-256 of the fields of run.json that never change."""
     lasting = {name: value for name, value in state.items() if name not in LATER}
     return sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()
 
@@ -248,25 +249,25 @@ def run_folder_of(output_dir: str | Path, key: str, code: str, environment: str 
 
 
 def run_folders_like(output_dir: str | Path, key: str, code: str = "") -> list[RunFolder]:
-    """Return the folders of a key and a code (any, where none is given), of whatever environment."""
+    """Return the folders of a key and a code (default: any code), in any environment."""
     pattern = f"{key}-{code}*" if code else f"{key}-*"
     return [RunFolder(folder) for folder in sorted((Path(output_dir) / CELLS).glob(pattern)) if folder.is_dir()]
 
 
 def run_folders_in(output_dir: str | Path) -> list[RunFolder]:
-    """Return the folders that are there, oldest first."""
+    """Return the existing folders, oldest first."""
     found = [path.parent for path in (Path(output_dir) / CELLS).glob(f"*/{STATE}")]
     return [RunFolder(folder) for folder in sorted(found, key=lambda folder: (folder.stat().st_ctime_ns, folder.name))]
 
 
 def running_in(output_dir: str | Path) -> list[RunFolder]:
-    """Return the folders of runs that were noted as running and not yet as ended."""
+    """Return the folders of runs that are recorded as running and not as ended."""
     markers, run_folders = Path(output_dir) / MARKERS, Path(output_dir) / CELLS
     return [RunFolder(run_folders / path.name) for path in sorted(markers.iterdir())] if markers.is_dir() else []
 
 
 def mark(folder: Path) -> None:
-    """Leave a marker that a run trains; only folders of runs have one."""
+    """Write a marker that a run trains; only folders of runs get one."""
     if folder.parent.name == CELLS:
         with refusing(marker := _marker(folder)):
             marker.parent.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
-"""The log of a sweep: which of its jobs began, and how they ended, in the order in which they did.
+"""The log of a sweep: which of its jobs began, and how they ended, in order of time.
 
 Enters: the numbers and overrides of jobs, and their outcomes. Leaves: `<output_dir>/crashes/<sweep>.jsonl`, and from it
-the outcomes again. A file, because the jobs may be processes on several machines, and because what a launcher knows may
-not reach the process that leads the sweep. A crash that repeats itself stops the jobs that are left.
+the outcomes again. It is a file because the jobs may run on several machines, and because a launcher may lose what it
+knows before the leading process of the sweep gets it. A repeated crash stops the remaining jobs.
 """
 
 import json
@@ -16,33 +16,33 @@ from typing import Any
 from bertlab.ledger.files import DAMAGE, refusing
 from bertlab.ledger.result import Outcome, RunResult
 
-MOST = 3  # jobs in a row that may end with the same words
-HEAD = 1 << 12  # bytes, which hold the first note
-TAIL = 1 << 18  # bytes: every job of a sweep looks at its last notes, and there may be thousands of jobs
+MOST = 3  # consecutive jobs that may end with the same error
+HEAD = 1 << 12  # bytes, enough for the first note
+TAIL = 1 << 18  # bytes: each of possibly thousands of jobs reads the last notes of its sweep
 
 
 def span(seconds: float) -> str:
-    """Write a time as a person would say it: 40 s, 12 min, 3.5 h."""
+    """Write a time in a readable unit: 40 s, 12 min, 3.5 h."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 3600 else f"{seconds / 3600:.1f} h"
 
 
 class SweepLog:
-    """One sweep's notes."""
+    """The notes of one sweep."""
 
     def __init__(self, output_dir: str | Path, sweep: str) -> None:
         self._path = Path(output_dir) / "crashes" / f"{sweep}.jsonl"
         self._ends = self._path.with_suffix(".ended")  # a byte for each job that ended
 
     def expect(self, jobs: int) -> None:
-        """Note how many jobs are launched, and when."""
+        """Note the number of launched jobs and the time."""
         self._add({"expected": jobs, "time": time.time()})
 
     def progress(self) -> str:
-        """Say how many of the expected jobs have ended and how long the rest may take, at the pace so far.
+        """Return how many of the expected jobs have ended and how long the rest may take, at the pace so far.
 
-        No note but the first is read: every job of a sweep asks, and there may be thousands of jobs.
+        Only the first note is read: each of possibly thousands of jobs calls this.
         """
         first = self._notes(HEAD, SEEK_SET)[:1]
         if not first or "expected" not in first[0]:
@@ -52,7 +52,7 @@ class SweepLog:
             ended = self._ends.stat().st_size if self._ends.is_file() else 0
         except DAMAGE:
             return ""
-        ended = min(ended, total)  # one that is launched again may end twice
+        ended = min(ended, total)  # a job that is launched again may end twice
         left = (time.time() - begun) / max(ended, 1) * (total - ended)
         return f"{ended} of {total} runs have ended{f', about {span(left)} left' if ended < total else ''}"
 
@@ -68,7 +68,7 @@ class SweepLog:
             file.write(b".")
 
     def outcomes(self, launched: Mapping[int, Collection[str]] | None = None) -> dict[int, Outcome | None]:
-        """Return the jobs that began and how they ended, None for one that has not said so.
+        """Return the jobs that began and how they ended, None for one without an outcome yet.
 
         `launched`: the overrides of each job. On a cluster jobs of an earlier command may go on, with other numbers.
         """
@@ -82,7 +82,7 @@ class SweepLog:
         return found
 
     def repeated(self) -> str | None:
-        """Return the words with which the last jobs all ended, if they are the same."""
+        """Return the error of the last jobs, if it is the same for all."""
         last = [note["error"] for note in self._notes(TAIL) if "error" in note][-MOST:]
         return last[0] if len(last) == MOST and len(set(last)) == 1 else None
 
@@ -90,17 +90,17 @@ class SweepLog:
         """Remove the notes."""
         for path in (self._path, self._ends):
             path.unlink(missing_ok=True)
-        with suppress(OSError):  # another sweep's notes are there
+        with suppress(OSError):  # it has notes of another sweep
             self._path.parent.rmdir()
 
     def _add(self, note: dict[str, object]) -> None:
         with refusing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with self._path.open("a", encoding="utf-8") as file:
-                file.write(f"\n{json.dumps(note)}\n")  # a job that was killed may have left half a line
+                file.write(f"\n{json.dumps(note)}\n")  # a killed job may have left half a line
 
     def _notes(self, most: int | None = None, end: int = SEEK_END) -> list[dict[str, Any]]:
-        """Return the notes that are whole, or those among the last bytes of the file, or the first (SEEK_SET)."""
+        """Return the complete notes: all, or those in the last bytes of the file, or in the first (SEEK_SET)."""
         if not self._path.is_file():
             return []
         with self._path.open("rb") as file:

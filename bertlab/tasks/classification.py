@@ -1,4 +1,4 @@
-"""Classification of a text or a pair of texts, in two or many classes: accuracy, macro F1, of two classes Matthews."""
+"""Classification of a text or a pair of texts, in two or more classes: accuracy, macro F1, Matthews for two classes."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -13,7 +13,7 @@ from bertlab.tasks.table import Row, Rows
 
 
 def prepare(parts: Three[Rows], columns: Columns, encoder: Encoder) -> Prepared:
-    """Return the examples; the answer is the number of a class."""
+    """Return the examples; the target is the number of a class."""
     number = classes_of(parts, lambda row: [label(row, columns["label"])])
 
     def made(place: int, row: Row) -> list[Example]:

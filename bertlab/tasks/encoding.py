@@ -1,7 +1,7 @@
 """Texts -> token ids of one example, cut to a length: [CLS] A [SEP], or [CLS] A [SEP] B [SEP].
 
-What is written like a special token is made of words, as in training text. Of two texts that are too long the longer
-one is cut, as in BERT (Devlin et al. 2018, appendix A.2).
+Text that looks like a special token is split into ordinary tokens, as in training text. If two texts are too long, the
+longer one is cut, as in BERT (Devlin et al. 2018, appendix A.2).
 """
 
 from bisect import bisect
@@ -21,18 +21,18 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Example:
-    """What a model is given, what a head reads of it, and what is right."""
+    """Input of a model, the positions that a head reads, and the targets."""
 
     ids: Ints  # (L,)
     segments: Ints  # (L,)
-    spots: Ints  # columns that are read: of each word its first token; of a marked word start and end; none
-    target: "np.ndarray"  # an answer for each state that is read
-    item: int  # the row of the file that it comes from
+    spots: Ints  # positions that are read: first token of each word; start and end of a marked word; none
+    target: "np.ndarray"  # a target for each state that is read
+    item: int  # row of the file
     cut: bool = False  # whether text was cut off
 
 
 class Encoder:
-    """A tokenizer, and how many tokens an example may have."""
+    """A tokenizer and the maximum length of an example in tokens."""
 
     def __init__(self, tokenizer: Tokenizer, length: int) -> None:
         self._tokenizer, self.length = tokenizer, length
@@ -44,12 +44,12 @@ class Encoder:
         return _words_only(self._tokenizer.encode(self._spelt(text), add_special_tokens=False).ids)
 
     def joined(self, *texts: Ints) -> tuple[Ints, Ints, bool]:
-        """Return the ids and segments of one text or two, and whether any was cut."""
+        """Return the ids and segments of one or two texts, and whether any was cut."""
         kept = [text[:room] for text, room in zip(texts, _rooms(self.length, *map(len, texts)), strict=True)]
         return *assembled(*kept), sum(map(len, kept)) < sum(map(len, texts))
 
     def words(self, words: Sequence[str]) -> list[tuple[int, list[Ints]]]:
-        """Return words in pieces that fit: the place of each piece's first word, and the tokens of its words."""
+        """Return words in pieces that fit: the index of each piece's first word, and the tokens of its words."""
         of_words, room = self._by_word(words), self.length - 2
         pieces: list[tuple[int, list[Ints]]] = []
         used = room
@@ -62,7 +62,7 @@ class Encoder:
         return pieces
 
     def marked(self, text: str, start: int, end: int) -> tuple[Ints, Span] | None:
-        """Return the tokens of a text and the span of those between two letters; None where there are none."""
+        """Return the tokens of a text and the span of those between two characters; None if there are none."""
         before, word, after = (self._spelt(part) for part in (text[:start], text[start:end], text[end:]))
         encoding = self._tokenizer.encode(before + word + after, add_special_tokens=False)
         low, high = len(before), len(before) + len(word)
@@ -70,7 +70,7 @@ class Encoder:
         return (_words_only(encoding.ids), (inside[0], inside[-1] + 1)) if inside else None
 
     def windows(self, *marked: tuple[Ints, Span]) -> tuple[Ints, Ints, Ints, bool]:
-        """Return ids and segments of one text or two, each cut around its marked word, their columns, whether cut."""
+        """Return ids, segments, positions of the marked words and whether cut, of one or two texts cut around these."""
         rooms = _rooms(self.length, *(len(ids) for ids, _ in marked))
         kept, columns, column = [], list[int](), 1
         for (ids, (start, end)), room in zip(marked, rooms, strict=True):
@@ -81,7 +81,7 @@ class Encoder:
         return *assembled(*kept), np.array(columns), sum(map(len, kept)) < sum(len(ids) for ids, _ in marked)
 
     def _by_word(self, words: Sequence[str]) -> list[Ints]:
-        """Return the tokens of each word of a text; [UNK] for a word that the tokenizer leaves nothing of."""
+        """Return the tokens of each word of a text; [UNK] for a word for which the tokenizer gives no token."""
         spelt = [self._spelt(word) for word in words]
         text, ends = " ".join(spelt), list(accumulate(len(word) + 1 for word in spelt))
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
@@ -104,7 +104,7 @@ def assembled(*texts: Ints) -> tuple[Ints, Ints]:
 
 
 def _rooms(length: int, *wanted: int) -> list[int]:
-    """Return how many tokens each text may keep, as transformers does by `longest_first`."""
+    """Return how many tokens each text may keep, as `longest_first` of transformers."""
     room = length - 1 - len(wanted)
     if len(wanted) == 1:
         return [room]

@@ -1,7 +1,7 @@
 """GLUE's file layout (Wang et al. 2018, arXiv:1804.07461): a folder for each task, with train.tsv and dev.tsv in it.
 
-The tasks whose folders are there are taken, without the rows that lack a cell, of which QQP has some. The files of test
-have no labels: `dev` judges, and a part of `train` chooses.
+Existing folders are used, without rows that lack a cell, of which QQP has some. The test files have no labels: `dev` is
+the test part, and a part of `train` is the validation part.
 """
 
 from collections.abc import Mapping

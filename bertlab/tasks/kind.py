@@ -1,4 +1,4 @@
-"""What a kind of task is: the columns that it reads, what a head reads, the loss, and how guesses are judged."""
+"""Kind of a task: the columns that it reads, what a head reads, the loss, and how predictions are scored."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from bertlab.tasks.metrics import Array, Ints
 from bertlab.tasks.parts import PARTS, Three
 from bertlab.tasks.table import Row, Rows, shown
 
-Columns = Mapping[str, str]  # what a cell is -> the name of its column, or another setting of the kind
+Columns = Mapping[str, str]  # meaning of a cell -> the name of its column, or another setting of the kind
 Judge = Callable[[Array, Array, Ints], Mapping[str, float]]  # (score (R, C), target (R, ...), item (R,)) -> metrics
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A task's examples, ready for a model; `judge` says the metrics, the first of which chooses."""
+    """A task's examples, ready for a model; `judge` returns the metrics, the first one is for model selection."""
 
     parts: Three[list[Example]]
-    outputs: int  # of the head
+    outputs: int  # number of outputs of the head
     judge: Judge
 
 
@@ -26,9 +26,9 @@ class Prepared:
 class Kind:
     """A kind of task."""
 
-    needs: Sequence[str]  # columns, by what they hold; each is called so where a task names none
-    may: Sequence[str]  # columns that are read where a task names them, and settings
-    head: str  # what is read of the model: pooled, words, word, marked; or alternatives, which needs no head
+    needs: Sequence[str]  # columns, by meaning, which is also the default name
+    may: Sequence[str]  # optional columns, read if a task names them, and settings
+    head: str  # states that are read: pooled, words, word, marked; or alternatives, without a head
     loss: str  # classes, numbers, labels
     prepare: Callable[[Three[Rows], Columns, Encoder], Prepared]
 
@@ -45,9 +45,9 @@ def each(parts: Three[Rows], make: Callable[[int, Row], list[Example]]) -> Three
 
 
 def classes_of(parts: Three[Rows], answers: Callable[[Row], Sequence[str]], fewest: int = 2) -> dict[str, int]:
-    """Return the classes of a task, in order, with their numbers. Raises InputError.
+    """Return the sorted classes of a task, with their numbers. Raises InputError.
 
-    There must be several in what teaches and in what judges, and none that nothing teaches.
+    `train` and `test` must have several classes, and every class must occur in `train`.
     """
     seen = {name: {answer: row for row in getattr(parts, name) for answer in answers(row)} for name in PARTS}
     for name in ("train", "test"):
@@ -67,7 +67,7 @@ def classes_of(parts: Three[Rows], answers: Callable[[Row], Sequence[str]], fewe
 
 
 def label(row: Row, column: str) -> str:
-    """Return a label as text, whatever type the file gives it. Raises InputError for a list."""
+    """Return a label of any type as text. Raises InputError for a list."""
     value = row.value(column)
     if isinstance(value, Hashable) and not isinstance(value, float):
         return str(value)
@@ -77,7 +77,7 @@ def label(row: Row, column: str) -> str:
 
 
 def labels(row: Row, column: str, separator: str | None) -> list[str]:
-    """Return a list of labels or words: of a list, or of text that a separator parts. Raises InputError."""
+    """Return a list of labels or words, from a list or from text with separators. Raises InputError."""
     if column not in row.cells:
         row.value(column)
     value = row.cells[column]

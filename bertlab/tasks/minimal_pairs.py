@@ -1,8 +1,8 @@
-"""Minimal pairs: does the model find the good text more likely than the bad one? BLiMP's format (Warstadt et al. 2020).
+"""Minimal pairs: does the model give the good text a higher likelihood? BLiMP's format (Warstadt et al. 2020).
 
-A text's score is its pseudo-log-likelihood: the sum over tokens of log p with that token alone hidden (Salazar et al.
-2020, arXiv:1910.14659). Ties count half: a model that finds all texts alike is right half of the time. Where `group`
-names a column, as BLiMP's UID, the mean over groups counts.
+A text's score is its pseudo-log-likelihood: the sum over tokens of log p if only that token is masked (Salazar et al.
+2020, arXiv:1910.14659). A tie counts half: a model with equal scores for all texts is right half of the time. If
+`group` names a column, such as BLiMP's UID, the result is the mean over groups.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ def prepare(parts: Three[Rows], columns: Columns, encoder: Encoder) -> Prepared:
 
 
 def judge(group_N: Ints, score_R2: Array, _: Array, item_R: Ints) -> Mapping[str, float]:
-    """Return the share of pairs whose good text has the higher score (R, 2), ties half; the mean over groups."""
+    """Return the mean over groups of the share of pairs whose good text scores (R, 2) higher; ties count half."""
     right_R = (1 + np.sign(score_R2[:, 0] - score_R2[:, 1])) / 2
     group_R = group_N[item_R]
     means = [right_R[group_R == group].mean() for group in np.unique(group_R)]

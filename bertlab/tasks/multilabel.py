@@ -1,4 +1,4 @@
-"""Several labels of a text at once, or none: F1 over all of them, its mean over labels, and texts with no error."""
+"""Zero or more labels per text: F1 over all labels, its mean over labels, and the share of texts without error."""
 
 from collections.abc import Mapping
 
@@ -14,7 +14,7 @@ SEPARATOR = ","  # between the labels of a cell
 
 
 def prepare(parts: Three[Rows], columns: Columns, encoder: Encoder) -> Prepared:
-    """Return the examples; the answer is 0 or 1 for each label (1, C)."""
+    """Return the examples; the target is 0 or 1 for each label (1, C)."""
 
     def answers(row: Row) -> list[str]:
         return labels(row, columns["label"], columns.get("separator", SEPARATOR))
@@ -31,7 +31,7 @@ def prepare(parts: Three[Rows], columns: Columns, encoder: Encoder) -> Prepared:
 
 
 def judge(score_RC: Array, target_RC: Array, _: Ints) -> Mapping[str, float]:
-    """Return the metrics of the labels that are more likely than not."""
+    """Return the metrics of the labels with a probability above 0.5."""
     guess_RC = (score_RC > 0).astype(np.int64)
     exact = float((guess_RC == target_RC).all(1).mean())
     return {"micro_f1": micro_f1(guess_RC, target_RC), "macro_f1": labels_f1(guess_RC, target_RC), "exact": exact}

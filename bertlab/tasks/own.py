@@ -1,7 +1,7 @@
-"""The tasks that a run is judged on, as they are asked for: `tasks=[...]` and `tasks.glue=<folder>`.
+"""The tasks on which a run is scored, from the settings `tasks=[...]` and `tasks.glue=<folder>`.
 
-An entry names a file, or files for the parts, or a dataset; a kind; and the columns where they are called otherwise.
-What holds for all tasks (seeds, learning rates, ...) stands beside the list; an entry may say it otherwise for itself.
+An entry gives a file, or one file per part, or a dataset; a kind; and the columns if they have other names. Settings of
+all tasks (seeds, learning rates, ...) are next to the list; an entry may override them.
 """
 
 import difflib
@@ -46,17 +46,17 @@ KINDS: Mapping[str, Kind] = {
     "text": text.KIND,
 }
 METHODS = ("finetune", "probe")
-MEAN = "mean"  # the mean over tasks is named so, and no task
-SOURCE = ("file", *PARTS, "dataset", "config", "columns", "skip_broken")  # keys of an entry that say where its rows are
+MEAN = "mean"  # name of the mean over tasks, not allowed for a task
+SOURCE = ("file", *PARTS, "dataset", "config", "columns", "skip_broken")  # keys of an entry for the place of its rows
 NAME = re.compile(r"[A-Za-z0-9][\w-]{0,39}")
 Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """How a task is learnt."""
+    """How a task is learned."""
 
-    method: str  # finetune: all weights learn; probe: they are frozen, and a linear layer reads them
+    method: str  # finetune: all weights are trained; probe: they are frozen, only a linear layer is trained
     seeds: int
     rates: Sequence[float]
     epochs: int
@@ -78,7 +78,7 @@ RULES: Mapping[str, Rule] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """A task as it was asked for."""
+    """A task as it was requested."""
 
     name: str
     kind: str
@@ -87,7 +87,7 @@ class Asked:
     tuning: Tuning
 
     def fingerprint(self) -> object:
-        """Return what a score depends on: the settings, and what the files hold."""
+        """Return what a score depends on: the settings and the content of the files."""
         tuning = {field.name: getattr(self.tuning, field.name) for field in fields(Tuning)}
         return [self.name, self.kind, sorted(self.columns.items()), tuning, self.source.fingerprint()]
 
@@ -111,7 +111,7 @@ class Asked:
 
 
 class Tasks:
-    """All tasks of a run, and what holds for each that does not say otherwise."""
+    """All tasks of a run, and their default settings."""
 
     def __init__(
         self,
@@ -144,29 +144,29 @@ class Tasks:
 
     @property
     def asked(self) -> Sequence[Asked]:
-        """The tasks, those of a folder in GLUE's layout last. Raises InputError."""
+        """The tasks, with those of a folder in GLUE's layout last. Raises InputError."""
         more = [] if self._glue is None else [_asked(entry, self._common) for entry in glue_entries(Path(self._glue))]
         _each_once([*self._entries, *more])
         return [*self._entries, *more]
 
     def check(self) -> None:
-        """Raise InputError for files that are not there."""
+        """Raise InputError for missing files."""
         for task in self.asked:
             task.source.check()
 
     def fingerprint(self) -> str:
-        """Hash of the settings and of what the files hold, wherever they are."""
+        """Hash of the settings and the content of the files, without their paths."""
         return digest([task.fingerprint() for task in self.asked])
 
 
 @cache
 def _say_once(line: str) -> None:
-    """Warn; a study prepares the tasks of each of its arms, and of each run."""
+    """Warn once: a study prepares the tasks for each of its arms and each run."""
     log.warning(line)
 
 
 def names_of(entries: Sequence[Entry]) -> str:
-    """Return the names of tasks in a row."""
+    """Return the names of tasks in one line."""
     return ",".join(_name(entry, _source(entry)) for entry in entries)
 
 
@@ -231,7 +231,7 @@ def _name(entry: Entry, source: Source) -> str:
 
 
 def _of_file(path: Path) -> str:
-    """Return the name of a file; that of its folder where the file is called as a part is, `train` or `all`."""
+    """Return the name of a file; that of its folder if the file has the name of a part, `train` or `all`."""
     name = path.name.partition(".")[0]
     return path.parent.name if name in (*NAMES, "all") and NAME.fullmatch(path.parent.name) else name
 

@@ -1,7 +1,7 @@
-"""Which rows teach a task (`train`), which choose a learning rate and when to stop (`valid`), which judge (`test`).
+"""Parts of a task: rows for training (`train`), for model selection and early stopping (`valid`), for scores (`test`).
 
-Files for each part say it themselves. Of one file a column `split` says it, or else the rows are drawn, by the same
-draw for every run. Without a part to judge, `valid` judges, as in GLUE, whose test has no labels. A part to choose is
+Separate files define the parts. For one file a column `split` defines them, or else rows are drawn, the same for every
+run. Without a test part, `valid` is the test part, as in GLUE, whose test set has no labels. The validation part is
 then drawn from `train`.
 """
 
@@ -19,15 +19,15 @@ from bertlab.tasks.table import Row, Rows, read_rows, shown
 
 PARTS = ("train", "valid", "test")
 NAMES = {"train": "train", "valid": "valid", "validation": "valid", "dev": "valid", "test": "test"}  # in files
-STREAMS = Streams(20180420)  # the day GLUE appeared; a draw never depends on a run's seed
-DRAWN = 0.1  # share of the rows that are drawn to choose, and of one file to judge
-FEWEST = 2  # rows of a part
+STREAMS = Streams(20180420)  # the date of GLUE; a draw never depends on a run's seed
+DRAWN = 0.1  # share of the rows that are drawn for `valid`, and from a single file also for `test`
+FEWEST = 2  # smallest number of rows of a part
 Each = TypeVar("Each")
 
 
 @dataclass(frozen=True)
 class Three(Generic[Each]):
-    """Something of each part."""
+    """One value for each part."""
 
     train: Each
     valid: Each
@@ -36,22 +36,22 @@ class Three(Generic[Each]):
 
 @dataclass(frozen=True)
 class Source:
-    """Where the rows of a task are: a file, a file for each part, or the name or folder of a dataset."""
+    """Source of a task's rows: a file, a file for each part, or the name or folder of a dataset."""
 
-    files: Mapping[str, Path]  # by part; "" for the file of all
+    files: Mapping[str, Path]  # by part; "" for a file with all parts
     dataset: str | None = None
     config: str | None = None
-    columns: Sequence[str] | None = None  # of files that have no header
-    skip_broken: bool = False  # whether rows that lack a cell are left out, not refused
+    columns: Sequence[str] | None = None  # of files without header
+    skip_broken: bool = False  # whether rows that lack a cell are left out instead of an error
 
     def check(self) -> None:
-        """Raise InputError for a file that is not there."""
+        """Raise InputError for a missing file."""
         for path in self.files.values():
             if not path.is_file():
                 raise InputError(f"a task's files must be there, got {path}, which is none; correct the path")
 
     def fingerprint(self) -> object:
-        """Return what stands for all that is read, whatever the files' folders. Raises InputError."""
+        """Return a value that identifies the content of all files, without their folders. Raises InputError."""
         if self.dataset is None:
             self.check()
             return [
@@ -60,9 +60,9 @@ class Source:
         return [[part, digest([repr(row.cells) for row in rows])] for part, rows in sorted(self._dataset().items())]
 
     def rows(self, needed: Collection[str]) -> dict[str, Rows]:
-        """Return the rows as they are given, by part; "" where no part was named. Raises InputError.
+        """Return the rows as they are given, by part; "" if no part was named. Raises InputError.
 
-        Where broken rows are skipped, those go too that have nothing in a column that is `needed`.
+        If broken rows are skipped, rows with an empty cell in a `needed` column are skipped too.
         """
         rows = self._rows()
         if not self.skip_broken:
@@ -90,7 +90,7 @@ class Source:
 
 
 def divided(given: Mapping[str, Rows], most: int | None) -> Three[Rows]:
-    """Return the rows of the three parts, `most` of each at most, drawn. Raises InputError where a part has too few."""
+    """Return the rows of the three parts, at most `most` of each, drawn. Raises InputError for a part with too few."""
     parts = dict(given)
     if "" in parts:
         parts["train"], parts["test"] = _cut(parts.pop(""), "test")
@@ -109,14 +109,14 @@ def divided(given: Mapping[str, Rows], most: int | None) -> Three[Rows]:
 
 
 def few(rows: Rows, most: int | None) -> Rows:
-    """Return `most` rows at most, drawn, in their order."""
+    """Return at most `most` rows, drawn at random, in file order."""
     if most is None or len(rows) <= most:
         return rows
     return [rows[place] for place in sorted(STREAMS.generator("few").permutation(len(rows))[:most].tolist())]
 
 
 def _cut(rows: Rows, name: str) -> tuple[Rows, Rows]:
-    """Return most rows and a drawn share of them."""
+    """Split off a random share of the rows; return the other rows and this share."""
     order = STREAMS.generator(f"split/{name}").permutation(len(rows)).tolist()
     taken = set(order[: max(round(DRAWN * len(rows)), FEWEST)])
     return [row for place, row in enumerate(rows) if place not in taken], [rows[place] for place in sorted(taken)]

@@ -1,4 +1,4 @@
-"""Regression on a text or a pair of texts: the correlations of Pearson and Spearman."""
+"""Regression on a text or a pair of texts: Pearson and Spearman correlation."""
 
 import math
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from bertlab.tasks.table import Row, Rows, shown
 
 
 def prepare(parts: Three[Rows], columns: Columns, encoder: Encoder) -> Prepared:
-    """Return the examples; the answers have mean 0 and deviation 1 in what teaches."""
+    """Return the examples; the targets have mean 0 and standard deviation 1 in `train`."""
     taught = np.array([_number(row, columns["label"]) for row in parts.train])
     for name in PARTS:
         rows = getattr(parts, name)
@@ -32,7 +32,7 @@ def prepare(parts: Three[Rows], columns: Columns, encoder: Encoder) -> Prepared:
 
 
 def judge(score_R1: Array, target_R: Array, _: Ints) -> Mapping[str, float]:
-    """Return the correlations of what is guessed with what is right."""
+    """Return the correlations of predictions and targets."""
     return {"pearson": pearson(score_R1[:, 0], target_R), "spearman": spearman(score_R1[:, 0], target_R)}
 
 

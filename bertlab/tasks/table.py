@@ -1,8 +1,8 @@
 """A file with labels -> its rows: .jsonl, .csv, .tsv or .parquet, plain or compressed (.gz, .xz, .zst).
 
-.jsonl    one object a line
+.jsonl    one object per line
 .csv      a header, commas, quotes as spreadsheets write them
-.tsv      a header, tabs, no quotes, as GLUE's files
+.tsv      a header, tabs, no quotes, as in GLUE's files
 .parquet  columns
 """
 
@@ -23,23 +23,23 @@ from bertlab.data.compressed import OPENERS, decompressed
 
 log = logging.getLogger(__name__)
 
-LONGEST = 1 << 20  # characters of a cell: more than any text of a task
+LONGEST = 1 << 20  # characters of a cell: more than in any text of a task
 SHOWN = 40  # characters of a wrong value in an error
 OUT = "fill it, or leave out such rows with skip_broken: true"
 BOM = b"\xef\xbb\xbf"
 Cells = Mapping[str, Any]
-Read = tuple[str, Cells | InputError]  # where a row stands, and its cells or why they are none
+Read = tuple[str, Cells | InputError]  # position of a row, and its cells or the error
 Rows = list["Row"]
 
 
 class Row:
-    """The cells of one row by column, and where it stands, for errors."""
+    """The cells of one row by column, and its position for errors."""
 
     def __init__(self, place: str, cells: Cells) -> None:
         self.place, self.cells = place, cells
 
     def text(self, column: str) -> str:
-        """Return a cell that must hold text. Raises InputError."""
+        """Return a cell that must contain text. Raises InputError."""
         value = self.value(column)
         if isinstance(value, str) and value.strip():
             return value
@@ -47,7 +47,7 @@ class Row:
         raise InputError(f"{self.place}: `{column}` must hold text, got {shown(value)}; {advice}")
 
     def value(self, column: str) -> Any:
-        """Return a cell. Raises InputError for a column that is not there and for an empty cell."""
+        """Return a cell. Raises InputError for a missing column and for an empty cell."""
         if column not in self.cells:
             held = ", ".join(self.cells)
             raise InputError(f"{self.place}: must have a column `{column}`, got {shown(held)}; name the column it has")
@@ -56,11 +56,11 @@ class Row:
         return value
 
     def is_whole(self, columns: Collection[str]) -> bool:
-        """Tell whether none of the columns that the row has is empty; one that it lacks is an error elsewhere."""
+        """Return whether no existing cell of these columns is empty; a missing column is an error elsewhere."""
         return not any(_empty(self.cells.get(column, "there")) for column in columns)
 
     def whole(self, column: str) -> int:
-        """Return a cell that must hold a whole number. Raises InputError."""
+        """Return a cell that must contain a whole number. Raises InputError."""
         try:
             return int(self.value(column))
         except (TypeError, ValueError):
@@ -70,9 +70,9 @@ class Row:
 
 
 def read_rows(path: Path, columns: Sequence[str] | None = None, *, skip_broken: bool = False) -> Rows:
-    """Return the rows of a file; `columns` names those of a .tsv or .csv that has no header.
+    """Return the rows of a file; `columns` names those of a .tsv or .csv file without header.
 
-    Raises InputError, for a row that has not as many cells as the header too, unless such rows are skipped.
+    Raises InputError, also for a row with more or fewer cells than the header, unless such rows are skipped.
     """
     with decompressed(path) as stream:
         content = stream.read()
@@ -92,7 +92,7 @@ def read_rows(path: Path, columns: Sequence[str] | None = None, *, skip_broken: 
 
 
 def form(path: Path) -> str:
-    """Return the suffix that says how a file is read. Raises InputError for another one."""
+    """Return the suffix of a file, which selects its reader. Raises InputError for an unknown one."""
     suffixes = [suffix for suffix in path.suffixes if suffix not in OPENERS]
     if suffixes and suffixes[-1] in READERS:
         return suffixes[-1]
@@ -100,7 +100,7 @@ def form(path: Path) -> str:
 
 
 def shown(value: object) -> str:
-    """Return how a value is written, as far as an error needs it."""
+    """Return the beginning of a value's text, for an error."""
     written = value if isinstance(value, str) else repr(value)
     return written if len(written) <= SHOWN else f"{written[:SHOWN]}..."
 
@@ -155,7 +155,7 @@ def _repeated(names: Iterable[str]) -> str | None:
 
 
 def _separated(path: Path, content: bytes, columns: Sequence[str] | None, **form: Any) -> Iterator[Read]:
-    csv.field_size_limit(16 * LONGEST)  # what is larger is refused below all the same, or in these words
+    csv.field_size_limit(16 * LONGEST)  # larger cells are refused below too, or by csv's own error
     reader = csv.reader(StringIO(_decoded(path, content), newline=""), strict=True, **form)
     try:
         header = list(columns or next(reader, []))

@@ -1,6 +1,6 @@
-"""A label for each word of a text: accuracy and macro F1 over words, or F1 of whole spans where labels are B-, I-, O.
+"""A label for each word of a text: accuracy and macro F1 over words, or F1 of whole spans for labels B-, I-, O.
 
-A word is read at its first token (Devlin et al. 2018, sec. 5.3). A text that is too long is read in pieces.
+The first token of a word is read (Devlin et al. 2018, sec. 5.3). A text that is too long is read in pieces.
 """
 
 import re
@@ -20,7 +20,7 @@ OF_SPANS = re.compile(r"O|[BI]-.+")
 
 
 def prepare(parts: Three[Rows], columns: Columns, encoder: Encoder) -> Prepared:
-    """Return the examples; the answers are the numbers of the words' labels."""
+    """Return the examples; the targets are the numbers of the words' labels."""
 
     def tags(row: Row) -> list[str]:
         return labels(row, columns["label"], None)

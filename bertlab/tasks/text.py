@@ -1,7 +1,7 @@
-"""Text of one's own: how well does the model still predict it? Asks, for example, what training on other text forgets.
+"""The user's own text: how well does the model predict it? Shows, for example, what training on other text forgets.
 
-The loss is that of one hidden token at a time (Salazar et al. 2020, arXiv:1910.14659), in nats a token, over all tokens
-of all texts. Nothing is learnt. Texts are scored two by two, as those of minimal pairs are; an odd one is left out.
+The loss masks one token at a time (Salazar et al. 2020, arXiv:1910.14659), in nats per token, over all tokens of all
+texts. Nothing is trained. Texts are scored in pairs, like minimal pairs; the last text of an odd number is left out.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ from bertlab.tasks.table import Row, Rows
 
 
 def prepare(parts: Three[Rows], columns: Columns, encoder: Encoder) -> Prepared:
-    """Return an example for each row, an item for each two. Raises InputError for fewer than two rows."""
+    """Return one example per row, one item per two rows. Raises InputError for fewer than two rows."""
     rows = parts.test[: len(parts.test) // 2 * 2]
     if not rows:
         raise InputError(f"a task of kind text must have two rows, got {len(parts.test)}; add texts")
@@ -36,7 +36,7 @@ def _example(encoder: Encoder, item: int, row: Row, column: str) -> Example:
 
 
 def judge(tokens_I: Ints, score_R2: Array, _: Array, item_R: Ints) -> Mapping[str, float]:
-    """Return the loss a token, from the log-likelihoods (R, 2) of the texts of some items (R,)."""
+    """Return the loss per token, from the log-likelihoods (R, 2) of the texts of some items (R,)."""
     return {"loss": float(-score_R2.sum() / tokens_I[item_R].sum())}
 
 

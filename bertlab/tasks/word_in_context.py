@@ -1,6 +1,6 @@
-"""Has a word the same sense in two texts (Pilehvar & Camacho-Collados 2019, WiC)? Accuracy.
+"""Does a word have the same sense in two texts (Pilehvar & Camacho-Collados 2019, WiC)? Accuracy.
 
-`start` and `end` are the letters between which the word stands in `text`, `start_pair` and `end_pair` in `text_pair`.
+`start` and `end` are the character positions of the word in `text`, `start_pair` and `end_pair` those in `text_pair`.
 """
 
 from functools import partial
@@ -29,7 +29,7 @@ def prepare(parts: Three[Rows], columns: Columns, encoder: Encoder) -> Prepared:
 
 
 def marked_word(row: Row, columns: Columns, encoder: Encoder, suffix: str = "") -> tuple[Ints, Span]:
-    """Return the tokens of a row's text, and which of them are the word between its two letters. Raises InputError."""
+    """Return the tokens of a row's text, and the span of the marked word. Raises InputError."""
     text = row.text(columns[f"text{suffix}"])
     start, end = (row.whole(columns[f"{side}{suffix}"]) for side in ("start", "end"))
     marked = encoder.marked(text, start, end) if 0 <= start < end <= len(text) else None

@@ -1,10 +1,10 @@
-"""Which of its senses has a marked word? Accuracy, beside that of always answering its most frequent sense in `train`.
+"""Which of its senses does a marked word have? Accuracy, also of a baseline: the most frequent sense in `train`.
 
-`start` and `end` are the letters between which the word stands in `text`; `label` is its sense. `lemma`, where it is
-named, says whose senses are to choose from; else all are. A sense that `train` lacks can only be missed, and counts so
-(Raganato et al. 2017, doi:10.18653/v1/E17-1010, has the framework).
+`start` and `end` are the character positions of the word in `text`; `label` is its sense. If a column `lemma` is named,
+only the senses of that lemma are candidates; otherwise all are. A sense that `train` lacks cannot be predicted and
+counts as an error (evaluation framework: Raganato et al. 2017, doi:10.18653/v1/E17-1010).
 
-Legend: R answers, C senses that are taught, S all senses.
+Legend: R answers, C senses in `train`, S all senses.
 """
 
 from collections import Counter
@@ -22,11 +22,11 @@ from bertlab.tasks.parts import PARTS, Three
 from bertlab.tasks.table import Row, Rows
 from bertlab.tasks.word_in_context import marked_word
 
-Sense = tuple[str, str]  # a lemma, and the name of one of its senses
+Sense = tuple[str, str]  # a lemma and the name of one of its senses
 
 
 def prepare(parts: Three[Rows], columns: Columns, encoder: Encoder) -> Prepared:
-    """Return the examples; the answer is the number of a sense, those that are taught first."""
+    """Return the examples; the target is the number of a sense; senses of `train` come first."""
     taught = Counter(sense_of(row, columns) for row in parts.train)
     if len(taught) < len({lemma for lemma, _ in taught}) + 1:
         raise InputError(
@@ -44,20 +44,20 @@ def prepare(parts: Three[Rows], columns: Columns, encoder: Encoder) -> Prepared:
 
 
 def sense_of(row: Row, columns: Columns) -> Sense:
-    """Return the sense that a row says."""
+    """Return the sense of a row."""
     return label(row, columns["lemma"]) if "lemma" in columns else "", label(row, columns["label"])
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Says how many senses are right, of those that the word's lemma has."""
+    """Accuracy of the best sense among those of the word's lemma."""
 
     lemma_S: Ints  # the number of each sense's lemma
-    usual_S: Ints  # the most frequent sense of that lemma in `train`; -1 where it has none there
+    usual_S: Ints  # the most frequent sense of that lemma in `train`; -1 if it has none there
 
     @classmethod
     def of(cls, number: Mapping[Sense, int], taught: Mapping[Sense, int]) -> "Judge":
-        """Return the judge of numbered senses, with how often each is taught; ties go to the first."""
+        """Return the judge of numbered senses, given their counts in `train`; in a tie the first is most frequent."""
         lemmas = sorted({lemma for lemma, _ in number})
         usual = dict.fromkeys(lemmas, -1)
         for sense in sorted(taught, key=lambda sense: (taught[sense], -number[sense])):
