@@ -1,15 +1,15 @@
 """Where the time of a training step goes: `python benchmarks/breakdown.py [model=nano]`, with a figure, profile.png.
 
-Two measurements. Stopwatches at the seams of bertlab's own loop, Lightning included, give the whole step and its
-stages: batch, forward, loss, backward, clip, optimiser, recorder, and what is left for Lightning. Within forward and
-backward, torch's profiler gives the shares of the parts of the model: hooks open a named range around every part, an
-operation belongs to the innermost one, and a node of the backward graph to the operation that made it, by autograd's
-sequence number. The gradient of a weight is added up right after the node that it comes from, and goes with it. (A
-profile.py here would stand in the way of Python's own module of that name, which Lightning imports.)
+There are two measurements. Timers in bertlab's own loop, including Lightning, give the whole step and its stages:
+batch, forward, loss, backward, clip, optimiser, recorder, and the rest, which is Lightning's. Within forward and
+backward, torch's profiler gives the shares of the parts of the model. Hooks open a named range around every part. An
+operation belongs to the innermost range. A node of the backward graph belongs to the part of the operation that made
+it, by autograd's sequence number. The gradient of a weight is accumulated right after its node, and counts for the same
+part. (This file is not called profile.py, because Lightning imports Python's module of that name.)
   model=nano    a size, with the batch, positions and dropout of its default run
-  steps=200     under the stopwatches
+  steps=200     under the timers
   profiled=20   under the profiler
-  out=          where the figure goes; else beside this file
+  out=          path of the figure; default: next to this file
 """
 
 import sys
@@ -42,15 +42,15 @@ from bertlab.train.recorder import Recorder
 WARM = STEPS["cpu"]
 DEFAULTS = {"model": "nano", "steps": "200", "profiled": "20", "out": str(Path(__file__).with_name("profile.png"))}
 FORWARD, BACKWARD, ELSE = "forward", "backward", "not in the model"
-RANGE = "part: "  # how the profiler's ranges are told from its operations
+RANGE = "part: "  # prefix that distinguishes the profiler's ranges from its operations
 NODE = "autograd::engine::evaluate_function: "
 REST, LOSS = "skip connections, glue", "loss, with the logits"
 BIG = {"attention": "attention: scores and mixing", "feed_forward": "feed-forward"}
-Parts = Mapping[str, Mapping[str, float]]  # part -> forward, backward or else -> seconds of a step
+Parts = Mapping[str, Mapping[str, float]]  # part -> forward, backward or other -> seconds per step
 
 
 def main() -> None:
-    """Measure, draw and keep."""
+    """Measure, draw and save."""
     given = parse(DEFAULTS, __doc__, sys.argv[1:])
     words = (f"model={given['model']}", "data=docs", "trainer.progress=false", "tracking.offline=true")
     job = prepare_job(resolved(load(words)))
@@ -90,7 +90,7 @@ def total(parts: Parts) -> float:
 
 
 class Stopwatch:
-    """Adds up the seconds that named stages take; the first steps are left out."""
+    """Adds up the seconds of named stages, without the first steps."""
 
     def __init__(self) -> None:
         self.seconds = Counter[str]()
@@ -98,7 +98,7 @@ class Stopwatch:
         self._marks: dict[str, float] = {}
 
     def start(self, name: str, *_: Any) -> None:
-        """Begin a stage."""
+        """Start a stage."""
         self._marks[name] = time.perf_counter()
 
     def stop(self, name: str, *_: Any) -> None:
@@ -107,7 +107,7 @@ class Stopwatch:
             self.seconds[name] += time.perf_counter() - self._marks[name]
 
     def around(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the call as a stage."""
+        """Return the function, timed as a stage."""
 
         def watched(*given: Any, **named: Any) -> Any:
             self.start(name)
@@ -120,7 +120,7 @@ class Stopwatch:
 
 
 def stages_of(ours: Ours, steps: int) -> dict[str, float]:
-    """Return the seconds that the stages of a step take in bertlab's own loop, `step` being the whole."""
+    """Return the seconds of the stages of a step in bertlab's own loop; `step` is the whole step."""
     torch.set_num_threads(1)
     watch = Stopwatch()
     with stopwatches(ours, watch):
@@ -130,7 +130,7 @@ def stages_of(ours: Ours, steps: int) -> dict[str, float]:
 
 @contextmanager
 def stopwatches(ours: Ours, watch: Stopwatch) -> Iterator[None]:
-    """Put stopwatches at the seams of the loop while the block runs."""
+    """Time the stages of the loop during the block."""
     module = ours.module
 
     def ended(recorder: Recorder, *given: Any) -> None:
@@ -162,7 +162,7 @@ def stopwatches(ours: Ours, watch: Stopwatch) -> Iterator[None]:
 
 
 def shares_of(module: Pretraining, job: Job, steps: int) -> dict[tuple[str, str], float]:
-    """Return the microseconds that (part, forward or backward) take under the profiler, of all steps together."""
+    """Return the microseconds of each (part, forward or backward) under the profiler, summed over all steps."""
     model = module.model.train()
     assert isinstance(model, Bert)
 
@@ -185,7 +185,7 @@ def shares_of(module: Pretraining, job: Job, steps: int) -> dict[tuple[str, str]
 
 @contextmanager
 def ranges(model: Bert) -> Iterator[None]:
-    """Open a named range around every part of a model while the block runs."""
+    """Open a named range around every part of a model during the block."""
     handles, opened = [], list[Any]()
 
     def close(*_: Any) -> None:
@@ -208,7 +208,7 @@ def ranges(model: Bert) -> Iterator[None]:
 
 
 def named_parts(model: Bert) -> Iterator[tuple[nn.Module, str]]:
-    """Yield the parts that are told apart; the norms of the embedding and of the MLM head are parts of those."""
+    """Yield the parts that are measured; the norms of the embedding and of the MLM head belong to these."""
     yield from [(model.embedding, "embedding"), (model.mlm_head, "MLM head"), (model.pair_head, "pair head")]
     for block in model.blocks:
         for name, module in block.named_children():
@@ -225,8 +225,8 @@ def named_parts(model: Bert) -> Iterator[tuple[nn.Module, str]]:
 def attributed(events: list[FunctionEvent]) -> Counter[tuple[str, str]]:
     """Return the microseconds of each (part, forward or backward).
 
-    A node of the backward graph carries the sequence number of the operation that made it; of operations that share a
-    number, the last one made the node.
+    A node of the backward graph has the sequence number of the operation that made it. If operations share a number,
+    the last one made the node.
     """
     events = sorted((event for event in events if event.device_type == DeviceType.CPU), key=_start)
     part_of: dict[int, str] = {}
@@ -248,7 +248,7 @@ def _start(event: FunctionEvent) -> float:
 
 
 def innermost(event: FunctionEvent | None) -> str | None:
-    """Return the part whose range an event stands in."""
+    """Return the part whose range contains an event."""
     while event is not None:
         if event.name.startswith(RANGE):
             return event.name.removeprefix(RANGE)
@@ -257,7 +257,7 @@ def innermost(event: FunctionEvent | None) -> str | None:
 
 
 def join(stages: Mapping[str, float], shares: Mapping[tuple[str, str], float]) -> Parts:
-    """Share the seconds of the stages out among the parts, in the order of a step."""
+    """Divide the seconds of the stages among the parts, in the order of a step."""
     kinds = {FORWARD: stages[FORWARD] + stages["loss"], BACKWARD: stages[BACKWARD]}
     sums = {kind: sum(took for (_, of), took in shares.items() if of == kind) for kind in kinds}
     parts: dict[str, dict[str, float]] = {"making the batch": {ELSE: stages["batch"]}}
@@ -270,7 +270,7 @@ def join(stages: Mapping[str, float], shares: Mapping[tuple[str, str], float]) -
 
 
 def draw(parts: Parts, title: str, path: Path) -> None:
-    """Draw a bar for each part, the longest on top, and the same in per cent above."""
+    """Draw a bar for each part, the longest at the top, with its percentage."""
     whole = total(parts)
     order = sorted(parts, key=lambda name: sum(parts[name].values()))
     figure = Figure(figsize=(8, 0.36 * len(order) + 1.5), layout="constrained")

@@ -26,7 +26,7 @@ ONCE = ((3,), (5,), (8,), (10,))
 EARLY = ((3, 10), (5, 8), (5, 10), (3, 6, 10), (4, 7, 10))
 ARMS = (1, 2, 3, 6)
 CLAIM_LOOKS = (5, 8)
-REAL = "again"  # the study whose arms are all runs of one procedure
+REAL = "again"  # the study whose arms are all equal
 SPREADS = (0.25, 0.5)
 EFFECTS = {0.0: "0", 1.0: "delta", 2.0: "2 delta"}
 
@@ -92,7 +92,7 @@ def _claims(studies: int, rng: np.random.Generator) -> Iterator[str]:
 
 
 def _noises() -> dict[str, tuple[Outcomes, Prior]]:
-    """Return the noises of claims, the last ones from committed runs, with the prior that moderates variances."""
+    """Return noise distributions for claims, the last ones from committed runs, with the prior of their variances."""
     findings = judge(read_record(project_folder("reports") / REAL))
     study, runs, margin = findings.study, findings.record.runs, findings.margin
     losses = runs.loc[runs["arm"].isin([*study.arms, SAME, EXPLORATION]), study.outcome]

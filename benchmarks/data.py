@@ -1,9 +1,9 @@
-"""Data against peers: `python benchmarks/data.py [rounds=7]`. The first harvest of data=docs is not part of it.
+"""Data preparation against other tools: `python benchmarks/data.py [rounds=7]`, without the first harvest of data=docs.
 
-Masking and collation: all batches of a run, the cutting of its examples included, against transformers' collator, which
-is given sequences that are cut already; 32 x 128 tokens, a vocabulary of 8,192. Token arrays: the harvest in memory to
-a finished store, sentences split and checksums written, against `encode_batch` of the bare tokenizer over the same
-sentences in one call, both in one thread. Cached start: in fresh processes, imports left out, files in the page cache.
+Masking and collation: all batches of a run, including cutting its examples, against transformers' collator, which gets
+sequences that are already cut; 32 x 128 tokens, a vocabulary of 8,192. Token arrays: from the harvest in memory to a
+finished store, including sentence splitting and checksums, against `encode_batch` of the plain tokenizer on the same
+sentences in one call, both with one thread. Cached start: in fresh processes, without imports, files in the page cache.
   rounds=7     of all comparisons
   share=0.3    of the harvest's documents that become token arrays
 """
@@ -31,7 +31,7 @@ from bertlab.data.sentences import sentences
 from bertlab.sweep.run import Job
 
 DEFAULTS = {"rounds": "7", "share": "0.3"}
-COLLATION, STEP, ENCODING, START = 10.0, 0.03, 0.9, 1.0  # to be reached
+COLLATION, STEP, ENCODING, START = 10.0, 0.03, 0.9, 1.0  # targets
 OPEN = """
 import sys, time
 from bertlab.config.building import build_parts
@@ -45,7 +45,7 @@ print(time.perf_counter() - start)
 
 
 def main() -> None:
-    """Measure and keep."""
+    """Measure and save."""
     arguments = parse(DEFAULTS, __doc__, sys.argv[1:])
     rounds, job = int(arguments["rounds"]), prepared(Case("nano", "nsp", 32, 128))
     rows = [*batches(job, rounds), arrays(job, float(arguments["share"]), rounds), cached_start(rounds)]
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def batches(job: Job, rounds: int) -> Iterator[Row]:
-    """Compare the making of batches with a peer's, and with the step that a batch is made for."""
+    """Compare making batches with transformers, and with the training step of a batch."""
     ours, theirs = Ours(job), Theirs(job)
     found = alternate(
         {"ours": lambda: own_pace(job), "theirs": lambda: their_pace(theirs), "step": lambda: ours.pace(15)}, rounds
@@ -79,7 +79,7 @@ def batches(job: Job, rounds: int) -> Iterator[Row]:
 
 
 def own_pace(job: Job) -> float:
-    """Return the seconds of a batch, over all of a run from the cutting of its examples on."""
+    """Return the seconds per batch, over a whole run including cutting its examples."""
     parts, tokens = job.parts, job.store.splits["train"]
 
     def work() -> None:
@@ -91,14 +91,14 @@ def own_pace(job: Job) -> float:
 
 
 def their_pace(theirs: Theirs) -> float:
-    """Return the seconds of a batch, over those that the peer was given sequences for."""
+    """Return the seconds per batch, over the sequences that transformers got."""
     size, examples = theirs.job.form.size, theirs.examples
     starts = range(0, len(examples), size)
     return seconds(lambda: [theirs.collator(examples[start : start + size]) for start in starts]) / len(starts)
 
 
 class InMemory:
-    """A corpus of documents that are there already."""
+    """A corpus of existing documents."""
 
     name = "memory"
 
@@ -106,15 +106,15 @@ class InMemory:
         self._documents = documents
 
     def key(self) -> str:
-        """Stand for these documents; the cache is empty in every round."""
+        """Return a fixed key; the cache is empty in every round."""
         return self.name
 
     def documents(self) -> Iterator[Document]:
-        """Yield them."""
+        """Yield the documents."""
         return iter(self._documents)
 
     def facts(self) -> dict[str, str]:
-        """Say little."""
+        """Return the facts of the corpus."""
         return {"source": self.name}
 
 
@@ -125,7 +125,7 @@ class Trained:
         self._text = tokenizer.to_str()
 
     def key(self) -> str:
-        """Stand for this tokenizer."""
+        """Return a fixed key."""
         return "trained"
 
     def train(self, sentences: Iterator[str]) -> Tokenizer:
@@ -134,7 +134,7 @@ class Trained:
 
 
 def arrays(job: Job, share: float, rounds: int) -> Row:
-    """Compare the making of a token store with the bare tokenizer."""
+    """Compare making a token store with the plain tokenizer."""
     corpus: Corpus = job.parts.data
     documents = list(corpus.documents())
     documents = documents[: max(round(share * len(documents)), 100)]
@@ -147,7 +147,10 @@ def arrays(job: Job, share: float, rounds: int) -> Row:
         with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, BERTLAB_CACHE=folder):
             return seconds(lambda: prepare(memory, trained))
 
-    peers = {"theirs": bare.encode_batch, "fast": bare.encode_batch_fast}  # the latter without offsets, as we encode
+    peers = {
+        "theirs": bare.encode_batch,
+        "fast": bare.encode_batch_fast,
+    }  # the latter without offsets, as in our encoding
     theirs = {name: lambda encode=encode: seconds(lambda: encode(lines)) for name, encode in peers.items()}
     found = alternate({"ours": ours, **theirs}, rounds)
     faster, fast = (ratio(found[name], found["ours"]) for name in peers)
@@ -163,7 +166,7 @@ def arrays(job: Job, share: float, rounds: int) -> Row:
 
 
 def cached_start(rounds: int) -> Row:
-    """Time how long a fresh process takes to open a store that is there."""
+    """Time how long a fresh process takes to open an existing store."""
     command = [sys.executable, "-c", OPEN, "data=docs", f"tokenizer.vocab_size={TRAINING['vocabulary']}"]
     took = [
         float(subprocess.run(command, check=True, capture_output=True, text=True, cwd=Path(__file__).parent).stdout)

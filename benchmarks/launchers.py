@@ -1,12 +1,12 @@
 """What each launcher costs: `python benchmarks/launchers.py [launchers=basic,joblib] [runs=20] [words=...]`.
 
-The same tiny runs, offline, by each launcher: the wall time of the whole command, and of that what is neither the
-runs' training nor evaluation, were they spread evenly over the workers. Slurm and Ray are those of whoever calls:
-a cluster that `sbatch` and `hydra.launcher.address=auto` find.
+The same tiny runs, offline, with each launcher: the wall time of the whole command, and its part that is not training
+or evaluation of the runs, assuming that these are spread evenly over the workers. Slurm and Ray are the user's own: a
+cluster that `sbatch` and `hydra.launcher.address=auto` find.
   launchers=basic,joblib     of basic, joblib, slurm_local, slurm, ray
   runs=20                    of each launcher
-  workers=2                  that work side by side; the basic launcher has one
-  words=                     more words for the commands, with spaces between them
+  workers=2                  at a time; the basic launcher has one
+  words=                     more words for the commands, separated by spaces
 """
 
 import json
@@ -29,7 +29,7 @@ TINY = (
 
 
 def main() -> None:
-    """Measure and keep."""
+    """Measure and save."""
     given = parse(DEFAULTS, __doc__, sys.argv[1:])
     runs, workers = int(given["runs"]), int(given["workers"])
     own = {
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def row(launcher: str, runs: int, workers: int, words: Sequence[str]) -> Row:
-    """Run the sweep in a folder of its own, and say what it took."""
+    """Run the sweep in a folder of its own, and return its cost."""
     with tempfile.TemporaryDirectory(dir=".") as name:
         folder = Path(name).resolve()
         command = [sys.executable, "-m", "bertlab.run", "-m", *TINY, *words, f"output_dir={folder}/outputs"]
@@ -63,7 +63,7 @@ def row(launcher: str, runs: int, workers: int, words: Sequence[str]) -> Row:
 
 
 def trained(cell: Path) -> float:
-    """Return the seconds that a run trained."""
+    """Return the training time of a run in seconds."""
     points = [json.loads(line)["numbers"] for line in (cell / "metrics.jsonl").read_text("utf-8").splitlines()]
     return float(max(point.get("perf/seconds", 0.0) for point in points))
 

@@ -1,7 +1,7 @@
-"""What all benchmarks share: contestants in alternation, medians of ratios, and rows that become one table.
+"""What all benchmarks share: contestants in alternation, medians of ratios, and rows of one table.
 
-Machines are noisy and differ: a number means something only beside another one taken in the same minutes on the same
-machine. So every contestant has its turn in every round, and what is quoted is the median over rounds of their ratio.
+Machines are noisy and differ: a number is meaningful only with another one from the same minutes on the same machine.
+So every contestant runs in every round, and the reported number is the median over rounds of their ratio.
 """
 
 import json
@@ -21,18 +21,18 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: what was measured, against what, what came out and what was to be reached."""
+    """One line of the table: what was measured, the comparison, the result and the target."""
 
     what: str
     against: str
     measured: str
     target: str
-    reached: bool | None  # None: there is nothing to reach
+    reached: bool | None  # None: no target
     detail: str = ""
 
 
 def alternate(contestants: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Let every contestant run once a round, in turn first; return what each returned, round by round."""
+    """Run every contestant once per round, each first in turn; return the results of each, by round."""
     found: dict[str, list[float]] = {name: [] for name in contestants}
     order = list(contestants)
     for number in range(rounds):
@@ -47,7 +47,7 @@ def ratio(over: Sequence[float], under: Sequence[float]) -> float:
 
 
 def spread(over: Sequence[float], under: Sequence[float]) -> str:
-    """Return the smallest and the largest ratio of a round, in words."""
+    """Return the smallest and the largest ratio of a round, as text."""
     ratios = [a / b for a, b in zip(over, under, strict=True)]
     return f"{min(ratios):.2f} to {max(ratios):.2f} over {len(ratios)} rounds"
 
@@ -60,7 +60,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def save(rows: Sequence[Row], ending: str = "", **about: str) -> None:
-    """Print the rows and keep them."""
+    """Print and save the rows."""
     keep(rows, ending, **about)
     show(rows)
 
@@ -72,9 +72,9 @@ def show(rows: Sequence[Row]) -> None:
 
 
 def keep(rows: Sequence[Row], ending: str = "", **about: str) -> None:
-    """Keep the rows beside their command and machine for benchmarks/README.md (benchmarks/table.py).
+    """Save the rows with their command and machine for benchmarks/README.md (benchmarks/table.py).
 
-    The name of the file that keeps them is that of the benchmark, with an `ending` where it is one of several.
+    The file has the name of the benchmark, plus an `ending` if the benchmark has several files.
     """
     name = Path(sys.argv[0]).stem
     command = " ".join(["python", f"benchmarks/{name}.py", *sys.argv[1:]])
@@ -85,7 +85,7 @@ def keep(rows: Sequence[Row], ending: str = "", **about: str) -> None:
 
 
 def machine() -> str:
-    """Return GPU, processor, cores that this process may use, memory and versions."""
+    """Return GPU, processor, number of cores for this process, memory and versions."""
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

@@ -1,9 +1,9 @@
 """Memory: `python benchmarks/memory.py [tokens=300000]`. Linux: it reads /proc/self/statm.
 
-The peak of a whole process that trains a nano run, tracked in SQLite, its token arrays in the cache; and what opening
-token arrays adds to a process, which has them mapped: nothing when they are opened, and pages of the file, which the
-system shares among processes and may drop, when they are read. And how many pages a training step has to fetch, with
-what earlier steps freed kept for it (`keep_freed_memory`) and without.
+First, the peak of a whole process that trains a nano run, tracked in SQLite, with its token arrays in the cache.
+Second, what opening token arrays adds to a process, which maps them: nothing when they are opened, and pages of the
+file when they are read. The system shares these pages among processes and may drop them. Third, the page faults of a
+training step, with freed memory kept for later steps (`keep_freed_memory`) and without.
   tokens=300000   of the run
   steps=200       whose page faults are counted, on full sequences
   mib=256         of each of two token stores
@@ -33,12 +33,12 @@ from bertlab.data.store import read_store
 from bertlab.train import fit
 
 DEFAULTS = {"tokens": "300000", "mib": "256", "steps": "200"}
-PEAK, GROWTH, FETCHED = 1200.0, 0.05, 0.1  # MB (10^6 bytes), share of the stores, share of faults, to be reached
+PEAK, GROWTH, FETCHED = 1200.0, 0.05, 0.1  # targets: MB (10^6 bytes), share of the stores, share of faults
 STATM = Path("/proc/self/statm")
 
 
 def main() -> None:
-    """Measure and keep."""
+    """Measure and save."""
     arguments = parse(DEFAULTS, __doc__, sys.argv[1:])
     if not STATM.exists():
         raise InputError(f"this benchmark must find {STATM}, got {sys.platform}; run it on Linux")
@@ -65,7 +65,7 @@ def trained(folder: str, tokens: int) -> Row:
 
 
 def opened(folder: Path, mib: int) -> list[Row]:
-    """Measure what two token stores add to this process, opened and then read from end to end."""
+    """Measure what two token stores add to this process when opened and when read completely."""
     for name in ("one", "other"):
         write_store(folder / name, mib)
     before = resident()
@@ -90,7 +90,7 @@ def opened(folder: Path, mib: int) -> list[Row]:
 
 
 def fetched(steps: int) -> Row:
-    """Compare the page faults of a step where the process keeps what is freed and where it does not."""
+    """Compare the page faults of a step when the process keeps freed memory and when it does not."""
     kept, anew = (statistics.median(faults(steps, keep)) for keep in (True, False))
     return Row(
         "page faults of a training step of nano, 32 x 128, all positions real",
@@ -103,7 +103,7 @@ def fetched(steps: int) -> Row:
 
 
 def faults(steps: int, keep: bool) -> list[int]:
-    """Return the minor page faults of each step, counted in a process of its own: the choice holds to its end."""
+    """Return the minor page faults of each step, counted in a separate process: the setting lasts until its end."""
     with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
         return elsewhere.submit(_faults, steps, keep).result()
 
@@ -140,7 +140,7 @@ def write_store(folder: Path, mib: int) -> None:
 
 
 def resident() -> tuple[float, float]:
-    """Return the resident memory of this process: its own, and pages of files; MiB."""
+    """Return the resident memory of this process in MiB: its own, and pages of files."""
     _, whole, shared, *_ = map(int, STATM.read_text("utf-8").split())
     page = os.sysconf("SC_PAGE_SIZE") / MIB
     return (whole - shared) * page, shared * page

@@ -1,9 +1,9 @@
-"""The matrix products of a training step, recorded and played again alone: the limit that the machine sets.
+"""The matrix products of a training step, recorded and run again alone: the limit of the machine.
 
-Enters: a model and a batch. Leaves: the shapes of all products of a forward and a backward pass, and the time that
-they take on matrices of these shapes with nothing between them. Same products, so same FLOPs: the ratio of times is the
-share of the machine's matrix rate that the step reaches. The product that scores the vocabulary counts at the model's
-shape, although the loss cuts it into tiles that stay in the cache, where it is faster.
+Enters: a model and a batch. Leaves: the shapes of all products of a forward and a backward pass, and the time of these
+products on matrices of these shapes with nothing between them. The products, and so the FLOPs, are the same: the ratio
+of times is the share of the machine's matrix rate that the step reaches. The product for the vocabulary logits counts
+with the model's shape, although the loss cuts it into tiles that fit into the cache, where it is faster.
 """
 
 import math
@@ -19,8 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from bertlab.batch.batches import Batch
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
-Kinds = tuple[torch.dtype, torch.dtype]  # of products of two matrices, and of batches of matrices
-OPERANDS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # where the two factors start among the arguments
+Kinds = tuple[torch.dtype, torch.dtype]  # types for products of two matrices, and of batches of matrices
+OPERANDS = {"mm": 0, "bmm": 0, "addmm": 1, "baddbmm": 1}  # index of the first factor among the arguments
 
 
 class _Recording(TorchDispatchMode):
@@ -37,7 +37,7 @@ class _Recording(TorchDispatchMode):
 
 
 def products(model: nn.Module, batch: Batch) -> Counter[Shapes]:
-    """Return how often a training step multiplies matrices of which shapes; attention counts as plain products."""
+    """Return the number of matrix products of a training step by shape; attention counts as plain products."""
     with _Recording() as recording, sdpa_kernel(SDPBackend.MATH):
         output = model(batch)
         (output.mlm_MV.sum() + output.pair_B2.sum()).backward()
@@ -51,7 +51,7 @@ def flops_of(shapes: Counter[Shapes]) -> int:
 
 
 def replay(shapes: Counter[Shapes], times: int, device: str, kinds: Kinds) -> float:
-    """Return the seconds of the products of one step, over `times` of them."""
+    """Return the seconds of the products of one step, averaged over `times` steps."""
     of_matrices, of_batches = kinds
     work = []
     for (left, right), count in shapes.items():

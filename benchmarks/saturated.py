@@ -1,11 +1,11 @@
-"""What denormals cost where attention is saturated: `python benchmarks/saturated.py [rounds=5 steps=20]`.
+"""The cost of denormals when attention is saturated: `python benchmarks/saturated.py [rounds=5 steps=20]`.
 
-Scores of great size leave attention weights, and gradients behind them, that are smaller than the smallest normal
-float32, 1e-38. Many processors are slow at such numbers. Training takes them for 0
-(`bertlab.train.fit`); here the same steps are timed with and without that, on a nano model as it starts and on one
-whose scores are not divided and whose matrices start `std` wide, with heads of 256 components.
+Very large scores give attention weights, and then gradients, below the smallest normal float32, 1e-38. Many processors
+are slow with such numbers. Training treats them as 0 (`bertlab.train.fit`). Here the same steps are timed with and
+without that, on a nano model at its start and on one with undivided scores, matrices with standard deviation `std` at
+the start, and heads of 256 components.
   rounds=5    in alternation
-  steps=20    that are timed in a round
+  steps=20    timed in a round
   std=0.4     of the matrices of the saturated model
 """
 
@@ -26,7 +26,7 @@ NANO = ("model=nano", "data=docs", "trainer.progress=false", "tracking.offline=t
 
 
 def main() -> None:
-    """Measure and keep."""
+    """Measure and save."""
     given = parse(DEFAULTS, __doc__, sys.argv[1:])
     saturated = ("model/scale=one", "model.head_width=256", f"model.dense_std={given['std']}")
     models = {"nano": (), "nano, attention saturated": saturated}

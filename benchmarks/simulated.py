@@ -1,13 +1,13 @@
 """A large study without its training: `python benchmarks/simulated.py [cells=1000,3000,10000] [workers=64]`.
 
-One tiny run is trained. All other runs of the study are copies of it, sealed under their own keys, with a loss of their
-own and rows of their own in MLflow's SQLite store, as if workers had made them. The rest is what `bertlab study` does:
-the study is registered, its runs are planned, looked for, launched, looked for again, kept in the archive and judged,
-at two looks; then all of it is looked for once more, as when the command is typed again. Counted are CPU seconds of
-this process without the copying, which stands for the workers.
+One tiny run is trained. All other runs of the study are copies of it, sealed under their own keys, with their own loss
+and their own rows in MLflow's SQLite store, as if workers had made them. The rest is what `bertlab study` does: the
+study is registered; its runs are planned, looked up, launched, looked up again, archived and judged, at two looks; then
+all of them are looked up once more, as when the command is repeated. The result is the CPU seconds of this process
+without the copying, which replaces the workers.
   cells=1000,3000,10000   runs of the study: 18 arms and 2 controls, seed by seed
-  workers=64              that work side by side, each run as long as Pareto's law has it (shape 1.5)
-  failures=0.05           share of the tries that lose their process
+  workers=64              at a time, with run times from a Pareto distribution (shape 1.5)
+  failures=0.05           share of the attempts that lose their process
 """
 
 import heapq
@@ -78,7 +78,7 @@ STUDY: dict[str, Any] = {
 
 
 def main() -> None:
-    """Measure and keep."""
+    """Measure and save."""
     words = parse(DEFAULTS, __doc__, sys.argv[1:])
     sizes = [number("cells", text) for text in words["cells"].split(",")]
     share, workers = float(words["failures"]), number("workers", words["workers"])
@@ -90,7 +90,7 @@ def main() -> None:
 
 
 def simulate(folder: Path, size: int, workers: int, share: float) -> Row:
-    """Run a study of so many cells, and say what each of its parts took."""
+    """Run a study with this many cells, and return the cost of its parts."""
     seeds, clock = size // (ARMS + CONTROLS), Clock()
     register_study(folder, seeds)
     tracker = make_store(folder / "store", points=2)
@@ -139,7 +139,7 @@ def simulate(folder: Path, size: int, workers: int, share: float) -> Row:
 
 
 def register_study(folder: Path, seeds: int) -> None:
-    """Write the study where a person keeps studies of their own."""
+    """Write the study into the user's own folder."""
     place = folder / "simulated_lab" / "sweeps" / "study"
     place.mkdir(parents=True)
     study = {**STUDY, "seeds": seeds, "looks": [seeds // 2, seeds]}
@@ -150,7 +150,7 @@ def register_study(folder: Path, seeds: int) -> None:
 
 @dataclass
 class Clock:
-    """CPU seconds of this process by what they were spent on; what workers would do is left out."""
+    """CPU seconds of this process by purpose, without the work of the workers."""
 
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     _left_out: float = 0.0
@@ -183,15 +183,15 @@ class Workers:
 
     @property
     def lasted(self) -> float:
-        """When the last worker was done; the mean run takes 1."""
+        """The time when the last worker was done; the mean run takes 1."""
         return max(self._free)
 
     def name_runs(self, names: Sequence[str]) -> None:
-        """Take what the runs of the next launch are known by."""
+        """Take the names of the runs of the next launch."""
         self._names = list(names)
 
     def launch(self, job_overrides: Sequence[list[str]], initial_job_idx: int) -> list[Any]:
-        """Return for each job its outcome, or the error that says how it was lost."""
+        """Return the outcome of each job, or the error that describes its loss."""
         with self._clock.left_out():
             back: list[Any] = [None] * len(job_overrides)
             took = self._rng.pareto(1.5, len(back)) / 2  # their mean is 1

@@ -1,9 +1,9 @@
-"""Kill runs, start them again, try hostile command lines, and count the damage: `python benchmarks/soak.py [kills=20]`.
+"""Kill runs, restart them, try hostile command lines, and count the damage: `python benchmarks/soak.py [kills=20]`.
 
-Tiny runs on the generated corpus are trained in processes of their own. Each is killed with SIGKILL again and again and
-typed again: mostly at random steps between its first checkpoint and its end, now and then before that, or while it ends
-and is recorded. Then it is compared with the same run left alone: weights bit by bit, and every point in MLflow but the
-times. The command lines are those of tests/config/test_hostile.py, drawn anew.
+Tiny runs on the generated corpus train in separate processes. Each is killed with SIGKILL several times and started
+again: mostly at random steps between its first checkpoint and its end, sometimes before that, or while it ends and is
+recorded. Then it is compared with the same run without kills: all bits of the weights, and every point in MLflow except
+the times. The command lines are those of tests/config/test_hostile.py, with new random choices.
   kills=20    in all
   inputs=200  command lines
   seed=0      of the moments and of the command lines
@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, cycle
 from pathlib import Path
 
-import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # processes are forked from this one: what is heavy comes once
+import mlflow.store.tracking.sqlalchemy_store  # noqa: F401  # heavy imports once: processes are forked from this one
 import numpy as np
 from mlflow.tracking import MlflowClient
 
@@ -40,14 +40,14 @@ TINY = (
 )
 CLOCKS = ("perf/seconds", "perf/tokens_per_second")
 STARTING, TRAINING, ENDING = "kills before the first checkpoint", "kills between it and the end", "kills at the end"
-LIVES = ((TRAINING, TRAINING, ENDING), (STARTING, TRAINING, TRAINING, TRAINING))  # when a run is killed, in turn
-HASTE = {STARTING: 1.0, TRAINING: 0.1, ENDING: 0.3}  # seconds: a kill comes at most so long after its moment
+LIVES = ((TRAINING, TRAINING, ENDING), (STARTING, TRAINING, TRAINING, TRAINING))  # when runs are killed, in turn
+HASTE = {STARTING: 1.0, TRAINING: 0.1, ENDING: 0.3}  # seconds: longest delay of a kill after its moment
 Figures = dict[str, int]
 Curves = dict[str, list[tuple[int, float]]]
 
 
 def try_kills(kills: int, folder: Path, draw: np.random.Generator) -> Iterator[tuple[str, int]]:
-    """Kill and compare. Yields figures; raises SystemExit for a run that fails by itself."""
+    """Kill and compare. Yields counts; raises SystemExit for a run that fails by itself."""
     calm, rough = folder / "calm", folder / "rough"
     fell, places, lives = list[Counter[str]](), (STARTING, TRAINING, ENDING), cycle(LIVES)
     while (left := kills - sum(each.total() for each in fell)) > 0:
@@ -60,7 +60,7 @@ def try_kills(kills: int, folder: Path, draw: np.random.Generator) -> Iterator[t
 
 
 def _hurt(folder: Path, run: int, moments: Sequence[str], draw: np.random.Generator) -> Counter[str]:
-    """Kill a run at some moments and let it end then; return where the kills fell. Some may come too late to be one."""
+    """Kill a run at some moments, then let it end; return the moments of the kills. Some kills may come too late."""
     fell = Counter[str]()
     for moment in moments:
         child, step = _child(folder, run), int(draw.integers(min(_reached(folder, run) + 1, STEPS), STEPS + 1))
@@ -77,7 +77,7 @@ def _hurt(folder: Path, run: int, moments: Sequence[str], draw: np.random.Genera
 
 
 def _child(folder: Path, run: int) -> int:
-    """Start a process that trains, and return its id."""
+    """Start a training process, and return its id."""
     folder.mkdir(parents=True, exist_ok=True)
     child = os.fork()
     if child == 0:
@@ -111,7 +111,7 @@ def _reached(folder: Path, run: int) -> int:
 
 
 def _place(folder: Path, run: int) -> str:
-    """Return how far a run has come."""
+    """Return the stage of a run."""
     cell = _cell(folder, run)
     if cell and ((cell.folder / MODEL).exists() or (cell.folder / RECORD).exists()):
         return ENDING
@@ -124,7 +124,7 @@ def _has_come(moment: str, step: int, folder: Path, run: int) -> bool:
 
 
 def _ended(child: int) -> bool:
-    """Tell whether a process has ended by itself. Raises SystemExit where it failed."""
+    """Return whether a process has ended by itself. Raises SystemExit if it failed."""
     ended, status = os.waitpid(child, os.WNOHANG)
     if status:
         raise SystemExit(1)
@@ -137,7 +137,7 @@ def _finish(child: int) -> None:
 
 
 def compare(calm: Path, rough: Path, kills: Sequence[int]) -> Iterator[tuple[str, int]]:
-    """Compare runs left alone with the same ones killed, so often each. Yields figures."""
+    """Compare runs without kills with the same runs killed this often. Yields counts."""
     records = [
         [cell and cell.record() for cell in (_cell(folder, run) for run in range(len(kills)))]
         for folder in (calm, rough)
@@ -164,7 +164,7 @@ def compare(calm: Path, rough: Path, kills: Sequence[int]) -> Iterator[tuple[str
 
 
 def _curves(folder: Path) -> dict[str, list[Curves]]:
-    """Return the curves of every run in a store, by key; those of a run that is not finished are missed."""
+    """Return the curves of every run in a store, by key; an unfinished run has none, which counts as a loss."""
     client = MlflowClient(_uri(folder))
     found: dict[str, list[Curves]] = {}
     experiment = client.get_experiment_by_name(folder.name)
@@ -178,7 +178,7 @@ def _curves(folder: Path) -> dict[str, list[Curves]]:
 
 
 def try_inputs(inputs: int, folder: Path, seed: int) -> Figures:
-    """Give hostile command lines to the entry, and count those that end neither as a run nor in one line."""
+    """Pass hostile command lines to the entry point, and count those that give neither a run nor one error line."""
     figures = {"inputs tried": 0, "inputs neither run nor refused": 0, "tracebacks seen": 0}
     if not inputs:
         return figures
@@ -217,7 +217,7 @@ def try_inputs(inputs: int, folder: Path, seed: int) -> Figures:
 
 
 def faults(figures: Figures, kills: int) -> list[str]:
-    """Name the figures that are not what they should be."""
+    """Return the names of wrong counts."""
     rest = {"kills survived", "starts that went on", "cells", "inputs tried", STARTING, TRAINING, ENDING}
     found = [name for name, number in figures.items() if name not in rest and number]
     return found + ["kills survived"] * (figures["kills survived"] != kills)

@@ -1,8 +1,8 @@
-"""Time until something happens: `python benchmarks/startup.py [times=7]`.
+"""Startup time: `python benchmarks/startup.py [times=7]`.
 
-Whole commands are timed in fresh processes and in alternation, beside the least that any of them could take: Python
-alone, and Python with Hydra. The first training step is timed in a process that has trained before, as in a sweep: from
-the call of `bertlab.sweep.run.train` on, with SQLite tracking, its run opened in the store.
+Whole commands are timed in fresh processes and in alternation, together with lower bounds: Python alone, and Python
+with Hydra. The first training step is timed in a process that has trained before, as in a sweep: from the call of
+`bertlab.sweep.run.train`, with SQLite tracking and its run opened in the store.
   times=7    of each
 """
 
@@ -32,10 +32,13 @@ COMMANDS = {
     "--help": (*RUN, "--help"),
     "a key that does not exist (mask.rat=1)": (*RUN, "mask.rat=1"),
     "an option that does not exist (mask=tokens)": (*RUN, "mask=tokens"),
-    "a value that is impossible (mask.rate=1.5)": (*RUN, "mask.rate=1.5"),  # composes; found when parts are built
+    "a value that is impossible (mask.rate=1.5)": (
+        *RUN,
+        "mask.rate=1.5",
+    ),  # composes; the error comes when parts are built
 }
 BOUNDS = ("python alone", "import hydra")
-COMMAND, STEP = 1.5, 0.5  # seconds, to be reached
+COMMAND, STEP = 1.5, 0.5  # targets in seconds
 MIB = 2**20
 
 
@@ -46,29 +49,29 @@ class Ended:
     code: int
     seconds: float  # wall time
     cpu: float  # seconds of all cores
-    peak: float  # resident memory at most, MiB
+    peak: float  # peak resident memory, MiB
 
 
 def ended(words: Sequence[str], folder: str | Path) -> Ended:
-    """Run Python with these words in a folder, its output thrown away, and return what it took."""
+    """Run Python with these words in a folder, discard its output, and return its cost."""
     start = time.perf_counter()
     process = subprocess.Popen([sys.executable, *words], cwd=folder, stdout=DEVNULL, stderr=DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     took = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes of ru_maxrss
+    unit = 1 if sys.platform == "darwin" else 1024  # unit of ru_maxrss in bytes
     return Ended(process.returncode, took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / MIB)
 
 
 def main() -> None:
-    """Measure and keep."""
+    """Measure and save."""
     times = int(parse(DEFAULTS, __doc__, sys.argv[1:])["times"])
     with tempfile.TemporaryDirectory() as folder:
         save([*commands(folder, times), first_step(folder, times)])
 
 
 def commands(folder: str, times: int) -> list[Row]:
-    """Return a row for each command; bounds have no target."""
+    """Return a row for each command; the lower bounds have no target."""
     cpu: dict[str, list[float]] = {name: [] for name in COMMANDS}
 
     def once(name: str) -> float:
@@ -94,7 +97,7 @@ def commands(folder: str, times: int) -> list[Row]:
 
 
 def first_step(folder: str, times: int) -> Row:
-    """Time the way to the first training step in a warm process."""
+    """Time a warm process up to its first training step."""
     from bertlab.config.compose import load, resolved, typed
     from bertlab.sweep.run import train
     from bertlab.train.module import Pretraining
@@ -107,7 +110,7 @@ def first_step(folder: str, times: int) -> Row:
 
     step, took = Pretraining.training_step, []
     quiet = (f"tracking.uri=sqlite:///{folder}/mlflow.db", f"output_dir={folder}/outputs", "trainer.progress=false")
-    for seed in range(times + 1):  # the first one warms
+    for seed in range(times + 1):  # the first one is the warm-up
         words = [*quiet, "data=docs", "model=nano", "budget.tokens=4096", "evaluation.pseudo=0", f"seed={seed}"]
         config = load(words)
         starts.clear()

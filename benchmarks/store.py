@@ -1,17 +1,17 @@
 """Reports and look-ups at the scale of large studies: `python benchmarks/store.py [report=200] [points=500]`.
 
-A real run is made, with so many points of training, and its rows in MLflow's SQLite store are copied under new ids,
-keys and seeds: parameters, tags, datasets and all its curves; and so are its files, artifacts included. Reports are
-whole commands in fresh processes. Finished runs are looked for as a study does. Both are timed where the runs were
-made, and where nothing but the store is at hand. What every sweep and study does with the cells of a folder is timed
-in one of many: the look for dead runs, planning, and what a look adds to the archive.
+A real run is made, with this many points of training. Its rows in MLflow's SQLite store are copied under new ids, keys
+and seeds: parameters, tags, datasets and all its curves. Its files and artifacts are copied too. Reports are whole
+commands in fresh processes. Finished runs are looked up as a study does. Both are timed where the runs were made, and
+with only the store. The work that every sweep and study does with the cells of a folder is timed in a folder with many
+cells: the search for dead runs, planning, and adding runs to the archive.
   report=200     runs of the reported sweep
   points=500     points of training of each run; the default of a run is 100
-  runs=2000      runs of the store in which finished ones are looked for
-  wanted=100     keys that are looked for
-  cells=10000    cells of the folder; and seeds, and configurations, of the sweeps that are planned
+  runs=2000      runs of the store in which finished ones are looked up
+  wanted=100     keys that are looked up
+  cells=10000    cells of the folder; also seeds, and configurations, of the planned sweeps
   times=3
-  what=all       or cells: what is done with the cells of a folder alone
+  what=all       or cells: only the work with the cells of a folder
 """
 
 import shutil
@@ -63,8 +63,8 @@ DEFAULTS = {
     "times": "3",
     "what": "all",
 }
-REPORT, FOUND = 5.0, 2.0  # seconds, to be reached
-SCALE = (0.05, 60.0, 200.0, 120.0, 10.0)  # CPU seconds, to be reached
+REPORT, FOUND = 5.0, 2.0  # targets in seconds
+SCALE = (0.05, 60.0, 200.0, 120.0, 10.0)  # targets in CPU seconds
 BEFORE = (  # measured on an AMD EPYC, at commit 66581dd
     "0.29 s and for each run of a sweep, when all cells were looked at",
     "684 s by 100 of them, when each seed was composed and checked by itself",
@@ -77,11 +77,11 @@ QUICK = (
 )
 OWNED = ("runs", "tags", "params", "metrics", "latest_metrics")  # tables with a column run_uuid
 EXPERIMENT = "bertlab"
-Copy = Mapping[str, str]  # the values of tags and parameters that are a copy's own
+Copy = Mapping[str, str]  # tags and parameters whose values differ between copies
 
 
 def main() -> None:
-    """Measure and keep."""
+    """Measure and save."""
     words = parse(DEFAULTS, __doc__, sys.argv[1:])
     if (what := words.pop("what")) not in ("all", "cells"):
         raise InputError(f"what must be all or cells, got {what}; choose one")
@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def number(name: str, text: str) -> int:
-    """Return the number that an argument spells. Raises InputError."""
+    """Return the number in an argument. Raises InputError."""
     return whole_number(name, int(text) if text.isdecimal() else text, 1)
 
 
@@ -133,7 +133,7 @@ def reports(folder: Path, runs: int, points: int, times: int) -> list[Row]:
 
 
 def look_ups(folder: Path, runs: int, wanted: int, times: int) -> list[Row]:
-    """Time the look for finished runs among many."""
+    """Time the search for finished runs among many."""
     tracker = make_store(folder, points=20)
     keys = copy_run(folder, runs)
     asked = keys[:: len(keys) // wanted][:wanted]
@@ -155,7 +155,7 @@ def look_ups(folder: Path, runs: int, wanted: int, times: int) -> list[Row]:
 
 
 def many_cells(folder: Path, cells: int) -> list[Row]:
-    """Time what is done with the cells of a folder, one of them dead, in CPU seconds of this process."""
+    """Time the work with the cells of a folder, one of them dead, in CPU seconds of this process."""
     tracker = make_store(folder, points=20)
     own = run_folders_in(folder / "outputs")
     for number in range(1, cells):
@@ -202,12 +202,12 @@ def planned(folder: Path, jobs: Sequence[Sequence[str]]) -> None:
 
 
 def seeds(count: int) -> list[list[str]]:
-    """Return the words of jobs that differ in their seed."""
+    """Return the overrides of jobs with different seeds."""
     return [[f"seed={seed}"] for seed in range(count)]
 
 
 def configurations(count: int) -> list[list[str]]:
-    """Return the words of jobs no two of which have a mask rate or a learning rate in common."""
+    """Return the overrides of jobs that all have different mask rates and learning rates."""
     return [
         [f"mask.rate={0.05 + 0.5 * part / count:.6f}", f"optimizer.lr={1e-3 * (1 + part / count):.8f}"]
         for part in range(count)
@@ -215,7 +215,7 @@ def configurations(count: int) -> list[list[str]]:
 
 
 def copy_cell(cell: RunFolder, key: str, run_id: str) -> RunFolder:
-    """Copy a finished cell under another key, sealed as if its run had been made."""
+    """Copy a finished cell under another key, sealed like a real run."""
     copy = run_folder_of(cell.folder.parents[1], key, cell.code, cell.environment)
     copy.folder.mkdir()
     for name in SEALED:
@@ -231,7 +231,7 @@ def copy_cell(cell: RunFolder, key: str, run_id: str) -> RunFolder:
 
 
 def found_in(tracker: Tracker, output_dir: Path, asked: list[Identity], times: int) -> list[float]:
-    """Return the seconds of each look for finished runs."""
+    """Return the seconds of each search for finished runs."""
     found: list[int] = []
     took = [seconds(lambda: found.append(len(finished_runs(tracker, output_dir, asked)))) for _ in range(times)]
     assert found == [len(asked)] * times
@@ -239,7 +239,7 @@ def found_in(tracker: Tracker, output_dir: Path, asked: list[Identity], times: i
 
 
 def make_store(folder: Path, points: int) -> Tracker:
-    """Make a store that holds a sweep of one run with so many points, and return its tracker."""
+    """Create a store with a sweep of one run with this many points, and return its tracker."""
     from bertlab.sweep.run import train
 
     folder.mkdir()
@@ -257,7 +257,7 @@ def make_store(folder: Path, points: int) -> Tracker:
 
 
 def copy_run(folder: Path, runs: int) -> list[Identity]:
-    """Copy the run of a store and its cell until there are so many, and return the identities of the copies."""
+    """Copy the run of a store and its cell until there are this many; return the identities of the copies."""
     keys = [f"{seed:016x}" for seed in range(1, runs)]
     (cell,) = run_folders_in(folder / "outputs")
     for number, key in enumerate(keys):
@@ -267,7 +267,7 @@ def copy_run(folder: Path, runs: int) -> list[Identity]:
 
 
 def copy_rows(folder: Path, copies: list[Copy]) -> None:
-    """Copy the run of a store, once for each of `copies`, which holds the tags and parameters of its own."""
+    """Copy the run of a store, once for each of `copies`, which contains its own tags and parameters."""
     with closing(sqlite3.connect(folder / "mlflow.db")) as database, database:
         ((run_id,),) = database.execute("SELECT run_uuid FROM tags WHERE key = ? AND value = 'run'", (KIND,))
         ((place,),) = database.execute("SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,))
@@ -294,7 +294,7 @@ def copy_table(database: sqlite3.Connection, table: str, new: Mapping[str, str],
 
 
 def rows_of(folder: Path) -> int:
-    """Return how many values the curves of a store hold."""
+    """Return the number of values in the curves of a store."""
     with closing(sqlite3.connect(folder / "mlflow.db")) as database:
         return int(database.execute("SELECT count(*) FROM metrics").fetchone()[0])
 

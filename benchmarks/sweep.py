@@ -1,9 +1,9 @@
-"""What a sweep costs beyond its training: `python benchmarks/sweep.py [tokens=2300000]`.
+"""Cost of a sweep beyond its training: `python benchmarks/sweep.py [tokens=2300000]`.
 
 Eight nano runs, tracked in SQLite: the wall time of the whole command, from the start of Python to its last line,
-against the sum of the runs' own training times. Then the same sweep with two workers of the joblib launcher, one thread
-each. Fixed costs weigh more in a shorter sweep, and so does evaluation: a curve has few points there and the measures
-of its end weigh more.
+against the sum of the runs' training times. Then the same sweep with two workers of the joblib launcher, one thread
+each. Fixed costs weigh more in a shorter sweep. So does evaluation: its curve has few points there, and the final
+measures weigh more.
   tokens=2300000  of each run: the default budget
   runs=8          of the sweep
   workers=2       of the joblib launcher
@@ -29,7 +29,7 @@ from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 
 DEFAULTS = {"tokens": "2300000", "runs": "8", "workers": "2"}
-OVERHEAD, EVALUATION, FASTER = 0.08, 0.05, 1.8  # to be reached
+OVERHEAD, EVALUATION, FASTER = 0.08, 0.05, 1.8  # targets
 NANO = ("model=nano", "data=docs", "trainer.progress=false")
 TIMINGS = "evaluation.json"
 ENTRY = "import sys; sys.path.append(sys.argv.pop(1)); from sweep import entry; entry(sys.argv.pop(1))"
@@ -37,16 +37,16 @@ ENTRY = "import sys; sys.path.append(sys.argv.pop(1)); from sweep import entry; 
 
 @dataclass(frozen=True)
 class Swept:
-    """A sweep that has run; times in seconds."""
+    """A finished sweep; times in seconds."""
 
     whole: float
     training: Sequence[float]  # of each run
-    evaluation: float  # of all runs; 0 where workers made them
+    evaluation: float  # of all runs; 0 if workers made them
     running: float  # from the first run's start to the last one's end
 
 
 def main() -> None:
-    """Measure and keep."""
+    """Measure and save."""
     given = {name: int(value) for name, value in parse(DEFAULTS, __doc__, sys.argv[1:]).items()}
     words = (f"seed=range({given['runs']})", f"budget.tokens={given['tokens']}")
     workers = ("hydra/launcher=joblib", f"hydra.launcher.n_jobs={given['workers']}")
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def sweep(words: Sequence[str]) -> Swept:
-    """Run a sweep in a folder of its own and read from its store what it took."""
+    """Run a sweep in a folder of its own and read its times from its store."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-c", ENTRY, str(Path(__file__).parent), f"{folder}/{TIMINGS}", "-m", *NANO, *words]
         store = f"sqlite:///{folder}/mlflow.db"
@@ -81,7 +81,7 @@ def runs_of(store: str) -> list[Any]:
 
 
 def entry(timings: str) -> None:
-    """Be `python -m bertlab.run`, and leave the seconds that evaluation took in a file."""
+    """Act as `python -m bertlab.run`, and write the seconds of evaluation to a file."""
     from bertlab.commands.run import main as run
 
     with timed_evaluation() as took:
@@ -93,7 +93,7 @@ def entry(timings: str) -> None:
 
 @contextmanager
 def timed_evaluation() -> Iterator[list[float]]:
-    """Time every evaluation while the block runs; yields the list that their seconds go into."""
+    """Time every evaluation during the block; yields the list of their seconds."""
     from bertlab.evaluation.score import Evaluation
 
     took: list[float] = []
@@ -102,7 +102,7 @@ def timed_evaluation() -> Iterator[list[float]]:
 
 
 def stopwatch(call: Callable[..., Any], took: list[float]) -> Callable[..., Any]:
-    """Return the call with a stopwatch."""
+    """Return the function with a timer."""
 
     def watched(*given: Any, **named: Any) -> Any:
         start = time.perf_counter()
@@ -115,7 +115,7 @@ def stopwatch(call: Callable[..., Any], took: list[float]) -> Callable[..., Any]
 
 
 def overhead(swept: Swept, what: str) -> Iterator[Row]:
-    """Yield what is not training, with evaluation and without."""
+    """Yield the time beyond training, with evaluation and without."""
     training = sum(swept.training)
     beyond = swept.whole - training
     parts: Mapping[str, float] = {
@@ -138,7 +138,7 @@ def overhead(swept: Swept, what: str) -> Iterator[Row]:
 
 
 def speedup(alone: Swept, beside: Swept, what: str, workers: int) -> Row:
-    """Compare workers side by side with one run after the other."""
+    """Compare parallel workers with one run after the other."""
     faster = alone.whole / beside.whole
     slower = median(beside.training) / median(alone.training)
     return Row(

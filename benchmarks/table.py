@@ -1,4 +1,4 @@
-"""Write benchmarks/README.md from what the benchmarks have found: python benchmarks/table.py"""
+"""Write benchmarks/README.md from the results of the benchmarks: python benchmarks/table.py"""
 
 import json
 from collections.abc import Iterator, Mapping

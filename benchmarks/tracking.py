@@ -1,12 +1,12 @@
-"""Print what tracking costs a run: `python benchmarks/tracking.py [pairs=6] [tokens=400000] [uri=URI]`.
+"""Print the cost of tracking for a run: `python benchmarks/tracking.py [pairs=6] [tokens=400000] [uri=URI]`.
 
-The same nano model is trained on the generated corpus with a store and offline, in alternation and in one process; a
-pair is compared with itself. Training is timed from its first step to its last, evaluations (5 %) included, which both
-have. CPU time of the training thread is what steps cost where other programs want the cores, too; CPU time of the
-process holds the thread that talks to the store; wall time holds all, the other programs included.
+The same nano model is trained on the generated corpus with a store and offline, in alternation and in one process; the
+two runs of a pair are compared. Training is timed from its first to its last step, including evaluations (5 %), which
+both have. CPU time of the training thread is the cost of steps even if other programs use the cores. CPU time of the
+process includes the upload thread. Wall time includes everything, also other programs.
   pairs=6         of runs
   tokens=400000   of each run; about 15 seconds on one core
-  uri=URI         an MLflow store; else a new SQLite file
+  uri=URI         an MLflow store; default: a new SQLite file
 """
 
 import sys
@@ -28,7 +28,7 @@ from bertlab.sweep.run import train
 from bertlab.tracking.run_log import RunLog
 from bertlab.train.fit import Hardware
 
-MOST = 0.01  # to be reached
+MOST = 0.01  # target
 DEFAULTS: dict[str, Any] = {"pairs": "6", "tokens": "400000", "uri": None}
 COMMON = ("data=oracle", "data.documents=4000", "model=nano", "trainer.threads=1", "trainer.progress=false")
 CLOCKS: Mapping[str, Callable[[], float]] = {
@@ -41,15 +41,15 @@ Times = dict[str, float]  # seconds by clock
 
 @dataclass
 class Timed:
-    """What one run took."""
+    """Times of one run."""
 
     whole: Times = field(default_factory=dict)
     training: Times = field(default_factory=dict)
-    logging: Times = field(default_factory=dict)  # the part of training in which it hands its numbers over
+    logging: Times = field(default_factory=dict)  # the part of training that passes numbers to the upload thread
 
 
 def timed(call: Callable[..., Any], into: Times) -> Callable[..., Any]:
-    """Return the call with a stopwatch, which adds to `into`."""
+    """Return the function with a timer that adds to `into`."""
 
     def watched(*given: Any, **named: Any) -> Any:
         started = {name: clock() for name, clock in CLOCKS.items()}
@@ -72,7 +72,7 @@ def run_once(words: Sequence[str]) -> Timed:
 
 
 def compare(pairs: int, tokens: int, uri: str) -> Iterator[tuple[Timed, Timed]]:
-    """Yield what each pair took: with the store, and offline; every other pair begins with the other one."""
+    """Yield the times of each pair: with the store, and offline; the order alternates."""
     with tempfile.TemporaryDirectory() as folder:
         store = uri or f"sqlite:///{folder}/mlflow.db"
 
@@ -82,7 +82,7 @@ def compare(pairs: int, tokens: int, uri: str) -> Iterator[tuple[Timed, Timed]]:
 
         for offline in (False, True):
             once(pairs, offline, tokens // 20)  # some things are slow the first time
-        for pair in range(pairs):  # a seed of its own, for what is finished is not run again
+        for pair in range(pairs):  # a new seed per pair: a finished run is not repeated
             tracked_first = pair % 2 == 0
             one, other = once(pair, not tracked_first), once(pair, tracked_first)
             yield (one, other) if tracked_first else (other, one)
@@ -102,9 +102,9 @@ def table(pairs: Sequence[tuple[Timed, Timed]]) -> Iterator[str]:
 
 
 def row(pairs: Sequence[tuple[Timed, Timed]]) -> Row:
-    """Say what tracking takes of a training step: by handing numbers over, and by the threads that send them.
+    """Return the cost of tracking in a training step: passing numbers on, and the threads that send them.
 
-    Both are measured inside the tracked runs, since 1 % is less than two runs of one minute differ by.
+    Both are measured inside the tracked runs, since two runs of one minute differ by more than 1 %.
     """
     training, process = list(CLOCKS)[:2]
     handed = median(one.logging[training] / one.training[training] for one, _ in pairs)

@@ -1,20 +1,20 @@
 """Training speed against transformers' Trainer: `python benchmarks/training.py [cases=nano/nsp/32x128,...]`.
 
-Both train the same architecture on the same sequences, with dropout .1: bertlab's own loop, recorder included, against
-BertForPreTraining with Trainer and DataCollatorForLanguageModeling, which have a process of their own, since bertlab
-sets up the one that it trains in. The second limit is the machine's: the rate of the step's matrix products alone, at
-the same shapes and precision, and on a GPU the rate of a large product as well. Model FLOPs are those of all positions,
-as is usual; a step that leaves out padding and states that nobody reads computes fewer. Where there is padding, so that
-most of them need not be computed, the rate is shown and there is none to reach.
+Both train the same architecture on the same sequences, with dropout .1: bertlab's own loop, with its recorder, against
+BertForPreTraining with Trainer and DataCollatorForLanguageModeling. The latter have a separate process, since bertlab
+changes settings of its process. The second limit is the machine's: the rate of the step's matrix products alone, at the
+same shapes and precision, and on a GPU also the rate of a large product. Model FLOPs count all positions, as is usual.
+A step that skips padding and states that nobody reads computes fewer. With padding, where most of the computation can
+be skipped, the rate is shown without a target.
   cases=       size/pairs/sequences x tokens; pairs are nsp, sentence pairs as in BERT, padded, or none, full sequences
-               (bertlab skips padding on the CPU); else three sizes with both
-  trainer=cpu  or gpu: bf16 for all, compiled for bertlab, four processes that collate for transformers
-  precision=   of trainer; else its own. Beside any but 32-true transformers has bf16=True
-  files=       of data=text, to train on; else docs
-  kept=        ending of the name under which the results are kept
+               (bertlab skips padding on the CPU); default: three sizes with both
+  trainer=cpu  or gpu: bf16 for all, compiled for bertlab, four collating processes for transformers
+  precision=   of trainer; default: its own. With any other than 32-true, transformers has bf16=True
+  files=       training files of data=text; default: docs
+  kept=        ending of the name of the file with the results
   vocabulary=8192
   threads=1    of torch, for all contestants on the CPU
-  seconds=6    that a contestant runs in a round, roughly
+  seconds=6    of a contestant per round, roughly
   rounds=5
 """
 
@@ -54,14 +54,14 @@ DEFAULTS = {
     **{"cases": CASES, "trainer": "cpu", "precision": "", "files": "", "kept": ""},
     **{"vocabulary": "8192", "threads": "1", "seconds": "6", "rounds": "5"},
 }
-PUBLISHED = ("model/position=learned",)  # the only positions that BertForPreTraining has
+PUBLISHED = ("model/position=learned",)  # the only position embedding of BertForPreTraining
 WARM = {"cpu": 3, "cuda": 10}  # steps before the clock starts
-PEER, PRODUCTS, ON_GPU = 3.0, {"nano": 0.45, "tiny": 0.45, "mini": 0.6, "small": 0.6, "base": 0.6}, 0.45  # to reach
-LARGE = 8192  # rows and columns of the product whose rate is the card's
+PEER, PRODUCTS, ON_GPU = 3.0, {"nano": 0.45, "tiny": 0.45, "mini": 0.6, "small": 0.6, "base": 0.6}, 0.45  # targets
+LARGE = 8192  # rows and columns of the product that measures the GPU's rate
 
 
 class Case(NamedTuple):
-    """What is trained."""
+    """Size, pairs and batch shape of a training."""
 
     size: str
     pairs: str
@@ -70,7 +70,7 @@ class Case(NamedTuple):
 
     @classmethod
     def read(cls, text: str) -> "Case":
-        """Return the case that is written as size/pairs/sequences x tokens. Raises InputError."""
+        """Parse a case of the form size/pairs/sequences x tokens. Raises InputError."""
         found = re.fullmatch(r"(\w+)/(nsp|none)/(\d+)x(\d+)", text)
         if found is None or found[1] not in PRODUCTS:
             raise InputError(
@@ -81,7 +81,7 @@ class Case(NamedTuple):
 
 
 def main() -> None:
-    """Measure and keep."""
+    """Measure and save."""
     arguments = parse(DEFAULTS, __doc__, sys.argv[1:])
     torch.set_num_threads(int(arguments["threads"]))
     rows: list[Row] = []
@@ -89,7 +89,7 @@ def main() -> None:
         with ProcessPoolExecutor(1, get_context("spawn")) as elsewhere:
             found = compare(case, arguments, elsewhere)
         rows += found
-        keep(rows, arguments["kept"])  # after every case: a benchmark that is cut loses one
+        keep(rows, arguments["kept"])  # after every case: an interrupted benchmark loses only one
         show(found)
 
 
@@ -98,7 +98,7 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
     job = prepared(case, arguments)
     length, rounds = float(arguments["seconds"]), int(arguments["rounds"])
     which, device = (case, tuple(arguments.items())), device_of(job)
-    their_parameters = elsewhere.submit(parameters_of_theirs, *which)  # sets up there what is set up here meanwhile
+    their_parameters = elsewhere.submit(parameters_of_theirs, *which)  # set up in both processes at the same time
     ours = Ours(job)
     ours.pace(2)  # the first compiles
     their_number = their_parameters.result()
@@ -148,7 +148,7 @@ def compare(case: Case, arguments: Mapping[str, str], elsewhere: Executor) -> li
 
 
 def of_card(case: Case, what: str, model_flops: int, found: Mapping[str, list[float]]) -> Iterator[Row]:
-    """Yield the rows that there are on a GPU alone; `found` are seconds, by contestant and round."""
+    """Yield the rows that exist only on a GPU; `found` has seconds, by contestant and round."""
     yield Row(
         f"training, {what}",
         "the same batch again and again: the most that masks made on the device could give",
@@ -171,33 +171,33 @@ def of_card(case: Case, what: str, model_flops: int, found: Mapping[str, list[fl
 
 
 def prepared(case: Case, arguments: Mapping[str, str] = DEFAULTS) -> Job:
-    """Return the job that both train."""
+    """Return the training job of both."""
     data = ["data=text", f"data.files={arguments['files']}"] if arguments["files"] else ["data=docs"]
     own = [f"model={case.size}", f"trainer={arguments['trainer']}", f"tokenizer.vocab_size={arguments['vocabulary']}"]
     own += [f"batch.size={case.batch}", f"batch.length={case.length}", "model.dropout=0.1"]
     own += [f"trainer.precision={arguments['precision']}"] if arguments["precision"] else []
-    if arguments["trainer"] == "gpu":  # it waits where a point is logged: every fiftieth step, as in a long run
+    if arguments["trainer"] == "gpu":  # a logged point waits for the GPU: every fiftieth step, as in a long run
         own.append(f"budget.tokens={5000 * case.batch * case.length}")
     words = [*own, *PUBLISHED, *data, f"pairs={case.pairs}", "trainer.progress=false", "tracking.offline=true"]
     return prepare_job(resolved(load([*words, f"output_dir={tempfile.gettempdir()}"])))
 
 
 def shapes_of(job: Job) -> Counter[Shapes]:
-    """Return the products of a step; on a GPU of all positions, padding included, as it is trained there."""
+    """Return the products of a step; on a GPU with all positions, including padding, as in its training."""
     if device_of(job) == "cpu":
         return products(job.build_model(), job.batches(0))
-    with torch.device("meta"):  # no packing there either
+    with torch.device("meta"):  # no packing on this device either
         return products(job.build_model(), job.batches(0).to("meta"))
 
 
 def real_share(job: Job) -> float:
-    """Return the share of positions that hold a token, over a few batches."""
+    """Return the share of positions that are not padding, over a few batches."""
     masks = [job.batches(step).real_BL for step in range(8)]
     return statistics.mean(1.0 if mask is None else float(mask.float().mean()) for mask in masks)
 
 
 def kinds_of(job: Job) -> Kinds:
-    """Return the types of products of two matrices and of those of batches of matrices, which are attention's."""
+    """Return the types for products of two matrices and of batches of matrices (attention)."""
     precision = job.parts.trainer.precision
     of_matrices = torch.float32 if precision == "32-true" else torch.bfloat16
     return of_matrices, torch.bfloat16 if precision == "bf16-mixed" else torch.float32
@@ -209,9 +209,9 @@ def device_of(job: Job) -> str:
 
 
 class Clock:
-    """Seconds per step over some steps, after first ones that are left out, as is what a trainer does once it is done.
+    """Seconds per step, without the first steps and without what a trainer does after the last one.
 
-    It waits for a GPU at the start and at the end of the time it takes.
+    It waits for a GPU at the start and at the end of the measured time.
     """
 
     def __init__(self, device: str, steps: int) -> None:
@@ -231,7 +231,7 @@ class Clock:
         return (self._end - self._start) / self.steps
 
     def _now(self) -> float:
-        """Return the time at which all work is done."""
+        """Wait for the device and return the time."""
         if self.device == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter()
@@ -247,7 +247,7 @@ class Ours:
         self.flops = count_flops(model, job.form.length)
 
     def pace(self, steps: int, batches: Callable[[int], Batch] | None = None) -> float:
-        """Return the seconds of a step, points logged as often as in a run of a hundred of them."""
+        """Return the seconds per step, with points logged as often as in a run of a hundred points."""
         clock = Clock(device_of(self.job), steps)
         every = frozenset(range(0, clock.total + 1, max(self.job.steps // 100, 1)))
         recorder = Ticking(clock, Plan(clock.total, every, frozenset()), self.flops)
@@ -271,7 +271,7 @@ class Ticking(Recorder):
 
 
 class Theirs:
-    """What a user would take instead."""
+    """The alternative: transformers' Trainer."""
 
     def __init__(self, job: Job) -> None:
         from transformers import (
@@ -307,7 +307,7 @@ class Theirs:
         self.examples = examples(job, 40)
 
     def pace(self, steps: int) -> float:
-        """Return the seconds of a step."""
+        """Return the seconds per step."""
         from transformers import Trainer, TrainerCallback, TrainingArguments
 
         clock = Clock(device_of(self.job), steps)
@@ -344,24 +344,24 @@ class Theirs:
 
 @cache
 def theirs(case: Case, arguments: tuple[tuple[str, str], ...]) -> Theirs:
-    """Return the one of this process."""
-    set_start_method("fork", force=True)  # as Trainer's users have it; a spawned process would spawn its workers
+    """Return the only one of this process."""
+    set_start_method("fork", force=True)  # as for Trainer's users; a spawned process would spawn its workers
     torch.set_num_threads(int(dict(arguments)["threads"]))
     return Theirs(prepared(case, dict(arguments)))
 
 
 def pace_of_theirs(steps: int, *which: Any) -> float:
-    """Return the seconds of a step."""
+    """Return the seconds per step."""
     return theirs(*which).pace(steps)
 
 
 def parameters_of_theirs(*which: Any) -> int:
-    """Return how many there are."""
+    """Return the number of their parameters."""
     return int(theirs(*which).model.num_parameters())
 
 
 def examples(job: Job, batches: int) -> Any:
-    """Return the sequences of some batches, not masked, as Trainer takes them."""
+    """Return the sequences of some batches without masking, as input of Trainer."""
     found = []
     for step in range(batches):
         batch = job.batches(step)

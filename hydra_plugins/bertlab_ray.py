@@ -1,8 +1,8 @@
-"""Runs as tasks of a Ray cluster. Hydra imports every plugin at start: this is light.
+"""Runs as tasks of a Ray cluster. Hydra imports every plugin at start, so this module imports nothing heavy.
 
-The published plugin cannot be installed beside our dependencies (it asks for cloudpickle<3, and for boto3), gives a
-running cluster options that it refuses, and leaves its workers in a folder of Ray's. Here a worker goes to the folder
-of the command and gets its variables, so that every path and the store mean the same there.
+The published plugin cannot be installed with our dependencies (it requires cloudpickle<3, and boto3), passes options to
+a running cluster that the cluster refuses, and leaves its workers in a folder of Ray. Here a worker changes to the
+folder of the command and gets its variables, so that every path and the store are the same there.
 """
 
 import os
@@ -26,17 +26,17 @@ from bertlab.config.environment import LIMITS
 from bertlab.config.errors import InputError
 from bertlab.ledger.result import CancelledError
 
-OURS = ("BERTLAB_", "MLFLOW_")  # variables that a worker gets, beside those that the configuration names
+OURS = ("BERTLAB_", "MLFLOW_")  # variables for a worker, in addition to those in the configuration
 NAMED = re.compile(r"oc\.env:\s*(\w+)")
 LOCAL = "local"
-ANSWERS = 10.0  # seconds within which the head of a cluster takes a connection
-STORE = 100 << 20  # bytes for objects of a cluster that is started here; jobs and answers are small
+ANSWERS = 10.0  # seconds to wait for a connection to the head of a cluster
+STORE = 100 << 20  # bytes for objects of a local cluster; jobs and answers are small
 
 
 class RayLauncher(Launcher):
-    """One task a run, wherever the cluster has room for it."""
+    """One task per run, on any free node of the cluster."""
 
-    is_elsewhere = True  # other machines than the one that plans have their own hardware
+    is_elsewhere = True  # jobs run on machines with other hardware
 
     def __init__(self, *, address: str, cpus: float, gpus: float, memory_gb: float | None) -> None:
         try:
@@ -46,27 +46,27 @@ class RayLauncher(Launcher):
                 "hydra/launcher=ray needs ray, which is not installed; type pip install 'bertlab-ablations[ray]', or "
                 "choose hydra/launcher=joblib"
             ) from None
-        self._ray: Any = ray  # its types are there only where it is installed
+        self._ray: Any = ray  # its types exist only if it is installed
         self._address = address
         self._needs = {"num_cpus": cpus, "num_gpus": gpus, "memory": int((memory_gb or 0) * 2**30)}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what the jobs need."""
+        """Keep the arguments for the jobs."""
         self._context, self._task, self._config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[Any]:
-        """Return for each job what it returned, or the error that says how it was lost."""
+        """Return the result of each job, or the error that describes its loss."""
         self.connect()
         here = (str(Path.cwd()), variables(self._config))
         shared = self._ray.put((self._context, self._config, self._task, Singleton.get_state(), *here))
-        task = self._ray.remote(**self._needs, max_retries=0)(job)  # bertlab launches again what was lost
+        task = self._ray.remote(**self._needs, max_retries=0)(job)  # bertlab launches lost jobs again
         numbered = enumerate(job_overrides, initial_job_idx)
         tasks = [task.options(name=f"bertlab {n}").remote(shared, list(words), n) for n, words in numbered]
-        with redirect_stdout(sys.stderr):  # what Ray tells of its nodes is no result
+        with redirect_stdout(sys.stderr):  # Ray's messages about its nodes are not a result
             return [self._end_of(each) for each in tasks]
 
     def connect(self) -> None:
-        """Join the cluster, or start one here. Raises InputError where none answers."""
+        """Join the cluster, or start one here. Raises InputError if it does not answer."""
         if self._ray.is_initialized():
             return
         limits = {name: os.environ[name] for name in LIMITS if name in os.environ}  # read before torch is imported
@@ -75,7 +75,7 @@ class RayLauncher(Launcher):
             own = {"object_store_memory": STORE, "include_dashboard": False}
         host, _, port = self._address.rpartition("/")[2].rpartition(":")
         try:
-            if port.isdigit():  # Ray itself would try for minutes
+            if port.isdigit():  # Ray itself would retry for minutes
                 socket.create_connection((host, int(port)), ANSWERS).close()
             self._ray.init(self._address, runtime_env={"env_vars": limits}, logging_level="warning", **own)
         except (OSError, ValueError, RuntimeError) as error:
@@ -90,18 +90,18 @@ class RayLauncher(Launcher):
         except self._ray.exceptions.TaskCancelledError:
             return CancelledError("its Ray task was cancelled")
         except self._ray.exceptions.RayError as error:
-            return getattr(error, "cause", None) or error  # what the task raised, without Ray's own words
+            return getattr(error, "cause", None) or error  # the task's error, without Ray's message
 
 
 def variables(config: DictConfig) -> dict[str, str]:
-    """Return the variables that a worker needs: ours, MLflow's, those that the configuration names, and the cache."""
+    """Return the variables for a worker: ours, MLflow's, those in the configuration, and the cache."""
     named = set(NAMED.findall(OmegaConf.to_yaml(config, resolve=False)))
     own = {name: value for name, value in os.environ.items() if name.startswith(OURS) or name in named}
     return {**own, "BERTLAB_CACHE": str(cache_root())}
 
 
 def job(shared: tuple[Any, ...], words: list[str], number: int) -> JobReturn:
-    """Run a job in the folder of the command. Raises InputError on a machine that does not have it."""
+    """Run a job in the folder of the command. Raises InputError on a machine without this folder."""
     context, config, task, state, folder, own = shared
     enter(folder, own)
     setup_globals()
@@ -120,7 +120,7 @@ def job(shared: tuple[Any, ...], words: list[str], number: int) -> JobReturn:
 
 
 def enter(folder: str, variables: Mapping[str, str]) -> None:
-    """Make this process one of the command's. Raises InputError."""
+    """Enter the folder and set the variables of the command. Raises InputError."""
     os.environ.update(variables)
     try:
         os.chdir(folder)

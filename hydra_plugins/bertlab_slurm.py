@@ -1,8 +1,8 @@
-"""Runs as jobs of Slurm, through the published plugin for submitit. Hydra imports every plugin at start: this is light.
+"""Runs as jobs of Slurm, through the published plugin for submitit. Hydra imports this at start: nothing heavy here.
 
-The plugin runs a job on its node, in the folder and with the environment of the command. Waiting for jobs is done here:
-the plugin stops at the first job that leaves no result, asks a queue only by its accounting (sacct), which not every
-cluster keeps, and does not know jobs that an earlier command left in the queue.
+The plugin runs a job on its node, in the folder and with the environment of the command. This module waits for the
+jobs: the plugin stops at the first job without a result, queries a queue only through its accounting (sacct), which
+some clusters lack, and does not know jobs that an earlier command left in the queue.
 """
 
 import json
@@ -28,12 +28,12 @@ from bertlab.sweep.slurm import GONE, LOCAL, Job, Queue, clock_of, forget_older,
 log = logging.getLogger(__name__)
 
 Words = Sequence[str]
-NOTES = "jobs.jsonl"  # which job makes which run, for the next command
-LATE = 15.0  # seconds that a file may need to be seen from another node
+NOTES = "jobs.jsonl"  # the job of each run, for the next command
+LATE = 15.0  # seconds until a file is visible on another node
 
 
 class Settings(TypedDict, total=False):
-    """The keys of conf/hydra/launcher/slurm.yaml that submitit is given."""
+    """The keys of conf/hydra/launcher/slurm.yaml that are passed to submitit."""
 
     submitit_folder: str
     name: str
@@ -51,12 +51,18 @@ class Settings(TypedDict, total=False):
 
 
 class SlurmLauncher(Launcher):
-    """One job a run, in arrays of at most `array_size`."""
+    """One job per run, in arrays of at most `array_size`."""
 
-    is_elsewhere = True  # other machines than the one that plans have their own hardware
+    is_elsewhere = True  # jobs run on machines with other hardware
     CLUSTER = "slurm"
     PLUGIN = "SlurmLauncher"
-    PLAIN = ("name", "timeout_min", "cpus_per_task", "mem_gb", "gpus_per_node")  # submitit's names for every cluster
+    PLAIN = (
+        "name",
+        "timeout_min",
+        "cpus_per_task",
+        "mem_gb",
+        "gpus_per_node",
+    )  # names that submitit uses for every kind of cluster
 
     def __init__(self, *, array_size: int, **settings: Unpack[Settings]) -> None:
         with at("hydra.launcher"):
@@ -70,7 +76,7 @@ class SlurmLauncher(Launcher):
         self._queue, self._names = Queue(), list[str]()
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Take what the jobs need."""
+        """Keep the arguments for the jobs."""
         self._plugin.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def connect(self) -> None:
@@ -82,11 +88,11 @@ class SlurmLauncher(Launcher):
             )
 
     def name_runs(self, names: Sequence[str]) -> None:
-        """Take what tells the runs of the next launch from all others, whichever command asks for them."""
+        """Take unique names of the runs of the next launch, equal in every command."""
         self._names = list(names)
 
     def launch(self, job_overrides: Sequence[Words], initial_job_idx: int) -> list[Any]:
-        """Return for each job what it returned, or the error that says how it was lost."""
+        """Return the result of each job, or the error that describes its loss."""
         numbers = range(initial_job_idx, initial_job_idx + len(job_overrides))
         runs = [Run(*each) for each in zip(self._names, numbers, job_overrides, strict=True)]
         back: list[Any] = []
@@ -142,13 +148,13 @@ class SlurmLauncher(Launcher):
         """Return the last job of each run."""
         jobs = dict[str, str]()
         for line in self._notes.read_text("utf-8").splitlines() if self._notes.is_file() else []:
-            with suppress(ValueError, KeyError):  # half a line of a command that was killed
+            with suppress(ValueError, KeyError):  # an incomplete line from a killed command
                 note = json.loads(line)
                 jobs[str(note["run"])] = str(note["job"])
         return jobs
 
     def _left(self, runs: Sequence["Run"]) -> dict[str, Any]:
-        """Return the jobs of some runs that are noted and still in the queue, by the names of the runs."""
+        """Return the noted jobs of some runs that are still in the queue, by the names of the runs."""
         from submitit import SlurmJob
 
         known = self._noted()
@@ -158,7 +164,7 @@ class SlurmLauncher(Launcher):
         return {name: SlurmJob(folder=self._settings["submitit_folder"], job_id=job) for name, job in living.items()}
 
     def _end_of(self, job: Any) -> Any:
-        """Wait for a job and return what it returned, or the error that says how it was lost."""
+        """Wait for a job and return its result, or the error that describes its loss."""
         from submitit.core.utils import pickle_load
 
         result: Path = job.paths.result_pickle
@@ -179,7 +185,7 @@ class SlurmLauncher(Launcher):
 
     @contextmanager
     def _watched(self, jobs: Sequence[Any]) -> Iterator[None]:
-        """Ask for jobs while the block runs; say of a command that is stopped that its jobs go on without it."""
+        """Poll jobs during the block; if the command is stopped, log that its jobs go on."""
         self._queue.watch(job.job_id for job in jobs)
         try:
             yield
@@ -190,17 +196,17 @@ class SlurmLauncher(Launcher):
 
 
 class SlurmLocalLauncher(SlurmLauncher):
-    """The same on this machine without Slurm, `array_size` runs side by side: a trial of a command for the cluster."""
+    """The same on this machine without Slurm, `array_size` runs at a time: a test of a command for the cluster."""
 
     is_elsewhere = False
     CLUSTER = LOCAL
     PLUGIN = "LocalLauncher"
 
     def connect(self) -> None:
-        """Find nothing missing: there is nothing to connect to."""
+        """Do nothing: there is nothing to connect to."""
 
     def _left(self, runs: Sequence["Run"]) -> dict[str, Any]:
-        return {}  # jobs of a command that is gone are waited for by the locks of their runs
+        return {}  # the locks of the runs wait for jobs of an earlier command
 
     def _note(self, jobs: Mapping[str, str]) -> None:
         pass
@@ -210,7 +216,7 @@ class SlurmLocalLauncher(SlurmLauncher):
 
     def _end_of(self, job: Any) -> Any:
         end = super()._end_of(job)
-        while job.state == "RUNNING":  # it has answered, and its process has yet to end
+        while job.state == "RUNNING":  # it has answered, but its process has not ended yet
             time.sleep(0.1)
         return end
 
@@ -221,15 +227,15 @@ class SlurmLocalLauncher(SlurmLauncher):
 
 @dataclass(frozen=True)
 class Run:
-    """What a job is to make."""
+    """The run of a job."""
 
-    name: str  # tells it from all other runs
-    number: int  # in its sweep
+    name: str  # unique
+    number: int  # its number in the sweep
     words: Words
 
 
 def published(name: str) -> Any:
-    """Return a launcher of the published plugin. Raises InputError where it is not installed."""
+    """Return a launcher of the published plugin. Raises InputError if it is not installed."""
     try:
         from hydra_plugins.hydra_submitit_launcher import submitit_launcher
     except ImportError:

@@ -1,4 +1,4 @@
-"""Hydra's door to bertlab's sweeps. Hydra imports every plugin at start, so this stays light."""
+"""Connects Hydra to bertlab's sweeps. Hydra imports every plugin at start, so this imports nothing heavy."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 @dataclass
 class BertlabSweeperConf:
-    """Configuration of the sweeper: as Hydra's basic one, a grid over comma-separated values."""
+    """Configuration of the sweeper: a grid over comma-separated values, as in Hydra's basic sweeper."""
 
     _target_: str = "hydra_plugins.bertlab_sweeper.BertlabSweeper"
     params: dict[str, str] | None = None
@@ -28,7 +28,7 @@ class BertlabSweeper(BasicSweeper):
         super().__init__(max_batch_size=None, params=params)
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Run the grid through the configured launcher; one failing job neither stops nor hides the others."""
+        """Run the grid through the configured launcher; a failed job does not stop or hide the others."""
         from bertlab.config.compose import given, resolved
         from bertlab.config.errors import InputError
         from bertlab.config.importing import import_heavy
@@ -50,7 +50,7 @@ class BertlabSweeper(BasicSweeper):
             raise InputError(f"a study runs its own arms, got several values of {', '.join(factors)}; give one each")
         check_sweep(overrides)
         jobs = self.split_arguments(overrides, None)[0]
-        folder = Path(self.config.hydra.sweep.dir)  # read before any job is composed: all share its time stamp
+        folder = Path(self.config.hydra.sweep.dir)  # before any job is composed: all share its time stamp
         compose = composing(partial(loader.load_sweep_config, self.config))
         check_launcher(self.launcher)
         settled, elsewhere = settling(compose), getattr(self.launcher, "is_elsewhere", False)
@@ -65,15 +65,15 @@ class BertlabSweeper(BasicSweeper):
             check_early(settled(job)[0] for job in jobs)
             for job in () if elsewhere else jobs:
                 check_card(settled(job)[0])
-        if connect := getattr(self.launcher, "connect", None):  # of a launcher of ours: a cluster that is not there
+        if connect := getattr(self.launcher, "connect", None):  # of our launchers: fails now if there is no cluster
             connect()
-        import_heavy("bertlab.sweep.grid")  # only now: an error in the configuration must come at once
+        import_heavy("bertlab.sweep.grid")  # only now: a configuration error must come before this slow import
         from bertlab.sweep.grid import Grid, run_grid
 
         words = [word for word in given(self.config.hydra) if word != "hydra.mode=MULTIRUN"]
         grid = Grid(jobs, factors, fixed, words if self.config.get("study") else ["-m", *words])
         if self.config.get("study"):
-            from bertlab.experiment.run_study import conduct  # needs MLflow, which a sweep that is offline does without
+            from bertlab.experiment.run_study import conduct  # needs MLflow, which an offline sweep does not need
 
             return conduct(grid, compose, self.launcher, Path(self.config.report_dir))
         return run_grid(grid, compose, self.launcher, folder)

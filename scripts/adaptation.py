@@ -1,10 +1,10 @@
 """The files of reports/adapt.md and reports/adapt_mix.md: `python -m scripts.adaptation FOLDER` writes them.
 
 - general.jsonl: paragraphs of held-out books. The loss on them shows what a model forgets.
-- library.jsonl: paragraphs of data=docs, each with its library. Those of `train` and `valid` come from documents that
-  runs are trained on, those of `test` from documents that are held out there.
+- library.jsonl: paragraphs of data=docs, each with its library. `train` and `valid` come from documents in the training
+  set of runs, `test` from documents that are held out there.
 - text.jsonl: all documents of data=docs with their split.
-- mixed.jsonl: some documents of books to mix in (`train`), and the paragraphs of general.jsonl (`test`).
+- mixed.jsonl: documents of books to mix in (`train`), and the paragraphs of general.jsonl (`test`).
 """
 
 import json
@@ -20,10 +20,10 @@ from bertlab.config.compose import load, resolved
 from bertlab.data.documents import Corpus
 from bertlab.data.splits import choose_splits
 
-LIBRARIES = 8  # those with most paragraphs
-LETTERS = range(80, 400)  # of a paragraph
-MIXED = 9_000_000  # letters of books to mix in: more than there are of documentation, for shares up to a half
-GENERAL, TRAIN, VALID, TEST = 400, 200, 40, 40  # paragraphs at most; the last three of each library
+LIBRARIES = 8  # number of libraries, those with most paragraphs
+LETTERS = range(80, 400)  # length of a paragraph in characters
+MIXED = 9_000_000  # characters of books to mix in: more than in the documentation, for shares up to a half
+GENERAL, TRAIN, VALID, TEST = 400, 200, 40, 40  # maximum number of paragraphs; the last three for each library
 
 
 def corpus(name: str) -> Corpus:
@@ -33,7 +33,7 @@ def corpus(name: str) -> Corpus:
 
 
 def paragraphs(corpus: Corpus) -> Iterator[tuple[str, str, str]]:
-    """Yield the document, its split and the text of each paragraph of a fitting length."""
+    """Yield the document, its split and the text of each paragraph with a length in LETTERS."""
     for document, split in zip(corpus.documents(), choose_splits(corpus).names, strict=True):
         for text in document.text.split("\n\n"):
             if len(text) in LETTERS:
@@ -41,7 +41,7 @@ def paragraphs(corpus: Corpus) -> Iterator[tuple[str, str, str]]:
 
 
 def shuffled(texts: Iterable[str]) -> list[str]:
-    """Return texts in an order that hangs on nothing but themselves."""
+    """Return texts in an order that depends only on the texts."""
     return sorted(texts, key=lambda text: sha256(text.encode()).digest())
 
 
@@ -58,7 +58,7 @@ def whole(corpus: Corpus) -> Iterator[dict[str, str]]:
 
 
 def mixed() -> Iterator[dict[str, str]]:
-    """Yield documents of books to mix in, then the paragraphs that show what is forgotten."""
+    """Yield documents of books to mix in, then the paragraphs that measure forgetting."""
     letters = 0
     for text in shuffled(row["text"] for row in whole(corpus("books")) if row["split"] == "train"):
         if (letters := letters + len(text)) > MIXED:
@@ -68,7 +68,7 @@ def mixed() -> Iterator[dict[str, str]]:
 
 
 def of_library() -> Iterator[dict[str, str]]:
-    """Yield paragraphs of documentation with the name of the library."""
+    """Yield paragraphs of documentation with the name of their library."""
     texts: dict[tuple[str, str], list[str]] = defaultdict(list)
     for document, split, text in paragraphs(corpus("docs")):
         texts[re.split("[.:]", document)[0], split].append(text)

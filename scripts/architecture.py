@@ -1,4 +1,4 @@
-"""The picture of the rooms and what each of them may use: `python -m scripts.architecture` writes docs/architecture.md.
+"""The diagram of the rooms and what each may use: `python -m scripts.architecture` writes docs/architecture.md.
 
 Everything on the page is read from the code: the order of the rooms, their docstrings and their imports.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "bertlab"
 PAGE = ROOT / "docs" / "architecture.md"
-ORDER = (  # a new room takes its place here; a room uses only what stands before it
+ORDER = (  # add a new room here; a room uses only rooms before it
     *("config", "streams", "ledger", "data", "tasks", "mask", "batch", "model", "objective", "optim", "evaluation"),
     *("train", "tracking", "stats", "study", "report", "site", "sweep", "experiment", "facts", "corpus", "contracts"),
     *("commands", "api"),
@@ -31,7 +31,7 @@ and so are `config` (settings and errors) and `streams` (random numbers), which 
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield the modules that a file imports, wherever in the file."""
+    """Yield the modules that a file imports, anywhere in the file."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -49,12 +49,12 @@ def imported(path: Path) -> frozenset[str]:
 
 
 def room(module: str) -> str:
-    """Return the room of a module: the name behind `bertlab.`."""
+    """Return the room of a module: the name after `bertlab.`."""
     return module.removeprefix("bertlab.").partition(".")[0]
 
 
 def arrows() -> set[tuple[str, str]]:
-    """Return the pairs of rooms of which the first imports from the second; a room that uses itself is one too."""
+    """Return the pairs of rooms in which the first imports from the second, including a room and itself."""
     return {
         (room(module), room(name))
         for module, path in MODULES.items()
@@ -64,10 +64,10 @@ def arrows() -> set[tuple[str, str]]:
 
 
 def drawn(pairs: set[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the arrows of the picture: those that no longer way says already (the transitive reduction)."""
+    """Return the arrows of the diagram: those that no longer path implies (the transitive reduction)."""
     uses = {name: {right for left, right in pairs if left == name != right} for name in ORDER}
     reached: dict[str, set[str]] = {}
-    for name in ORDER:  # what it uses stands before it
+    for name in ORDER:  # rooms that it uses come before it
         reached[name] = uses[name].union(*(reached[other] for other in uses[name]))
     hidden = {"config", "streams"}
     return [

@@ -1,7 +1,7 @@
-"""Whether the tests would notice: `python -m scripts.mutants` makes ten faults, one at a time, and runs tests on each.
+"""Do the tests find faults? `python -m scripts.mutants` makes ten faults, one at a time, and runs tests on each.
 
-A fault is made in a copy of the checkout, in a temporary folder. It is noticed when its tests fail; all of them are of
-the default suite. Exit code 1: a fault went unnoticed, or a test fails without one.
+A fault is made in a copy of the checkout, in a temporary folder. It is found if its tests fail; all these tests are in
+the default suite. Exit code 1: a fault was not found, or a test fails without a fault.
 """
 
 import shutil
@@ -18,7 +18,7 @@ COPIED = ("bertlab", "conf", "sweeps", "hydra_plugins", "scripts", "tests", "pyp
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault: what the code says, what it says then, and the tests that must notice."""
+    """A fault: the old code, the wrong new code, and the tests that must fail."""
 
     name: str
     file: str
@@ -99,7 +99,7 @@ FAULTS = (
 
 
 def noticed(fault: Fault, folder: Path) -> bool:
-    """Make a fault in the copy, run its tests, and take it back. Returns whether one of them failed."""
+    """Make a fault in the copy, run its tests, and undo it. Return whether one of them failed."""
     path = folder / fault.file
     text = path.read_text("utf-8")
     if text.count(fault.old) < 1:
@@ -112,13 +112,13 @@ def noticed(fault: Fault, folder: Path) -> bool:
 
 
 def passes(tests: Sequence[str], folder: Path) -> bool:
-    """Run tests in the copy until one fails."""
+    """Run tests in the copy until one fails; return whether all passed."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     return subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode == 0
 
 
 def main() -> None:
-    """Print which faults are noticed."""
+    """Print which faults are found."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for name in COPIED:

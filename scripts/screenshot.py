@@ -1,9 +1,9 @@
-"""Pictures of MLflow as people meet it, for the docs: `python -m scripts.screenshot [uri=URI] [to=FOLDER]`.
+"""Screenshots of MLflow for the docs: `python -m scripts.screenshot [uri=URI] [to=FOLDER]`.
 
-  uri=URI    a store that holds a sweep, sqlite:///mlflow.db by default; the latest sweep is shown
+  uri=URI    a store with a sweep, sqlite:///mlflow.db by default; the latest sweep is shown
   to=FOLDER  docs by default: comparison.png of its runs, runs.png of the list, charts.png, run.png of one run and
              model.png of its weights
-Needs the extra `browser` and Chromium (Debian: apt-get install chromium), which is run without a window.
+Needs the extra `browser` and Chromium (Debian: apt-get install chromium), which runs without a window.
 """
 
 import io
@@ -35,21 +35,21 @@ from bertlab.tracking.artifacts import find_model
 from bertlab.tracking.description import KIND, OUTCOME, PARENT
 
 DEFAULTS: dict[str, Any] = {"uri": "sqlite:///mlflow.db", "to": "docs"}
-WIDTH, HEIGHT, BESIDE = 1440, 720, 376  # pixels: the window, and what MLflow's assistant takes of it at the right
-PATIENCE = 600_000  # milliseconds for the content of a page, which comes in a few seconds on an idle machine
-COLOURS = 256  # of the file, which stays below 300 kB
+WIDTH, HEIGHT, BESIDE = 1440, 720, 376  # pixels: the window, and the width of MLflow's assistant on its right
+PATIENCE = 600_000  # milliseconds for the content of a page, which takes a few seconds on an idle machine
+COLOURS = 256  # number of colours of a file, for less than 300 kB
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHART = ".js-plotly-plot .main-svg"
 EXPAND = ".ag-row [data-component-id*=runnamecellrenderer]"
 
 
 class Page(NamedTuple):
-    """A page of MLflow, and what is there once it is drawn: texts, and an element by a CSS selector."""
+    """A page of MLflow, and its content once it is drawn: texts, and an element by a CSS selector."""
 
     address: str
     texts: tuple[str, ...]
     drawn: str = "body"
-    opened: str | None = None  # what is clicked first
+    opened: str | None = None  # selector of the element to click first
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
 
 
 def browser() -> str:
-    """Return the path of a browser. Raises InputError where it or Playwright is not installed."""
+    """Return the path of a browser. Raises InputError if it or Playwright is not installed."""
     if find_spec("playwright") is None:
         raise InputError("Playwright must be installed, found none; pip install '.[browser]'")
     if found := next(filter(None, map(shutil.which, BROWSERS)), None):
@@ -70,7 +70,7 @@ def browser() -> str:
 
 
 def pages(uri: str) -> dict[str, Page]:
-    """Return pages about a store's latest sweep by the names of their pictures. Raises InputError without one."""
+    """Return pages about a store's latest sweep by the names of their files. Raises InputError if there is none."""
     client = MlflowClient(uri)
     everywhere = [found.experiment_id for found in client.search_experiments()]
 
@@ -98,7 +98,7 @@ def pages(uri: str) -> dict[str, Page]:
 
 
 def pictures(browser: str, pages: Mapping[str, Page], uri: str, folder: Path) -> None:
-    """Serve the store, have the browser draw each page, and keep what it shows without the assistant."""
+    """Serve the store, let the browser draw each page, and keep it without the assistant."""
     from playwright.sync_api import sync_playwright
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ def served(uri: str) -> Iterator[str]:
 
 
 def drawn(tab: Any, wanted: Page) -> bytes:
-    """Wait for the content of a page and return its picture, once it is the same twice: charts and spinners move."""
+    """Wait for the content of a page; return its picture when two in a row are equal: charts and spinners move."""
     if wanted.opened:
         tab.locator(wanted.opened).first.click()
     for text in wanted.texts:
@@ -141,7 +141,7 @@ def drawn(tab: Any, wanted: Page) -> bytes:
 
 
 def keep(picture: bytes, to: Path) -> None:
-    """Keep a picture of a window, in few colours."""
+    """Save a picture of a window with few colours."""
     with Image.open(io.BytesIO(picture)) as image:
         image.crop((0, 0, WIDTH - BESIDE, HEIGHT)).convert("RGB").quantize(COLOURS).save(to, optimize=True)
     print(f"{to}: {to.stat().st_size / 1000:.0f} kB")  # noqa: T201
