@@ -147,10 +147,7 @@ def arrays(job: Job, share: float, rounds: int) -> Row:
         with tempfile.TemporaryDirectory() as folder, patch.dict(os.environ, BERTLAB_CACHE=folder):
             return seconds(lambda: prepare(memory, trained))
 
-    peers = {
-        "theirs": bare.encode_batch,
-        "fast": bare.encode_batch_fast,
-    }  # the latter without offsets, as in our encoding
+    peers = {"theirs": bare.encode_batch, "fast": bare.encode_batch_fast}  # the latter without offsets, like ours
     theirs = {name: lambda encode=encode: seconds(lambda: encode(lines)) for name, encode in peers.items()}
     found = alternate({"ours": ours, **theirs}, rounds)
     faster, fast = (ratio(found[name], found["ours"]) for name in peers)

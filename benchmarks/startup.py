@@ -32,10 +32,7 @@ COMMANDS = {
     "--help": (*RUN, "--help"),
     "a key that does not exist (mask.rat=1)": (*RUN, "mask.rat=1"),
     "an option that does not exist (mask=tokens)": (*RUN, "mask=tokens"),
-    "a value that is impossible (mask.rate=1.5)": (
-        *RUN,
-        "mask.rate=1.5",
-    ),  # composes; the error comes when parts are built
+    "a value that is impossible (mask.rate=1.5)": (*RUN, "mask.rate=1.5"),  # composes; fails when parts are built
 }
 BOUNDS = ("python alone", "import hydra")
 COMMAND, STEP = 1.5, 0.5  # targets in seconds
