@@ -1,4 +1,4 @@
-"""The command line in this process: what a test runs instead of a new Python, which would import for seconds."""
+"""The command line in this process, for tests: a new Python process would need seconds for imports."""
 
 import logging
 import signal
@@ -13,17 +13,17 @@ from bertlab.commands.run import main
 
 
 def settled(words: Sequence[str]) -> list[str]:
-    """Return the words with the last value of each key alone: a test changes its usual words by adding to them."""
+    """Return the words with only the last value of each key: a test appends words to change its usual ones."""
     return list({word.lstrip("+~").partition("=")[0]: word for word in words}.values())
 
 
 def exit_code(*words: str) -> Any:
-    """Run `python -m bertlab.run` with these words, settled; return how it exits."""
+    """Run `python -m bertlab.run` with these words, one per key; return its exit code."""
     return typed_exit_code(*settled(words))
 
 
 def typed_exit_code(*words: str) -> Any:
-    """Run `python -m bertlab.run` with exactly these words; return how it exits. Signals and logging are put back."""
+    """Run `python -m bertlab.run` with exactly these words; return its exit code. Signals and logging are restored."""
     root, terminate = logging.getLogger(), signal.getsignal(signal.SIGTERM)
     handlers, level = list(root.handlers), root.level
     with pytest.MonkeyPatch.context() as patch:

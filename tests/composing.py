@@ -1,6 +1,6 @@
-"""Hydra's composition, kept: it takes a third of a second, and most tests choose options that others chose before.
+"""Hydra's composition, cached: it takes a third of a second, and most tests choose the same options.
 
-What the project's files say is read once for every choice of options; what a command line sets is set anew each time.
+The content of the project's files is read once per choice of options; values from a command line are set every time.
 """
 
 from copy import deepcopy
@@ -13,18 +13,18 @@ from hydra._internal.defaults_list import Overrides
 
 from bertlab.config.compose import CONF, project_folder
 
-OURS = {"hydra.conf", "", str(CONF), str(project_folder("sweeps"))}  # where Hydra reads without a folder of one's own
+OURS = {"hydra.conf", "", str(CONF), str(project_folder("sweeps"))}  # the search path without a user's folder
 HYDRAS = loader.create_defaults_list, ConfigLoaderImpl._compose_config_from_defaults_list
 lists, configs = dict[str, Any](), dict[str, Any]()
 
 
 def keep_compositions() -> None:
-    """Have Hydra keep what it makes of the files."""
+    """Let Hydra cache what it reads from the files."""
     set_steps(list_once, merge_once)
 
 
 def set_steps(list_files: Any, merge_files: Any) -> None:
-    """Set the two slow steps of a composition: which files it is made of, and what they say together."""
+    """Cache the two slow steps of a composition: finding its files, and merging them."""
     loader.create_defaults_list = list_files
     ConfigLoaderImpl._compose_config_from_defaults_list = merge_files  # type: ignore[method-assign]
 

@@ -1,6 +1,6 @@
-"""What the tests share: a small corpus of made-up prose, its token store, and a cache of the session's own.
+"""Shared fixtures: a small corpus of generated prose, its token store, and a separate cache for the session.
 
-Tests know nothing of the terminal, the store or the cluster of whoever runs them.
+Tests do not use the user's terminal, store or cluster.
 """
 
 import os
@@ -38,7 +38,7 @@ if _worker and hasattr(os, "sched_setaffinity"):  # one core each: workers that 
 
 keep_compositions()
 
-TOPICS = {  # the words of a document come from one topic, so its sentences tell what the next one may hold
+TOPICS = {  # a document has words of one topic, so its sentences help to predict the next one
     "sea": ["ship", "harbour", "sailor", "anchor", "wave", "storm", "captain", "island", "current", "lantern"],
     "farm": ["farmer", "barn", "harvest", "plough", "meadow", "horse", "orchard", "shepherd", "fence", "cider"],
     "town": ["market", "tower", "bridge", "printer", "council", "baker", "library", "bell", "square", "lamp"],
@@ -49,7 +49,7 @@ LINKS = ["near", "behind", "before", "without", "beside"]
 
 
 class Listed:
-    """A corpus that holds its documents in memory and counts how often they are read."""
+    """A corpus with its documents in memory, which counts how often they are read."""
 
     name = "listed"
 
@@ -69,7 +69,7 @@ class Listed:
 
 
 def prose(number: int, sentences: int) -> str:
-    """Make a text of one topic; the same number, the same text."""
+    """Make a text of one topic; equal numbers give equal texts."""
     rng = np.random.default_rng(number)
     nouns = TOPICS[sorted(TOPICS)[number % len(TOPICS)]]
 
@@ -101,7 +101,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The session's own cache folder: no test reads or writes that of the user."""
+    """The cache folder of the session: no test reads or writes that of the user."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BERTLAB_CACHE", str(folder))
@@ -163,5 +163,5 @@ def build_part() -> Callable[..., Any]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no worker is left with it alone at the end."""
+    """Start with the slowest tests, so that no worker runs one alone at the end."""
     items.sort(key=lambda item: "integration" not in item.path.parts)

@@ -1,4 +1,4 @@
-"""What only some machines have."""
+"""Hardware that only some machines have."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +10,6 @@ Test = Callable[..., Any]
 
 
 def needs_gpu(test: Test) -> Test:
-    """Skip a test where there is no GPU; warnings are no errors in it: compilers of kernels give their own."""
+    """Skip a test without a GPU; warnings are not errors in it, since kernel compilers give their own."""
     skip = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
     return skip(pytest.mark.filterwarnings("default")(test))

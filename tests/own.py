@@ -1,4 +1,4 @@
-"""A person's own folder for tests: the one of docs/own.md, under another name, since a process reads a module once."""
+"""A user's own folder for tests: that of docs/own.md, under another name, since a process reads a module once."""
 
 import re
 from itertools import count

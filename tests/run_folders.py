@@ -1,4 +1,4 @@
-"""A finished run without a training: what a cell holds when a run has ended well."""
+"""A finished run without training: the content of a cell after a successful run."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from bertlab.ledger.run_folder import CONFIG, FINISHED, ORIGIN, POINTS, RECORD, 
 
 
 def finished(cell: RunFolder, description: Mapping[str, Any] | None = None, config: str = "seed: 0\n") -> RunFolder:
-    """Leave what a finished run leaves, weights included, and return the cell as the next process finds it."""
+    """Write the files of a finished run, with weights, and return the cell as the next process finds it."""
     with cell.held():
         cell.begin(description=description or {"name": "a run"}, place="store", parent="sweep", run_id="7")
         (cell.folder / CONFIG).write_text(config)
@@ -26,7 +26,7 @@ def finished(cell: RunFolder, description: Mapping[str, Any] | None = None, conf
 
 
 def unsealed(cell: RunFolder) -> RunFolder:
-    """Leave what a run left before there were seals, and return the cell."""
+    """Write the files of a run from before there were seals, and return the cell."""
     cell.folder.mkdir(parents=True)
     points = b'{"step": 1, "time": 5, "numbers": {"eval/mlm_loss": 0.5}}\n'
     (cell.folder / POINTS).write_bytes(points)

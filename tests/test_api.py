@@ -1,4 +1,4 @@
-"""The public API: what `import bertlab` gives a person who writes Python."""
+"""The public API: what `import bertlab` gives to a Python user."""
 
 import logging
 import signal

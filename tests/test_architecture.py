@@ -1,4 +1,4 @@
-"""The arrows of the house: text flows from left to right, and a module imports only what stands left of it."""
+"""The order of the rooms: data flows from left to right, and a module imports only rooms to its left."""
 
 import ast
 from pathlib import Path
@@ -15,7 +15,7 @@ ARROWS = arrows()
 
 
 def imported_at_once(path: Path) -> set[str]:
-    """Return what importing the file imports: what stands in functions is left out."""
+    """Return the imports of a file when it is imported, without those inside functions."""
     tree = ast.parse(path.read_text("utf-8"))
     deferred = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     tree.body = [node for node in tree.body if not isinstance(node, deferred) and not is_for_types(node)]
@@ -121,7 +121,7 @@ FILES = sorted(
     for room in ("bertlab", "hydra_plugins", "scripts", "benchmarks")
     for path in (PACKAGE.parent / room).rglob("*.py")
 )
-TEXT = {"read_text": 1, "write_text": 2}  # the encoding's place among the arguments of a path's methods
+TEXT = {"read_text": 1, "write_text": 2}  # index of the encoding among the arguments of a path's methods
 
 
 def test_text_files_are_utf_8_whatever_the_system_prefers() -> None:

@@ -1,4 +1,4 @@
-"""conf/ and bertlab/ are one house: a family's YAML names a part of the family's room, with the part's own keys."""
+"""conf/ and bertlab/ have the same structure: a family's YAML names a part of the family's room, with its keys."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -95,7 +95,7 @@ def named(part: Mapping[str, Any]) -> set[str]:
     for name, parameter in parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
             function = target(part).__init__ if inspect.isclass(target(part)) else target(part)
-            if get_type_hints(function)[name] is Any:  # what a class hands on to the one that it extends
+            if get_type_hints(function)[name] is Any:  # arguments that a class passes to its base class
                 names |= {name for base in target(part).__mro__[1:-1] for name in inspect.signature(base).parameters}
             else:
                 names |= set(get_type_hints(function)[name].__args__[0].__annotations__)

@@ -1,4 +1,4 @@
-"""The project's name on a package index is its own: `bertlab` there belongs to somebody else."""
+"""The project has its own name on a package index: `bertlab` there belongs to someone else."""
 
 import re
 import tomllib

@@ -1,4 +1,4 @@
-"""The notebook of the API runs from its first cell to its last, and what a cell ends with can be shown."""
+"""The notebook of the API runs from its first cell to its last, and the result of each cell can be shown."""
 
 import ast
 import json
@@ -14,7 +14,7 @@ NOTEBOOK = ROOT / "docs" / "api.ipynb"
 
 
 def run_cell(source: str, names: dict[str, Any]) -> Any:
-    """Run a cell in the names of those before it; return the value of its last line, as Jupyter does."""
+    """Run a cell with the names of earlier cells; return the value of its last line, as Jupyter does."""
     tree = ast.parse(source)
     last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, "cell", "exec"), names)

@@ -1,4 +1,4 @@
-"""The pages that people read first: short, and every link leads somewhere."""
+"""The pages that people read first: short, and every link has a target."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A sweep and a study whose store asks for a password: no byte of what they leave or print holds it."""
+"""A sweep and a study whose store needs a password: their files and output never contain it."""
 
 import lzma
 from collections.abc import Callable, Iterator

@@ -118,7 +118,7 @@ def test_an_unknown_stream_is_refused(redraw: str) -> None:
 
 
 def test_known_values() -> None:
-    """Fails when numpy's Philox or our keying changes: every run of every sweep would then draw anew."""
+    """Fails if numpy's Philox or our keys change: every run of every sweep would then have other draws."""
     assert Streams(0).integer("dropout", 1) == 4737260736653385125
     assert Streams(0).generator("order").permutation(7).tolist() == [3, 1, 0, 2, 4, 5, 6]
     assert Streams(20181011).generator("pairs", 2).integers(0, 1000, 5).tolist() == [326, 692, 157, 992, 205]

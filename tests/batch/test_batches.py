@@ -102,7 +102,7 @@ def test_the_order_of_examples_changes_with_seed_and_epoch(store: TokenStore) ->
 
 @pytest.fixture
 def distinct(make_tokens: Callable[..., Tokens]) -> tuple[Tokens, Vocabulary]:
-    """101 documents of 11 tokens, no token twice: a sequence's tokens tell which example it is."""
+    """101 documents of 11 tokens, no token twice: a sequence's tokens identify its example."""
     ids = np.arange(5, 5 + 101 * 11).reshape(101, 1, 11).tolist()
     return make_tokens(ids), Vocabulary([*SPECIALS, *(f"w{n}" for n in range(101 * 11))])
 
@@ -333,7 +333,7 @@ def test_the_progress_of_a_run_is_0_at_its_first_step_and_1_at_its_last(store: T
 
 
 def test_fixed_copies_repeat_their_pairs_and_masks_in_another_order(distinct: tuple[Tokens, Vocabulary]) -> None:
-    """Two copies of 101 examples, one a batch: epochs 0 and 2 are the same examples with the same masks."""
+    """Two copies of 101 examples, one per batch: epochs 0 and 2 have the same examples with the same masks."""
     make = Batches(*distinct, Packed(), Static(policy=MASKING, copies=2), Form(1, 13), Streams(0), STEPS)
     steps = make._per_epoch
     epochs = [[make(step) for step in range(first * steps, (first + 1) * steps)] for first in range(3)]

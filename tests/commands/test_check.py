@@ -1,4 +1,4 @@
-"""A folder of one's own from end to end: the one of docs/own.md is checked, run, swept in workers and studied."""
+"""A user's own folder from end to end: that of docs/own.md is checked, run, swept in workers and studied."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The small commands: an absurd command line is one line and exit code 2, and leaves nothing behind."""
+"""The small commands: an absurd command line gives one error line and exit code 2, and leaves no files."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Why: what differs between a run and another, or the one that words would make, and whether it would be reused."""
+"""`bertlab compare`: what differs between two runs, or a run and the run of some words, and whether it is reused."""
 
 import json
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def uri(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def make(uri: str) -> Make:
-    """Make a finished run of some words, as far as a store knows, and return its id."""
+    """Make a run of some words that is finished according to the store, and return its id."""
     tracker = Tracker(uri=uri, experiment="bertlab")
 
     def make(*words: str) -> str:

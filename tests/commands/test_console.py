@@ -1,4 +1,4 @@
-"""`bertlab COMMAND`: one table of commands, a screen of help for each, tab completion, and what a mistake is told."""
+"""`bertlab COMMAND`: one table of commands, a help screen for each, tab completion, and the messages for mistakes."""
 
 import re
 import subprocess

@@ -26,7 +26,7 @@ def base() -> Costs:
 
 
 def parts_of(words: Sequence[str]) -> Parts:
-    """Build what a run would, but for what records and trains."""
+    """Build the parts of a run, without recording and training."""
     return build_parts({**resolved(load(words)), "tracking": {}, "trainer": {}, "data": {}})
 
 
@@ -92,7 +92,7 @@ def test_the_share_of_predicted_tokens_is_that_of_the_policy(words: list[str], s
 
 
 def test_memory_is_what_a_real_step_keeps() -> None:
-    """Counted on the meta device as on the CPU, where the weights of attention are kept too when there is dropout."""
+    """The meta device gives the same counts as the CPU, which also keeps attention weights if there is dropout."""
     costs = count([*TINY, "model.dropout=0.1", "batch.size=8", "batch.length=32"])
     parts = parts_of([*TINY, "model.dropout=0.1"])
     model: Bert = parts.model(101, 32)

@@ -1,4 +1,4 @@
-"""Endings: what a run reached is said from its values."""
+"""Last lines of a command: written from the values of the result."""
 
 from dataclasses import replace
 

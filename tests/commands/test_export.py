@@ -1,4 +1,4 @@
-"""Export: a run's model becomes a folder that transformers loads, whole, or one line says why not."""
+"""Export: a run's model becomes a complete folder that transformers loads, or one line gives the reason."""
 
 import json
 import os
@@ -340,7 +340,7 @@ FILES = ("config.yaml", "model/model.safetensors", "model/tokenizer.json")
 
 @pytest.fixture(scope="module")
 def left(store: Store) -> tuple[str, dict[str, Path]]:
-    """A run, and where the store keeps its files."""
+    """A run, and the place of its files in the store."""
     run_id = store.train(*MODEL, *SMALL, "data=text", "tokenizer.lowercase=false", "seed=3")  # as typed, every word
     client = MlflowClient(store.uri)
     run = client.get_run(run_id)
@@ -352,7 +352,7 @@ def left(store: Store) -> tuple[str, dict[str, Path]]:
 def test_a_file_of_the_store_that_is_damaged_is_one_line_that_trains_the_run_again(
     left: tuple[str, dict[str, Path]], store: Store, export: Callable[..., Ended], tmp_path: Path, name: str
 ) -> None:
-    """With the hash that the run left of it, and without one, as of earlier runs."""
+    """With the hash that the run recorded, and without one, as in earlier runs."""
     run_id, path = left[0], left[1][name]
     content = path.read_bytes()
     client = MlflowClient(store.uri)

@@ -1,4 +1,4 @@
-"""Push: an exported folder goes to the hub after a yes, and not without; a hub that refuses is one line."""
+"""Push: an exported folder is uploaded only after a yes; an error of the hub gives one line."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from bertlab.config.errors import InputError
 
 
 class Hub:
-    """What stands for huggingface_hub's HfApi: it notes what it is asked, or refuses."""
+    """A fake of huggingface_hub's HfApi, which records its calls or refuses them."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []

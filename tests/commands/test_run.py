@@ -1,4 +1,4 @@
-"""The command line: bad input ends in one line, exit code 2 and nothing in MLflow; a run ends with its true status."""
+"""The command line: bad input gives one line, exit code 2 and nothing in MLflow; a run ends with its true status."""
 
 import logging
 import os
@@ -94,7 +94,7 @@ def command(
 
 @pytest.fixture
 def here(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which a command runs, where the store that nobody named and all temporary files would lie too."""
+    """The working directory of a command; the default store and all temporary files would be here too."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
@@ -102,7 +102,7 @@ def here(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 def everything(folder: Path) -> dict[Path, bytes | None]:
-    """Return all that is in a folder, None for a folder."""
+    """Return the content of a folder by path, None for a subfolder."""
     return {path: path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
@@ -323,7 +323,7 @@ def test_a_reader_that_stops_early_is_no_error() -> None:
 
 
 def typed(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as a person does, from a folder of their own."""
+    """Run the command as a user does, from a separate folder."""
     return subprocess.run(
         [sys.executable, "-m", "bertlab.run", *words],
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), **environment},

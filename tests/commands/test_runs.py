@@ -1,4 +1,4 @@
-"""`bertlab runs`: which runs are listed, by what, and what removing one leaves."""
+"""`bertlab runs`: which runs are listed, with what, and what remains after removing one."""
 
 from pathlib import Path
 from typing import Any

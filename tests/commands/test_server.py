@@ -1,4 +1,4 @@
-"""What cannot be served is one line, before anything starts."""
+"""What cannot be served gives one line, before anything starts."""
 
 import signal
 import socket

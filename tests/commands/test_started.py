@@ -1,4 +1,4 @@
-"""Commands that tell of a run before it is made take the model and the tokenizer of a folder, as the run does."""
+"""Commands that describe a future run use the model and the tokenizer of a folder, as the run does."""
 
 import random
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Every key of every option in conf/, at every place where the option can stand, with a value that no key can hold.
+"""Every key of every option in conf/, at every possible place of the option, with a value that no key accepts.
 
-A program too, for test_bounds.py: it prints what is said of each as JSON, and whether torch was imported for it.
+Also a program, for test_bounds.py: it prints the message of each as JSON, and whether torch was imported for it.
 """
 
 import copy
@@ -15,12 +15,12 @@ from bertlab.train.early import check_early
 
 Chosen = tuple[tuple[str, ...], str, dict[str, Any]]
 VALUE = -1.5  # no share, no number of anything, no name of an option, neither true nor false
-TEXT = {  # any word will do, and what it names is looked for later
+TEXT = {  # any word is accepted, and looked up later
     *("data.root", "data.path", "data.name", "data.revision", "data.column", "tracking.uri", "tracking.on_end"),
     *("tracking.parent", "tracking.factors", "tracking.baseline", "tracking.study", "tracking.arm"),  # a sweep's own
 }
 PLAIN = ("seed", "redraw", "batch.size", "batch.length", "batch.cls", "budget.tokens")
-ELSEWHERE = {  # where an option may stand as the part of another one
+ELSEWHERE = {  # places where an option can be part of another one
     "mask": (("mask=noise", "mask.corruption"), ("mask=static", "mask.policy")),
     "pairs": (("pairs=nsp", "evaluation.text"), ("pairs=nsp", "evaluation.pairs")),
 }
@@ -37,7 +37,7 @@ GIVEN = {
 
 
 def messages(options: Iterable[Chosen]) -> Iterator[tuple[tuple[str, ...], str, str | None]]:
-    """Yield the words that choose an option, a key of it, and what is said of the absurd value there."""
+    """Yield the words that choose an option, a key of it, and the message for the absurd value there."""
     for words, place, config in options:
         for key in PLAIN if not place else [f"{place}.{name}" for name in own_values(config, place)]:
             changed = copy.deepcopy(config)
@@ -47,7 +47,7 @@ def messages(options: Iterable[Chosen]) -> Iterator[tuple[tuple[str, ...], str, 
 
 
 def chosen() -> Iterator[Chosen]:
-    """Yield the words that put an option in a place, the place, and the configuration."""
+    """Yield the words that put an option at a place, the place, and the configuration."""
     yield (), "", resolved(load([]))
     for path in sorted(CONF.rglob("*.yaml")):
         group = path.parent.relative_to(CONF).as_posix()

@@ -1,8 +1,8 @@
-"""A process that tries command lines at the real entry, `bertlab.commands.run.main`, and watches what they do.
+"""A process that tries command lines at the real entry point, `bertlab.commands.run.main`, and watches their effects.
 
-In: one JSON list of words a line, on standard input. Out: one JSON object a line: exit code, standard error, and the
-events that only a command line which had its way would cause. Every case runs in a fork of its own, with the working
-directory of this process; a run ends after its first batch, before anything is trained or tracked.
+In: one JSON list of words per line, on standard input. Out: one JSON object per line: exit code, standard error, and
+the events that only a harmful command line would cause. Every case runs in a separate fork, with the working directory
+of this process; a run ends after its first batch, before anything is trained or tracked.
 """
 
 import json
@@ -29,23 +29,23 @@ from bertlab.ledger.result import RunResult
 from bertlab.study.arms import register
 from bertlab.sweep.grid import SweepEnd
 
-SECONDS = 8  # of the processor for a case; what is still at work then was let in
-PATIENCE = 120.0  # seconds by the clock, for what waits for something
-MEMORY = 3 << 30  # bytes that a case may take beyond what this process has: input that is read as a stream needs less
+SECONDS = 8  # CPU seconds of a case; a case that still runs then was accepted
+PATIENCE = 120.0  # seconds of wall time, for a case that waits
+MEMORY = 3 << 30  # extra bytes that a case may use: reading input as a stream needs less
 HERE = Path.cwd()
 ALLOWED = (str(HERE), os.environ["BERTLAB_CACHE"], tempfile.gettempdir(), os.devnull)
 STARTS = {"os.system", "os.exec", "os.posix_spawn", "os.spawn", "subprocess.Popen", "pty.spawn", "pickle.find_class"}
 STARTS |= {"socket.connect", "socket.getaddrinfo", "ctypes.dlopen"}
 WRITES = {"os.mkdir": (0,), "os.rename": (0, 1), "os.remove": (0,), "os.rmdir": (0,), "os.link": (1,)}
 WRITES |= {"os.symlink": (1,), "os.truncate": (0,), "os.chmod": (0,), "shutil.rmtree": (0,)}
-FOREIGN = {"trap", "antigravity", "this"}  # modules that nothing but the input asks for
+FOREIGN = {"trap", "antigravity", "this"}  # modules that only the input names
 
 seen: list[str] = []
 watching = False
 
 
 def watch(event: str, arguments: tuple[Any, ...]) -> None:
-    """Note a started program, a connection, a foreign import, and a write anywhere but where runs may write."""
+    """Record a started program, a connection, a foreign import, and a write outside the places of runs."""
     if not watching:
         return
     if event in STARTS:
@@ -68,7 +68,7 @@ def note_write(event: str, path: Any) -> None:
 
 
 def first_batch(config: Mapping[str, Any], asked: Any = None, tracker: Any = None) -> RunResult:
-    """Stand in for `bertlab.sweep.run.train`: everything up to the first batch."""
+    """Replaces `bertlab.sweep.run.train`: everything up to the first batch."""
     job = bertlab.sweep.run.prepare_job(config)
     job.check()
     assert job.batches(0).ids_BL.shape == (job.form.size, job.form.length)
@@ -76,14 +76,14 @@ def first_batch(config: Mapping[str, Any], asked: Any = None, tracker: Any = Non
 
 
 def check_grid(grid: Any, compose: Any, launcher: Any, folder: Path) -> SweepEnd:
-    """Stand in for `bertlab.sweep.grid.run_grid`: everything up to the first job."""
+    """Replaces `bertlab.sweep.grid.run_grid`: everything up to the first job."""
     for overrides in grid.jobs:
         first_batch(resolved(compose(overrides)))
     return SweepEnd([], [""], None, "")
 
 
 def check_study(grid: Any, compose: Any, launcher: Any, folder: Path) -> SweepEnd:
-    """Stand in for `bertlab.experiment.run_study.conduct`: everything up to the first job."""
+    """Replaces `bertlab.experiment.run_study.conduct`: everything up to the first job."""
     registration = register(lambda own: compose([*grid.fixed, *own]))
     first_batch(registration.arms[registration.study.baseline])
     return SweepEnd([], [""], None, "")
@@ -117,7 +117,7 @@ def size() -> int:
 
 
 def case(words: Sequence[str]) -> dict[str, Any]:
-    """Fork, try, and return what came of it; `code` is None for a case that used up its time."""
+    """Try a case in a fork and return the result; `code` is None for a case that used up its time."""
     global report
     ours, report = os.pipe()
     with tempfile.TemporaryFile("w+b") as err, tempfile.TemporaryFile("w+b") as out:
@@ -142,7 +142,7 @@ def case(words: Sequence[str]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    build_parts(resolved(load(["data=oracle"])))  # what Hydra finds out once, every fork then knows
+    build_parts(resolved(load(["data=oracle"])))  # Hydra caches this for every fork
     bertlab.sweep.run.train = first_batch  # type: ignore[assignment]
     bertlab.sweep.grid.run_grid = check_grid  # type: ignore[assignment]
     bertlab.experiment.run_study.conduct = check_study

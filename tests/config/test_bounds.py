@@ -1,4 +1,4 @@
-"""Bounds: every key of every part is named where it stands, before anything heavy is imported."""
+"""Bounds: an error names every key of every part with its full place, before anything heavy is imported."""
 
 import json
 import re
@@ -58,7 +58,7 @@ def test_advice_names_keys_and_options_that_exist() -> None:
 
 
 def check_advice(words: tuple[str, ...], line: str) -> None:
-    """Fail where a line names a key or an option that the configuration of the words does not have."""
+    """Fail if a line names a key or an option that the configuration of the words does not have."""
     for group, place, option in OPTION.findall(line):
         if (CONF / group).is_dir():
             assert (CONF / group / f"{option}.yaml").is_file(), line

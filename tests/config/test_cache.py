@@ -211,7 +211,7 @@ def test_a_cache_without_permission_is_an_input_error(
 
 @pytest.mark.parametrize("name", ["mkdir", "is_dir"])
 def test_whatever_the_system_refuses_is_an_input_error(root: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """As for a read-only file system or a folder that may not be looked into, where root needs no permission."""
+    """Imitates a read-only file system or a folder without permission, since root needs no permission."""
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")

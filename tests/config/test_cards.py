@@ -1,4 +1,4 @@
-"""Workers of a pool take cards of their own."""
+"""Workers of a pool use different GPUs."""
 
 import os
 from typing import Any

@@ -1,4 +1,4 @@
-"""Composing: what the command line says becomes plain values, and values become parts."""
+"""Composing: the command line becomes plain values, and values become parts."""
 
 import os
 import re

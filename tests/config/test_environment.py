@@ -1,4 +1,4 @@
-"""What computes a run is told so that what gives other last digits is another environment."""
+"""The environment of a run: hardware and software that give other last digits are another environment."""
 
 import sys
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What went wrong, in one line: for each kind of error its words, and None where the fault is ours."""
+"""Errors in one line: each kind has its message, and None if the fault is in bertlab."""
 
 import errno
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from bertlab.config.errors import InputError
 
 
 def error_of(*overrides: str) -> Exception:
-    """Return what composing and building raises."""
+    """Return the error of composing and building."""
     from bertlab.config.building import build_parts
 
     with pytest.raises(Exception) as caught:  # noqa: PT011 - each kind is told apart by its explanation

@@ -1,8 +1,7 @@
-"""Hostile input at the real entry: either a run or one clear line and exit code 2.
+"""Hostile input at the real entry point: either a run, or one clear line and exit code 2.
 
-Never a traceback, a program started, a foreign module imported, or a write outside the working directory, the output
-directory and the cache. `HOSTILE=2000` tries so many inputs of each kind; the default
-is a few, always the same.
+Never a traceback, a started program, an imported foreign module, or a write outside the working directory, the output
+directory and the cache. `HOSTILE=2000` tries this many inputs of each kind; the default is a few, always the same.
 """
 
 import ast
@@ -42,7 +41,7 @@ TRAP = "import pathlib\npathlib.Path({!r}).touch()\ndef part(*_, **__): ...\n"
 
 
 class Entry:
-    """The process that tries command lines, in a folder of its own; see tests/hostile_entry.py."""
+    """The process that tries command lines, in a separate folder; see tests/config/hostile_entry.py."""
 
     def __init__(self, root: Path) -> None:
         self.work, self.outside = root / "work", root / "outside"
@@ -64,7 +63,7 @@ class Entry:
         )
 
     def try_words(self, words: Sequence[str]) -> dict[str, Any]:
-        """Return what came of a command line, which must be a run or one line, and harmless."""
+        """Return the result of a command line, which must be a run or one line, and harmless."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(list(words)) + "\n")
@@ -100,7 +99,7 @@ def entry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Entry]:
 
 
 def test_the_watcher_sees_what_it_is_there_for(entry: Entry) -> None:
-    """A harmless command passes, and a write outside is seen: the claims below can fail."""
+    """A harmless command passes, and a write outside is noticed: so the tests below can fail."""
     assert entry.try_words(ORACLE)["code"] == 0
     with pytest.raises(AssertionError, match=r"outside/elsewhere"):
         entry.try_words([*ORACLE, f"output_dir={entry.outside / 'elsewhere'}"])

@@ -1,4 +1,4 @@
-"""Heavy imports: no collection while they come, and the collector is as it was afterwards."""
+"""Heavy imports: no garbage collection during them, and the collector is restored afterwards."""
 
 import gc
 import sys

@@ -1,4 +1,4 @@
-"""What a command line may ask of Hydra: words are checked before Hydra sees them, configurations before building."""
+"""What a command line may do with Hydra: words are checked before Hydra gets them, configurations before building."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A person's own folder: how it is named, what it may hold, and which code its modules are."""
+"""A user's own folder: how it is named, what it may contain, and its modules as code of a run."""
 
 import importlib
 import os

@@ -1,4 +1,4 @@
-"""Reading a command line: which of its words is wrong, and what would be right, in one line."""
+"""Reading a command line: one line names the wrong word and the correction."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is shown or kept holds no secret, and what is none stays as it is."""
+"""Shown or stored text contains no secret, and other text is unchanged."""
 
 import logging
 from itertools import chain

@@ -1,4 +1,4 @@
-"""Two small sources as git folders of their own, in the shapes of the real ones."""
+"""Two small sources as git folders, in the form of the real ones."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Pages of made-up books in the shapes of the real sources."""
+"""Pages of invented books in the form of the real sources."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ WORDS = [
 
 
 def paragraph(number: int) -> str:
-    """Return a paragraph of about 1,800 characters; another number, another one."""
+    """Return a paragraph of about 1,800 characters, different for each number."""
     drawn = np.random.default_rng(number).choice(WORDS, 300)
     return " ".join(drawn) + f" {number}."
 

@@ -1,4 +1,4 @@
-"""The corpus: the same bytes from the same sources, nothing twice, and no author on both sides of a split."""
+"""The corpus: the same bytes from the same sources, no repetitions, and no author in two splits."""
 
 import json
 import lzma
@@ -109,7 +109,7 @@ def test_a_corpus_of_another_hash_is_refused_and_leaves_nothing(
 
 @pytest.fixture
 def pinned(mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Source]:
-    """The made-up library in place of the real one, its hash as the stated one, and a cache of its own."""
+    """The invented library instead of the real one, with its hash as the expected one, and a separate cache."""
     monkeypatch.setenv("BERTLAB_CACHE", str(tmp_path / "cache"))
     sources = library(mirror)
     books = (

@@ -1,4 +1,4 @@
-"""Paragraphs of prose, as plain text; what is not prose is left out."""
+"""Paragraphs of prose, as plain text; everything else is left out."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is read of each source: the body's chapters in their order, by whom, and nothing that may not be used."""
+"""What is read from each source: the chapters in order, the author, and nothing that must not be used."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -84,7 +84,7 @@ def test_a_mirror_without_the_commit_is_refused_by_name(mirror: Mirror, tmp_path
 
 
 def test_what_was_fetched_is_not_fetched_again(mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From a host on this disk; a fetch that was stopped, a folder without the commit, is done anew."""
+    """From a host on this disk; an interrupted fetch, a folder without the commit, is repeated."""
     (source,) = mirror({"standardebooks/a": ebook("A", "B, C", 1)})
     monkeypatch.setattr("bertlab.corpus.git.HOST", f"file://{tmp_path / 'mirror'}")
     place = source.repository.place(tmp_path / "fetched")

@@ -1,4 +1,4 @@
-"""The books that anyone can build: what data=books says of them, and what where they are not there."""
+"""The public corpus of books: the facts of data=books, and the error if the books are missing."""
 
 from pathlib import Path
 

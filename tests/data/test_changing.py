@@ -1,4 +1,4 @@
-"""A corpus that another program changes while it is read is one line, and leaves no store."""
+"""A corpus that another program changes during reading gives one error line and leaves no store."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A file is read once for as long as it stays what it is."""
+"""A file is read only once while it does not change."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Encoding in parts: the same tokens, whatever the length of a text."""
+"""Encoding in parts: the same tokens for any length of a text."""
 
 import random
 

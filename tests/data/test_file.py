@@ -1,4 +1,4 @@
-"""A tokenizer from a file makes the tokens of transformers' fast tokenizer, and no special token of any text."""
+"""A tokenizer from a file gives the tokens of transformers' fast tokenizer, and never a special token for text."""
 
 import json
 import random
@@ -157,7 +157,7 @@ def sentencepiece(folder: Path) -> Any:
 
 
 def fallback(folder: Path) -> Any:
-    """A BPE over letters that falls back on bytes, without [MASK] and [PAD]."""
+    """A BPE over letters with byte fallback, without [MASK] and [PAD]."""
     made = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=True))
     made.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     made.train_from_iterator(
@@ -203,7 +203,7 @@ MAKES_SPECIALS = {
 
 @pytest.fixture(scope="module", params=MAKERS)
 def both(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any, Path]]:
-    """The name of a kind, transformers' tokenizer, and the folder that holds its files."""
+    """The name of a kind, transformers' tokenizer, and the folder with its files."""
     folder = tmp_path_factory.mktemp("tokenizers") / request.param
     return request.param, MAKERS[request.param](folder), folder
 

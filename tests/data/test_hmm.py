@@ -25,7 +25,7 @@ def path_probability(language: Language, words: Ints, states: Ints, topic: int) 
 
 
 def enumerate_pair(language: Language, length_a: int, length_b: int) -> tuple[Floats, Floats]:
-    """Joint tables [hypothesis, words...] and [hypothesis, states..., words...] by summing over everything hidden."""
+    """Joint tables [hypothesis, words...] and [hypothesis, states..., words...], summed over all hidden variables."""
     topics, states = language.start_TS.shape
     words, length = language.emit_SW.shape[1], length_a + length_b
     table = np.zeros((2, *[states] * length, *[words] * length))
@@ -46,7 +46,7 @@ def tables() -> tuple[Floats, Floats]:
 
 
 def conditioned(table: Floats, axes: list[int], row: Ints) -> Floats:
-    """Keep what agrees with the visible words; hidden words stay as axes."""
+    """Select the entries that agree with the visible words; hidden words stay as axes."""
     index: list[slice | int] = [slice(None)] * table.ndim
     for axis, word in zip(axes, row, strict=True):
         if word != HIDDEN:

@@ -1,4 +1,4 @@
-"""Building a store takes little memory for each byte of a text, whatever the text looks like."""
+"""Building a store takes little memory per byte of text, for any text."""
 
 import os
 import subprocess
@@ -28,7 +28,7 @@ LONG = {
 
 
 def peak(folder: Path, text: str, size: int) -> int:
-    """Return the bytes that a process takes to build a store of a text of that size, with usual ones beside it."""
+    """Return the bytes that a process needs to build a store of a text of that size and of usual ones."""
     usual = [f"The captain of ship {number} finds the old harbour. A sailor mends it." for number in range(500)]
     path = folder / f"{size}.txt"
     path.write_text("\n\n".join([*usual, (text * (size // len(text) + 1))[:size]]))

@@ -1,4 +1,4 @@
-"""`start=FOLDER` alone brings the model and the tokenizer of the folder along."""
+"""`start=FOLDER` alone also sets the model and the tokenizer of the folder."""
 
 import json
 from pathlib import Path

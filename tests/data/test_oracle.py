@@ -41,7 +41,7 @@ def test_the_key_does_not_change_with_use() -> None:
 
 
 def test_the_text_of_the_default_language_is_pinned() -> None:
-    """Fails when the same settings give another text, also through numpy: then change VERSION and this line."""
+    """Fails if the same settings give another text, also because of numpy: then change VERSION and this line."""
     assert some(1)[0].text.startswith(
         "dale goba raha tite mefi hono suke gumu\n\nmefi lefa goba hema dale goba pure beki"
     )
@@ -217,7 +217,7 @@ def test_pair_accuracy_is_what_the_belief_claims_and_about_nine_tenths(sampled: 
 
 
 def test_senses_are_calibrated_and_need_context(sampled: Sampled) -> None:
-    """The mean belief in the true state equals the mean of sum p^2; the word alone knows less."""
+    """The mean belief in the true state equals the mean of sum p^2; the word alone gives less."""
     state_BLS = sampled.oracle.senses(sampled.word_BL, sampled.segment_BL)
     in_truth_BL = np.take_along_axis(state_BLS, sampled.state_BL[..., None], axis=2)[..., 0]
     assert abs(in_truth_BL.mean() - (state_BLS**2).sum(axis=2).mean()) < 0.01

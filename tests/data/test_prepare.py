@@ -64,7 +64,7 @@ def test_the_tokenizer_learns_from_the_training_split_alone(make_corpus: MakeCor
 
 
 def test_a_twentieth_is_held_out_where_the_source_names_no_split(make_corpus: MakeCorpus) -> None:
-    """5 % of 4,001 documents by lot: 200 expected, standard deviation 14."""
+    """5 % of 4,001 documents at random: 200 expected, standard deviation 14."""
     documents = without_splits(4001)
     chosen = held_out(make_corpus(documents))
     assert 150 < len(chosen) < 250
@@ -212,7 +212,7 @@ def test_the_name_of_a_special_token_in_a_text_is_text(make_corpus: MakeCorpus) 
 
 
 def test_documents_are_encoded_alike_one_by_one_and_together(make_corpus: MakeCorpus) -> None:
-    """More documents than one call encodes keep their order and their tokens."""
+    """More documents than in one encoding call keep their order and their tokens."""
     documents = [
         Document(str(n), "\n\n".join(f"w{n} x{n % 5} y{i}" for i in range(n % 3 + 1)), SPLITS[n % 2])
         for n in range(700)

@@ -1,4 +1,4 @@
-"""What a corpus must hold for scores to mean something."""
+"""What a corpus must contain for valid scores."""
 
 import random
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def test_the_share_of_unknown_tokens_is_counted_and_warned_of(make_corpus: MakeC
 
 @pytest.mark.parametrize("tokenizer", [PIECES, Words(vocab_size=3000)])
 def test_one_very_long_word_is_refused_by_its_letters(make_corpus: MakeCorpus, tokenizer: Any) -> None:
-    """It is few tokens, whatever its length: of 200 KB, 20."""
+    """It has few tokens at any length: 20 for 200 KB."""
     for long in ("a" * 200_000, "0f" * 100_000, "ก" * 200_000):
         train, valid = texts("ab", 40), texts("ab", 4, 1)
         documents = corpus_of([*train, long], valid)
@@ -77,7 +77,7 @@ def test_one_very_long_word_is_refused_by_its_letters(make_corpus: MakeCorpus, t
 
 
 def test_a_long_word_in_more_text_is_warned_of(make_corpus: MakeCorpus) -> None:
-    """A word of 1,000 letters is one token, of which the share of the tokens alone would say nothing."""
+    """A word of 1,000 letters is one token, which the share of the tokens alone would not show."""
     train = [*texts("abcdefgh", 40), f"a {'abcdefgh' * 125} b"]
     facts = prepare(make_corpus(corpus_of(train, texts("abcdefgh", 4, 1))), PIECES).facts
     assert facts["unknown"].startswith(
@@ -134,7 +134,7 @@ def test_sentences_of_several_training_documents_are_no_copy_of_one(make_corpus:
 
 
 def test_documents_of_one_text_are_in_one_split_whatever_their_ids(make_corpus: MakeCorpus) -> None:
-    """Each of 60 texts stands there three times; the lots of the ids alone would part most of those held out."""
+    """Each of 60 texts is there three times; random draws by id would separate most of the held-out copies."""
     documents = [
         Document(f"{copy}-{n}", text.upper() if copy else text)
         for n, text in enumerate(texts("abcdefgh", 60))

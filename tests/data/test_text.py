@@ -100,7 +100,7 @@ def test_lines_end_as_on_any_system(tmp_path: Path, end: bytes) -> None:
 
 
 def test_who_is_held_out_depends_on_the_text_and_not_on_the_file(tmp_path: Path) -> None:
-    """Neither its name, nor its form, nor the place in it; a document with an id of its own goes by that."""
+    """Not by its name, its format or its place there; a document with an id uses that."""
     texts = [f"Number {number} of many." for number in range(200)]
     files = [
         write(tmp_path / "a.txt", "\n\n".join(texts).encode()),

@@ -1,4 +1,4 @@
-"""What holds for every tokenizer of conf/tokenizer, and what is particular to each."""
+"""Properties of every tokenizer of conf/tokenizer, and of single ones."""
 
 import subprocess
 import sys
@@ -38,7 +38,7 @@ def texts(tiny_corpus: Corpus) -> list[str]:
 def part(
     request: pytest.FixtureRequest, build_part: Callable[..., Any], texts: list[str], tmp_path_factory: Any
 ) -> Any:
-    """Every option; the file of `file` holds what the tests train on."""
+    """Every option; the file of `file` contains the training text of the tests."""
     if request.param != "file":
         return build_part(f"tokenizer={request.param}")
     path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
@@ -130,7 +130,7 @@ def test_wordpiece_is_the_same_in_another_process() -> None:
 
 
 def test_wordpiece_is_pinned() -> None:
-    """Fails when the same sentences give another tokenizer, also through the library: then change its key."""
+    """Fails if the same sentences give another tokenizer, also because of the library: then change its key."""
     trained = wordpiece("hug pug pun bun hugs", "hug hugs pug hug", vocab_size=100)
     tokens = sorted(trained.get_vocab(), key=trained.get_vocab().__getitem__)
     assert tokens[5:] == [
@@ -229,7 +229,7 @@ def test_words_keeps_the_most_frequent_and_breaks_ties_by_spelling() -> None:
 
 
 def test_of_very_many_words_the_most_frequent_teach() -> None:
-    """A choice among equally frequent ones is the same each time and not by the alphabet."""
+    """The choice among equally frequent ones is the same each time and not alphabetical."""
     words = Counter({"often": 9, "twice": 2, **{f"{number:05d}": 1 for number in range(10_000)}})
     assert most_frequent(words, 50_010) == words
     kept = most_frequent(words, 5_010)

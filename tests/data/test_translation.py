@@ -1,4 +1,4 @@
-"""The translation task: nothing but the source tells the target, and the source tells all of it."""
+"""The translation task: only the source determines the target, and it determines all of it."""
 
 from collections import Counter
 from itertools import islice
@@ -64,7 +64,7 @@ def test_same_seed_same_text_other_seed_other_text_and_dictionary() -> None:
 
 
 def test_the_text_is_pinned() -> None:
-    """Fails when the same settings give another text, also through numpy: then change VERSION and this line."""
+    """Fails if the same settings give another text, also because of numpy: then change VERSION and this line."""
     assert some(1)[0].text == (
         "bali base bari bari bahu bana bara baho\n\nbamin bahun badin badin baren bagan bakun basun"
     )

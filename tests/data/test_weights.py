@@ -1,4 +1,4 @@
-"""What a run may start from is looked for at once."""
+"""Start weights of a run are looked up at once."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
-"""Fine-tuning for classification with transformers and nothing of ours: what our scores are compared with.
+"""Fine-tuning for classification with transformers and without bertlab, for comparison with our scores.
 
     python -m tests.evaluation.plain FOLDER train=a.jsonl test=b.jsonl most=2000 rate=3e-4 epochs=4 seeds=3
 
-teaches the weights in FOLDER the same rows as `tasks=[{train: a.jsonl, test: b.jsonl, kind: classification}]` would.
+trains the weights in FOLDER on the same rows as `tasks=[{train: a.jsonl, test: b.jsonl, kind: classification}]` would.
 """
 
 import sys
@@ -23,7 +23,7 @@ Row = tuple[tuple[str, ...], str]  # a text or a pair, and its label
 def plain_scores(
     folder: Path, parts: Sequence[Sequence[Row]], *, seeds: int, rate: float, epochs: int, length: int
 ) -> list[float]:
-    """Return the accuracy on the last part by seed, of the pass that does best on the second."""
+    """Return the accuracy on the last part by seed, after the pass with the best accuracy on the second part."""
     tokenizer = AutoTokenizer.from_pretrained(str(folder))
     names = sorted({label for _, label in parts[0]})
 

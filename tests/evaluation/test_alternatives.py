@@ -1,4 +1,4 @@
-"""Texts are scored by the log-probability of each token with that token alone hidden."""
+"""The score of a text: log-probabilities of its tokens, each with only that token masked."""
 
 from collections.abc import Callable
 from typing import Any

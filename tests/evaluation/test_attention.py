@@ -1,4 +1,4 @@
-"""Weights that are known, and heads that are known to be useless."""
+"""Attention with known weights, and heads that are known to be useless."""
 
 from collections.abc import Callable
 from typing import Any
@@ -75,7 +75,7 @@ def test_sharp_weights_have_none_and_let_no_gradient_through(small: MakeSmall, b
 
 @torch.no_grad()
 def test_a_token_counts_the_tokens_it_may_look_at(small: MakeSmall, batch: Batch) -> None:
-    """Even weights over one to seven tokens: the first may look at itself alone and is left out."""
+    """Even weights over one to seven tokens: the first can only attend to itself and is left out."""
     model = small("model/visibility=left_to_right")
     for attention in attentions(model):
         nn.init.zeros_(attention.get_submodule("query").weight)
@@ -99,7 +99,7 @@ def test_the_model_is_left_as_it_was(small: MakeSmall, batch: Batch) -> None:
 
 @torch.no_grad()
 def test_the_least_useful_heads_go_first(small: MakeSmall, batch: Batch) -> None:
-    """The loss is how far states move; heads whose output is not read can go for nothing, half of all heads."""
+    """The loss is the change of the states; half of all heads can be removed at no cost: nothing reads their output."""
     model = small()
     idle = ((0, 1), (1, 0))
     for place, head in idle:

@@ -1,4 +1,4 @@
-"""The yardstick: what is drawn, that it is drawn once, and how models are scored on it."""
+"""The common evaluation: what is drawn, that it is drawn once, and how models are scored on it."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -55,7 +55,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class Stub(nn.Module):
-    """A model whose logits are computed by two functions of the batch; it keeps the batches it was given."""
+    """A model whose logits are two functions of the batch; it keeps its batches."""
 
     def __init__(self, mlm: Callable[[Batch], Tensor], pair: Callable[[Batch], Tensor] | None = None) -> None:
         super().__init__()
@@ -442,7 +442,7 @@ def test_tasks_are_drawn_where_a_model_shall_be_fine_tuned(
     ("tokens", "refused"), [([7] * 6, True), ([5, 6, 7, 8, 9, 5], True), ([7] * 99 + [8], True), ([7] * 6 + [8], False)]
 )
 def test_too_few_tokens_and_tokens_all_alike_are_refused(tokens: list[int], refused: bool) -> None:
-    """Six full stops, guessed rightly, were an accuracy of 100 %."""
+    """Six correct full stops would be an accuracy of 100 %."""
     if refused:
         with pytest.raises(InputError, match=rf"must score at least 7 .*, got {len(tokens)} of which \d+ are; add"):
             common.check_scored(np.array(tokens))

@@ -1,4 +1,4 @@
-"""What is drawn of visible text, and how models are probed that show known states."""
+"""What is drawn from visible text, and probes of models with known states."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -95,7 +95,7 @@ def test_static_states_tell_words_but_not_which_were_moved(features: Features, w
 
 
 def test_states_that_know_are_found_out(features: Features, words: TokenStore) -> None:
-    """The first layer is static; the second knows what was written, and the sense: an upper limit for both probes."""
+    """The first layer is static; the second has the original text and the sense: an upper limit for both probes."""
     written = torch.from_numpy(features.text.ids_NL)
     sense_NL = torch.zeros(written.shape, dtype=torch.long)
     assert features.sense_M is not None
@@ -152,7 +152,7 @@ def test_a_text_that_knows_no_senses_is_asked_for_none(
 
 
 def test_measures_that_are_not_defined_are_left_out(features: Features, words: TokenStore) -> None:
-    """A first layer of constant states has neither a rank nor a share; where nothing was moved nothing is told."""
+    """A first layer of constant states has no rank and no share; without moved words there is no value."""
     same = replace(features, given_R=features.text.ids_NL.reshape(-1)[features.judged_R])
     measures = same.score(Shown(lambda batch: torch.ones(*batch.ids_BL.shape, 3), static(words)), BERT, CPU)
     assert set(measures) == {"effective_rank", "token_share", "sense_accuracy", "sense_accuracy.layer_0"}

@@ -1,4 +1,4 @@
-"""Fine-tuning learns what examples teach, leaves the model as it was, and chooses its rate on examples of their own."""
+"""Fine-tuning learns from examples, does not change the model, and chooses its rate on separate examples."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,7 +39,7 @@ def texts(number: int, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 def questions(number: int, seed: int) -> Labelled:
-    """Does the text hold an 11, and does it hold a 12?"""
+    """Does the text contain an 11, and does it contain a 12?"""
     ids_NL = texts(number, seed)
     answer_NC = np.stack([(ids_NL == word).any(1) for word in (11, 12)], 1).astype(np.int64)
     return Labelled(ids_NL, np.zeros_like(ids_NL), answer_NC, np.zeros(number, np.int64))
@@ -59,7 +59,7 @@ def task(made: Callable[[int, int], Labelled], teach: int = 512) -> Task:
 @pytest.mark.parametrize("reading", [BERT, Reading(cls=False), Reading(ahead=1)])
 @pytest.mark.slow
 def test_more_examples_teach_more(small: MakeSmall, reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With 8 examples chance: the commoner answer for questions, one word in three for endings."""
+    """Chance with 8 examples: the more frequent answer for questions, one word in three for endings."""
     monkeypatch.setattr(finetune, "RATES", (1e-2,))  # for a model as small as this one
     options = ("model/pooling=mean", "model/position=learned")
     tasks = {"questions": task(questions), "endings": task(endings)}
@@ -90,7 +90,7 @@ def test_the_model_and_chance_are_left_as_they_were_and_the_answer_is_the_same_a
 
 @pytest.mark.parametrize("reading", [BERT, Reading(cls=False), Reading(ahead=1)])
 def test_frozen_states_are_read_by_a_probe_of_the_pooled_state(small: MakeSmall, reading: Reading) -> None:
-    """The mean of the states of 8 words tells whether a word is among them, and two examples do not teach it."""
+    """The mean of the states of 8 words shows whether a word is among them, but two examples are not enough."""
     model = small("model/pooling=mean", "model.dropout=0.2").eval()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     tasks = {"questions": task(questions), "endings": task(endings)}
@@ -118,7 +118,7 @@ def test_only_so_many_examples_teach(small: MakeSmall) -> None:
 def test_the_rate_is_chosen_on_examples_that_neither_teach_nor_judge(
     small: MakeSmall, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is learnt at each rate is said here: on `choose` the second rate is best, on `judge` the third."""
+    """The result of each rate is fixed here: on `choose` the second rate is best, on `judge` the third."""
     made = task(questions, 8)
     told = {finetune.RATES[0]: (0.5, 0.6), finetune.RATES[1]: (0.8, 0.7), finetune.RATES[2]: (0.8, 0.9)}
     monkeypatch.setattr(finetune, "_learnt", lambda model, examples, rate, seed, reading, device: told[rate])

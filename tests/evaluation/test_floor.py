@@ -1,4 +1,4 @@
-"""On a generated language: a model that is the exact posterior reaches the stored floor, on the same sequences."""
+"""On a generated language, a model with the exact posterior reaches the stored floor, on the same sequences."""
 
 from dataclasses import replace
 from itertools import count
@@ -69,7 +69,7 @@ class Exact(nn.Module):
         self.weight = nn.Parameter(torch.zeros(1))
         self.oracle = oracle
         ids = store.tokenizer.get_vocab()
-        extra = count(len(ids))  # columns of words without a token: they take their share of the probability
+        extra = count(len(ids))  # columns of words without a token: they have a share of the probability
         self.id_of = [ids[form] if form in ids else next(extra) for form in oracle.vocabulary()]
         self.size = next(extra)
 
@@ -104,7 +104,7 @@ def test_the_floor_is_stored_for_every_rate(oracle: Oracle, words: TokenStore, e
 
 
 def test_an_arm_that_predicts_ahead_has_no_floor_of_gaps(words: TokenStore, evaluation: Evaluation) -> None:
-    """It is given what the floor hides: its loss may lie below."""
+    """It gets tokens that are masked for the floor: its loss may be lower."""
 
     class Uniform(nn.Module):
         def __init__(self) -> None:

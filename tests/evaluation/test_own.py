@@ -1,4 +1,4 @@
-"""Tasks from the command line: scores with noise in the record and the store, and refusals that leave nothing."""
+"""Tasks from the command line: scores with noise in the record and the store, and errors that leave no files."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
-"""A score of fine-tuning is that of a plain script with transformers on the same weights, within the noise of both.
+"""Fine-tuning gives the score of a plain script with transformers on the same weights, within the noise of both.
 
-The sets are not part of the repository: BERTLAB_EVAL_SETS names their folder, or it lies beside the repository.
+The sets are not part of the repository: BERTLAB_EVAL_SETS is the path of their folder, or it is next to the repository.
 """
 
 import gzip
@@ -31,7 +31,7 @@ PARTS = {"train": 600, "valid": 200, "test": 600}  # rows
 
 
 def drawn(name: str) -> dict[str, list[dict[str, Any]]]:
-    """Return rows that teach, choose and judge, each of them in one part alone."""
+    """Return rows for training, selection and test, each row in only one part."""
 
     def read(file: str) -> list[dict[str, Any]]:
         with gzip.open(SETS / name / f"{file}.jsonl.gz", "rt", encoding="utf-8") as lines:

@@ -1,4 +1,4 @@
-"""What probes read out of states that are made by hand."""
+"""Probes on states that are made by hand."""
 
 import math
 
@@ -55,7 +55,7 @@ def test_a_probe_is_the_logistic_regression_of_scikit_learn(states: Tensor, test
 
 
 def test_the_rank_is_the_share_of_dimensions_that_the_states_fill() -> None:
-    """Points of a cross fill both dimensions alike; stretched to 3 : 1 their spectrum is (.75, .25)."""
+    """Points of a cross have equal variance in both dimensions; stretched to 3 : 1 their spectrum is (.75, .25)."""
     cross_ND = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
     assert effective_rank(cross_ND) == pytest.approx(1)
     assert effective_rank(cross_ND + 5) == pytest.approx(1), "states are centred"
@@ -72,13 +72,13 @@ def test_the_share_of_the_token_is_one_for_static_vectors_and_none_for_noise(sta
 
 
 def test_the_share_of_the_token_by_hand() -> None:
-    """Means 1 and 5; within 4 / 2, total (9 + 1 + 1 + 9) / 3; the token that comes once says nothing."""
+    """Means 1 and 5; within 4 / 2, total (9 + 1 + 1 + 9) / 3; a token that occurs once does not count."""
     states, token_N = torch.tensor([[0.0], [2.0], [4.0], [6.0], [100.0]]), torch.tensor([3, 3, 8, 8, 5])
     assert token_share(states, token_N) == pytest.approx(1 - 2 / (20 / 3))
 
 
 def test_what_is_not_defined_is_no_number(states: Tensor, tests: Tensor) -> None:
-    """One class to learn, nothing to test on, states that are all the same, no token that comes twice."""
+    """Only one class, no test data, equal states, no token that occurs twice."""
     assert math.isnan(probe_accuracy(states, tests.long(), tests))
     assert math.isnan(probe_accuracy(states, torch.arange(N) % 2, torch.zeros(N, dtype=torch.bool)))
     assert math.isnan(effective_rank(torch.ones(5, 3)))

@@ -1,4 +1,4 @@
-"""What is measured at the end of a run, by models whose answers are known, and by small models of ours."""
+"""Measures at the end of a run, with models whose answers are known, and with small real models."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -40,7 +40,7 @@ AHEAD, NO_CLS = Reading(ahead=1), Reading(cls=False)
 
 
 class Known(nn.Module):
-    """A model that is given its log-probabilities by a function of the batch."""
+    """A model whose log-probabilities are a function of the batch."""
 
     def __init__(self, answer: Callable[[Batch], Tensor]) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Known(nn.Module):
 
 
 def naming(seen: float, unseen: float) -> Known:
-    """Return a model that names the token it is given with probability `seen`; a target behind [MASK] with `unseen`."""
+    """Return a model that gives its input token the probability `seen`, and a target under [MASK] `unseen`."""
 
     def answer(batch: Batch) -> Tensor:
         given_M = batch.ids_BL.view(-1)[batch.position_M]
@@ -152,7 +152,7 @@ def test_an_arm_that_predicts_ahead_scores_the_same_tokens_and_is_given_nothing_
 def test_the_cost_of_the_end_is_counted_in_passes_over_the_text(hand: Evaluation) -> None:
     """Rate, 80-10-10, visible, shuffled, half as long, 2 of 2 texts one token at a time, and 20 longer tokens for 8.
 
-    One more is kept for batch statistics, which this model has not.
+    One more is kept for batch statistics, which this model does not have.
     """
     model = naming(0.5, 0.25)
     hand.score(model, last=True)
@@ -197,7 +197,7 @@ def test_a_bag_of_words_loses_nothing_by_their_order(small: MakeSmall, evaluatio
 
 
 def test_attention_is_looked_into_all_along_a_run(small: MakeSmall, evaluation: Evaluation) -> None:
-    """One sequence in 16, nothing hidden; of a model that mixes otherwise there is nothing to say."""
+    """One sequence in 16, nothing masked; a model without attention has no such measures."""
     names = {"attention_entropy", "softmax_gradient"}
     assert names <= set(evaluation.score(small()))
     assert not names & set(evaluation.score(small("model/attention=fourier", "model/position=none")))
@@ -260,7 +260,7 @@ def small(store: TokenStore, build_part: Callable[..., Any]) -> MakeSmall:
 def test_batch_statistics_are_those_of_the_evaluated_chunks_without_dropout(
     small: MakeSmall, evaluation: Evaluation
 ) -> None:
-    """What they should be: a model in training mode without dropout, on the two chunks of 64 and 6 sequences."""
+    """Expected values: a model in training mode without dropout, on the two chunks of 64 and 6 sequences."""
     model = small("model/norm=batch")
     state = {name: value.clone() for name, value in model.state_dict().items()}
     measured = evaluation.score(model, last=True)
@@ -308,7 +308,7 @@ def test_a_model_that_is_built_for_it_reads_beyond_the_trained_length(
 
 
 def test_without_cls_every_measure_is_of_the_same_tokens(store: TokenStore, evaluation: Evaluation) -> None:
-    """A model that knows a token's place in the batch by nothing but the target cannot tell the readings apart."""
+    """A model that knows a token's place in the batch only from the target cannot distinguish the readings."""
     table = torch.randn(store.vocabulary.size, store.vocabulary.size, generator=torch.Generator().manual_seed(0))
     model = Known(lambda batch: table[batch.target_M])
     bert, headless = (replace(evaluation, reading=reading) for reading in (Reading(), NO_CLS))

@@ -1,4 +1,4 @@
-"""Arms read the same text in their own way and predict the same tokens: two sequences written out by hand."""
+"""Arms read the same text in different ways and predict the same tokens: two sequences written by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tasks with labels: every example is what its label says, and no document both teaches and judges."""
+"""Tasks with labels: every example agrees with its label, and no document is used for both training and test."""
 
 from dataclasses import fields
 
@@ -39,7 +39,7 @@ def pieces(labelled: Labelled) -> list[list[tuple[int, ...]]]:
 
 
 def documents_of(words: TokenStore) -> dict[tuple[int, ...], set[tuple[int, int]]]:
-    """Return where each run of tokens, as long as a piece of a pair, stands: (document, place in it)."""
+    """Return the position of each run of tokens with the length of a piece of a pair: (document, place in it)."""
     tokens, room = words.splits["valid"], (LENGTH - 3) // 2
     found: dict[tuple[int, ...], set[tuple[int, int]]] = {}
     for document, (first, last) in enumerate(zip(tokens.documents[:-1], tokens.documents[1:], strict=True)):
@@ -63,7 +63,7 @@ def test_there_are_as_many_examples_as_asked_for_and_all_are_full(drawn: dict[st
 def test_pairs_that_are_called_similar_come_from_one_document_and_do_not_touch(
     drawn: dict[str, Task], words: TokenStore
 ) -> None:
-    """Pieces may read alike in two documents: what is called similar can be, what is not need not be."""
+    """Pieces may be equal in two documents: pieces labelled similar can be, others need not be."""
     places = documents_of(words)
     for labelled in (drawn["similarity"].teach, drawn["similarity"].judge):
         same_N = labelled.answer_NC[:, 0]
@@ -84,7 +84,7 @@ def test_no_document_both_teaches_and_judges(drawn: dict[str, Task], words: Toke
 
 
 def test_a_text_has_the_errors_that_its_labels_say(words: TokenStore) -> None:
-    """By hand: texts of numbers that rise, so that a word says where it was written."""
+    """By hand: texts of increasing numbers, so that a word shows its position."""
     ids_NL = np.tile(np.concatenate(([CLS], np.arange(101, 201), [SEP])), (64, 1))
     made = tasks._proofreading(ids_NL, np.zeros_like(ids_NL), np.array([500]), np.random.default_rng(1))
     assert {tuple(answer) for answer in made.answer_NC.tolist()} == set(np.ndindex(2, 2, 2)), "any or none"

@@ -1,4 +1,4 @@
-"""A model learns a task of every kind, tuned or frozen, and is left as it was."""
+"""A model learns a task of every kind, fine-tuned or frozen, and is not changed."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -53,7 +53,7 @@ def test_a_tuned_model_learns_every_kind(kind: str, small: Bert, ready: Make) ->
 
 @pytest.mark.parametrize("kind", LEARNT)
 def test_a_probe_reads_frozen_states(kind: str, small: Bert, ready: Make) -> None:
-    """What is asked of words stands in their states; [CLS], whose state is asked of texts, has learnt nothing yet."""
+    """Answers about words are in their states; [CLS], whose state is used for texts, has learned nothing yet."""
     measures = ready(kind, method="probe").score(small, BERT, CPU)
     assert all(measure_of(f"eval/{name}") for name in measures), "the table of measures has them"
     first, error, *_ = measures.values()

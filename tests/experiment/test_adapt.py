@@ -1,4 +1,4 @@
-"""Domain adaptation from end to end: a run is exported, and trained further on other text, judged by three measures."""
+"""Domain adaptation from end to end: a run is exported, trained further on other text, and judged by three measures."""
 
 import json
 from pathlib import Path

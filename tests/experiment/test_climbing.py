@@ -1,4 +1,4 @@
-"""A ladder from the command line: rung by rung, a prediction before the third one, and what is refused."""
+"""A ladder from the command line: rung by rung, a prediction before the third one, and its errors."""
 
 import json
 from pathlib import Path

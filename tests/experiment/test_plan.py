@@ -1,4 +1,4 @@
-"""The plan of a study: its runs are those that the study will make, and its chances are those of the decision rule."""
+"""The plan of a study: it lists the runs that the study will make, and its chances follow from the decision rule."""
 
 import math
 import subprocess
@@ -71,7 +71,7 @@ def study(**node: Any) -> Study:
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Runs:
-    """The runs of a small study, where there is no store."""
+    """The runs of a small study, without a store."""
     folder = tmp_path_factory.mktemp("planned")
     name, overrides = STUDY
     return plan_runs(name, [*overrides, f"tracking.uri=sqlite:///{folder / 'mlflow.db'}"], 0.0)

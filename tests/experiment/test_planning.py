@@ -1,4 +1,4 @@
-"""A sweep is planned arm by arm: what differs in nothing but the seed is checked once, and described seed by seed."""
+"""A sweep is planned arm by arm: runs that differ only in the seed are checked once, and described seed by seed."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""A study with a trunk: one run a seed, from whose weights every arm of the seed goes on."""
+"""A study with a trunk: one run per seed; every arm of the seed continues from its weights."""
 
 from pathlib import Path
 from typing import Any

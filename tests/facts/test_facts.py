@@ -1,4 +1,4 @@
-"""The facts' numbers against values by hand, and the committed page against a fresh one."""
+"""The facts' numbers against values computed by hand, and the committed page against a fresh one."""
 
 import math
 from collections.abc import Mapping

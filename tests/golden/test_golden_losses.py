@@ -1,4 +1,4 @@
-"""The first five training losses of a fixed run: a change of any number on the way from text to loss shows here."""
+"""The first five training losses of a fixed run: a change of any number between text and loss is visible here."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Stores that crowds meet on: a fresh SQLite file for each test, and one `mlflow server` on PostgreSQL for them all."""
+"""Stores for many processes: a fresh SQLite file for each test, and one `mlflow server` on PostgreSQL for all."""
 
 import os
 import signal
@@ -24,10 +24,10 @@ Row = tuple[Any, ...]
 
 @dataclass
 class Store:
-    """Where runs are tracked, and a look at its tables past MLflow."""
+    """A store for runs, and direct access to its tables without MLflow."""
 
-    uri: str  # as bertlab is told
-    database: str  # as SQLAlchemy is told
+    uri: str  # for bertlab
+    database: str  # for SQLAlchemy
 
     def rows(self, query: str, **values: Any) -> list[Row]:
         """Return what a query gives."""
@@ -57,7 +57,7 @@ class Server(Store):
 
 @pytest.fixture(scope="session", autouse=True)
 def _stop_what_was_started() -> Iterator[None]:
-    """Take a request to terminate for an interrupt, so that fixtures end and no server is left behind."""
+    """Treat SIGTERM as an interrupt, so that fixtures end and no server keeps running."""
     handler = signal.signal(signal.SIGTERM, signal.default_int_handler)
     yield
     signal.signal(signal.SIGTERM, handler)
@@ -65,7 +65,7 @@ def _stop_what_was_started() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """A real `mlflow server` on PostgreSQL, in a folder that PostgreSQL's own user can reach."""
+    """A real `mlflow server` on PostgreSQL, in a folder that PostgreSQL's user can read."""
     if programs() is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
     with tempfile.TemporaryDirectory() as name, postgres(Path(name)) as database:
@@ -79,7 +79,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def sqlite(tmp_path: Path) -> Store:
-    """A database that does not exist yet: whoever comes first makes it."""
+    """A database that does not exist yet: the first process creates it."""
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     return Store(uri, uri)
 

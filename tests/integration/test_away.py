@@ -1,4 +1,4 @@
-"""A server that is stopped in the middle of a run or of a study: no step waits for it, and everything arrives once."""
+"""A server that stops during a run or a study: no step waits for it, and everything arrives exactly once."""
 
 import signal
 import subprocess
@@ -54,7 +54,7 @@ def start(server: Server, spawn: Spawn, experiment: str, *words: str) -> subproc
 
 
 def arrived(server: Server, experiment: str, steps: int = STEPS) -> tuple[str, list[tuple[Any, ...]]]:
-    """Return the run, which is finished, and its points, each of which must be there once."""
+    """Return the finished run and its points; each point must be there once."""
     ((run, status),) = server.rows(RUN, experiment=experiment, kind="run")
     assert status == "FINISHED"
     assert server.rows(TWICE, run=run) == []
@@ -64,7 +64,7 @@ def arrived(server: Server, experiment: str, steps: int = STEPS) -> tuple[str, l
 
 
 def points_on_disk(folder: Path) -> int:
-    """Return how large the points of the runs in a folder are."""
+    """Return the size of the points of the runs in a folder."""
     return sum(path.stat().st_size for path in folder.glob(f"outputs/cells/*/{POINTS_FILE}"))
 
 
@@ -75,7 +75,7 @@ def test_a_server_that_is_away_for_a_while_costs_no_point_and_no_time(
     server.stop()
     left, before = time.time(), points_on_disk(tmp_path)
     try:
-        while points_on_disk(tmp_path) == before:  # it trains on; how soon is the machine's affair
+        while points_on_disk(tmp_path) == before:  # it continues training; the time depends on the machine
             assert process.poll() is None, "the run must be long enough to notice"
             assert time.time() < left + 120, "training waited for the server"
             time.sleep(0.2)
@@ -148,14 +148,14 @@ def last_line(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str
 def test_a_study_whose_server_goes_away_at_its_end_goes_on_where_it_was(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Away before the last run's end, so that it is judged from files, and then before the verdict is published."""
+    """Away before the last run's end, so that it is judged from files; then away before the verdict is published."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setitem(run_log.PATIENCE, "FINISHED", 3.0)
     words = (*STUDY, f"tracking.uri={server.uri}", "tracking.experiment=study")
 
     def leave(when: Any, name: str, count: int = 1) -> tuple[Any, str]:
-        """Type the command while the server goes away before the `count`-th call of something."""
+        """Run the command; the server goes away before the `count`-th call of a function."""
         calls, work = iter(range(1, count + 1)), getattr(when, name)
 
         def left(*given: Any, **named: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The compose file in containers, where a runtime answers."""
+"""The compose file in containers, if a container runtime answers."""
 
 import os
 import secrets
@@ -30,7 +30,7 @@ WORKER = ("run", "--rm", "-T", "worker")
 
 
 def runtime() -> list[str]:
-    """Return the words of a runtime that answers. Skips the test where there is none."""
+    """Return the command of a runtime that answers. Skips the test if there is none."""
     for name in ("docker", "podman"):
         words = [name, "compose"]
         if which(name) and not any(
@@ -43,7 +43,7 @@ def runtime() -> list[str]:
 
 @pytest.fixture
 def compose() -> Iterator[list[str]]:
-    """The words before each command of a project of its own, of which nothing stays."""
+    """The first words of each command, for a separate project that is removed completely."""
     words = [*runtime(), "--file", str(COMPOSE), "--project-name", PROJECT]
     try:
         yield words
@@ -57,7 +57,7 @@ def started(compose: list[str], *words: str) -> subprocess.Popen[str]:
 
 
 def done(compose: list[str], *words: str) -> str:
-    """Return what a command prints, when it has ended well."""
+    """Return the output of a command, which must succeed."""
     with started(compose, *words) as process:
         printed = process.communicate()[0]
     assert process.returncode == 0, printed

@@ -1,4 +1,4 @@
-"""Many processes on one store: no error, no number lost, none twice."""
+"""Many processes on one store: no error, no number is lost or there twice."""
 
 import subprocess
 from collections.abc import Callable

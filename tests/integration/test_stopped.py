@@ -1,4 +1,4 @@
-"""Sweeps that are stopped: no worker is left behind, and whoever comes next sees the true status."""
+"""Stopped sweeps: no worker keeps running, and later commands see the true status."""
 
 import os
 import signal
@@ -26,7 +26,7 @@ LONG = ("budget.tokens=14000000", "evaluation.share=0.001", "evaluation.pseudo=0
 
 
 def until(true: Callable[[], bool], seconds: float) -> bool:
-    """Wait for something to be true, at most so long; tell whether it is."""
+    """Wait for a condition, at most this long; return whether it is true."""
     end = time.monotonic() + seconds
     while not true() and time.monotonic() < end:
         time.sleep(0.1)
@@ -34,7 +34,7 @@ def until(true: Callable[[], bool], seconds: float) -> bool:
 
 
 def works(pid: int) -> bool:
-    """Tell whether a process is there, and not only its exit status."""
+    """Return whether a process runs and is not a zombie."""
     found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
     return found.strip()[:1] not in ("", "Z")
 
@@ -43,7 +43,7 @@ def works(pid: int) -> bool:
 def test_a_sweep_that_is_stopped_leaves_nobody_training(
     tmp_path: Path, stop: signal.Signals, code: int, parent: str
 ) -> None:
-    """The next command marks a sweep that was killed before it could say so itself."""
+    """The next command marks a sweep that was killed before it could set its status."""
     tracker, outputs = Tracker(uri=f"sqlite:///{tmp_path / 'mlflow.db'}", experiment="bertlab"), tmp_path / "outputs"
     command = [sys.executable, "-m", "bertlab.run", "-m", *TINY, *LONG, *JOBLIB, f"tracking.uri={tracker.uri}"]
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"}

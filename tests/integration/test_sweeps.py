@@ -1,4 +1,4 @@
-"""Two sweeps of the same cells, started at the same moment from one folder: every cell is trained once."""
+"""Two sweeps of the same cells, started at the same time from one folder: every cell is trained once."""
 
 import subprocess
 from collections import Counter
@@ -36,7 +36,7 @@ def store(request: pytest.FixtureRequest) -> Store:
 
 
 def end(*sweeps: subprocess.Popen[str]) -> None:
-    """Wait for the ends of sweeps, which must be good ones."""
+    """Wait for the ends of sweeps, which must succeed."""
     for sweep in sweeps:
         _, error = sweep.communicate(timeout=500)
         assert sweep.returncode == 0, error

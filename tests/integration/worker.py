@@ -1,9 +1,9 @@
-"""A crowd of processes that open runs one after another and log numbers as fast as the store takes them.
+"""Many processes that open runs one after another and log numbers as fast as the store accepts them.
 
     python worker.py URI EXPERIMENT WORKERS RUNS
 
-The processes are forked once what is heavy is imported, and go through a barrier, so that all of them touch the store
-for the first time, and at the same moment. Nothing of the store is open before.
+The processes are forked after all heavy imports, and wait at a barrier, so that all of them use the store for the first
+time at the same moment. Nothing of the store is open before.
 """
 
 import multiprocessing
@@ -21,7 +21,7 @@ DATA = Dataset("oracle", "0123456789abcdef", "bertlab", "{}", profile="{}")  # t
 
 
 def points(run: str) -> list[tuple[str, int, float]]:
-    """Return what a run of this name logs: key, step and a value that no other point of the crowd has."""
+    """Return the points that a run of this name logs: key, step and a unique value."""
     worker, number = map(int, run.split())
     return [
         (key, step, worker * 1e6 + number * 1e4 + step * 10 + which)
@@ -44,7 +44,7 @@ def work(uri: str, experiment: str, worker: int, runs: int, together: Barrier) -
 
 
 def main(uri: str, experiment: str, workers: int, runs: int) -> bool:
-    """Start the crowd and wait for its end; tell whether a process failed."""
+    """Start the processes and wait for their end; return whether one failed."""
     fork = multiprocessing.get_context("fork")
     together = fork.Barrier(workers)
     crowd = [fork.Process(target=work, args=(uri, experiment, worker, runs, together)) for worker in range(workers)]

@@ -1,4 +1,4 @@
-"""A checkpoint comes back bit by bit, or not at all; the newest good one wins."""
+"""A checkpoint is restored bit by bit, or not at all; the newest valid one is used."""
 
 from pathlib import Path
 

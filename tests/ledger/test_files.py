@@ -1,4 +1,4 @@
-"""Files are whole or absent, also where a system cannot make a folder's list of files durable."""
+"""Files are complete or absent, even if the system cannot sync a folder's list of files."""
 
 import errno
 import os

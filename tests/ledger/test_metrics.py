@@ -1,4 +1,4 @@
-"""The write-ahead file holds every point once, whatever moment the process died at."""
+"""The file of metrics has every point once, even if the process died at any moment."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Runs are killed at random moments, typed again, and end as if nothing had happened."""
+"""Runs are killed at random moments, started again, and end as if they had not been killed."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""A cell is held by one process, knows how its run ended, and is finished only when its record is true."""
+"""A cell is locked by one process, records its run's status, and is finished only if its record is correct."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The diary of a sweep: what its jobs noted, in order, whoever dies in the middle of a line."""
+"""The log of a sweep: the notes of its jobs, in order, even if one dies in the middle of a line."""
 
 import json
 from pathlib import Path

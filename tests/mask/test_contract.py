@@ -1,7 +1,7 @@
-"""What a policy of conf/mask with a `rate` and a `split` must hold; a new YAML is picked up without an edit.
+"""The contract of every policy of conf/mask with a `rate` and a `split`; a new YAML is tested without an edit.
 
-The rate is the share of real tokens to predict, the split parts them into mask, random and keep. Rates are measured on
-112,649 positions of natural shape: two segments, some padding, words of one piece or several.
+The rate is the share of real tokens to predict; the split divides these into mask, random and keep. Rates are measured
+on 112,649 positions like those of real text: two segments, some padding, words of one or more pieces.
 """
 
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def apply(policy: MaskPolicy, ids: Ints = IDS, seed: int = 0, counter: int = 0) 
 
 
 def kinds(masked: Masked) -> Ints:
-    """Tell what became of each predicted position: 0 [MASK], 1 another token, 2 the same token."""
+    """Return the new content of each predicted position: 0 [MASK], 1 another token, 2 the same token."""
     now = masked.ids_BL.reshape(-1)[masked.position_M]
     return np.select([now == MASK, now != masked.target_M], [0, 1], 2)
 
@@ -125,7 +125,7 @@ def test_a_split_of_one_kind_makes_that_kind_alone(build: Build, split: str, kin
 
 
 def test_replacements_are_uniform_over_the_real_vocabulary(build: Build) -> None:
-    """Chi-square, level 1e-4, of about 38,000 replacements, all 298 real tokens, whatever the original was."""
+    """Chi-square, level 1e-4, of about 38,000 replacements, all 298 real tokens, for any original token."""
     masked = apply(build(rate=0.4, split="[0,1,0]"))
     drawn = masked.ids_BL.reshape(-1)[masked.position_M]
     counts = np.bincount(drawn, minlength=VOCABULARY.size)

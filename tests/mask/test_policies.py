@@ -1,4 +1,4 @@
-"""What every policy of conf/mask must hold, and what is particular to those that wrap another."""
+"""The contract of every policy of conf/mask, and properties of policies that wrap another."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is particular to independent tokens."""
+"""Properties of independently chosen tokens."""
 
 from functools import partial
 

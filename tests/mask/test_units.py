@@ -34,7 +34,7 @@ def test_words_start_at_whole_pieces_and_after_special_tokens() -> None:
 
 @pytest.mark.parametrize("name", ["whole_word", "span"])
 def test_a_word_is_never_split_at_any_rate(name: str) -> None:
-    """All pieces have one level, so no rate can part them."""
+    """All pieces have one level, so no rate can separate them."""
     level = POLICIES[name].level(IDS, VOCABULARY, DRAW)
     for word in WORDS:
         assert (level[:, word] == level[:, word[:1]]).all()
@@ -105,7 +105,7 @@ def test_spans_tile_the_text_and_end_at_special_tokens() -> None:
 
 
 def test_neighbours_are_chosen_together_more_often_in_spans() -> None:
-    """Of 2 words side by side, one chosen: both are in 1 - 1/3.8 of the spans and by chance; tolerance .02."""
+    """Of 2 adjacent words, one chosen: both are in 1 - 1/3.8 of the spans and by chance; tolerance .02."""
     words = np.full((997, 101), SEA)
     level = POLICIES["span"].level(words, VOCABULARY, DRAW)
     together = (level[:, 1:] == level[:, :-1]).mean()

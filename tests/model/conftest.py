@@ -35,7 +35,7 @@ def part(group: str, name: str) -> Any:
 
 @pytest.fixture(scope="session")
 def make_model() -> MakeModel:
-    """Build a model of base's parts but for `parts`, small, with initial weights, in evaluation mode."""
+    """Build a small model of base's parts, except `parts`, with initial weights, in evaluation mode."""
 
     def make(parts: Mapping[str, str] = {}, seed: int = 3, initial: bool = True, **sizes: Any) -> Bert:
         chosen = {group: part(group, name) for group, name in {**PARTS, **parts}.items()}

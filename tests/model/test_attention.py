@@ -1,4 +1,4 @@
-"""Attention by its formula: which projections there are, how scores are scaled and weighed."""
+"""Attention against its formula: its projections, and how scores are scaled and weighted."""
 
 from collections.abc import Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Parts that make no sense together are refused with the reason."""
+"""Combinations of parts that make no sense are refused with the reason."""
 
 from collections.abc import Callable
 from typing import Any

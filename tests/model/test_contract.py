@@ -1,6 +1,6 @@
-"""What every part of a model must do, whichever YAML file chose it: a new file is tested here without an edit.
+"""The contract of every part of a model, for every YAML file: a new file is tested here without an edit.
 
-Every option is tested by itself on the base model, and every two options of different groups together.
+Every option is tested alone on the base model, and every pair of options of different groups.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -44,7 +44,7 @@ MakeBatch = Callable[..., Batch]
 
 
 def pairs() -> Iterator[dict[str, str]]:
-    """Yield any two options of different groups; base's own are with everything already."""
+    """Yield every pair of options of different groups, without those of base, which are tested with everything."""
     for (group, names), (other, others) in combinations(GROUPS.items(), 2):
         for name in names:
             yield from ({group: name, other: option} for option in others if is_new(group, name, other, option))
@@ -56,7 +56,7 @@ def is_new(*chosen: str) -> bool:
 
 
 def attempt(make_model: MakeModel, parts: dict[str, str]) -> tuple[Bert | None, str]:
-    """Return a model of these parts, or why there can be none."""
+    """Return a model of these parts, or the reason why it is impossible."""
     try:
         return make_model(parts, layers=2), ""
     except InputError as error:
@@ -131,7 +131,7 @@ def assert_same_by_name(
 
 
 def step_of(model: Bert) -> Callable[[Batch], dict[str, Tensor]]:
-    """Return what computes the losses of a batch."""
+    """Return the function that computes the losses of a batch."""
     return lambda batch: LOSS(model(batch), batch)
 
 
@@ -150,7 +150,7 @@ def outcome(compute: Callable[[Batch], dict[str, Tensor]], model: Bert, batch: B
 def test_a_step_is_traced_as_one_graph_and_does_the_same(
     parts: dict[str, str], make_model: MakeModel, make_batch: MakeBatch
 ) -> None:
-    """Traced for torch.compile, but computed as without it; room for more predictions changes nothing."""
+    """Traced for torch.compile, but computed without it; room for more predictions changes nothing."""
     model, batch = make_model(parts, layers=2), make_batch()
     step = step_of(model)
     torch.compiler.reset()  # else it counts all models as forms of one, and there are too many

@@ -1,4 +1,4 @@
-"""Dropout keeps the mean, and attention that drops weights is attention otherwise."""
+"""Dropout keeps the mean, and attention with dropped weights is otherwise the same attention."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from bertlab.model.sight import Sight
 
 B, H, L, K = 3, 2, 5, 4
 NOWHERE: Any = None  # scores do not ask the position
-ALMOST_NONE = 1e-9  # rounded to no dropping at all, yet the way through is that of dropping
+ALMOST_NONE = 1e-9  # rounded to no dropout, but with the code path of dropout
 
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
@@ -60,7 +60,7 @@ def test_attention_that_could_drop_weights_equals_the_fused_kernel(with_bias: bo
     torch.manual_seed(0)
     query, key, value = (torch.randn(B, H, L, K, requires_grad=True) for _ in range(3))
     allowed = torch.rand(B, 1, L, L) < 0.5
-    allowed[0, 0, 0] = False  # a token that may look at nobody
+    allowed[0, 0, 0] = False  # a token that may attend to no token
 
     sight = Sight(NOWHERE, None, allowed if with_allowed else None, torch.randn(H, L, L) if with_bias else None)
     found = []

@@ -1,4 +1,4 @@
-"""How tokens, segments and positions are joined."""
+"""How embeddings of tokens, segments and positions are combined."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -12,7 +12,7 @@ LAYERS, D, INNER, V, L = 3, 48, 53, 61, 13
 
 
 def test_flops_are_those_of_the_matrix_products(make_model: MakeModel) -> None:
-    """2 FLOPs a multiply-add; the backward pass has two products for each of the forward pass."""
+    """2 FLOPs per multiply-add; the backward pass has two products for each of the forward pass."""
     projections = 4 * 2 * L * D * D
     scores_and_mixing = 2 * 2 * L * L * D
     feed_forward = 2 * 2 * L * D * INNER

@@ -70,7 +70,7 @@ def test_a_gain_gives_each_matrix_the_deviation_of_its_fan_in(make_model: MakeMo
 
 
 def test_a_state_of_variance_1_leaves_every_matrix_with_the_square_of_the_gain(make_model: MakeModel) -> None:
-    """Cut at two deviations a normal has .8796 of its deviation."""
+    """A normal distribution truncated at two standard deviations has .8796 of its standard deviation."""
     model = make_model(dense_gain=0.48, width=768, inner=3072, layers=1)
     x_ND = torch.randn(400, 768, generator=torch.Generator().manual_seed(1))
     inner_NI = torch.randn(400, 3072, generator=torch.Generator().manual_seed(2))
@@ -95,7 +95,7 @@ def test_an_impossible_gain_is_refused(make_model: MakeModel, gain: object) -> N
 
 
 def test_an_output_bias_of_frequencies_predicts_them_before_any_training(make_model: MakeModel) -> None:
-    """Where states are 0 the prediction is the unigram distribution, with at most a count of 1 for special tokens."""
+    """If states are 0, the prediction is the unigram distribution, with a count of at most 1 for special tokens."""
     counts_V = np.arange(61.0)
     counts_V[:5] = np.nan
     unigram_V = np.log(counts_V / np.nansum(counts_V))

@@ -1,4 +1,4 @@
-"""What stands where attention stands: mixing by position, by the Fourier transform, and none."""
+"""Replacements of attention: mixing by position, by the Fourier transform, and none."""
 
 from collections.abc import Callable
 from dataclasses import replace

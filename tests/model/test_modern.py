@@ -50,7 +50,7 @@ CONFIGS: Sequence[Mapping[str, Any]] = (
 
 @torch.no_grad()
 def shaken(model: Any) -> Any:
-    """Move every parameter, so that none is left out unnoticed."""
+    """Change every parameter, so that a missing one is noticed."""
     generator = torch.Generator().manual_seed(7)
     for parameter in model.parameters():
         parameter += 0.1 * torch.randn(parameter.shape, generator=generator)
@@ -58,7 +58,7 @@ def shaken(model: Any) -> Any:
 
 
 def modern(config: Mapping[str, Any] = CONFIGS[0], kind: str = "ModernBertForMaskedLM", **more: Any) -> Any:
-    """Return one whose angles, in local layers and global ones, are far apart."""
+    """Return a model whose angles differ strongly between local and global layers."""
     bases = {"full_attention": 50.0, "sliding_attention": 3.0}
     rope = {name: {"rope_type": "default", "rope_theta": base} for name, base in bases.items()}
     special = dict.fromkeys(("pad", "bos", "eos", "cls", "sep"), 3)
@@ -68,7 +68,7 @@ def modern(config: Mapping[str, Any] = CONFIGS[0], kind: str = "ModernBertForMas
 
 
 def ours(folder: Path, *words: str, missing: str = "init") -> tuple[Bert, Tokenizer]:
-    """Return what a command line makes of the folder."""
+    """Return the configuration of a command line with the folder."""
     typed = [f"start.from={folder}", f"start.missing={missing}", f"output_dir={folder / 'outputs'}", *words]
     config = resolved(load(with_start_folders(with_model(typed))))
     check_early([config])
@@ -76,7 +76,7 @@ def ours(folder: Path, *words: str, missing: str = "init") -> tuple[Bert, Tokeni
 
 
 def made(*words: str) -> ModernBert:
-    """Return a small one with options of its own."""
+    """Return a small model with its own options."""
     sizes = [f"model.{name}={value}" for name, value in contracts.SIZES.items()]
     sees = [word for word in words if word.startswith("model/visibility=")] or ["model/visibility=local_global"]
     window = ["model.visibility.window=4"] if sees == ["model/visibility=local_global"] else []
@@ -290,7 +290,7 @@ def test_an_option_computes_the_same_in_transformers_or_is_refused_by_its_name(
 
 
 def attempt(*words: str) -> tuple[ModernBert | None, str]:
-    """Return a model that can be exported, or why there can be none."""
+    """Return a model that can be exported, or the reason why it is impossible."""
     try:
         model = shaken(made(*words))
         to_modern(model)

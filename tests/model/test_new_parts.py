@@ -1,4 +1,4 @@
-"""Gated attention, value residual and layers without biases: what their formulas say, and that nothing leaks."""
+"""Gated attention, value residual and layers without biases: they follow their formulas, and nothing leaks."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Norms by hand and against torch; what padding does to statistics over a batch."""
+"""Norms by hand and against torch; the effect of padding on statistics over a batch."""
 
 from collections.abc import Callable
 

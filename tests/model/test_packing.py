@@ -1,4 +1,4 @@
-"""Packed states are those of tokens that somebody needs, side by side, and find their places again."""
+"""Packed states are those of needed tokens, without gaps, and can be unpacked to their places."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Order enters a model through positions; hand values and the laws of each variant."""
+"""Positions give a model the order of tokens; values by hand and the properties of each variant."""
 
 import math
 from collections.abc import Callable
@@ -54,7 +54,7 @@ def test_a_sequence_longer_than_the_learned_table_is_refused() -> None:
 def test_a_table_may_start_from_sinusoids_and_is_learned_from_there_on(
     make_model: MakeModel, make_batch: MakeBatch
 ) -> None:
-    """In a model that is initialised its states are those of fixed sinusoids; one step moves the table."""
+    """An initialised model has the states of fixed sinusoids; one step changes the table."""
     fixed, learned = (make_model({"position": name}) for name in ("sinusoidal", "sinusoidal_start"))
     batch = make_batch()
     torch.testing.assert_close(learned.encode(batch), fixed.encode(batch))
@@ -69,7 +69,7 @@ def test_a_table_may_start_from_sinusoids_and_is_learned_from_there_on(
 
 
 def test_fixed_sinusoids_are_those_of_the_transformer() -> None:
-    """Vaswani et al. multiply embeddings by sqrt(D): behind the norm that is the same."""
+    """Vaswani et al. multiply embeddings by sqrt(D): after the norm that is the same."""
     fixed, tokens_LD = Sinusoidal(shape(), base=10_000, learn_scale=False), random(L, 42)
     angle_LK = torch.arange(L)[:, None] / 10_000 ** (torch.arange(0, 42, 2) / 42)
     theirs_LD = torch.cat((angle_LK.sin(), angle_LK.cos()), dim=1)
@@ -168,7 +168,7 @@ def test_without_positions_tokens_are_a_bag(make_model: MakeModel, make_batch: M
 
 
 def move_of_cls(model: Bert, batch: Batch) -> float:
-    """Return how far the state of [CLS] moves when two tokens of one segment change places."""
+    """Return the change of the state of [CLS] when two tokens of one segment are swapped."""
     swapped = batch.ids_BL[:, [0, 3, 2, 1, *range(4, 13)]]
     straight, other = batch.ids_BL[:1], swapped[:1]
     assert not torch.equal(straight, other)

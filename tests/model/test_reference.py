@@ -43,7 +43,7 @@ OPTIONS = [(path.parent.name, path.stem) for path in sorted((CONF / "model").glo
 
 
 def shaken(model: Any) -> Any:
-    """Move every parameter a little, biases and norms too, so that none is left out unnoticed."""
+    """Change every parameter a little, also biases and norms, so that a missing one is noticed."""
     generator = torch.Generator().manual_seed(7)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -53,7 +53,7 @@ def shaken(model: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def theirs() -> Any:
-    """A BERT of the reference implementation, with weights of its own."""
+    """A BERT of the reference implementation, with random weights."""
     return shaken(transformers.BertForPreTraining(transformers.BertConfig(**SIZES)))
 
 
@@ -70,7 +70,7 @@ def batch(make_batch: MakeBatch) -> Batch:
 
 @torch.no_grad()
 def read(theirs: Any, batch: Batch, **inputs: Tensor) -> Any:
-    """Return what the reference says of a batch, with the states of every layer."""
+    """Return the reference's output for a batch, with the states of every layer."""
     if not inputs:
         inputs["token_type_ids"] = batch.segments_BL
         if batch.real_BL is not None:
@@ -91,7 +91,7 @@ def assert_same_logits(ours: Bert, theirs: Any, batch: Batch) -> None:
 
 @torch.no_grad()
 def layers(model: Bert, batch: Batch) -> list[Tensor]:
-    """Return the states after the embedding and after every layer, those of real tokens alone (N, D)."""
+    """Return the states after the embedding and after every layer, only of real tokens (N, D)."""
     found: list[Tensor] = []
     parts = [model.embedding, *model.blocks]
     hooks = [part.register_forward_hook(lambda _, __, states_BLD: found.append(states_BLD)) for part in parts]
@@ -298,7 +298,7 @@ def test_a_pair_that_follows_is_class_0_in_both(theirs: Any, ours: Bert, batch: 
 
 
 def damaged(theirs: Any, folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield what may be wrong with a folder, one thing at a time."""
+    """Yield possible faults of a folder, one at a time."""
     theirs.save_pretrained(folder)
     weights, config = load_file(folder / "model.safetensors"), json.loads((folder / "config.json").read_text("utf-8"))
     lost = {name: value for name, value in weights.items() if name != "bert.pooler.dense.bias"}

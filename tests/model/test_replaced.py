@@ -1,4 +1,4 @@
-"""A model with a generator, on the small batch of prime sizes: samples, what may be seen, who learns from what."""
+"""A model with a generator, on the small batch of prime sizes: samples, visibility, and which loss trains what."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -94,7 +94,7 @@ def test_room_that_fills_a_batch_changes_no_output(model: Replaced) -> None:
 
 
 def test_originals_reach_nothing_but_labels(model: Replaced) -> None:
-    """With other answers the generator and the scores of detection are the same; who was replaced is not."""
+    """With other targets the generator and the scores of detection are the same; which tokens are replaced is not."""
     batch = small_batch()
     other = replace(batch, target_M=(batch.target_M - FIRST_REAL + 1) % (V - FIRST_REAL) + FIRST_REAL)
     with torch.no_grad():
@@ -111,7 +111,7 @@ def gradients(model: Replaced, loss: Tensor) -> dict[str, bool]:
 
 
 def test_no_gradient_passes_through_samples(model: Replaced) -> None:
-    """Of detection none reaches the generator and its head; of the generator none reaches the model's layers."""
+    """No gradient of detection reaches the generator and its head; none of the generator reaches the model's layers."""
     batch = small_batch()
     losses = LOSS(model.detect(batch, NUMBERS_N), batch)
     of_generator = {name for name in gradients_names(model) if name.startswith(("generator.", "mlm_head."))}
@@ -134,7 +134,7 @@ def gradients_names(model: Replaced) -> list[str]:
 
 
 def test_every_parameter_learns(model: Replaced) -> None:
-    """But biases of keys, which softmax takes out: rounding alone reaches them."""
+    """Except biases of keys, which softmax removes: only rounding errors reach them."""
     batch = small_batch()
     reached = gradients(model, LOSS(model.detect(batch, NUMBERS_N), batch)["loss"])
     assert [name for name, is_reached in reached.items() if not is_reached and "key.bias" not in name] == []
@@ -166,7 +166,7 @@ def test_contracts_of_models_hold(contract: Callable[[Any], None], position: str
 
 
 def test_the_amount_of_padding_never_changes_what_is_detected(model: Replaced) -> None:
-    """The same numbers stand at the same tokens."""
+    """The same tokens have the same numbers."""
     numbers_BL = torch.cat((NUMBERS_N.view(B, L), torch.full((B, LONGER - L), 0.5)), 1)
     short, long = model.detect(small_batch(), NUMBERS_N), model.detect(small_batch(LONGER), numbers_BL.flatten())
     assert torch.equal(long.judged_BL[:, :L], short.judged_BL)
@@ -188,7 +188,7 @@ def test_a_few_steps_lower_the_loss_of_a_memorised_batch() -> None:
 
 
 def test_flops_count_the_naming_of_a_token_once(model: Replaced) -> None:
-    """A vocabulary of as many more tokens costs a product of them more with each prediction, and nothing else."""
+    """More tokens in the vocabulary only add their products with each prediction."""
     chosen = {group: part(group, name) for group, name in PARTS.items()}
     larger = build(V + 100, LONGEST, generator=2, **SIZES, **chosen)
     one, two = count_flops(model, 13), count_flops(larger, 13)

@@ -1,4 +1,4 @@
-"""Weights of others compute the same in our model, on random configurations; what does not fit is refused by name."""
+"""Foreign weights give the same results in our model, on random configurations; errors name what does not fit."""
 
 import json
 import re
@@ -53,7 +53,7 @@ def distilbert(size: Mapping[str, int]) -> Any:
 
 
 def shaken(model: Any) -> Any:
-    """Give every weight, those of norms and biases too, a value of its own."""
+    """Give every weight, also those of norms and biases, a different value."""
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for parameter in filter(lambda each: each.requires_grad, model.parameters()):  # not a table of angles
@@ -62,7 +62,7 @@ def shaken(model: Any) -> Any:
 
 
 def save(folder: Path, model: Any) -> Any:
-    """Save the model with a tokenizer whose ids are in no order of ours."""
+    """Save the model with a tokenizer whose ids have another order than ours."""
     words = ["w0", "<s>", "w1", "<pad>", "</s>", "<unk>", *(f"w{number}" for number in range(2, 32)), "<mask>"]
     made = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
     made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -106,7 +106,7 @@ def batch_of(ids_BL: Tensor, segments_BL: Tensor) -> Batch:
 
 
 def compare(theirs: Any, fast: Any, model: Bert, tokenizer: Tokenizer, *, segments: bool, pairs: bool) -> None:
-    """Fail unless hidden states of every layer and logits are the same at all tokens that are no padding."""
+    """Fail unless hidden states of every layer and logits are the same at all tokens except padding."""
     generator = torch.Generator().manual_seed(5)
     ids_BL = torch.randint(1, VOCABULARY, (4, 13), generator=generator)
     ids_BL[1, 9:], ids_BL[3, 5:] = 0, 0
@@ -118,7 +118,7 @@ def compare(theirs: Any, fast: Any, model: Bert, tokenizer: Tokenizer, *, segmen
 def compare_at(
     theirs: Any, model: Bert, ids_BL: Tensor, segments_BL: Tensor, number_of: Tensor, *, segments: bool, pairs: bool
 ) -> None:
-    """Fail unless both models say the same of these tokens; 0 is padding, `number_of` has their ids of our tokens."""
+    """Fail unless both models agree on these tokens; 0 is padding, `number_of` has their ids of our tokens."""
     given = {"input_ids": number_of[ids_BL], "attention_mask": (ids_BL != 0).long()}
     given |= {"token_type_ids": segments_BL} if segments else {}
     with torch.no_grad():

@@ -1,6 +1,6 @@
-"""Who sees whom, by gradient: the logits of place i against the token embedding that entered at place j.
+"""Which tokens see which, by gradient: the logits of place i against the token embedding that entered at place j.
 
-Expected patterns are exact in both directions: no gradient where an arm promises none, some wherever it promises sight.
+Expected patterns are exact in both directions: no gradient where an arm must not see, some wherever it must see.
 """
 
 from collections.abc import Callable
@@ -37,12 +37,12 @@ CLEAN = {  # at any depth: predicted places, and which tokens reach them
     "bridge_none": (EVERYWHERE, APART),
     "within_segments": (EVERYWHERE, IN_B[:, None] == IN_B),
 }
-NAIVE = {  # what is seen with one layer, and with more
+NAIVE = {  # what is visible with one layer, and with more
     "diagonal": (EVERYWHERE, ONES, ONES),
     "diagonal_query": (EVERYWHERE, OTHERS, ONES),
     "blocked": (BLOCKED, UNBLOCKED | OWN, UNBLOCKED | OWN),
 }
-RELAYED = {"bridge_last": (EVERYWHERE, BY_LAST, BRIDGED)}  # likewise: a token that is in sight hands others on
+RELAYED = {"bridge_last": (EVERYWHERE, BY_LAST, BRIDGED)}  # the same: a visible token passes others on
 PARTS = [
     {path.parent.name: path.stem}
     for path in sorted((CONF / "model").glob("*/*.yaml"))

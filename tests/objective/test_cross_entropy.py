@@ -1,4 +1,4 @@
-"""The linear cross-entropy says what torch's two steps say, value and gradients, whatever is scored at once."""
+"""The linear cross-entropy equals torch's two steps, value and gradients, for any number of rows at once."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ TARGET_M = torch.arange(M) * 2
 
 
 def given(spread: float, dtype: torch.dtype = torch.float32) -> tuple[Tensor, ...]:
-    """States, tokens and biases whose logits spread so."""
+    """States, tokens and biases whose logits have this spread."""
     generator = torch.Generator().manual_seed(0)
     shapes = ((M, D), (V, D), (V,))
     drawn = [torch.randn(shape, generator=generator, dtype=torch.float64) for shape in shapes]

@@ -1,4 +1,4 @@
-"""Tasks in turn: which loss is minimised at which step, and what every objective of conf/objective must hold."""
+"""Tasks in turn: which loss is minimised at which step, and the contract of every objective of conf/objective."""
 
 from collections.abc import Callable
 from typing import Any

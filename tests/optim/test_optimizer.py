@@ -1,4 +1,4 @@
-"""Optimisers by hand, which parameters decay, and that every YAML of conf/optimizer makes one that learns."""
+"""Optimisers by hand, which parameters decay, and that every YAML of conf/optimizer gives one that learns."""
 
 import copy
 from collections.abc import Callable

@@ -17,7 +17,7 @@ RATES = (0.05, 0.15, 0.4)
 
 
 class Runs(NamedTuple):
-    """What `explored` makes a record of."""
+    """The input of `explored` for a record."""
 
     runs: pd.DataFrame
     curves: pd.DataFrame

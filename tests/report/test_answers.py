@@ -1,4 +1,4 @@
-"""The answers: written by hand where nothing was measured, and by the records where something was."""
+"""The answers: written by hand where nothing was measured, and from the records where something was."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""The answer book: every question, whatever of it is answered, and how sure each status is among all claims."""
+"""The answer book: every question, what is answered of it, and the certainty of each status among all claims."""
 
 import json
 import re
@@ -55,7 +55,7 @@ def put_study(
     diverged: Sequence[tuple[str, int]] = (),
     **node: Any,
 ) -> None:
-    """Write the record of a study whose arms lie `effects` nats above the baseline."""
+    """Write the record of a study whose arms are `effects` nats above the baseline."""
     study = {**NODE, "id": name, **node}
     rows = []
     for arm in [*study["arms"], *study["controls"]]:
@@ -322,7 +322,7 @@ def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
 
 
 def test_the_book_in_the_repository_counts_every_study() -> None:
-    """Write it anew with `python -m bertlab.report book=reports` when this fails."""
+    """If this fails, write it again with `python -m bertlab.report book=reports`."""
     reports = PACKAGE.parent / "reports"
     known = {*study_files(), *(path.parent.name for path in reports.glob("*/study.json"))}
     assert f" of {len(known)}: " in (reports / BOOK).read_text(encoding="utf-8")
@@ -330,7 +330,7 @@ def test_the_book_in_the_repository_counts_every_study() -> None:
 
 @pytest.mark.slow
 def test_the_book_in_the_repository_is_up_to_date() -> None:
-    """Write it anew with `python -m bertlab.report book=reports` when this fails."""
+    """If this fails, write it again with `python -m bertlab.report book=reports`."""
     reports = PACKAGE.parent / "reports"
     assert (reports / BOOK).read_text(encoding="utf-8") == book(reports)
     judged = {path.parent.name: judge(read_record(path.parent)) for path in sorted(reports.glob("*/study.json"))}

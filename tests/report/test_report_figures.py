@@ -1,4 +1,4 @@
-"""Figures: which ones there are, what stands in them, and that nothing outside moves them."""
+"""Figures: which exist, their content, and that nothing outside changes them."""
 
 import itertools
 import re
@@ -151,7 +151,7 @@ def test_colours_are_distinct_and_stand_out_on_light_and_dark_paper() -> None:
 
 
 def _least_contrast(colour: str, paper: str) -> float:
-    """Return the contrast ratio of two colours, the smaller one of as they are and as a dark page turns them."""
+    """Return the contrast ratio of two colours: the smaller one of a light and a dark page."""
     pairs = [(_rgb(colour), _rgb(paper)), (_dark(_rgb(colour)), _dark(_rgb(paper)))]
     lights = [sorted(map(_luminance, pair)) for pair in pairs]
     return min((light + 0.05) / (dark + 0.05) for dark, light in lights)
@@ -167,7 +167,7 @@ def _luminance(rgb: Floats) -> float:
 
 
 def _dark(rgb: Floats) -> Floats:
-    """Return a colour after the rule of dark pages: inverted by nine tenths, hues turned by half (Filter Effects 1)."""
+    """Return a colour as on dark pages: inverted by nine tenths, hue rotated by half (Filter Effects 1)."""
     assert DARK == "svg{filter:invert(.9) hue-rotate(180deg)}"
     grey = np.array([0.213, 0.715, 0.072])
     return np.clip((2 * np.outer(np.ones(3), grey) - np.eye(3)) @ (0.9 - 0.8 * rgb), 0, 1)

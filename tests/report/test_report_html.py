@@ -1,4 +1,4 @@
-"""A report as one page: figures inside, nothing fetched, nothing from a run's name taken for HTML."""
+"""A report as one page: figures inside, nothing fetched, no run's name interpreted as HTML."""
 
 from pathlib import Path
 

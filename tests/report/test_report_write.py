@@ -1,4 +1,4 @@
-"""Writing: complete or not at all, the same bytes from the same content, and back again from the twins."""
+"""Writing: complete or not at all, the same bytes from the same content, and again from the data files."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One table in five forms: the same cells, each form's own marks, and nothing that breaks it."""
+"""One table in five formats: the same cells, the marks of each format, and correct escapes."""
 
 import csv
 import io

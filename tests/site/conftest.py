@@ -1,4 +1,4 @@
-"""Reports that sites are made of: three committed studies with the facts, a ladder, and all that is committed."""
+"""Reports for sites: three committed studies with the facts, a ladder, and all committed reports."""
 
 import json
 import math
@@ -55,7 +55,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def plain(value: Any) -> Any:
-    """Return a value as JSON has it, nothing in the place of a number that is not finite."""
+    """Return a value as in JSON, with None for a number that is not finite."""
     if isinstance(value, dict):
         return {name: plain(own) for name, own in value.items()}
     if isinstance(value, list | tuple):
@@ -65,7 +65,7 @@ def plain(value: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def in_node(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Any], Any]:
-    """Return what runs JavaScript on data after the site's rule: the value of `result`."""
+    """Return a function that runs JavaScript on data with the site's rule and returns the value of `result`."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not here; the rule in JavaScript is compared with it")

@@ -1,4 +1,4 @@
-"""The site: whole, the same every time, inside itself, and readable without JavaScript."""
+"""The site: complete, the same every time, without outside links to files, and readable without JavaScript."""
 
 import json
 import re

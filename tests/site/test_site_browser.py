@@ -1,6 +1,6 @@
 """The site in a browser whose network is cut: charts, judging, filters, keyboard, small screens, accessibility.
 
-Needs `pip install bertlab-ablations[browser]` and Debian's `chromium`; skipped where either is not there.
+Needs `pip install bertlab-ablations[browser]` and Debian's `chromium`; skipped if either is missing.
 """
 
 import csv
@@ -41,7 +41,7 @@ def browser() -> Iterator[Any]:
 
 
 def opened(browser: Any, path: Path, viewport: dict[str, int] = WIDE, **options: Any) -> Any:
-    """Open a page without a network. Whatever it asks for beyond files, and its errors, are kept in `page.wrong`."""
+    """Open a page without a network. Its requests for anything except files, and its errors, are in `page.wrong`."""
     context = browser.new_context(offline=True, viewport=viewport, accept_downloads=True, **options)
     page = context.new_page()
     page.wrong = []

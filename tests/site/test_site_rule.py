@@ -1,4 +1,4 @@
-"""The rule in JavaScript says what bertlab.stats and bertlab.study.judge say."""
+"""The rule in JavaScript agrees with bertlab.stats and bertlab.study.judge."""
 
 import math
 from collections.abc import Callable
@@ -33,7 +33,7 @@ result = data.studies.map((study) => {
 
 
 def drawn(contrasts: int) -> list[dict[str, Any]]:
-    """Draw contrasts of every kind, with what Python says of each."""
+    """Draw contrasts of every kind, with Python's result for each."""
     rng, cases = np.random.default_rng(20261130), []
     for _ in range(contrasts):
         n, sd, margin = int(rng.integers(2, 25)), float(rng.lognormal(-3, 1)), float(rng.lognormal(-3, 0.7))

@@ -8,7 +8,7 @@ from bertlab.stats.band import simultaneous
 
 
 def curves(n: int, points: int, seed: int, follow: float = 0.98) -> np.ndarray:
-    """Draw normal differences that follow their predecessor, as evaluations of one run do."""
+    """Draw correlated normal differences, like successive evaluations of one run."""
     rng = np.random.default_rng(seed)
     distance = np.abs(np.subtract.outer(np.arange(points), np.arange(points)))
     return rng.normal(size=(n, points)) @ np.linalg.cholesky(follow**distance).T

@@ -29,11 +29,11 @@ def test_every_noise_has_mean_zero_and_variance_one(noise: str) -> None:
 @pytest.mark.parametrize("looks", LOOKS)
 @pytest.mark.parametrize("noise", LIKE_ARMS)
 def test_at_a_true_difference_of_one_margin_neither_error_passes_6_per_cent(noise: str, looks: tuple[int, ...]) -> None:
-    # a quarter of the margin as spread: the interval always fits inside, which leaves most room for errors
+    # spread is a quarter of the margin: the interval always fits inside, which allows most errors
     found = rates(Truth(noise, looks, 0.25, 1.0), STUDIES, np.random.default_rng(1))
     assert found[Kind.EQUIVALENT] <= 0.06
     assert found[Kind.WORSE_MATERIAL] <= 0.06
-    assert found[Kind.EQUIVALENT] + found[Kind.WORSE_MATERIAL] > 0.04  # nor is the rule idle
+    assert found[Kind.EQUIVALENT] + found[Kind.WORSE_MATERIAL] > 0.04  # and the rule does reach verdicts
 
 
 @pytest.mark.parametrize("looks", LOOKS)

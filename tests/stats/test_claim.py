@@ -1,4 +1,4 @@
-"""Claims: what each says is what is tested, symmetrically; p-values agree with intervals; arms are paid for."""
+"""Claims: exactly the claim is tested, symmetrically; p-values agree with intervals and are corrected for arms."""
 
 import itertools
 import math
@@ -55,7 +55,7 @@ MIRROR = {
 
 
 def one(expectation: Expectation, low: float, high: float) -> Finding:
-    """Return what a claim about one arm comes to whose 90 % interval over five seeds is given."""
+    """Return the result of a claim about one arm, given its 90 % interval over five seeds."""
     se = (high - low) / 2 / float(stats.t.ppf(0.95, 4))
     support, refutation = claim_p(expectation, (low + high) / 2, se, 4, 1.0)
     return findings([float(support)], [float(refutation)])[0]
@@ -100,7 +100,7 @@ def test_the_p_of_a_claim_is_that_of_the_one_sided_t_test() -> None:
 
 
 def test_refuting_equality_counts_both_margins() -> None:
-    """Its p is one-sided where the margin is far from zero, two-sided where it is nothing."""
+    """Its p is one-sided if the margin is far from zero, two-sided if it is zero."""
     _, far = claim_p(E.EQUIVALENT, 3.0, 0.2, 4, 2.0)
     assert far == pytest.approx(stats.t.sf(1 / 0.2, 4), rel=0.01)
     _, none = claim_p(E.EQUIVALENT, 0.5, 0.2, 4, 1e-9)

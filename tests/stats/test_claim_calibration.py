@@ -25,7 +25,7 @@ def test_no_claim_is_falsely_supported_or_refuted_in_more_than_5_per_cent(expect
 
 
 def baseline_runs() -> np.ndarray:
-    """Return the final losses of the 35 committed runs of one procedure: the baseline, with streams drawn anew."""
+    """Return the final losses of the 35 committed runs of one procedure: the baseline, with redrawn streams."""
     runs = pd.read_csv(PACKAGE.parent / "reports" / "again" / "runs.csv")
     return np.asarray(runs.loc[runs["arm"].isin(["once", "order", "mask", "same", "exploration"]), "eval/mlm_loss"])
 
@@ -56,7 +56,7 @@ def test_large_differences_are_found(arms: int) -> None:
 
 
 def test_correcting_over_arms_is_what_keeps_refutations_down() -> None:
-    """Without Holm a claim about six arms at the margin would be refuted falsely three times as often."""
+    """Without Holm's correction a claim about six arms at the margin would be falsely refuted three times as often."""
     rng, at_margin = np.random.default_rng(2), (-1.0,) * 6
     whole = finding_rates(Setting(Expectation.NOT_BETTER, at_margin, (5,)), normal(0.4), 4000, rng)
     single = finding_rates(Setting(Expectation.NOT_BETTER, at_margin[:1], (5,)), normal(0.4), 4000, rng)

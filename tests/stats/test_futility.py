@@ -61,7 +61,7 @@ def test_what_counts_as_a_decision_depends_on_the_claim() -> None:
 
 
 def test_an_arm_that_is_not_better_need_not_be_shown_to_be_as_good() -> None:
-    """Its interval will hold zero and reach the margin on the worse side, and yet show what was claimed."""
+    """Its interval will include zero and reach the margin on the worse side, but still show the claim."""
     d = [0.9, -0.4, 1.4, 0.1, 0.6]
     chance = decision_chance(d, 8, 1.0, 0.9, np.random.default_rng(1), decides(Expectation.NOT_BETTER))
     assert chance > 0.9

@@ -1,4 +1,4 @@
-"""The ladder: multipliers known by hand, a line that was put in, and predictions that hold as often as they say."""
+"""The ladder: multipliers by hand, a known line, and predictions with their nominal coverage."""
 
 import math
 

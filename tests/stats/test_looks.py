@@ -1,4 +1,4 @@
-"""Levels per look: the table is recomputed, and verdicts over looks keep their errors."""
+"""Levels per look: the table is recomputed, and verdicts over looks keep their error rates."""
 
 import numpy as np
 import pytest

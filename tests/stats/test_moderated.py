@@ -1,4 +1,4 @@
-"""The prior of variances: against scipy's likelihood, the moments it was fitted by, and the t that it promises."""
+"""The prior of variances: against scipy's likelihood, the moments of its fit, and the t distribution."""
 
 import math
 

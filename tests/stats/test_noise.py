@@ -1,4 +1,4 @@
-"""Noise of the evaluated text: known by hand, and intervals that cover as often as they say when all seeds share it."""
+"""Noise of the evaluated text: values by hand, and intervals with nominal coverage when all seeds share it."""
 
 import numpy as np
 import pandas as pd
@@ -52,7 +52,7 @@ COVERAGE = [(1.0, 1.0, 0.5, 16), (1.0, 0.0, 1.0, 16), (1.0, 1.0, 0.5, 4)]
 def test_intervals_cover_as_often_as_they_say_when_seeds_share_the_text(
     seed_sd: float, chunk_sd: float, error_sd: float, chunks: int, seeds: int
 ) -> None:
-    """Spreads of seeds, of the mean over all chunks owing to the text, and of a seed's own answer to that text."""
+    """Spreads of seeds, of the mean over all chunks due to the text, and of a seed's own response to that text."""
     studies, rng, root = 1_000, np.random.default_rng(27), np.sqrt(chunks)
     y_RSC = 0.3 + seed_sd * rng.standard_normal((studies, seeds, 1))
     y_RSC = y_RSC + chunk_sd * root / np.sqrt(seeds) * rng.standard_normal((studies, 1, chunks))

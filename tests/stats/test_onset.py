@@ -1,4 +1,4 @@
-"""Simulated runs whose arms start later, and runs whose arms differ after the start, are told apart."""
+"""Simulated runs whose arms start later are distinguished from runs whose arms differ after the start."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Parabolas with a known vertex, and intervals that say when there is none."""
+"""Parabolas with a known vertex, and intervals that show if there is none."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Every verdict of the table, its order, and what turning the data around does to it."""
+"""Every verdict of the table, its order, and the effect of mirrored data."""
 
 import itertools
 import math

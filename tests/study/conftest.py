@@ -1,4 +1,4 @@
-"""Records of studies that never ran: outcomes are made from effects and spreads that the test states."""
+"""Records of studies that never ran: outcomes are made from effects and spreads that the test sets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

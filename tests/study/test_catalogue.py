@@ -38,7 +38,7 @@ STUDIES = study_files()
 
 
 def node(path: Path) -> dict[str, Any]:
-    """Return what a study's file says below `study`, and what the files say that it starts from."""
+    """Return the content of a study's file below `study`, with that of its base files."""
     said = yaml.safe_load(path.read_text("utf-8"))
     shared = [name for name in said.get("defaults", ()) if str(name).startswith("_") and name != "_self_"]
     return {key: value for name in shared for key, value in node(path.with_name(f"{name}.yaml")).items()} | said[
@@ -65,7 +65,7 @@ MATCHED = {  # an arm with the parameters of another one
 
 @pytest.fixture(scope="module", autouse=True)
 def sets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Work in a folder with the sets that the studies of real tasks name; empty, as no task is taught here."""
+    """Work in a folder with the sets that the studies of real tasks name; empty, since no task is trained here."""
     folder = tmp_path_factory.mktemp("sets")
     named = re.findall(r"sets/[\w./]+", STUDIES["cls"].with_name("_tasks.yaml").read_text("utf-8"))
     for path in (folder / name for name in named):

@@ -1,4 +1,4 @@
-"""Files of a report that are damaged are one line, whichever of them it is."""
+"""A damaged file of a report, any of them, gives one line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How firm a finding is: margins and seeds at which it tips, and what stronger words would come to."""
+"""How firm a finding is: the margins and seeds that change it, and the results of stronger claims."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""From a record to verdicts: every verdict there is, the controls, the looks, and what is left to run."""
+"""From a record to verdicts: every verdict, the controls, the looks, and the remaining runs."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -42,7 +42,7 @@ def test_every_verdict_can_be_reached(make_record: MakeRecord, made: dict[str, A
 
 
 def test_an_arm_whose_runs_of_a_look_all_failed_is_invalid(make_record: MakeRecord) -> None:
-    """Its runs themselves do not tell: it might have been stopped at the look before."""
+    """Its runs do not show it: it might have been stopped at the look before."""
     record = make_record(gone=[("one", seed) for seed in (5, 6, 7)])
     assert judge(record).arms["one"].verdict.kind is Kind.WORSE_MATERIAL
     planned = {"baseline": 8} | dict.fromkeys(record.study.arms, 8) | {"same": 8, "harmful": 8}
@@ -128,7 +128,7 @@ def test_one_contrast_has_one_interval_whatever_the_other_arms_of_its_study(make
 
 
 def coarse(make_record: MakeRecord, effect: dict[str, float], expects: str, sd: float = 0.03) -> Any:
-    """Judge a study of one claim whose A/A control lies at +0.07, with an interval that reaches the margin."""
+    """Judge a study of one claim whose A/A control is at +0.07, with an interval that reaches the margin."""
     record = make_record({"same": 0.07, **effect}, sd=0.07, node={"expects": {"one": expects}})
     shrunk = record.runs.copy()
     base = shrunk[shrunk["arm"] == "two"].set_index("seed")["eval/mlm_loss"]
@@ -164,7 +164,7 @@ def test_a_baseline_that_is_not_shown_to_equal_itself_takes_back_what_it_could_e
 
 
 def test_arms_may_be_compared_with_a_bank_of_the_baseline(make_record: MakeRecord) -> None:
-    """Thirty runs of the baseline, eight of each arm, the seeds of which are then of no account."""
+    """Thirty runs of the baseline, eight of each arm; their seeds then do not matter."""
     record = make_record({"one": 0.3, "four": 0.0}, sd=0.02, seeds=30, node={"bank": 30})
     runs = record.runs[(record.runs["seed"] < 8) | (record.runs["arm"] == "two")]
     planned = planned_text({**dict.fromkeys([*record.study.arms, "same", "harmful"], 8), "two": 30})

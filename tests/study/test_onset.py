@@ -1,4 +1,4 @@
-"""From curves to onsets: of every run, censored ones included, and the parts of a study's differences."""
+"""From curves to onsets of every run, including censored ones, and the parts of a study's differences."""
 
 import math
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def points(run: str, gains: list[float]) -> list[tuple[Any, ...]]:
 
 
 def with_gain(record: Record, floor_at: float = 6.6) -> Record:
-    """Give every run a curve of context gain: what its loss has fallen below `floor_at`."""
+    """Give every run a curve of context gain: how far its loss is below `floor_at`."""
     gain = record.curves.assign(metric="eval/context_gain", value=floor_at - record.curves["value"])
     return canonical(replace(record, curves=pd.concat([record.curves, gain])))
 

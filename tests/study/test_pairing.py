@@ -1,4 +1,4 @@
-"""Two arms of a study with one seed differ in what the study changes and in nothing else."""
+"""Two arms of a study with one seed differ only in what the study changes."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""A registration says everything a study needs, and an arm changes nothing but what it declares."""
+"""A registration contains everything a study needs, and an arm changes only what it declares."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy

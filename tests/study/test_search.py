@@ -1,4 +1,4 @@
-"""A search: every arm at every value on seeds of its own, then each at the baseline's best and at its own."""
+"""A search: every arm at every value on separate seeds, then each at the baseline's best value and at its own."""
 
 from collections.abc import Callable
 from typing import Any

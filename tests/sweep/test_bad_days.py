@@ -1,6 +1,6 @@
-"""Bad days: what a machine does to a run ends in one line, leaves nothing half-written, and spares finished runs.
+"""Faults of a machine: each ends a run with one line, leaves no half-written file, and spares finished runs.
 
-Damaged caches, checkpoints and databases, and losses that are not finite, have their tests beside what reads them.
+Damaged caches, checkpoints and databases, and losses that are not finite, are tested with the code that reads them.
 """
 
 import json
@@ -45,7 +45,7 @@ def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 
 def cells() -> dict[str, Mapping[str, Any]]:
-    """Return what every cell says of itself, by the name of its folder."""
+    """Return the state of every cell, by the name of its folder."""
     return {path.parent.name: json.loads(path.read_text("utf-8")) for path in Path("outputs/cells").glob("*/run.json")}
 
 
@@ -55,7 +55,7 @@ def content() -> dict[Path, bytes]:
 
 @contextmanager
 def no_room() -> Iterator[None]:
-    """Have the system refuse to make any file longer than `ROOM`, as a full disk would."""
+    """Let the system refuse files longer than `ROOM`, as a full disk would."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (ROOM, hard))
     try:
@@ -159,7 +159,7 @@ def test_a_store_that_goes_away_while_a_study_needs_it_is_one_line(uri: str, rem
 
 @pytest.mark.parametrize("place", ["outputs", "outputs/runs", "outputs/cells"])
 def test_an_output_folder_that_cannot_be_written_is_one_line(command: Command, place: str) -> None:
-    """A file stands where a folder must be: that stops the superuser too, whom no permission does."""
+    """A file in the place of a folder: that stops even root, who needs no permission."""
     Path(place).parent.mkdir(exist_ok=True)
     Path(place).write_text("in the way", "utf-8")
     code, err = command()

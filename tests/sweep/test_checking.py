@@ -1,4 +1,4 @@
-"""Checks of many configurations say of each what its own check would, and make once what these have in common."""
+"""Checking many configurations gives the results of single checks, and does their common work once."""
 
 from collections.abc import Mapping
 from typing import Any

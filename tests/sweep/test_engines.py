@@ -1,4 +1,4 @@
-"""Launchers for Slurm and Ray, as far as they can be tried without either; tests/integration/cluster has the rest."""
+"""Launchers for Slurm and Ray, as far as they can be tested without these; tests/integration/cluster has the rest."""
 
 import os
 import signal
@@ -95,7 +95,7 @@ def test_slurm_is_asked_without_its_accounts_and_what_it_does_not_know_is_over(s
 
 
 def test_how_a_job_ended_stays_known_when_slurm_has_forgotten_it(squeue: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Slurm forgets a job after some minutes, in which another one may be waited for."""
+    """Slurm forgets a job after some minutes; meanwhile the launcher may wait for another job."""
     monkeypatch.setattr(slurm, "LOOKS", (0.0, 0.0))
     queue = Queue()
     queue.watch(["17_0", "17_1"])
@@ -156,7 +156,7 @@ def test_a_command_within_a_job_submits_as_from_a_shell(monkeypatch: pytest.Monk
 def test_a_job_that_is_asked_for_its_place_is_queued_again_and_told_to_end_once(
     monkeypatch: pytest.MonkeyPatch, cluster: str
 ) -> None:
-    """A run trains without the variables of its cluster; told to end twice, it would not keep where it is."""
+    """A run trains without the variables of its cluster; after two signals to end it would not save its state."""
     asked, told = list[str](), list[int]()
 
     def submitits(*_: Any) -> None:
@@ -187,7 +187,7 @@ def test_a_job_that_is_asked_for_its_place_is_queued_again_and_told_to_end_once(
 
 @pytest.fixture
 def back(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Undo what a worker does to its process."""
+    """Undo the changes of a worker to its process."""
     monkeypatch.chdir(tmp_path)
     before = dict(os.environ)
     yield
@@ -218,7 +218,7 @@ def test_a_worker_works_in_the_folder_of_the_command(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("address", ["auto", "127.0.0.1:1", "ray://127.0.0.1:1"])
 def test_a_cluster_that_does_not_answer_is_one_line_at_once(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """Nobody listens at port 1, and there Ray is not even asked."""
+    """Nothing listens at port 1, so Ray is not even called."""
     asked = list[str]()
 
     def init(given: str, **_: Any) -> None:

@@ -1,4 +1,4 @@
-"""A store that goes away between the runs of a sweep costs nothing: they go on offline and arrive later, once."""
+"""A store that goes away between the runs of a sweep: runs go on offline and are uploaded later, once."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ TINY = (
 
 
 class Store:
-    """Whether the store of the test answers; it leaves after so many runs."""
+    """Whether the store of the test answers; it goes away after some runs."""
 
     def __init__(self) -> None:
         self.is_away, self.runs_left = False, 10**6

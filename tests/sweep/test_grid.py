@@ -55,7 +55,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Swept:
-    """A sweep that has run."""
+    """A finished sweep."""
 
     ended: Ended
     folder: Path  # the working directory it was started from
@@ -76,7 +76,7 @@ def execute(capture: Any, folder: Path, *words: str) -> Ended:
 
 @pytest.fixture(scope="module")
 def corpus() -> str:
-    """Thirty documents of six sentences, no two of them alike."""
+    """Thirty documents of six sentences, no two of them equal."""
     verbs, nouns = (
         ("sees", "keeps", "finds", "mends"),
         ("ship", "barn", "tower", "lamp", "horse", "well", "bell", "road"),
@@ -87,7 +87,7 @@ def corpus() -> str:
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory, corpus: str) -> Swept:
-    """Run the sweep once; its output is captured by hand, as pytest's fixtures for that live shorter."""
+    """Run the sweep once; its output is captured here, since pytest's fixtures for that have a shorter life."""
     folder = tmp_path_factory.mktemp("elsewhere")
     (folder / "corpus.txt").write_text(corpus, "utf-8")
     from _pytest.capture import MultiCapture, SysCapture
@@ -348,7 +348,7 @@ def test_an_interrupted_sweep_is_killed(
 
 
 class FakeLauncher:
-    """A launcher that loses one job and finishes the others, and remembers what it was given."""
+    """A launcher that loses one job and finishes the others, and remembers its input."""
 
     def __init__(self) -> None:
         self.given: list[list[str]] = []

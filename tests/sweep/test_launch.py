@@ -1,4 +1,4 @@
-"""Launching: whatever a launcher does, each of its jobs has an outcome that is true."""
+"""Launching: with any launcher, each job has a true outcome."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ RESULT = RunResult("7", "finished", {"eval/mlm_loss": 1.0}, None)
 
 
 class Fake:
-    """A launcher that does with each launch what a list says, and well when the list is over."""
+    """A launcher that follows a list, one entry per launch, and then succeeds."""
 
     def __init__(self, folder: Path, *acts: Callable[..., Any]) -> None:
         self.folder, self.acts = folder, list(acts)
@@ -33,7 +33,7 @@ class Fake:
         self.diary = SweepLog(folder, "sweep")
 
     def launch(self, jobs: Sequence[Sequence[str]], initial_job_idx: int) -> Any:
-        """Do what comes next."""
+        """Follow the next entry."""
         self.given.append([job[0].removeprefix("seed=") for job in jobs])
         act = self.acts.pop(0) if self.acts else all_well
         return act(self, jobs, initial_job_idx)
@@ -43,7 +43,7 @@ class Fake:
         return run_folder_of(self.folder, f"key{seed}", "code", JOBS[int(seed)].identity.made_in)
 
     def begin(self, job: Sequence[str], number: int) -> RunFolder:
-        """Begin a run and leave it."""
+        """Begin a run and do not end it."""
         self.diary.begin(number, [job[0]])
         cell = self.cell(job[0].removeprefix("seed="))
         with cell.held():
@@ -64,7 +64,7 @@ def all_well(_: Fake, jobs: Sequence[Sequence[str]], __: int) -> list[JobReturn]
 
 
 def raises(error: BaseException, *begun: int) -> Callable[..., Any]:
-    """Begin the runs of some places, then raise."""
+    """Begin the runs with some indices, then raise."""
 
     def act(fake: Fake, jobs: Sequence[Sequence[str]], first: int) -> None:
         for place in begun:
@@ -139,7 +139,7 @@ def test_what_a_job_noted_or_its_cell_holds_is_its_outcome_where_the_launcher_ra
 
 
 def test_a_killed_worker_costs_only_its_run_and_memory_is_named(run: Run) -> None:
-    """The pool takes the neighbour with it: what did not begin goes on first, then each suspect goes alone."""
+    """A lost job ends its pool: jobs that did not begin run first, then each suspect runs alone."""
     outcomes, fake = run(raises(KILLER, 0, 1), all_well, raises(KILLER, 0))
     assert fake.given == [["0", "1", "2"], ["2"], ["0"], ["1"]]
     assert [outcome.status for outcome in outcomes] == ["failed", "finished", "finished"]
@@ -204,7 +204,7 @@ def test_a_job_without_a_result_is_launched_once_more(run: Run) -> None:
 
 
 def test_what_jobs_of_an_earlier_command_note_is_not_taken_for_another_jobs(run: Run) -> None:
-    """The command was killed and typed again: its old job 0 goes on, and is not the new job 0."""
+    """The command was killed and started again: its old job 0 goes on, and is not the new job 0."""
 
     def act(fake: Fake, jobs: Sequence[Sequence[str]], first: int) -> list[Any]:
         fake.diary.begin(first, ["seed=2"])

@@ -1,4 +1,4 @@
-"""Offline nothing of MLflow is imported, and the sweep has its report; later all of it arrives in a store, once."""
+"""Offline, MLflow is not imported, and the sweep has its report; later everything is uploaded to a store, once."""
 
 import os
 import subprocess

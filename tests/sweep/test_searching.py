@@ -1,4 +1,4 @@
-"""A search by another of Hydra's sweepers: what it is told, on which seeds, and what is refused."""
+"""A search with another Hydra sweeper: the results that it gets, its seeds, and its errors."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -70,7 +70,7 @@ def test_a_search_that_cannot_be_is_refused_with_one_line(
 def test_a_search_leaves_a_parent_of_its_own_kind_that_says_what_was_chosen_and_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No sweep: `bertlab report` writes the latest sweep's page, and runs of a search are no comparison."""
+    """Not a sweep: `bertlab report` writes the latest sweep's page, and runs of a search are no comparison."""
     monkeypatch.chdir(tmp_path)
 
     def multirun(words: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Small tasks of every kind, drawn: their answers follow from single words, so that a tiny model can learn them."""
+"""Small random tasks of every kind: the answers follow from single words, so that a tiny model can learn them."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +25,7 @@ def classification(rng: np.random.Generator) -> Cells:
 
 
 def pair(rng: np.random.Generator) -> Cells:
-    """Does the second text hold a ship?"""
+    """Does the second text contain a ship?"""
     ship = bool(rng.random() < 0.5)
     second = [word for word in words(rng) if word != "ship"] + ["ship"] * ship
     return {"text": " ".join(words(rng)), "text_pair": " ".join(second), "label": ship}
@@ -77,7 +77,7 @@ def word_sense(rng: np.random.Generator) -> Cells:
 
 
 def minimal_pairs(rng: np.random.Generator) -> Cells:
-    """Words in order and not."""
+    """Sorted and unsorted words."""
     good = words(rng)
     return {"good": " ".join(good), "bad": " ".join(good[::-1]), "group": str(rng.choice(["a", "b"]))}
 

@@ -1,4 +1,4 @@
-"""Texts have the tokens that transformers gives them, cut as it cuts them."""
+"""Texts have the tokens and cuts of transformers."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""GLUE's folders are understood as they are published."""
+"""GLUE's folders are read as they are published."""
 
 from pathlib import Path
 

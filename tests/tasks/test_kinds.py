@@ -1,4 +1,4 @@
-"""Every kind of task: examples fit, a perfect guess is right, and files that cannot judge are refused."""
+"""Every kind of task: examples fit, a perfect prediction is correct, and unsuitable files are refused."""
 
 from collections.abc import Mapping
 from pathlib import Path

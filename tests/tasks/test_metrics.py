@@ -1,4 +1,4 @@
-"""Metrics have the values that a hand computes."""
+"""Metrics have the values that are computed by hand."""
 
 import numpy as np
 import pytest
@@ -68,7 +68,7 @@ def test_the_noise_of_a_mean_over_items_is_the_usual_one() -> None:
 
 
 def test_answers_of_one_item_are_left_out_together() -> None:
-    """Ten copies of each item tell no more than one."""
+    """Ten copies of each item give no more information than one."""
     right = np.array([1, 0, 1, 1, 0, 1, 1])
 
     def share(kept: np.ndarray) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What may be asked for, and what a run is known by: the settings and what the files hold, wherever they are."""
+"""Allowed settings of tasks, and the identity of a run: settings and content of the files, without their paths."""
 
 from pathlib import Path
 from typing import Any

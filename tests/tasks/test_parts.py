@@ -1,4 +1,4 @@
-"""Rows go to the part that a file, a column or a dataset says, or to one that is drawn, the same for every run."""
+"""A file, a column or a dataset sets the part of a row, or a random draw, the same for every run."""
 
 from pathlib import Path
 

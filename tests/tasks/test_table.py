@@ -1,4 +1,4 @@
-"""A file gives the same rows in every form; a bad one gives one line that names the place."""
+"""A file gives the same rows in every format; a bad one gives one line that names the place."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""A tracking database of the session; every test has an experiment of its own in it."""
+"""A tracking database for the session, with a separate experiment for each test."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -56,7 +56,7 @@ def chosen() -> dict[str, str]:
 
 @pytest.fixture
 def below_a_file(tmp_path: Path) -> Path:
-    """A path that cannot be made, whoever tries: its parent is a file."""
+    """A path that no user can create: its parent is a file."""
     (tmp_path / "file").write_text("", "utf-8")
     return tmp_path / "file" / "mlflow.db"
 

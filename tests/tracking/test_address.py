@@ -1,4 +1,4 @@
-"""The address of a store: whatever its folder is called it is that folder's, and what cannot be is said at once."""
+"""The address of a store: any name of its folder works, and an impossible address is an error at once."""
 
 import json
 import os

@@ -17,7 +17,7 @@ from bertlab.tracking.definitions import read_module
 from bertlab.tracking.identity import targets
 
 PARTS = targets(resolved(load([])))
-Change = tuple[str, str, str]  # a module, a text of it, and what stands there then
+Change = tuple[str, str, str]  # a module, a text in it, and its replacement
 Edit = Callable[..., Code]
 
 

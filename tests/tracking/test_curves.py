@@ -1,4 +1,4 @@
-"""Curves: every value of the points once, and bit for bit the same after the way through a file."""
+"""Curves: every value of the points once, and bit for bit the same after writing and reading a file."""
 
 import math
 

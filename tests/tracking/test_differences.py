@@ -1,4 +1,4 @@
-"""Files are believed and a store is not: what it says otherwise is said, and mended by sync."""
+"""Files are authoritative: where a store differs, this is logged, and corrected by sync."""
 
 import sqlite3
 from contextlib import closing

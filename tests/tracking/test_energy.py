@@ -1,4 +1,4 @@
-"""Joules are counted over packages, past the end of a counter, and left out where nothing counts."""
+"""Joules are summed over packages, also when a counter restarts, and left out if there is no counter."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The weights of a finished run are one logged model of MLflow, and artifacts where a server has no logged models."""
+"""The weights of a finished run are one logged model of MLflow, or artifacts if a server has no logged models."""
 
 from pathlib import Path
 

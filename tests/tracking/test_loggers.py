@@ -1,4 +1,4 @@
-"""Trackers beside MLflow, and a command at the end of a run: both are told what happens, and neither costs a run."""
+"""Other trackers, and a command at the end of a run: both get the results, and neither can stop a run."""
 
 import json
 import logging

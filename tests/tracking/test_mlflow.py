@@ -271,7 +271,7 @@ def silent_server() -> Iterator[str]:
 
 @pytest.fixture
 def nobody() -> str:
-    """An address at which nobody listens."""
+    """An address where no program listens."""
     with closed(socket.create_server(("127.0.0.1", 0))) as server:
         port = server.getsockname()[1]
     return f"http://127.0.0.1:{port}"

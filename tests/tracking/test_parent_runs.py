@@ -1,4 +1,4 @@
-"""One run for one sweep: found again, open again, with its runs below it."""
+"""One parent run for one sweep: found again, reopened, with its runs below it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A run is made once, whatever becomes of the answers of the store."""
+"""A run is created once, even if answers of the store are lost."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from bertlab.tracking.retry import created, find_token
 
 @pytest.fixture
 def losing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Have the store make every run, and lose its first answer; return the names that were asked for."""
+    """Let the store create every run, but lose its first answer; return the requested names."""
     asked: list[str] = []
     make = MlflowClient.create_run
 
@@ -75,7 +75,7 @@ class Faulty(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def faulty() -> Iterator[tuple[str, list[str]]]:
-    """Its address, and what it was asked."""
+    """Its address, and the requests to it."""
     handler = type("Own", (Faulty,), {"posts": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)

@@ -1,4 +1,4 @@
-"""What is finished is not done again, wherever it lies; what died is called dead; what was offline arrives once."""
+"""Finished runs are not repeated, from any place; dead runs are marked; offline runs are uploaded once."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The end of a parent run: its true status where the store is there, one line with the way out where it is not."""
+"""The end of a parent run: its true status if the store answers, else one line with advice."""
 
 from contextlib import nullcontext
 

@@ -1,4 +1,4 @@
-"""The run table: what was recorded comes back, and what is not there is said in one line."""
+"""The run table: recorded values are returned, and a missing thing gives one line."""
 
 import math
 from dataclasses import replace
@@ -178,7 +178,7 @@ def finished(tracker: Tracker, client: MlflowClient, description: Description, t
 
 @pytest.fixture
 def older(client: MlflowClient, finished: Run) -> Run:
-    """The same run, as if it had been recorded before runs left files of their curves."""
+    """The same run, as if from before runs had files of curves."""
     client.delete_tag(finished.info.run_id, LEFT)
     return client.get_run(finished.info.run_id)
 
@@ -260,7 +260,7 @@ def test_a_file_that_is_served_is_not_fetched_where_the_cell_is(
 def test_a_server_is_asked_for_several_runs_at_once_and_their_order_stays(
     tracker: Tracker, client: MlflowClient, description: Description, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two runs wait for each other: asked one after the other, the first would wait in vain."""
+    """Two runs wait for each other: with one request after the other, the first would wait forever."""
     recorded_sweep(tracker, client, description, "mine", 2)
     for run in search(client, tracker.experiment, "tags.`bertlab.kind` = 'run'"):
         client.delete_tag(run.info.run_id, LEFT)  # as older runs have it: their curves are in the store alone

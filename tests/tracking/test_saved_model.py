@@ -1,4 +1,4 @@
-"""The model of a run comes back from MLflow bit by bit, however its parts are shared."""
+"""The model of a run is restored from MLflow bit by bit, with any shared parts."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Weights that a run kept on its way are what later runs start from."""
+"""Later runs can start from intermediate weights of a run."""
 
 import json
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def weights(folder: Path) -> dict[str, list[float]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("option", ["model/position=learned", "model/sharing=all", "model/position=alibi"])
 def test_a_run_starts_from_one_that_waits_for_a_store_by_how_its_id_begins(command: Command, option: str) -> None:
-    """Parts that share weights, too: each tensor bears the first of its names."""
+    """Also for parts that share weights: each tensor has the first of its names."""
     words = (*TINY, option, "budget.tokens=210", "tracking.offline=true")
     assert command(*words)[0] == 0
     (cell,) = run_folders_in("outputs")
@@ -124,7 +124,7 @@ def test_what_was_kept_is_found_by_its_count_and_refused_where_it_is_damaged(
 
 
 def kept_at(cell: RunFolder, count: int) -> Path:
-    """Have weights in a cell that it kept on its way."""
+    """Add intermediate weights to a cell."""
     (cell.folder / "kept").mkdir(exist_ok=True)
     path, about = cell.folder / "kept" / f"{count}.safetensors", json.dumps({"tokens": count, "step": 1})
     tensors = {"weight": torch.ones(2)}

@@ -1,4 +1,4 @@
-"""Of several that want to lead one sweep, one does; whoever is gone or silent is not waited for."""
+"""Only one of several processes leads a sweep; the others do not wait for a dead or silent one."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A sweep is led by one process; when that is gone, the next command marks the sweep as killed, here and in a store."""
+"""One process leads a sweep; if it is gone, the next command marks the sweep as killed, here and in a store."""
 
 import json
 import subprocess

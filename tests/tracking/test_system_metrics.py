@@ -1,4 +1,4 @@
-"""System metrics: by choice, of the store alone, and never in the way of a run."""
+"""System metrics: optional, only in the store, and never a reason for a run to stop."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The sender: no step waits for it, no point is lost or sent twice, whatever the store does."""
+"""The upload thread: no step waits for it, no point is lost or sent twice, with any fault of the store."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ from bertlab.tracking.upload_thread import UploadThread
 
 
 class Store:
-    """A store that may be away, or take points and fail to say so."""
+    """A store that may be away, or accept points without an answer."""
 
     def __init__(self) -> None:
         self.points: list[Point] = []

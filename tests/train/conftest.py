@@ -35,7 +35,7 @@ TINY = (
 
 @dataclass
 class Fitted:
-    """What a run left behind."""
+    """The results of a run."""
 
     model: Bert
     recorder: Recorder
@@ -43,7 +43,7 @@ class Fitted:
     points: list[tuple[int, Mapping[str, float]]] = field(default_factory=list)
 
     def curve(self, name: str) -> list[float]:
-        """Return the values of one metric at the points that have it."""
+        """Return the values of one metric at all points that have it."""
         return [numbers[name] for _, numbers in self.points if name in numbers]
 
 

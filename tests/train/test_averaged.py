@@ -1,4 +1,4 @@
-"""Running means of weights: what is judged and kept, and that training itself does not notice them."""
+"""Running means of weights: they are evaluated and saved, and do not change training itself."""
 
 from collections.abc import Callable
 from typing import Any

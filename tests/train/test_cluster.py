@@ -1,4 +1,4 @@
-"""A run is the same on a cluster: Lightning takes nothing from the variables of a scheduler or from left-over files."""
+"""A run is the same on a cluster: Lightning ignores a scheduler's variables and left-over files."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A run that takes over weights and moments goes on as the run that was not cut."""
+"""A run that continues from weights and moments equals the uninterrupted run."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -48,7 +48,7 @@ def trained(job: Job, steps: range, folder: Path, saved: Mapping[str, Tensor]) -
 def test_a_cut_run_that_goes_on_has_the_weights_of_the_uncut_one(
     optimizer: str, prepared: Prepared, tmp_path: Path
 ) -> None:
-    """At a constant rate, on the batches that would have come: to the bit, and not without the moments."""
+    """At a constant rate, on the batches that would follow: bit by bit, but only with the moments."""
     words = (*PLAIN, f"optimizer={optimizer}")
     keeping = prepared(*words, "trainer=keeping_all", f"trainer.keep_at=[{CUT * 105}]")
     whole = trained(keeping, range(7), tmp_path, {})
@@ -64,7 +64,7 @@ def test_a_cut_run_that_goes_on_has_the_weights_of_the_uncut_one(
 
 
 def a_start(folder: Path) -> Path:
-    """Return a folder to start from, with a state, as one is laid out."""
+    """Return a start folder with a state, in the usual layout."""
     start = folder / "starts" / "key-code@500"
     shutil.copytree(finished(RunFolder(folder / "cells" / "key-code")).folder / "model", start / "model")
     (start / START_STATE).write_bytes(b"state")

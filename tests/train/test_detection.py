@@ -1,4 +1,4 @@
-"""Runs that detect replaced tokens: how they are judged, that they go on bit by bit, and what is refused at once."""
+"""Runs that detect replaced tokens: their measures, that they resume bit by bit, and early errors."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A step whose batch is divided is the step of the whole batch, to rounding."""
+"""A step with a divided batch equals the step of the whole batch, up to rounding."""
 
 from collections.abc import Callable
 from typing import Any

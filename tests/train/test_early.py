@@ -1,4 +1,4 @@
-"""Early checks: what is wrong with one job of many is said before the first of them runs."""
+"""Early checks: an error in one of many jobs is reported before the first job runs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Training is a function of its configuration: the same bits again, or a difference that was asked for."""
+"""Training is a function of its configuration: the same bits again, or an intended difference."""
 
 import ctypes
 import math
@@ -68,7 +68,7 @@ def test_training_lowers_the_loss(fit: Fit) -> None:
 
 
 def test_dropout_is_a_function_of_seed_and_step(fit: Fit) -> None:
-    """A run that draws elsewhere from torch's generator, as another head might, drops the same units."""
+    """A run that also draws from torch's generator, as another head might, drops the same units."""
     clean = fit("model.dropout=0.5")
 
     def thirsty(output: Output, batch: Batch, *_: int) -> dict[str, Tensor]:
@@ -96,7 +96,7 @@ def test_every_step_draws_other_dropout(
 
 
 def test_the_learning_rate_follows_the_schedule(fit: Fit) -> None:
-    """Warm-up over 2 of 7 steps; a point holds the rate of the step that follows, and the last step's is kept."""
+    """Warm-up over 2 of 7 steps; a point has the rate of the next step, and the last step's rate is kept."""
     rates = fit("schedule.warmup=0.285714285714", "optimizer.lr=0.01").curve("train/lr")
     assert rates == pytest.approx([0.01, 0.01, 0.008, 0.006, 0.004, 0.002, 0.002])
 
@@ -184,7 +184,7 @@ def test_denormals_are_0_in_training_and_numbers_again_after_it(fit: Fit) -> Non
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such switch")
 def test_training_asks_the_c_library_to_keep_what_a_step_frees(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether pages are found again depends on library and machine: benchmarks/memory.py counts their faults."""
+    """Whether pages are reused depends on library and machine: benchmarks/memory.py counts page faults."""
     library, asked = ctypes.CDLL, dict[int, int]()
 
     def watched(name: str | None, *more: Any, **own: Any) -> Any:

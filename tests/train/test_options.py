@@ -1,4 +1,4 @@
-"""Every option of the groups that shape training takes part in a run; what has no meaning is refused before it."""
+"""Every option of the groups for training works in a run; meaningless combinations are refused before it."""
 
 import itertools
 import math
@@ -50,7 +50,7 @@ def test_an_option_trains_and_is_judged_on_the_common_evaluation(
 
 
 def assert_same_text(evaluation: Evaluation, default: Evaluation) -> None:
-    """Runs are judged on the same text and hidden tokens, whatever they train on."""
+    """Runs are evaluated on the same text and masked tokens, for any training data."""
     assert (evaluation.text.ids_NL == default.text.ids_NL).all()
     assert (evaluation.pairs.ids_NL == default.pairs.ids_NL).all()
     assert all((evaluation.hidden[rate] == hidden_M).all() for rate, hidden_M in default.hidden.items())
@@ -211,7 +211,7 @@ def test_learned_positions_with_too_few_rows_are_refused(prepared: Callable[...,
 
 
 def test_turns_are_taken_along_the_run(fit: Callable[..., Any]) -> None:
-    """Of 7 steps the first 4 lie before the middle."""
+    """Of 7 steps the first 4 are before the middle."""
     fitted = fit("objective=sequential", "objective.order=[pair,mlm]")
     terms = zip(*(fitted.curve(f"train/{name}") for name in ("loss", "pair_loss", "mlm_loss")), strict=True)
     for step, (loss, pair, mlm) in enumerate(terms):
@@ -238,7 +238,7 @@ def test_training_starts_at_the_unigram_loss_where_the_output_bias_is_that_of_fr
 
 
 def test_flops_are_counted_of_the_sequences_that_a_step_has(fit: Callable[..., Any]) -> None:
-    """Of 7 steps of 3 x 36 tokens 4 have 9 x 12: as many tokens, and less to look at."""
+    """Of 7 steps of 3 x 36 tokens 4 have 9 x 12: as many tokens, but less context."""
     fitted = fit("batch.length=36", "batch.start_length=12", "batch.start_share=0.5", "trainer.points=7")
     flops, tokens = fitted.curve("perf/flops"), fitted.curve("perf/tokens")
     assert tokens == [108.0 * step for step in range(1, 8)]
@@ -254,7 +254,7 @@ def test_flops_are_counted_of_the_sequences_that_a_step_has(fit: Callable[..., A
 
 @pytest.mark.parametrize("visibility", sorted(path.stem for path in (CONF / "model" / "visibility").glob("*.yaml")))
 def test_no_next_token_leaks_into_its_prediction(visibility: str, prepared: Callable[..., Job]) -> None:
-    """In the first part the gradient of a prediction is exactly 0 at every place behind it; after it, it is not."""
+    """In the first part the gradient of a prediction is exactly 0 at every later place; afterwards it is not."""
     heads = ("model.heads=2", "model.width=24", "model.dropout=0")
     job = prepared("mask=next_token_first", "mask.share=0.5", f"model/visibility={visibility}", *heads)
     job.check()
@@ -269,7 +269,7 @@ def test_no_next_token_leaks_into_its_prediction(visibility: str, prepared: Call
 
 
 def influence_of_places_behind(model: torch.nn.Module, batch: Batch) -> torch.Tensor:
-    """Return, by prediction, the size of its logits' gradient at the token embeddings of all places behind it."""
+    """Return, by prediction, the size of its logits' gradient at the token embeddings of all later places."""
     entered: list[torch.Tensor] = []
 
     def watch(_: torch.nn.Module, __: object, x_BLD: torch.Tensor) -> torch.Tensor:

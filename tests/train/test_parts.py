@@ -1,4 +1,4 @@
-"""The parts of a batch are the batch: each row and each prediction once, and losses that add up."""
+"""The parts of a batch make up the batch: each row and each prediction once, and losses that add up."""
 
 from collections.abc import Callable
 from dataclasses import replace

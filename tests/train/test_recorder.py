@@ -1,4 +1,4 @@
-"""The recorder logs what was planned, with every axis, and counts training alone."""
+"""The recorder logs the planned points, with every axis, and counts only training."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ class Clock:
 
 
 class SlowEvaluation:
-    """An evaluation that takes 50 s and does not look at the model."""
+    """An evaluation that takes 50 s and does not use the model."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock, self.asked = clock, list[bool]()  # whether each was the last one
@@ -51,7 +51,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def breaking_at(step: int) -> Objective:
-    """Return an objective whose loss is not a number from that call (counted from 1) on."""
+    """Return an objective whose loss is NaN from that call (counted from 1) on."""
     calls = 0
 
     def objective(output: Output, batch: Batch, *_: int) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Training that goes on from a saved state is the training that was never interrupted, bit by bit."""
+"""Training that continues from a saved state equals uninterrupted training, bit by bit."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""A run that is stopped in the middle loses nothing: it goes on with the same bits, also between two points."""
+"""A run that is stopped in the middle loses nothing: it continues with the same bits, also between two points."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ Saved = list[tuple[int, Mapping[str, Tensor], Mapping[str, Any]]]
 
 @pytest.fixture(autouse=True)
 def _interruptible() -> Iterator[None]:
-    """Have Ctrl-C be heard where a shell started these tests in the background, with it ignored."""
+    """Enable Ctrl-C, which a shell ignores for tests in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

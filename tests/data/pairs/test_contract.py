@@ -1,4 +1,4 @@
-"""What every pair maker of conf/pairs must hold; a new YAML is picked up without an edit."""
+"""The contract of every pair maker of conf/pairs; a new YAML is tested without an edit."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""General text beside one's own: which documents are which, how much of it an epoch has, and what is never read."""
+"""General text mixed into the user's text: which documents are general, their share in an epoch, what is never read."""
 
 import json
 from pathlib import Path

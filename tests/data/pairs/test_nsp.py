@@ -92,7 +92,7 @@ def test_untrimmed_segments_are_whole_sentences(natural: Tokens, examples: Examp
 
 
 def test_segments_fill_the_length(natural: Tokens) -> None:
-    """What does not fill it is short by design, or stands at the end of a document."""
+    """A pair that does not fill it is short by design, or is at the end of a document."""
     everything, full = (total(draw(natural, short=short)) for short in (0.1, 0))
     assert full.mean() / ROOM > 0.95
     assert 0.9 < everything.mean() / ROOM < full.mean() / ROOM
@@ -101,14 +101,14 @@ def test_segments_fill_the_length(natural: Tokens) -> None:
 
 @pytest.mark.parametrize("short", [0, 0.1, 0.5, 1])
 def test_the_share_of_short_pairs_is_the_one_asked_for(ones: Tokens, short: float) -> None:
-    """A short pair aims at 2 to 61 tokens, each as likely, so 1 in 60 is as long as the others."""
+    """A short pair has a target of 2 to 61 tokens, all equally likely, so 1 in 60 is as long as the others."""
     pairs = draw(ones, random=0, short=short)
     inside = pairs.b_end % 997 != 0  # the end of a document cuts pairs too
     length = total(pairs)[inside]
     expected = short * (1 - 1 / 60)
     assert abs((length < ROOM).mean() - expected) <= 4 * np.sqrt(expected * (1 - expected) / len(length))
     if short == 1:
-        first = total(pairs)[: 101 * 5]  # chosen before any document ends, so by nothing but the aim
+        first = total(pairs)[: 101 * 5]  # chosen before any document ends, so only by the target
         assert first.min() == 2
         assert kstest((first - 2 + 0.5) / 60, "uniform").pvalue > LEVEL
 
@@ -192,7 +192,7 @@ def test_trimming_is_that_of_the_reference_for_any_lengths(make_tokens: MakeToke
 
 
 def test_tokens_are_cut_at_the_front_and_the_back_alike(make_tokens: MakeTokens) -> None:
-    """20 tokens of A are cut, each from either end with equal chance: mean 10, standard deviation sqrt(5)."""
+    """20 tokens of A are cut, each from one end at random with equal chance: mean 10, standard deviation sqrt(5)."""
     tokens = make_tokens([[[7] * 41, [7] * 10]] * 997)
     pairs = draw(tokens, length=34, random=0, short=0)
     front = pairs.a_start - 51 * np.arange(997)

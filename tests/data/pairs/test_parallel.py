@@ -1,4 +1,4 @@
-"""Parallel sentences: the odd sentences of a document and the even ones, side by side."""
+"""Parallel sentences: the odd sentences of a document paired with the even ones."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Engines that start once for all tests, and what the basic launcher makes of the same runs."""
+"""Engines that start once for all tests, and the results of the basic launcher for the same runs."""
 
 import os
 import subprocess

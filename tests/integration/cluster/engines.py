@@ -1,6 +1,6 @@
 """Real engines for a test, as its children: a Slurm of one node, and a Ray cluster of two.
 
-Slurm needs no systemd, no accounts and no configuration of the machine: all that it reads and writes is in one folder.
+Slurm needs no systemd, accounts or configuration of the machine: all its files are in one folder.
 """
 
 import getpass
@@ -64,7 +64,7 @@ def lacks_ray() -> str:
 
 
 def has(module: str) -> bool:
-    """Tell whether a module can be imported."""
+    """Return whether a module can be imported."""
     return find_spec(module) is not None
 
 
@@ -126,7 +126,7 @@ def wait_for(there: Callable[[], Any], what: str, seconds: float = STARTS) -> No
 
 @contextmanager
 def two_raylets(elsewhere: Path) -> Iterator[Any]:
-    """Run a Ray cluster of two nodes with a CPU each, which work in a folder of their own; yields its Cluster."""
+    """Run a Ray cluster of two nodes with one CPU each, which work in a separate folder; yields its Cluster."""
     before = Path.cwd()
     Path("/tmp/ray").mkdir(exist_ok=True)  # where Ray notes its address, and does not make the folder itself
     os.chdir(elsewhere)

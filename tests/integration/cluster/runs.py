@@ -1,4 +1,4 @@
-"""Tiny runs, what they left, and the processes that make them."""
+"""Tiny runs, their files, and their processes."""
 
 import json
 import os
@@ -24,18 +24,18 @@ TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "evaluation.sequences=8"),
     *("evaluation.pseudo=0", "trainer.progress=false", "trainer.checkpoint_seconds=0.2", "tracking.offline=true"),
 )
-SHORT, LONG = "budget.tokens=2800", "budget.tokens=30000"  # 20 steps, and enough of them to be met at work
+SHORT, LONG = "budget.tokens=2800", "budget.tokens=30000"  # 20 steps, and enough to find the run at work
 GRID = ("-m", *TINY, SHORT, "mask.rate=0.15,0.3", "seed=0,1")
 LONG_RUNS = ("-m", *TINY, LONG, "seed=0,1,2,3,4")
 STUDY = (*TINY_STUDY, "study.seeds=3", "study.looks=[3]")
-LONGEST = 1200.0  # seconds that a sweep may take where the machine is busy
+LONGEST = 1200.0  # seconds that a sweep may take on a busy machine
 CLOCKS = ("perf/seconds", "perf/tokens_per_second")
 
 Essence = tuple[Any, str]
 
 
 def essence(cell: RunFolder) -> Essence:
-    """Return all that a finished run computed: its points without its clocks, and the hash of its weights."""
+    """Return all results of a finished run: its points without times, and the hash of its weights."""
     record = cell.record()
     assert record is not None, cell.folder
     points, _ = read_points(cell.folder / POINTS)
@@ -50,17 +50,17 @@ def cells(outputs: Path) -> dict[str, RunFolder]:
 
 
 def essences(outputs: Path) -> dict[str, Essence]:
-    """Return what the finished runs of a folder computed, by name."""
+    """Return the results of the finished runs of a folder, by name."""
     return {name: essence(cell) for name, cell in cells(outputs).items() if cell.record()}
 
 
 def study_numbers(outputs: Path) -> pd.DataFrame:
-    """Return what the runs of the study computed."""
+    """Return the results of the runs of the study."""
     return read_record(outputs / "reports" / "padding").runs.filter(regex="^(arm|seed|diverged|eval/)")
 
 
 def restarts(outputs: Path) -> dict[str, int]:
-    """Return how often each run's process went away."""
+    """Return how often each run's process was lost."""
     return {name: int(cell.state().get("tags", {}).get(RESTARTS, 0)) for name, cell in cells(outputs).items()}
 
 
@@ -73,7 +73,7 @@ def at_work(outputs: Path) -> Iterator[tuple[str, int]]:
 
 
 def lives(pid: int) -> bool:
-    """Tell whether a process is there."""
+    """Return whether a process exists."""
     return Path(f"/proc/{pid}/environ").exists()
 
 
@@ -96,7 +96,7 @@ def slurm_job(pid: int) -> str:
 
 
 def disturb(sweep: Popen[str], outputs: Path, acts: Mapping[str, Callable[[int], Any]]) -> tuple[str, str]:
-    """Do something to the process of each named run, once it is at work; return what the sweep said at its end."""
+    """Do something to the process of each named run, once it trains; return the output of the sweep."""
     left, end = dict(acts), time.monotonic() + LONGEST
     while sweep.poll() is None and time.monotonic() < end:
         for name, pid in at_work(outputs) if left else ():

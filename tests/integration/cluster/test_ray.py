@@ -1,4 +1,4 @@
-"""A real Ray cluster of two nodes: workers that are elsewhere, lost workers, lost machines and a lost command."""
+"""A real Ray cluster of two nodes: workers on another node, lost workers, lost machines and a lost command."""
 
 import os
 import signal
@@ -48,7 +48,7 @@ def test_a_grid_computes_the_same_bits_as_the_basic_launcher_in_the_folder_of_th
 def test_a_lost_worker_and_a_lost_machine_cost_the_steps_since_the_last_checkpoint(
     ray: Words, ray_cluster: Any, spawn: Spawn, basic: Basic, tmp_path: Path
 ) -> None:
-    """The node without the head goes away under the run that it makes; the other run loses its worker."""
+    """The node without the head is lost during its run; the other run loses its worker."""
     outputs, expected = tmp_path / "outputs", essences(basic(*LONG_RUNS))
     (second,) = ray_cluster.worker_nodes
     raylet = second.all_processes["raylet"][0].process.pid

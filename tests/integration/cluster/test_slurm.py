@@ -1,4 +1,4 @@
-"""A real Slurm: whatever becomes of jobs, workers and the command, nothing is lost and nothing is trained twice."""
+"""A real Slurm: if jobs, workers or the command are killed, nothing is lost and nothing is trained twice."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def test_a_grid_computes_the_same_bits_as_the_basic_launcher(spawn: Spawn, basic
 
 
 def test_what_becomes_of_one_job_is_its_own(spawn: Spawn, basic: Basic, tmp_path: Path) -> None:
-    """One is cancelled, one loses its worker, one is queued again by hand, one is preempted, one is left alone."""
+    """One is cancelled, one loses its worker, one is queued again by hand, one is preempted, one is not touched."""
     outputs, expected = tmp_path / "outputs", essences(basic(*LONG_RUNS))
     sweep = spawn(*RUN, "-m", *TINY, LONG, "seed=0,1,2,3,4", *SLURM)
     acts = {

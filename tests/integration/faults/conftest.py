@@ -1,4 +1,4 @@
-"""A real `mlflow server` on a file of SQLite, and a proxy before it."""
+"""A real `mlflow server` on an SQLite file, and a proxy in front of it."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -27,5 +27,5 @@ def plain_server() -> Iterator[Store]:
 
 @pytest.fixture
 def behind(plain_server: Store) -> Behind:
-    """Put a proxy with a fault before the server."""
+    """Put a proxy with a fault in front of the server."""
     return partial(proxy, int(plain_server.uri.rpartition(":")[2]))

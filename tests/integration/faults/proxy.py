@@ -1,7 +1,7 @@
-"""A proxy between bertlab and a tracking server that does what networks and servers do on bad days.
+"""A proxy between bertlab and a tracking server that imitates faults of networks and servers.
 
-It forwards every request, and then a fault may come: the answer is late, is lost (the server did what it was asked, and
-the client reads 500 or an end of the connection), or says other numbers than the server did.
+It forwards every request. Then a fault may follow: the answer is late, is lost (the server did the work, but the client
+reads 500 or a closed connection), or contains other numbers than the server's.
 """
 
 import http.client
@@ -16,13 +16,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Answer = tuple[int, bytes]  # status and content
-Fault = Callable[[str, int, Answer], Answer | None]  # path, how often it was asked, the true answer; None: hang up
+Fault = Callable[[str, int, Answer], Answer | None]  # path, request count, the true answer; None: hang up
 HOP = {"connection", "transfer-encoding", "content-length", "content-encoding", "accept-encoding", "host"}
 
 
 @dataclass
 class Proxy:
-    """Where clients ask, and what was asked how often. `fault` may be changed at any time."""
+    """Address for clients, and the count of each request. `fault` may be changed at any time."""
 
     uri: str
     fault: Fault
@@ -31,7 +31,7 @@ class Proxy:
 
 @contextmanager
 def proxy(port: int, fault: Fault) -> Iterator[Proxy]:
-    """Run a proxy before the server at a port of this machine."""
+    """Run a proxy in front of the server at a port of this machine."""
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
@@ -89,7 +89,7 @@ def late(path: str, times: int, true: Answer) -> Answer:
 
 
 def losing(ending: str, first: int, how: int | None) -> Fault:
-    """Return a fault that loses the first answers for paths that end so: `how` is a status, None hangs up."""
+    """Return a fault that loses the first answers for paths with this end; `how`: a status, or None to hang up."""
 
     def fault(path: str, times: int, true: Answer) -> Answer | None:
         if not path.endswith(ending) or times > first:
@@ -100,7 +100,7 @@ def losing(ending: str, first: int, how: int | None) -> Fault:
 
 
 def failing(every: int, status: int) -> Fault:
-    """Return a fault that answers every nth request for a path with a status, though the server did it."""
+    """Return a fault that answers every nth request for a path with a status, although the server did the work."""
 
     def fault(path: str, times: int, true: Answer) -> Answer:
         return (status, b'{"error_code": "TEMPORARILY_UNAVAILABLE", "message": "busy"}') if times % every == 0 else true

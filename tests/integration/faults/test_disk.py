@@ -1,4 +1,4 @@
-"""A disk that is full or read-only, really: one line, no half-written file, and the run goes on once there is room."""
+"""A really full or read-only disk: one line, no half-written file, and the run continues when there is room."""
 
 import os
 import subprocess

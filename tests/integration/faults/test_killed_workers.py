@@ -1,6 +1,6 @@
-"""A worker that is killed costs a sweep its own run at most, and only when it is killed again.
+"""A killed worker costs a sweep at most its own run, and only if it is killed again.
 
-Of a pool that loses a worker joblib ends the others too, so a run beside it may be started again as well.
+If a pool loses a worker, joblib ends the others too, so a run in parallel may be restarted as well.
 """
 
 import json
@@ -19,7 +19,7 @@ from bertlab.tracking.mlflow import Tracker
 pytestmark = pytest.mark.integration
 
 SEEDS = "seed=0,1,2"
-LONGEST = 900.0  # seconds, where the machine is busy
+LONGEST = 900.0  # seconds, on a busy machine
 AGAIN = "started again, its process had gone away"
 SWEEP = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=60000"),

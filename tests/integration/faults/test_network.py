@@ -1,4 +1,4 @@
-"""A network that delays, loses answers and lies: every run is there once, and what is judged is what was computed."""
+"""A network that delays, loses or changes answers: every run is there once, and the true numbers are judged."""
 
 import re
 import subprocess

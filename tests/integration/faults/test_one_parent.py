@@ -1,4 +1,4 @@
-"""One sweep is one run in the store, however often it was killed, and wherever else it was typed at the same time."""
+"""One sweep is one run in the store, even if it was killed often, or started elsewhere at the same time."""
 
 import json
 import signal

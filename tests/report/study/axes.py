@@ -1,14 +1,14 @@
-"""What an axis of differences must hold."""
+"""What an axis of differences must cover."""
 
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
-USED = 0.85  # share of an axis, at least, that what is drawn reaches over
+USED = 0.85  # minimum share of an axis that the drawn values cover
 
 
 def assert_fits(axes: Axes, ends: Sequence[float]) -> None:
-    """Fail where an axis leaves out one of the ends, or reaches much further than they do."""
+    """Fail if an axis leaves out one of the ends, or is much longer than needed."""
     low, high = axes.get_xlim()
     assert low <= min(ends)
     assert max(ends) <= high

@@ -1,4 +1,4 @@
-"""Synthetic studies: an effect and a spread per arm make runs and curves, a record, and what is found in it."""
+"""Synthetic studies: from an effect and a spread per arm to runs and curves, a record, and its findings."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -65,7 +65,7 @@ FACTS = {
 
 @dataclass(frozen=True)
 class Arm:
-    """What an arm's runs come out as, against the baseline: the paired differences' mean and spread."""
+    """Result of an arm's runs against the baseline: mean and spread of the paired differences."""
 
     effect: float = 0.0
     sd: float = 0.01
@@ -146,7 +146,7 @@ def _curve(run_id: str, luck: float, apart: float, diverged: bool, outcome: str)
 
 
 def mirrored(record: Record) -> Record:
-    """Turn every paired difference of the study's own arms around: arm -> 2 * baseline - arm."""
+    """Mirror every paired difference of the study's own arms: arm -> 2 * baseline - arm."""
     study, runs, curves = record.study, record.runs.copy(), record.curves.copy()
     baseline = runs[runs["arm"] == study.baseline].set_index("seed")
     for i, run in runs.iterrows():
@@ -165,11 +165,11 @@ MakeFindings = Callable[..., Findings]
 
 @pytest.fixture(scope="session")
 def make_findings() -> MakeFindings:
-    """Return what makes a record and judges it."""
+    """Return a function that makes a record and judges it."""
     return lambda *args, **keywords: judge(make_record(*args, **keywords))
 
 
 @pytest.fixture(scope="session")
 def mirror() -> Callable[[Findings], Findings]:
-    """Return what turns a study's differences around and judges it again."""
+    """Return a function that mirrors a study's differences and judges it again."""
     return lambda findings: judge(mirrored(findings.record))

@@ -1,4 +1,4 @@
-"""The reports in the repository follow from the numbers beside them."""
+"""The reports in the repository follow from the numbers next to them."""
 
 import math
 import re
@@ -42,7 +42,7 @@ def study(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def unpacked(study: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
-    """Unpack the archive of a study; return where, and how many runs it holds."""
+    """Unpack the archive of a study; return its folder and the number of runs."""
     folder = tmp_path_factory.mktemp("cells")
     return folder, unpack(REPORTS / study / ARCHIVE, folder)
 

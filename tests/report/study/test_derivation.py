@@ -1,7 +1,7 @@
-"""Every committed status by rule 2, derived a second time from runs.csv with numpy and scipy alone.
+"""Every committed status by rule 2, derived a second time from runs.csv with numpy and scipy only.
 
-Nothing of bertlab.stats or bertlab.study.judge is used: priors, intervals, looks, Holm's rule and the A/A control are
-written again from STATISTICS in another way (p-values are found by bisection on intervals' ends where that is simple).
+Nothing from bertlab.stats or bertlab.study.judge is used: priors, intervals, looks, Holm's rule and the A/A control are
+written again from STATISTICS in another way (p-values by bisection on the ends of intervals where that is simple).
 """
 
 import json
@@ -19,7 +19,7 @@ from bertlab.config.compose import PACKAGE
 
 REPORTS = PACKAGE.parent / "reports"
 STUDIES = sorted(path.parent.name for path in REPORTS.glob("*/study.json"))
-HIGHER = ("accuracy", "score", "finetuned", "frozen", "captured", "gain")  # outcomes of which more is better
+HIGHER = ("accuracy", "score", "finetuned", "frozen", "captured", "gain")  # outcomes for which more is better
 SIGN = {"worse": (1, 0), "better": (-1, 0), "materially_worse": (1, 1), "materially_better": (-1, 1)}
 WITHIN = {"not_worse": (-1, -1), "not_better": (1, -1)}  # side on which it lies, and the margins it must not fall short
 
@@ -45,7 +45,7 @@ def read(study: str) -> tuple[dict[str, Any], dict[str, Any], pd.DataFrame]:
 
 
 def references(study: str) -> dict[str, str]:
-    """Return what each arm and control is compared with, tuned arms with the tuned form of that."""
+    """Return the reference of each arm and control; tuned arms have a tuned reference."""
     about, _, runs = read(study)
     node, there = about["study"], set(runs["arm"])
     known = {}
@@ -111,7 +111,7 @@ def over_looks(p: float, looks: tuple[int, ...]) -> float:
 
 
 def of_text(study: str, arm: str) -> tuple[float, float]:
-    """Return the variance that a mean difference owes to the evaluated text, and its degrees of freedom."""
+    """Return the variance of a mean difference due to the evaluated text, and its degrees of freedom."""
     about, _, runs = read(study)
     outcome = about["study"]["outcome"]
     parts = [name for name in runs.columns if name.startswith(f"{outcome}.chunk_")]

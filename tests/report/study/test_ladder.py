@@ -1,4 +1,4 @@
-"""A study at several rungs: effects in tokens, the line through them, and predictions that were made before."""
+"""A study at several rungs: effects in tokens, the line through them, and earlier predictions."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Figures of a study: which there are, and that what they show stands in them."""
+"""Figures of a study: which exist, and that they contain what they show."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A small report of a study and one of a sweep, kept byte for byte, made from the twins that lie in it.
+"""A small report of a study and one of a sweep, kept byte for byte, made from their own data files.
 
 After a wanted change: `make golden`, then read the difference.
 """

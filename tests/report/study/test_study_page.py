@@ -1,4 +1,4 @@
-"""What the page of a study says: every verdict in its words, none that was not reached, mirrored where data are."""
+"""Text of a study's page: every verdict in its words, no other verdict, and mirrored data give mirrored text."""
 
 import re
 from collections.abc import Callable
@@ -469,7 +469,7 @@ def test_figures_of_differences_say_what_they_are_to(make_findings: MakeFindings
 
 
 def searched(make_findings: MakeFindings, diverged: tuple[int, ...] = ()) -> Findings:
-    """Return what a study found that tried three learning rates on two seeds; rate_05 is best at another one."""
+    """Return the findings of a study with three learning rates on two seeds; rate_05 is best at another one."""
     tried = {"setting": "optimizer.lr", "values": [0.001, 0.002, 0.004], "seeds": 2}
     record = make_findings({"rate_05_tuned": {"effect": 0.1}}).record
     trials = [
@@ -574,7 +574,7 @@ def test_arms_that_were_best_at_the_end_of_a_grid_are_named_among_the_limits(mak
 
 
 def test_what_a_difference_of_losses_is_made_of_stands_on_the_page(make_findings: MakeFindings) -> None:
-    """The arm's curves lie 0.25 nats above the baseline's and pass the floor later: the slope is that of all arms."""
+    """The arm's curves are 0.25 nats above the baseline's and pass the floor later: the slope is that of all arms."""
     record = make_findings({"rate_30": {"effect": 0.25, "sd": 0.06}, "rate_05": {"effect": 0.1, "sd": 0.06}}).record
     gain = record.curves.assign(metric="eval/context_gain", value=5.0 - record.curves["value"])
     found = judge(canonical(replace(record, curves=pd.concat([record.curves, gain]))))

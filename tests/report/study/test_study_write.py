@@ -1,4 +1,4 @@
-"""The files of a study's report: complete, the same numbers everywhere, and written again from the twins alone."""
+"""The files of a study's report: complete, the same numbers everywhere, and rewritten from the data files alone."""
 
 import csv
 import json

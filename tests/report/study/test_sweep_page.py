@@ -1,4 +1,4 @@
-"""What the page of a sweep says, and what it must never say."""
+"""Text of a sweep's page, and claims that it must never contain."""
 
 import math
 import re
