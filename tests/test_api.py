@@ -70,7 +70,7 @@ def test_a_short_key_of_a_grid_is_a_column_with_its_values() -> None:
     assert swept.runs["tasks.method"].tolist() == swept.runs["start"].tolist() == ["probe", "none"]
 
 
-def test_a_folder_of_ones_own_is_named_among_the_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_users_own_folder_is_named_among_the_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "")
     own = make_own(tmp_path)
     with pytest.raises(bertlab.InputError, match=r"^mask\.count must be a whole number of at least 1, got 0; "):

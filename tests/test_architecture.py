@@ -124,7 +124,7 @@ FILES = sorted(
 TEXT = {"read_text": 1, "write_text": 2}  # index of the encoding among the arguments of a path's methods
 
 
-def test_text_files_are_utf_8_whatever_the_system_prefers() -> None:
+def test_text_files_are_utf_8_on_every_system() -> None:
     calls = [
         (path.name, node.lineno, node.func.attr, len(node.args) + len(node.keywords))
         for path in FILES

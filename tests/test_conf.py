@@ -137,6 +137,6 @@ def keys(value: Any, prefix: str = "") -> set[str]:
     return found
 
 
-def test_no_path_of_a_machine_stands_in_conf() -> None:
+def test_no_path_of_a_machine_is_in_conf() -> None:
     for path in CONF.rglob("*.yaml"):
         assert str(Path.home()) not in path.read_text("utf-8")

@@ -19,7 +19,7 @@ def test_the_distribution_is_asked_for_by_the_name_it_is_built_under() -> None:
     assert "bertlab" not in named
 
 
-def test_nobody_is_told_to_install_the_foreign_package() -> None:
+def test_no_text_says_to_install_the_foreign_package() -> None:
     assert FOREIGN.search("run: pip install 'bertlab[hub]'")
     assert FOREIGN.search("pip install --upgrade bertlab")
     texts = {path: path.read_text("utf-8") for pattern in READ for path in ROOT.glob(pattern)}

@@ -25,7 +25,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
     assert [link for link in links if not (page.parent / link.strip()).exists()] == []
 
 
-def test_every_study_that_has_a_page_stands_in_the_answer_book() -> None:
+def test_every_study_with_a_page_is_in_the_answer_book() -> None:
     studies = {path.parent.name for path in (ROOT / "reports").glob("*/study.json")}
     book = (ROOT / "reports" / "README.md").read_text("utf-8")
     assert {study for study in studies if f"({study}.md)" not in book} == set()

@@ -76,7 +76,7 @@ def test_integers_are_seeds_that_torch_takes() -> None:
         ("mask.span", set()),
     ],
 )
-def test_a_redrawn_stream_is_drawn_anew_and_every_other_keeps_its_draws(redraw: str | None, anew: set[str]) -> None:
+def test_a_redrawn_stream_changes_and_all_others_keep_their_draws(redraw: str | None, anew: set[str]) -> None:
     for seed, name, counter in KEYS:
         plain, redrawn = Streams(seed), Streams(seed, redraw)
         assert (plain.integer(name, counter) != redrawn.integer(name, counter)) == (name in anew)

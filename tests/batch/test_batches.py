@@ -148,7 +148,7 @@ def test_epochs_with_fewer_examples_than_the_first_fill_up_from_their_start(
     assert len(set(rows)) == 50
 
 
-def test_every_epoch_cuts_its_examples_and_hides_its_tokens_anew(distinct: tuple[Tokens, Vocabulary]) -> None:
+def test_every_epoch_has_new_cuts_and_new_masks(distinct: tuple[Tokens, Vocabulary]) -> None:
     packed = Batches(*distinct, Packed(), MASKING, Form(1, 13), Streams(0), STEPS)
     cuts = [{rows_of(packed(step))[0] for step in range(first, first + 80)} for first in (0, 110)]
     assert not cuts[0] & cuts[1]

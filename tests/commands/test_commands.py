@@ -124,7 +124,7 @@ WITHOUT_TORCH = (
 
 
 @pytest.mark.slow
-def test_what_needs_no_torch_is_said_without_it(tmp_path: Path) -> None:
+def test_errors_that_need_no_torch_come_without_it(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PROGRAM, json.dumps(WITHOUT_TORCH)]
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=True)

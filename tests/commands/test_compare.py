@@ -68,7 +68,7 @@ def test_the_same_words_are_the_same_run(uri: str, run_id: str) -> None:
     assert told.endswith("verdict: the same run; the first is reused")
 
 
-def test_other_words_are_told_key_by_key_with_both_values(uri: str, run_id: str) -> None:
+def test_other_words_are_shown_key_by_key_with_both_values(uri: str, run_id: str) -> None:
     told = why([f"run={run_id[:12]}", f"uri={uri}", *WORDS, "mask.rate=0.15", "data.language_seed=3"])
     assert "  mask.rate: 0.3 -> 0.15" in told.splitlines()
     assert "  data.language_seed: 0 -> 3" in told.splitlines()
@@ -149,7 +149,7 @@ def test_a_module_that_was_moved_is_not_named() -> None:
     assert list(changed_modules(ONE, other)) == ["bertlab.mask.corrupt: changed"]
 
 
-def test_that_an_earlier_run_has_one_hash_over_all_code_is_said() -> None:
+def test_a_note_says_if_an_earlier_run_has_one_hash_over_all_code() -> None:
     (line,) = changed_modules(ONE, replace(changed(ONE, code="other"), modules={}))
     assert "is not known" in line
 

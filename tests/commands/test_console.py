@@ -95,7 +95,7 @@ def test_tab_completes_commands_studies_options_and_keys(line: str, found: list[
 
 
 @pytest.mark.parametrize("place", [0, 1, 2], ids=["before", "behind the command", "behind all"])
-def test_every_command_takes_a_folder_of_ones_own_wherever_it_stands(
+def test_every_command_takes_a_users_own_folder_at_any_place(
     place: int, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = make_own(tmp_path)
@@ -139,7 +139,7 @@ def test_a_list_of_studies_that_cannot_be_is_one_line(capsys: Captured, words: l
     assert capsys.readouterr().err.startswith(f"bertlab: {words[0].partition('=')[0]} must be ")
 
 
-def test_a_broken_study_of_ones_own_folder_is_one_line(
+def test_a_broken_study_of_a_users_own_folder_is_one_line(
     capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(VARIABLE, "")

@@ -8,7 +8,7 @@ from bertlab.ledger.result import Outcome, RunResult
 RESULT = RunResult("abc", "finished", {"eval/mlm_loss": 5.12345, "eval/pair_accuracy": 0.5, "perf/tokens": 700.0}, None)
 
 
-def test_a_run_is_said_by_its_measures() -> None:
+def test_a_run_is_described_by_its_measures() -> None:
     assert in_words(RESULT) == "eval/mlm_loss 5.123, eval/pair_accuracy 0.500"
 
 

@@ -297,7 +297,7 @@ def test_a_beginning_of_the_id_is_enough_where_only_one_run_has_it(
     assert export(f"run={run_id[:enough]}", "to=bert")[0] == 0
 
 
-def test_what_stands_in_the_folder_is_never_overwritten(
+def test_existing_files_of_the_folder_are_never_overwritten(
     run_id: str, export: Callable[..., Ended], tmp_path: Path
 ) -> None:
     (tmp_path / "bert").mkdir()

@@ -219,7 +219,7 @@ def test_one_bad_cell_stops_a_sweep_before_anything_runs_or_is_written(
     assert everything(here) == before
 
 
-def test_the_sweep_flag_may_stand_anywhere(command: Command) -> None:
+def test_the_sweep_flag_may_be_anywhere(command: Command) -> None:
     assert_refused(command(*TINY, "-m", "mask.rate=0.15,1.5"), "mask.rate must lie in (0, 1), got 1.5")
 
 
@@ -368,7 +368,7 @@ except LookupError:
 
 
 @pytest.mark.slow
-def test_a_run_is_labelled_with_the_code_that_runs_whatever_is_edited_meanwhile(tmp_path: Path) -> None:
+def test_a_run_is_labelled_with_the_running_code_despite_later_edits(tmp_path: Path) -> None:
     shutil.copytree(PACKAGE, tmp_path / "bertlab", ignore=shutil.ignore_patterns("__pycache__"))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     edited = subprocess.run(

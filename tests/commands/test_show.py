@@ -19,7 +19,7 @@ def batch_of(store: TokenStore, given: list[int], position: list[int], target: l
     return Batch(ids_BL, torch.zeros_like(ids_BL), None, places, targets, torch.tensor([pair]), True)
 
 
-def test_a_sequence_shows_what_stood_there_and_what_is_given_instead(store: TokenStore) -> None:
+def test_a_sequence_shows_the_original_and_the_replaced_tokens(store: TokenStore) -> None:
     batch = batch_of(store, [CLS, MASK, 8, 9, 10, SEP, PAD, PAD], [1, 2, 3], [6, 7, 9], RANDOM)
     token = store.vocabulary.tokens
     original_BL = torch.tensor([[CLS, 6, 7, 9, 10, SEP, PAD, PAD]])

@@ -77,7 +77,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_entry_is_said_and_made_anew(root: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_entry_is_reported_and_made_again(root: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
     entry = cached("things", "key", writes("first"))
     DAMAGE[kind](entry)
     assert (cached("things", "key", writes("second")) / "file").read_text("utf-8") == "second"
@@ -210,7 +210,7 @@ def test_a_cache_without_permission_is_an_input_error(
 
 
 @pytest.mark.parametrize("name", ["mkdir", "is_dir"])
-def test_whatever_the_system_refuses_is_an_input_error(root: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_every_error_of_the_system_is_an_input_error(root: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Imitates a read-only file system or a folder without permission, since root needs no permission."""
 
     def refuse(*_: object, **__: object) -> None:
@@ -233,7 +233,7 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: py
     assert cache_root() == tmp_path / "home" / ".cache" / "bertlab"
 
 
-def test_digests_tell_values_types_and_places_apart() -> None:
+def test_digests_differ_for_other_values_types_and_places() -> None:
     parts = [(1, 2), (2, 1), ("1", 2), ([1, 2],), ({"a": 1, "b": 2},), (None,), ("é",), ()]
     assert len({digest(*part) for part in parts}) == len(parts)
     assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})

@@ -332,7 +332,7 @@ def test_a_number_where_none_can_be_is_refused_in_the_words_of_its_own_job(words
         ("trainer.points=${.ahead}", "trainer.ahead"),
     ],
 )
-def test_a_value_that_is_made_from_a_number_is_made_anew_for_each(word: str, key: str) -> None:
+def test_a_value_that_is_made_from_a_number_is_made_again_for_each(word: str, key: str) -> None:
     settled = settling(load)
     jobs = [[*SEEDED, word, f"{key}={number}"] for number in (13, 14)]
     assert [settled(job)[0]["trainer"]["points"] for job in jobs] == [13, 14]

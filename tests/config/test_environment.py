@@ -32,24 +32,24 @@ def test_an_environment_names_torch_instructions_and_threads() -> None:
         ({"compile": "reduce-overhead"}, "compiled (reduce-overhead)"),
     ],
 )
-def test_threads_and_compilation_tell_environments_apart(change: dict[str, Any], told: str) -> None:
+def test_threads_and_compilation_give_different_environments(change: dict[str, Any], told: str) -> None:
     assert told in str(environment_of({**TRAINER, **change}))
     assert told not in str(environment_of(TRAINER))
 
 
-def test_no_number_of_threads_is_all_cores_whatever_a_launcher_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_number_of_threads_all_cores_are_used_with_any_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     assert environment_of({**TRAINER, "threads": None}).threads == usable_cores()
 
 
 @pytest.mark.parametrize("name", ["ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA"])
-def test_a_limit_on_instructions_tells_environments_apart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_on_instructions_gives_another_environment(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     free = environment_of(TRAINER)
     monkeypatch.setenv(name, "sse41")
     assert str(environment_of(TRAINER)) == f"{free}, {name}=SSE41"
 
 
-def test_the_name_of_the_processor_is_kept_and_tells_none_apart() -> None:
+def test_the_name_of_the_processor_is_kept_but_gives_no_other_environment() -> None:
     found = environment_of(TRAINER)
     assert found.processor
     assert str(replace(found, processor="another")) == str(found)

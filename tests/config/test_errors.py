@@ -28,7 +28,7 @@ def test_an_input_error_is_a_value_error() -> None:
 
 
 @pytest.mark.parametrize("value", [0.15, 1e-9, 0.999])
-def test_what_lies_inside_an_open_interval_passes(value: float) -> None:
+def test_a_value_inside_an_open_interval_passes(value: float) -> None:
     assert open_interval("mask.rate", value, 0, 1) == value
 
 
@@ -47,7 +47,7 @@ def test_a_list_of_numbers_holds_numbers_inside_and_may_be_empty() -> None:
 
 
 @pytest.mark.parametrize("values", [0.3, None, "0.3", {"a": 0.3}])
-def test_what_is_no_list_is_said_to_have_to_be_one(values: object) -> None:
+def test_the_error_for_a_value_that_is_no_list_asks_for_a_list(values: object) -> None:
     line = message(open_intervals, "evaluation.grid", values, 0, 1)
     assert line == f"evaluation.grid must be a list of numbers in (0, 1), got {values}; write [] or [0.3,0.5]"
 
@@ -109,7 +109,7 @@ def test_other_shares_are_named(values: object, line: str) -> None:
     assert message(shares, "mask.split", values, KINDS) == line
 
 
-def test_a_key_has_the_place_of_its_part_and_the_usual_one_where_nobody_says_another() -> None:
+def test_a_key_has_the_place_of_its_part_and_the_usual_one_by_default() -> None:
     def refuse() -> None:
         raise InputError(f"{own('files', 'data')} must be there; see {own('rate')} and {own('column', 'data')}")
 

@@ -410,7 +410,7 @@ FORBIDDEN = {"torch.load", "joblib.load", "pd.read_pickle", "pandas.read_pickle"
 FORBIDDEN |= {f"yaml.{name}" for name in ("load", "load_all", "full_load", "unsafe_load", "UnsafeLoader")}
 
 
-def test_a_damaged_store_is_made_anew(entry: Entry) -> None:
+def test_a_damaged_store_is_made_again(entry: Entry) -> None:
     words = ["data=oracle", "data.documents=61", *SHAPE]
     cache = entry.work.parent / "cache"
     entry.try_words(words)

@@ -90,7 +90,7 @@ def test_a_folder_that_cannot_be_used_is_one_line(tmp_path: Path, words: list[st
     assert own_folder() is None
 
 
-def test_options_and_studies_of_the_folder_are_ours_beside_bertlabs(tmp_path: Path) -> None:
+def test_options_and_studies_of_the_folder_are_added_to_bertlabs(tmp_path: Path) -> None:
     own, path = make_own(tmp_path), list(sys.path)
     take_own(["--own", str(own)])
     config = resolved(load([*ORACLE, "mask=first", "mask.count=3", "model/attention=cosine"]))

@@ -31,7 +31,7 @@ PLAIN = (
 
 
 @pytest.mark.parametrize(("address", "expected"), ADDRESSES.items())
-def test_an_address_is_shown_without_its_secret_wherever_it_stands(address: str, expected: str) -> None:
+def test_an_address_is_shown_without_its_secret_at_any_place(address: str, expected: str) -> None:
     assert shown(address) == expected
     assert "S3cret" not in redacted(f"got {address}: no answer; see {address}")
     assert redacted_command([f"data.path={address}"]) == [f"data.path={expected}"]

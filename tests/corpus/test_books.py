@@ -68,7 +68,7 @@ def test_an_author_of_much_of_the_text_is_always_trained_on() -> None:
     assert splits([*LIBRARY, much])[held_out] == "train"
 
 
-def test_what_stood_in_an_earlier_book_is_left_out() -> None:
+def test_text_of_an_earlier_book_is_left_out() -> None:
     one, again = book("one", "A", [paragraph(1)], [paragraph(2)]), [paragraph(2), "A short line."]
     nearly = [paragraph(1).replace("ship", "boat", 2) + " And so on."]
     other = book("other", "B", again, nearly, [paragraph(3), "A short line.", paragraph(1)])

@@ -246,7 +246,7 @@ def test_every_line_has_the_tokens_of_transformers(both: tuple[str, Any, Path], 
     assert different < 0.6 * len(encoded)
 
 
-def test_it_is_cut_and_filled_up_by_nobody(both: tuple[str, Any, Path]) -> None:
+def test_text_is_not_truncated_or_padded_by_the_tokenizer(both: tuple[str, Any, Path]) -> None:
     ours = read(both[2])
     assert ours.truncation is None
     assert ours.padding is None

@@ -44,11 +44,11 @@ def test_who_says_what_the_model_is_is_taken_at_that(tmp_path: Path, word: str) 
 
 
 @pytest.mark.parametrize("word", ["start.from=run:12ab", "start.from=gone", "seed=1"])
-def test_what_names_no_folder_is_left_to_whoever_reads_it(word: str) -> None:
+def test_a_start_that_names_no_folder_is_not_changed(word: str) -> None:
     assert with_model([word]) == [word]
 
 
-def test_files_of_text_beside_a_start_are_a_corpus() -> None:
+def test_text_files_given_with_a_start_are_a_corpus() -> None:
     assert with_model(["start.from=gone", "data.files=a.txt"]) == ["start.from=gone", "data.files=a.txt", "data=text"]
     for words in (["data.files=a.txt"], ["start.from=gone", "data.files=a", "data=mine"], ["start.from=gone"]):
         assert with_model(words) == words
@@ -59,7 +59,7 @@ def test_a_roberta_has_positions_behind_its_padding_and_no_segments(tmp_path: Pa
     assert {"model.position.positions=39", "model.embedding.segment=false"} <= {*words}
 
 
-def test_an_architecture_that_is_none_of_ours_is_left_to_whoever_reads_it(tmp_path: Path) -> None:
+def test_an_unknown_architecture_is_not_changed(tmp_path: Path) -> None:
     words = [f"start.from={folder(tmp_path, model_type='gpt2')}"]
     assert with_model(words) == words
 

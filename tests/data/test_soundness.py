@@ -133,7 +133,7 @@ def test_sentences_of_several_training_documents_are_no_copy_of_one(make_corpus:
     assert "learnt by heart" in facts["warning"]
 
 
-def test_documents_of_one_text_are_in_one_split_whatever_their_ids(make_corpus: MakeCorpus) -> None:
+def test_documents_with_one_text_are_in_one_split_with_any_ids(make_corpus: MakeCorpus) -> None:
     """Each of 60 texts is there three times; random draws by id would separate most of the held-out copies."""
     documents = [
         Document(f"{copy}-{n}", text.upper() if copy else text)

@@ -252,7 +252,7 @@ def test_a_model_that_knows_nothing_loses_the_logarithm_of_the_choices(
     assert measures["pair_accuracy"] == pytest.approx((evaluation.pairs.label_N == FOLLOWS).mean())
 
 
-def test_the_sequences_and_hidden_tokens_are_the_same_whatever_is_measured_at_the_end(
+def test_measures_at_the_end_do_not_change_sequences_and_masked_tokens(
     store: TokenStore, tiny_corpus: Any, evaluation: Evaluation
 ) -> None:
     other = Common(**SETTINGS | {"longest": 2 * LENGTH, "pseudo": 5}).prepare(store, tiny_corpus, LENGTH)

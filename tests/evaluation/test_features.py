@@ -87,7 +87,7 @@ def test_words_change_places_among_each_other(features: Features) -> None:
     assert np.isin(features.judged_R, features.word_M).all()
 
 
-def test_static_states_tell_words_but_not_which_were_moved(features: Features, words: TokenStore) -> None:
+def test_static_states_show_words_but_not_which_were_moved(features: Features, words: TokenStore) -> None:
     measures = features.score(Shown(static(words)), BERT, CPU)
     assert measures["token_share"] == pytest.approx(1)
     assert 0.42 < measures["moved_accuracy"] < 0.58

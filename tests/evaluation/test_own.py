@@ -36,7 +36,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path / "here")
 
 
-def test_scores_stand_in_the_record_and_weights_can_be_scored_without_training(
+def test_scores_are_in_the_record_and_weights_can_be_scored_without_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write(tmp_path / "own.jsonl", rows("classification", 60))

@@ -23,7 +23,7 @@ def tests() -> Tensor:
     return torch.arange(N) % 2 == 1
 
 
-def test_a_probe_names_what_is_linear_in_the_states_whatever_their_scale(states: Tensor, tests: Tensor) -> None:
+def test_a_probe_finds_what_is_linear_in_states_of_any_scale(states: Tensor, tests: Tensor) -> None:
     label_N = states[:, :3].argmax(1)
     scaled_ND = states * 10.0 ** torch.arange(-3, D - 3) + 100
     assert probe_accuracy(states, label_N, tests) > 0.95

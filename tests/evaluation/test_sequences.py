@@ -23,7 +23,7 @@ def read(reading: Reading, given: list[int] | None = None) -> Batch:
     return batch
 
 
-def test_the_first_half_has_the_hidden_tokens_that_stand_in_it() -> None:
+def test_the_first_half_keeps_its_masked_tokens() -> None:
     first, kept_M, hidden_M = TEXT.first_half(HIDDEN)
     assert first.ids_NL.tolist() == [[CLS, 11, 12], [CLS, 21, 22]]
     assert kept_M.tolist() == [True, False, False]
@@ -63,7 +63,7 @@ def test_an_arm_without_cls_reads_the_same_text_and_predicts_the_same_tokens() -
     assert batch.target_M.tolist() == [11, 13, 23]
 
 
-def test_other_tokens_than_masks_may_stand_in_the_gaps_but_not_for_an_arm_that_predicts_ahead() -> None:
+def test_gaps_may_have_other_tokens_than_masks_except_for_an_arm_that_predicts_ahead() -> None:
     batch = read(Reading(), [MASK, 99, 23])
     assert batch.ids_BL.tolist() == [[CLS, MASK, 12, 99, SEP, PAD], [CLS, 21, 22, 23, 24, SEP]]
     assert batch.target_M.tolist() == [11, 13, 23]

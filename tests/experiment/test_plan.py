@@ -319,7 +319,7 @@ def test_what_a_decision_takes_is_enough_and_not_too_much(expects: Expectation) 
     assert prospect(8, 0.12, 1.01 * found.margin, 0.94, expects).likely
 
 
-def test_a_warning_stands_where_a_decision_is_unlikely_and_only_there(tmp_path: Path) -> None:
+def test_there_is_a_warning_only_if_a_decision_is_unlikely(tmp_path: Path) -> None:
     def warnings(sd: float, **node: Any) -> list[str]:
         shown = of_chances(outlook(study(**node), tmp_path, sd=sd))
         return [line for line in shown if isinstance(line, str) and line.startswith("Warning")]

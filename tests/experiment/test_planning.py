@@ -46,7 +46,7 @@ def test_a_plan_is_made_once_an_arm_and_says_of_each_run_what_its_own_would(
         assert planned[place].description == describe(own, typed(config, jobs[place]), store)
 
 
-def test_a_seed_that_is_none_is_refused_whatever_was_checked_before(checked: list[Mapping[str, Any]]) -> None:
+def test_an_invalid_seed_is_refused_after_other_checks(checked: list[Mapping[str, Any]]) -> None:
     planning = Planning(FACTORS, settling(load), settling(load)([])[0])
     planning.plan(["seed=1"])
     with pytest.raises(InputError, match=r"^seed must be a whole number"):

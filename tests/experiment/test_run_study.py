@@ -156,7 +156,7 @@ def test_a_search_comes_first_and_its_best_values_are_confirmed(command: Command
 
 
 @pytest.mark.slow
-def test_a_failed_run_is_said_makes_the_study_invalid_and_is_made_up_for(
+def test_a_failed_run_is_reported_makes_the_study_invalid_and_is_repeated(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train = job.train

@@ -116,7 +116,7 @@ def test_a_process_that_is_killed_ends_the_run_with_one_line(started: Popen[str]
     assert "Traceback" not in errors
 
 
-def test_a_run_whose_leader_is_killed_leaves_nobody_and_goes_on_from_its_checkpoint(
+def test_a_run_whose_leader_is_killed_leaves_no_process_and_resumes_from_its_checkpoint(
     started: Popen[str], command: Command, tmp_path: Path
 ) -> None:
     (other,) = followers(started.pid)

@@ -75,7 +75,7 @@ def test_another_user_of_the_machine_does_not_even_reach_the_socket(folder: Path
 
 @needs_postgres
 @pytest.mark.integration
-def test_what_lies_in_the_folder_is_for_its_owner_alone(folder: Path) -> None:
+def test_only_the_owner_can_read_the_folder(folder: Path) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert stat.S_IMODE((folder / "pgpass").stat().st_mode) == 0o600
     assert stat.S_IMODE(next(folder.glob(".s.PGSQL.*[0-9]")).stat().st_mode) == 0o600
@@ -121,7 +121,7 @@ def test_other_machines_are_not_let_in_unasked(tmp_path: Path, host: str) -> Non
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "::1", "localhost"])
-def test_addresses_of_this_machine_alone_are_told(host: str) -> None:
+def test_loopback_addresses_are_recognised(host: str) -> None:
     assert is_loopback(host)
 
 

@@ -40,7 +40,7 @@ def works(pid: int) -> bool:
 
 
 @pytest.mark.parametrize(("stop", "code", "parent"), [(signal.SIGTERM, 143, "KILLED"), (signal.SIGKILL, -9, "RUNNING")])
-def test_a_sweep_that_is_stopped_leaves_nobody_training(
+def test_a_stopped_sweep_leaves_no_process_training(
     tmp_path: Path, stop: signal.Signals, code: int, parent: str
 ) -> None:
     """The next command marks a sweep that was killed before it could set its status."""

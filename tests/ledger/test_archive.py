@@ -134,7 +134,7 @@ def test_an_archive_that_lost_some_of_its_cells_is_refused(tmp_path: Path, lost:
         unpack(path, tmp_path / "there")
 
 
-def test_a_cell_that_was_changed_in_its_archive_is_left_out_and_said(
+def test_a_cell_that_was_changed_in_its_archive_is_left_out_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "cells.tar.xz"
@@ -151,9 +151,7 @@ def test_a_cell_that_was_changed_in_its_archive_is_left_out_and_said(
     assert "1 of 2 runs" in caplog.text
 
 
-def test_cells_of_before_there_were_seals_are_taken_in_and_that_is_said(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unsealed_cells_are_unpacked_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "cells.tar.xz"
     old = unsealed(run_folder_of(tmp_path / "here", "a", "code"))
     pack([old], path)

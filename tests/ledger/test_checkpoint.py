@@ -38,7 +38,7 @@ def test_a_checkpoint_comes_back(tmp_path: Path) -> None:
         assert found.tensors[name].dtype == tensor.dtype
 
 
-def test_the_newest_two_are_kept_whatever_the_number_of_digits(tmp_path: Path) -> None:
+def test_the_newest_two_are_kept_with_any_number_of_digits(tmp_path: Path) -> None:
     saved(tmp_path, 9, 10, 100, 99_999_999)
     assert [int(path.stem.partition("-")[2]) for path in checkpoints(tmp_path)] == [100, 99_999_999]
     assert [path.name for path in tmp_path.glob(".*")] == []
@@ -67,7 +67,7 @@ def damage_metadata(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [damage_truncated, damage_empty, damage_one_bit, damage_counters, damage_metadata])
-def test_a_damaged_checkpoint_is_said_and_skipped(
+def test_a_damaged_checkpoint_is_reported_and_skipped(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: object
 ) -> None:
     _, path = saved(tmp_path, 5, 6)

@@ -53,7 +53,7 @@ def test_what_is_there_is_not_written_again_number_by_number(path: Path) -> None
     assert new.numbers == {"accuracy": 0.5}
 
 
-def test_a_damaged_line_ends_what_can_be_trusted_and_is_said(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_after_a_damaged_one_are_dropped_with_a_warning(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     written(path, 1, 2, 3).close()
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + b"\x00" * 9 + b"\n" + lines[2])
@@ -77,7 +77,7 @@ def test_a_clock_that_goes_backwards_does_no_harm(path: Path, monkeypatch: pytes
     assert late.time >= points.points[0].time > 0
 
 
-def test_a_mark_tells_whether_the_file_still_begins_with_what_was_marked(path: Path) -> None:
+def test_a_mark_shows_whether_the_beginning_of_the_file_is_unchanged(path: Path) -> None:
     points = written(path, 1, 2)
     mark = points.sync()
     points.add(3, {"loss": 0.1})

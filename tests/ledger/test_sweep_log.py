@@ -34,7 +34,7 @@ def test_three_crashes_in_a_row_with_the_same_words_are_noticed(tmp_path: Path) 
     assert diary.repeated() is None
 
 
-def test_a_job_that_began_and_never_ended_is_told_from_those_that_did(tmp_path: Path) -> None:
+def test_a_job_that_never_ended_is_distinguished_from_those_that_did(tmp_path: Path) -> None:
     diary = SweepLog(tmp_path, "sweep")
     for number in (4, 2, 7):
         diary.begin(number)

@@ -65,7 +65,7 @@ def test_a_policy_that_breaks_a_contract_is_found(contract: Callable[[MaskPolicy
 
 
 @pytest.mark.parametrize("rate", [0.05, 0.15, 0.3])
-def test_prediction_moves_while_corruption_stands_still(rate: float) -> None:
+def test_prediction_changes_while_corruption_stays_the_same(rate: float) -> None:
     """Tolerance: 4 standard errors. Predicted is what a run at that single rate predicts."""
     plain, alone = apply(TOKEN), apply(TokenMask(rate=rate, split=[0.8, 0.1, 0.1]))
     masked = apply(Apart(corruption=TOKEN, prediction_rate=rate))
@@ -94,7 +94,7 @@ DOSES = (0, 0.0075, 0.015, 0.03, 0.06, 0.12)
 
 
 @pytest.mark.parametrize("dose", DOSES)
-def test_noise_is_a_share_of_all_tokens_and_all_else_stands_still(dose: float) -> None:
+def test_noise_is_a_share_of_all_tokens_and_changes_nothing_else(dose: float) -> None:
     """Tolerance: 4 standard errors; one random token in 98 equals the original."""
     plain, masked = apply(NO_RANDOM), apply(Noise(corruption=NO_RANDOM, noise=dose))
     np.testing.assert_array_equal(masked.position_M, plain.position_M)

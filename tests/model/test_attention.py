@@ -87,7 +87,7 @@ def test_normed_queries_and_keys_are_scored_by_their_cosine_however_long_they_ar
     torch.testing.assert_close(seen[0], 3 * cosine)
 
 
-def test_the_factor_of_cosines_is_learned_in_each_layer_and_starts_where_it_is_told(make_model: MakeModel) -> None:
+def test_the_factor_of_cosines_is_learned_in_each_layer_from_a_given_start(make_model: MakeModel) -> None:
     model = make_model({"attention": "qk_norm"})
     gains = [block.attention.gain for block in model.blocks]
     assert len({id(gain) for gain in gains}) == len(gains) == 3
@@ -172,7 +172,7 @@ def test_heads_of_a_group_have_one_head_of_keys_and_values() -> None:
 
 
 @pytest.mark.parametrize("score", [softmax, linear, partial(soft_cap, cap=2.0)])
-def test_a_token_that_may_look_at_nobody_gets_zeros(score: Callable[..., torch.Tensor]) -> None:
+def test_a_token_that_may_attend_to_no_token_gets_zeros(score: Callable[..., torch.Tensor]) -> None:
     query, key, value, sight, _, bias = parts_of_attention()
     nobody = torch.zeros(B, 1, 1, L, dtype=torch.bool)
     for other in (None, bias):

@@ -102,7 +102,7 @@ def test_the_layers_end_in_what_the_model_reads(model: Bert, make_batch: MakeBat
     assert torch.equal(shown[-1], states(model, batch))
 
 
-def test_leaving_out_what_nobody_needs_changes_neither_outputs_nor_gradients(
+def test_leaving_out_unneeded_states_changes_neither_outputs_nor_gradients(
     model: Bert, make_batch: MakeBatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch, found = make_batch(), list[dict[str, Tensor]]()

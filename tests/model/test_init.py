@@ -80,7 +80,7 @@ def test_a_state_of_variance_1_leaves_every_matrix_with_the_square_of_the_gain(m
 
 
 @pytest.mark.parametrize("length", [7, 19])
-def test_a_fixed_random_mix_is_of_its_own_deviation_whatever_the_gain(make_model: MakeModel, length: int) -> None:
+def test_the_deviation_of_a_fixed_random_mix_does_not_depend_on_the_gain(make_model: MakeModel, length: int) -> None:
     parts = {"attention": "fixed_random"}
     usual, other = (make_model(parts, dense_gain=gain).blocks[0].attention for gain in (None, 3.0))
     torch.testing.assert_close(

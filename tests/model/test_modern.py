@@ -151,7 +151,7 @@ def test_a_model_that_computes_something_else_is_refused_by_name(
     assert "\n" not in str(caught.value)
 
 
-def test_another_part_starts_anew_where_that_is_declared(saved: Path) -> None:
+def test_another_part_is_initialised_if_that_is_declared(saved: Path) -> None:
     model, _ = ours(saved, *SIZES, *BASES, "model/feed_forward=gelu_no_bias", missing="init")
     theirs = load_file(saved / "model.safetensors")
     assert torch.equal(model.blocks[1].inner.attention.output.weight, theirs["model.layers.1.attn.Wo.weight"])

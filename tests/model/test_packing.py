@@ -10,7 +10,7 @@ REAL_BL = torch.tensor([[True, True, False, False], [True, False, False, False]]
 READ_M = torch.tensor([1, 6, 3, 0, 4])  # columns 1, 3 and 0 of the first row, 2 and 0 of the second
 
 
-def test_what_is_unpacked_stands_where_it_stood_and_padding_is_zero() -> None:
+def test_unpacked_states_are_at_their_old_places_and_padding_is_zero() -> None:
     x_BLD = torch.arange(1.0, 17.0).view(2, 4, 2)
     packed = packing_of(REAL_BL)
     assert packed is not None

@@ -54,7 +54,7 @@ def test_samples_have_the_frequencies_of_their_distribution() -> None:
     assert torch.allclose(share_V, probability_V, atol=4 * (0.25 / 20_000) ** 0.5)
 
 
-def test_the_numbers_of_a_step_are_those_of_its_stream_whatever_was_drawn_since() -> None:
+def test_later_draws_do_not_change_the_numbers_of_a_step() -> None:
     torch.manual_seed(Streams(1).integer("dropout", 7))
     first_N = drawn(11)
     torch.rand(3)

@@ -245,7 +245,7 @@ def test_what_does_not_fit_is_refused_by_name(saved: Path, words: Sequence[str],
 @pytest.mark.parametrize(
     "words", [["model/block=pre"], ["model/position=rotary"], ["model.layers=1"], ["model.layers=4"]]
 )
-def test_what_does_not_fit_starts_anew_where_that_is_declared(saved: Path, words: Sequence[str]) -> None:
+def test_weights_that_do_not_fit_are_initialised_if_that_is_declared(saved: Path, words: Sequence[str]) -> None:
     model, _ = ours(saved, SIZES[0], *words, missing="init")
     theirs = load_file(saved / "model.safetensors")
     assert torch.equal(model.blocks[0].attention.key.weight, theirs["bert.encoder.layer.0.attention.self.key.weight"])
@@ -253,7 +253,7 @@ def test_what_does_not_fit_starts_anew_where_that_is_declared(saved: Path, words
         assert not model.blocks[3].attention.key.bias.any()
 
 
-def test_a_token_that_is_not_there_is_refused_or_starts_anew(saved: Path, tmp_path: Path) -> None:
+def test_a_missing_token_is_refused_or_initialised(saved: Path, tmp_path: Path) -> None:
     made = Tokenizer(models.WordLevel({"<unk>": 0, "w3": 1, "new": 2}, unk_token="<unk>"))
     made.save(str(tmp_path / "tokenizer.json"))
     tokenizer = FromFile(path=str(tmp_path), lowercase=None).train(iter(()))

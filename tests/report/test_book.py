@@ -149,7 +149,7 @@ def test_a_row_says_what_became_of_the_claim(tmp_path: Path, effect: float, made
     assert row_of(tmp_path, "heads")[4:6] == [NODE["claim"], status]
 
 
-def test_a_refutation_by_one_of_many_arms_is_said_not_to_outlive_their_number(tmp_path: Path) -> None:
+def test_a_refutation_by_one_of_many_arms_may_fail_after_correction(tmp_path: Path) -> None:
     arms = {"two": ["model.heads=2"]} | {name: [f"model.heads={k}"] for k, name in enumerate("abcdef", 4)}
     put_study(
         tmp_path,
@@ -218,7 +218,7 @@ def test_of_several_comparisons_that_is_shown_which_the_finding_hangs_on(
     assert row[7].endswith("; 1 of 2 comparisons")
 
 
-def test_an_arm_stands_beside_the_one_that_it_is_compared_with(tmp_path: Path) -> None:
+def test_an_arm_is_next_to_the_one_that_it_is_compared_with(tmp_path: Path) -> None:
     arms = {**NODE["arms"], "four": ["model.heads=4"]}
     made = {"arms": arms, "expects": {"four": "worse"}, "against": {"four": "one"}}
     put_study(tmp_path, "heads", {"one": 0.1, "four": 0.5}, **made)
@@ -232,7 +232,7 @@ def test_studies_of_one_regime_name_it_alike(tmp_path: Path) -> None:
     assert "**R2**" not in book(tmp_path)
 
 
-def test_the_known_answers_of_a_regime_stand_beside_it(tmp_path: Path) -> None:
+def test_the_known_answers_of_a_regime_are_next_to_it(tmp_path: Path) -> None:
     put_study(tmp_path, "heads", {"one": 0.3})
     arms = {**NODE["arms"], "four": ["model.heads=4"]}
     expects = {"one": "worse", "four": "better"}
@@ -286,7 +286,7 @@ def test_the_studies_of_one_question_stand_below_each_other(tmp_path: Path) -> N
     assert len(rows(book(tmp_path))) == len(rows(book(tmp_path / "empty"))) + 1
 
 
-def test_a_study_of_ones_own_stands_beyond_the_list(tmp_path: Path) -> None:
+def test_a_users_own_study_is_after_the_list(tmp_path: Path) -> None:
     put_study(tmp_path, "my_own", {"one": 0.3}, question="Is it | so?")
     assert len(questions(book(tmp_path))) == len(CATALOGUE) + 1
     text = book(tmp_path).partition("## Beyond the list")[2]

@@ -156,7 +156,7 @@ def test_a_study_is_as_sure_as_its_least_sure_support_or_its_surest_refutation_d
         (E.EQUIVALENT, R, (1.1, 1.9), True),
     ],
 )
-def test_beside_a_baseline_that_is_not_shown_to_equal_itself_only_a_larger_difference_counts(
+def test_if_the_baseline_may_differ_from_itself_only_a_larger_difference_counts(
     expectation: Expectation, found: Finding, ends: tuple[float, float], stands: bool
 ) -> None:
     assert stands_beyond(expectation, found, ends, (-0.2, 0.5)) is stands
@@ -165,7 +165,7 @@ def test_beside_a_baseline_that_is_not_shown_to_equal_itself_only_a_larger_diffe
         assert stands_beyond(MIRROR[expectation], found, turned, (-0.5, 0.2)) is stands
 
 
-def test_beside_a_control_that_was_not_measured_nothing_counts() -> None:
+def test_without_a_measured_control_nothing_counts() -> None:
     assert not stands_beyond(E.WORSE, S, (5.0, 6.0), (math.nan, math.nan))
 
 

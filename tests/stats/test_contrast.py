@@ -31,7 +31,7 @@ def test_the_interval_is_that_of_the_paired_t_test(level: float) -> None:
     assert (ours.level, ours.df) == (level, 4)
 
 
-def test_rho_is_the_correlation_over_seeds_and_tells_the_seeds_saved() -> None:
+def test_rho_is_the_correlation_over_seeds_and_gives_the_saved_seeds() -> None:
     found = contrast(ARM, BASE)
     assert found.rho == pytest.approx(stats.pearsonr(ARM, BASE).statistic)
     assert found.seeds_saved == pytest.approx(1 / (1 - found.rho))
@@ -89,7 +89,7 @@ def test_a_prior_moves_the_spread_and_adds_its_degrees_of_freedom() -> None:
     assert found.sd == contrast(ARM, BASE).sd
 
 
-def test_one_seed_has_no_interval_whatever_the_prior() -> None:
+def test_one_seed_has_no_interval_with_any_prior() -> None:
     assert math.isnan(contrast([1.5], [1.0], Prior(0.05, 6.0)).interval().low)
 
 

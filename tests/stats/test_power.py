@@ -108,7 +108,7 @@ def test_a_question_beyond_100_seeds_needs_no_number() -> None:
     assert seeds_needed(1.0, 1.0, 1.0, decides=decides(Expectation.WORSE)) is not None
 
 
-def test_the_search_starts_where_it_is_told_and_never_below_three() -> None:
+def test_the_search_starts_at_a_given_number_and_never_below_three() -> None:
     assert seeds_needed(0.01, 0.0, 1.0) == 3
     assert seeds_needed(0.01, 0.0, 1.0, fewest=6) == 6
 

@@ -18,7 +18,7 @@ def test_a_censored_run_counts_until_its_last_evaluation() -> None:
     assert (found.median, found.n, found.censored) == (300, 4, 1)
 
 
-def test_when_fewer_than_half_arrive_the_median_lies_beyond_what_was_seen() -> None:
+def test_the_median_is_not_observed_if_fewer_than_half_arrive() -> None:
     assert survival(Reached((200.0, math.inf, math.inf), 3.0, 800.0)).median == math.inf
     assert survival(Reached((math.inf,) * 3, 3.0, 800.0)).share == (1.0,)
 

@@ -44,7 +44,7 @@ TABLE = [  # margin 1
 
 
 @pytest.mark.parametrize(("low", "high", "expected"), TABLE)
-def test_where_the_interval_lies_names_the_verdict(low: float, high: float, expected: Kind) -> None:
+def test_the_position_of_the_interval_decides_the_verdict(low: float, high: float, expected: Kind) -> None:
     assert judge(interval(low, high), 1.0).kind is expected
 
 

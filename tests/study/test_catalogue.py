@@ -129,7 +129,7 @@ def test_every_study_belongs_to_a_question() -> None:
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_a_study_is_read_and_bears_the_name_of_its_file(name: str) -> None:
+def test_a_study_is_read_and_has_the_name_of_its_file(name: str) -> None:
     assert read(name).id == name
     registered = STUDIES[name].read_text("utf-8").partition("\n  labels:")[0]
     assert len(registered.splitlines()) <= 40

@@ -19,7 +19,7 @@ def changed(table: Runs, **columns: object) -> Runs:
     return table._replace(runs=table.runs.assign(**columns))
 
 
-def test_arms_stand_in_the_order_of_values_and_the_tagged_baseline_is_the_reference() -> None:
+def test_arms_are_in_the_order_of_values_and_the_tagged_baseline_is_the_reference() -> None:
     rates = {"mask.rate": ["0.3", "0.15", "1"]}
     assert list(explored(*build(rates)).study.arms) == ["mask.rate=0.15", "mask.rate=0.3", "mask.rate=1"]
     assert explored(*build(rates)).study.baseline == "mask.rate=0.15"
@@ -30,7 +30,7 @@ def test_numbers_sort_before_words() -> None:
     assert sorted(["none", "10", "1e-3", "nan", "9"], key=natural) == ["1e-3", "9", "10", "nan", "none"]
 
 
-def test_a_repeat_of_a_seed_is_left_out_and_said_to_be() -> None:
+def test_a_repeat_of_a_seed_is_left_out_with_a_note() -> None:
     record = explored(*changed(build({"mask.rate": ["0.1"]}, seeds=(0, 1)), **{"params.seed": "0"}))
     assert record.runs["run_id"].tolist() == ["r00s0"]
     assert record.facts["left_out"] == "seed 0, repeated"

@@ -67,7 +67,7 @@ def test_too_much_noise_names_the_seeds_it_needs(make_record: MakeRecord) -> Non
     assert verdict.needed > 8
 
 
-def test_an_arm_that_nobody_claimed_anything_of_has_no_finding(make_record: MakeRecord) -> None:
+def test_an_arm_without_a_claim_has_no_finding(make_record: MakeRecord) -> None:
     findings = judge(make_record())
     assert findings.arms["four"].finding is None
     assert findings.arms["four"].interval.level == 0.9
@@ -118,7 +118,7 @@ def test_a_material_claim_is_refuted_by_an_interval_short_of_the_margin(make_rec
 PRIOR = {"variance": 0.01, "df": 4.0, "contrasts": 40}
 
 
-def test_one_contrast_has_one_interval_whatever_the_other_arms_of_its_study(make_record: MakeRecord) -> None:
+def test_other_arms_do_not_change_the_interval_of_a_contrast(make_record: MakeRecord) -> None:
     quiet = judge(make_record(sd=0.05, node={"prior": PRIOR}))
     alone = {"prior": PRIOR, "arms": {"two": ["model.heads=2"], "one": ["model.heads=1"]}}
     assert judge(make_record(sd=0.05, node=alone)).arms["one"].interval == quiet.arms["one"].interval

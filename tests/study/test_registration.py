@@ -240,7 +240,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("changed", "line"), REFUSED, ids=[line[:40] for _, line in REFUSED])
-def test_what_is_said_wrongly_is_refused_in_one_line(changed: dict[str, Any], line: str) -> None:
+def test_a_wrong_setting_is_refused_in_one_line(changed: dict[str, Any], line: str) -> None:
     with pytest.raises(InputError) as caught:
         read(**changed)
     told = explain(caught.value)
@@ -337,7 +337,7 @@ def test_a_study_on_another_corpus_has_the_names_of_its_file() -> None:
     assert label(read(id="nobody_wrote_this"), "rate_30") == "rate_30"
 
 
-def test_a_registered_file_is_a_config_group_wherever_the_program_is_started(
+def test_a_registered_file_is_a_config_group_from_any_working_directory(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

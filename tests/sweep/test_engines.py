@@ -153,7 +153,7 @@ def test_a_command_within_a_job_submits_as_from_a_shell(monkeypatch: pytest.Monk
 
 @pytest.mark.usefixtures("back")
 @pytest.mark.parametrize("cluster", ["slurm", "local"])
-def test_a_job_that_is_asked_for_its_place_is_queued_again_and_told_to_end_once(
+def test_a_preempted_job_is_queued_again_and_gets_one_signal_to_end(
     monkeypatch: pytest.MonkeyPatch, cluster: str
 ) -> None:
     """A run trains without the variables of its cluster; after two signals to end it would not save its state."""

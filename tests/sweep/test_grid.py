@@ -515,7 +515,7 @@ def test_the_report_command_prints_the_path(
     )
 
 
-def test_where_no_run_began_none_is_said_to_have_failed(capsys: pytest.CaptureFixture[str]) -> None:
+def test_if_no_run_began_none_is_reported_as_failed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         say_failures([Outcome(("seed=0",), "not run: no room"), Outcome(("seed=1",), "not run: no room")])
     assert capsys.readouterr().err == "bertlab: stopped early, 2 runs are left: not run: no room\n"

@@ -38,7 +38,7 @@ def test_a_sweeper_that_is_not_installed_is_named_with_its_extra(monkeypatch: py
 
 
 @pytest.mark.parametrize("words", [["seed=1"], ["hydra/sweeper=bertlab", "seed=1"]])
-def test_bertlab_sweeps_by_itself_unless_told_otherwise(words: list[str]) -> None:
+def test_bertlabs_own_sweeper_is_the_default(words: list[str]) -> None:
     assert engine_of(words) is None
 
 

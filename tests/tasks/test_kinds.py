@@ -86,7 +86,7 @@ def test_of_a_pair_the_longer_text_is_cut(store: TokenStore, tmp_path: Path) -> 
     assert example.segments.sum() == LENGTH - 3
 
 
-def test_texts_that_are_cut_are_said_once(store: TokenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_cut_texts_are_reported_once(store: TokenStore, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     cells = [{"text": "farmer " * 30, "label": str(row % 2)} for row in range(40)]
     entry = {"kind": "classification", "name": "cut_once", "file": str(write(tmp_path / "a.jsonl", cells))}
     with caplog.at_level("WARNING"):
@@ -211,7 +211,7 @@ def test_bad_input_is_one_line(
     assert "\n" not in str(refused.value)
 
 
-def test_a_class_that_few_rows_leave_untaught_is_said_to_be_for_want_of_rows(store: TokenStore, tmp_path: Path) -> None:
+def test_the_error_for_a_class_that_is_not_trained_names_the_lack_of_rows(store: TokenStore, tmp_path: Path) -> None:
     cells = [{"text": "a ship", "label": str(row % 30)} for row in range(600)]
     entry = {"kind": "classification", "file": str(write(tmp_path / "a.jsonl", cells))}
     assert prepared(entry, store).outputs == 30

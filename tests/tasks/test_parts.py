@@ -18,7 +18,7 @@ def made(number: int) -> Rows:
     return [Row(f"row {place}", {"text": str(place)}) for place in range(number)]
 
 
-def test_rows_of_one_file_are_drawn_the_same_way_each_time_and_stand_in_one_part() -> None:
+def test_rows_of_one_file_are_drawn_the_same_way_each_time_into_one_part() -> None:
     parts, again = divided({"": made(100)}, None), divided({"": made(100)}, None)
     assert lengths(parts) == (81, 9, 10)
     texts = [row.cells["text"] for some in (parts.train, parts.valid, parts.test) for row in some]

@@ -69,7 +69,7 @@ def test_blank_cells_are_left_out_where_that_is_asked(tmp_path: Path) -> None:
     assert len(Source({"": tmp_path / "a.jsonl"}).rows(["text", "label"])[""]) == 5, "who reads them refuses them"
 
 
-def test_text_that_is_a_number_is_refused_and_what_helps_is_said() -> None:
+def test_text_that_is_a_number_is_refused_with_advice() -> None:
     with pytest.raises(InputError, match=r"a: `text` must hold text, got 3; put it in quotes or choose another column"):
         Row("a", {"text": 3}).text("text")
 

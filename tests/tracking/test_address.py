@@ -23,7 +23,7 @@ NAMES = ("a?b%3Fc", "a b#ä 中", "a%20b&b=c;d", "100% it's", "+a@b:c")
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("uri", [None, "sqlite:///mlflow.db"])
-def test_a_store_lies_in_the_folder_of_its_command(
+def test_a_store_is_in_the_folder_of_its_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, description: Description, name: str, uri: str | None
 ) -> None:
     folder = tmp_path / "top" / name

@@ -193,7 +193,7 @@ def test_files_of_a_store_that_are_not_those_that_the_run_left_are_not_exported(
         fetch(client, run.info.run_id, tmp_path / "bad")
 
 
-def test_a_run_that_said_nothing_of_its_files_is_exported_with_a_word(
+def test_a_run_without_hashes_of_its_files_is_exported_with_a_warning(
     tracker: Tracker, client: MlflowClient, make: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     make(tracker, weights=b"weights")

@@ -24,7 +24,7 @@ def test_packages_are_summed_and_a_counter_that_begins_again_goes_on(tmp_path: P
     assert energy.metrics() == {"energy_joules": 5.5}
 
 
-def test_where_no_processor_tells_there_is_no_energy(tmp_path: Path) -> None:
+def test_without_a_counter_there_is_no_energy(tmp_path: Path) -> None:
     (tmp_path / "dtpm").mkdir()
     assert Energy(tmp_path).metrics() == {}
     assert Energy(tmp_path / "nowhere").metrics() == {}

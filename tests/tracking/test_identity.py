@@ -108,7 +108,7 @@ def test_the_configuration_is_not_changed_by_reading_it(config: dict[str, Any]) 
     assert config == before
 
 
-def test_the_key_names_parts_and_not_the_modules_that_they_stand_in(config: dict[str, Any]) -> None:
+def test_the_key_names_parts_and_not_their_modules(config: dict[str, Any]) -> None:
     moved = copy.deepcopy(config)
     moved["mask"]["_target_"] = "bertlab.elsewhere.TokenMask"
     assert run_key(moved, "data") == run_key(config, "data")
@@ -116,7 +116,7 @@ def test_the_key_names_parts_and_not_the_modules_that_they_stand_in(config: dict
     assert run_key(moved, "data") != run_key(config, "data")
 
 
-def test_a_run_is_named_by_what_was_said_and_can_change_a_result(store: TokenStore) -> None:
+def test_a_run_is_named_by_typed_settings_that_can_change_a_result(store: TokenStore) -> None:
     description = described(store, "mask.rate=0.3", "seed=1", "trainer.threads=2", "output_dir=elsewhere", "model=tiny")
     assert description.name == "mask.rate=0.3 seed=1 model=tiny"
     assert description.params == {
@@ -128,11 +128,11 @@ def test_a_run_is_named_by_what_was_said_and_can_change_a_result(store: TokenSto
     }
 
 
-def test_a_run_of_which_nothing_was_said_is_named_default(store: TokenStore) -> None:
+def test_a_run_without_typed_settings_is_named_default(store: TokenStore) -> None:
     assert described(store).name == described(store, "trainer.progress=false").name == "default"
 
 
-def test_what_is_said_twice_is_named_once_with_its_last_value(store: TokenStore) -> None:
+def test_a_setting_that_is_typed_twice_is_named_once_with_its_last_value(store: TokenStore) -> None:
     assert described(store, "mask.rate=0.1", "mask.rate=0.2").name == "mask.rate=0.2"
 
 
@@ -145,7 +145,7 @@ def test_precision_can_change_a_result_and_names_a_run(store: TokenStore) -> Non
     assert described(store, "trainer.precision=bf16-mixed").name == "trainer.precision=bf16-mixed"
 
 
-def test_in_a_sweep_the_factors_name_a_run_also_where_nothing_was_said(store: TokenStore) -> None:
+def test_in_a_sweep_the_factors_name_a_run_even_without_typed_settings(store: TokenStore) -> None:
     description = described(store, "budget.tokens=5000", "tracking.factors=[mask.rate,model]")
     assert description.name == "mask.rate=0.15 model=nano"
     assert description.params["budget.tokens"] == "5000"
@@ -210,7 +210,7 @@ def test_the_dataset_is_described_by_its_fingerprint_and_facts(store: TokenStore
     assert json.loads(data.profile) == store.facts
 
 
-def test_weights_to_start_from_are_their_hash_wherever_they_are(tmp_path: Path) -> None:
+def test_start_weights_are_identified_by_their_hash_in_any_folder(tmp_path: Path) -> None:
     plain = resolved(load([]))
     assert "start" not in semantic(plain)
     for name, content in (("one", b"a"), ("two", b"a"), ("three", b"b")):

@@ -60,7 +60,7 @@ def test_a_run_that_ends_well_is_finished(
     ]
 
 
-def test_a_run_says_what_it_is_who_started_it_and_beside_which_packages(
+def test_a_run_records_what_it_is_who_started_it_and_the_packages(
     tracker: Tracker, client: MlflowClient, description: Description, tmp_path: Path
 ) -> None:
     with tracker.run(description):
@@ -179,7 +179,7 @@ def test_the_link_to_the_runs_shows_no_password_and_asks_no_store(
     assert "s3cret" not in told
 
 
-def test_the_experiment_is_made_once_and_keeps_its_files_beside_the_database(
+def test_the_experiment_is_made_once_and_keeps_its_files_next_to_the_database(
     tracker: Tracker, client: MlflowClient
 ) -> None:
     first, again = tracker.experiment_id(client), tracker.experiment_id(client)
@@ -211,9 +211,7 @@ def test_new_databases_are_copies_of_one_that_was_made_once_and_holds_nothing(
         assert client.search_runs([first.experiment_id]) == []
 
 
-def test_a_database_is_made_under_a_lock_beside_it_of_which_nothing_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_database_is_made_under_a_lock_file_that_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     seen: list[set[str]] = []

@@ -110,7 +110,7 @@ def test_a_record_that_was_tampered_with_is_not_reused(tracker: Tracker, make: M
     assert reused(offline(tracker), cell.folder.parents[1], own()) is None
 
 
-def test_a_run_of_other_code_is_reused_only_on_request_and_said_to_be(
+def test_a_run_of_other_code_is_reused_only_on_request_with_a_note(
     tracker: Tracker, client: MlflowClient, make: Make
 ) -> None:
     output_dir = make(tracker, code="older").folder.parents[1]
@@ -123,7 +123,7 @@ def test_a_run_of_other_code_is_reused_only_on_request_and_said_to_be(
         assert (found.run_id, found.other_code, found.other_environment) == (run.info.run_id, "older", "")
 
 
-def test_a_run_of_another_environment_is_reused_only_on_request_and_said_to_be(
+def test_a_run_of_another_environment_is_reused_only_on_request_with_a_note(
     tracker: Tracker, client: MlflowClient, make: Make, tmp_path: Path
 ) -> None:
     output_dir = make(tracker, environment="torch 2, 2 threads").folder.parents[1]

@@ -40,7 +40,7 @@ def test_a_parent_run_ends_with_its_true_status_and_no_words(
     assert caplog.messages == []
 
 
-def test_what_a_store_that_went_away_was_not_told_is_said_once(
+def test_what_an_absent_store_missed_is_reported_once(
     tracker: Tracker, parent: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def absent(_: str) -> None:

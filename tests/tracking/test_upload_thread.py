@@ -139,7 +139,7 @@ def test_a_run_that_goes_on_sends_only_what_the_store_lacks(store: Store) -> Non
     assert sorted(each.step for each in store.points) == [1, 2, 3, 4, 5]
 
 
-def test_a_store_that_stays_away_is_waited_for_no_longer_than_said(store: Store) -> None:
+def test_waiting_for_an_absent_store_has_a_time_limit(store: Store) -> None:
     store.away = True
     sender = UploadThread(store, [point(1)])
     sender.start()

@@ -79,7 +79,7 @@ def test_a_checkpoint_that_a_cluster_left_in_the_working_directory_is_not_loaded
     assert [path.name for path in tmp_path.iterdir()] == ["hpc_ckpt_1.ckpt"]
 
 
-def test_nothing_is_said_where_there_is_srun(
+def test_there_is_no_warning_if_srun_exists(
     fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder, capfd: Any
 ) -> None:
     srun = tmp_path / "srun"

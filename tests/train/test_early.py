@@ -12,7 +12,7 @@ from tests.command import exit_code
 from tests.marks import slow_but
 
 
-def test_what_is_wrong_with_one_of_many_configurations_is_said_wherever_it_stands() -> None:
+def test_an_error_in_one_of_many_configurations_is_found_at_any_place() -> None:
     configs = [resolved(load([f"seed={seed}", f"mask.rate={rate}"])) for seed, rate in enumerate((0.1, 0.1, 1.5))]
     check_early(configs[:2])
     with pytest.raises(InputError, match=r"^mask\.rate must lie in \(0, 1\), got 1\.5"):

@@ -23,7 +23,7 @@ def batch(prepared: Prepared) -> Batch:
 
 
 @pytest.mark.parametrize("parts", [1, 2, 3, 7])
-def test_every_row_and_every_prediction_stands_in_one_part(batch: Batch, parts: int) -> None:
+def test_every_row_and_every_prediction_is_in_one_part(batch: Batch, parts: int) -> None:
     cut = [part_of(batch, number, parts).batch for number in range(parts)]
     sizes = [len(part.ids_BL) for part in cut]
     assert max(sizes) - min(sizes) <= 1

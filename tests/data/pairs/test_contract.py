@@ -62,7 +62,7 @@ def test_segments_are_runs_of_the_split(maker: PairMaker, tokens: Tokens, length
     assert max(examples.a_end.max(), examples.b_end.max()) <= len(tokens.ids)
 
 
-def test_a_label_stands_where_there_is_a_second_segment(maker: PairMaker, tokens: Tokens) -> None:
+def test_examples_with_a_second_segment_have_a_label(maker: PairMaker, tokens: Tokens) -> None:
     examples = make(maker, tokens, 64)
     has_b = examples.b_end > examples.b_start
     if not isinstance(maker, Parallel | Joined):

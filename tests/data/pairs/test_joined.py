@@ -9,12 +9,12 @@ from bertlab.data.store import TokenStore
 NOTHING = np.random.default_rng(0)
 
 
-def test_the_longest_takes_the_longest_that_fits_beside_it() -> None:
+def test_the_longest_piece_is_joined_with_the_longest_that_fits() -> None:
     first, second = partners(np.array([5, 2, 9, 4, 4, 1, 10]), room=9)
     assert dict(zip(first.tolist(), second.tolist(), strict=True)) == {0: 3, 2: -1, 4: 1, 5: -1, 6: -1}
 
 
-def test_every_piece_stands_in_one_sequence_and_fewer_positions_are_padding(store: TokenStore) -> None:
+def test_every_piece_is_in_one_sequence_and_fewer_positions_are_padding(store: TokenStore) -> None:
     tokens, length = store.splits["train"], 64
     alone, joined = (made(shortest=4)(tokens, length, NOTHING) for made in (Single, Joined))
     has = joined.b_end > joined.b_start

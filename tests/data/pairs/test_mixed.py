@@ -34,7 +34,7 @@ def made(share: float, general: str, tokens: Tokens, epoch: int = 0) -> Examples
     return maker(share, general)(tokens, LENGTH, np.random.default_rng(epoch))
 
 
-def test_a_share_of_the_segments_is_general_and_all_that_is_held_out_is_ones_own(tmp_path: Path) -> None:
+def test_a_share_of_the_segments_is_general_and_held_out_text_is_the_users(tmp_path: Path) -> None:
     own = write(tmp_path / "own.jsonl", 0, [None] * 60, "o")
     general = write(tmp_path / "general.jsonl", 500, [*["train"] * 90, *["test"] * 30], "g")
     corpus = Corpus(own, general)

@@ -21,7 +21,7 @@ def segments(tokens: Tokens, length: int) -> list[tuple[list[int], list[int]]]:
     return [(tokens.ids[a:b].tolist(), tokens.ids[c:d].tolist()) for a, b, c, d in ends]
 
 
-def test_a_sentence_stands_beside_the_next_one_of_its_document(make_tokens: MakeTokens) -> None:
+def test_a_sentence_is_paired_with_the_next_one_of_its_document(make_tokens: MakeTokens) -> None:
     tokens = make_tokens([[[5, 6], [7], [8], [9, 10], [11]], [[12]], [[13], [14, 15]]])
     assert segments(tokens, 8) == [([5, 6], [7]), ([8], [9, 10]), ([13], [14, 15])]
 

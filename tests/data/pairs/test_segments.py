@@ -41,7 +41,7 @@ def test_packed_cuts_move_from_epoch_to_epoch(documents: Tokens) -> None:
     assert set(offsets) == set(range(11))
 
 
-def test_packing_needs_text_for_one_block_wherever_it_starts(make_tokens: MakeTokens) -> None:
+def test_packing_needs_text_for_one_block_from_any_start(make_tokens: MakeTokens) -> None:
     enough = make_tokens([[[7] * 22]])
     assert all(len(Packed()(enough, 13, RNG(seed))) in (1, 2) for seed in range(30))
     with pytest.raises(InputError) as caught:

@@ -55,9 +55,7 @@ def test_a_sweep_over_a_bad_network_is_whole_in_the_store(
     assert plain_server.rows(TWICE, name=experiment) == []
 
 
-def test_a_report_tells_what_was_computed_where_the_store_says_otherwise(
-    behind: Behind, spawn: Spawn, tmp_path: Path
-) -> None:
+def test_a_report_shows_what_was_computed_if_the_store_differs(behind: Behind, spawn: Spawn, tmp_path: Path) -> None:
     with behind(lying) as before:
         sweep = spawn(*SWEEP, f"tracking.uri={before.uri}", "tracking.experiment=lies")
         _, error = sweep.communicate(timeout=300)

@@ -62,7 +62,7 @@ def test_a_regime_is_fit_where_equal_runs_differ_by_a_third_of_the_margin_at_mos
     assert start_words(findings).endswith(said) is not fit
 
 
-def test_runs_that_never_leave_and_curves_that_were_not_followed_are_told_apart(make_findings: MakeFindings) -> None:
+def test_runs_that_never_leave_differ_from_curves_that_were_not_followed(make_findings: MakeFindings) -> None:
     stuck = followed(make_findings(), (2.0, 2.0, 2.0, 0.03, 0.03))
     assert is_fit(stuck) is False
     assert "in fewer than half of the runs" in start_words(stuck)

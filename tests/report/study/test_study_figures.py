@@ -51,7 +51,7 @@ def test_another_outcome_is_shown_beside_the_masked_loss(make_findings: MakeFind
     assert "unigram" in texts(found["mlm_loss_convergence"])
 
 
-def test_a_secondary_outcome_that_tells_another_thing_than_the_loss_is_shown_along_the_run() -> None:
+def test_a_secondary_outcome_other_than_the_loss_is_shown_along_the_run() -> None:
     entropy, record = (
         "eval/attention_entropy",
         make_record(node={"secondary": ["eval/mlm_accuracy", "eval/attention_entropy"]}),
@@ -71,7 +71,7 @@ def test_the_forest_names_every_arm_its_interval_and_its_verdict(make_findings: 
     assert any(text.startswith("+0.250 (+0.") for text in shown)
 
 
-def test_a_figure_says_its_finding_and_its_numbers_to_whoever_cannot_see_it(make_findings: MakeFindings) -> None:
+def test_a_figure_has_its_finding_and_numbers_as_text(make_findings: MakeFindings) -> None:
     drawing = drawn(make_findings())["forest"]
     text = drawing.svg.decode()
     assert '<svg role="img" ' in text
@@ -132,7 +132,7 @@ def test_each_primary_arm_has_a_panel_with_the_margin(make_findings: MakeFinding
         assert edges == pytest.approx([-0.0893, 0.0893], abs=1e-4)
 
 
-def test_panels_with_long_names_stand_two_abreast() -> None:
+def test_panels_with_long_names_are_in_two_columns() -> None:
     def named(name: str) -> plots.Panel:
         return plots.Panel(name, "+0.100", [], ([1e5, 1e6], [0.1, 0.1]))
 

@@ -151,7 +151,7 @@ def test_a_claim_of_the_sign_about_a_difference_that_does_not_matter_is_immateri
     assert EITHER_WAY not in headline(alone(make_findings, {"effect": 0.0}, "equivalent"))
 
 
-def test_a_refutation_that_does_not_outlive_the_number_of_arms_is_said_to_be_one_by_itself(
+def test_a_refutation_that_fails_after_correction_counts_only_alone(
     make_findings: MakeFindings,
 ) -> None:
     better = {"rate_30": {"effect": -0.15, "sd": 0.047}, "rate_60": {"effect": 0.0, "seeds": 5}}
@@ -279,7 +279,7 @@ def test_the_lowest_loss_of_each_evaluation_rate_is_bold(make_findings: MakeFind
     assert re.findall(r"\| (\w+) \| \*\*[\d.]+\*\* \| \*\*[\d.]+\*\* \| \*\*[\d.]+\*\*", text) == ["rate_05"]
 
 
-def test_layers_stand_side_by_side_as_deep_as_each_arm_is(make_findings: MakeFindings) -> None:
+def test_layers_are_compared_up_to_the_depth_of_each_arm(make_findings: MakeFindings) -> None:
     """Two layers, and one in rate_05; rate_60 was not probed."""
     record = make_findings(node={"secondary": ["eval/token_share", "eval/mlm_accuracy"]}).record
     runs, probed = record.runs.copy(), record.runs["arm"] != "rate_60"
@@ -295,7 +295,7 @@ def test_layers_stand_side_by_side_as_deep_as_each_arm_is(make_findings: MakeFin
     assert layers(make_findings()) == ""
 
 
-def test_a_baseline_that_is_too_noisy_to_equal_itself_is_said_to_be(make_findings: MakeFindings) -> None:
+def test_a_baseline_that_is_too_noisy_to_equal_itself_is_reported(make_findings: MakeFindings) -> None:
     assert "**The study is sound**" in soundness(make_findings())
     worse = {name: {"effect": 0.5} for name in ("rate_05", "rate_30", "rate_60")}
     text = soundness(make_findings({"same": {"sd": 0.2}, **worse}))
@@ -308,7 +308,7 @@ def test_a_baseline_that_is_too_noisy_to_equal_itself_is_said_to_be(make_finding
     assert row(looks(found), "rate_30")[4] == "taken back, see Soundness"
 
 
-def test_arms_that_are_trained_for_different_lengths_are_not_said_to_be_equal(make_findings: MakeFindings) -> None:
+def test_arms_with_different_training_lengths_are_not_called_equal(make_findings: MakeFindings) -> None:
     findings = make_findings()
     assert "**Equal in one budget.**" in limits(findings)
     longer = replace(findings, study=replace(findings.study, factors=("budget.tokens",)))
@@ -322,7 +322,7 @@ def test_a_look_has_its_level_and_an_arm_says_where_it_stopped(make_findings: Ma
     assert row(text, "rate_05") == ["rate_05", "3 of 5", "94.09 %", "2.96 %", "decided at 3 paired seeds"]
 
 
-def test_an_early_look_at_which_a_control_failed_is_told() -> None:
+def test_an_early_look_with_a_failed_control_is_reported() -> None:
     assert "not sound" not in looks(judge(make_record()))
     record = make_record({"same": {"sd": 0.002}})
     runs = record.runs.copy()
@@ -351,7 +351,7 @@ def test_a_broken_study_has_a_page(arms: dict[str, dict[str, object]], make_find
 @pytest.mark.parametrize(
     ("text", "said"), [(0.001, "More seeds help, not more text."), (0.5, "sequences would do"), (None, "not measured")]
 )
-def test_the_noise_of_the_text_is_told_from_that_of_the_seeds(
+def test_the_noise_of_the_text_is_separated_from_that_of_the_seeds(
     text: float | None, said: str, make_findings: MakeFindings
 ) -> None:
     record, rng = make_findings().record, np.random.default_rng(5)
@@ -371,7 +371,7 @@ def test_the_noise_of_the_text_is_told_from_that_of_the_seeds(
         ({"effect": 0.0, "sd": 0.06}, "EQUIVALENT rests on symmetric differences for rate_30"),
     ],
 )
-def test_an_equivalence_near_the_margin_is_said_to_rest_on_symmetry(
+def test_an_equivalence_near_the_margin_depends_on_symmetry(
     arm: dict[str, object], said: str, make_findings: MakeFindings
 ) -> None:
     findings = alone(make_findings, arm)
@@ -383,7 +383,7 @@ def test_nothing_is_said_of_symmetry_where_no_arm_is_equivalent(make_findings: M
     assert "hold only roughly.\n" in limits(alone(make_findings, {"effect": 0.25}))
 
 
-def test_budgets_that_were_not_held_equal_are_said(make_findings: MakeFindings) -> None:
+def test_unequal_budgets_are_reported(make_findings: MakeFindings) -> None:
     record = alone(make_findings, {"effect": 0.01}).record
     predicted = record.runs["arm"].map({"rate_15": 150_000.0}).fillna(300_000.0)
     budgets = {"perf/tokens": 1e6, "perf/predicted_tokens": predicted, "perf/flops": 2e12}
@@ -394,7 +394,7 @@ def test_budgets_that_were_not_held_equal_are_said(make_findings: MakeFindings) 
     assert "They are equal in predicted tokens and FLOPs too." in text
 
 
-def test_runs_of_several_environments_are_said_to_be(make_findings: MakeFindings) -> None:
+def test_runs_of_several_environments_are_reported(make_findings: MakeFindings) -> None:
     record = alone(make_findings, {"effect": 0.25}).record
     places = ["there"] + ["here"] * (len(record.runs) - 1)
     text = limits(judge(replace(record, runs=record.runs.assign(environment=places))))
@@ -519,9 +519,7 @@ def test_a_study_without_a_search_says_nothing_of_one(make_findings: MakeFinding
 
 
 @pytest.mark.parametrize(("factor", "said"), [("model", True), ("optimizer.lr", False), ("optimizer", False)])
-def test_arms_that_were_tried_at_one_learning_rate_are_said_to_be(
-    factor: str, said: bool, make_findings: MakeFindings
-) -> None:
+def test_arms_with_a_single_learning_rate_are_reported(factor: str, said: bool, make_findings: MakeFindings) -> None:
     record = alone(make_findings, {"effect": 0.01}).record
     findings = judge(replace(record, node={**record.node, "factors": ["mask.rate", factor]}))
     assert ("**One learning rate.**" in limits(findings)) == said
@@ -573,7 +571,7 @@ def test_arms_that_were_best_at_the_end_of_a_grid_are_named_among_the_limits(mak
     assert "At an end of what was tried lies the best value of rate_05 (0.001)" in limits(searched(make_findings))
 
 
-def test_what_a_difference_of_losses_is_made_of_stands_on_the_page(make_findings: MakeFindings) -> None:
+def test_the_parts_of_a_difference_of_losses_are_on_the_page(make_findings: MakeFindings) -> None:
     """The arm's curves are 0.25 nats above the baseline's and pass the floor later: the slope is that of all arms."""
     record = make_findings({"rate_30": {"effect": 0.25, "sd": 0.06}, "rate_05": {"effect": 0.1, "sd": 0.06}}).record
     gain = record.curves.assign(metric="eval/context_gain", value=5.0 - record.curves["value"])

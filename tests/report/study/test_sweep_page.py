@@ -75,7 +75,7 @@ def test_turning_the_effect_around_turns_the_sentence_around(make_table: Make) -
     assert re.search(following + ends.format("[+]"), finding(worse))
 
 
-def test_an_interval_that_includes_zero_tells_nothing_apart(make_table: Make) -> None:
+def test_an_interval_that_includes_zero_shows_no_difference(make_table: Make) -> None:
     table = make_table(TWO, baseline=["0.15"])
     table = table._replace(runs=table.runs.assign(**{LOSS: [3.0, 3.1, 3.2, 2.9, 3.1, 3.1]}))
     # differences -.1, 0, -.1: mean -.0667, sd .0577, half-width 2.920 * .0577 / sqrt(3) = .0973
@@ -140,7 +140,7 @@ def test_runs_that_differ_in_what_was_not_swept_are_named(make_table: Make) -> N
     assert "Unlike" not in held(table._replace(runs=table.runs.assign(**by_setting)))
 
 
-def test_a_corpus_that_weakens_the_comparison_is_said_to(make_table: Make) -> None:
+def test_a_corpus_that_weakens_the_comparison_is_reported(make_table: Make) -> None:
     assert "**The corpus weakens the comparison:** 9 % are \\[UNK\\]" in held(
         make_table(RATES), warning="9 % are [UNK]"
     )
