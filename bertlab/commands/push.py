@@ -80,5 +80,5 @@ def push(arguments: dict[str, Any], files: Sequence[Path], api: Any, ask: Callab
 def ask(question: str) -> bool:
     """Return whether the user agrees. Raises InputError if there is no terminal."""
     if not sys.stdin.isatty():
-        raise InputError("yes must be true where nobody can be asked, got no terminal; add yes=true to send")
+        raise InputError("yes must be true without a terminal for the question, got no terminal; add yes=true to send")
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

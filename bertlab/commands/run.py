@@ -135,7 +135,7 @@ def job(config: DictConfig) -> Outcome:
 
 
 def _outcome(config: DictConfig, overrides: list[str]) -> Outcome:
-    """Train a job of a sweep; an error becomes its outcome. Raises TerminatedError if its own process was told to stop.
+    """Train a job of a sweep; an error becomes its outcome. Raises TerminatedError if only its own process must stop.
 
     Then the sweep goes on. If the sweep itself is told to stop, the request passes through.
     """
@@ -150,7 +150,7 @@ def _outcome(config: DictConfig, overrides: list[str]) -> Outcome:
     except SystemExit as error:
         if multiprocessing.parent_process() is None or _is_orphan():
             raise
-        raise TerminatedError(f"its process was told to stop (exit code {error.code})") from None
+        raise TerminatedError(f"its process got a signal to stop (exit code {error.code})") from None
     finally:
         if _is_orphan():
             os._exit(128 + signal.SIGTERM)  # a pool worker would otherwise take the next job

@@ -76,7 +76,7 @@ def say(lines: list[str]) -> None:
     for line in lines[:SAID]:
         log.warning("%s", line)
     if len(lines) > SAID:
-        log.warning("and %s more runs were mended or left out", len(lines) - SAID)
+        log.warning("and %s more runs were corrected or left out", len(lines) - SAID)
 
 
 def settle(cell: RunFolder) -> None:

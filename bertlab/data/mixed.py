@@ -62,7 +62,7 @@ def general_documents(text: Text) -> Iterator[Document]:
             if document.split is None:
                 raise InputError(
                     f"data.general must say the split of every document, got none for {document.id}; write `split`, "
-                    "train or test, into a .jsonl or .parquet file: what is not for training tells what is forgotten"
+                    "train or test, into a .jsonl or .parquet file: test documents show what is forgotten"
                 )
             if document.split == TRAIN and any(map(str.isalnum, document.text)):
                 yield document

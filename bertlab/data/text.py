@@ -237,7 +237,7 @@ def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     record = dict(pairs)
     if len(record) < len(pairs):
         twice = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise ValueError(f"the field {_shown(twice)} stands there more than once")
+        raise ValueError(f"the field {_shown(twice)} is there more than once")
     return record
 
 

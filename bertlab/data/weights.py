@@ -109,12 +109,12 @@ def _of_run(said: str, output_dir: str, missing: str) -> Start:
     weights, tokenizer, config = folder / MODEL / WEIGHTS, folder / MODEL / TOKENIZERS[0], folder / RUN_CONFIG
     if not name or not all(path.is_file() for path in (weights, tokenizer, config)):
         raise InputError(
-            f"start must name a run whose weights lie in its cell, got {said} without {MODEL}/{WEIGHTS}; if a store "
+            f"start must name a run whose weights are in its cell, got {said} without {MODEL}/{WEIGHTS}; if a store "
             "has them: python -m bertlab.export run=ID to=FOLDER, then start=FOLDER start.missing=init"
         )
     if (broken := Cell(folder).broken()) is not None:
         raise InputError(
             f"start must name a run whose files are those that it left, got {said}, whose {broken} is damaged; "
-            "type the command of that run again, which makes it anew, or start from another"
+            "type the command of that run again, which makes it again, or start from another"
         )
     return Start(said, folder, [weights], config, tokenizer, is_run=True, missing=missing)

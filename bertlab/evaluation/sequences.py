@@ -35,11 +35,11 @@ class Reading:
     ahead: int = 0  # distance from the predicting position to the predicted token; 0: its own position (a gap)
 
     def __post_init__(self) -> None:
-        assert 0 <= self.ahead <= 1, "only [CLS] stands before the first token"
+        assert 0 <= self.ahead <= 1, "only [CLS] is before the first token"
         if self.ahead and not self.cls:
             raise InputError(
                 "batch.cls must be true where the next token is predicted (mask=next_token), got false: nothing would "
-                "stand before the first token to predict it; choose batch.cls=true or another mask"
+                "be before the first token to predict it; choose batch.cls=true or another mask"
             )
 
 

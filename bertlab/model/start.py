@@ -107,7 +107,7 @@ def _check_parts(model: Bert, start: Start, *, rotary: bool) -> None:
         part = str(error).partition(" cannot")[0]
         choice = str(error).rpartition("train with ")[2].partition(" to export")[0]
         raise InputError(
-            f"{part} is none that the weights of start={start.said} were trained with; choose {choice}, or "
+            f"{part} differs from the training of the weights of start={start.said}; choose {choice}, or "
             "start.missing=init to take what fits"
         ) from error
 

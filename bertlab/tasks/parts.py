@@ -48,7 +48,7 @@ class Source:
         """Raise InputError for a missing file."""
         for path in self.files.values():
             if not path.is_file():
-                raise InputError(f"a task's files must be there, got {path}, which is none; correct the path")
+                raise InputError(f"a task's files must exist, got {path}, which does not; correct the path")
 
     def fingerprint(self) -> object:
         """Return a value that identifies the content of all files, without their folders. Raises InputError."""

@@ -146,7 +146,7 @@ def _jsonl(path: Path, content: bytes, _: Sequence[str] | None) -> Iterator[Read
 def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     names = [name for name, _ in pairs]
     if twice := _repeated(names):
-        raise ValueError(f"the column {shown(twice)} stands there twice")
+        raise ValueError(f"the column {shown(twice)} is there twice")
     return dict(pairs)
 
 

@@ -153,12 +153,12 @@ def check_left(run: "Run", folder: Path, kept: Sequence[str], remedy: str) -> No
     elif SETTINGS in tags:
         wrong = None if _settings_hash(folder / CONFIG) == tags[SETTINGS] else CONFIG
     else:
-        log.warning("run %s did not say what its files are; they are not checked", run.info.run_id)
+        log.warning("run %s has no hashes of its files; they are not checked", run.info.run_id)
         return
     if wrong:
         raise InputError(
             f"run={run.info.run_id} must have the files that it left, got another {wrong} in the store; "
-            f"bertlab sync mends it where the run's own files are, else {remedy}"
+            f"bertlab sync corrects it where the run's own files are, else {remedy}"
         )
 
 

@@ -239,5 +239,5 @@ def _whole(store: Address) -> None:
         if error.sqlite_errorcode in DAMAGED:
             raise InputError(
                 f"tracking.uri must name an MLflow store, got {store}: {line(error)}; move the file away, "
-                "then bertlab sync makes it anew from the folder of the runs"
+                "then bertlab sync makes it again from the folder of the runs"
             ) from error

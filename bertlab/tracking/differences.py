@@ -41,7 +41,7 @@ class Difference(NamedTuple):
     true: float | str
 
     def __str__(self) -> str:
-        return f"{self.name} {_text(self.stored)} for {_text(self.true)}"
+        return f"{self.name} {_text(self.stored)} instead of {_text(self.true)}"
 
 
 def values_of(run_folder: RunFolder, points: Sequence[Point]) -> RunValues:
@@ -84,9 +84,9 @@ def log_differences(wrong: Mapping[str, Sequence[Difference]]) -> None:
     new = {run_id: own for run_id, own in wrong.items() if run_id not in _SAID}
     _SAID.update(new)
     for run_id, own in list(new.items())[:LINES]:
-        log.warning("run %s: the store says %s; its files are believed, bertlab sync mends it", run_id, in_words(own))
+        log.warning("run %s: the store has %s; the run's files count, bertlab sync corrects it", run_id, in_words(own))
     if len(new) > LINES:
-        log.warning("%s more runs are not in the store as their files have them", len(new) - LINES)
+        log.warning("%s more runs differ in the store from their files", len(new) - LINES)
 
 
 def in_words(own: Sequence[Difference]) -> str:

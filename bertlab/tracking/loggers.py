@@ -123,7 +123,9 @@ def check_command(command: object) -> list[str]:
     except ValueError:
         words = []
     if not words:
-        raise InputError(f"{own('on_end')} must be a command, got {command}; write for example on_end='python told.py'")
+        raise InputError(
+            f"{own('on_end')} must be a command, got {command}; write for example on_end='python notify.py'"
+        )
     return words
 
 

@@ -94,7 +94,7 @@ class RunLog:
         if not self.cell.made_by.items() <= about.items():
             return "it belongs to another run"
         if not holds(self.points.path, Mark(**about["points"])):
-            return "points that it stands on are gone"
+            return "some of its points are missing"
         return None
 
     def finish(self, outcome: str, *, diverged: bool) -> None:

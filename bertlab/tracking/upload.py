@@ -162,9 +162,9 @@ def repair(client: MlflowClient, experiment_id: str, run_folder: RunFolder, run_
         return None
     _say_again(client, run_id, wrong, points)
     if not list(differences(known, run := client.get_run(run_id))):
-        return f"run {run_id} said {in_words(wrong)}; it is mended"
+        return f"run {run_id} had {in_words(wrong)}; it is corrected"
     new = _replace(client, experiment_id, run_folder, run)
-    return f"run {run_id} said {in_words(wrong)}; it is in MLflow's trash, and run {new} in its place"
+    return f"run {run_id} had {in_words(wrong)}; it is in MLflow's trash, and run {new} replaces it"
 
 
 def _say_again(client: MlflowClient, run_id: str, wrong: list[Difference], points: list[Point]) -> None:

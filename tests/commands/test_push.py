@@ -60,7 +60,7 @@ def test_a_hub_that_refuses_is_one_line(folder: Path) -> None:
 
 def test_without_a_terminal_to_ask_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
-    with pytest.raises(InputError, match="yes must be true where nobody can be asked"):
+    with pytest.raises(InputError, match="yes must be true without a terminal for the question"):
         ask("?")
 
 

@@ -155,7 +155,7 @@ TWO = f"{THERE[:-1]}, {{name: b, kind: text, file: '{__file__}'}}]"
         ),
         (
             ["study=finetune", "study.outcome=eval/tasks.a.accuracy", TASK],
-            "a task's files must be there, got a.tsv, which is none; correct the path",
+            "a task's files must exist, got a.tsv, which does not; correct the path",
         ),
         (["study=mask_rate", "seed=1,2"], "a study runs its own arms, got several values of seed; give one each"),
     ],

@@ -218,7 +218,7 @@ BAD_CONTENT = {
     "a field twice": (
         "a.jsonl",
         b'{"text": "One.", "text": "Two."}',
-        "line 1: must be one JSON object, got an error: the field 'text' stands there more than once",
+        "line 1: must be one JSON object, got an error: the field 'text' is there more than once",
     ),
     "many digits": ("a.jsonl", b'{"text": "One.", "id": ' + b"9" * 5000 + b"}", "got an error: Exceeds the limit"),
     "a long value": ("a.jsonl", jsonl({"text": ["x" * 999]}), r"`text` must be a string, got \['x{38}\.\.\.; add"),

@@ -25,7 +25,7 @@ from tests.run_folders import finished
         ),
         (
             ["start=run:."],
-            "start must name a run whose weights lie in its cell, got run:. without model/model.safetensors; ",
+            "start must name a run whose weights are in its cell, got run:. without model/model.safetensors; ",
         ),
         (["start=5"], "start.from must be a folder or run:<id>, got 5; write start=FOLDER or start=run:ID"),
         (["start.missing=perhaps"], "start.missing must be refuse or init, got perhaps; choose one of them"),

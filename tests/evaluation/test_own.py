@@ -122,7 +122,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     [
         (
             "tasks=[{kind: classification, file: gone.tsv}]",
-            "bertlab: a task's files must be there, got gone.tsv, which",
+            "bertlab: a task's files must exist, got gone.tsv, which",
         ),
         ("tasks=[{kind: guess, file: a.tsv}]", "bertlab: evaluation.tasks.list[0].kind must be classification, "),
         ("tasks.glue=gone", "bertlab: evaluation.tasks.glue must hold a folder of GLUE (CoLA, "),

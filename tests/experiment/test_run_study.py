@@ -93,7 +93,7 @@ def test_a_study_runs_is_judged_reported_and_never_repeated_from_its_files_whate
     code, _, err = command(*TINY, *LOOKS)
     assert code == 0
     assert "study padding continues as registered" in err
-    assert [text.partition(": the store says ")[0] for text in caplog.messages if "its files are believed" in text]
+    assert [text.partition(": the store has ")[0] for text in caplog.messages if "the run's files count" in text]
     assert len(runs("run")) == len(children)
     assert {path: path.read_bytes() for path in page} == page
     (again,) = runs("study")

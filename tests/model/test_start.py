@@ -230,7 +230,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["model.heads=2", "model.inner=5"], r"got model\.heads 2, model\.inner 5; add model\.heads=3 model\.inner=17"),
         (
             ["model/block=pre"],
-            r"model/block \(PreNorm\) is none that the weights of start=.* choose model/block=post, or",
+            r"model/block \(PreNorm\) differs from the training of the weights of start=.* choose model/block=post, or",
         ),
         (["model/feed_forward=relu"], r"model/feed_forward \(ReLU\) is none .* choose model/feed_forward=gelu"),
         (["model/position=rotary"], r"model/position \(Rotary\) is none .* choose model/position=learned"),

@@ -138,7 +138,7 @@ def test_a_database_that_was_cut_short_is_refused_at_once_stays_as_it_is_and_is_
         (line,) = err.splitlines()
         assert (code, database.read_bytes()) == (2, whole[:size])
         assert line.startswith(f"bertlab: tracking.uri must name an MLflow store, got sqlite:///{database.resolve()}: ")
-        assert line.endswith("; move the file away, then bertlab sync makes it anew from the folder of the runs")
+        assert line.endswith("; move the file away, then bertlab sync makes it again from the folder of the runs")
     assert content() == finished
     anew = Path("anew.db").resolve()  # and not the same: this process has the old file open
     sync.main([f"uri=sqlite:///{anew}"])

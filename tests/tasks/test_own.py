@@ -75,7 +75,7 @@ def test_a_task_is_called_as_its_file_or_where_that_is_a_part_as_its_folder(file
 
 
 def test_missing_files_are_reported_at_once() -> None:
-    with pytest.raises(InputError, match=r"a task's files must be there, got a\.tsv, which is none; correct the path"):
+    with pytest.raises(InputError, match=r"a task's files must exist, got a\.tsv, which does not; correct the path"):
         Tasks(**{**SETTINGS, "list": [ENTRY]}).check()
 
 

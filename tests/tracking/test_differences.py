@@ -55,7 +55,7 @@ def state_of(client: MlflowClient, run: Run) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_what_a_store_says_otherwise_is_not_believed_and_sync_mends_it(
+def test_the_files_count_if_a_store_differs_and_sync_corrects_it(
     what: str, tracker: Tracker, client: MlflowClient, make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     cell = make(tracker)
@@ -68,17 +68,17 @@ def test_what_a_store_says_otherwise_is_not_believed_and_sync_mends_it(
         found = read_runs_table(client, [only(client, tracker)], output_dir)
         assert found.runs.drop(columns="run_id").equals(expected.runs.drop(columns="run_id")[found.runs.columns[1:]])
         assert found.curves.equals(expected.curves)
-        assert [said.startswith(f"run {run.info.run_id}: the store says ") for said in caplog.messages] == [True]
+        assert [said.startswith(f"run {run.info.run_id}: the store has ") for said in caplog.messages] == [True]
     words = {"from": str(output_dir), "uri": tracker.uri, "experiment": None}
     sync(words)
-    mended = only(client, tracker)
-    assert state_of(client, mended) == before
+    corrected = only(client, tracker)
+    assert state_of(client, corrected) == before
     again = what in ("a parameter", "a later step", "a time to come")
-    assert (mended.info.run_id != run.info.run_id) == again, "a new run only where the old one cannot be mended"
+    assert (corrected.info.run_id != run.info.run_id) == again, "a new run only if the old one cannot be corrected"
     caplog.clear()
     sync(words)
     assert caplog.messages == []
-    assert only(client, tracker).info.run_id == mended.info.run_id
+    assert only(client, tracker).info.run_id == corrected.info.run_id
     assert list(finished_runs(tracker, output_dir, [OWN])) == ["abc"]
 
 
@@ -109,7 +109,7 @@ def test_without_its_cell_a_run_is_judged_by_the_curves_that_it_left(
     change(tracker.uri, run, CHANGES["the last value"])
     found = read_runs_table(client, [only(client, tracker)], tmp_path / "elsewhere")
     assert found.runs[f"metrics.{LOSS}"].tolist() == [0.5]
-    assert "the store says eval/mlm_loss 1.5 for 0.5" in caplog.text
+    assert "the store has eval/mlm_loss 1.5 instead of 0.5" in caplog.text
     client.delete_tag(run.info.run_id, LEFT)
     assert read_runs_table(client, [only(client, tracker)], None).runs[f"metrics.{LOSS}"].tolist() == [1.5], (
         "nothing else is known"
@@ -140,7 +140,7 @@ def test_of_many_runs_that_differ_the_first_have_a_line_each(
     for _ in range(2):
         read_runs_table(client, search(client, tracker.experiment, ""), output_dir)
     assert len(caplog.messages) == 3
-    assert caplog.messages[-1] == "1 more runs are not in the store as their files have them"
+    assert caplog.messages[-1] == "1 more runs differ in the store from their files"
 
 
 @pytest.fixture
@@ -200,7 +200,7 @@ def test_a_run_without_hashes_of_its_files_is_exported_with_a_warning(
     run_id = only(client, tracker).info.run_id
     client.delete_tag(run_id, FILES)
     fetch(client, run_id, tmp_path)
-    assert caplog.messages == [f"run {run_id} did not say what its files are; they are not checked"]
+    assert caplog.messages == [f"run {run_id} has no hashes of its files; they are not checked"]
 
 
 def test_sync_leaves_out_what_is_damaged_and_says_so(

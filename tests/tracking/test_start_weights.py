@@ -108,7 +108,7 @@ def test_what_was_kept_is_found_by_its_count_and_refused_where_it_is_damaged(
     monkeypatch.chdir(tmp_path)
     cell = finished(RunFolder(Path("outputs/cells/key-code")))
     plain = ["seed=1", "start.from=run:key"]
-    assert with_start_folders(plain) == plain, "its weights lie in its cell"
+    assert with_start_folders(plain) == plain, "its weights are in its cell"
     with pytest.raises(InputError, match=r"got run:key@5_00; it kept none on its way, or train again with trainer\.ke"):
         with_start_folders(["start.from=run:key@5_00"])
     (cell.folder / "kept").mkdir()

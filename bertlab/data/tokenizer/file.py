@@ -110,5 +110,5 @@ def _settings(file: Path) -> dict[str, Any]:
         return {}
     settings = json.loads(file.read_text("utf-8"))
     if not isinstance(settings, dict):
-        raise ValueError(f"{file.name} beside it is no mapping")
+        raise ValueError(f"{file.name} next to it is no mapping")
     return settings

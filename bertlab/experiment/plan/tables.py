@@ -48,7 +48,7 @@ def of_prior(runs: Runs) -> Iterator[Shown]:
     prior = prior_in(runs.reports, regime_of(runs.setting), runs.study.outcome)
     if prior.df:
         yield (
-            f"\nIn this regime {count(prior.contrasts)} contrasts of {runs.reports} tell how much paired differences "
+            f"\nIn this regime {count(prior.contrasts)} contrasts of {runs.reports} show how much paired differences "
             "usually vary. Verdicts of few seeds are steadier with that prior; register it in the study's file, before "
             f"its first run:\n  prior: {{variance: {prior.variance:.4g}, df: {prior.df:.4g}, "
             f"contrasts: {prior.contrasts}}}"
