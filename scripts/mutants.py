@@ -103,7 +103,7 @@ def noticed(fault: Fault, folder: Path) -> bool:
     path = folder / fault.file
     text = path.read_text("utf-8")
     if text.count(fault.old) < 1:
-        raise SystemExit(f"{fault.file} must hold {fault.old!r} for {fault.name}, got none; write the fault anew")
+        raise SystemExit(f"{fault.file} must hold {fault.old!r} for {fault.name}, got none; write the fault again")
     path.write_text(text.replace(fault.old, fault.new, 1), "utf-8")
     try:
         return not passes([fault.tests], folder)
@@ -125,7 +125,7 @@ def main() -> None:
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy(ROOT / name, folder / name)
         if not passes(sorted({fault.tests for fault in FAULTS}), folder):
-            raise SystemExit("a test fails without any fault; mend that first")
+            raise SystemExit("a test fails without any fault; fix that first")
         found = {fault.name: noticed(fault, folder) for fault in FAULTS}
     for name, seen in found.items():
         print(f"{'noticed' if seen else 'MISSED':<8} {name}")  # noqa: T201

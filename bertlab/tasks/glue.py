@@ -1,6 +1,6 @@
 """GLUE's file layout (Wang et al. 2018, arXiv:1804.07461): a folder for each task, with train.tsv and dev.tsv in it.
 
-Existing folders are used, without rows that lack a cell, of which QQP has some. The test files have no labels: `dev` is
+Existing folders are used, without rows that lack a cell (QQP has some). The test files have no labels: `dev` is
 the test part, and a part of `train` is the validation part.
 """
 

@@ -7,7 +7,7 @@ has the lease if its name is still there. The holder writes a new number every `
 changed for `EXPIRES` seconds is free. The reader measures this with its own clock, so clocks of different machines are
 never compared. A lease whose process is gone from this machine is free at once.
 
-On this disk, a folder with a lock that the leader holds; a sweep whose folder nobody holds was killed:
+On this disk, a folder with a lock that the leader holds; a sweep whose folder no process holds was killed:
 
     <output_dir>/sweeps/<time>/leading/    lock, run.json; exists while the sweep runs
 

@@ -232,8 +232,14 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ["model/block=pre"],
             r"model/block \(PreNorm\) differs from the training of the weights of start=.* choose model/block=post, or",
         ),
-        (["model/feed_forward=relu"], r"model/feed_forward \(ReLU\) differs from the training of .* choose model/feed_forward=gelu"),
-        (["model/position=rotary"], r"model/position \(Rotary\) differs from the training of .* choose model/position=learned"),
+        (
+            ["model/feed_forward=relu"],
+            r"model/feed_forward \(ReLU\) differs from the training of .* choose model/feed_forward=gelu",
+        ),
+        (
+            ["model/position=rotary"],
+            r"model/position \(Rotary\) differs from the training of .* choose model/position=learned",
+        ),
         (["model/attention=shared_kv"], r"got no place in the model for blocks\.0\.attention\.value, blocks\.1\."),
         (["model.position.positions=64"], r"got no weights for position\.table and no place .* for position\.table"),
     ],
