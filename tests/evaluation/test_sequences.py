@@ -101,6 +101,6 @@ def test_the_first_token_needs_something_before_it_to_be_predicted_ahead() -> No
     with pytest.raises(InputError) as caught:
         Reading(cls=False, ahead=1)
     assert str(caught.value) == (
-        "batch.cls must be true where the next token is predicted (mask=next_token), got false: nothing would stand "
+        "batch.cls must be true where the next token is predicted (mask=next_token), got false: nothing would be "
         "before the first token to predict it; choose batch.cls=true or another mask"
     )

@@ -81,12 +81,12 @@ def assert_same_text(evaluation: Evaluation, default: Evaluation) -> None:
         (
             ("batch.cls=false", "mask=next_token_first", "model/pooling=mean"),
             "batch.cls must be true where the next token is predicted (mask=next_token), got false: nothing would "
-            "stand before the first token to predict it; choose batch.cls=true or another mask",
+            "be before the first token to predict it; choose batch.cls=true or another mask",
         ),
         (
             ("batch.cls=false", "mask=next_token", "model/visibility=left_to_right", "model/pooling=mean"),
             "batch.cls must be true where the next token is predicted (mask=next_token), got false: nothing would "
-            "stand before the first token to predict it; choose batch.cls=true or another mask",
+            "be before the first token to predict it; choose batch.cls=true or another mask",
         ),
         (
             ("redraw=weather",),
