@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from rich.table import Table
 
+from bertlab.config.compose import resolved
 from bertlab.config.errors import InputError
 from bertlab.experiment.plan.outlook import FAR, Prospect, measures, prospect
 from bertlab.experiment.plan.runs import Runs, plan_runs
@@ -16,9 +17,10 @@ from bertlab.experiment.plan.tables import duration, table_of
 from bertlab.report.ladder import between_shares
 from bertlab.report.words import count, number
 from bertlab.stats.looks import interval_level
-from bertlab.study.arms import from_file, register
+from bertlab.study.arms import from_file
 from bertlab.study.design import Study
 from bertlab.study.ladder import FEWEST, Ladder, Prediction, predict, read_ladder
+from bertlab.study.registration import read_study
 
 Shown = str | Table
 
@@ -34,7 +36,7 @@ class Planned:
 
 def ladder_of(study: str, overrides: Sequence[str]) -> dict[str, int]:
     """Return the rungs of a study with the seeds of each; empty for a study without rungs, and for a single rung."""
-    found = register(from_file(study, *overrides)).study
+    found = read_study(resolved(from_file(study, *overrides)([])))
     return {} if found.rung else dict(found.ladder)
 
 
