@@ -67,4 +67,4 @@ def test_a_report_shows_what_was_computed_if_the_store_differs(behind: Behind, s
     assert len(losses) == 2
     assert all(f"{loss:.3f}" in text for loss in losses), "the numbers of the cells"
     assert not any(f"{loss + 1:.3f}" in text for loss in losses)
-    assert error.count("the store says") == 2, error
+    assert error.count("the store has") == 2, error
