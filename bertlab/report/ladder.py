@@ -28,6 +28,7 @@ from bertlab.report.words import DASH, count, escape, listing, number, plural, s
 from bertlab.report.write import put
 from bertlab.stats.interval import Interval
 from bertlab.stats.ladder import PREDICTED, Rung, coverage
+from bertlab.stats.rule import Kind
 from bertlab.study.labels import label
 from bertlab.study.ladder import FEWEST, PREDICTIONS, Checked, Ladder, Prediction, predictions_text, read_ladder, trend
 
@@ -96,21 +97,29 @@ def page(ladder: Ladder, known: Ladder | None = None, rates: Rates = MappingProx
 def sentence(ladder: Ladder, arm: str, language: Language = ENGLISH) -> str:
     """Describe an arm's effect at each rung and its trend with scale, without the full stop."""
     rungs, word, texts = ladder.arms[arm], trend(ladder, arm), language.texts
-    worth = [_worth(rung, name, language) for name, rung in rungs.items()]
+    worth = [_worth(ladder, arm, name, language) for name in rungs]
     moves = language.trends.get(word, texts["moves"].format(rung=escape([*rungs][-1]))) if word else ""
     named_arm = named(ladder.study, arm, language)
     return _capital(texts["worth"].format(arm=named_arm, rungs=language.listing(worth, "rungs"), trend=moves))
 
 
-def _end(rung: Rung) -> str:
+def _is_open(ladder: Ladder, arm: str, name: str) -> bool:
+    """Return whether an effect at a rung may have either sign and is not shown to be within the margin."""
+    equal = ladder.rungs[name].arms[arm].verdict.kind is Kind.EQUIVALENT
+    return not equal and _side(ladder.arms[arm][name].interval()) == OPEN
+
+
+def _end(ladder: Ladder, arm: str) -> str:
     """Write the effect of an arm's highest rung for the figure."""
-    return OPEN if _side(rung.interval()) == OPEN else _times(rung.multiplier)
+    (name, rung) = [*ladder.arms[arm].items()][-1]
+    return OPEN if _is_open(ladder, arm, name) else _times(rung.multiplier)
 
 
-def _worth(rung: Rung, name: str, language: Language) -> str:
+def _worth(ladder: Ladder, arm: str, name: str, language: Language) -> str:
     """Write an effect at a rung; of one whose sign is open, both ends of its interval."""
+    rung = ladder.arms[arm][name]
     effect = rung.interval()
-    if _side(effect) != OPEN:
+    if not _is_open(ladder, arm, name):
         return language.texts["at"].format(share=share(rung), rung=escape(name))
     low, high = (signed(100 * math.expm1(min(end, HIGHEST)), 0) for end in (effect.low, effect.high))
     return language.texts["open_at"].format(low=low, high=high, rung=escape(name))
@@ -231,7 +240,7 @@ def draw(ladder: Ladder) -> Figure:
     shown = {arm: rungs for arm, rungs in ladder.arms.items() if rungs}
     ends = {arm: [*rungs.values()][-1].multiplier for arm, rungs in shown.items()}
     inks = {arm: Ink(NAMED[place % len(NAMED)], bold=arm in ladder.study.expects) for place, arm in enumerate(shown)}
-    told = {arm: _end(list(rungs.values())[-1]) for arm, rungs in shown.items()}
+    told = {arm: _end(ladder, arm) for arm in shown}
     labels = [Label(ends[arm], label(ladder.study, arm), told[arm], inks[arm]) for arm in shown]
     head = Head(heading(ladder), "What an arm is worth in training tokens (↑ better)")
     axes = axes_for(labels, TIMES, head=head, below="FLOPs of a run (log scale)", bottom=BOTTOM + ROW)

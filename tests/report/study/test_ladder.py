@@ -154,6 +154,11 @@ def test_an_effect_whose_sign_is_open_is_an_interval() -> None:
     assert f"is worth something from {low} to {high} % of the tokens at nano" in sentence(ladder, "rate_05")
 
 
+def test_an_effect_within_the_margin_is_a_number_although_its_sign_is_open() -> None:
+    equal = judge(rung("nano", 0.0, sd=0.005))
+    assert "is worth 0 % of the tokens at nano" in sentence(Ladder(equal.study, {"nano": equal}), "rate_05")
+
+
 def test_the_page_is_written_again_from_the_records(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     out = tmp_path_factory.mktemp("again")
     assert write_ladder(folder, "mask_rate", out).read_bytes() == write_ladder(folder, "mask_rate").read_bytes()
