@@ -23,7 +23,7 @@ from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
 from bertlab.study.record import DIGITS, HARMFUL, SAME
 
-POINTS = 10  # most points of a curve, evenly spaced in ln(tokens): enough for a screen, and pages stay small
+POINTS = 8  # most points of a curve, evenly spaced in ln(tokens): enough for a screen, and pages stay small
 METRICS = 2  # number of curves on a page: the outcome and the loss
 FINE = {100.0: 2, 1.0: 3}  # factor of a scale -> decimals of its curves
 COSTS = ("perf/tokens", "perf/flops", "perf/seconds")

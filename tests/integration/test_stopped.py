@@ -12,6 +12,7 @@ import pytest
 
 from bertlab.config.compose import PACKAGE
 from bertlab.ledger.run_folder import run_folders_in
+from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import mark_killed
 
@@ -65,5 +66,6 @@ def test_a_stopped_sweep_leaves_no_process_training(
     assert seen.pop("seed=0,1,2") == parent
     assert set(seen.values()) <= {"KILLED", "RUNNING"}, "a worker tells the store for some seconds at most"
     mark_killed(tracker, outputs)
+    bring_unsent(tracker, outputs)  # of a worker that ended itself, but could not tell the store in its few seconds
     assert statuses() == dict.fromkeys(["seed=0,1,2", "seed=0", "seed=1"], "KILLED")
     assert [cell.state()["status"] for cell in run_folders_in(outputs)] == ["KILLED"] * 2
