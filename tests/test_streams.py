@@ -66,7 +66,7 @@ def test_integers_are_seeds_that_torch_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("redraw", "anew"),
+    ("redraw", "changed"),
     [
         (None, set()),
         ("order", {"order"}),
@@ -76,12 +76,12 @@ def test_integers_are_seeds_that_torch_takes() -> None:
         ("mask.span", set()),
     ],
 )
-def test_a_redrawn_stream_changes_and_all_others_keep_their_draws(redraw: str | None, anew: set[str]) -> None:
+def test_a_redrawn_stream_changes_and_all_others_keep_their_draws(redraw: str | None, changed: set[str]) -> None:
     for seed, name, counter in KEYS:
         plain, redrawn = Streams(seed), Streams(seed, redraw)
-        assert (plain.integer(name, counter) != redrawn.integer(name, counter)) == (name in anew)
+        assert (plain.integer(name, counter) != redrawn.integer(name, counter)) == (name in changed)
         draws = [streams.generator(name, counter).random(3).tolist() for streams in (plain, redrawn)]
-        assert (draws[0] != draws[1]) == (name in anew)
+        assert (draws[0] != draws[1]) == (name in changed)
 
 
 def test_fixed_masks_are_redrawn_with_the_stream_that_they_belong_to() -> None:

@@ -59,20 +59,20 @@ def is_fit(findings: Findings) -> bool | None:
 
 def start_words(findings: Findings) -> str:
     """Describe when the baseline leaves the plateau, and what follows for a verdict."""
-    shares = left_at(findings)
     if is_continued(findings):
         return "runs start from trained weights"
+    shares = left_at(findings)
     if not len(shares):
         return "when runs leave the plateau of word frequencies was not followed"
     middle = float(np.median(shares))
     when = f"after {percent(middle)} % of the budget" if np.isfinite(middle) else "in fewer than half of the runs"
-    wide = (
-        f"; the differences of equal runs have a standard deviation of {number(spread_of(findings), 1)} margins"
-        if is_fit(findings) is False and _is_early_enough(shares)
-        else ""
-    )
-    fit = f"{wide}: {UNFIT}" if is_fit(findings) is False else ""
-    return f"the baseline leaves the plateau of word frequencies {when} ({plural(len(shares), 'run')}){fit}"
+    said = f"the baseline leaves the plateau of word frequencies {when} ({plural(len(shares), 'run')})"
+    if is_fit(findings):
+        return said
+    if _is_early_enough(shares):
+        wide = number(spread_of(findings), 1)
+        said += f"; the differences of equal runs have a standard deviation of {wide} margins"
+    return f"{said}: {UNFIT}"
 
 
 def _is_early_enough(shares: Floats) -> bool:
