@@ -20,6 +20,7 @@ from bertlab.config.errors import InputError
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.language import Language
 from bertlab.report.answers.sentences import named
+from bertlab.report.bert_size import at_bert_size
 from bertlab.report.draw import NAMED, svg
 from bertlab.report.layout import BOTTOM, INK, ROW, Head, Ink, Label, axes_for, set_ticks, write_labels
 from bertlab.report.study.fitness import FAMILY, known_answers, start_words
@@ -90,7 +91,8 @@ def page(ladder: Ladder, known: Ladder | None = None, rates: Rates = MappingProx
     figure = f"![{escape(heading(ladder))}]({study.id}/{FIGURE})"
     parts = [first, f"# {escape(study.question)}", f"Claim at every rung: {escape(study.claim)}"]
     parts += ["\n".join(f"- {sentence(ladder, arm)}." for arm in ladder.arms if ladder.arms[arm])]
-    parts += [figure, ABOUT_FIGURE, _effects(ladder), ABOUT, _checked(ladder), _rungs(ladder, known, rates)]
+    parts += [figure, ABOUT_FIGURE, _effects(ladder), ABOUT, _checked(ladder)]
+    parts += [at_bert_size(ladder), _rungs(ladder, known, rates)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
@@ -105,8 +107,7 @@ def sentence(ladder: Ladder, arm: str, language: Language = ENGLISH) -> str:
 
 def _is_open(ladder: Ladder, arm: str, name: str) -> bool:
     """Return whether an effect at a rung may have either sign and is not shown to be within the margin."""
-    equal = ladder.rungs[name].arms[arm].verdict.kind is Kind.EQUIVALENT
-    return not equal and _side(ladder.arms[arm][name].interval()) == OPEN
+    return _side(ladder, arm, name) == OPEN
 
 
 def _end(ladder: Ladder, arm: str) -> str:
@@ -135,12 +136,15 @@ def heading(ladder: Ladder) -> str:
     """Describe the result of each arm's highest rung."""
     sides: dict[str, list[str]] = {}
     for arm, rungs in ladder.arms.items():
-        for top, rung in [*rungs.items()][-1:]:
-            sides.setdefault(f"{_side(rung.interval())} at {top}", []).append(label(ladder.study, arm))
+        for top in [*rungs][-1:]:
+            sides.setdefault(f"{_side(ladder, arm, top)} at {top}", []).append(label(ladder.study, arm))
     return f"{_capital('; '.join(f'{side}: {listing(sides[side])}' for side in sorted(sides, reverse=True)))}."
 
 
-def _side(effect: Interval) -> str:
+def _side(ladder: Ladder, arm: str, name: str) -> str:
+    if ladder.rungs[name].arms[arm].verdict.kind is Kind.EQUIVALENT:
+        return "worth about as many tokens"
+    effect = ladder.arms[arm][name].interval()
     if effect.low > 0:
         return "worth more tokens"
     return "worth fewer tokens" if effect.high < 0 else OPEN

@@ -83,6 +83,7 @@ class Study:
     bank: int | None = None  # number of baseline runs for unpaired comparison; None: paired by seed
     labels: Mapping[str, str] = field(default_factory=dict)  # the arms' names for readers
     labels_zh: Mapping[str, str] = field(default_factory=dict)  # the same in Chinese
+    elsewhere: Mapping[str, str] = field(default_factory=dict)  # what others found of the arms at BERT's own size
     # regimes of growing compute -> maximum number of seeds of each
     ladder: Mapping[str, int] = field(default_factory=dict)
     rung: str = ""  # the regime of the ladder that is run

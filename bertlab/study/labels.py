@@ -1,4 +1,4 @@
-"""Names of arms for readers: `labels` and `labels_zh` of the study's file; they are not part of the registration.
+"""What a study's file tells readers of its arms: names, and what others found; no part of the registration.
 
 Enters: a study, an arm and a language. Leaves: a phrase that follows "with", or the arm's name if there is no label.
 A study without labels uses those of the study that its name starts with: mask_rate_oracle uses those of mask_rate.
@@ -24,6 +24,11 @@ def label(study: Study, arm: str, language: str = "en") -> str:
         if arm == tuned(name):
             return TUNED[language].format(label=words)
     return str(known.get(arm, arm))
+
+
+def elsewhere(study: Study, arm: str) -> str:
+    """Return what others found of an arm at BERT's own size: worse, better or same; "" if the file does not say."""
+    return str((study.elsewhere or _of_file(study.id).get("elsewhere", {})).get(arm, ""))
 
 
 def _own(study: Study, language: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from bertlab.study.factors import trend_of_sweep
 from bertlab.study.schema import KEYS, example
 from bertlab.tracking.identity import semantic
 
-FOR_READERS = ("labels", "labels_zh")  # names for readers are not part of the registration
+FOR_READERS = ("labels", "labels_zh", "elsewhere")  # what only readers need is not part of the registration
 
 
 def registration_hash(config: Mapping[str, Any]) -> str:

@@ -93,6 +93,11 @@ KEYS: Mapping[str, Key] = {
     ),
     "labels": Key("for an arm text", "its name for readers; not registered", partial(values.read_labels, "labels")),
     "labels_zh": Key("for an arm text", "the same in Chinese", partial(values.read_labels, "labels_zh")),
+    "elsewhere": Key(
+        f"for an arm one of {', '.join(values.DIRECTIONS)}",
+        "what others found of it at BERT's own size; not registered",
+        values.read_elsewhere,
+    ),
 }
 
 

@@ -24,6 +24,7 @@ AXES = ("tokens", "predicted_tokens", "steps", "flops", "seconds")
 CONTROLS = ("same", "harmful")
 FEWEST = 3  # fewest seeds for a verdict
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # names of studies and arms: reports and figures use them
+DIRECTIONS = ("worse", "better", "same")  # of a published result
 STATUSES = ("read", "abstract", "notes", "unverified")  # how we know a published number
 TRUNK_DECIDES = ("start.from", "seed", "budget.tokens")  # keys that overrides of a trunk may not set
 
@@ -276,3 +277,13 @@ def read_labels(key: str, value: object, known: Known) -> dict[str, str]:
     for arm in value:
         read_word(key, arm, known["arms"])
     return {arm: read_text(f"{key}.{arm}", label) for arm, label in value.items()}
+
+
+def read_elsewhere(value: object, known: Known) -> dict[str, str]:
+    """Return what others found of the arms: worse, better or same."""
+    if not isinstance(value, Mapping):
+        raise InputError(f"study.elsewhere must hold arms, got {value}; write {EXAMPLES['elsewhere']}")
+    for arm, direction in value.items():
+        read_word("elsewhere", arm, known["arms"])
+        read_word(f"elsewhere.{arm}", direction, DIRECTIONS)
+    return dict(value)

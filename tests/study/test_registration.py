@@ -18,7 +18,7 @@ from bertlab.study.arms import Compose, changes, compose_arms, from_file, regist
 from bertlab.study.catalogue import study_files
 from bertlab.study.design import Margin, Source, Study, Trend
 from bertlab.study.factors import is_within, place
-from bertlab.study.labels import label
+from bertlab.study.labels import elsewhere, label
 from bertlab.study.outcome import MARGINS, OUTCOMES, margin_units, outcome_of
 from bertlab.study.registration import read_study, registration_hash
 from bertlab.study.schema import KEYS, example
@@ -323,6 +323,21 @@ def test_names_for_readers_are_no_part_of_the_registration() -> None:
         read(labels={"rate_99": "no arm"})
     with pytest.raises(InputError, match=r"study\.labels must name arms in words"):
         read(labels=["rate_30"])
+
+
+def test_what_others_found_is_no_part_of_the_registration() -> None:
+    config = resolved(composer()([]))
+    found = {"elsewhere": {"rate_30": "same"}}
+    assert registration_hash({**config, "study": {**NODE, **found}}) == registration_hash(config)
+    assert elsewhere(read(**found), "rate_30") == "same"
+    assert elsewhere(read(), "rate_30") == ""
+    for wrong, told in (
+        ({"rate_99": "same"}, r"study\.elsewhere must be one of rate_15"),
+        ({"rate_30": "equal"}, r"study\.elsewhere\.rate_30 must be one of worse, better, same, got equal"),
+        (["rate_30"], r"study\.elsewhere must hold arms"),
+    ):
+        with pytest.raises(InputError, match=told):
+            read(elsewhere=wrong)
 
 
 @pytest.mark.parametrize("name", study_files())

@@ -29,6 +29,7 @@ from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
 from bertlab.study.onset import starts_of
 from bertlab.study.record import reading
+from bertlab.study.values import DIRECTIONS
 
 PLACE = re.compile(r"\{(study|fact|agrees|published)\b([^{}]*)\}")
 NUMBERS = Path("facts", "facts.json")
@@ -74,7 +75,7 @@ class Values:
     def _agrees(self, rest: str) -> str:
         name, direction = rest.split()
         study, arm = name.split(".")
-        if direction not in ("worse", "better", "same"):
+        if direction not in DIRECTIONS:
             raise ValueError(direction)
         if study not in self.studies:
             return self.language.agreement["open"]

@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from bertlab.config.errors import InputError
+from bertlab.facts.built import base
+from bertlab.model.flops import count_flops
 from bertlab.report.answers.write import judged
+from bertlab.report.bert_size import BERT_BASE, at_bert_size
 from bertlab.report.book import write_book
 from bertlab.report.ladder import keep_predictions, page, read_rates, sentence, write_ladder
 from bertlab.report.study import write_study
@@ -218,3 +221,38 @@ def test_a_rung_has_its_own_number_of_seeds() -> None:
     node = {**make_record().node, "ladder": {"nano": 5, "tiny": 4, "mini": 3}}
     looks = {name: read_study({"study": {**node, "rung": name}}).looks for name in node["ladder"]}
     assert looks == {"nano": (3, 5), "tiny": (3, 4), "mini": (3,)}
+
+
+def test_the_flops_of_bert_base_are_those_of_its_pretraining() -> None:
+    stages = ((128, 900_000, 20), (512, 100_000, 77))  # length, steps, predictions of a sequence
+    counted = [(steps, count_flops(base(), length), predictions) for length, steps, predictions in stages]
+    total = sum(256 * steps * (flops.per_sequence + m * flops.per_prediction) for steps, flops, m in counted)
+    assert total == pytest.approx(BERT_BASE, rel=0.001)
+
+
+@pytest.mark.parametrize(
+    ("effects", "sd", "found", "word"),
+    [
+        ((0.2, 0.3, 0.4), 0.004, "worse", "agrees"),
+        ((0.2, 0.3, 0.4), 0.004, "better", "disagrees"),
+        ((0.0, 0.0, 0.0), 0.004, "same", "agrees"),
+        ((0.0, 0.0, 0.0), 0.2, "same", "cannot be told"),
+    ],
+)
+def test_the_line_is_drawn_on_to_berts_size_beside_what_others_found(
+    effects: tuple[float, ...], sd: float, found: str, word: str
+) -> None:
+    rungs = {name: judge(rung(name, effect, sd=sd)) for name, effect in zip(RUNGS, effects, strict=True)}
+    study = replace(rungs["mini"].study, elsewhere={"rate_05": found})
+    (row,) = [line for line in at_bert_size(Ladder(study, rungs)).splitlines() if found in line and "|" in line][-1:]
+    assert row.endswith(f"| {word} |")
+
+
+def test_without_results_of_others_nothing_is_said_of_berts_size(folder: Path) -> None:
+    assert at_bert_size(there(folder)) == ""
+
+
+def test_a_title_says_of_an_effect_within_the_margin_that_it_is_worth_as_many_tokens(folder: Path) -> None:
+    write_study(judge(rung("mini", 0.4, 0.0)), folder)
+    text = page(there(folder))
+    assert "; worth about as many tokens at mini: a mask rate of 30 %.]" in text

@@ -1,0 +1,73 @@
+"""What a ladder says of BERT's own size, beside what others found there.
+
+Enters: a `Ladder`. Leaves: a section in markdown; none if nobody else compared its arms.
+"""
+
+import math
+
+from bertlab.report.answers.english import ENGLISH
+from bertlab.report.answers.sentences import agreement
+from bertlab.report.table import Table
+from bertlab.report.words import DASH, count, escape, number
+from bertlab.stats.interval import Interval
+from bertlab.stats.ladder import PREDICTED
+from bertlab.study.labels import elsewhere, label
+from bertlab.study.ladder import HOLDS, Ladder
+
+BERT_BASE = 2.38e19  # FLOPs of BERT-base: 900,000 steps of 256 x 128 tokens and 100,000 of 256 x 512
+SMALLEST, LARGEST = 0.001, 1000.0  # multiples of the tokens that are written as numbers
+HEADER = ["arm", "others found it", "the highest rung", "by the line (times the tokens)", "the line"]
+
+
+def at_bert_size(ladder: Ladder) -> str:
+    """Return the section: what others found, the highest rung and the line through the rungs."""
+    rows = [_row(ladder, arm) for arm in ladder.arms if ladder.arms[arm] and elsewhere(ladder.study, arm)]
+    if not rows:
+        return ""
+    highest = max(rung.compute for rungs in ladder.arms.values() for rung in rungs.values())
+    text = (
+        f"Others trained models of BERT's size. BERT-base took about {BERT_BASE:.1e} FLOPs, "
+        f"{number(BERT_BASE / highest / 1e6, 1)} million times those of the highest rung. *By the line*: the "
+        "effect that the line through the rungs gives there, as an 80 % interval, and whether it agrees with what "
+        "others found. So far beyond what was measured a line says little."
+    )
+    sources = [
+        f"- {escape(source.source)}{f' ({escape(source.size)})' if source.size else ''}: {escape(source.says)}"
+        for source in ladder.study.published
+    ]
+    return "\n\n".join(["## At BERT's size", text, Table(HEADER, rows).markdown(), "\n".join(sources)])
+
+
+def _row(ladder: Ladder, arm: str) -> list[str]:
+    found = elsewhere(ladder.study, arm)
+    highest = [name for name in ladder.rungs if name in ladder.arms[arm]][-1]
+    told = agreement(ladder.rungs[highest].arms[arm], found, ENGLISH).removeprefix("here: ")
+    line = ladder.line(arm)
+    if line is None:
+        return [escape(label(ladder.study, arm)), found, told, DASH, DASH]
+    ends = line.predicted(BERT_BASE, [*ladder.arms[arm].values()][-1].se, PREDICTED)
+    return [
+        escape(label(ladder.study, arm)),
+        found,
+        told,
+        f"{_times(ends.low)} to {_times(ends.high)}",
+        _agrees(ends, found),
+    ]
+
+
+def _agrees(ends: Interval, found: str) -> str:
+    """Describe whether an interval of ln multipliers agrees with worse, better or same."""
+    if max(abs(ends.low), abs(ends.high)) < HOLDS:
+        direction = "same"
+    elif ends.low > 0 or ends.high < 0:
+        direction = "better" if ends.low > 0 else "worse"
+    else:
+        return "cannot be told"
+    return "agrees" if direction == found else "disagrees"
+
+
+def _times(multiplier: float) -> str:
+    times = math.exp(min(multiplier, 99.0))
+    if not SMALLEST <= times <= LARGEST:
+        return f"under ×{SMALLEST}" if times < SMALLEST else f"over ×{count(LARGEST)}"
+    return f"×{number(times, 0 if times >= 10 else 2 if times >= 0.1 else 3)}"
