@@ -194,7 +194,7 @@ def test_a_folder_without_records_still_has_every_answer(tmp_path: Path) -> None
     written = write_answers(tmp_path)
     assert {path.name for path in written.iterdir()} == {file_name(*each) for each in TEMPLATES}
     text = (written / "mask_rate.md").read_text("utf-8")
-    assert "has not been run yet" in text
+    assert "Not run yet: `" in text
     assert not PLACE.search(text)
 
 

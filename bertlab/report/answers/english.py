@@ -140,7 +140,7 @@ ENGLISH = Language(
         "unasked": "training of this kind was not asked for answers that are known from elsewhere",
         "unseen": "whether training of this kind gives answers that are known from elsewhere could not be judged",
         "numbers": "[all numbers]({link})",
-        "not_run": "The study `{study}` has not been run yet.",
+        "not_run": "Not run yet: {studies}.",
         "fact": "No experiment is needed for a part of this: the code itself was asked, and a test asserts the "
         "answer. [The fact with its numbers]({link})",
         "figure": "Differences from the baseline with their intervals; grey: too small to matter",

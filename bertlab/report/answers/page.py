@@ -63,7 +63,6 @@ def _measured(question: Question, studies: Sequence[str], values: Values, folder
         yield language.texts["fact"].format(link=f"../facts.md#{question.id}")
     for study in studies:
         if study not in values.studies:
-            yield language.texts["not_run"].format(study=study)
             continue
         findings = values.studies[study]
         numbers = language.texts["numbers"].format(link=f"../{study}.md")
@@ -77,6 +76,8 @@ def _measured(question: Question, studies: Sequence[str], values: Values, folder
         yield "\n".join([f"**{everything(findings, language)}** ({numbers})", "", *lines])
         if not brief and (folder / study / "figures" / "forest.svg").is_file():
             yield f"![{language.texts['figure']}](../{study}/figures/forest.svg)"
+    if missing := [f"`{study}`" for study in studies if study not in values.studies]:
+        yield language.texts["not_run"].format(studies=language.listing(missing, "rungs"))
 
 
 def _scale(folder: Path, arm: str, language: Language) -> dict[str, str]:
