@@ -74,9 +74,10 @@ def effect_rows(findings: Findings) -> list[Values]:
 
 
 def table(rows: Any) -> Values:
-    """Return rows with equal names as a table."""
+    """Return rows with equal names as a table, without columns that are empty in every row."""
     every: Sequence[Mapping[str, Any]] = list(rows)
-    return {"columns": list(every[0]) if every else [], "rows": [list(row.values()) for row in every]}
+    columns = [name for name in every[0] if any(row[name] is not None for row in every)] if every else []
+    return {"columns": columns, "rows": [[row[name] for name in columns] for row in every]}
 
 
 def rounded(value: float, digits: int = DIGITS) -> Number:

@@ -45,7 +45,7 @@ def html(markdown: str, links: Mapping[str, str]) -> str:
     text = MARKDOWN.render(FIGURE.sub("", COMMENT.sub("", markdown)))
     text = ANCHOR.sub(lambda found: f'<a id="{found[1] or found[2]}"></a>', DETAILS.sub(r"<\1>", text))
     text = IN_PARAGRAPH.sub(r"\1", text)
-    text = text.replace(' class="language-text"', "")
+    text = text.replace(' class="language-text"', "").replace(' style="text-align:right"', ' class="r"')
     text = text.replace("<pre>", '<pre tabindex="0">')  # wide content can be scrolled by keyboard
     text = text.replace("<table>", f"{WIDE}<table>").replace("</table>", "</table></div>")
     return re.sub(r'<a href="([^"]*)">(.*?)</a>', lambda link: _linked(link[1], link[2], links), text, flags=re.DOTALL)

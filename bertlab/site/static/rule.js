@@ -82,7 +82,7 @@ globalThis.rule = (() => {
      known; degrees of freedom of the sum by Welch and Satterthwaite. */
   function interval(contrast, level) {
     const { mean, sd, n, df, text } = contrast;
-    if (!(df > 0) || mean === null) return { mean, low: NaN, high: NaN, se: NaN, df: 0 };
+    if (!(df > 0) || mean == null) return { mean, low: NaN, high: NaN, se: NaN, df: 0 };
     const own = (sd * sd) / n, shared = text ? text[0] : 0;
     const whole = own + shared, se = Math.sqrt(whole);
     const all = shared ? (whole * whole) / Math.max((own * own) / df + (shared * shared) / (text[1] ?? Infinity), 2.3e-308) : df;
@@ -150,7 +150,7 @@ globalThis.rule = (() => {
   // ---- a study -----------------------------------------------------------------------------------------------------
 
   function oriented(contrast, lower) {
-    return lower || contrast.mean === null ? contrast : { ...contrast, mean: -contrast.mean };
+    return lower || contrast.mean == null ? contrast : { ...contrast, mean: -contrast.mean };
   }
 
   function judgeContrast(study, contrast, margin, vacuous) {

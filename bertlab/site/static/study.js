@@ -88,7 +88,7 @@
         zone(), el("path", { class: "zero", d: `M${x(0)} 0V40` }),
         apart(each).map(([seed, value]) => el("circle", { class: "seed", cx: x(value), cy: 30, r: 2.2 }, el("title", {}, `seed ${seed}: ${signed(value, digits)}`))),
         Number.isFinite(low) ? el("path", { d: `M${x(low)} 15H${x(high)}`, stroke: ink, "stroke-width": 3 }) : null,
-        each.mean !== null ? el("circle", { cx: x(each.mean), cy: 15, r: 5, fill: open ? "var(--card)" : ink, stroke: ink, "stroke-width": 2 }) : null);
+        each.mean != null ? el("circle", { cx: x(each.mean), cy: 15, r: 5, fill: open ? "var(--card)" : ink, stroke: ink, "stroke-width": 2 }) : null);
       list.append(
         el("div", { class: "name" }, control ? el("i", {}, CONTROLS[each.arm]) : each.label, el("small", {}, `${each.arm}${each.against === baseline.arm ? "" : ` against ${each.against}`}, ${each.n} seeds`)),
         el("div", { class: "track" }, mark),
