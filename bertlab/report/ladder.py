@@ -133,12 +133,16 @@ def higher(ladder: Ladder, language: Language = ENGLISH) -> str:
 
 
 def heading(ladder: Ladder) -> str:
-    """Describe the result of each arm's highest rung."""
+    """Describe the result of each arm's highest rung; of a single arm the trend too, if it is known."""
     sides: dict[str, list[str]] = {}
     for arm, rungs in ladder.arms.items():
         for top in [*rungs][-1:]:
             sides.setdefault(f"{_side(ladder, arm, top)} at {top}", []).append(label(ladder.study, arm))
-    return f"{_capital('; '.join(f'{side}: {listing(sides[side])}' for side in sorted(sides, reverse=True)))}."
+    told = [f"{side}: {listing(sides[side])}" for side in sorted(sides, reverse=True)]
+    ran = [arm for arm, rungs in ladder.arms.items() if rungs]
+    if len(ran) == 1 and (word := trend(ladder, ran[0])) in ENGLISH.trends:
+        told.append(f"the effect {word} with scale")
+    return f"{_capital('; '.join(told))}."
 
 
 def _side(ladder: Ladder, arm: str, name: str) -> str:
@@ -260,9 +264,8 @@ def draw(ladder: Ladder) -> Figure:
     computes |= {each.compute: each.rung for each in ladder.predictions}
     axes.set_xlim(min(computes) / 1.5, max(computes) * 1.5)
     set_ticks(axes, [(tick, _times(tick)) for tick in ticks], upright=True)
-    set_ticks(
-        axes, [(compute, f"{name}\n{compute:.1e}".replace("e+", "e")) for compute, name in sorted(computes.items())]
-    )
+    told_rungs = [(compute, f"{name}\n{compute:.1e}".replace("e+", "e")) for compute, name in sorted(computes.items())]
+    set_ticks(axes, told_rungs[::-1])  # the highest first: it is kept if there is no room for all
     write_labels(axes, labels, TIMES)
     return cast(Figure, axes.get_figure())
 

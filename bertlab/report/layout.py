@@ -165,7 +165,7 @@ def set_ticks(axes: Axes, ticks: Iterable[tuple[float, str]], *, upright: bool =
     for at, text in ticks:
         point = (low[0], at) if upright else (at, low[1])
         centre = float(to_axes.transform(point)[int(upright)]) * size
-        half = SIZE / 2 + 1 if upright else text_width(text) / 2 + 3
+        half = SIZE / 2 + 1 if upright else max(map(text_width, text.splitlines())) / 2 + 3
         if all(abs(centre - other) >= half + reach for _, _, other, reach in kept):
             kept.append((at, text, centre, half))
     kept.sort()
