@@ -16,6 +16,7 @@ from bertlab.study.ladder import HOLDS, Ladder
 
 BERT_BASE = 2.38e19  # FLOPs of BERT-base: 900,000 steps of 256 x 128 tokens and 100,000 of 256 x 512
 SMALLEST, LARGEST = 0.001, 1000.0  # multiples of the tokens that are written as numbers
+CREDIBLE = math.log(100)  # ln multiplier; a line that ends beyond it has left what an arm can be worth
 HEADER = ["arm", "others found it", "the highest rung", "by the line (times the tokens)", "the line"]
 
 
@@ -29,7 +30,8 @@ def at_bert_size(ladder: Ladder) -> str:
         f"Others trained models of BERT's size. BERT-base took about {BERT_BASE:.1e} FLOPs, "
         f"{number(BERT_BASE / highest / 1e6, 1)} million times those of the highest rung. *By the line*: the "
         "effect that the line through the rungs gives there, as an 80 % interval, and whether it agrees with what "
-        "others found. So far beyond what was measured a line says little."
+        "others found. So far beyond what was measured a line says little; one whose whole interval lies beyond a "
+        "factor of 100 is not credible."
     )
     sources = [
         f"- {escape(source.source)}{f' ({escape(source.size)})' if source.size else ''}: {escape(source.says)}"
@@ -57,6 +59,8 @@ def _row(ladder: Ladder, arm: str) -> list[str]:
 
 def _agrees(ends: Interval, found: str) -> str:
     """Describe whether an interval of ln multipliers agrees with worse, better or same."""
+    if ends.low > CREDIBLE or ends.high < -CREDIBLE:
+        return "not credible"
     if max(abs(ends.low), abs(ends.high)) < HOLDS:
         direction = "same"
     elif ends.low > 0 or ends.high < 0:
