@@ -9,7 +9,7 @@ from bertlab.report.answers.write import ANSWERS
 from bertlab.report.book_page import FACTS, Page, has_fact, is_stated
 from bertlab.report.ladder import sentence
 from bertlab.report.regime import regime
-from bertlab.report.study.fitness import UNFIT, is_fit
+from bertlab.report.study.fitness import UNFIT, by_trust, is_fit
 from bertlab.report.study.onset import word_of
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.study.verdict import immaterial, reasons_against
@@ -30,7 +30,9 @@ def question_rows(page: Page, question: Question) -> Iterator[tuple[str, ...]]:
     """Yield the rows of a question's fact and studies; the first row names the question."""
     names = {name for name in (*study_files(), *page.studies) if question_of(name) == question}
     cells = [_fact_cells(page, question)] if has_fact(page, question) else []
-    cells += [study_cells(page, name) for name in sorted(names) or [question.id]] if question.study else []
+    cells += (
+        [study_cells(page, name) for name in by_trust(names, page.studies) or [question.id]] if question.study else []
+    )
     for row, own in enumerate(cells):
         asked = (question.number.partition(" ")[2] or DASH, _asked(page, question)) if row == 0 else ("", "")
         yield asked + own

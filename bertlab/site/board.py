@@ -15,7 +15,7 @@ from bertlab.report.answers.write import ANSWERS
 from bertlab.report.book import COUNTED, SECTIONS, caveat, summary
 from bertlab.report.book_page import Page, has_fact
 from bertlab.report.regime import regime
-from bertlab.report.study.fitness import known_answers
+from bertlab.report.study.fitness import by_trust, known_answers
 from bertlab.report.study.verdict import status_word
 from bertlab.report.words import count, listing, plural
 from bertlab.site.lines import axis, css, fact_line, line, short_regime
@@ -110,7 +110,7 @@ def _chapter(page: Page, start: str) -> str:
 def _question(page: Page, question: Question) -> str:
     names = {name for name in (*study_files(), *page.studies) if question_of(name) == question}
     lines = [fact_line(question.id)] if has_fact(page, question) else []
-    lines += [line(page, name) for name in sorted(names) or [question.id]] if question.study else []
+    lines += [line(page, name) for name in by_trust(names, page.studies) or [question.id]] if question.study else []
     links = [_answer(page, question, "en", escape(question.words)), _answer(page, question, "zh", "中文")]
     return _card(question.id, " ".join(filter(None, links)) or escape(question.words), lines)
 

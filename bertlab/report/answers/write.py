@@ -8,6 +8,7 @@ from bertlab.report.answers.page import LANGUAGES, answer, file_name
 from bertlab.report.answers.sentences import telling
 from bertlab.report.answers.values import Values, read_facts
 from bertlab.report.regime import asked, climbed, regime
+from bertlab.report.study.fitness import by_trust
 from bertlab.report.study.onset import word_of
 from bertlab.report.write import put
 from bertlab.study.catalogue import CATALOGUE, Question, question_of, study_files
@@ -66,4 +67,4 @@ def highest_rung(folder: Path) -> Findings:
 
 def _names(question: Question, studies: Mapping[str, Findings]) -> list[str]:
     names = {name for name in (*study_files(), *studies) if question_of(name) == question}
-    return sorted(names) or ([question.id] if question.study else [])
+    return by_trust(names, studies) or ([question.id] if question.study else [])

@@ -7,6 +7,7 @@ such a regime is marked as early training only. Enters: `Findings`. Leaves: numb
 """
 
 import math
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -55,6 +56,11 @@ def is_fit(findings: Findings) -> bool | None:
     if not len(shares):
         return None
     return _is_early_enough(shares) and not spread_of(findings) > SPREAD
+
+
+def by_trust(names: Iterable[str], studies: Mapping[str, Findings]) -> list[str]:
+    """Order names of studies: those of a fit regime first, those that have not run last; then by name."""
+    return sorted(names, key=lambda name: (name not in studies, name in studies and not is_fit(studies[name]), name))
 
 
 def start_words(findings: Findings) -> str:

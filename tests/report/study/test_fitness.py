@@ -10,7 +10,7 @@ import pytest
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.sentences import regime as answer_regime
 from bertlab.report.regime import regime
-from bertlab.report.study.fitness import is_continued, is_fit, known_answers, left_at, spread_of, start_words
+from bertlab.report.study.fitness import by_trust, is_continued, is_fit, known_answers, left_at, spread_of, start_words
 from bertlab.study.judge import Findings, judge
 from bertlab.study.record import START, canonical
 from tests.report.study.conftest import MakeFindings
@@ -60,6 +60,12 @@ def test_a_regime_is_fit_where_equal_runs_differ_by_a_third_of_the_margin_at_mos
     assert is_fit(findings) is fit
     said = "; the differences of equal runs have a standard deviation of 0.5 margins: early training only"
     assert start_words(findings).endswith(said) is not fit
+
+
+def test_studies_of_a_fit_regime_are_first_and_those_that_have_not_run_last(make_findings: MakeFindings) -> None:
+    fit, late = (followed(make_findings(), [start] * 5) for start in (0.03, 0.2))
+    studies = {"b_late": late, "c_fit": fit, "d_not_followed": make_findings()}
+    assert by_trust(["a_not_run", *studies], studies) == ["c_fit", "b_late", "d_not_followed", "a_not_run"]
 
 
 def test_runs_that_never_leave_differ_from_curves_that_were_not_followed(make_findings: MakeFindings) -> None:
