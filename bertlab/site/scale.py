@@ -6,12 +6,13 @@ Enters: a book. Leaves: HTML, "" for a book without ladders; readable without Ja
 from collections.abc import Iterator, Mapping
 from html import escape
 
+from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.sentences import is_early, tokens_of
 from bertlab.report.book_page import Page
 from bertlab.report.ladder import between_shares, share
 from bertlab.report.regime import regime
 from bertlab.report.study.fitness import FAMILY, known_answers
-from bertlab.report.words import number
+from bertlab.report.words import listing, number
 from bertlab.site.page import WIDE
 from bertlab.stats.interval import Interval
 from bertlab.study.judge import Findings
@@ -28,25 +29,33 @@ SAID = (
 
 
 def scale_table(book: Page) -> str:
-    """Return one row for each arm that a ladder's claim mentions, and one column for each rung."""
+    """Return one row for each arm that a ladder's claim mentions, and one column for each rung.
+
+    Rungs that have neither run nor been predicted are named below the table.
+    """
     ladders = {name: own for name, own in book.ladders.items() if own.study.family != FAMILY}
-    rungs = list(dict.fromkeys(rung for own in ladders.values() for rung in own.study.ladder))
+    every = list(dict.fromkeys(rung for own in ladders.values() for rung in own.study.ladder))
+    begun = {rung for own in ladders.values() for rung in (*own.rungs, *(each.rung for each in own.predictions))}
+    rungs, later = ([rung for rung in every if (rung in begun) is there] for there in (True, False))
     if not rungs:
         return ""
+    rest = f" Not run yet: {listing(map(escape, later))}." if later else ""
     heads = "".join(f'<th scope="col">{_head(book, ladders, rung)}</th>' for rung in rungs)
     rows = "".join(row for name, own in ladders.items() for row in _rows(name, own, rungs))
     head = (
         f'<thead><tr><th scope="col">in place of BERT’s choice</th>{heads}<th scope="col">with scale</th></tr></thead>'
     )
     table = f'{WIDE}<table class="scale">{head}<tbody>{rows}</tbody></table></div>'
-    return f'<section id="scale"><h2>What holds at which scale</h2>{table}<p class="small">{SAID}</p></section>'
+    return f'<section id="scale"><h2>What holds at which scale</h2>{table}<p class="small">{SAID}{rest}</p></section>'
 
 
 def _rows(name: str, ladder: Ladder, rungs: list[str]) -> Iterator[str]:
     for arm in ladder.highest.primary:
         cells = "".join(_cell(ladder, arm, rung) for rung in rungs)
         link = f'<a href="studies/{name}.html">{escape(label(ladder.study, arm))}</a>'
-        yield f'<tr><th scope="row">{link}</th>{cells}<td>{escape(trend(ladder, arm)) or "not known yet"}</td></tr>'
+        word = trend(ladder, arm)
+        moves = word if word in ENGLISH.trends else "not known yet"
+        yield f'<tr><th scope="row">{link}</th>{cells}<td>{moves}</td></tr>'
 
 
 def _cell(ladder: Ladder, arm: str, rung: str) -> str:

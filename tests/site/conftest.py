@@ -38,7 +38,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert ladder is not None
             made = tuple(predict(ladder, name, COMPUTE[name], "2026-01-01T00:00:00+00:00"))
             keep_predictions(folder / "mask_rate", "mask_rate", made)
-        write_study(judge(rung(name, *effects)), folder)
+        write_study(judge(rung(name, *effects, later=["huge"])), folder)
     return folder
 
 

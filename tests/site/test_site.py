@@ -114,6 +114,8 @@ def test_the_board_begins_with_what_holds_at_which_scale(small: Path) -> None:
     assert [rung.partition("<")[0] for rung in re.findall(r'<th scope="col">(.*?)</th>', head)[1:4]] == list(EFFECTS)
     assert [float(cell.partition(" ")[0].replace("−", "-")) < 0 for cell in cells[1:4]] == [True] * 3
     assert cells[-1] == "shrinks"
+    assert "huge" not in head
+    assert "shown to equal itself there. Not run yet: huge.</p>" in board
     assert " of the tokens at nano" in next(
         line for line in board.split("<li ")[1:] if "studies/mask_rate.html" in line
     )

@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,16 @@ COMPUTE = {"nano": 1e12, "tiny": 4e12, "mini": 16e12}
 SLOPE = -0.5 / math.log(2.3 / 1.15)  # of the harmful control: half the tokens, half a nat behind
 
 
-def rung(name: str, *effects: float, sd: float = 0.004) -> Record:
-    """Make the record of a rung at which rate_05 and rate_30 are behind by these numbers of nats."""
+def rung(name: str, *effects: float, sd: float = 0.004, later: Sequence[str] = ()) -> Record:
+    """Make the record of a rung at which rate_05 and rate_30 are behind by these numbers of nats.
+
+    `later`: further rungs of the study.
+    """
     arms: dict[str, Any] = {
         arm: {"effect": effect, "sd": sd} for arm, effect in zip(("rate_05", "rate_30"), effects, strict=False)
     }
     node = {
-        "ladder": RUNGS,
+        "ladder": RUNGS | dict.fromkeys(later, 3),
         "rung": name,
         "controls": {"same": ["redraw=order"], "harmful": ["budget.tokens=1_200_000"]},
     }
