@@ -1,4 +1,4 @@
-"""What a ladder says of BERT's own size, beside what others found there.
+"""The section of a ladder's page on models of BERT's size: what others found, and where the ladder's line leads.
 
 Enters: a `Ladder`. Leaves: a section in markdown; none if nobody else compared its arms.
 """
@@ -42,19 +42,14 @@ def at_bert_size(ladder: Ladder) -> str:
 
 def _row(ladder: Ladder, arm: str) -> list[str]:
     found = elsewhere(ladder.study, arm)
-    highest = [name for name in ladder.rungs if name in ladder.arms[arm]][-1]
-    told = agreement(ladder.rungs[highest].arms[arm], found, ENGLISH).removeprefix("here: ")
+    name, rung = [*ladder.arms[arm].items()][-1]
+    told = agreement(ladder.rungs[name].arms[arm], found, ENGLISH).removeprefix("here: ")
+    cells = [escape(label(ladder.study, arm)), found, told]
     line = ladder.line(arm)
     if line is None:
-        return [escape(label(ladder.study, arm)), found, told, DASH, DASH]
-    ends = line.predicted(BERT_BASE, [*ladder.arms[arm].values()][-1].se, PREDICTED)
-    return [
-        escape(label(ladder.study, arm)),
-        found,
-        told,
-        f"{_times(ends.low)} to {_times(ends.high)}",
-        _agrees(ends, found),
-    ]
+        return [*cells, DASH, DASH]
+    ends = line.predicted(BERT_BASE, rung.se, PREDICTED)
+    return [*cells, f"{_times(ends.low)} to {_times(ends.high)}", _agrees(ends, found)]
 
 
 def _agrees(ends: Interval, found: str) -> str:
