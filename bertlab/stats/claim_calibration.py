@@ -2,7 +2,7 @@
 
 Enters: the claim, the true differences of its arms in margins, the noise, the looks and a regime's prior. Leaves: the
 share of studies with each finding. An arm stops at the first look that decides it; all arms share the baseline's runs.
-Lengths are in margins.
+Lengths are in margins. All seeds of an arm are scored on the same text, which adds noise that its parts reveal.
 """
 
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from bertlab.stats.claim import BOUND, WORSE_SIDE, Expectation, Finding, claim_p, decided
 from bertlab.stats.flips import Floats
+from bertlab.stats.interval import errors
 from bertlab.stats.looks import overall_p_of
 from bertlab.stats.moderated import NO_PRIOR, Prior
 
@@ -20,6 +21,7 @@ Outcomes = Callable[[np.random.Generator, tuple[int, int, int]], Floats]  # stud
 
 TRUTHS = (0.0, 0.5, -0.5, 1.0, -1.0)  # margins
 CLEAR = 4.0  # margins
+CHUNKS = 16  # parts of the held-out text
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Setting:
     effects: tuple[float, ...]
     looks: tuple[int, ...]
     prior: Prior = NO_PRIOR
+    text: float = 0.0  # standard deviation of what the sample of held-out text adds to a difference, in margins
 
 
 def normal(sd: float) -> Outcomes:
@@ -58,7 +61,9 @@ def finding_rates(setting: Setting, noise: Outcomes, studies: int, rng: np.rando
     """Return the share of studies in which the claim about all arms has each finding."""
     y_RAS = noise(rng, (studies, 1 + len(setting.effects), setting.looks[-1]))
     d_RAS = y_RAS[:, 1:] - y_RAS[:, :1] + np.array(setting.effects)[:, None]
-    supports_RA, refutes_RA = _followed(d_RAS, setting)
+    text_RAC = setting.text * np.sqrt(CHUNKS) * rng.standard_normal((*d_RAS.shape[:2], CHUNKS))
+    d_RAS += text_RAC.mean(axis=-1, keepdims=True)
+    supports_RA, refutes_RA = _followed(d_RAS, text_RAC.var(axis=-1, ddof=1) / CHUNKS, setting)
     refuted_R = refutes_RA.any(axis=1)
     supported_R = supports_RA.all(axis=1) & ~refuted_R
     undecided_R = ~refuted_R & ~supported_R
@@ -74,6 +79,7 @@ def worst_rates(
     studies: int,
     rng: np.random.Generator,
     prior: Prior = NO_PRIOR,
+    text: float = 0.0,
 ) -> dict[str, float]:
     """Return the largest rates of false supports and false refutations over truths of 0, half a margin and a margin.
 
@@ -85,10 +91,10 @@ def worst_rates(
         holds = _beyond(expectation, truth)
         if holds <= 0:
             effects = (truth, *(_as_claimed(expectation),) * (arms - 1))
-            found = finding_rates(Setting(expectation, effects, looks, prior), noise, studies, rng)
+            found = finding_rates(Setting(expectation, effects, looks, prior, text), noise, studies, rng)
             rates["false SUPPORTED"] = max(rates["false SUPPORTED"], found[Finding.SUPPORTED])
         if holds >= 0:
-            found = finding_rates(Setting(expectation, (truth,) * arms, looks, prior), noise, studies, rng)
+            found = finding_rates(Setting(expectation, (truth,) * arms, looks, prior, text), noise, studies, rng)
             rates["false REFUTED"] = max(rates["false REFUTED"], found[Finding.REFUTED])
     return rates
 
@@ -108,22 +114,26 @@ def _as_claimed(expectation: Expectation) -> float:
     return BOUND[expectation] + (CLEAR if expectation in WORSE_SIDE else -CLEAR)
 
 
-def _followed(d_RAS: Floats, setting: Setting) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return whether arms support and refute the claim, each at its deciding or last look."""
+def _followed(d_RAS: Floats, text_RA: Floats, setting: Setting) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return whether arms support and refute the claim, each at its deciding or last look.
+
+    `text_RA`: the measured variance of a mean difference due to the text.
+    """
     support_RA, refute_RA = (np.ones(d_RAS.shape[:2]) for _ in range(2))
     open_RA = np.ones(d_RAS.shape[:2], dtype=bool)
     for n in setting.looks:
-        support, refute = _p(d_RAS[..., :n], setting)
+        support, refute = _p(d_RAS[..., :n], text_RA, setting)
         support_RA, refute_RA = np.where(open_RA, support, support_RA), np.where(open_RA, refute, refute_RA)
         supports_RA, refutes_RA = decided(support_RA, refute_RA)
         open_RA &= ~(supports_RA | refutes_RA)
     return supports_RA, refutes_RA
 
 
-def _p(d_RAS: Floats, setting: Setting) -> tuple[Floats, Floats]:
+def _p(d_RAS: Floats, text_RA: Floats, setting: Setting) -> tuple[Floats, Floats]:
     n, prior = d_RAS.shape[-1], setting.prior
     df = n - 1 + prior.df
     variance_RA = (prior.df * prior.variance + (n - 1) * d_RAS.var(axis=-1, ddof=1)) / df
-    both = claim_p(setting.expectation, d_RAS.mean(axis=-1), np.sqrt(variance_RA / n), df, 1.0)
-    support, refute = (overall_p_of(p, setting.looks) for p in both)
+    by_error = errors(variance_RA / n, df, text_RA, CHUNKS - 1)
+    both = claim_p(setting.expectation, d_RAS.mean(axis=-1), *by_error, 1.0)
+    support, refute = (overall_p_of(p_KRA.max(axis=0), setting.looks) for p_KRA in both)
     return support, refute

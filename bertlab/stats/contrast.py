@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from bertlab.stats.bank import against_bank
 from bertlab.stats.flips import Floats, sign_flip_p
-from bertlab.stats.interval import NOTHING_SHARED, Interval, Shared, around
+from bertlab.stats.interval import NOTHING_SHARED, Interval, Shared, around, errors
 from bertlab.stats.moderated import NO_PRIOR, Prior
 
 
@@ -48,6 +48,15 @@ class Contrast:
     def seeds_saved(self) -> float:
         """How many times more seeds an unpaired comparison would need: 1 / (1 - rho)."""
         return math.inf if self.rho >= 1 else 1 / (1 - self.rho)
+
+    @property
+    def errors(self) -> tuple[Floats, Floats]:
+        """Standard errors of the mean and their degrees of freedom, of the seeds alone and with noise of the text [K].
+
+        A test holds if it holds with each.
+        """
+        text = self.text or NOTHING_SHARED
+        return errors(self.moderated_sd**2 / self.n, self.df, text.variance, text.df)
 
     def own(self, level: float = 0.90) -> Interval:
         """Interval over seeds from these differences, t with n - 1 degrees of freedom; without noise of the text."""

@@ -6,9 +6,8 @@ anyway inflates no error, because stopping without a decision claims nothing.
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import special
 
-from bertlab.stats.interval import NOTHING_SHARED, Shared, welch_df
+from bertlab.stats.interval import NOTHING_SHARED, Shared, half_width
 from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.stats.rule import Decides, settled
 
@@ -46,6 +45,5 @@ def decision_chance(
     later_squares_D = variance_D * rng.chisquare(more - 1, DRAWS) if more > 1 else np.zeros(DRAWS)
     total_D = squares + later_squares_D + n * more / last * (mean - later_D) ** 2
     mean_D, df = (n * mean + more * later_D) / last, last - 1 + prior.df
-    half_D = special.stdtrit(welch_df(total_D / df / last, df, shared), (1 + level) / 2)
-    half_D *= np.sqrt(total_D / df / last + shared.variance)
+    half_D = half_width(total_D / df / last, df, shared, level)
     return float(decides(mean_D - half_D, mean_D + half_D, margin).mean())

@@ -6,7 +6,7 @@ interval keeps its nominal coverage; the percentile bootstrap does not (Student 
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -40,8 +40,8 @@ def together(one: Shared, other: Shared) -> Shared:
 class Interval:
     """A mean over `n` replicates, its two-sided interval at `level`, and the standard deviation of one replicate.
 
-    `df`: degrees of freedom of the interval; n - 1 alone, more with a prior, 0 without a spread. It includes `shared`
-    in addition to `sd`.
+    `se` and `df`: standard error and degrees of freedom that give the ends, from `errors`; `df` is n - 1 alone, more
+    with a prior, 0 without a spread. `shared`: part of it.
     """
 
     mean: float
@@ -51,12 +51,8 @@ class Interval:
     sd: float
     level: float = 0.95
     df: float = 0
+    se: float = math.nan
     shared: Shared = NOTHING_SHARED
-
-    @property
-    def se(self) -> float:
-        """Return the standard error of the mean, including shared noise."""
-        return math.sqrt(self.sd**2 / self.n + self.shared.variance) if self.n else math.nan
 
     @property
     def excludes_zero(self) -> bool:
@@ -79,30 +75,48 @@ def mean_t(values: ArrayLike, level: float = 0.95) -> Interval:
 
 
 def around(mean: float, sd: float, n: int, df: float, level: float, shared: Shared = NOTHING_SHARED) -> Interval:
-    """Interval for a mean whose spread has `df` degrees of freedom: mean +- t(level) * se.
+    """Interval for a mean whose spread has `df` degrees of freedom: mean +- t(level) * se, the widest of `errors`.
 
-    se^2 = sd^2 / n + the shared variance, with degrees of freedom by `welch_df`. NaN ends without degrees of freedom.
-    Raises ValueError for a level outside (0, 1).
+    NaN ends without degrees of freedom. Raises ValueError for a level outside (0, 1).
     """
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1), got {level}")
-    whole = Interval(mean, math.nan, math.nan, n, sd, level, df, shared)
     if not df > 0:
-        return whole
-    df = float(welch_df(sd**2 / n, df, shared))
-    half = float(special.stdtrit(df, (1 + level) / 2)) * whole.se
-    return replace(whole, low=mean - half, high=mean + half, df=df)
+        return Interval(mean, math.nan, math.nan, n, sd, level, df)
+    se_K, df_K = errors(sd**2 / n, df, shared.variance, shared.df)
+    half_K = special.stdtrit(df_K, (1 + level) / 2) * se_K
+    widest = int(np.argmax(half_K))
+    half, se = float(half_K[widest]), float(se_K[widest])
+    return Interval(mean, mean - half, mean + half, n, sd, level, float(df_K[widest]), se, shared)
 
 
-def welch_df(variance: ArrayLike, df: float, shared: Shared) -> Floats:
-    """Return the degrees of freedom of `variance` + shared variance: (v + w)^2 / (v^2 / df + w^2 / df_w).
+def errors(variance: ArrayLike, df: float, shared: ArrayLike, shared_df: float) -> tuple[Floats, Floats]:
+    """Return the standard errors of a mean and their degrees of freedom, [K, ...]: alone, then with shared noise.
 
-    Source: Satterthwaite 1946; Welch 1947. `variance` of any shape, known from `df` degrees of freedom.
+    `variance` of the mean and the `shared` one of the same shape, each known from its degrees of freedom. K is 1 if
+    nothing is shared. What is said of the mean must hold with both: with three replicates the shared noise adds more
+    degrees of freedom than width, and Satterthwaite's interval alone would be narrower with noise than without it.
     """
-    v, w = np.asarray(variance, dtype=np.float64), shared.variance
-    if not w:
-        return np.full_like(v, df)
-    return np.asarray((v + w) ** 2 / np.maximum(v**2 / df + w**2 / shared.df, np.finfo(float).tiny))
+    v, w = np.asarray(variance, dtype=np.float64), np.asarray(shared, dtype=np.float64)
+    alone = np.full_like(v, df)
+    if not w.any():
+        return np.sqrt(v)[None], alone[None]
+    return np.sqrt([v, v + w]), np.array([alone, welch_df(v, df, w, shared_df)])
+
+
+def half_width(variance: ArrayLike, df: float, shared: Shared, level: float) -> Floats:
+    """Return half the width of the two-sided interval at `level`: the widest of `errors`; shape of `variance`."""
+    se_K, df_K = errors(variance, df, shared.variance, shared.df)
+    return np.asarray((special.stdtrit(df_K, (1 + level) / 2) * se_K).max(axis=0))
+
+
+def welch_df(variance: ArrayLike, df: float, other: ArrayLike, other_df: float) -> Floats:
+    """Return the degrees of freedom of a sum of two variances: (v + w)^2 / (v^2 / df + w^2 / df_w).
+
+    Source: Satterthwaite 1946; Welch 1947. Both of the same shape.
+    """
+    v, w = np.asarray(variance, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    return np.asarray((v + w) ** 2 / np.maximum(v**2 / df + w**2 / other_df, np.finfo(float).tiny))
 
 
 def paired_t(differences: ArrayLike, level: float = 0.95) -> Interval:

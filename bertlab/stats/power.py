@@ -14,7 +14,7 @@ import numpy as np
 from scipy import optimize, special, stats
 
 from bertlab.stats.flips import Floats
-from bertlab.stats.interval import NOTHING_SHARED, Shared, welch_df
+from bertlab.stats.interval import NOTHING_SHARED, Shared, half_width
 from bertlab.stats.moderated import NO_PRIOR, Prior
 from bertlab.stats.rule import BY_INTERVAL, Decides, Kind, codes, one_of, settled
 
@@ -61,15 +61,13 @@ def _pieces(
     if n < 2 or sd < 0 or not margin > 0:
         raise ValueError(f"n >= 2, sd >= 0 and margin > 0 are needed, got n={n}, sd={sd}, margin={margin}")
     if sd == 0:
-        half = (
-            float(special.stdtrit(shared.df, (1 + level) / 2)) * math.sqrt(shared.variance) if shared.variance else 0.0
-        )
+        half = float(half_width(0.0, n - 1, shared, level))
         return np.array([effect - half]), np.array([effect + half]), np.ones(1)
     spread_K, weight_K = _spreads(n - 1)
     se = sd / math.sqrt(n)
     df = n - 1 + prior.df
     variance_K = (prior.df * prior.variance + (n - 1) * (sd * spread_K) ** 2) / df / n
-    half_K = special.stdtrit(welch_df(variance_K, df, shared), (1 + level) / 2) * np.sqrt(variance_K + shared.variance)
+    half_K = half_width(variance_K, df, shared, level)
     bounds = np.add.outer(half_K, [-margin, 0.0, margin]), np.add.outer(-half_K, [-margin, 0.0, margin])
     bound_KB = np.sort(np.hstack(bounds), axis=1)
     far = np.full((NODES, 1), abs(effect) + 40 * se + margin + half_K.max())

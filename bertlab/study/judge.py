@@ -260,10 +260,10 @@ class _Judging:
         assert judged.expects is not None
         if judged.verdict.kind in NOT_COMPARED:
             return judged
-        own = judged.verdict.interval
-        support, refutation = claim_p(judged.expects, own.mean, own.se, own.df, self.margin)
-        looks = self.study.looks
-        return replace(judged, support=overall_p(float(support), looks), refutation=overall_p(float(refutation), looks))
+        # the larger p of those with and without the noise of the text, as the interval is the wider one
+        both = claim_p(judged.expects, judged.verdict.interval.mean, *judged.contrast.errors, self.margin)
+        support, refutation = (overall_p(float(p_K.max()), self.study.looks) for p_K in both)
+        return replace(judged, support=support, refutation=refutation)
 
 
 def _ruled(judged: Judged, ruler: Verdict) -> Judged:

@@ -12,7 +12,7 @@ from bertlab.report.study.contrasts import in_order
 from bertlab.report.study.verdict import NOT_JUDGED, status_word
 from bertlab.site.data import study_data
 from bertlab.stats.claim import Expectation, claim_p, findings
-from bertlab.stats.interval import NOTHING_SHARED, Shared, around
+from bertlab.stats.interval import NOTHING_SHARED, Shared, around, errors
 from bertlab.stats.rule import BY_INTERVAL, kind
 from bertlab.study.judge import Findings, at_margin
 from tests.site.conftest import REPORTS
@@ -41,7 +41,8 @@ def drawn(contrasts: int) -> list[dict[str, Any]]:
         share = Shared(sd**2 / n * float(rng.lognormal(-2, 1)), float(rng.choice([3, 11, math.inf])))
         text = share if rng.random() < 0.5 else NOTHING_SHARED
         own = around(mean, sd, n, df, level := float(rng.choice([0.9, 0.9381659, 0.95])), text)
-        p = {each.value: [float(p) for p in claim_p(each, mean, own.se, own.df, margin)] for each in Expectation}
+        se_K, df_K = errors(sd**2 / n, df, text.variance, text.df)
+        p = {each.value: [float(p.max()) for p in claim_p(each, mean, se_K, df_K, margin)] for each in Expectation}
         contrast = {"mean": mean, "sd": sd, "n": n, "df": df}
         contrast |= {"text": [text.variance, text.df] if text.variance else None}
         told = {"low": own.low, "high": own.high, "kind": kind(own.low, own.high, margin).value, "p": p}

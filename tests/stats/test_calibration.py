@@ -83,7 +83,7 @@ def test_the_benchmark_prints_every_rate(monkeypatch: pytest.MonkeyPatch, capsys
     runpy.run_path(str(SCRIPT), run_name="__main__")
     rows = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     schedules = len(ONCE) + 5
-    assert len(rows) == 4 * 2 + len(NOISES) * schedules * 3 + 2 * schedules + schedules + len(Expectation) * 4
+    assert len(rows) == 4 * 2 + len(NOISES) * schedules * 3 + 2 * schedules + schedules + len(Expectation) * 3 * 5
 
 
 @pytest.mark.parametrize("argument", ["studies=0", "studies=many", "sd=-1", "sd=wide", "seeds=3"])

@@ -41,6 +41,14 @@ def test_under_the_noise_of_real_runs_errors_stay_below_6_per_cent(expectation: 
         assert max(found.values()) <= 0.06 + ROOM
 
 
+@pytest.mark.parametrize("looks", [(3,), (3, 5)])
+@pytest.mark.parametrize("text", [0.05, 0.15, 0.4])
+def test_noise_of_the_evaluated_text_is_paid_for_from_three_seeds_on(looks: tuple[int, ...], text: float) -> None:
+    for expectation in (Expectation.WORSE, Expectation.NOT_BETTER, Expectation.EQUIVALENT):
+        found = worst_rates(expectation, 1, looks, normal(0.4), STUDIES, np.random.default_rng(5), text=text)
+        assert max(found.values()) <= 0.05 + ROOM
+
+
 def test_the_rule_is_not_idle() -> None:
     rng = np.random.default_rng(3)
     found = worst_rates(Expectation.WORSE, 1, (5, 8), normal(0.5), STUDIES, rng)

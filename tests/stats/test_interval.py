@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bertlab.stats.interval import Interval, Shared, around, mean_t, paired_t, welch_df
+from bertlab.stats.interval import Interval, Shared, around, errors, half_width, mean_t, paired_t, welch_df
 
 T_975 = {1: 12.7062, 2: 4.30265, 4: 2.77645}  # two-sided 95 % points of Student's t
 
@@ -91,7 +91,24 @@ def test_what_replicates_share_widens_the_interval_by_satterthwaites_rule() -> N
 
 def test_nothing_shared_leaves_an_interval_as_it_is() -> None:
     assert around(1.0, 2.0, 4, 3, 0.90, Shared()) == around(1.0, 2.0, 4, 3, 0.90)
-    assert welch_df([1.0, 2.0], 3, Shared()).tolist() == [3, 3]
+    se_K, df_K = errors([1.0, 4.0], 3, 0.0, math.inf)
+    assert (se_K.tolist(), df_K.tolist()) == ([[1.0, 2.0]], [[3.0, 3.0]])
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.15, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize(("n", "df"), [(3, 2), (3, 4.6), (5, 4), (8, 7)])
+def test_noise_never_makes_an_interval_narrower(n: int, df: float, share: float) -> None:
+    variance = 1.0 / n * share / (1 - share)
+    alone, noisy = around(0.0, 1.0, n, df, 0.90), around(0.0, 1.0, n, df, 0.90, Shared(variance, 15))
+    assert noisy.high >= alone.high
+    assert noisy.high == pytest.approx(float(half_width(1.0 / n, df, Shared(variance, 15), 0.90)))
+    assert noisy.high == pytest.approx(stats.t.ppf(0.95, noisy.df) * noisy.se)
+
+
+def test_with_three_replicates_satterthwaites_interval_alone_would_be_narrower_with_noise() -> None:
+    variance, shared = 1.0 / 3, 0.05 / 3
+    df = float(welch_df(variance, 2, shared, 15))
+    assert stats.t.ppf(0.95, df) * math.sqrt(variance + shared) < stats.t.ppf(0.95, 2) * math.sqrt(variance)
 
 
 def test_replicates_without_spread_leave_what_they_share() -> None:

@@ -62,7 +62,7 @@
       const x = d3.scaleLinear([-0.62, 0.62], [10, width - 10]).clamp(true), ink = colour(kind);
       const density = (at) => (1 + ((at - mean) / se) ** 2 / df) ** (-(df + 1) / 2);
       const hill = d3.area().x((at) => x(at)).y0(104).y1((at) => 104 - 70 * density(at))(d3.range(-0.62, 0.6201, 0.004));
-      const claim = rule.claimP(expects, { mean, se, df }, margin), alpha = (1 - level) / 2;
+      const claim = rule.claimP(expects, { mean, errors: [{ se, df }] }, margin), alpha = (1 - level) / 2;
       const found = claim.refutation <= alpha ? "REFUTED" : claim.support <= alpha ? "SUPPORTED" : "UNDECIDED";
       return el("div", {},
         el("div", { role: "status" }, el("p", { class: "verdict-now", style: `--k:${ink}` }, kind), el("p", { style: "margin:0" }, `${RULES[kind][1][0].toUpperCase()}${RULES[kind][1].slice(1)}. Interval ${signed(low)} to ${signed(high)}. The claim that ${CLAIMS[expects]} is `, el("b", {}, found), ".")),

@@ -78,16 +78,23 @@ globalThis.rule = (() => {
 
   // ---- intervals and verdicts --------------------------------------------------------------------------------------
 
-  /* mean +- t * se. `text`: [variance, df] of what all seeds share, the sample of held-out text, df null where it is
-     known; degrees of freedom of the sum by Welch and Satterthwaite. */
+  /* Standard errors with their degrees of freedom: of the seeds alone, and with the noise of the text. `text`:
+     [variance, df] of what all seeds share, the sample of held-out text, df null where it is known; degrees of freedom
+     of the sum by Welch and Satterthwaite. */
+  function errors({ sd, n, df, text }) {
+    const own = (sd * sd) / n, shared = text ? text[0] : 0, whole = own + shared;
+    const all = (whole * whole) / Math.max((own * own) / df + (shared * shared) / (text?.[1] ?? Infinity), 2.3e-308);
+    return [{ se: Math.sqrt(own), df }, ...(shared ? [{ se: Math.sqrt(whole), df: all }] : [])];
+  }
+
+  /* mean +- t * se, the wider one of `errors`. */
   function interval(contrast, level) {
-    const { mean, sd, n, df, text } = contrast;
+    const { mean, df } = contrast;
     if (!(df > 0) || mean == null) return { mean, low: NaN, high: NaN, se: NaN, df: 0 };
-    const own = (sd * sd) / n, shared = text ? text[0] : 0;
-    const whole = own + shared, se = Math.sqrt(whole);
-    const all = shared ? (whole * whole) / Math.max((own * own) / df + (shared * shared) / (text[1] ?? Infinity), 2.3e-308) : df;
-    const half = tQuantile(all, (1 + level) / 2) * se;
-    return { mean, low: mean - half, high: mean + half, se, df: all };
+    const both = errors(contrast);
+    const [half, error] = both.map((each) => [tQuantile(each.df, (1 + level) / 2) * each.se, each])
+      .reduce((one, other) => (other[0] > one[0] ? other : one));
+    return { mean, low: mean - half, high: mean + half, ...error, errors: both };
   }
 
   /* The first rule that matches; the list is exhaustive. */
@@ -107,8 +114,14 @@ globalThis.rule = (() => {
     return se > 0 ? tCdf(df, -apart / se) : apart > 0 ? 0 : 1;
   }
 
-  /* The one-sided p of a claim's support and of its refutation. */
-  function claimP(expects, { mean, se, df }, margin) {
+  /* The one-sided p of a claim's support and of its refutation: the larger of those by each standard error. */
+  function claimP(expects, { mean, errors: both }, margin) {
+    const each = both.map(({ se, df }) => claimPBy(expects, mean, se, df, margin));
+    const largest = (name) => Math.max(...each.map((p) => p[name]));
+    return { support: largest("support"), refutation: largest("refutation") };
+  }
+
+  function claimPBy(expects, mean, se, df, margin) {
     if (expects === "equivalent") {
       const beyond = pAbove(Math.abs(mean), se, df, margin) + pAbove(Math.abs(mean), se, df, -margin);
       const inside = Math.max(pAbove(mean, se, df, -margin), pAbove(-mean, se, df, -margin));

@@ -25,12 +25,14 @@ WITHIN = {"not_worse": (-1, -1), "not_better": (1, -1)}  # side on which it lies
 
 
 class Arm(NamedTuple):
-    """Oriented differences of an arm (positive = worse): mean, standard error, degrees of freedom, seeds."""
+    """Oriented differences of an arm (positive = worse): mean, seeds, and (standard error, degrees of freedom).
+
+    The errors are that of the seeds and that with the noise of the text: what is said must hold with both.
+    """
 
     mean: float
-    se: float
-    df: float
     n: int
+    errors: tuple[tuple[float, float], ...]
 
 
 @cache
@@ -136,17 +138,17 @@ def measured(study: str, arm: str) -> Arm:
     variance = (usual["df"] * usual["variance"] + ((d - d.mean()) ** 2).sum()) / df
     seeds, (text, text_df) = variance / d.size, of_text(study, arm)
     both = (seeds + text) ** 2 / (seeds**2 / df + text**2 / text_df)
-    return Arm(float(d.mean()), math.sqrt(seeds + text), both, d.size)
+    return Arm(float(d.mean()), d.size, ((math.sqrt(seeds), df), (math.sqrt(seeds + text), both)))
 
 
 def ends(arm: Arm, a: float) -> tuple[float, float]:
-    half = stats.t.ppf(1 - a, arm.df) * arm.se
+    half = max(float(stats.t.ppf(1 - a, df)) * se for se, df in arm.errors)
     return arm.mean - half, arm.mean + half
 
 
 def p_beyond(arm: Arm, side: int, bound: float) -> float:
     """Return the p of a true difference beyond `bound`, counted towards `side`."""
-    return float(stats.t.sf((side * arm.mean - bound) / arm.se, arm.df))
+    return max(float(stats.t.sf((side * arm.mean - bound) / se, df)) for se, df in arm.errors)
 
 
 def p_values(word: str, arm: Arm, margin: float) -> tuple[float, float]:
@@ -155,8 +157,7 @@ def p_values(word: str, arm: Arm, margin: float) -> tuple[float, float]:
         within = max(p_beyond(arm, 1, -margin), p_beyond(arm, -1, -margin))
         return within, min(1.0, p_beyond(outside, 1, margin) + p_beyond(outside, 1, -margin))
     side, margins = {**SIGN, **WITHIN}[word]
-    p = p_beyond(arm, side, margins * margin)
-    return p, 1 - p
+    return p_beyond(arm, side, margins * margin), p_beyond(arm, -side, -margins * margin)
 
 
 def status(study: str) -> tuple[str, list[str]]:
