@@ -141,7 +141,7 @@ def heading(ladder: Ladder) -> str:
     told = [f"{side}: {listing(sides[side])}" for side in sorted(sides, reverse=True)]
     ran = [arm for arm, rungs in ladder.arms.items() if rungs]
     if len(ran) == 1 and (word := trend(ladder, ran[0])) in ENGLISH.trends:
-        told.append(f"the effect {word} with scale")
+        told.append(f"the effect is {word}" if word.endswith("so far") else f"the effect {word} with scale")
     return f"{_capital('; '.join(told))}."
 
 

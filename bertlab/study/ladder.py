@@ -163,7 +163,8 @@ def fingerprint(predictions: Sequence[Prediction], rung: str) -> str:
 def trend(ladder: Ladder, arm: str) -> str:
     """Return how an arm's effect changes along the ladder: grows, shrinks, holds, flips, or unknown.
 
-    By 90 % intervals. Flips: the first and the last rung have different signs. Grows or shrinks: they differ. Holds:
+    By 90 % intervals. Flips: the first and the last rung have different signs. Grows or shrinks: they differ, and the
+    line through all rungs has a slope of the same sign; without such a slope it is larger or smaller "so far". Holds:
     they certainly differ by less than a tenth of the tokens.
     """
     rungs = [*ladder.arms[arm].values()]
@@ -176,7 +177,11 @@ def trend(ladder: Ladder, arm: str) -> str:
     se, df = math.hypot(first.se, last.se), min(first.df, last.df)
     apart = around(last.multiplier - first.multiplier, se, 1, df, LEVEL)
     if apart.excludes_zero:
-        return "grows" if apart.mean * (first.multiplier + last.multiplier) > 0 else "shrinks"
+        slope = fit_line(rungs).slope_interval()
+        grows, is_line = apart.mean * (first.multiplier + last.multiplier) > 0, slope.excludes_zero
+        if is_line and slope.mean * apart.mean > 0:
+            return "grows" if grows else "shrinks"
+        return "larger so far" if grows else "smaller so far"
     return (
         "holds"
         if max(abs(apart.low), abs(apart.high)) < HOLDS

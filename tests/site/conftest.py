@@ -21,7 +21,7 @@ from tests.report.study.test_ladder import COMPUTE, rung
 
 REPORTS = PACKAGE.parent / "reports"
 FEW = ("cls", "heads", "mask_policy_oracle")  # one that could not be judged, a small one, one with many arms
-EFFECTS = {"nano": (0.4, 0.0), "tiny": (0.2, 0.0), "mini": (0.1, 0.0)}
+EFFECTS = {"nano": (0.4, 0.0), "tiny": (0.25, 0.0), "mini": (0.1, 0.0)}
 RULE = HERE / "static" / "rule.js"
 
 

@@ -89,6 +89,8 @@ CHINESE = Language(
         "shrinks": "；随规模缩小",
         "holds": "；不随规模变化",
         "flips": "；随规模反转",
+        "larger so far": "；最高一级比第一级大，但由各级拟合的直线尚不确定",
+        "smaller so far": "；最高一级比第一级小，但由各级拟合的直线尚不确定",
     },
     units={"nats": "nats", "percentage points": "个百分点"},
     headings={
@@ -142,6 +144,7 @@ CHINESE = Language(
         "numbers": "[全部数字]({link})",
         "not_run": "尚未运行的研究：{studies}。",
         "fact": "其中一部分不需要实验：直接问代码，并由测试断言答案。[该事实及其数字]({link})",
+        "ladder_figure": "在每种规模上相当于多少训练词元，以及该规模运行之前的预测",
         "figure": "与基线的差及其区间；灰色：小到无关紧要",
         "test": "**第 {n} 题：**",
         "to": " 到 ",

@@ -88,6 +88,8 @@ ENGLISH = Language(
         "shrinks": ": it shrinks with scale",
         "holds": ": it holds with scale",
         "flips": ": it flips with scale",
+        "larger so far": ": it is larger at the last rung than at the first; the line through all rungs is not sure",
+        "smaller so far": ": it is smaller at the last rung than at the first; the line through all rungs is not sure",
     },
     units={"nats": "nats", "percentage points": "percentage points"},
     headings={
@@ -143,6 +145,7 @@ ENGLISH = Language(
         "not_run": "Not run yet: {studies}.",
         "fact": "No experiment is needed for a part of this: the code itself was asked, and a test asserts the "
         "answer. [The fact with its numbers]({link})",
+        "ladder_figure": "What it is worth in training tokens at each size, and what was predicted before the size ran",
         "figure": "Differences from the baseline with their intervals; grey: too small to matter",
         "test": "**Question {n}.**",
         "to": " to ",

@@ -23,7 +23,11 @@ from bertlab.study.ladder import is_ladder, read_ladder
 PAGES = Path(__file__).parent / "pages"
 LANGUAGES = (ENGLISH, CHINESE)
 SECTIONS = ("answer", "mechanism", "measured", "others", "open", "test")
-BRIEF = ("finding", "regime", "scale")  # what a page of the site says about a study that has its own page
+BRIEF = ("finding", "difference", "regime", "scale", "answers", "start")  # on the site, where a study has its own page
+FIGURES = {
+    "ladder.svg": "ladder_figure",
+    "figures/forest.svg": "figure",
+}  # of a study, the first that is there: its text
 HEADING = re.compile(r"^## (\w+)$", re.MULTILINE)
 
 
@@ -74,8 +78,8 @@ def _measured(question: Question, studies: Sequence[str], values: Values, folder
         shown = [name for name in language.labels if name in told and (not brief or name in BRIEF)]
         lines = [f"- *{language.labels[name]}*: {told[name]}" for name in shown]
         yield "\n".join([f"**{everything(findings, language)}** ({numbers})", "", *lines])
-        if not brief and (folder / study / "figures" / "forest.svg").is_file():
-            yield f"![{language.texts['figure']}](../{study}/figures/forest.svg)"
+        figures = [name for name in FIGURES if not brief and (folder / study / name).is_file()]
+        yield from (f"![{language.texts[FIGURES[name]]}](../{study}/{name})" for name in figures[:1])
     if missing := [f"`{study}`" for study in studies if study not in values.studies]:
         yield language.texts["not_run"].format(studies=language.listing(missing, "rungs"))
 

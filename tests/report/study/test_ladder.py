@@ -128,8 +128,10 @@ def test_another_prediction_has_another_fingerprint(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("effects", "word"),
     [
-        ((0.4, 0.2, 0.1), "shrinks"),
+        ((0.4, 0.25, 0.1), "shrinks"),
         ((0.1, 0.2, 0.3), "grows"),
+        ((0.3, 0.29, 0.1), "smaller so far"),
+        ((0.1, 0.11, 0.3), "larger so far"),
         ((0.2, 0.2, 0.2), "holds"),
         ((0.2, 0.02, -0.2), "flips"),
     ],
