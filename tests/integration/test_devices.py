@@ -34,7 +34,7 @@ TINY = (
     *("model.layers=1", "model.width=16", "model.heads=1", "model.inner=16"),
 )
 LONG = (
-    "budget.tokens=350000",
+    "budget.tokens=140000",
     "trainer.checkpoint_seconds=0.001",
     "trainer.points=500",
     "evaluation.share=0.001",

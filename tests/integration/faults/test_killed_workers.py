@@ -22,7 +22,7 @@ SEEDS = "seed=0,1,2"
 LONGEST = 900.0  # seconds, on a busy machine
 AGAIN = "started again, its process had gone away"
 SWEEP = (
-    *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=60000"),
+    *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=24000"),
     *("evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false", "trainer.checkpoint_seconds=0.2"),
     *(SEEDS, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
 )

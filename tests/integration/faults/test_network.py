@@ -30,8 +30,7 @@ Spawn = Callable[..., subprocess.Popen[str]]
 
 FAULTS: dict[str, Fault] = {
     "late and lost": both(late, both(losing("runs/create", 2, 500), losing("runs/log-batch", 3, 500))),
-    "hung up and too busy": both(losing("runs/create", 1, None), failing(4, 429)),
-    "every third fails": failing(3, 503),
+    "hung up and too busy": both(losing("runs/create", 1, None), both(failing(4, 429), failing(7, 503))),
 }
 
 
