@@ -15,11 +15,16 @@ from bertlab.stats.flips import Floats
 
 @dataclass(frozen=True)
 class Reached:
-    """Tokens that each run needed for the target; infinite for runs that never reached it (`censored`)."""
+    """Tokens that each run needed for the target; infinite for runs that never reached it (`censored`).
+
+    `early`: runs that had reached it by their first evaluation; their tokens are those of that evaluation, an upper
+    bound.
+    """
 
     tokens: tuple[float, ...]
     target: float
     seen: float  # tokens at the last evaluation
+    early: tuple[bool, ...] = ()
 
     @property
     def censored(self) -> int:
@@ -65,11 +70,12 @@ def tokens_to_target(tokens_T: ArrayLike, loss_RT: ArrayLike, target: float) -> 
     y_RT = np.atleast_2d(np.asarray(loss_RT, dtype=np.float64))
     alive_RT = np.logical_and.accumulate(np.isfinite(y_RT), axis=1)
     token_T, y_RT = checked(tokens_T, np.where(alive_RT, y_RT, max(target, 0) + 1))
+    there_RT = alive_RT & (y_RT <= target)
     crossings = tuple(
-        _crossing(np.log(token_T), y_T, np.flatnonzero(alive_T & (y_T <= target)), target)
-        for y_T, alive_T in zip(y_RT, alive_RT, strict=True)
+        _crossing(np.log(token_T), y_T, np.flatnonzero(there_T), target)
+        for y_T, there_T in zip(y_RT, there_RT, strict=True)
     )
-    return Reached(crossings, target, float(token_T[-1]))
+    return Reached(crossings, target, float(token_T[-1]), tuple(map(bool, there_RT[:, 0])))
 
 
 def checked(tokens_T: ArrayLike, loss_RT: ArrayLike) -> tuple[Floats, Floats]:

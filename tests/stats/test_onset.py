@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 from statsmodels.formula.api import ols
 
-from bertlab.stats.onset import Run, at_equal_age, common_slope, decompose, onsets
+from bertlab.stats.interval import Interval
+from bertlab.stats.onset import FEWEST, TOO_FEW, Parts, Run, aligned_word, at_equal_age, common_slope, decompose, onsets
 
 END, SLOPE = math.log(2.3e6), 0.6  # nats of loss for one unit of ln tokens
 UNIGRAM, FLOOR = 6.6, 0.3
@@ -102,6 +103,7 @@ def test_the_onset_is_where_the_gain_passes_the_floor_between_two_evaluations() 
     assert found.tokens[0] == pytest.approx(2e5 * math.sqrt(2))  # half of the way in ln tokens
     assert found.tokens[1:] == (math.inf, pytest.approx(1e5))
     assert found.censored == 1
+    assert found.early == (False, False, True)
 
 
 def test_runs_that_never_leave_are_counted_and_not_dropped() -> None:
@@ -109,8 +111,94 @@ def test_runs_that_never_leave_are_counted_and_not_dropped() -> None:
     never = [Run(r.arm, r.seed, r.outcome, END, True) if (r.arm, r.seed) == ("arm", 2) else r for r in runs]
     parts = decompose(never, {"arm": "base"})["arm"]
     assert (parts.censored, parts.total.n) == (1, 8)
-    every = [Run(r.arm, r.seed, r.outcome, END, True) if r.arm == "arm" else r for r in runs]
-    assert decompose(every, {"arm": "base"}) == {}
+    half = [Run(r.arm, r.seed, r.outcome, END, True) if r.arm == "arm" and r.seed < 4 else r for r in runs]
+    assert decompose(half, {"arm": "base"}) == {}
+
+
+@pytest.mark.parametrize(("arm", "n", "there"), [("arm", 4, False), ("arm", 3, True), ("base", 4, False)])
+def test_a_difference_is_not_taken_apart_where_half_of_the_starts_are_before_the_first_evaluation(
+    arm: str, n: int, there: bool
+) -> None:
+    runs = study({"base": (0.0, 0.0), "arm": (-0.4, 0.0), "other": (0.0, 0.1)})
+    early = [Run(r.arm, r.seed, r.outcome, 13.0, early=True) if r.arm == arm and r.seed < n else r for r in runs]
+    assert ("arm" in decompose(early, {"arm": "base"})) is there
+
+
+def test_arms_without_a_measured_onset_lend_the_slope_no_degrees_of_freedom() -> None:
+    runs = study({"base": (0.0, 0.0), "arm": (0.4, 0.0)}, seeds=3)
+    late, early = ([Run(name, seed, 6.0 + seed, at, **{how: True}) for seed in range(3)] for name, at, how in BOUNDS)
+    assert common_slope([*runs, *late, *early]) == common_slope(runs)
+    assert common_slope(runs).df == 1
+
+
+BOUNDS = (("never", END, "censored"), ("before", 12.0, "early"))
+
+
+def parts(through: tuple[float, float], equal: tuple[float, float]) -> Parts:
+    """Make parts from a mean and half the width of its interval."""
+    ends = [Interval(mean, mean - half, mean + half, 5, 0.1) for mean, half in (through, equal)]
+    return Parts(ends[0], *ends, later=0.1, censored=0)
+
+
+@pytest.mark.parametrize(
+    ("through", "equal", "word"),
+    [
+        ((0.054, 0.067), (0.026, 0.021), "only what follows the start is sure"),  # two thirds are the start, unsure
+        ((0.009, 0.067), (0.026, 0.021), "mostly after the start"),
+        ((0.050, 0.020), (0.026, 0.050), "only the start is sure"),
+        ((0.054, 0.020), (0.026, 0.050), "mostly a later start"),
+        ((0.054, 0.020), (0.026, 0.020), "mostly a later start"),
+        ((0.050, 0.020), (0.030, 0.020), "both"),
+        ((0.050, 0.020), (-0.030, 0.020), "both, against each other"),
+        ((0.050, 0.060), (0.001, 0.020), "neither part is sure"),
+    ],
+)
+def test_mostly_is_said_of_a_part_that_is_sure_and_has_two_thirds(
+    through: tuple[float, float], equal: tuple[float, float], word: str
+) -> None:
+    assert parts(through, equal).word == word
+
+
+def test_with_one_degree_of_freedom_the_words_would_often_be_wrong() -> None:
+    """The difference is all a later start: words on what follows it are wrong."""
+    wrong = {}
+    for seeds in (3, 8):
+        rng, said = np.random.default_rng(5), []
+        for _ in range(400):
+            start_AS = 13 + rng.normal(0, 0.12, (2, seeds)) + np.array([[0.0], [0.3]])
+            end_AS = 0.45 * start_AS + rng.normal(0, 0.04, (2, seeds))
+            runs = [Run("ba"[a], s, end_AS[a, s], start_AS[a, s]) for a in (0, 1) for s in range(seeds)]
+            said.append(decompose(runs, {"a": "b"})["a"].word)
+        named = [word for word in said if word != "neither part is sure"]
+        wrong[seeds] = np.mean([word not in ("mostly a later start", "only the start is sure") for word in named])
+        assert common_slope(runs).is_enough is (common_slope(runs).df >= FEWEST) is (seeds == 8)
+    assert wrong[3] > 0.8
+    assert wrong[8] < 0.15
+
+
+def test_the_slope_has_an_interval() -> None:
+    found = common_slope(study(ARMS))
+    assert found.interval.low < SLOPE < found.interval.high
+    assert found.interval.df == found.df
+
+
+@pytest.mark.parametrize(
+    ("total", "aligned", "word"),
+    [
+        (0.2, 0.1, "worse at equal onset"),
+        (-0.2, -0.1, "better at equal onset"),
+        (0.2, -0.1, TOO_FEW),  # what the schedule does to the run that started earlier
+        (0.2, 0.01, TOO_FEW),
+        (0.01, 0.2, TOO_FEW),
+        (0.2, None, TOO_FEW),
+    ],
+)
+def test_aligned_curves_give_the_word_where_the_whole_difference_agrees(
+    total: float, aligned: float | None, word: str
+) -> None:
+    ends = [each and Interval(each, each - 0.05, each + 0.05, 3, 0.1) for each in (total, aligned)]
+    assert ends[0]
+    assert aligned_word(ends[0], ends[1] or None) == word
 
 
 def test_curves_aligned_at_their_onsets_differ_by_their_level_alone() -> None:
