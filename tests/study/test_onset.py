@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bertlab.stats.onset import TOO_FEW
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import judge
-from bertlab.study.onset import ONSET, onsets_of, started, starts_of
+from bertlab.study.onset import EARLY, ONSET, onsets_in, onsets_of, started, starts_of
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import Record, canonical
 
@@ -76,3 +77,65 @@ def test_a_run_that_never_leaves_is_counted_among_the_arm_that_it_belongs_to(mak
     assert study is not None
     assert (study.parts["one"].censored, study.parts["one"].total.n) == (1, 8)
     assert "one" not in study.aligned
+
+
+def with_runs(record: Record, arm: str, values: list[float], seeds: range) -> Record:
+    """Give some runs of an arm these context gains."""
+    curves = record.curves.copy()
+    for seed in seeds:
+        own = (curves["run_id"] == f"{arm}-{seed}") & (curves["metric"] == "eval/context_gain")
+        curves.loc[own, "value"] = np.resize(values, own.sum())
+    return canonical(replace(record, curves=curves))
+
+
+def test_runs_that_start_before_the_first_evaluation_are_counted_and_have_a_bound(make_record: MakeRecord) -> None:
+    record = with_runs(with_gain(make_record({"one": 0.2}, sd=0.05)), "one", [1.0], range(4))
+    found = judge(record)
+    onsets, study = onsets_in(found, "one"), started(found)
+    assert (onsets.before, onsets.n, onsets.is_bound) == (4, 8, True)
+    assert onsets.starts[0] == pytest.approx(math.log(int(found.record.curve("one", "eval/mlm_loss").columns[0])))
+    assert study is not None
+    assert study.words["one"] == EARLY
+    assert "one" not in study.parts
+    assert "one" not in study.aligned
+    assert onsets_in(found, "two").before == 0
+
+
+def test_an_arm_that_never_starts_has_its_difference_and_its_count(make_record: MakeRecord) -> None:
+    record = with_gain(make_record({"one": 0.2}, sd=0.05))
+    study = started(judge(with_runs(record, "one", [0.0], range(8))))
+    assert study is not None
+    assert study.words["one"] == "never started (8 of 8 runs)"
+    assert study.totals["one"].mean == pytest.approx(0.2, abs=1e-3)
+    misled = started(judge(with_runs(record, "one", [-1.0], range(8))))
+    assert misled is not None
+    assert misled.words["one"] == "worse than no context (8 of 8 runs)"
+    some = started(judge(with_runs(record, "one", [0.0], range(3))))
+    assert some is not None
+    assert some.words["one"] == some.parts["one"].word
+
+
+def test_the_only_arm_may_never_start(make_record: MakeRecord) -> None:
+    record = with_gain(make_record(sd=0.05))
+    for arm in record.study.arms:
+        if arm != record.study.baseline:
+            record = with_runs(record, arm, [0.0], range(8))
+    study = started(judge(record))
+    assert study is not None
+    assert study.slope is None
+    assert set(study.words.values()) == {"never started (8 of 8 runs)"}
+
+
+def test_a_few_runs_are_only_aligned(make_record: MakeRecord) -> None:
+    study = started(judge(with_gain(make_record({"one": 0.2, "four": 0.0}, sd=0.05, seeds=3))))
+    assert study is not None
+    assert (study.slope, study.parts) == (None, {})
+    assert "one" in study.aligned
+    assert set(study.words.values()) == {TOO_FEW}
+
+
+def test_nothing_is_said_of_runs_that_all_start_before_the_first_evaluation(make_record: MakeRecord) -> None:
+    record = with_gain(make_record())
+    for arm in record.study.arms:
+        record = with_runs(record, arm, [1.0], range(8))
+    assert started(judge(record)) is None

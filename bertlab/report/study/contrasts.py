@@ -34,8 +34,7 @@ def verdict_table(findings: Findings) -> str:
     rows = [_cells(findings, judged) for judged in in_order(findings)]
     if found := started(findings):
         header.append("made of")
-        words = {arm: parts.word for arm, parts in found.parts.items()}
-        rows = [[*row, words.get(judged.arm, DASH)] for row, judged in zip(rows, in_order(findings), strict=True)]
+        rows = [[*row, found.words.get(judged.arm, DASH)] for row, judged in zip(rows, in_order(findings), strict=True)]
     return Table(header, rows, left=2).markdown()
 
 

@@ -16,7 +16,7 @@ from bertlab.report.words import count, number, percent, plural
 from bertlab.stats.claim import Finding
 from bertlab.stats.flips import Floats
 from bertlab.study.judge import GAIN, Findings
-from bertlab.study.onset import starts_of
+from bertlab.study.onset import onsets_in, starts_of
 from bertlab.study.record import SAME, START
 
 MEDIAN, LATEST = 0.05, 0.10  # shares of the budget: the median run, and every run, must have left by then
@@ -72,6 +72,8 @@ def start_words(findings: Findings) -> str:
         return "when runs leave the plateau of word frequencies was not followed"
     middle = float(np.median(shares))
     when = f"after {percent(middle)} % of the budget" if np.isfinite(middle) else "in fewer than half of the runs"
+    if onsets_in(findings, findings.study.baseline).is_bound:
+        when = f"within the first {percent(middle)} % of the budget, before its first evaluation"
     said = f"the baseline leaves the plateau of word frequencies {when} ({plural(len(shares), 'run')})"
     if is_fit(findings):
         return said

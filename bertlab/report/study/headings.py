@@ -25,6 +25,8 @@ MADE = {  # parts of a difference -> words in a sentence
     "mostly after the start": "mostly what follows the start with {arms}",
     "both": "both the start and what follows it with {arms}",
     "both, against each other": "the start against what follows it with {arms}",
+    "only the start is sure": "surely in the start with {arms}, unsure in the rest",
+    "only what follows the start is sure": "surely in what follows the start with {arms}, unsure in the start itself",
     "neither part is sure": "not known in its parts with {arms}",
 }
 

@@ -16,6 +16,7 @@ from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, number, percent, signed
 from bertlab.stats.interval import paired_t
 from bertlab.study.judge import Findings
+from bertlab.study.onset import ONSET, onsets_in
 
 RATE = re.compile(r"eval/mlm_loss\.rate_([0-9.]+)")
 OF_TASK = re.compile(r"eval/tasks\.[\w-]+\.[a-z0-9_]+")
@@ -125,11 +126,27 @@ def _rows(findings: Findings, metric: str) -> list[list[str]]:
     name = f"{escape(metric)} ({scale.unit})"
     if not measure.judges:  # a reference asks no model: every arm has the same
         return [[name, "", "every arm", "", scale.value(float(base.mean())), "reference", ""]]
-    rows = [[name, better, escape(findings.study.baseline), "", scale.value(float(base.mean())), "baseline", ""]]
+    first = f"{_bound(findings, findings.study.baseline, metric)}{scale.value(float(base.mean()))}"
+    rows = [[name, better, escape(findings.study.baseline), "", first, "baseline", ""]]
     for judged in in_order(findings):
         apart = paired_t(paired(findings, judged.arm, metric), LEVEL)
-        mean = scale.value(float(finished(findings, judged.arm, metric).mean()))
-        ends = scale.between(apart.low, apart.high)
-        arm = escape(judged.arm + compared(findings, judged.arm))
-        rows.append([name, better, arm, count(apart.n), mean, scale.signed(apart.mean), ends])
+        own = float(finished(findings, judged.arm, metric).mean())
+        told = [scale.signed(apart.mean), scale.between(apart.low, apart.high)]
+        if metric == ONSET and any(_is_half_bounds(findings, arm) for arm in (judged.arm, judged.against)):
+            told = [DASH, DASH]
+        arm, mean = escape(judged.arm + compared(findings, judged.arm)), scale.value(own)
+        rows.append([name, better, arm, count(apart.n), f"{_bound(findings, judged.arm, metric)}{mean}", *told])
     return rows
+
+
+def _bound(findings: Findings, arm: str, metric: str) -> str:
+    """Return whether a mean onset is at most or at least what is written, since some runs have only a bound."""
+    found = onsets_in(findings, arm) if metric == ONSET else None
+    if found is None or bool(found.before) is bool(found.never):
+        return ""
+    return "at most " if found.before else "at least "
+
+
+def _is_half_bounds(findings: Findings, arm: str) -> bool:
+    found = onsets_in(findings, arm)
+    return found.is_bound or found.is_unstarted

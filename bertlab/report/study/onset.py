@@ -7,6 +7,8 @@ insufficient.
 import math
 from functools import partial
 
+import numpy as np
+
 from bertlab.report.draw import NAMED
 from bertlab.report.figures import Drawing
 from bertlab.report.layout import GREY, Head, token_text
@@ -18,16 +20,36 @@ from bertlab.report.study.scale import outcome_scale
 from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, number, percent
 from bertlab.stats.interval import Interval
-from bertlab.study.judge import Findings
+from bertlab.stats.onset import FEWEST
+from bertlab.study.judge import GAIN, Findings
 from bertlab.study.labels import label
-from bertlab.study.onset import Started, started
+from bertlab.study.onset import Onsets, Started, started
 
 ABOUT = (
     "*Onset*: the tokens at which a run's context gain passes the floor of {floor} nats, read off its curve between "
-    "two evaluations. *Through the onset*: what the later or earlier start costs at the slope that runs of all arms "
-    "share within arms and seeds (analysis of covariance); *at equal onset*: the rest. *Aligned*: the difference of "
-    "the curves once each is counted from its own onset, at the largest age that both reach. Intervals are of 90 %. It "
-    "is what the difference is made of and no correction, since the arm causes the onset; the verdict is on the whole."
+    "two evaluations. "
+)
+BEFORE = (
+    "A run that had passed it by its first evaluation, at {tokens} tokens, started *before the first evaluation*: its "
+    "onset is at most that, and where half of the runs have no more than such a bound, the difference is not taken "
+    "apart. "
+)
+THROUGH_AND_EQUAL = (
+    "*Through the onset*: what the later or earlier start costs at the slope that runs of all arms share within arms "
+    "and seeds (analysis of covariance); *at equal onset*: the rest. "
+)
+ALIGNED = (
+    "*Aligned*: the difference of the curves once each is counted from its own onset, at the largest age that both "
+    "reach; the run that started earlier is read before its learning rate has fallen to the end, which is in favour of "
+    "the other one. "
+)
+WHOLE = (
+    "Intervals are of 90 %. It is what the difference is made of and no correction, since the arm causes the onset; "
+    "the verdict is on the whole."
+)
+NO_SLOPE = (
+    f"The runs leave fewer than {FEWEST} degrees of freedom for the slope of the loss on the onset, too few to take a "
+    "difference apart by it."
 )
 
 THROUGH = Mark(GREY, "D", "through the onset", hollow=True)
@@ -35,20 +57,32 @@ EQUAL = Mark(NAMED[0], "D", "at equal onset")
 
 
 def onset(findings: Findings) -> str:
-    """The parts of every difference through the onset and at equal onset."""
+    """The onsets of every arm, and the parts of its difference through the onset and at equal onset."""
     found = started(findings)
     if found is None:
         return ""
-    scale = outcome_scale(findings)
-    header = ["arm", "median onset (tokens)", "never left", f"difference ({scale.apart})"]
-    header += ["through the onset", "at equal onset", "aligned", "what it is"]
-    baseline = findings.study.baseline
-    rows = [[escape(baseline), _median(found, baseline), _never(found, baseline), "baseline", *[""] * 4]]
-    rows += [_row(findings, found, judged.arm) for judged in in_order(findings)]
-    about = ABOUT.format(floor=number(findings.study.floor, 2))
-    return "\n\n".join(
-        ["## What the difference is made of", _slope(findings, found), Table(header, rows).markdown(), about]
-    )
+    baseline, apart = findings.study.baseline, outcome_scale(findings).apart
+    bounded, aligned = any(own.before for own in found.onsets.values()), bool(found.aligned)
+    columns = {
+        "arm": True,
+        "median onset (tokens)": True,
+        "before the first evaluation": bounded,
+        "never left": True,
+        f"difference ({apart})": True,
+        "through the onset": bool(found.parts),
+        "at equal onset": bool(found.parts),
+        "aligned": aligned,
+        "what it is": True,
+    }
+    cells = [[escape(baseline), *_starts(found.onsets[baseline]), "baseline", *[""] * 4]]
+    cells += [_row(findings, found, judged.arm) for judged in in_order(findings)]
+    rows = [[cell for cell, there in zip(row, columns.values(), strict=True) if there] for row in cells]
+    table = Table([name for name, there in columns.items() if there], rows).markdown()
+    about = [ABOUT.format(floor=number(findings.study.floor, 2))]
+    about += [BEFORE.format(tokens=_first(findings))] if bounded else []
+    about += [THROUGH_AND_EQUAL] if found.parts else []
+    about += [ALIGNED] if aligned else []
+    return "\n\n".join(["## What the difference is made of", _slope(findings, found), table, "".join([*about, WHOLE])])
 
 
 def parts_figure(findings: Findings) -> Drawing | None:
@@ -80,42 +114,51 @@ def parts_figure(findings: Findings) -> Drawing | None:
 
 
 def word_of(findings: Findings, arm: str) -> str:
-    """Return the main part of an arm's difference in a few words; "" if unknown."""
+    """Return what an arm's difference is made of in a few words; "" if unknown."""
     found = started(findings)
-    return found.parts[arm].word if found and arm in found.parts else ""
+    return found.words.get(arm, "") if found else ""
+
+
+def median_text(found: Onsets) -> str:
+    """Write the median onset in tokens: "at most" for an upper bound, a dash if half of the runs never left."""
+    if not math.isfinite(found.median):
+        return DASH
+    return f"{'at most ' if found.is_bound else ''}{token_text(math.exp(found.median))}"
 
 
 def _row(findings: Findings, found: Started, arm: str) -> list[str]:
+    parts, ends = found.parts.get(arm), partial(_ends, findings)
+    told = [found.totals.get(arm), *((parts.through, parts.equal) if parts else (None, None)), found.aligned.get(arm)]
     name = escape(arm + compared(findings, arm))
-    median, never = _median(found, arm), _never(found, arm)
-    parts = found.parts.get(arm)
-    if parts is None:
-        return [name, median, never, *[DASH] * 4, "not known: too few runs left the plateau"]
-    aligned = found.aligned.get(arm)
-    told = [_ends(findings, each) for each in (parts.total, parts.through, parts.equal)]
-    return [name, median, never, *told, _ends(findings, aligned) if aligned else DASH, parts.word]
+    return [name, *_starts(found.onsets[arm]), *map(ends, told), found.words.get(arm, DASH)]
 
 
-def _ends(findings: Findings, interval: Interval) -> str:
+def _ends(findings: Findings, interval: Interval | None) -> str:
+    if interval is None:
+        return DASH
     scale = outcome_scale(findings)
     return f"{scale.signed(interval.mean)} ({scale.between(interval.low, interval.high)})"
 
 
-def _median(found: Started, arm: str) -> str:
-    starts = found.starts[arm]
-    median = float(starts.median()) if len(starts) else math.nan
-    return token_text(math.exp(median)) if math.isfinite(median) else DASH
+def _starts(found: Onsets) -> list[str]:
+    """Return the median onset, and how many runs started before the first evaluation and how many never."""
+    return [median_text(found), *(f"{count(n)} of {count(found.n)}" for n in (found.before, found.never))]
 
 
-def _never(found: Started, arm: str) -> str:
-    starts = found.starts[arm]
-    return f"{count(sum(map(math.isinf, starts)))} of {count(len(starts))}"
+def _first(findings: Findings) -> str:
+    """Write the tokens of the baseline's first evaluation."""
+    tokens = np.array([int(each) for each in findings.record.curve(findings.study.baseline, GAIN).columns])
+    return token_text(float(tokens[tokens > 0].min()))
 
 
 def _slope(findings: Findings, found: Started) -> str:
-    scale, slope = outcome_scale(findings), found.slope
+    """Describe the cost of a later start, or why it is not known."""
+    if found.slope is None:
+        return NO_SLOPE
+    scale, slope, tenth = outcome_scale(findings), found.slope, math.log(1.1)
+    ends = scale.between(tenth * slope.interval.low, tenth * slope.interval.high)
     return (
-        f"A start that is later by 10 % of the tokens changes the loss by {scale.signed(slope.slope * math.log(1.1))} "
-        f"{scale.apart} at the end of training. When runs start explains {percent(slope.explained)} % of the variance "
-        "that arms and seeds leave."
+        f"A start that is later by 10 % of the tokens changes the loss by {scale.signed(tenth * slope.slope)} "
+        f"{scale.apart} (90 % interval {ends}) at the end of training. When runs start explains "
+        f"{percent(slope.explained)} % of the variance that arms and seeds leave."
     )

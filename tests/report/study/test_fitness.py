@@ -76,6 +76,12 @@ def test_runs_that_never_leave_differ_from_curves_that_were_not_followed(make_fi
     assert "was not followed" in start_words(make_findings())
 
 
+def test_a_baseline_that_left_before_its_first_evaluation_has_a_bound(make_findings: MakeFindings) -> None:
+    words = start_words(followed(make_findings(), (0.005, 0.005, 0.005, 0.03, 0.04)))
+    assert "within the first 1.0 % of the budget, before its first evaluation (5 runs)" in words
+    assert "before" not in start_words(followed(make_findings(), (0.005, 0.005, 0.02, 0.03, 0.04)))
+
+
 def test_runs_that_start_from_trained_weights_are_said_to(make_findings: MakeFindings) -> None:
     trunk = {"overrides": ["schedule=constant"], "tokens": 4_600_000}
     grown = make_findings(node={"trunk": trunk, "margin": {"nats": 0.1}})
