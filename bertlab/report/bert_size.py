@@ -13,6 +13,7 @@ from bertlab.stats.interval import Interval
 from bertlab.stats.ladder import PREDICTED
 from bertlab.study.labels import elsewhere, label
 from bertlab.study.ladder import HOLDS, Ladder
+from bertlab.study.onset import onsets_in
 
 BERT_BASE = 2.38e19  # FLOPs of BERT-base: 900,000 steps of 256 x 128 tokens and 100,000 of 256 x 512
 SMALLEST, LARGEST = 0.001, 1000.0  # multiples of the tokens that are written as numbers
@@ -45,6 +46,8 @@ def _row(ladder: Ladder, arm: str) -> list[str]:
     name, rung = [*ladder.arms[arm].items()][-1]
     told = agreement(ladder.rungs[name].arms[arm], found, ENGLISH).removeprefix("here: ")
     cells = [escape(label(ladder.study, arm)), found, told]
+    if onsets_in(ladder.rungs[name], arm).is_unstarted:
+        return [*cells, DASH, "not begun at the highest rung"]
     line = ladder.line(arm)
     if line is None:
         return [*cells, DASH, DASH]

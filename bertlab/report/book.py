@@ -72,7 +72,9 @@ How to read a study's row:
 - **Margin**: the smallest difference that was declared to matter, before the runs. Two arms are equivalent only where
   the whole interval lies inside it; an interval that merely holds zero shows nothing.
 - **Made of**: whether that difference of losses is mostly a later start (the arm leaves the plateau of word
-  frequencies later in training) or mostly what comes after the start.
+  frequencies later in training) or mostly what comes after the start. *Only ... is sure*: the other part may be as
+  large. *At equal onset*: known only by curves counted from their own start. *Never started*: runs that were still on
+  the plateau when training ended. *Started before the first evaluation*: when is not known.
 - **Regime**: what was trained on what, as the end of this page lists it, and over how many seeds. A verdict holds for
   its regime, not for every BERT; *early training only* is said of a regime in which runs leave the plateau of word
   frequencies late, so that differences may be about when they leave.

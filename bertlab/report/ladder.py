@@ -32,9 +32,11 @@ from bertlab.stats.ladder import PREDICTED, Rung, coverage
 from bertlab.stats.rule import Kind
 from bertlab.study.labels import label
 from bertlab.study.ladder import FEWEST, PREDICTIONS, Checked, Ladder, Prediction, predictions_text, read_ladder, trend
+from bertlab.study.onset import Onsets, onsets_in
 
 Rates = Mapping[str, Mapping[str, float]]  # rung -> learning rate -> final loss in nats, the mean over seeds
 OPEN = "open"  # word for an effect whose interval contains zero
+NOT_BEGUN = "not begun"  # word for an effect whose runs never began to use context
 HIGHEST = 7.0  # ln of the largest multiple of the tokens that is written
 RATES = "rates.json"
 FIGURE, TIMES = "ladder.svg", "times the tokens"
@@ -98,11 +100,27 @@ def page(ladder: Ladder, known: Ladder | None = None, rates: Rates = MappingProx
 
 def sentence(ladder: Ladder, arm: str, language: Language = ENGLISH) -> str:
     """Describe an arm's effect at each rung and its trend with scale, without the full stop."""
-    rungs, word, texts = ladder.arms[arm], trend(ladder, arm), language.texts
+    rungs, word, texts = ladder.arms[arm], moves(ladder, arm), language.texts
     worth = [_worth(ladder, arm, name, language) for name in rungs]
-    moves = language.trends.get(word, texts["moves"].format(rung=escape([*rungs][-1]))) if word else ""
+    known = word and word != NOT_BEGUN
+    moved = language.trends.get(word, texts["moves"].format(rung=escape([*rungs][-1]))) if known else ""
     named_arm = named(ladder.study, arm, language)
-    return _capital(texts["worth"].format(arm=named_arm, rungs=language.listing(worth, "rungs"), trend=moves))
+    return _capital(texts["worth"].format(arm=named_arm, rungs=language.listing(worth, "rungs"), trend=moved))
+
+
+def moves(ladder: Ladder, arm: str) -> str:
+    """Return how an arm's effect changes with scale, as `trend` does.
+
+    "not begun" if half of its runs or more never began to use context at its highest rung: how large the effect is
+    there depends on when training ended.
+    """
+    rungs = [*ladder.arms[arm]]
+    return NOT_BEGUN if rungs and begun(ladder, arm, rungs[-1]).is_unstarted else trend(ladder, arm)
+
+
+def begun(ladder: Ladder, arm: str, name: str) -> Onsets:
+    """Return when an arm's runs began to use context at a rung."""
+    return onsets_in(ladder.rungs[name], arm)
 
 
 def _is_open(ladder: Ladder, arm: str, name: str) -> bool:
@@ -118,12 +136,15 @@ def _end(ladder: Ladder, arm: str) -> str:
 
 def _worth(ladder: Ladder, arm: str, name: str, language: Language) -> str:
     """Write an effect at a rung; of one whose sign is open, both ends of its interval."""
-    rung = ladder.arms[arm][name]
+    rung, texts, found = ladder.arms[arm][name], language.texts, begun(ladder, arm, name)
     effect = rung.interval()
-    if not _is_open(ladder, arm, name):
-        return language.texts["at"].format(share=share(rung), rung=escape(name))
     low, high = (signed(100 * math.expm1(min(end, HIGHEST)), 0) for end in (effect.low, effect.high))
-    return language.texts["open_at"].format(low=low, high=high, rung=escape(name))
+    worth = texts["at"].format(share=share(rung), rung=escape(name))
+    if _is_open(ladder, arm, name):
+        worth = texts["open_at"].format(low=low, high=high, rung=escape(name))
+    if not found.never:
+        return worth
+    return texts["none_at" if found.never == found.n else "some_at"].format(worth=worth, n=found.never, runs=found.n)
 
 
 def higher(ladder: Ladder, language: Language = ENGLISH) -> str:
@@ -140,8 +161,10 @@ def heading(ladder: Ladder) -> str:
             sides.setdefault(f"{_side(ladder, arm, top)} at {top}", []).append(label(ladder.study, arm))
     told = [f"{side}: {listing(sides[side])}" for side in sorted(sides, reverse=True)]
     ran = [arm for arm, rungs in ladder.arms.items() if rungs]
-    if len(ran) == 1 and (word := trend(ladder, ran[0])) in ENGLISH.trends:
+    if len(ran) == 1 and (word := moves(ladder, ran[0])) in ENGLISH.trends:
         told.append(f"the effect is {word}" if word.endswith("so far") else f"the effect {word} with scale")
+    elif len(ran) == 1 and word == NOT_BEGUN:
+        told.append("it has not begun to use context there")
     return f"{_capital('; '.join(told))}."
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from bertlab.report.ladder import moves
 from bertlab.site.data import Number, rounded
 from bertlab.stats.interval import Interval
 from bertlab.stats.ladder import PREDICTED
 from bertlab.study.labels import label
-from bertlab.study.ladder import FEWEST, Ladder, trend
+from bertlab.study.ladder import FEWEST, Ladder
 
 BEYOND, POINTS = 4.0, 12  # the line ends at this multiple of the highest rung; number of its points
 
@@ -21,7 +22,7 @@ def ladder_data(ladder: Ladder) -> dict[str, Any]:
     arms = {
         arm: {
             "label": label(ladder.study, arm),
-            "trend": trend(ladder, arm),
+            "trend": moves(ladder, arm),
             "rungs": [[name, rounded(rung.compute), *_ends(rung.interval())] for name, rung in rungs.items()],
             "band": _band(ladder, arm),
         }

@@ -7,7 +7,7 @@ import math
 from html import escape
 
 from bertlab.report.answers.english import ENGLISH
-from bertlab.report.answers.sentences import plain, telling, tokens_of
+from bertlab.report.answers.sentences import named, plain, telling, tokens_of
 from bertlab.report.book import COUNTED
 from bertlab.report.book_page import Page
 from bertlab.report.ladder import sentence
@@ -17,6 +17,7 @@ from bertlab.report.study.verdict import reasons_against, status_word
 from bertlab.report.words import listing, number, plural
 from bertlab.site.page import inline
 from bertlab.study.judge import Findings
+from bertlab.study.onset import onsets_in
 
 REACH = 40  # end of the axis of effects on both sides, in margins
 WIDTH, HEIGHT, PAD = 200, 20, 8  # of an effect's drawing
@@ -36,7 +37,7 @@ def line(page: Page, name: str) -> str:
         said = escape(f"It could not be judged: {'; '.join(reasons)}.")
         return _item(css(word), f' data-regime="{where}"', chip(word), f"{link}{said}</a></p>", place)
     verdict = f"<small>{telling(findings).verdict.words}</small>"
-    said, q = inline(plain(findings, ENGLISH)) + along(page, name), page.q[name]
+    said, q = inline(plain(findings, ENGLISH)) + (along(page, name) or _unbegun(findings)), page.q[name]
     sure = f'<span class="q{" firm" if q <= COUNTED else ""}">q {p_text(q)}</span>'
     about = f' data-regime="{where}" data-sure="{q:.4f}"'
     return _item(css(word), about, chip(word), f"{link}{said}</a> {verdict}</p>", place, mark(findings), sure)
@@ -46,6 +47,15 @@ def along(page: Page, name: str) -> str:
     """Describe the effect of the deciding arm along a ladder; "" for other studies."""
     ladder, arm = page.ladders.get(name), telling(page.studies[name]).arm
     return f" {inline(sentence(ladder, arm))}." if ladder and ladder.arms[arm] else ""
+
+
+def _unbegun(findings: Findings) -> str:
+    """Name runs of the deciding arm that never began to use context; "" if all did."""
+    arm = telling(findings).arm
+    found = onsets_in(findings, arm)
+    if not found.never or found.is_misled:
+        return ""
+    return f" {found.never} of {found.n} runs with {inline(named(findings.study, arm, ENGLISH))} never used context."
 
 
 def chip(word: str) -> str:

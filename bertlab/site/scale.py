@@ -9,7 +9,7 @@ from html import escape
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.sentences import is_early, tokens_of
 from bertlab.report.book_page import Page
-from bertlab.report.ladder import between_shares, share
+from bertlab.report.ladder import NOT_BEGUN, begun, between_shares, moves, share
 from bertlab.report.regime import regime
 from bertlab.report.study.fitness import FAMILY, known_answers
 from bertlab.report.words import listing, number
@@ -17,14 +17,14 @@ from bertlab.site.page import WIDE
 from bertlab.stats.interval import Interval
 from bertlab.study.judge import Findings
 from bertlab.study.labels import label
-from bertlab.study.ladder import Ladder, trend
+from bertlab.study.ladder import Ladder
 
 HELD = "; undecided"
 NOT_RUN = '<td class="open">not run</td>'
 SAID = (
     "What a design is worth in training tokens: +80 % where BERT’s own choice needs 80 % more of them for the same "
     "loss, −50 % where half as many would do. In brackets the 90 % interval over seeds. Undecided: the baseline is not "
-    "shown to equal itself there."
+    "shown to equal itself there. Not begun: runs that never used context."
 )
 
 
@@ -53,16 +53,18 @@ def _rows(name: str, ladder: Ladder, rungs: list[str]) -> Iterator[str]:
     for arm in ladder.highest.primary:
         cells = "".join(_cell(ladder, arm, rung) for rung in rungs)
         link = f'<a href="studies/{name}.html">{escape(label(ladder.study, arm))}</a>'
-        word = trend(ladder, arm)
-        moves = word if word in ENGLISH.trends else "not known yet"
-        yield f'<tr><th scope="row">{link}</th>{cells}<td>{moves}</td></tr>'
+        word = moves(ladder, arm)
+        told = word if word in (*ENGLISH.trends, NOT_BEGUN) else "not known yet"
+        yield f'<tr><th scope="row">{link}</th>{cells}<td>{told}</td></tr>'
 
 
 def _cell(ladder: Ladder, arm: str, rung: str) -> str:
     """Write an arm's effect at a rung, else its prediction, else that the rung has not run."""
     if found := ladder.arms[arm].get(rung):
         own, held = found.interval(), ladder.rungs[rung].arms[arm].held
-        about = f"<small>({between_shares(own.low, own.high)}{HELD if held else ''})</small>"
+        late = begun(ladder, arm, rung)
+        unbegun = f"; {f'{late.never} of {late.n} ' * (late.never < late.n)}{NOT_BEGUN}" if late.never else ""
+        about = f"<small>({between_shares(own.low, own.high)}{HELD if held else ''}{unbegun})</small>"
         return f'<td class="{"open" if held else _side(own)}"><b>{share(found)} %</b> {about}</td>'
     if predicted := ladder.predicted(arm, rung):
         return f'<td class="open">predicted <small>{between_shares(predicted.low, predicted.high)} %</small></td>'

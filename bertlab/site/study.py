@@ -14,13 +14,15 @@ from bertlab.report.study.fitness import FAMILY, known_answers, right_answers, s
 from bertlab.report.study.limits import fact
 from bertlab.report.study.scale import outcome_scale, p_text
 from bertlab.report.study.verdict import headline, reasons_against, status_word
-from bertlab.report.words import count, number, plural
+from bertlab.report.words import count, listing, number, plural
 from bertlab.site.data import study_data
 from bertlab.site.ladder import ladder_data
 from bertlab.site.lines import along, chip, short_regime
 from bertlab.site.page import inline, page
 from bertlab.study.catalogue import question_of
 from bertlab.study.judge import Findings
+from bertlab.study.labels import label
+from bertlab.study.onset import onsets_in
 
 SCRIPTS = ("plot-d3.min.js", "rule.js", "charts.js", "study.js")
 CHARTS = "".join(f'<section id="{name}"></section>' for name in ("forest", "ladder", "slopes", "curves"))
@@ -65,12 +67,23 @@ def _facts(book: Page, name: str) -> dict[str, str]:
     facts = {
         f"Regime {book.regimes[regime(findings)]}": f"{short_regime(findings)}; {plural(findings.seeds, 'seed')}",
         "Judged by": f"{findings.outcome.words}; margin {margin}",
-        "When learning starts": start_words(findings),
+        "When learning starts": start_words(findings) + _late(findings),
         "Known answers": _known(book, findings),
     }
     if not reasons_against(findings):
         facts["q (share of false claims among those as sure)"] = p_text(book.q[name])
     return {about: escape(told) for about, told in facts.items()}
+
+
+def _late(findings: Findings) -> str:
+    """Name the arms that the claim mentions with runs that never began to use context."""
+    found = {arm: onsets_in(findings, arm) for arm in findings.primary}
+    late = [
+        f"{label(findings.study, arm)}{f' ({own.never} of {own.n} runs)' * (own.never < own.n)}"
+        for arm, own in found.items()
+        if own.never and not own.is_misled
+    ]
+    return f"; never with {listing(late)}" if late else ""
 
 
 def _known(book: Page, findings: Findings) -> str:

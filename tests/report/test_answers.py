@@ -13,14 +13,18 @@ from bertlab.config.errors import InputError
 from bertlab.report.answers.chinese import CHINESE
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.page import HEADING, LANGUAGES, PAGES, SECTIONS, file_name, template
-from bertlab.report.answers.sentences import NOT_JUDGED, agreement, everything, plain, telling
+from bertlab.report.answers.sentences import NOT_JUDGED, agreement, everything, plain, telling, trust
 from bertlab.report.answers.values import PLACE, Values, read_facts
 from bertlab.report.answers.write import ANSWERS, answers, judged, write_answers
+from bertlab.report.study.headings import MADE
+from bertlab.report.words import escape
 from bertlab.stats.claim import Finding
+from bertlab.stats.onset import TOO_FEW
 from bertlab.stats.rule import Kind
 from bertlab.study.catalogue import CATALOGUE
 from bertlab.study.judge import Findings, judge
 from bertlab.study.ladder import read_ladder
+from bertlab.study.onset import EARLY
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import read_record
 from tests.report.test_book import put_study
@@ -215,3 +219,31 @@ def test_every_outcome_that_a_study_is_judged_by_has_a_task_in_words() -> None:
     for metric in metrics:
         assert outcome_of(metric)
         assert all(any(re.fullmatch(pattern, metric) for pattern in words.tasks) for words in LANGUAGES)
+
+
+def test_every_word_on_what_a_difference_is_made_of_is_translated() -> None:
+    words = {*MADE, EARLY, TOO_FEW, "worse at equal onset", "better at equal onset"}
+    for language in LANGUAGES:
+        assert set(language.parts) == words
+
+
+def test_answers_name_runs_that_never_began_to_use_context() -> None:
+    findings = judge(read_record(REPORTS / "mask_policy_ladder" / "study"))
+    start = {each.code: trust(findings, "never started (3 of 3 runs)", each)["start"] for each in LANGUAGES}
+    label = escape(findings.study.labels["mask_100_0_0"])
+    assert start["en"] == (
+        f"no run with {label} began to use context before training ended; the difference is about whether and when "
+        "that begins"
+    )
+    assert "的运行到训练结束都没有开始利用上下文，差别在于是否开始、何时开始" in start["zh"]
+
+
+def test_answers_say_of_a_start_before_the_first_evaluation_that_it_is_a_bound() -> None:
+    findings = judge(read_record(REPORTS / "mask_rate_ladder" / "nano"))
+    values = Values({"mask_rate_ladder": findings}, {}, {}, {}, ENGLISH)
+    assert values.fill("{study.mask_rate_ladder.rate_40.onset}") == "at most 0.46"
+    assert values.fill("{study.mask_rate_ladder.rate_15.onset}") == "0.49"
+    length = judge(read_record(REPORTS / "length"))
+    assert "begins to use context within the first 10.0 % of its training" in trust(length, "", ENGLISH)["training"]
+    continued = judge(read_record(REPORTS / "prediction_rate_continued"))
+    assert "use context" not in trust(continued, "", ENGLISH)["training"]

@@ -75,6 +75,13 @@ def test_the_board_says_what_holds_without_a_script(small: Path) -> None:
     assert "not yet run" in board
 
 
+def test_runs_that_never_began_to_use_context_are_named(small: Path) -> None:
+    board, study = (pages(small)[name] for name in (INDEX, "studies/mask_policy_oracle.html"))
+    line = next(each for each in re.findall(r"<li class=.*?</li>", board) if "studies/mask_policy_oracle.html" in each)
+    assert re.search(r"\d of \d runs with .* never used context\.", line)
+    assert re.search(r"<dt>When learning starts</dt><dd>.*; never with .* \(4 of 8 runs\)", study)
+
+
 def test_a_study_page_holds_what_the_report_says(small: Path) -> None:
     for name in FEW:
         text = pages(small)[f"studies/{name}.html"]

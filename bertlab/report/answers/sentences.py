@@ -18,6 +18,7 @@ from bertlab.stats.rule import Kind
 from bertlab.study.design import Study
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
+from bertlab.study.onset import LOSSES, onsets_in
 
 TOKENS = "perf/tokens"
 SHORT = 1e9  # tokens; if nothing else is known, less training counts as short. BERT read a hundred times as many
@@ -120,7 +121,9 @@ def trust(findings: Findings, made: str, language: Language, known: Findings | N
         "known": language.texts["unsound" if findings.soundness else "missed" if findings.coarse else "found"],
         "answers": _known(known, language),
         "training": _training(findings, language),
-        "start": language.parts.get(made, ""),
+        "start": language.then.join(
+            filter(None, [not_begun(findings, findings.primary, language), language.parts.get(made, "")])
+        ),
     }
     return {name: line for name, line in lines.items() if line}
 
@@ -181,8 +184,9 @@ def _training(findings: Findings, language: Language) -> str:
     """Describe when the baseline begins to use context, and what more training would change."""
     shares, parts = left_at(findings), []
     middle = float(np.median(shares)) if len(shares) else math.nan
-    if math.isfinite(middle):
-        parts.append(language.texts["plateau"].format(share=percent(middle)))
+    if math.isfinite(middle) and not is_continued(findings):
+        name = "within" if onsets_in(findings, findings.study.baseline).is_bound else "plateau"
+        parts.append(language.texts[name].format(share=percent(middle)))
     if is_early(findings):
         parts.append(language.texts["early"])
     scale = outcome_scale(findings)
@@ -190,6 +194,28 @@ def _training(findings: Findings, language: Language) -> str:
         more = number(scale.factor * abs(findings.slope) * math.log(2), 1)
         name = "more_loss" if findings.outcome.lower_is_better else "more_share"
         parts.append(language.texts[name].format(more=f"{more} {language.units.get(scale.apart, scale.apart)}"))
+    return language.then.join(parts)
+
+
+def not_begun(findings: Findings, arms: Iterable[str], language: Language) -> str:
+    """Describe which of the arms have runs that never began to use context; "" if all runs did.
+
+    Arms whose runs learned what fails them where they are judged are left out.
+    """
+    found = {arm: onsets_in(findings, arm) for arm in arms}
+    late = {arm: own for arm, own in found.items() if own.never and not own.is_misled}
+    none = [_name(findings, arm, language) for arm, own in late.items() if own.never == own.n]
+    some = [
+        language.texts["some"].format(n=own.never, runs=own.n, arm=_name(findings, arm, language))
+        for arm, own in late.items()
+        if own.never < own.n
+    ]
+    parts = []
+    if none:
+        about = language.texts["about_begin"] if findings.study.outcome in LOSSES else ""
+        parts.append(language.texts["none_began"].format(arms=language.listing(none)) + about)
+    if some:
+        parts.append(language.texts["some_began"].format(arms=language.listing(some, "and")))
     return language.then.join(parts)
 
 

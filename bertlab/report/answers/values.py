@@ -27,7 +27,7 @@ from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, number
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
-from bertlab.study.onset import starts_of
+from bertlab.study.onset import onsets_in
 from bertlab.study.record import reading
 from bertlab.study.values import DIRECTIONS
 
@@ -126,9 +126,11 @@ class Values:
             scale = _scale(findings, metric)
             return f"{scale.value(own[metric].astype(float).mean())} {self._unit(scale.unit)}"
         if field == "onset":
-            starts = starts_of(findings, arm)
-            middle = float(starts.median()) if len(starts) else math.nan
-            return number(math.exp(middle) / 1e6, 2) if math.isfinite(middle) else DASH
+            found = onsets_in(findings, arm)
+            if not math.isfinite(found.median):
+                return DASH
+            value = number(math.exp(found.median) / 1e6, 2)
+            return self.language.texts["at_most"].format(value=value) if found.is_bound else value
         judged = findings.arms[arm]
         return {"difference": self._difference, "interval": self._interval, "plain": self._plain}[field](
             findings, judged, metric

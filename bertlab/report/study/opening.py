@@ -9,9 +9,18 @@ from itertools import chain
 from bertlab.report.layout import token_text
 from bertlab.report.study.contrasts import NOT_REGISTERED, compared, in_order, verdict_table
 from bertlab.report.study.scale import WORTH_MOST, outcome_scale
-from bertlab.report.study.verdict import DECIDED_BY, DETECTABLE, EXPECTED, READING, failures, headline, status_word
+from bertlab.report.study.verdict import (
+    DECIDED_BY,
+    DETECTABLE,
+    EXPECTED,
+    READING,
+    failures,
+    headline,
+    reasons_against,
+    status_word,
+)
 from bertlab.report.table import Table
-from bertlab.report.words import count, escape, listing, number, percent, plural, signed
+from bertlab.report.words import count, escape, listing, number, percent, plural, sentence, signed
 from bertlab.stats.rule import Kind
 from bertlab.study.design import Study
 from bertlab.study.judge import Findings
@@ -34,8 +43,18 @@ def opening(findings: Findings) -> str:
         "difference that matters."
     )
     before = findings.record.rule.get("before", [])
-    parts = [f"# {escape(findings.study.question)}", *before, f"**{escape(headline(findings))}**", words]
-    return "\n\n".join([*parts, *judged_again(findings)])
+    parts = [f"# {escape(findings.study.question)}", *before, f"**{escape(headline(findings))}**"]
+    return "\n\n".join([*parts, *_not_begun(findings), words, *judged_again(findings)])
+
+
+def _not_begun(findings: Findings) -> list[str]:
+    """Name the arms that decide the claim and have runs that never began to use context."""
+    from bertlab.report.answers.english import ENGLISH  # imported late: the answers import this room
+    from bertlab.report.answers.sentences import not_begun
+
+    deciding = [arm for arm, judged in findings.primary.items() if judged.finding is findings.finding]
+    said = "" if reasons_against(findings) else not_begun(findings, deciding, ENGLISH)
+    return [sentence(said)] if said else []
 
 
 def judged_again(findings: Findings) -> list[str]:

@@ -8,16 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from bertlab.config.errors import InputError
 from bertlab.facts.built import base
 from bertlab.model.flops import count_flops
+from bertlab.report.answers.chinese import CHINESE
 from bertlab.report.answers.write import judged
 from bertlab.report.bert_size import BERT_BASE, at_bert_size
 from bertlab.report.book import write_book
-from bertlab.report.ladder import keep_predictions, page, read_rates, sentence, write_ladder
+from bertlab.report.ladder import NOT_BEGUN, keep_predictions, moves, page, read_rates, sentence, write_ladder
 from bertlab.report.study import write_study
+from bertlab.site.scale import _cell
 from bertlab.study.judge import judge
 from bertlab.study.ladder import (
     Ladder,
@@ -30,7 +33,7 @@ from bertlab.study.ladder import (
     rung_of,
     trend,
 )
-from bertlab.study.record import Record
+from bertlab.study.record import Record, canonical
 from bertlab.study.registration import read_study
 from tests.report.study.conftest import make_record
 
@@ -144,6 +147,34 @@ def test_a_word_says_how_an_effect_moves(effects: tuple[float, ...], word: str) 
 def test_noise_is_no_trend() -> None:
     rungs = {name: judge(rung(name, 0.2, sd=0.2)) for name in RUNGS}
     assert trend(Ladder(rungs["nano"].study, rungs), "rate_05") == "is not known to move beyond mini"
+
+
+def with_gain(record: Record, arm: str, gain: float, runs: int = 3) -> Record:
+    """Give every run a context gain that passes the floor, and those of an arm a constant one."""
+    curves = record.curves.assign(metric="eval/context_gain", value=6.6 - record.curves["value"])
+    curves.loc[curves["run_id"].isin([f"{arm}.{seed}" for seed in range(runs)]), "value"] = gain
+    return canonical(replace(record, curves=pd.concat([record.curves, curves])))
+
+
+@pytest.mark.parametrize(
+    ("runs", "word", "said"),
+    [
+        (5, NOT_BEGUN, "% of the tokens at mini (no run began to use context)"),
+        (1, "grows", "% of the tokens at mini (1 of 5 runs did not begin to use context): it grows with scale"),
+        (0, "grows", "% of the tokens at mini: it grows with scale"),
+    ],
+)
+def test_an_effect_of_runs_that_have_not_begun_does_not_grow(runs: int, word: str, said: str) -> None:
+    records = {name: rung(name, effect) for name, effect in zip(RUNGS, (0.1, 0.2, 0.3), strict=True)}
+    rungs = {name: judge(with_gain(each, "rate_05", 0.1, runs * (name == "mini"))) for name, each in records.items()}
+    ladder = Ladder(rungs["nano"].study, rungs)
+    assert moves(ladder, "rate_05") == word
+    assert sentence(ladder, "rate_05").endswith(said)
+    assert ("开始利用上下文" in sentence(ladder, "rate_05", CHINESE)) is (runs > 0)
+    cell = _cell(ladder, "rate_05", "mini")
+    assert ("; not begun)" in cell, "; 1 of 5 not begun)" in cell) == (runs == 5, runs == 1)
+    elsewhere = Ladder(replace(ladder.study, elsewhere={"rate_05": "worse"}), rungs)
+    assert ("not begun at the highest rung" in at_bert_size(elsewhere)) is (runs == 5)
 
 
 def test_the_page_says_what_an_arm_is_worth_at_each_rung(folder: Path) -> None:

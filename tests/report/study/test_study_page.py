@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,8 +27,9 @@ from bertlab.report.study.verdict import BY_ITSELF, CAME_OUT, DECIDED_BY, EITHER
 from bertlab.stats.claim import Expectation, Finding
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, judge
+from bertlab.study.onset import starts_of
 from bertlab.study.record import canonical
-from tests.report.study.conftest import make_record
+from tests.report.study.conftest import NODE, make_record
 
 MakeFindings = Callable[..., Findings]
 Mirror = Callable[[Findings], Findings]
@@ -582,8 +584,56 @@ def test_the_parts_of_a_difference_of_losses_are_on_the_page(make_findings: Make
     assert cells[2] == "0 of 5"
     assert cells[7] == row(contrasts(found), "rate_30")[-1]
     assert "A start that is later by 10 % of the tokens changes the loss by +" in text
+    assert "(90 % interval +" in text
     assert "onset" in [drawing.name for drawing in drawings(found)]
     assert onset(make_findings()) == ""
+
+
+def with_gains(make_findings: MakeFindings, values: dict[str, float], runs: int, **made: Any) -> Findings:
+    """Give runs of arms a constant context gain; all others pass the floor along their curves."""
+    record = make_findings(**made).record
+    gain = record.curves.assign(metric="eval/context_gain", value=5.0 - record.curves["value"])
+    for arm, value in values.items():
+        own = gain["run_id"].isin([f"{arm}.{seed}" for seed in range(runs)])
+        gain.loc[own, "value"] = value
+    return judge(canonical(replace(record, curves=pd.concat([record.curves, gain]))))
+
+
+def test_arms_that_never_began_to_use_context_are_named_first_and_have_their_difference(
+    make_findings: MakeFindings,
+) -> None:
+    worse = {"expects": {"rate_05": "worse"}}
+    found = with_gains(make_findings, {"rate_05": 0.1}, 5, node=worse)
+    cells = row(onset(found), "rate_05")
+    assert (cells[1], cells[2], cells[-1]) == ("–", "5 of 5", "never started (5 of 5 runs)")
+    assert cells[3].startswith("+0.25")
+    assert row(contrasts(found), "rate_05")[-1] == "never started (5 of 5 runs)"
+    said = "No run with a mask rate of 5 % began to use context before training ended; the difference is about whether"
+    assert said in opening(found)
+    some = opening(with_gains(make_findings, {"rate_05": 0.1}, 2, node=worse))
+    assert "2 of 5 runs with a mask rate of 5 % did not begin to use context before training ended." in some
+    assert "use context" not in opening(with_gains(make_findings, {"rate_05": -3.0}, 5, node=worse))
+    assert "use context" not in opening(with_gains(make_findings, {"rate_60": 0.1}, 5, node=worse))
+    assert "use context" not in opening(make_findings())
+
+
+def test_an_onset_before_the_first_evaluation_is_a_bound(make_findings: MakeFindings) -> None:
+    found = with_gains(make_findings, {"rate_05": 1.0}, 5)
+    cells = row(onset(found), "rate_05")
+    assert cells[1:4] == ["at most 120 k", "5 of 5", "0 of 5"]
+    assert cells[-1] == "started before the first evaluation"
+    assert "by its first evaluation, at 120 k tokens, started *before the first evaluation*" in onset(found)
+    assert "before the first evaluation" not in onset(with_gains(make_findings, {}, 5))
+
+
+def test_too_few_runs_have_no_slope_on_the_page(make_findings: MakeFindings) -> None:
+    few = {"looks": [3], "seeds": 3, "arms": {arm: NODE["arms"][arm] for arm in ("rate_15", "rate_05", "rate_30")}}
+    arms = {arm: {"effect": 0.2, "sd": 0.05, "seeds": 3} for arm in ("rate_05", "rate_30")} | {"rate_15": {"seeds": 3}}
+    text = onset(with_gains(make_findings, {}, 3, arms=arms, node=few))
+    assert "fewer than 5 degrees of freedom" in text
+    assert "later by 10 %" not in text
+    assert "explains" not in text
+    assert "through the onset" not in text.partition("| arm")[2].partition("\n")[0]
 
 
 def test_runs_of_a_study_that_were_started_again_are_named(make_findings: MakeFindings) -> None:
@@ -593,3 +643,24 @@ def test_runs_of_a_study_that_were_started_again_are_named(make_findings: MakeFi
     text = limits(judge(canonical(replace(record, runs=record.runs.assign(restarts=again)))))
     assert f"**Started again.** 1 of {len(again)} runs lost the process that trained it and went on from the " in text
     assert "or from the start where there was none: rate_30 seed 2." in text
+
+
+def test_a_mean_onset_is_a_bound_where_a_run_has_one(make_findings: MakeFindings) -> None:
+    said = {}
+    for gain, runs in ((1.0, 2), (1.0, 5), (0.1, 2)):
+        found = with_gains(make_findings, {"rate_05": gain}, runs, node={"secondary": ["eval/onset"]})
+        starts = {run: own for arm in found.study.arms for run, own in onset_values(found, arm).items()}
+        onsets = found.record.runs["run_id"].map(starts)
+        found = judge(canonical(replace(found.record, runs=found.record.runs.assign(**{"eval/onset": onsets}))))
+        lines = [line for line in secondary(found).splitlines() if "| rate_05 |" in line]
+        said[gain, runs] = [cell.strip() for cell in lines[0].strip("|").split("|")][4:]
+    assert said[1.0, 2][0].startswith("at most ")
+    assert said[1.0, 2][1] != "–"
+    assert said[1.0, 5][1:] == ["–", "–"]
+    assert said[0.1, 2][0].startswith("at least ")
+
+
+def onset_values(found: Findings, arm: str) -> dict[str, float]:
+    """Return the onset of each run of an arm, the last tokens of its curve for one that never left."""
+    starts = starts_of(found, arm).clip(upper=float(np.log(2_400_000)))
+    return {f"{arm}.{seed}": float(start) for seed, start in starts.items()}
