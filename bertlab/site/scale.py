@@ -24,8 +24,9 @@ NOT_RUN = '<td class="open">not run</td>'
 SAID = (
     "What a design is worth in training tokens: +80 % where BERT’s own choice needs 80 % more of them for the same "
     "loss, −50 % where half as many would do. In brackets the 90 % interval over seeds. Undecided: the baseline is not "
-    "shown to equal itself there. Not begun: runs that never used context."
+    "shown to equal itself there."
 )
+LATE = " Not begun: runs that never used context."
 
 
 def scale_table(book: Page) -> str:
@@ -35,8 +36,8 @@ def scale_table(book: Page) -> str:
     """
     ladders = {name: own for name, own in book.ladders.items() if own.study.family != FAMILY}
     every = list(dict.fromkeys(rung for own in ladders.values() for rung in own.study.ladder))
-    begun = {rung for own in ladders.values() for rung in (*own.rungs, *(each.rung for each in own.predictions))}
-    rungs, later = ([rung for rung in every if (rung in begun) is there] for there in (True, False))
+    known = {rung for own in ladders.values() for rung in (*own.rungs, *(each.rung for each in own.predictions))}
+    rungs, later = ([rung for rung in every if (rung in known) is there] for there in (True, False))
     if not rungs:
         return ""
     rest = f" Not run yet: {listing(map(escape, later))}." if later else ""
@@ -46,7 +47,8 @@ def scale_table(book: Page) -> str:
         f'<thead><tr><th scope="col">in place of BERT’s choice</th>{heads}<th scope="col">with scale</th></tr></thead>'
     )
     table = f'{WIDE}<table class="scale">{head}<tbody>{rows}</tbody></table></div>'
-    return f'<section id="scale"><h2>What holds at which scale</h2>{table}<p class="small">{SAID}{rest}</p></section>'
+    said = f'<p class="small">{SAID}{LATE if NOT_BEGUN in rows else ""}{rest}</p>'
+    return f'<section id="scale"><h2>What holds at which scale</h2>{table}{said}</section>'
 
 
 def _rows(name: str, ladder: Ladder, rungs: list[str]) -> Iterator[str]:

@@ -232,10 +232,10 @@ def test_answers_name_runs_that_never_began_to_use_context() -> None:
     start = {each.code: trust(findings, "never started (3 of 3 runs)", each)["start"] for each in LANGUAGES}
     label = escape(findings.study.labels["mask_100_0_0"])
     assert start["en"] == (
-        f"no run with {label} began to use context before training ended; the difference is about whether and when "
-        "that begins"
+        f"with {label} no run began to use context before training ended: there the difference is about whether and "
+        "when that begins"
     )
-    assert "的运行到训练结束都没有开始利用上下文，差别在于是否开始、何时开始" in start["zh"]
+    assert "的运行到训练结束都没有开始利用上下文，那里的差别在于是否开始、何时开始" in start["zh"]
 
 
 def test_answers_say_of_a_start_before_the_first_evaluation_that_it_is_a_bound() -> None:

@@ -136,8 +136,8 @@ BOUNDS = (("never", END, "censored"), ("before", 12.0, "early"))
 
 def parts(through: tuple[float, float], equal: tuple[float, float]) -> Parts:
     """Make parts from a mean and half the width of its interval."""
-    ends = [Interval(mean, mean - half, mean + half, 5, 0.1) for mean, half in (through, equal)]
-    return Parts(ends[0], *ends, later=0.1, censored=0)
+    first, second = (Interval(mean, mean - half, mean + half, 5, 0.1) for mean, half in (through, equal))
+    return Parts(first, first, second, later=0.1, censored=0)
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ CHINESE = Language(
         "plateau": "基线在训练的 {share}% 之后开始利用上下文",
         "within": "基线在训练的前 {share}% 之内就开始利用上下文",
         "none_began": "{arms}的运行到训练结束都没有开始利用上下文",
-        "about_begin": "，差别在于是否开始、何时开始",
+        "about_begin": "，那里的差别在于是否开始、何时开始",
         "some": "{arm}的 {runs} 次运行中有 {n} 次",
         "some_began": "{arms}到训练结束还没有开始利用上下文",
         "at_most": "不超过 {value}",

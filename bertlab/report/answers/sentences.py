@@ -122,7 +122,7 @@ def trust(findings: Findings, made: str, language: Language, known: Findings | N
         "answers": _known(known, language),
         "training": _training(findings, language),
         "start": language.then.join(
-            filter(None, [not_begun(findings, findings.primary, language), language.parts.get(made, "")])
+            filter(None, [language.parts.get(made, ""), not_begun(findings, findings.primary, language)])
         ),
     }
     return {name: line for name, line in lines.items() if line}

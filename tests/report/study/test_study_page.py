@@ -608,7 +608,7 @@ def test_arms_that_never_began_to_use_context_are_named_first_and_have_their_dif
     assert (cells[1], cells[2], cells[-1]) == ("–", "5 of 5", "never started (5 of 5 runs)")
     assert cells[3].startswith("+0.25")
     assert row(contrasts(found), "rate_05")[-1] == "never started (5 of 5 runs)"
-    said = "No run with a mask rate of 5 % began to use context before training ended; the difference is about whether"
+    said = "With a mask rate of 5 % no run began to use context before training ended: there the difference is about "
     assert said in opening(found)
     some = opening(with_gains(make_findings, {"rate_05": 0.1}, 2, node=worse))
     assert "2 of 5 runs with a mask rate of 5 % did not begin to use context before training ended." in some
