@@ -83,7 +83,8 @@ def _late(findings: Findings) -> str:
         for arm, own in found.items()
         if own.never and not own.is_misled
     ]
-    return f"; never with {listing(late)}" if late else ""
+    every = len(late) > 1 and all(own.never == own.n for own in found.values())
+    return f"; never with {'any other arm of the claim' if every else listing(late)}" if late else ""
 
 
 def _known(book: Page, findings: Findings) -> str:
