@@ -38,7 +38,8 @@ FITNESS = (
     f"{percent(MEDIAN)} % of the budget in the median and {percent(LATEST)} % in every run; when equal runs differ "
     "little, by a standard deviation of a third of the margin at most; and when it gives answers that are known: twice "
     "the layers, or four times the inner width, are better; no feed-forward layer, no positions, or learning from left "
-    f"to right are worse. A verdict from a regime that starts later or differs more is about *{UNFIT}*."
+    "to right are worse. A verdict from a regime that starts later, differs more or gives other answers is about "
+    f"*{UNFIT}*."
 )
 LADDERS = (
     "A ladder asks a question at several sizes and budgets; its row above shows the highest that has run. Before a "
@@ -193,9 +194,9 @@ def _regimes(page: Page) -> str:
 def _fitness(page: Page, words: str) -> str:
     """Describe when runs of a regime leave the plateau, by its largest study, and which known answers it gives."""
     own = [findings for findings in page.studies.values() if regime(findings) == words]
-    known = [known_answers(page.known[words])] if words in page.known else []
-    most = max(own, key=lambda findings: len(left_at(findings)))
-    return "; ".join([start_words(most), *(known or ["known answers: not asked"])])
+    known = known_answers(page.known[words]) if words in page.known else "known answers: not asked"
+    said = start_words(max(own, key=lambda findings: len(left_at(findings))))
+    return said if known in said else f"{said}; {known}"
 
 
 def _legend(page: Page) -> str:

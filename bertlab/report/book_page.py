@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bertlab.report.answers.write import judged
-from bertlab.report.regime import asked, climbed, regime
+from bertlab.report.regime import asked, climbed, regime, with_known
 from bertlab.report.study.fitness import is_fit
 from bertlab.stats.multiple import q_values
 from bertlab.study.catalogue import Question
@@ -33,11 +33,13 @@ def read_book(folder: Path) -> Page:
     """Read and judge a folder. Raises InputError for a record that cannot be read."""
     studies = judged(folder)
     stated = (folder / FACTS).read_text(encoding="utf-8") if (folder / FACTS).is_file() else ""
+    ladders = climbed(folder, studies)
+    known = asked(studies, ladders)
+    studies = with_known(studies, known)
     common = [words for words, _ in Counter(regime(findings) for findings in studies.values()).most_common()]
     fit = {regime(findings) for findings in studies.values() if is_fit(findings)}
     regimes = {words: f"R{place}" for place, words in enumerate(sorted(common, key=lambda each: each not in fit), 1)}
-    ladders = climbed(folder, studies)
-    return Page(folder, stated, studies, q_by_study(studies), regimes, ladders, asked(studies, ladders))
+    return Page(folder, stated, studies, q_by_study(studies), regimes, ladders, known)
 
 
 def q_by_study(studies: Mapping[str, Findings]) -> dict[str, float]:

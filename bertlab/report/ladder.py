@@ -7,6 +7,7 @@ bytes.
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +24,7 @@ from bertlab.report.answers.sentences import named
 from bertlab.report.bert_size import at_bert_size
 from bertlab.report.draw import NAMED, svg
 from bertlab.report.layout import BOTTOM, INK, ROW, Head, Ink, Label, axes_for, set_ticks, write_labels
-from bertlab.report.study.fitness import FAMILY, known_answers, start_words
+from bertlab.report.study.fitness import FAMILY, known_answers, right_answers, start_words
 from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, listing, number, plural, signed, unescaped
 from bertlab.report.write import put
@@ -258,8 +259,10 @@ def _rungs(ladder: Ladder, known: Ladder | None, rates: Rates) -> str:
         facts = findings.record.facts
         what = "; ".join(escape(facts[key]) for key in ("model", "budget", "optimizer") if key in facts)
         link = f"[{escape(name)}]({ladder.study.id}/{name}.md)"
-        asked = known_answers(known.rungs[name]) if known and name in known.rungs else "known answers: not asked"
-        trust = [start_words(findings), asked, rate_words(rates.get(name, {}))]
+        tested = known.rungs.get(name) if known else None
+        asked = known_answers(tested) if tested else "known answers: not asked"
+        start = start_words(replace(findings, known=right_answers(tested) if tested else None))
+        trust = [start, *([] if asked in start else [asked]), rate_words(rates.get(name, {}))]
         lines.append(f"- {link}: {what}; {plural(findings.seeds, 'seed')}; {'; '.join(trust)}")
     rest = [f"\n{_capital(higher(ladder))}."] if higher(ladder) else []
     command = f"`python -m bertlab.run study={ladder.study.id} rung=NAME` runs one."

@@ -4,10 +4,11 @@ Enters: `Findings`. Leaves: words, and studies by regime.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from bertlab.report.layout import token_text
-from bertlab.report.study.fitness import FAMILY, is_continued
+from bertlab.report.study.fitness import FAMILY, is_continued, right_answers
 from bertlab.report.study.limits import NOT_RECORDED, epochs
 from bertlab.report.words import escape, number
 from bertlab.study.judge import Findings
@@ -46,3 +47,9 @@ def asked(studies: Mapping[str, Findings], ladders: Mapping[str, Ladder]) -> dic
     own = {name: findings for name, findings in studies.items() if findings.study.family == FAMILY}
     found = [each for name in own for each in (ladders[name].rungs.values() if name in ladders else [own[name]])]
     return {regime(each): each for each in found}
+
+
+def with_known(studies: Mapping[str, Findings], known: Mapping[str, Findings]) -> dict[str, Findings]:
+    """Return the studies with the known answers that their regimes give; `known` as from `asked`."""
+    found = {words: right_answers(each) for words, each in known.items()}
+    return {name: replace(findings, known=found.get(regime(findings))) for name, findings in studies.items()}

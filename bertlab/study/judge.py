@@ -79,6 +79,7 @@ class Findings:
     soundness: tuple[str, ...]  # reasons why the study could not have seen a difference
     controls: Mapping[str, Judged]
     arms: Mapping[str, Judged]
+    known: tuple[int, int] | None = None  # known answers that its regime gives, of those asked; None: not asked
 
     @cached_property
     def primary(self) -> dict[str, Judged]:

@@ -7,7 +7,7 @@ from bertlab.config.errors import InputError
 from bertlab.report.answers.page import LANGUAGES, answer, file_name
 from bertlab.report.answers.sentences import telling
 from bertlab.report.answers.values import Values, read_facts
-from bertlab.report.regime import asked, climbed, regime
+from bertlab.report.regime import asked, climbed, regime, with_known
 from bertlab.report.study.fitness import by_trust
 from bertlab.report.study.onset import word_of
 from bertlab.report.write import put
@@ -38,6 +38,7 @@ def answers(folder: Path, studies: Mapping[str, Findings], *, brief: bool = Fals
     made = {name: word_of(findings, telling(findings).arm) for name, findings in studies.items()}
     ladders = climbed(folder, studies)
     by_regime = asked(studies, ladders)
+    studies = with_known(studies, by_regime)
     known = {name: by_regime[own] for name, findings in studies.items() if (own := regime(findings)) in by_regime}
     return {
         file_name(question.id, language.code): answer(

@@ -48,19 +48,30 @@ def spread_of(findings: Findings) -> float:
 
 
 def is_fit(findings: Findings) -> bool | None:
-    """Return whether the baseline leaves the plateau early enough, and equal runs differ little.
+    """Return whether the baseline leaves the plateau early, equal runs differ little, and known answers come out.
 
-    None if it is unknown when it leaves.
+    A regime that was not asked for known answers is judged by the other two. None if it is unknown when it leaves.
     """
+    met = _conditions(findings)
+    return all(met) if met else None
+
+
+def _conditions(findings: Findings) -> tuple[bool, bool, bool] | None:
+    """Return which conditions of a fit regime hold: the start, the spread of equal runs, the known answers."""
     shares = left_at(findings)
     if not len(shares):
         return None
-    return _is_early_enough(shares) and not spread_of(findings) > SPREAD
+    right, asked = findings.known or (0, 0)
+    return _is_early_enough(shares), not spread_of(findings) > SPREAD, right == asked
 
 
 def by_trust(names: Iterable[str], studies: Mapping[str, Findings]) -> list[str]:
-    """Order names of studies: those of a fit regime first, those that have not run last; then by name."""
-    return sorted(names, key=lambda name: (name not in studies, name in studies and not is_fit(studies[name]), name))
+    """Order names of studies: by how many conditions of a fit regime theirs meets, those not run last; then by name."""
+
+    def order(name: str) -> tuple[int, str]:
+        return (-sum(_conditions(studies[name]) or ()), name) if name in studies else (1, name)
+
+    return sorted(names, key=order)
 
 
 def start_words(findings: Findings) -> str:
@@ -77,9 +88,12 @@ def start_words(findings: Findings) -> str:
     said = f"the baseline leaves the plateau of word frequencies {when} ({plural(len(shares), 'run')})"
     if is_fit(findings):
         return said
-    if _is_early_enough(shares):
+    early, alike, _ = _conditions(findings) or (False, False, False)
+    if early and not alike:
         wide = number(spread_of(findings), 1)
         said += f"; the differences of equal runs have a standard deviation of {wide} margins"
+    elif early and findings.known:
+        said += f"; {_known_words(*findings.known)}"
     return f"{said}: {UNFIT}"
 
 
@@ -92,7 +106,11 @@ def known_answers(findings: Findings) -> str:
     found = right_answers(findings)
     if found is None:
         return f"known answers could not be judged ({findings.study.id})"
-    return f"known answers: {count(found[0])} of {count(found[1])}"
+    return _known_words(*found)
+
+
+def _known_words(right: int, asked: int) -> str:
+    return f"known answers: {count(right)} of {count(asked)}"
 
 
 def right_answers(findings: Findings) -> tuple[int, int] | None:

@@ -103,3 +103,16 @@ def test_known_answers_are_the_expected_arms_that_were_found(make_findings: Make
     assert known_answers(found) == "known answers: 2 of 3"
     unsound = make_findings(node={"expects": expects}, gain=0.1)
     assert "could not be judged" in known_answers(unsound)
+
+
+@pytest.mark.parametrize(("known", "fit"), [(None, True), ((5, 5), True), ((2, 5), False)])
+def test_a_regime_is_fit_where_it_gives_every_known_answer_that_was_asked(
+    make_findings: MakeFindings, known: tuple[int, int] | None, fit: bool
+) -> None:
+    findings = replace(followed(make_findings(), (0.03, 0.04, 0.045, 0.03, 0.06)), known=known)
+    assert is_fit(findings) is fit
+    assert start_words(findings).endswith("; known answers: 2 of 5: early training only") is not fit
+    late = followed(make_findings(), (0.03, 0.06, 0.06, 0.03, 0.06))
+    assert by_trust(["a_late", "b_own"], {"a_late": late, "b_own": findings}) == (
+        ["b_own", "a_late"] if fit else ["a_late", "b_own"]
+    )
