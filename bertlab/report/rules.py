@@ -34,9 +34,10 @@ What rule 2 does otherwise than the rule that these studies were registered unde
   at 3.1 % instead of 2.9 %.
 - **AT THE MARGIN** is a verdict: an interval narrower than the margin that holds it. No number of seeds decides such a
   claim, and the study stops.
-- **The baseline must equal itself.** Where the A/A control is not EQUIVALENT at the study's own margin, no equality and
-  no *not worse* or *not better* is supported, and a difference counts only where its interval lies outside the
-  control's. Before, a control that was too noisy to tell passed.
+- **The baseline must equal itself.** Where the A/A control is not EQUIVALENT at the study's own margin, no equality is
+  supported, no *not worse* except of an arm that is better, and no *not better* except of one that is worse; and a
+  difference counts only where its interval lies outside the control's. Before, a control that was too noisy to tell
+  passed.
 - **The sample of held-out text is in every interval** where its noise is known. All seeds are scored on the same text,
   so no number of seeds averages out what an arm owes to it: the variance between parts of that text of the difference,
   averaged over seeds and divided by the number of parts, adds to the variance of the mean (degrees of freedom by

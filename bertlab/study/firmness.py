@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bertlab.stats.claim import Expectation, Finding
+from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, at_margin, judge
 
 REACH = 8.0  # search up to this factor of the margin, in both directions
 STEPS = 48  # margins tried in each direction; a status in a range under 4.5 % may be missed
+NO_RULER = "the baseline is not shown to equal itself"
 EXACT = 1e-4  # precision, relative to the margin
 MATERIALLY = {
     Expectation.WORSE: Expectation.MATERIALLY_WORSE,
@@ -23,10 +25,14 @@ MATERIALLY = {
 
 @dataclass(frozen=True)
 class Tipping:
-    """The margin nearest to the registered one with another status, in one direction."""
+    """The margin nearest to the registered one with another status, in one direction.
+
+    `control`: why the study decides nothing there, if it is a control that fails; "" if the contrasts themselves move.
+    """
 
     margin: float
     finding: Finding
+    control: str = ""
 
 
 def tipping(found: Findings) -> list[Tipping]:
@@ -36,14 +42,23 @@ def tipping(found: Findings) -> list[Tipping]:
         return at_margin(found, factor * found.margin).finding
 
     sides = (_tip(status, found.finding, reach) for reach in (1 / REACH, REACH))
-    return [Tipping(factor * found.margin, now) for side in sides if side for factor, now in [side]]
+    margins = [(factor * found.margin, now) for side in sides if side for factor, now in [side]]
+    return [Tipping(margin, now, _control(found, at_margin(found, margin))) for margin, now in margins]
 
 
-def without_each_seed(found: Findings) -> dict[int, Finding]:
-    """Return the status without each seed of the baseline that arms were paired with, by seed."""
+def without_each_seed(found: Findings) -> dict[int, Finding | None]:
+    """Return the status without each seed of the baseline that arms were paired with, by seed.
+
+    None: another status only because an arm has too few pairs left to be judged.
+    """
     seeds = [int(seed) for seed in found.record.arm(found.study.baseline).index]
     paired = [seed for seed in seeds if seed < max(found.study.looks)]
-    return {seed: judge(found.record, without=seed).finding for seed in paired}
+    return {seed: _unless_too_few(found, judge(found.record, without=seed)) for seed in paired}
+
+
+def _unless_too_few(found: Findings, left: Findings) -> Finding | None:
+    few = any(judged.verdict.kind is Kind.UNTESTABLE for judged in {**left.primary, **left.controls}.values())
+    return None if few and (left.finding is not found.finding or left.soundness) else left.finding
 
 
 def materially(found: Findings) -> Finding | None:
@@ -56,6 +71,14 @@ def materially(found: Findings) -> Finding | None:
         arm: MATERIALLY.get(Expectation(word), Expectation(word)).value for arm, word in node["expects"].items()
     }
     return judge(replace(found.record, node={**node, "expects": stronger})).finding
+
+
+def _control(found: Findings, there: Findings) -> str:
+    """Describe which control fails at another margin and so moves the status; "" if none does."""
+    if new := [reason for reason in there.soundness if reason not in found.soundness]:
+        return "; ".join(new)
+    held = any(judged.held for judged in there.primary.values())
+    return NO_RULER if held and there.coarse and not found.coarse else ""
 
 
 def _tip(status: Callable[[float], Finding], registered: Finding, reach: float) -> tuple[float, Finding] | None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bertlab.stats.claim import Finding
-from bertlab.study.firmness import Tipping, materially, tipping, without_each_seed
+from bertlab.study.firmness import NO_RULER, Tipping, materially, tipping, without_each_seed
 from bertlab.study.judge import at_margin, judge
 from bertlab.study.record import Record, canonical
 
@@ -32,6 +32,23 @@ def test_another_margin_leaves_the_numbers_as_they_are(make_record: MakeRecord) 
 def test_a_large_margin_makes_the_harmful_control_too_small_to_see(make_record: MakeRecord) -> None:
     found = judge(make_record())
     assert tipping(found)[-1].finding is Finding.UNDECIDED
+
+
+def test_a_margin_at_which_a_control_fails_names_the_control(make_record: MakeRecord) -> None:
+    found = judge(make_record({"one": 0.03}, sd=0.03, node={"expects": {"one": "not_worse"}}))
+    below, above = tipping(found)
+    assert (below.control, above.control) == ("", "the harmful control is EQUIVALENT and must be WORSE")
+    found = judge(make_record({"one": -0.03}, sd=0.03, node={"expects": {"one": "not_worse"}}))
+    assert tipping(found)[0].control == NO_RULER, "the arm stays within every margin, the baseline does not"
+
+
+def test_without_one_of_three_seeds_nothing_is_judged(make_record: MakeRecord) -> None:
+    record = make_record({"one": 0.0}, sd=0.01, node={"expects": {"one": "not_worse"}})
+    three = replace(
+        record, node={**record.node, "seeds": 3, "looks": [3]}, runs=record.runs[record.runs["seed"].isin([0, 1, 2])]
+    )
+    assert judge(three).finding is Finding.SUPPORTED
+    assert without_each_seed(judge(three)) == {0: None, 1: None, 2: None}
 
 
 def test_a_finding_that_hangs_on_one_seed_is_lost_without_it(make_record: MakeRecord) -> None:

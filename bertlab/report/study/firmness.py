@@ -10,6 +10,8 @@ from bertlab.stats.claim import Finding
 from bertlab.study.firmness import REACH, materially, tipping, without_each_seed
 from bertlab.study.judge import Findings
 
+TOO_FEW = "three seeds: two are never judged"
+
 
 def firmness(findings: Findings) -> str:
     """The changing margin, the seeds one by one, and the status by the registered words."""
@@ -25,7 +27,8 @@ def _margin(findings: Findings) -> str:
     if not found:
         return f"**Tipping margin.** {here} at every margin from an eighth of it to {count(REACH)} times it."
     tips = [
-        f"{each.finding.value} at {scale.value(each.margin)} ({count(100 * each.margin / findings.margin)} % of it)"
+        f"{each.finding.value} at {scale.value(each.margin)} ({count(100 * each.margin / findings.margin)} % of it"
+        f"{f', as a control fails: {each.control}' if each.control else ''})"
         for each in found
     ]
     return f"**Tipping margin.** {here}; it would be {' and '.join(tips)}."
@@ -35,14 +38,16 @@ def _seeds(findings: Findings) -> str:
     by_seed = without_each_seed(findings)
     moved: dict[Finding, list[str]] = {}
     for seed, finding in by_seed.items():
-        if finding is not findings.finding:
+        if finding not in (findings.finding, None):
             moved.setdefault(finding, []).append(str(seed))
-    if not moved:
-        return (
-            f"**Without one seed.** The status stays the same whichever of {plural(len(by_seed), 'seed')} is left out."
-        )
+    few = [str(seed) for seed, finding in by_seed.items() if finding is None]
+    if few and len(few) == len(by_seed):
+        return f"**Without one seed.** {TOO_FEW.capitalize()}."
     said = [f"{finding.value} without seed {listing(seeds)}" for finding, seeds in moved.items()]
-    return f"**Without one seed.** The status would be {'; '.join(said)}, each left out alone."
+    lines = [f"The status would be {'; '.join(said)}, each left out alone."] if said else []
+    lines += [f"Not tried without seed {listing(few)}: {TOO_FEW}."] if few else []
+    same = f"The status stays the same whichever of {plural(len(by_seed), 'seed')} is left out."
+    return f"**Without one seed.** {' '.join(lines or [same])}"
 
 
 def _words(findings: Findings) -> list[str]:

@@ -65,8 +65,9 @@ def _coarse(findings: Findings) -> str:
     return (
         "**The ruler is coarser than the margin**: the baseline was not shown to equal itself when one stream of "
         f"chance was drawn anew ({same.verdict.words}, {scale.signed(same.contrast.mean)} {scale.apart}). So this "
-        "study supports no equality and no *not worse* or *not better*, and a difference counts only where its "
-        f"interval lies outside that of the control.{taken}"
+        "study supports no equality; no *not worse*, except of an arm that is better, and no *not better*, except of "
+        "an arm that is worse; and a difference counts only where its interval lies outside that of the control."
+        f"{taken}"
     )
 
 
