@@ -20,6 +20,10 @@ MUST_AGREE = {"code": "code", "corpus": "corpus", "evaluation": "evaluation"}  #
 PAIRS = "eval/pair_accuracy"
 ITEMS = ".se_items"  # behind a score of a task: its standard error over test items
 SEQUENCES = re.compile(r"(\d+) held-out sequences")  # from the description of the evaluation, of texts and of pairs
+FINAL = {  # final outcome -> the number of its items, from the same description
+    "eval/final_loss": re.compile(r".*; at the end (\d+) texts"),
+    "eval/final_pair_accuracy": re.compile(r".*; at the end \d+ texts and (\d+) pairs"),
+}
 
 
 def contrast_of(record: Record, study: Study, name: str, without: int | None = None) -> Contrast:
@@ -54,10 +58,16 @@ def text_noise(record: Record, study: Study, compared: Mapping[str, "pd.Series[f
     if (errors := f"{study.outcome}{ITEMS}") in record.metrics:
         squares = [(record.arm(name).loc[runs.index, errors] ** 2).mean() for name, runs in compared.items()]
         return Shared(float(sum(squares)))
-    pairs = SEQUENCES.match(record.facts.get("evaluation", ""))
+    pairs = scored(record, study.outcome)
     if study.outcome == PAIRS and pairs:
-        return of_answers([float(runs.mean()) for runs in compared.values()], int(pairs[1]))
+        return of_answers([float(runs.mean()) for runs in compared.values()], pairs)
     return None
+
+
+def scored(record: Record, outcome: str) -> int | None:
+    """Return on how many held-out sequences an outcome is scored; None if the record does not say."""
+    found = FINAL.get(outcome, SEQUENCES).match(record.facts.get("evaluation", ""))
+    return int(found[1]) if found else None
 
 
 def parts_of(record: Record, outcome: str) -> list[str]:

@@ -21,6 +21,7 @@ from bertlab.config.redact import redacted_settings
 from bertlab.data.content import content_hash
 from bertlab.data.store import TokenStore
 from bertlab.data.weights import start_of
+from bertlab.evaluation.curve import PAIRS_A_TEXT
 from bertlab.ledger.run_folder import START_STATE
 from bertlab.tasks.own import Tasks, names_of
 from bertlab.tracking.code import code_of, source_hash
@@ -222,6 +223,8 @@ def _value(key: str, asked: Typed) -> str:
 
 
 def yardstick(evaluation: Mapping[str, Any]) -> str:
-    """Describe the common evaluation of runs."""
+    """Describe the common evaluation of runs: at each point, and at the end."""
     share = f"{100 * evaluation['rate']:g} % of the tokens replaced by [MASK]"
-    return f"{evaluation['sequences']} held-out sequences at most, {share}, the same ones for every run"
+    text = f"{evaluation['sequences']} held-out sequences at most, {share}, the same ones for every run"
+    final = evaluation.get("final", 0)
+    return f"{text}; at the end {final} texts and {PAIRS_A_TEXT * final} pairs" if final else text

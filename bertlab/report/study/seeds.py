@@ -16,7 +16,7 @@ from bertlab.stats.flips import MOST as ENUMERATED
 from bertlab.stats.interval import Interval
 from bertlab.stats.noise import LARGE, text_needed
 from bertlab.stats.rule import Kind
-from bertlab.study.contrasts import ITEMS, SEQUENCES, parts_of
+from bertlab.study.contrasts import ITEMS, parts_of, scored
 from bertlab.study.judge import Findings, Judged, not_sound_before
 
 MANY_TIMES = 1000  # larger values are not reliable: the correlation over few seeds is nearly 1
@@ -146,7 +146,7 @@ def _both(judged: Judged, level: float) -> tuple[Interval, Interval]:
 
 def _noise(findings: Findings) -> str:
     """Describe the share of text noise in the variance of the mean differences, if known."""
-    outcome, text = escape(findings.study.outcome), findings.record.facts.get("evaluation", "")
+    outcome = escape(findings.study.outcome)
     shares = {judged.arm: judged.contrast.text_share for judged in in_order(findings) if judged.contrast.text}
     if not shares:
         return (
@@ -167,9 +167,11 @@ def _noise(findings: Findings) -> str:
     if shares[most] <= LARGE:
         return f"{said} More seeds help, not more text."
     large = [escape(arm) for arm, share in shares.items() if share > LARGE]
-    scored = SEQUENCES.match(text)
+    now = scored(findings.record, findings.study.outcome)
     would_do = (
-        f"; {count(text_needed(shares[most], int(scored[1])))} sequences would do" if scored and not items else ""
+        f"; {count(text_needed(shares[most], now))} sequences would do, in place of {count(now)}"
+        if now and not items
+        else ""
     )
     return (
         f"{said} **It is above {count(100 * LARGE)} % for {listing(large)}**: there more held-out text helps more than "

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bertlab.config.compose import PACKAGE
 from bertlab.ledger.archive import ARCHIVE, unpack
@@ -17,6 +18,7 @@ from bertlab.report.study.scale import outcome_scale
 from bertlab.study.judge import judge
 from bertlab.study.ladder import fingerprint, read_ladder
 from bertlab.study.record import FILES, PREDICTED, read_record
+from bertlab.tracking.identity import yardstick
 from tests.report.study.axes import assert_fits
 
 REPORTS = PACKAGE.parent / "reports"
@@ -70,6 +72,12 @@ def test_the_runs_of_a_report_are_finished_wherever_its_archive_is_unpacked(
     assert all(cell.record() for cell in run_folders_in(folder))
     of_study = {record.facts["code"]}  # the hash over what each arm uses; earlier one hash over all code
     assert set(record.runs["code"]) in (of_study, {cell.code for cell in run_folders_in(folder)})
+
+
+def test_a_report_says_how_much_was_scored_at_the_end_of_its_runs(study: str, unpacked: tuple[Path, int]) -> None:
+    configs = (yaml.safe_load(path.read_text("utf-8")) for path in unpacked[0].rglob("config.yaml"))
+    told = {yardstick(config["evaluation"]) for config in configs}
+    assert told == {read_record(REPORTS / study).facts["evaluation"]}
 
 
 def test_a_report_is_small_and_names_no_folder_of_a_machine(study: str, unpacked: tuple[Path, int]) -> None:

@@ -25,6 +25,7 @@ from bertlab.report.study.soundness import soundness
 from bertlab.report.study.trend import trend_of
 from bertlab.report.study.verdict import BY_ITSELF, CAME_OUT, DECIDED_BY, EITHER_WAY, EXPECTED, HELD, READING
 from bertlab.stats.claim import Expectation, Finding
+from bertlab.stats.noise import text_needed
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, judge
 from bertlab.study.onset import starts_of
@@ -304,6 +305,7 @@ def test_a_baseline_that_is_too_noisy_to_equal_itself_is_reported(make_findings:
     assert "**The ruler is coarser than the margin**" in text
     assert "drawn anew (INCONCLUSIVE, 0.000 nats)" in text
     assert "Nothing is taken back by that." in text
+    assert "no *not better*, except of an arm that is worse" in text, "which the claims of this study are supported by"
     found = make_findings({"same": {"sd": 0.2}, **worse, "rate_30": {"effect": 0.0}})
     assert "That takes back what rate_30 would have shown." in soundness(found)
     assert f"equivalent to rate_15 within the margin{HELD}" in headline(found)
@@ -348,6 +350,28 @@ def test_an_early_look_with_a_failed_control_is_reported() -> None:
 def test_a_broken_study_has_a_page(arms: dict[str, dict[str, object]], make_findings: MakeFindings) -> None:
     text = page(make_findings(arms)).replace("context gain is nan", "")
     assert not re.search(r"\b(nan|inf)\b", text)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "end", "items"),
+    [("loss", "", 256), ("final_loss", "; at the end 2048 texts and 4096 pairs", 2048), ("final_loss", "", 0)],
+)
+def test_the_text_that_would_do_is_reckoned_from_what_the_outcome_was_scored_on(
+    outcome: str, end: str, items: int, make_findings: MakeFindings
+) -> None:
+    record, rng = make_findings().record, np.random.default_rng(5)
+    runs, metric = record.runs.copy(), f"eval/{'mlm_' * (outcome == 'loss')}{outcome}"
+    runs[metric] = runs["eval/mlm_loss"]
+    for part in range(4):
+        runs[f"{metric}.chunk_{part}"] = runs[metric] + 0.5 * rng.standard_normal(len(runs))
+    facts = {**record.facts, "evaluation": f"{record.facts['evaluation']}{end}"}
+    findings = judge(canonical(replace(record, runs=runs, facts=facts, node={**record.node, "outcome": metric})))
+    share = max(judged.contrast.text_share for judged in findings.arms.values())
+    told = pairing(findings)
+    if not items:
+        assert "would do" not in told, "the number of final texts is not recorded"
+    else:
+        assert f"{text_needed(share, items):,} sequences would do, in place of {items:,}." in told
 
 
 @pytest.mark.parametrize(
@@ -558,6 +582,11 @@ def test_the_page_says_at_which_margin_and_without_which_seed_the_status_would_c
     assert "**Tipping margin.** It is 0.089 nats, and the status SUPPORTED; it would be UNDECIDED at 0.0" in text
     assert "**Without one seed.** The status" in text
     assert "By more than the margin" not in text
+    assert "of it, as a control fails: the harmful control is EQUIVALENT and must be WORSE)" in text
+    three = alone(make_findings, {"effect": 0.0}, "not_worse").record
+    runs = three.runs[three.runs["seed"].isin([0, 1, 2])]
+    three = replace(three, node={**three.node, "seeds": 3, "looks": [3]}, runs=runs)
+    assert "**Without one seed.** Three seeds: two are never judged." in firmness(judge(three))
     sign = firmness(alone(make_findings, {"effect": 0.03}, "worse"))
     assert "The claim is about the sign. Tested beyond the margin instead, it would be REFUTED." in sign
     assert firmness(make_findings(gain=0.1)) == ""
