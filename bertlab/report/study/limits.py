@@ -7,9 +7,7 @@ import math
 import re
 from collections import Counter
 
-import pandas as pd
-
-from bertlab.report.layout import token_text
+from bertlab.report.study.budgets import budget, fair
 from bertlab.report.study.cautions import misled, open_claims, orderless, plateau, untuned
 from bertlab.report.study.fitness import start_words
 from bertlab.report.study.scale import outcome_scale
@@ -17,7 +15,6 @@ from bertlab.report.study.sweep import weaknesses
 from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, listing, number, plural, sentence
 from bertlab.stats.rule import Kind
-from bertlab.study.factors import is_within, place
 from bertlab.study.judge import Findings
 from bertlab.study.record import EXPLORATION, FILES, OWN, RESTARTS
 
@@ -27,15 +24,6 @@ KNOWN_FROM = {  # sources of a published number
     "notes": "quoted by third-party notes",
     "unverified": "unverified",
 }
-AXES = {
-    "tokens": "training tokens",
-    "predicted_tokens": "predicted tokens",
-    "steps": "optimiser steps",
-    "flops": "FLOPs",
-    "seconds": "seconds of training",
-}
-COUNTED = ("tokens", "predicted_tokens", "flops")  # budgets independent of the machine
-ALIKE = 1.01  # ratio of medians below which budgets count as equal
 NOT_RECORDED = "not recorded"
 TRAINING = re.compile(r"training [^;]*?([\d,]+) tokens")
 
@@ -67,7 +55,7 @@ def limits(findings: Findings) -> str:
     """The basis of the verdict and its limits."""
     explores = findings.study.explores
     lines = weaknesses(findings) if explores else []
-    lines += [_regime(findings), *([] if explores else [_replication(findings)]), _fair(findings)]
+    lines += [_regime(findings), *([] if explores else [_replication(findings)]), fair(findings)]
     lines += [*_environments(findings), *_again(findings), *([] if explores else untuned(findings))]
     lines += [*plateau(findings), *misled(findings), *orderless(findings), *open_claims(findings)]
     return "\n".join(["## Limits", "", *(f"- {line}" for line in lines)])
@@ -145,7 +133,7 @@ def _regime(findings: Findings) -> str:
 def epochs(findings: Findings) -> float:
     """Return how often a baseline run reads the training text; NaN if the record does not state it."""
     held = TRAINING.search(findings.record.facts.get("corpus", ""))
-    tokens = _budgets(findings.record.arm(findings.study.baseline), "tokens").median()
+    tokens = budget(findings.record.arm(findings.study.baseline), "tokens").median()
     return float(tokens) / int(held[1].replace(",", "")) if held else math.nan
 
 
@@ -209,39 +197,3 @@ def _skewed(findings: Findings) -> str:
     if near:
         parts.append(f"EQUIVALENT rests on symmetric differences for {listing(near)}, beyond half the margin")
     return "".join(f"; {part}" for part in parts)
-
-
-def _fair(findings: Findings) -> str:
-    """Describe in which budget the arms are equal, and their differences in the others."""
-    study, runs = findings.study, findings.record.runs
-    runs = runs[runs["arm"].isin(list(study.arms)) & ~runs["diverged"]]
-    if any(is_within(place(factor), ["budget"]) for factor in study.factors):
-        return f"**Unequal in budget.** How long arms were trained is what this study varies.{_others(runs)}"
-    used = _budgets(runs, study.axis)
-    text = f"**Equal in one budget.** Arms are compared after equal {AXES[study.axis]}"
-    if not used.empty:
-        text += f", {_span(used)}"
-    return f"{text}.{_others(runs, study.axis)}"
-
-
-def _others(runs: pd.DataFrame, own: str = "") -> str:
-    """Describe the differences between arms in budgets that were counted but not held equal."""
-    counted = {axis: _budgets(runs, axis).groupby(runs["arm"]).median() for axis in COUNTED if axis != own}
-    known = {axis: by_arm for axis, by_arm in counted.items() if not by_arm.empty}
-    apart = [
-        f"{token_text(by_arm.min())} to {token_text(by_arm.max())} {AXES[axis]}"
-        for axis, by_arm in known.items()
-        if by_arm.max() > ALIKE * by_arm.min()
-    ]
-    if apart:
-        return f" {'In other budgets they' if own else 'They'} differ: {listing(apart)} (medians of arms)."
-    return f" They are equal in {listing(AXES[axis] for axis in known)} too." if known else ""
-
-
-def _budgets(runs: pd.DataFrame, axis: str) -> pd.Series:
-    return runs.get(f"perf/{axis}", pd.Series(dtype=float)).dropna()
-
-
-def _span(used: pd.Series) -> str:
-    low, high = count(used.min()), count(used.max())
-    return f"{low} in every finished run" if low == high else f"{low} to {high} in the finished runs"

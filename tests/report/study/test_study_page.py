@@ -11,6 +11,7 @@ import pytest
 from matplotlib.text import Text
 
 from bertlab.report.study import headline, verdict_table
+from bertlab.report.study.budgets import learned_share
 from bertlab.report.study.figures import drawings
 from bertlab.report.study.firmness import firmness
 from bertlab.report.study.functionals import functionals
@@ -418,6 +419,37 @@ def test_unequal_budgets_are_reported(make_findings: MakeFindings) -> None:
     assert "differ: 150 k to 300 k predicted tokens (medians of arms)" in text
     text = limits(judge(replace(record, runs=record.runs.assign(**{**budgets, "perf/predicted_tokens": 1.0}))))
     assert "They are equal in predicted tokens and FLOPs too." in text
+
+
+@pytest.mark.parametrize(
+    ("overrides", "share"),
+    [
+        (["objective=joint"], 1),
+        (["objective.pair_weight=0"], 1),
+        (["objective.mlm_weight=0"], 0),
+        (["objective=alternating"], 0.5),
+        (["objective=sequential", "objective.order=[pair,mlm]"], 0.5),
+        (["objective=sequential", "objective.order=[mlm,pair]", "objective.share=0.25"], 0.25),
+        (["objective=sequential", "objective.order=[pair,mlm]", "objective.share=0.25"], 0.75),
+    ],
+)
+def test_the_share_of_its_predictions_that_an_arm_learns_from_follows_from_its_objective(
+    overrides: list[str], share: float
+) -> None:
+    assert learned_share(overrides) == share
+
+
+def test_arms_that_learn_from_fewer_of_the_predicted_tokens_are_not_called_equal_in_them(
+    make_findings: MakeFindings,
+) -> None:
+    record = alone(make_findings, {"effect": 0.01}).record
+    runs = record.runs.assign(**{"perf/tokens": 1e6, "perf/predicted_tokens": 1.5e5, "perf/flops": 2e12})
+    arms = {**record.node["arms"], "rate_30": ["objective.mlm_weight=0"], "rate_60": ["objective=alternating"]}
+    node = {**record.node, "arms": arms, "factors": ["objective", "mask.rate"], "trend": None}
+    text = limits(judge(replace(record, node=node, runs=runs)))
+    assert "They are equal in FLOPs and the predicted tokens of the batches too; what is learned from: " in text
+    assert "none of them by rate_30" in text
+    assert "half of them by rate_60" in text
 
 
 def test_runs_of_several_environments_are_reported(make_findings: MakeFindings) -> None:
