@@ -22,7 +22,7 @@ from bertlab.ledger.run_folder import RunFolder
 from bertlab.study.arms import Registration, trunk_overrides
 from bertlab.study.onset import ONSET, onsets_of
 from bertlab.study.outcome import curve_name
-from bertlab.study.record import EXPLORATION, RESTARTS, Record, canonical, read_remarks
+from bertlab.study.record import EXPLORATION, RESTARTS, Record, canonical, read_published, read_remarks
 from bertlab.sweep.grid import say_failures
 from bertlab.sweep.launch import Job, Launches, Overrides
 from bertlab.tracking.description import RESTARTS as TAG
@@ -215,5 +215,6 @@ def record_of(study_runs: StudyRuns, runs: Sequence[tuple[StudyRun, Run]], facts
     start = onsets_of(curves, study.floor)
     rows = [row | ({ONSET: start[row["run_id"]]} if row["run_id"] in start else {}) for row in rows]
     curves = curves[curves["metric"].isin(list(wanted))]
-    remarks = read_remarks(study_runs.archive.parent)
-    return canonical(Record(study_runs.registration.node, dict(facts), pd.DataFrame(rows), curves, remarks))
+    folder, node = study_runs.archive.parent, study_runs.registration.node
+    own = {"remarks": read_remarks(folder), "published": read_published(folder)}  # written by hand
+    return canonical(Record(node, dict(facts), pd.DataFrame(rows), curves, **own))

@@ -11,7 +11,7 @@ from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, number
 from bertlab.stats.interval import Interval
 from bertlab.stats.ladder import PREDICTED
-from bertlab.study.labels import elsewhere, label
+from bertlab.study.labels import elsewhere, elsewhere_words, label
 from bertlab.study.ladder import HOLDS, Ladder
 from bertlab.study.onset import onsets_in
 
@@ -36,6 +36,7 @@ def at_bert_size(ladder: Ladder) -> str:
     )
     sources = [
         f"- {escape(source.source)}{f' ({escape(source.size)})' if source.size else ''}: {escape(source.says)}"
+        f"{f' (agrees with the highest rung: {escape(source.agrees)})' if source.agrees else ''}"
         for source in ladder.study.published
     ]
     return "\n\n".join(["## At BERT's size", text, Table(HEADER, rows).markdown(), "\n".join(sources)])
@@ -44,8 +45,10 @@ def at_bert_size(ladder: Ladder) -> str:
 def _row(ladder: Ladder, arm: str) -> list[str]:
     found = elsewhere(ladder.study, arm)
     name, rung = [*ladder.arms[arm].items()][-1]
-    told = agreement(ladder.rungs[name].arms[arm], found, ENGLISH).removeprefix("here: ")
-    cells = [escape(label(ladder.study, arm)), found, told]
+    told = agreement(ladder.rungs[name].arms[arm], found, ENGLISH)
+    alike = told == ENGLISH.agreement["same"]
+    here = (f"{found} too" if found != "same" else "no difference either") if alike else told.removeprefix("here: ")
+    cells = [escape(label(ladder.study, arm)), escape(elsewhere_words(ladder.study, arm)), here]
     if onsets_in(ladder.rungs[name], arm).is_unstarted:
         return [*cells, DASH, "not begun at the highest rung"]
     line = ladder.line(arm)

@@ -28,7 +28,19 @@ def label(study: Study, arm: str, language: str = "en") -> str:
 
 def elsewhere(study: Study, arm: str) -> str:
     """Return what others found of an arm at BERT's own size: worse, better or same; "" if the file does not say."""
-    return str((study.elsewhere or _of_file(study.id).get("elsewhere", {})).get(arm, ""))
+    return _elsewhere(study, arm)[0]
+
+
+def elsewhere_words(study: Study, arm: str) -> str:
+    """Return the same in the file's own words: of `better: slightly better, or no better` those after the colon."""
+    direction, words = _elsewhere(study, arm)
+    return words or direction
+
+
+def _elsewhere(study: Study, arm: str) -> tuple[str, str]:
+    found = str((_of_file(study.id).get("elsewhere") or study.elsewhere).get(arm, ""))
+    direction, _, words = found.partition(":")
+    return direction, words.strip()
 
 
 def _own(study: Study, language: str) -> dict[str, str]:

@@ -32,7 +32,7 @@ EXAMPLES = {  # by key; test_registration reads a study with all of them
     "trunk": "{overrides: [schedule=constant], tokens: 2_300_000}",
     "labels": "{rate_30: a mask rate of 30 %}",
     "labels_zh": "{rate_30: 30% 的遮盖率}",
-    "elsewhere": "{rate_30: same}",
+    "elsewhere": "{rate_30: 'better: slightly better'}",
 }
 
 

@@ -2,12 +2,13 @@
 
 Enters: runs and curves in any order. Leaves: the same in one canonical order and precision, and as files: study.json
 (the registration), runs.csv (one row per run), curves.csv (evaluations during the runs), remarks.md if there are
-remarks, and rule.json if the study is judged by another rule than the registered one.
+remarks, published.json if the results of others were completed afterwards, and rule.json if the study is judged by
+another rule than the registered one.
 """
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,7 +27,7 @@ from bertlab.study.search import best_values, of_trials, settled, tried_values
 from bertlab.study.values import prior_of, sources
 
 FILES = ("study.json", "runs.csv", "curves.csv")
-REMARKS, AGAIN = "remarks.md", "rule.json"
+REMARKS, PUBLISHED, AGAIN = "remarks.md", "published.json", "rule.json"
 RULE, RULE_NOW = "rule", "2"  # fact: the verdict rule at registration
 EXPLORATION, SAME, HARMFUL = "exploration", "same", "harmful"  # arms that every study has in addition
 PLANNED = "planned"  # fact: number of seeds planned for each arm
@@ -54,6 +55,7 @@ class Record:
     curves: pd.DataFrame
     remarks: str = ""  # written after the results; no verdict uses them
     rule: Mapping[str, Any] = field(default_factory=dict)  # inputs of judging again: see `read_rule`
+    published: Sequence[Mapping[str, str]] = ()  # results of others, completed afterwards; () if as registered
 
     @cached_property
     def registered(self) -> Study:
@@ -69,8 +71,9 @@ class Record:
         study = self.registered
         if self.rule:
             prior = prior_of(self.rule["prior"]) if "prior" in self.rule else study.prior
-            published = sources(self.rule.get("published", self.node.get("published") or []))
-            study = replace(study, claim=self.rule.get("claim", study.claim), prior=prior, published=published)
+            study = replace(study, claim=self.rule.get("claim", study.claim), prior=prior)
+        if written := self.published or self.rule.get("published"):
+            study = replace(study, published=sources(list(written)))
         return settled(study, best_values(study, self.runs)) if study.search else study
 
     @property
@@ -154,6 +157,7 @@ def canonical(record: Record) -> Record:
         curves.sort_values(list(CURVE[:4]), ignore_index=True),
         record.remarks,
         record.rule,
+        record.published,
     )
 
 
@@ -163,7 +167,8 @@ def twins(record: Record) -> dict[str, bytes]:
     texts = [json.dumps(about, indent=1, ensure_ascii=False) + "\n"]
     texts += [table.to_csv(index=False, lineterminator="\n") for table in (record.runs, record.curves)]
     files = dict(zip(FILES, texts, strict=True)) | ({REMARKS: record.remarks} if record.remarks else {})
-    files |= {AGAIN: json.dumps(record.rule, indent=1, ensure_ascii=False) + "\n"} if record.rule else {}
+    written = {AGAIN: record.rule, PUBLISHED: record.published}
+    files |= {name: json.dumps(own, indent=1, ensure_ascii=False) + "\n" for name, own in written.items() if own}
     return {name: text.encode() for name, text in files.items()}
 
 
@@ -175,7 +180,8 @@ def read_record(folder: Path) -> Record:
     with reading(folder):
         about = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
         runs, curves = (pd.read_csv(folder / name, dtype=str, keep_default_na=False) for name in FILES[1:])
-        return canonical(Record(about["study"], about["facts"], runs, curves, read_remarks(folder), read_rule(folder)))
+        beside = read_remarks(folder), read_rule(folder), read_published(folder)
+        return canonical(Record(about["study"], about["facts"], runs, curves, *beside))
 
 
 @contextmanager
@@ -208,6 +214,12 @@ def read_rule(folder: Path) -> dict[str, Any]:
     """
     path = folder / AGAIN
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+
+
+def read_published(folder: Path) -> list[dict[str, str]]:
+    """Return the results of others as they were completed afterwards, with words on agreement; [] if there are none."""
+    path = folder / PUBLISHED
+    return list(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else []
 
 
 def _arms(record: Record) -> list[str]:

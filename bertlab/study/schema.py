@@ -94,7 +94,7 @@ KEYS: Mapping[str, Key] = {
     "labels": Key("for an arm text", "its name for readers; not registered", partial(values.read_labels, "labels")),
     "labels_zh": Key("for an arm text", "the same in Chinese", partial(values.read_labels, "labels_zh")),
     "elsewhere": Key(
-        f"for an arm one of {', '.join(values.DIRECTIONS)}",
+        f"for an arm one of {', '.join(values.DIRECTIONS)}; more words after a colon",
         "what others found of it at BERT's own size; not registered",
         values.read_elsewhere,
     ),

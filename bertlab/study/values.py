@@ -280,10 +280,10 @@ def read_labels(key: str, value: object, known: Known) -> dict[str, str]:
 
 
 def read_elsewhere(value: object, known: Known) -> dict[str, str]:
-    """Return what others found of the arms: worse, better or same."""
+    """Return what others found of the arms: worse, better or same, and after a colon more words, if any."""
     if not isinstance(value, Mapping):
         raise InputError(f"study.elsewhere must hold arms, got {value}; write {EXAMPLES['elsewhere']}")
-    for arm, direction in value.items():
+    for arm, found in value.items():
         read_word("elsewhere", arm, known["arms"])
-        read_word(f"elsewhere.{arm}", direction, DIRECTIONS)
+        read_word(f"elsewhere.{arm}", str(found).partition(":")[0], DIRECTIONS)
     return dict(value)

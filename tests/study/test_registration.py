@@ -18,7 +18,7 @@ from bertlab.study.arms import Compose, changes, compose_arms, from_file, regist
 from bertlab.study.catalogue import study_files
 from bertlab.study.design import Margin, Source, Study, Trend
 from bertlab.study.factors import is_within, place
-from bertlab.study.labels import elsewhere, label
+from bertlab.study.labels import elsewhere, elsewhere_words, label
 from bertlab.study.outcome import MARGINS, OUTCOMES, margin_units, outcome_of
 from bertlab.study.registration import read_study, registration_hash
 from bertlab.study.schema import KEYS, example
@@ -331,6 +331,10 @@ def test_what_others_found_is_no_part_of_the_registration() -> None:
     assert registration_hash({**config, "study": {**NODE, **found}}) == registration_hash(config)
     assert elsewhere(read(**found), "rate_30") == "same"
     assert elsewhere(read(), "rate_30") == ""
+    more = read(elsewhere={"rate_30": "better: slightly better, or no better"})
+    assert elsewhere(more, "rate_30") == "better"
+    assert elsewhere_words(more, "rate_30") == "slightly better, or no better"
+    assert elsewhere_words(read(**found), "rate_30") == "same"
     for wrong, told in (
         ({"rate_99": "same"}, r"study\.elsewhere must be one of rate_15"),
         ({"rate_30": "equal"}, r"study\.elsewhere\.rate_30 must be one of worse, better, same, got equal"),

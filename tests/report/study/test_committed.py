@@ -1,5 +1,6 @@
 """The reports in the repository follow from the numbers next to them."""
 
+import json
 import math
 import re
 from pathlib import Path
@@ -17,7 +18,8 @@ from bertlab.report.study.figures import drawings
 from bertlab.report.study.scale import outcome_scale
 from bertlab.study.judge import judge
 from bertlab.study.ladder import fingerprint, read_ladder
-from bertlab.study.record import FILES, PREDICTED, read_record
+from bertlab.study.record import FILES, PREDICTED, read_published, read_record, read_rule
+from bertlab.study.values import sources
 from bertlab.tracking.identity import yardstick
 from tests.report.study.axes import assert_fits
 
@@ -85,6 +87,15 @@ def test_a_report_is_small_and_names_no_folder_of_a_machine(study: str, unpacked
     assert sum(map(len, held.values())) + (REPORTS / study / ARCHIVE).stat().st_size < LARGEST
     held |= {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert [name for name, content in held.items() if FOLDER.search(content)] == []
+
+
+@pytest.mark.parametrize("study", STUDIES)
+def test_every_published_result_says_whether_it_agrees_and_at_what_size(study: str) -> None:
+    about = json.loads((REPORTS / study / FILES[0]).read_text("utf-8"))["study"]
+    again = read_rule(REPORTS / study).get("published", about.get("published") or [])
+    for source in sources(list(read_published(REPORTS / study) or again)):
+        assert source.agrees, f"write reports/{study}/published.json with a word on {source.source}"
+        assert source.size or not re.search(r"\b(base|large)\b", source.source), source.source
 
 
 @pytest.mark.parametrize("study", LADDERS)

@@ -286,6 +286,13 @@ def test_the_line_is_drawn_on_to_berts_size_beside_what_others_found(
     assert row.endswith(f"| {word} |")
 
 
+def test_what_others_found_is_told_in_full_and_so_is_the_side_of_the_highest_rung() -> None:
+    rungs = {name: judge(rung(name, 0.4, sd=0.004)) for name in RUNGS}
+    study = replace(rungs["mini"].study, elsewhere={"rate_05": "worse: slightly worse, or no worse"})
+    text = at_bert_size(Ladder(study, rungs))
+    assert "| slightly worse, or no worse | worse too |" in text
+
+
 def test_without_results_of_others_nothing_is_said_of_berts_size(folder: Path) -> None:
     assert at_bert_size(there(folder)) == ""
 

@@ -267,6 +267,16 @@ def test_published_numbers_say_at_what_size_and_whether_they_agree(make_findings
     assert row(published(make_findings()), "A talk")[2:] == ["not stated", "unverified", "–"]
 
 
+def test_results_of_others_that_were_completed_afterwards_stand_in_place_of_the_registered_ones(
+    make_findings: MakeFindings,
+) -> None:
+    record = make_findings().record
+    source = {"source": "A talk", "says": "40 % is best", "status": "read", "agrees": "in direction; far larger there"}
+    text = published(judge(replace(record, published=[source])))
+    assert row(text, "A talk")[4] == "in direction; far larger there"
+    assert "Wettig" not in text
+
+
 def test_a_trend_that_has_no_extreme_states_no_best_value(make_findings: MakeFindings) -> None:
     shown = trend_of(make_findings())
     assert "The minimum of the mean parabola lies at 0.1" in shown
