@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import median
 from types import MappingProxyType
 from typing import cast
 
@@ -36,6 +37,7 @@ from bertlab.study.ladder import FEWEST, PREDICTIONS, Checked, Ladder, Predictio
 from bertlab.study.onset import Onsets, onsets_in
 
 Rates = Mapping[str, Mapping[str, float]]  # rung -> learning rate -> final loss in nats, the mean over seeds
+NARROW, MANY = 2, 1000  # factors in tokens: width of an interval that can fail, and the largest that is written
 OPEN = "open"  # word for an effect whose interval contains zero
 NOT_BEGUN = "not begun"  # word for an effect whose runs never began to use context
 HIGHEST = 7.0  # ln of the largest multiple of the tokens that is written
@@ -238,8 +240,26 @@ def predictions_words(checked: Sequence[Checked]) -> str:
     found = coverage([held for _, _, held in checked])
     return (
         f"Of {plural(found.made, 'prediction')} whose rung has run, {count(found.held)} held; "
-        f"{number(PREDICTED * found.made, 1)} are expected to (so few or fewer by chance: p = {number(found.p, 2)})."
+        f"{number(PREDICTED * found.made, 1)} are expected to (so few or fewer by chance: p = {number(found.p, 2)}). "
+        f"{_wide(checked)}"
     )
+
+
+def _wide(checked: Sequence[Checked]) -> str:
+    """Describe how wide the predicted intervals were: a wide one holds almost whatever comes."""
+    widths = [predicted.high - predicted.low for predicted, _, _ in checked]
+    narrow = sum(width < math.log(NARROW) for width in widths)
+    return (
+        f"From end to end a predicted interval spans a factor of {_factor(median(widths))} in tokens in the median, "
+        f"{_factor(max(widths))} at most; {count(narrow)} of {count(len(widths))} "
+        f"{'is' if narrow == 1 else 'are'} narrower than a factor of {NARROW}. A wide one can hardly fail."
+    )
+
+
+def _factor(width: float) -> str:
+    """Write the width of an interval of ln multipliers as a factor."""
+    factor = math.exp(min(width, 99.0))
+    return f"over {count(MANY)}" if factor > MANY else number(factor, 1)
 
 
 def rate_words(tried: Mapping[str, float]) -> str:

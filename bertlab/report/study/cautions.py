@@ -1,6 +1,8 @@
-"""Cautions about a study: untuned learning rates, runs on the plateau, undecided claims."""
+"""Cautions about a study: untuned learning rates, runs on the plateau, undecided claims, runs of another study."""
 
 import math
+
+import yaml
 
 from bertlab.report.study.search import at_the_end
 from bertlab.report.study.seeds import finished
@@ -8,10 +10,12 @@ from bertlab.report.study.verdict import UNJUDGED, is_or_are
 from bertlab.report.words import count, escape, listing, number, plural
 from bertlab.stats.claim import Finding
 from bertlab.stats.power import MOST
+from bertlab.study.catalogue import study_files
 from bertlab.study.factors import is_within
 from bertlab.study.judge import GAIN, Findings
 
 SHUFFLING_COST = "eval/shuffling_cost"
+BOOKS, LADDER, RUNG = "_books", "_ladder", "study"  # names of studies with more arms at a rung of a ladder
 ORDERLESS = 0.01  # share of the baseline's cost of random order; below it, a model does not use order
 
 
@@ -27,6 +31,25 @@ def untuned(findings: Findings) -> list[str]:
     if is_within("optimizer.lr", findings.study.factors):
         return []
     return ["**One learning rate.** All arms were trained at the same one; each might do better with one of its own."]
+
+
+def twice(findings: Findings) -> list[str]:
+    """Name the ladder whose rung of the same regime compares the same arms: its runs are the same, from fewer seeds."""
+    own, files = findings.record.registered, study_files()
+    name = f"{own.id.removesuffix(BOOKS)}{LADDER}"
+    if not own.id.endswith(BOOKS) or name not in files:
+        return []
+    there = yaml.safe_load(files[name].read_text("utf-8"))["study"]
+    arms = {arm: tuple(overrides) for arm, overrides in there["arms"].items()}
+    both = [arm for arm in own.arms if arms.get(arm) == own.arms[arm]]
+    if there["baseline"] != own.baseline or own.baseline not in both or len(both) < 2:
+        return []
+    compared = listing(escape(arm) for arm in both if arm != own.baseline)
+    return [
+        f"**Judged twice.** The rung *{RUNG}* of [{name}]({name}/{RUNG}.md) compares {compared} with the same baseline "
+        "in the same regime. At the seeds that both have its runs are those of this page: the two are one piece of "
+        "evidence."
+    ]
 
 
 def plateau(findings: Findings) -> list[str]:

@@ -8,7 +8,7 @@ import re
 from collections import Counter
 
 from bertlab.report.study.budgets import budget, fair
-from bertlab.report.study.cautions import misled, open_claims, orderless, plateau, untuned
+from bertlab.report.study.cautions import misled, open_claims, orderless, plateau, twice, untuned
 from bertlab.report.study.fitness import start_words
 from bertlab.report.study.scale import outcome_scale
 from bertlab.report.study.sweep import weaknesses
@@ -56,7 +56,8 @@ def limits(findings: Findings) -> str:
     explores = findings.study.explores
     lines = weaknesses(findings) if explores else []
     lines += [_regime(findings), *([] if explores else [_replication(findings)]), fair(findings)]
-    lines += [*_environments(findings), *_again(findings), *([] if explores else untuned(findings))]
+    lines += [*twice(findings), *_environments(findings), *_again(findings)]
+    lines += [] if explores else untuned(findings)
     lines += [*plateau(findings), *misled(findings), *orderless(findings), *open_claims(findings)]
     return "\n".join(["## Limits", "", *(f"- {line}" for line in lines)])
 

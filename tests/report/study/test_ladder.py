@@ -18,12 +18,23 @@ from bertlab.report.answers.chinese import CHINESE
 from bertlab.report.answers.write import judged
 from bertlab.report.bert_size import BERT_BASE, at_bert_size
 from bertlab.report.book import write_book
-from bertlab.report.ladder import NOT_BEGUN, keep_predictions, moves, page, read_rates, sentence, write_ladder
+from bertlab.report.ladder import (
+    NOT_BEGUN,
+    keep_predictions,
+    moves,
+    page,
+    predictions_words,
+    read_rates,
+    sentence,
+    write_ladder,
+)
 from bertlab.report.study import write_study
 from bertlab.site.scale import _cell
+from bertlab.stats.ladder import Rung
 from bertlab.study.judge import judge
 from bertlab.study.ladder import (
     Ladder,
+    Prediction,
     fingerprint,
     is_ladder,
     predict,
@@ -291,6 +302,14 @@ def test_what_others_found_is_told_in_full_and_so_is_the_side_of_the_highest_run
     study = replace(rungs["mini"].study, elsewhere={"rate_05": "worse: slightly worse, or no worse"})
     text = at_bert_size(Ladder(study, rungs))
     assert "| slightly worse, or no worse | worse too |" in text
+
+
+def test_predictions_say_how_wide_they_were() -> None:
+    held = Rung(1e13, 0.1, 0.05, 4)
+    wide = [Prediction("mini", "rate_05", 1e13, -high, 0.0, high, ("a", "b"), "now") for high in (0.3, 0.7, 9.0)]
+    told = predictions_words([(each, held, each.held(held)) for each in wide])
+    assert "spans a factor of 4.1 in tokens in the median, over 1,000 at most" in told
+    assert "1 of 3 is narrower than a factor of 2." in told
 
 
 def test_without_results_of_others_nothing_is_said_of_berts_size(folder: Path) -> None:

@@ -12,6 +12,7 @@ from matplotlib.text import Text
 
 from bertlab.report.study import headline, verdict_table
 from bertlab.report.study.budgets import learned_share
+from bertlab.report.study.cautions import twice
 from bertlab.report.study.figures import drawings
 from bertlab.report.study.firmness import firmness
 from bertlab.report.study.functionals import functionals
@@ -321,6 +322,15 @@ def test_a_baseline_that_is_too_noisy_to_equal_itself_is_reported(make_findings:
     assert "That takes back what rate_30 would have shown." in soundness(found)
     assert f"equivalent to rate_15 within the margin{HELD}" in headline(found)
     assert row(looks(found), "rate_30")[4] == "taken back, see Soundness"
+
+
+def test_a_study_of_more_arms_at_a_rung_names_the_ladder_that_has_the_same_runs(make_findings: MakeFindings) -> None:
+    record = make_findings().record
+    arms = {**record.node["arms"], "rate_40": ["mask.rate=0.4"]}
+    (said,) = twice(judge(replace(record, node={**record.node, "id": "mask_rate_books", "arms": arms})))
+    assert "The rung *study* of [mask_rate_ladder](mask_rate_ladder/study.md) compares rate_40 with the same" in said
+    assert twice(judge(replace(record, node={**record.node, "id": "mask_rate_books"}))) == []
+    assert twice(judge(record)) == []
 
 
 def test_arms_with_different_training_lengths_are_not_called_equal(make_findings: MakeFindings) -> None:
