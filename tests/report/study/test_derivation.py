@@ -18,7 +18,9 @@ from scipy import optimize, special, stats
 from bertlab.config.compose import PACKAGE
 
 REPORTS = PACKAGE.parent / "reports"
-STUDIES = sorted(path.parent.name for path in REPORTS.glob("*/study.json"))
+STUDIES = sorted(
+    path.parent.relative_to(REPORTS).as_posix() for at in ("*", "*/*") for path in REPORTS.glob(f"{at}/study.json")
+)
 HIGHER = ("accuracy", "score", "finetuned", "frozen", "captured", "gain")  # outcomes for which more is better
 SIGN = {"worse": (1, 0), "better": (-1, 0), "materially_worse": (1, 1), "materially_better": (-1, 1)}
 WITHIN = {"not_worse": (-1, -1), "not_better": (1, -1)}  # side on which it lies, and the margins it must not fall short
@@ -133,7 +135,7 @@ def of_text(study: str, arm: str) -> tuple[float, float]:
 def measured(study: str, arm: str) -> Arm:
     about, rule, _ = read(study)
     d = differences(study, arm, about["study"]["outcome"])
-    usual = rule.get("prior", {"variance": 0.0, "df": 0.0})
+    usual = rule.get("prior", about["study"].get("prior", {"variance": 0.0, "df": 0.0}))
     df = d.size - 1 + usual["df"]
     variance = (usual["df"] * usual["variance"] + ((d - d.mean()) ** 2).sum()) / df
     seeds, (text, text_df) = variance / d.size, of_text(study, arm)
@@ -160,11 +162,19 @@ def p_values(word: str, arm: Arm, margin: float) -> tuple[float, float]:
     return p_beyond(arm, side, margins * margin), p_beyond(arm, -side, -margins * margin)
 
 
+def looks_of(node: dict[str, Any]) -> tuple[int, ...]:
+    """Return the looks; of a rung those up to its own number of seeds."""
+    if "rung" not in node:
+        return tuple(node["looks"])
+    seeds = node["ladder"][node["rung"]]
+    return (*(look for look in node["looks"] if look < seeds), seeds)
+
+
 def status(study: str) -> tuple[str, list[str]]:
     """Return the status of a study and the findings of its primary arms."""
     about, _, runs = read(study)
     node, margin = about["study"], float(about["facts"]["margin"])
-    looks = tuple(node["looks"])
+    looks = looks_of(node)
     words = {**node["expects"]}
     words |= {f"{arm}_tuned": word for arm, word in node["expects"].items() if f"{arm}_tuned" in set(runs["arm"])}
     gain = runs.loc[runs["arm"] == node["baseline"], "eval/context_gain"].mean()
