@@ -36,7 +36,7 @@ def at_bert_size(ladder: Ladder) -> str:
     )
     sources = [
         f"- {escape(source.source)}{f' ({escape(source.size)})' if source.size else ''}: {escape(source.says)}"
-        f"{f' (agrees with the highest rung: {escape(source.agrees)})' if source.agrees else ''}"
+        f"{f' (against the highest rung: {escape(source.agrees)})' if source.agrees else ''}"
         for source in ladder.study.published
     ]
     return "\n\n".join(["## At BERT's size", text, Table(HEADER, rows).markdown(), "\n".join(sources)])

@@ -248,6 +248,8 @@ def predictions_words(checked: Sequence[Checked]) -> str:
 def _wide(checked: Sequence[Checked]) -> str:
     """Describe how wide the predicted intervals were: a wide one holds almost whatever comes."""
     widths = [predicted.high - predicted.low for predicted, _, _ in checked]
+    if len(widths) == 1:
+        return f"From end to end it spanned a factor of {_factor(widths[0])} in tokens; a wide one can hardly fail."
     narrow = sum(width < math.log(NARROW) for width in widths)
     return (
         f"From end to end a predicted interval spans a factor of {_factor(median(widths))} in tokens in the median, "

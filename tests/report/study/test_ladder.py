@@ -310,6 +310,7 @@ def test_predictions_say_how_wide_they_were() -> None:
     told = predictions_words([(each, held, each.held(held)) for each in wide])
     assert "spans a factor of 4.1 in tokens in the median, over 1,000 at most" in told
     assert "1 of 3 is narrower than a factor of 2." in told
+    assert "it spanned a factor of 1.8 in tokens" in predictions_words([(wide[0], held, True)])
 
 
 def test_without_results_of_others_nothing_is_said_of_berts_size(folder: Path) -> None:
