@@ -25,7 +25,7 @@ from bertlab.study.text import check_text, too_little_text
 from bertlab.study.worth import PART, slope_part
 from bertlab.sweep.grid import say_failures
 from bertlab.sweep.run import Job
-from bertlab.tracking.identity import SOUND, yardstick
+from bertlab.tracking.identity import SOUND, scored
 
 FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds for measuring the margin; no confirming run uses them
 Runs = dict[tuple[str, int], tuple[StudyRun, Run]]  # by arm and seed
@@ -153,7 +153,7 @@ def setting_of(job: Job, config: Mapping[str, Any]) -> dict[str, str]:
         "corpus": f"{facts['source']}; training {facts['train']}; held out {facts['valid']}",
         "licence": facts.get("licence", "not stated"),
         **{name: facts[name] for name in SOUND if name in facts},
-        "evaluation": yardstick(config["evaluation"]),
+        "evaluation": scored(config["evaluation"]),
         "fingerprint": job.store.fingerprint,
         **({START: f"{job.start.folder.name}, {job.start.fingerprint}"} if job.start else {}),
         "model": f"{model['layers']} layers, width {model['width']}, {model['heads']} heads",

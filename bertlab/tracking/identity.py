@@ -223,8 +223,12 @@ def _value(key: str, asked: Typed) -> str:
 
 
 def yardstick(evaluation: Mapping[str, Any]) -> str:
-    """Describe the common evaluation of runs: at each point, and at the end."""
+    """Describe the common evaluation, in the words that older runs have too: those of a comparison must agree."""
     share = f"{100 * evaluation['rate']:g} % of the tokens replaced by [MASK]"
-    text = f"{evaluation['sequences']} held-out sequences at most, {share}, the same ones for every run"
+    return f"{evaluation['sequences']} held-out sequences at most, {share}, the same ones for every run"
+
+
+def scored(evaluation: Mapping[str, Any]) -> str:
+    """Describe the common evaluation, and the larger one at the end of a run, if there is one."""
     final = evaluation.get("final", 0)
-    return f"{text}; at the end {final} texts and {PAIRS_A_TEXT * final} pairs" if final else text
+    return yardstick(evaluation) + (f"; at the end {final} texts and {PAIRS_A_TEXT * final} pairs" if final else "")

@@ -16,7 +16,7 @@ from bertlab.config.environment import environment_of
 from bertlab.data.store import TokenStore
 from bertlab.tracking.code import code_of
 from bertlab.tracking.description import Description
-from bertlab.tracking.identity import BEFORE, code_fingerprint, describe, run_key, semantic, targets, yardstick
+from bertlab.tracking.identity import BEFORE, code_fingerprint, describe, run_key, scored, semantic, targets, yardstick
 
 NOT_SEMANTIC = {
     "output_dir",
@@ -179,7 +179,8 @@ def test_tags_say_what_a_result_depends_on(store: TokenStore) -> None:
 def test_the_description_of_an_evaluation_says_what_is_scored_at_the_end() -> None:
     at_points = "128 held-out sequences at most, 15 % of the tokens replaced by [MASK], the same ones for every run"
     assert yardstick({"sequences": 128, "rate": 0.15, "final": 0}) == at_points
-    told = yardstick({"sequences": 128, "rate": 0.15, "final": 2048})
+    assert yardstick({"sequences": 128, "rate": 0.15, "final": 2048}) == at_points, "as runs of older code have it"
+    told = scored({"sequences": 128, "rate": 0.15, "final": 2048})
     assert told == f"{at_points}; at the end 2048 texts and 4096 pairs"
 
 

@@ -20,7 +20,7 @@ from bertlab.study.judge import judge
 from bertlab.study.ladder import fingerprint, read_ladder
 from bertlab.study.record import FILES, PREDICTED, read_published, read_record, read_rule
 from bertlab.study.values import sources
-from bertlab.tracking.identity import yardstick
+from bertlab.tracking.identity import scored
 from tests.report.study.axes import assert_fits
 
 REPORTS = PACKAGE.parent / "reports"
@@ -78,7 +78,7 @@ def test_the_runs_of_a_report_are_finished_wherever_its_archive_is_unpacked(
 
 def test_a_report_says_how_much_was_scored_at_the_end_of_its_runs(study: str, unpacked: tuple[Path, int]) -> None:
     configs = (yaml.safe_load(path.read_text("utf-8")) for path in unpacked[0].rglob("config.yaml"))
-    told = {yardstick(config["evaluation"]) for config in configs}
+    told = {scored(config["evaluation"]) for config in configs}
     assert told == {read_record(REPORTS / study).facts["evaluation"]}
 
 
