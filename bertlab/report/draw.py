@@ -38,10 +38,10 @@ from bertlab.report.words import number
 
 Points = tuple[Sequence[float], Sequence[float]]  # x and y of the same length
 
-NAMED = ("#0072B2", "#D55E00", "#00805C", "#B5568C", "#9A7000", "#2F8FC4", "#000000")  # Okabe's light ones darkened
+NAMED = ("#0072B2", "#D55E00", "#00805C", "#B5568C", "#9A7000", "#2785B8", "#000000")  # Okabe's light ones darkened
 DASHES = ("-", "--", "-.", ":")
-PALEST = 0.64  # the rest of the plasma scale is too light on white
-SEED = 0.45  # opacity of single seeds, which are behind the mean
+PALEST = 0.55  # the rest of the plasma scale is too light on white
+SEED = 0.85  # opacity of single seeds, which are behind the mean: 3:1 for every colour of theirs
 DARK = "svg{filter:invert(.9) hue-rotate(180deg)}"  # inverted lightness, unchanged hues
 STYLE: dict[Any, object] = {
     "svg.fonttype": "none",

@@ -24,10 +24,23 @@ from bertlab.report.answers.language import Language
 from bertlab.report.answers.sentences import named
 from bertlab.report.bert_size import at_bert_size
 from bertlab.report.draw import NAMED, svg
-from bertlab.report.layout import BOTTOM, INK, ROW, Head, Ink, Label, axes_for, set_ticks, write_labels
+from bertlab.report.layout import (
+    BOTTOM,
+    INK,
+    MOST,
+    ROW,
+    Head,
+    Ink,
+    Label,
+    axes_for,
+    fitted,
+    set_ticks,
+    times_ticks,
+    write_labels,
+)
 from bertlab.report.study.fitness import FAMILY, known_answers, right_answers, start_words
 from bertlab.report.table import Table
-from bertlab.report.words import DASH, count, escape, listing, number, plural, signed, unescaped
+from bertlab.report.words import DASH, count, escape, listing, number, plural, signed, some, unescaped
 from bertlab.report.write import put
 from bertlab.stats.interval import Interval
 from bertlab.stats.ladder import PREDICTED, Rung, coverage
@@ -55,8 +68,6 @@ ABOUT_FIGURE = (
     "**Effect against compute.** Dots: rungs with their 90 % intervals, in times the tokens. Line: the fit, with "
     "the band in which the next rung should fall at 80 %. Hollow: what was predicted before a rung was run."
 )
-# multiples of the tokens, the most important first
-TICKS = (1.0, 0.5, 2.0, 0.25, 4.0, 0.1, 0.05, 0.67, 1.5, 0.8, 1.25, 0.9, 1.1, 0.33, 3.0)
 
 
 def write_ladder(folder: Path, study: str, out: Path | None = None) -> Path:
@@ -162,13 +173,17 @@ def heading(ladder: Ladder) -> str:
     for arm, rungs in ladder.arms.items():
         for top in [*rungs][-1:]:
             sides.setdefault(f"{_side(ladder, arm, top)} at {top}", []).append(label(ladder.study, arm))
-    told = [f"{side}: {listing(sides[side])}" for side in sorted(sides, reverse=True)]
-    ran = [arm for arm, rungs in ladder.arms.items() if rungs]
+    last, ran = [], [arm for arm, rungs in ladder.arms.items() if rungs]
     if len(ran) == 1 and (word := moves(ladder, ran[0])) in ENGLISH.trends:
-        told.append(f"the effect is {word}" if word.endswith("so far") else f"the effect {word} with scale")
+        last = [f"the effect is {word}" if word.endswith("so far") else f"the effect {word} with scale"]
     elif len(ran) == 1 and word == NOT_BEGUN:
-        told.append("it has not begun to use context there")
-    return f"{_capital('; '.join(told))}."
+        last = ["it has not begun to use context there"]
+
+    def title(most: int) -> str:
+        told = (f"{side}: {listing(some(sides[side], most))}" for side in sorted(sides, reverse=True))
+        return f"{_capital('; '.join([*told, *last]))}."
+
+    return fitted(map(title, MOST))
 
 
 def _side(ladder: Ladder, arm: str, name: str) -> str:
@@ -307,11 +322,10 @@ def draw(ladder: Ladder) -> Figure:
     axes.set_xscale("log")
     axes.relim()
     low, high = axes.get_ylim()
-    ticks = [math.log(tick) for tick in TICKS if low <= math.log(tick) <= high]
     computes = {rung.compute: name for rungs in shown.values() for name, rung in rungs.items()}
     computes |= {each.compute: each.rung for each in ladder.predictions}
     axes.set_xlim(min(computes) / 1.5, max(computes) * 1.5)
-    set_ticks(axes, [(tick, _times(tick)) for tick in ticks], upright=True)
+    set_ticks(axes, times_ticks(low, high), upright=True)
     told_rungs = [(compute, f"{name}\n{compute:.1e}".replace("e+", "e")) for compute, name in sorted(computes.items())]
     set_ticks(axes, told_rungs[::-1])  # the highest first: it is kept if there is no room for all
     write_labels(axes, labels, TIMES)

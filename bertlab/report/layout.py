@@ -25,6 +25,11 @@ BOLDER, SPACE = 1.13, 3.1  # relative width of bold text; points between words
 ROW = 14.0  # points between labels
 LEADER = (2.0, 14.0, 28.0, 34.0)  # points right of the axes: leader from, to; line sample to; name from
 LEFT, TOP, HEAD, BOTTOM = 50.0, 30.0, 14.0, 42.0  # points around the axes
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+LINES = 3  # most lines of a title
+MOST = (99, 3, 2, 1)  # numbers of names in a list of a title, tried until the title fits
+WIDE = math.log(1000)  # so long an axis of ln multipliers has only powers of ten
+FINE = (0.5, 2.0, 0.25, 4.0, 0.05, 20.0, 0.67, 1.5, 0.8, 1.25, 0.9, 1.1, 0.33, 3.0)  # its other ticks, in order
 NAME = 132.0  # width in points of a name at the right edge, before it is wrapped
 INK, GREY, FAINT = "#222222", "#6b6b6b", "#e4e4e4"
 
@@ -85,7 +90,7 @@ def bare_axes(left: float, right: float, height: float, head: Head, legend: str,
 
 def head_height(head: Head) -> float:
     """Return the height of a head in points, with some space below it."""
-    return TOP - ROW + ROW * (len(_finding(head)) + len(wrapped(head.about, WIDTH - 24)))
+    return TOP - ROW + ROW * (len(title_lines(head.finding)) + len(wrapped(head.about, WIDTH - 24)))
 
 
 def write_head(figure: Figure, head: Head, whole: float) -> None:
@@ -93,14 +98,25 @@ def write_head(figure: Figure, head: Head, whole: float) -> None:
     y = 16.0
     bold: dict[str, Any] = {"weight": "bold"}
     grey: dict[str, Any] = {"color": GREY}
-    for lines, style in ((_finding(head), bold), (wrapped(head.about, WIDTH - 24), grey)):
+    for lines, style in ((title_lines(head.finding), bold), (wrapped(head.about, WIDTH - 24), grey)):
         for line in lines:
             figure.text(12 / WIDTH, 1 - y / whole, line, **style)
             y += ROW
 
 
-def _finding(head: Head) -> list[str]:
-    return wrapped(head.finding, (WIDTH - 40) / BOLDER)
+def title_lines(finding: str) -> list[str]:
+    """Return the bold lines of a figure's finding."""
+    return wrapped(finding, (WIDTH - 40) / BOLDER)
+
+
+def fitted(titles: Iterable[str]) -> str:
+    """Return the first of some titles with at most `LINES` lines, else the shortest."""
+    seen: list[str] = []
+    for title in titles:
+        if len(title_lines(title)) <= LINES:
+            return title
+        seen.append(title)
+    return min(seen, key=len)
 
 
 def _gap(labels: Sequence[Label]) -> float:
@@ -184,6 +200,20 @@ def token_ticks(low: float, high: float) -> list[tuple[float, str]]:
     return [(tick, token_text(tick)) for tick in ticks if 0.999 * low <= tick < high / room] + [
         (high, token_text(high))
     ]
+
+
+def times_ticks(low: float, high: float) -> list[tuple[float, str]]:
+    """Return possible ticks of an axis of ln multipliers, the most important first: powers of ten from 1 outwards."""
+    furthest = math.ceil(max(-low, high, 0.0) / math.log(10))
+    powers = [10.0 ** (side * power) for power in range(1, furthest + 1) for side in (-1, 1)]
+    wanted = (1.0, *powers, *(FINE if high - low < WIDE else ()))
+    return [(math.log(tick), _times(tick)) for tick in wanted if low <= math.log(tick) <= high]
+
+
+def _times(tick: float) -> str:
+    """Write a multiple: ×0.25, ×100, and powers of ten beyond 1000: ×10⁻⁵."""
+    power = round(math.log10(tick))
+    return f"×{tick:g}" if abs(power) <= 3 else f"×10{str(power).translate(RAISED)}"
 
 
 def token_text(tokens: float) -> str:

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bertlab.stats.interval import Interval
 
@@ -57,6 +57,12 @@ def listing(items: Iterable[str]) -> str:
     """Join a list: a, b and c."""
     *head, last = ["", *items]
     return f"{', '.join(head[1:])} and {last}" if head[1:] else last
+
+
+def some(items: Sequence[str], most: int, noun: str = "arm") -> list[str]:
+    """Return the items; of more than `most` only the first ones, and how many others there are."""
+    others = len(items) - most
+    return [*items[:most], plural(others, f"other {noun}")] if others > 0 else [*items]
 
 
 def plural(n: int, noun: str) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy.optimize import isotonic_regression
 
-from bertlab.report.draw import DARK, NAMED, Curve, against, colours, svg
+from bertlab.report.draw import DARK, NAMED, SEED, Curve, against, colours, svg
 from bertlab.report.figures import Drawing
 from bertlab.report.layout import (
     GREY,
@@ -20,9 +20,12 @@ from bertlab.report.layout import (
     Floats,
     Head,
     Ink,
+    fitted,
     isotonic,
     spread,
     text_width,
+    times_ticks,
+    title_lines,
     token_text,
     token_ticks,
     wrapped,
@@ -82,12 +85,12 @@ def test_axes_carry_their_units(make_table: MakeTable) -> None:
     pairs = texts(figures["pair_accuracy_convergence"])
     assert "Held-out pairs of segments told apart (%; ↑ better)" in pairs
     assert {"guessing", "50.0"} <= set(pairs)
-    assert "mask.rate" in texts(figures["trend"])
+    assert "mask rate (share of the tokens)" in texts(figures["trend"])
 
 
 def test_a_factor_over_a_decade_gets_a_logarithmic_axis(make_table: MakeTable) -> None:
     shown = texts(drawn(make_table({"optimizer.lr": ["1e-4", "3e-4", "1e-3"]}))["trend"])
-    assert {"optimizer.lr (log scale)", "0.0001", "0.0003", "0.001"} <= set(shown)
+    assert {"learning rate (log scale)", "0.0001", "0.0003", "0.001"} <= set(shown)
 
 
 def test_spread_moves_labels_as_little_as_possible() -> None:
@@ -129,6 +132,23 @@ def test_the_values_of_a_factor_are_its_ticks_however_small_they_are(scale: floa
     assert [label.get_text() for label in axes.get_xticklabels()] == list(values.values())
 
 
+def test_ticks_of_multiples_cover_an_axis_however_long_it_is() -> None:
+    for low, high in ((-0.4, 0.3), (-1.6, 1.6), (-13.0, 5.0), (-40.0, 0.0), (0.0, 3.0)):
+        ticks = [at for at, _ in times_ticks(low, high)]
+        assert ticks[0] == 0.0
+        for end in (low, high):
+            assert min(abs(end - at) for at in ticks) < max(0.1 * (high - low), np.log(10))
+    assert dict(times_ticks(-13.0, 5.0)).items() >= {np.log(1e-5): "×10⁻⁵", np.log(1e-3): "×0.001", 0.0: "×1"}.items()
+    assert {text for _, text in times_ticks(-1.6, 1.6)} >= {"×0.25", "×0.5", "×1", "×2", "×4"}
+
+
+def test_a_title_is_as_long_as_three_lines_allow() -> None:
+    long = "word " * 60
+    assert fitted(iter([long, "short enough.", "shorter."])) == "short enough."
+    assert fitted([long, long[:-5]]) == long[:-5]
+    assert len(title_lines("short enough.")) == 1
+
+
 def test_long_names_go_on_below() -> None:
     assert wrapped("a mask rate of 15 % (baseline)", 132) == ["a mask rate of 15 %", "(baseline)"]
     assert "".join(wrapped("x" * 90, 132)) == "x" * 90
@@ -150,9 +170,16 @@ def test_colours_are_distinct_and_stand_out_on_light_and_dark_paper() -> None:
     assert min(_least_contrast(colour, WHITE) for colour in (INK, GREY)) >= 4.5
 
 
-def _least_contrast(colour: str, paper: str) -> float:
-    """Return the contrast ratio of two colours: the smaller one of a light and a dark page."""
-    pairs = [(_rgb(colour), _rgb(paper)), (_dark(_rgb(colour)), _dark(_rgb(paper)))]
+def test_single_seeds_stand_out_on_light_and_dark_paper() -> None:
+    arms = [*colours(12, ordered=True), *NAMED, PLAIN]
+    assert min(_least_contrast(colour, WHITE, SEED) for colour in arms) >= 3
+    assert min(_least_contrast(mark.colour, paper, SEED) for mark in MARKS for paper in (WHITE, ZONE)) >= 3
+
+
+def _least_contrast(colour: str, paper: str, opacity: float = 1.0) -> float:
+    """Return the contrast ratio of a colour on paper: the smaller one of a light and a dark page."""
+    seen = opacity * _rgb(colour) + (1 - opacity) * _rgb(paper)
+    pairs = [(seen, _rgb(paper)), (_dark(seen), _dark(_rgb(paper)))]
     lights = [sorted(map(_luminance, pair)) for pair in pairs]
     return min((light + 0.05) / (dark + 0.05) for dark, light in lights)
 

@@ -13,7 +13,7 @@ from bertlab.study.judge import Findings
 from bertlab.study.labels import label
 
 MANY = 7  # arms; with more, colours are hard to distinguish
-PLAIN = "#8a8a8a"  # colour of other arms
+PLAIN = "#7d7d7d"  # colour of other arms
 
 
 def arms_shown(findings: Findings) -> list[str]:

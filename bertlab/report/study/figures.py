@@ -14,6 +14,7 @@ from bertlab.report import draw
 from bertlab.report.draw import NAMED, Curve, Level, Points
 from bertlab.report.figures import BEST, BEST_PAIRS, HEADROOM, LATE, LOG_SPAN, MEANING, UNIGRAM, Drawing
 from bertlab.report.layout import Head, Ink
+from bertlab.report.settings import setting_of
 from bertlab.report.study import headings, plots
 from bertlab.report.study.appearance import MANY, arms_shown, compared_names, distinct_inks, inks_of, lit, names_of
 from bertlab.report.study.contrasts import NOT_REGISTERED, in_order
@@ -72,7 +73,7 @@ def forest(findings: Findings) -> Drawing | None:
     caption = (
         f"**Contrasts.** {legend(row.mark for row in rows)} A mark stands at the mean of the paired differences, its "
         f"bar is {'a 90 % interval' if findings.study.explores else 'the interval that the verdict is read from'}, "
-        "faint dots below it are single seeds."
+        "small dots below it are single seeds."
     )
     caption += " Grey zone: differences smaller than the margin." * bool(margin)
     if plots.span((end for row in rows for end in row.ends), scale.factor * margin).compressed:
@@ -104,7 +105,8 @@ def convergence(findings: Findings, metric: str, name: str) -> Drawing | None:
         words=words,
         window=(-math.inf, top),
     )
-    sentences = [f"**Convergence, {escape(metric)}.** Thick lines are means over seeds, thin lines single seeds;"]
+    sentences = [f"**Convergence: {escape(outcome_of(metric).words)}.**"]
+    sentences += ["Thick lines are means over seeds, thin lines single seeds;"]
     sentences += [f"the boldest is the baseline, {escape(findings.study.baseline)}."]
     sentences += ["Of so many arms, only the baseline and the best are coloured."] * (len(curves) > MANY)
     sentences += [MEANING[level.name] for level in levels]
@@ -149,7 +151,7 @@ def doses(findings: Findings) -> Drawing | None:
     if trend is None or dose_table(findings).empty:
         return None
     scale, table = outcome_scale(findings), dose_table(findings)
-    finding = headings.best_dose(findings, table)
+    finding, setting = headings.best_dose(findings, table), setting_of(trend.factor)
     table = scale.factor * table
     seeds = [_points(row) for _, row in table.iterrows()] if len(table) > 1 else []
     series = [Curve("mean over seeds", Ink(NAMED[0]), _points(table.mean()), seeds)]
@@ -162,13 +164,13 @@ def doses(findings: Findings) -> Drawing | None:
         series,
         [],
         head=Head(finding, about),
-        factor=trend.factor,
+        factor=setting.axis,
         legend="",
         values={dose: f"{dose:g}" for dose in sorted(trend.doses.values())},
         log=trend.scale == "log" and high >= LOG_SPAN * low,
         fit=Curve("fitted parabola", Ink(NAMED[1], "--"), line) if len(line[0]) else None,
     )
-    caption = f"**Along {escape(trend.factor)}.** One thin line per seed, the thick one their mean"
+    caption = f"**Along the {escape(setting.words)}.** One thin line per seed, the thick one their mean"
     caption += "; dashed: the parabola that is fitted to it." if len(line[0]) else "."
     told = "Means: " + "; ".join(f"{dose:g} {number(mean, scale.decimals)}" for dose, mean in table.mean().items())
     return Drawing("trend", finding, caption, plot, f"{told}.")
@@ -187,7 +189,7 @@ def trials(findings: Findings) -> Drawing | None:
             seeds = [_points(row) for _, row in table.iterrows()]
             series.append(Curve(label(findings.study, arm), ink, _points(table.mean()), seeds))
     values = sorted({value for own in tried.values() for value in own})
-    finding = headings.best_trials(findings)
+    finding, setting = headings.best_trials(findings), setting_of(study.search.setting)
     better = "↓ better" if findings.outcome.lower_is_better else "↑ better"
     about = f"{_about(study.outcome)}, at the end of the trials ({scale.unit}; {better})"
     plot = partial(
@@ -195,7 +197,7 @@ def trials(findings: Findings) -> Drawing | None:
         series,
         [],
         head=Head(finding, about),
-        factor=study.search.setting,
+        factor=setting.axis,
         legend="arm",
         values={value: f"{value:g}" for value in values},
         log=min(values) > 0,
@@ -203,7 +205,7 @@ def trials(findings: Findings) -> Drawing | None:
     best = "lowest" if findings.outcome.lower_is_better else "highest"
     caption = (
         f"**Search.** Thick lines are means over the {count(study.search.seeds)} seeds of the search, dots single "
-        f"trials. An arm's own {escape(study.search.setting)} is where its thick line is {best}."
+        f"trials. An arm's own {escape(setting.words)} is where its thick line is {best}."
     )
     return Drawing("search", finding, caption, plot)
 

@@ -4,15 +4,19 @@ Enters: `Findings`. Leaves: text without markup. A verdict or a number chooses t
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
+from bertlab.report.answers.language import Language
+from bertlab.report.layout import MOST, fitted
+from bertlab.report.settings import setting_of
 from bertlab.report.study.scale import Scale
 from bertlab.report.study.sweep import result_of
 from bertlab.report.study.trend import best_of
 from bertlab.report.study.verdict import reasons_against
-from bertlab.report.words import DASH, count, listing, plural, unescaped
+from bertlab.report.words import DASH, count, listing, plural, some, unescaped
 from bertlab.study.judge import Findings
 from bertlab.study.labels import label
 from bertlab.study.onset import Started
@@ -31,16 +35,39 @@ MADE = {  # parts of a difference -> words in a sentence
 }
 
 
-def found(findings: Findings) -> str:
-    """Describe what decides the claim's finding."""
-    from bertlab.report.answers.english import ENGLISH  # imported late: the answers import this room
-    from bertlab.report.answers.sentences import plain
+@dataclass(frozen=True)
+class Brief(Language):
+    """A language whose lists name at most `most` arms."""
 
+    most: int = 1
+
+    def listing(self, items: list[str], last: str = "or") -> str:
+        """Join the first items, and how many others there are."""
+        return super().listing(some(items, self.most), "and" if len(items) > self.most else last)
+
+
+def found(findings: Findings) -> str:
+    """Describe what decides the claim's finding; of too many results only the most frequent."""
     if findings.study.explores:
         return f"{unescaped(result_of(findings)).partition('. ')[0].rstrip('.')}."
     if reasons := reasons_against(findings):
         return f"The claim could not be judged: {'; '.join(reasons)}."
-    return unescaped(plain(findings, ENGLISH))
+    return fitted(_found(findings))
+
+
+def _found(findings: Findings) -> Iterator[str]:
+    """Yield shorter and shorter titles."""
+    from bertlab.report.answers.english import ENGLISH  # imported late: the answers import this room
+    from bertlab.report.answers.sentences import compare, plain
+
+    brief = [Brief(**vars(ENGLISH), most=names) for names in MOST]
+    yield from (unescaped(plain(findings, language)) for language in brief)
+    own = findings.primary.values()
+    results = [(judged.verdict.kind, judged.against) for judged in own]
+    most = max(results, key=results.count)
+    alike = [judged for judged, result in zip(own, results, strict=True) if result == most]
+    others = f"; not so with {plural(len(own) - len(alike), 'other arm')}."
+    yield from (unescaped(compare(findings, alike, language)).rstrip(".") + others for language in brief)
 
 
 def ends(findings: Findings, metric: str, means: Mapping[str, float], scale: Scale) -> str:
@@ -81,23 +108,23 @@ def apart(last: Sequence[float], margin: float) -> str:
 
 def made_of(findings: Findings, started: Started, arms: Sequence[str]) -> str:
     """Describe the parts of the differences; arms with the same answer together."""
-    words = {started.parts[arm].word for arm in arms}
-    said = [
-        words_of.format(arms=listing(label(findings.study, arm) for arm in arms if started.parts[arm].word == word))
-        for word, words_of in MADE.items()
-        if word in words
-    ]
-    return f"The difference is {'; '.join(said)}."
+    made = {word: [label(findings.study, arm) for arm in arms if started.parts[arm].word == word] for word in MADE}
+
+    def title(most: int) -> str:
+        said = (MADE[word].format(arms=listing(some(own, most))) for word, own in made.items() if own)
+        return f"The difference is {'; '.join(said)}."
+
+    return fitted(map(title, MOST))
 
 
 def best_dose(findings: Findings, table: pd.DataFrame) -> str:
     """Describe where along a factor the outcome is best, if the seeds show it."""
     trend = findings.study.trend
     assert trend is not None
-    best = best_of(findings, table)
+    best, words = best_of(findings, table), setting_of(trend.factor).words
     if best is None or not best.shown or not math.isfinite(best.value):
-        return f"Along {trend.factor} the seeds show no best value."
-    place = f"The best {trend.factor} lies near {best.value:.3g} (90 % interval {best.low:.3g} to {best.high:.3g})"
+        return f"Along the {words} the seeds show no best value."
+    place = f"The best {words} is near {best.value:.3g} (90 % interval {best.low:.3g} to {best.high:.3g})"
     return f"{place}{'' if best.inside else ', which reaches beyond what was tried'}."
 
 
@@ -108,8 +135,13 @@ def best_trials(findings: Findings) -> str:
     by_value: dict[float, list[str]] = {}
     for arm, value in best_values(study, findings.record.runs).items():
         by_value.setdefault(value, []).append(label(findings.study, arm))
-    said = [f"{value:g} for {listing(arms)}" for value, arms in sorted(by_value.items())]
-    return f"The best {study.search.setting} is {'; '.join(said)}."
+    words = setting_of(study.search.setting).words
+
+    def title(most: int) -> str:
+        said = (f"{value:g} for {listing(some(arms, most))}" for value, arms in sorted(by_value.items()))
+        return f"The best {words} is {'; '.join(said)}."
+
+    return fitted(map(title, MOST))
 
 
 def _capital(words: str) -> str:

@@ -3,6 +3,7 @@
 Enters: `Findings`. Leaves: a markdown section, "" for a study without a search.
 """
 
+from bertlab.report.settings import setting_of
 from bertlab.report.study.scale import outcome_scale
 from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, listing, plural
@@ -23,10 +24,10 @@ def search(findings: Findings) -> str:
         shown = {value: "diverged" if mean is None else scale.value(mean) for value, mean in means.items()}
         cells = {value: shown.get(value, DASH) for value in columns}
         rows.append([escape(arm), *(f"**{text}**" if value == best[arm] else text for value, text in cells.items())])
-    setting, common = escape(study.search.setting), best[study.baseline]
+    setting, common = escape(setting_of(study.search.setting).words), best[study.baseline]
     text = (
-        f"Every arm was tried at {count(len(study.search.values))} values of {setting} on "
-        f"{plural(study.search.seeds, 'seed')} "
+        f"Every arm was tried at {count(len(study.search.values))} values of the {setting} "
+        f"({escape(study.search.setting)}) on {plural(study.search.seeds, 'seed')} "
         f"that no contrast uses, and the one with the best mean is its own. The contrasts compare arms at {common:g}, "
         f"the baseline's best; {escape(tuned('<arm>'))} is an arm at its own best, against the best of what it is "
         f"compared with, and stands in the table of contrasts where that is another comparison."
@@ -34,7 +35,7 @@ def search(findings: Findings) -> str:
     if len(columns) > len(study.search.values):
         text += " An arm that was best at an end of what it had been tried at was tried beyond it, by the same step."
     header = ["arm", *(f"{value:g}" for value in columns)]
-    title = f"## The search for {setting} ({escape(study.outcome)}, {scale.unit})"
+    title = f"## The search for the {setting} ({escape(study.outcome)}, {scale.unit})"
     return "\n\n".join(filter(None, [title, Table(header, rows).markdown(), text, at_the_end(findings)]))
 
 

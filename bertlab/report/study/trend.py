@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bertlab.report.draw import Points
+from bertlab.report.settings import setting_of
 from bertlab.report.study.scale import Scale, outcome_scale, p_text
 from bertlab.report.study.seeds import finished
 from bertlab.report.table import Table
@@ -26,7 +27,7 @@ def trend_of(findings: Findings) -> str:
     registered = findings.study.trend
     if registered is None:
         return ""
-    title = f"## Trend along {escape(registered.factor)}"
+    title = f"## Trend along the {escape(setting_of(registered.factor).words)}"
     table = dose_table(findings)
     if len(table) < 2:
         return f"{title}\n\nFewer than two seeds have every level, so no trend is fitted."
@@ -39,6 +40,7 @@ def trend_of(findings: Findings) -> str:
     rows += [_row("curvature", found.curvature, found.curvature_p, scale)]
     header = ["", f"mean ({scale.apart} per unit of {axis}, or its square)", "90 % interval", "two-sided p"]
     said = (
+        f"The factor is {escape(registered.factor)}. "
         f"One parabola over {axis} per seed, on the {plural(len(table), 'seed')} that have all "
         f"{plural(len(factors), 'level')}; tests and intervals are over seeds. "
     )

@@ -12,6 +12,7 @@ from bertlab.config.compose import PACKAGE
 from bertlab.ledger.archive import ARCHIVE, unpack
 from bertlab.ledger.run_folder import run_folders_in
 from bertlab.report.ladder import FIGURE, write_ladder
+from bertlab.report.layout import LINES, title_lines
 from bertlab.report.study import write_study
 from bertlab.report.study.contrasts import in_order
 from bertlab.report.study.figures import drawings
@@ -57,9 +58,11 @@ def test_a_report_is_rebuilt_byte_for_byte(study: str, tmp_path: Path) -> None:
     assert files(REPORTS, study) == files(tmp_path, study)
 
 
-def test_a_forest_cuts_no_interval_and_is_not_left_half_empty(study: str) -> None:
+def test_titles_are_short_and_a_forest_cuts_no_interval_and_is_not_left_half_empty(study: str) -> None:
     findings = judge(read_record(REPORTS / study))
-    (drawing,) = [drawing for drawing in drawings(findings) if drawing.name == "forest"]
+    every = drawings(findings)
+    assert [drawing.name for drawing in every if len(title_lines(drawing.finding)) > LINES] == []
+    (drawing,) = [drawing for drawing in every if drawing.name == "forest"]
     scale, shown = outcome_scale(findings), [judged for judged in in_order(findings) if judged.contrast.n]
     ends = [end for judged in shown for end in (judged.interval.low, judged.interval.high, judged.contrast.mean)]
     ends += [seed for judged in shown for seed in judged.contrast.differences] + [-findings.margin, findings.margin]

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from bertlab.report.draw import NAMED, svg
 from bertlab.report.figures import Drawing
-from bertlab.report.layout import Head
+from bertlab.report.layout import LINES, Head, title_lines
 from bertlab.report.study import marks, plots
 from bertlab.report.study.curves import band_of, curve_of, distance, whole_curve
 from bertlab.report.study.figures import drawings
@@ -89,7 +89,17 @@ def test_titles_say_what_the_numbers_say(make_findings: MakeFindings) -> None:
     assert found["difference"].finding == (
         "Of 2 arms 1 is behind by more than the margin and 1 is within the margin at the end (means over seeds)."
     )
-    assert found["trend"].finding.startswith(("The best mask.rate lies near", "Along mask.rate the seeds show no best"))
+    assert found["trend"].finding.startswith(("The best mask rate is near", "Along the mask rate the seeds show no"))
+
+
+def test_a_title_that_would_name_many_arms_names_some_and_counts_the_others() -> None:
+    arms = {f"rate_{n:02}": [f"mask.rate=0.{n:02}"] for n in (15, 5, 10, 20, 30, 40, 50, 60)}
+    labels = {arm: f"a mask rate that is written in as many words as {arm}" for arm in arms}
+    about = {arm: {"effect": 0.4} for arm in arms if arm != "rate_15"}
+    node = {"arms": arms, "labels": labels, "expects": dict.fromkeys(about, "worse"), "trend": None}
+    found = drawn(judge(make_record(about, node)))
+    assert "other arms than with" in found["forest"].finding
+    assert [name for name, drawing in found.items() if len(title_lines(drawing.finding)) > LINES] == []
 
 
 def test_every_verdict_has_a_colour_and_a_shape_of_its_own() -> None:

@@ -568,7 +568,7 @@ def searched(make_findings: MakeFindings, diverged: tuple[int, ...] = ()) -> Fin
 def test_a_search_shows_what_every_arm_reached_and_where_each_was_best(make_findings: MakeFindings) -> None:
     findings = searched(make_findings, diverged=(1001,))
     text = search(findings)
-    assert text.startswith("## The search for optimizer.lr (eval/mlm_loss, nats)\n")
+    assert text.startswith("## The search for the learning rate (eval/mlm_loss, nats)\n")
     assert "| rate_15 | 4.200 | **4.100** | 4.500 |" in text
     assert "| rate_05 | **4.200** | 4.300 | 4.500 |" in text
     assert "| rate_60 | 4.200 | **4.100** | diverged |" in text
