@@ -20,6 +20,9 @@ FIGURE = re.compile(r"^!\[[^\]]*\]\([^)]*\)\s*$", re.MULTILINE)  # the site draw
 IN_PARAGRAPH = re.compile(r"<p>(</?details>(?:<summary>.*?</summary>)?)</p>")
 DETAILS = re.compile(r"&lt;(/?(?:details|summary))&gt;")  # tags in the answers' markdown
 ANCHOR = re.compile(r"<p>&lt;a id=&quot;(\w+)&quot;&gt;&lt;/a&gt;</p>|&lt;a id=&quot;(\w+)&quot;&gt;&lt;/a&gt;")
+BLOCK = r"(?:p|ul|ol|li|h\d|table|thead|tbody|tr|th|td|details|summary|pre|div)"
+# end tags that HTML implies, and line breaks between blocks
+IMPLIED = re.compile(rf"(?:</(?:p|li|th|td|tr|thead|tbody)>)+(?=\s*</?{BLOCK}\b|\s*\Z)|\n(?=</?{BLOCK}\b)")
 WIDE = '<div class="wide" tabindex="0" role="group" aria-label="Table">'
 MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
@@ -41,13 +44,17 @@ def as_json(data: Any) -> str:
 
 
 def html(markdown: str, links: Mapping[str, str]) -> str:
-    """Return markdown of a report as HTML. Links that `links` does not have become text; figures are left out."""
+    """Return markdown of a report as HTML, without what HTML implies.
+
+    Links that `links` does not have become text; figures are left out.
+    """
     text = MARKDOWN.render(FIGURE.sub("", COMMENT.sub("", markdown)))
     text = ANCHOR.sub(lambda found: f'<a id="{found[1] or found[2]}"></a>', DETAILS.sub(r"<\1>", text))
     text = IN_PARAGRAPH.sub(r"\1", text)
     text = text.replace(' class="language-text"', "").replace(' style="text-align:right"', ' class="r"')
     text = text.replace("<pre>", '<pre tabindex="0">')  # wide content can be scrolled by keyboard
     text = text.replace("<table>", f"{WIDE}<table>").replace("</table>", "</table></div>")
+    text = IMPLIED.sub("", text)
     return re.sub(r'<a href="([^"]*)">(.*?)</a>', lambda link: _linked(link[1], link[2], links), text, flags=re.DOTALL)
 
 

@@ -175,7 +175,14 @@ def test_no_text_becomes_code(text: str) -> None:
 
 def test_links_of_reports_stay_inside_the_site() -> None:
     text = html("[a](../heads.md) [b](x.md#here) [c](https://example.org)", {"../heads.md": "../studies/heads.html"})
-    assert text == '<p><a href="../studies/heads.html">a</a> b c</p>\n'
+    assert text == '<p><a href="../studies/heads.html">a</a> b c\n'
+
+
+def test_pages_leave_out_what_html_implies_and_no_space_between_words() -> None:
+    text = html("# A\n\none *two*\n**three**\n\n- four\n- five\n\n```\n<p>\n\n</p>\n```\n\n| a |\n|---|\n| b |\n", {})
+    assert "one <em>two</em>\n<strong>three</strong><ul><li>four<li>five</ul><pre" in text
+    assert "<code>&lt;p&gt;\n\n&lt;/p&gt;\n</code></pre>" in text
+    assert "<table><thead><tr><th>a<tbody><tr><td>b</table></div>" in text
 
 
 def test_what_is_vendored_is_small_has_its_licences_and_all_that_the_charts_use() -> None:
