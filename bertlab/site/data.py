@@ -21,6 +21,7 @@ from bertlab.stats.rule import Kind
 from bertlab.study.contrasts import outcomes
 from bertlab.study.judge import Findings, Judged
 from bertlab.study.labels import label
+from bertlab.study.outcome import outcome_of
 from bertlab.study.record import DIGITS, HARMFUL, SAME
 
 POINTS = 8  # most points of a curve, evenly spaced in ln(tokens): enough for a screen, and pages stay small
@@ -37,7 +38,7 @@ def study_data(findings: Findings) -> Values:
     study, scale = findings.study, outcome_scale(findings)
     shares = range(1, len(findings.primary) + 1)
     return {
-        "outcome": study.outcome,
+        "outcome": findings.outcome.words,
         "unit": scale.apart,
         "digits": scale.decimals,
         "lower": findings.outcome.lower_is_better,
@@ -107,7 +108,6 @@ def _contrast(findings: Findings, judged: Judged) -> Values:
         "text": [rounded(scale.factor**2 * text.variance), rounded(text.df)] if text and text.variance else None,
         "stopped": kind.value if kind in STOPPED else None,
         "expects": judged.expects.value if judged.expects else None,
-        "verdict": judged.verdict.words,
         "made": word_of(findings, judged.arm) or None,
     }
 
@@ -128,15 +128,20 @@ def _costs(findings: Findings, arm: str) -> list[Number]:
 
 
 def _curves(findings: Findings, metric: str) -> Values:
-    """Return a metric during the runs as integers, to be divided by 10 ** digits; `tokens` are the baseline's."""
-    scale, arms = scale_of(metric), {}
+    """Return a metric during the runs as integers, to be divided by 10 ** digits.
+
+    `tokens` are the baseline's; an arm with others has its own. An arm's seeds are differences from its first one.
+    """
+    measure, scale, arms = outcome_of(metric), scale_of(metric), {}
     for arm in findings.study.arms:
         curve = _thinned(curve_of(findings, arm, metric))
         numbers = np.rint(scale.factor * curve.to_numpy() * 10 ** FINE[scale.factor]).astype(int)
+        numbers[1:] -= numbers[:1]
         arms[arm] = {"tokens": [int(tokens) for tokens in curve.columns], "seeds": numbers.tolist()}
     shared = arms[findings.study.baseline]["tokens"]
-    arms = {arm: {"seeds": own["seeds"]} if own["tokens"] == shared else own for arm, own in arms.items()}
-    return {"metric": metric, "unit": scale.unit, "digits": FINE[scale.factor], "tokens": shared, "arms": arms}
+    arms = {arm: own["seeds"] if own["tokens"] == shared else own for arm, own in arms.items()}
+    about = {"words": measure.words, "lower": measure.lower_is_better, "unit": scale.unit}
+    return {**about, "digits": FINE[scale.factor], "tokens": shared, "arms": arms}
 
 
 def _thinned(curve: pd.DataFrame) -> pd.DataFrame:

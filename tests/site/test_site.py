@@ -97,9 +97,19 @@ def test_a_study_page_holds_what_the_report_says(small: Path) -> None:
         factor = 100 if data["unit"] == "percentage points" else 1
         for row, told in zip(rows, verdict["contrasts"], strict=True):
             assert (row["arm"], row["n"]) == (told["arm"], told["n"])
-            assert row["verdict"] == told["verdict"] or told["role"] == "exploratory"
             assert row["mean"] == pytest.approx(factor * told["mean"], rel=1e-5)
         assert re.search(r'<code id="command">python -m bertlab.run study=\w+', text)
+
+
+def test_the_first_seed_of_a_curve_is_whole_and_the_others_are_differences_from_it(small: Path) -> None:
+    found = DATA.search(pages(small)["studies/heads.html"])
+    assert found
+    data = json.loads(found[1])
+    (curve,) = data["curves"]
+    assert (curve["words"], curve["lower"]) == ("loss on held-out tokens behind [MASK]", True)
+    for arm, (first, *rest) in curve["arms"].items():
+        ends = [first[-1], *(first[-1] + line[-1] for line in rest)]
+        assert [end / 1000 for end in ends] == pytest.approx(data["values"]["arms"][arm], abs=6e-4)
 
 
 def test_a_ladder_has_its_rungs_predictions_and_band(small: Path) -> None:

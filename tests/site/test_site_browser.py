@@ -171,6 +171,34 @@ def test_curves_have_an_axis_of_flops_and_can_be_read_by_pointing(study: Any) ->
     assert "minus the baseline" in curves.locator("svg").text_content()
 
 
+def test_of_many_arms_only_the_baseline_the_best_and_the_one_pointed_at_are_coloured(browser: Any, whole: Path) -> None:
+    page = opened(browser, whole / "studies" / "norm.html")
+    curves = page.locator("#curves")
+    drawn = lambda: curves.locator("svg path[stroke^='var(--']").evaluate_all(  # noqa: E731
+        "all => all.map((each) => each.getAttribute('stroke')).filter((ink) => ink !== 'var(--open)').sort()"
+    )
+    assert drawn() == ["var(--a2)", "var(--ink)"]
+    curves.locator(".key label").nth(3).hover()
+    assert drawn() == ["var(--a1)", "var(--a2)", "var(--ink)"]
+    assert page.wrong == []
+    page.context.close()
+
+
+def test_a_verdict_has_a_shape_of_its_own_on_every_page(browser: Any, whole: Path) -> None:
+    page = opened(browser, whole / "index.html")
+    for verdict in ("worse", "better", "same", "open"):
+        marks = f"path[d='${{charts.SHAPES.{verdict}[2]}}']"
+        assert page.evaluate(f"document.querySelectorAll(`.line .mark {marks}`).length"), verdict
+    page.goto((whole / "effects.html").as_uri())
+    for verdict, symbol in {"worse": "triangle", "better": "triangle", "same": "square", "open": "circle"}.items():
+        assert page.evaluate(f"charts.SHAPES.{verdict}[0]") == symbol
+        assert page.evaluate(f"document.querySelectorAll(`.key path[d='${{charts.SHAPES.{verdict}[2]}}']`).length") == 1
+    turned = page.locator("#sorted path[fill='var(--worse)'][transform*='rotate(180)']")
+    assert turned.count() > 20
+    assert page.wrong == []
+    page.context.close()
+
+
 def test_what_is_downloaded_says_what_the_page_says(study: Any) -> None:
     def saved(name: str) -> str:
         with study.expect_download() as waiting:

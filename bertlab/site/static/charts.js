@@ -40,8 +40,13 @@ globalThis.charts = (() => {
   }
   const p = (value) => (value < 0.001 ? "< 0.001" : number(value, 3));
 
-  // ---- verdicts have four colours: worse, better, the same, open ---------------------------------------------------
-  const group = (kind) => (kind.startsWith("WORSE") ? "worse" : kind.startsWith("BETTER") ? "better" : kind === "EQUIVALENT" ? "same" : "open");
+  // ---- verdicts have four colours and shapes, as in the reports: worse, better, the same, open ---------------------
+  const SHAPES = { // a symbol of Plot, its turn, and a path
+    worse: ["triangle", 180, "M0 6L6-5H-6z"], better: ["triangle", 0, "M0-6L6 5H-6z"], same: ["square", 0, "M-5-5H5V5H-5z"],
+    open: ["circle", 0, "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0"], explored: ["diamond", 0, "M0-7L5 0L0 7L-5 0z"],
+  };
+  const shape = (name, x, y, properties) => el("path", { d: SHAPES[name][2], transform: `translate(${x},${y})`, ...properties });
+  const group = (kind) => (kind.startsWith("WORSE") ? "worse" : kind.startsWith("BETTER") ? "better" : kind.startsWith("EQUIVALENT") ? "same" : "open");
   const colour = (kind) => `var(--${group(kind)})`;
   const arms = (place) => `var(--a${(place % 8) + 1})`;
 
@@ -107,5 +112,5 @@ globalThis.charts = (() => {
     return far ? d3.scaleSymlog(domain, range).constant(unit) : d3.scaleLinear(domain, range);
   }
 
-  return { data, el, number, signed, between, short, p, group, colour, arms, figure, plot, grid, choice, tick, save, differences, DASH };
+  return { data, el, number, signed, between, short, p, group, colour, SHAPES, shape, arms, figure, plot, grid, choice, tick, save, differences, DASH };
 })();

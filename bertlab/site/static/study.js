@@ -3,10 +3,14 @@
 "use strict";
 
 (() => {
-  const { el, number, signed, between, short, colour, arms: armColour, figure, plot, choice, tick, save, differences, DASH } = charts;
+  const { el, number, signed, between, short, group, colour, shape, arms: armColour, figure, plot, choice, tick, save, differences, DASH } = charts;
   const study = charts.data();
   const { digits, unit, baseline } = study;
   for (const each of [...study.contrasts, ...study.controls]) each.against ??= baseline.arm;
+  for (const { arms } of study.curves) for (const [arm, own] of Object.entries(arms)) { // seeds are differences from the first
+    const { seeds: [first, ...rest] = own, tokens } = own;
+    arms[arm] = { tokens, seeds: first ? [first, ...rest.map((line) => line.map((value, k) => value + first[k]))] : [] };
+  }
   const CLAIMS = {
     worse: "worse, by however little", better: "better, by however little", materially_worse: "worse by more than the margin",
     materially_better: "better by more than the margin", equivalent: "within the margin on both sides",
@@ -30,9 +34,9 @@
     const redraw = figure(section("forest"), {
       title: "Differences, and what they say",
       caption: [
-        `Dot: the mean difference over seeds (${unit} of ${study.outcome}; small dots: single seeds). Bar: the interval that the verdict is read from. Band: the margin, what is too small to matter. `,
+        `Mark: the mean difference over seeds (${unit}; ${study.outcome}; small dots: single seeds). Bar: the interval that the verdict is read from. Band: the margin, what is too small to matter. `,
         study.lower ? "Right is worse: lower is better." : "Left is worse: higher is better.",
-        " The axis is compressed far outside of the margin. Exploratory arms are hollow and decide nothing: the claim does not speak of them.",
+        " The axis is compressed far outside of the margin. Triangles point up for better and down for worse, a square is equivalent, a circle open. Exploratory arms are hollow and decide nothing: the claim does not speak of them.",
       ],
       controls: [el("label", {}, "Margin", slider, output), back],
       draw: (width) => el("div", {}, note, rows(width)),
@@ -88,7 +92,7 @@
         zone(), el("path", { class: "zero", d: `M${x(0)} 0V40` }),
         apart(each).map(([seed, value]) => el("circle", { class: "seed", cx: x(value), cy: 30, r: 2.2 }, el("title", {}, `seed ${seed}: ${signed(value, digits)}`))),
         Number.isFinite(low) ? el("path", { d: `M${x(low)} 15H${x(high)}`, stroke: ink, "stroke-width": 3 }) : null,
-        each.mean != null ? el("circle", { cx: x(each.mean), cy: 15, r: 5, fill: open ? "var(--card)" : ink, stroke: ink, "stroke-width": 2 }) : null);
+        each.mean != null ? shape(open ? "explored" : group(each.kind), x(each.mean), 15, { fill: open ? "var(--card)" : ink, stroke: ink, "stroke-width": 2 }) : null);
       list.append(
         el("div", { class: "name" }, control ? el("i", {}, CONTROLS[each.arm]) : each.label, el("small", {}, `${each.arm}${each.against === baseline.arm ? "" : ` against ${each.against}`}, ${each.n} seeds`)),
         el("div", { class: "track" }, mark),
@@ -125,7 +129,7 @@
     const redraw = figure(section("slopes"), {
       title: "Seed by seed",
       controls: shown.length > 1 ? [tick("one scale for all", true, (value) => { shared = value; redraw(); })] : [],
-      caption: `Each line is one seed: left the arm that is compared with, right the arm. Lines that all lean one way are a difference one may trust; crossed ones are chance. ${study.bank ? "Arms are judged against a bank of the baseline's runs; only shared seeds are joined. " : ""}${study.outcome} at the end of the run (${unit === "percentage points" ? "%" : unit}).`,
+      caption: `Each line is one seed: left the arm that is compared with, right the arm. Lines that all lean one way are a difference one may trust; crossed ones are chance. ${study.bank ? "Arms are judged against a bank of the baseline's runs; only shared seeds are joined. " : ""}At the end of the run: ${study.outcome} (${unit === "percentage points" ? "%" : unit}).`,
       draw: () => el("div", { class: "small-multiples" }, shown.map((each) => {
         const lines = pairs(each), worse = (line) => (line.to > line.from) === study.lower;
         const points = lines.flatMap((line) => [{ ...line, x: 0, y: line.from }, { ...line, x: 1, y: line.to }]);
@@ -154,9 +158,13 @@
   function curves() {
     if (!study.curves.some((own) => own.tokens.length > 1)) return;
     const AXES = [["tokens", "tokens"], ["flops", "FLOPs"], ["seconds", "seconds of training"]];
-    const state = { metric: 0, axis: "tokens", log: true, seeds: false, minus: false, hidden: new Set() };
+    const MANY = 7; // arms; of more, only the baseline, the best and the one that is pointed at are coloured
+    const state = { metric: 0, axis: "tokens", log: true, seeds: false, minus: false, hidden: new Set(), pointed: null };
     const arms = Object.keys(study.costs);
-    const ink = (arm) => (arm === baseline.arm ? "currentColor" : armColour(arms.indexOf(arm) - 1));
+    const few = arms.length <= MANY;
+    const best = ({ arms: own, lower }) => d3.sort(arms.filter((arm) => own[arm]?.seeds.length), (arm) => (lower ? 1 : -1) * d3.mean(own[arm].seeds, (line) => line.at(-1)))[0];
+    const lit = (arm) => [state.pointed, best(study.curves[state.metric]), baseline.arm].indexOf(arm); // below 0: neither
+    const ink = (arm) => (arm === baseline.arm ? "var(--ink)" : few ? armColour(arms.indexOf(arm) - 1) : ["var(--open)", "var(--a1)", "var(--a2)"][lit(arm) + 1]);
 
     /* Tokens as FLOPs or seconds: an arm's cost grows in step with its tokens. */
     function along(arm, tokens) {
@@ -173,20 +181,22 @@
     }
     const shownArms = (own) => arms.filter((arm) => own.arms[arm] && own.arms[arm].seeds.length && !state.hidden.has(arm));
     const redraw = () => repaint();
+    const pointAt = (arm) => () => { state.pointed = arm; if (!few) redraw(); };
     const set = (name) => (value) => { state[name] = value; redraw(); };
     const costs = AXES.filter((_, at) => Object.values(study.costs).every((own) => own[at] > 0));
-    const key = el("div", { class: "key", role: "group", "aria-label": "Arms" }, arms.map((arm) => el("label", {},
+    const key = el("div", { class: "key", role: "group", "aria-label": "Arms" }, arms.map((arm) => el("label", { mouseenter: pointAt(arm), focusin: pointAt(arm), mouseleave: pointAt(null), focusout: pointAt(null) },
       el("input", { type: "checkbox", checked: true, input: (event) => { event.target.checked ? state.hidden.delete(arm) : state.hidden.add(arm); redraw(); } }),
-      el("i", { style: `--k:${ink(arm) === "currentColor" ? "var(--ink)" : ink(arm)}` }), arm === baseline.arm ? `${names[arm]} (baseline)` : names[arm] || arm)));
+      el("i"), arm === baseline.arm ? `${names[arm]} (baseline)` : names[arm] || arm)));
     const repaint = figure(section("curves"), {
-      title: "Along the training",
-      caption: "Lines are means over seeds. FLOPs and seconds are those of an arm's whole run, spread evenly over its tokens; seconds depend on the machine. Point at the chart to read values.",
+      title: study.curves.length > 1 ? "Along the training" : `Along the training: ${study.curves[0].words}`,
+      caption: `Lines are means over seeds. ${few ? "" : "Of so many arms only the baseline and the best are coloured, and the one whose name is pointed at. "}FLOPs and seconds are those of an arm's whole run, spread evenly over its tokens; seconds depend on the machine. Point at the chart to read values.`,
       controls: [
-        study.curves.length > 1 ? choice("Measure", study.curves.map((own, at) => [at, own.metric]), (value) => set("metric")(+value)) : null,
+        study.curves.length > 1 ? choice("Measure", study.curves.map((own, at) => [at, own.words]), (value) => set("metric")(+value)) : null,
         choice("Axis", costs, set("axis")), tick("logarithmic", true, set("log")), tick("single seeds", false, set("seeds")), tick("minus the baseline", false, set("minus")), key,
       ],
       draw: (width) => {
-        const own = study.curves[state.metric], lines = shownArms(own).map((arm) => points(own, arm));
+        const own = study.curves[state.metric], lines = d3.sort(shownArms(own), lit).map((arm) => points(own, arm));
+        arms.forEach((arm, place) => key.children[place].querySelector("i").style.setProperty("--k", ink(arm)));
         const means = lines.flatMap((line) => line.mean), top = means.filter((each) => each.tokens > 0.05 * Math.max(...own.tokens));
         const read = d3.groups(means, (each) => each.tokens).map(([tokens, those]) => { // what a pointer reads: all arms at once
           const words = d3.sort(those, (each) => -each.y).map((each) => `${names[each.arm] || each.arm}: ${number(each.y, own.digits)}`);
@@ -194,12 +204,12 @@
         });
         const [low, high] = d3.extent(top.length ? top : means, (each) => each.y), pad = 0.06 * (high - low || 1);
         return plot({
-          width, height: Math.min(420, 220 + width / 5), marginLeft: 50, marginBottom: 40, ariaLabel: `${own.metric} along the training`,
+          width, height: Math.min(420, 220 + width / 5), marginLeft: 50, marginBottom: 40, ariaLabel: `${own.words} along the training`,
           x: { type: state.log ? "log" : "linear", label: costs.find(([name]) => name === state.axis)[1], ticks: Math.max(2, width / 110), tickFormat: state.log ? (at) => ((width < 500 ? /^[15]/ : /^[125]/).test(at.toPrecision(1)) ? short(at) : "") : short },
-          y: { label: `${own.metric} (${own.unit})${state.minus ? ", minus the baseline" : ""}`, domain: [low - pad, high + pad], clamp: false, grid: true },
+          y: { label: `${width < 500 ? own.unit : `${own.words} (${own.unit})`}${state.minus ? ", minus the baseline" : ""}`, domain: [low - pad, high + pad], clamp: false, grid: true },
           marks: [
-            state.seeds ? Plot.line(lines.flatMap((line) => line.single), { x: "x", y: "y", z: (each) => `${each.arm} ${each.seed}`, stroke: (each) => ink(each.arm), strokeWidth: 0.8, strokeOpacity: 0.4, clip: true }) : null,
-            Plot.line(means, { x: "x", y: "y", z: "arm", stroke: (each) => ink(each.arm), strokeWidth: (each) => (each.arm === baseline.arm ? 3 : 1.8), clip: true }),
+            state.seeds ? Plot.line(lines.flatMap((line) => line.single), { x: "x", y: "y", z: (each) => `${each.arm} ${each.seed}`, stroke: (each) => ink(each.arm), strokeWidth: 0.8, strokeOpacity: 0.85, clip: true }) : null,
+            Plot.line(means, { x: "x", y: "y", z: "arm", stroke: (each) => ink(each.arm), strokeWidth: (each) => (each.arm === baseline.arm || (!few && lit(each.arm) >= 0) ? 3 : 1.8), clip: true }),
             Plot.dot(means, { x: "x", y: "y", r: 2, fill: (each) => ink(each.arm), clip: true }),
             Plot.ruleX(read, Plot.pointerX({ x: "x", maxRadius: Infinity, strokeOpacity: 0.4 })),
             Plot.tip(read, Plot.pointerX({ x: "x", y: "y", maxRadius: Infinity, stroke: "var(--muted)", fill: "var(--card)", title: "words" })),
@@ -217,7 +227,7 @@
   }
 
   // ---- scale -------------------------------------------------------------------------------------------------------
-  const TIMES = [2, 4, 10, 30, 1.5, 1.25, 1.1]; // and their inverses: ticks of the axis of a ladder, the most wanted first
+  const TIMES = [10, 1e2, 1e3, 1e4, 1e5, 1e6, 2, 4, 30, 1.5, 1.25, 1.1]; // and their inverses: ticks of the axis of a ladder, the most wanted first
   function ladder() {
     if (!study.ladder || !section("ladder")) return;
     const arms = Object.entries(study.ladder.arms), times = (value) => `×${Math.exp(value).toFixed(2)}`;
@@ -238,7 +248,7 @@
       controls: [el("div", { class: "key" }, arms.map(([, own], at) => el("span", {}, el("i", { style: `--k:${armColour(at)}` }), ` ${own.label}${own.trend ? `: ${own.trend}` : ""}`)))],
       draw: (width) => plot({
         width, height: 340, marginLeft: 60, marginBottom: 40, ariaLabel: "Effect by compute",
-        x: { type: "log", domain: ends, label: "FLOPs of a run", ticks: Math.max(2, width / 140), tickFormat: short }, y: { label: "times the tokens", ticks: marks, tickFormat: times, grid: true },
+        x: { type: "log", domain: ends, label: "FLOPs of a run", ticks: Math.max(2, width / 140), tickFormat: short }, y: { label: "times the tokens", ticks: marks, tickFormat: (at) => `×${+Math.exp(at).toPrecision(3)}`, grid: true },
         color: { type: "identity" }, // a band or a prediction may be missing, and nothing then shows that ink is a colour
         marks: [
           Plot.areaY(bands, { x: "compute", y1: "low", y2: "high", z: "arm", fill: "ink", fillOpacity: 0.13 }), Plot.line(bands, { x: "compute", y: "mean", z: "arm", stroke: "ink" }), Plot.ruleY([0]),
