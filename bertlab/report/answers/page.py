@@ -12,7 +12,7 @@ from pathlib import Path
 from bertlab.report.answers.chinese import CHINESE
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.language import Language
-from bertlab.report.answers.sentences import everything, telling, trust
+from bertlab.report.answers.sentences import everything, named, rung_of, telling, trust
 from bertlab.report.answers.values import Values
 from bertlab.report.ladder import higher, sentence
 from bertlab.report.study.verdict import reasons_against
@@ -89,7 +89,11 @@ def _scale(folder: Path, arm: str, language: Language) -> dict[str, str]:
     ladder = read_ladder(folder) if is_ladder(folder) else None
     if ladder is None or not ladder.arms[arm]:
         return {}
-    return {"scale": language.then.join(filter(None, [sentence(ladder, arm, language), higher(ladder, language)]))}
+    sizes = language.then.join(rung_of(name, ladder.rungs[name], language) for name in ladder.arms[arm])
+    baseline = named(ladder.study, ladder.study.reference(arm), language)
+    means = language.texts["means"].format(baseline=baseline, rungs=sizes)
+    told = [sentence(ladder, arm, language), means, higher(ladder, language)]
+    return {"scale": language.then.join(filter(None, told))}
 
 
 def _questions(text: str, language: Language) -> Iterator[str]:

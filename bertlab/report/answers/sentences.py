@@ -146,11 +146,7 @@ def size(findings: Findings, judged: Judged, language: Language) -> str:
 
 def regime(findings: Findings, language: Language) -> str:
     """Describe model, corpus and budget."""
-    facts = findings.record.facts
-    shape = MODEL.match(facts.get("model", ""))
-    model = facts.get("model", DASH)
-    if shape:
-        model = language.texts["model"].format(**dict(zip(("layers", "width", "heads"), shape.groups(), strict=True)))
+    facts, model = findings.record.facts, model_of(findings, language)
     if (trunk := findings.study.trunk) is not None:
         model += language.texts["trunk"].format(
             tokens=number(trunk.tokens / 1e6, 2), ten_thousands=number(trunk.tokens / 1e4, 0)
@@ -166,6 +162,23 @@ def regime(findings: Findings, language: Language) -> str:
         corpus=language.listing(known, "and") if known else escape(corpus) or DASH,
         seeds=findings.seeds,
     )
+
+
+def model_of(findings: Findings, language: Language) -> str:
+    """Describe the shape of the model; as its record has it if that is no shape."""
+    told = findings.record.facts.get("model", DASH)
+    shape = MODEL.match(told)
+    if not shape:
+        return told
+    return language.texts["model"].format(**dict(zip(("layers", "width", "heads"), shape.groups(), strict=True)))
+
+
+def rung_of(name: str, findings: Findings, language: Language) -> str:
+    """Describe a rung of a ladder: its name, the model, and the training tokens."""
+    tokens = tokens_of(findings)
+    millions, ten_thousands = number(tokens / 1e6, 1), number(tokens / 1e4, 0)
+    model = model_of(findings, language)
+    return language.texts["rung"].format(rung=escape(name), model=model, tokens=millions, ten_thousands=ten_thousands)
 
 
 def tokens_of(findings: Findings) -> float:
