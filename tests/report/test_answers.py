@@ -134,7 +134,7 @@ def test_every_cell_of_a_fact_that_is_words_has_chinese_ones() -> None:
         (0.3, {}, "clearly worse with one head than with two heads"),
         (-0.3, {}, "clearly better with one head than with two heads"),
         (0.12, {"sd": 0.1}, "worse with one head than with two heads, by how much is open"),
-        (0.0, {}, "as well with one head as with two heads"),
+        (0.0, {}, "equally well with one head and with two heads"),
         (0.0, {"sd": 0.3}, "it is open whether hidden words are predicted better or worse with one head than"),
     ],
 )
