@@ -23,7 +23,7 @@ from bertlab.study.ladder import is_ladder, read_ladder
 PAGES = Path(__file__).parent / "pages"
 LANGUAGES = (ENGLISH, CHINESE)
 SECTIONS = ("answer", "mechanism", "measured", "others", "open", "test")
-BRIEF = ("finding", "difference", "regime", "scale", "answers", "start")  # on the site, where a study has its own page
+BRIEF = ("finding", "regime", "scale", "answers", "start")  # on the site, where a study has its own page
 FIGURES = {
     "ladder.svg": "ladder_figure",
     "figures/forest.svg": "figure",
