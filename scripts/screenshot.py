@@ -35,12 +35,15 @@ from bertlab.tracking.artifacts import find_model
 from bertlab.tracking.description import KIND, OUTCOME, PARENT
 
 DEFAULTS: dict[str, Any] = {"uri": "sqlite:///mlflow.db", "to": "docs"}
-WIDTH, HEIGHT, BESIDE = 1440, 720, 376  # pixels: the window, and the width of MLflow's assistant on its right
+WIDTH, HEIGHT, BESIDE = 1640, 720, 426  # pixels: the window, and the width of MLflow's assistant on its right
 PATIENCE = 600_000  # milliseconds for the content of a page, which takes a few seconds on an idle machine
-COLOURS = 256  # number of colours of a file, for less than 300 kB
+COLOURS = 256  # number of colours of a file, for less than 200 kB
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHART = ".js-plotly-plot .main-svg"
 EXPAND = ".ag-row [data-component-id*=runnamecellrenderer]"
+NAMES = '.ag-header-cell[col-id*="Run Name"] .ag-header-cell-resize'  # the right edge of the column of names
+FIND, CURVE = "input[placeholder='Search metric charts']", f"{OUTCOME}$"
+WIDER = 180  # pixels by which that column grows, so that names are not cut
 
 
 class Page(NamedTuple):
@@ -50,6 +53,8 @@ class Page(NamedTuple):
     texts: tuple[str, ...]
     drawn: str = "body"
     opened: str | None = None  # selector of the element to click first
+    widened: str | None = None  # selector of an edge to drag to the right
+    typed: tuple[str, str] | None = None  # selector of a field, and the text for it
 
 
 def main() -> None:
@@ -90,8 +95,8 @@ def pages(uri: str) -> dict[str, Page]:
         beside["model"] = Page(f"/#/experiments/{experiment}/models/{model.model_id}?{TRAINING}", about)
     return {
         "comparison": Page(f"/#/compare-runs?runs={runs_}&experiments={experiments}&{TRAINING}", (), CHART),
-        "runs": Page(page("/", experiment), names, opened=EXPAND),
-        "charts": Page(charts("/", experiment), names[:1], CHART),
+        "runs": Page(page("/", experiment), names, opened=EXPAND, widened=NAMES),
+        "charts": Page(charts("/", experiment), names[:1], CHART, typed=(FIND, CURVE)),
         "run": Page(f"/#/experiments/{experiment}/runs/{last.info.run_id}?{TRAINING}", (names[0], OUTCOME)),
         **beside,
     }
@@ -128,16 +133,31 @@ def drawn(tab: Any, wanted: Page) -> bytes:
     """Wait for the content of a page; return its picture when two in a row are equal: charts and spinners move."""
     if wanted.opened:
         tab.locator(wanted.opened).first.click()
+    if wanted.typed:
+        tab.locator(wanted.typed[0]).first.fill(wanted.typed[1])
     for text in wanted.texts:
         tab.get_by_text(text).locator("visible=true").first.wait_for()
     shown = tab.locator(wanted.drawn).locator("visible=true").first
     shown.wait_for()
     shown.scroll_into_view_if_needed()
+    if wanted.widened:
+        widen(tab, wanted.widened)
     before, ends = b"", time.monotonic() + PATIENCE / 1000
     while (picture := tab.screenshot(animations="disabled")) != before and time.monotonic() < ends:
         before = picture
         tab.wait_for_timeout(1500)
     return picture
+
+
+def widen(tab: Any, selector: str) -> None:
+    """Drag an edge to the right, in steps as a hand does."""
+    edge = tab.locator(selector).first.bounding_box()
+    x, y = edge["x"] + 2, edge["y"] + edge["height"] / 2  # its right half is below the next column
+    tab.mouse.move(x, y)
+    tab.mouse.down()
+    tab.mouse.move(x + WIDER, y, steps=10)
+    tab.mouse.up()
+    tab.mouse.move(0, 0)
 
 
 def keep(picture: bytes, to: Path) -> None:

@@ -17,7 +17,7 @@ pytestmark = [
         not any(map(shutil.which, screenshot.BROWSERS)), reason="no chromium is here: apt-get install chromium"
     ),
 ]
-LARGEST = 300_000  # bytes of a picture
+LARGEST = 200_000  # bytes of a picture
 
 
 def test_pictures_show_the_list_the_comparison_the_charts_a_run_and_its_model(
