@@ -8,7 +8,7 @@
     bertlab.load_study("reports/mask_rate").contrasts               # what it found, as a table
     bertlab.judge(arm, baseline, margin=0.1)                        # anybody's paired numbers
 
-`sweep` and `study` are rooms of the package too, which can be called (bertlab/config/callable.py).
+`run`, `sweep` and `study` are also modules of the package, which can be called (bertlab/config/callable.py).
 """
 
 from importlib import import_module

@@ -4,8 +4,8 @@ import difflib
 import sys
 from collections.abc import Sequence
 
-from bertlab import __version__
 from bertlab.commands.table import COMMANDS
+from bertlab.config.arguments import answer
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.config.own import take_own
@@ -15,14 +15,9 @@ def main(words: Sequence[str] | None = None) -> None:
     """Run the command line. `words`: the arguments after the program's name; `--own FOLDER` may be anywhere."""
     with one_line_errors():
         name, *rest = take_own(sys.argv[1:] if words is None else words) or ["--help"]
-    if name in ("-h", "--help", "help"):
-        print(usage())  # noqa: T201
-    elif name == "--version":
-        print(f"bertlab {__version__}")  # noqa: T201
-    else:
-        with one_line_errors():
-            check(name)
-        COMMANDS[name].main(rest)
+        answer(usage(), ["--help" if name == "help" else name])
+        check(name)
+    COMMANDS[name].main(rest)
 
 
 def usage() -> str:

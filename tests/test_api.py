@@ -4,6 +4,7 @@ import logging
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -148,3 +149,15 @@ def test_the_rooms_of_the_package_stay_modules() -> None:
 
     assert bertlab.study.design is design
     assert callable(bertlab.study)
+
+
+def test_a_function_of_the_api_that_is_also_a_module_can_be_called_after_its_import() -> None:
+    doors = [name for name in bertlab.__all__ if find_spec(f"bertlab.{name}")]
+    assert doors == ["run", "study", "sweep"]
+    calls = "; ".join(f"import bertlab.{name}" for name in doors)
+    told = f"{calls}; print(*(callable(getattr(bertlab, name)) for name in {doors})); bertlab.run(3)"
+    ended = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=False, cwd=PACKAGE.parent
+    )
+    assert ended.stdout == "True True True\n"
+    assert "InputError: overrides must be words or a mapping, got 3" in ended.stderr

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import bertlab
 from bertlab.config.compose import PACKAGE
 from scripts.architecture import MODULES, ORDER, PAGE, arrows, imported, imports, page, room
 
@@ -39,11 +40,13 @@ def test_every_room_has_its_place() -> None:
 
 @pytest.mark.parametrize("door", DOORS)
 def test_a_door_only_opens(door: str) -> None:
-    _docstring, system, entry, call = ast.parse(MODULES[f"bertlab.{door}"].read_text("utf-8")).body
+    _docstring, system, entry, *more, call = ast.parse(MODULES[f"bertlab.{door}"].read_text("utf-8")).body
     assert ast.unparse(system) == "import sys"
     assert isinstance(entry, ast.ImportFrom)
     assert [alias.name for alias in entry.names] == ["main"]
     assert isinstance(call, ast.If)
+    called = ["from bertlab.config.callable import make_callable", "make_callable(__name__)"]
+    assert [ast.unparse(each) for each in (*more, *call.orelse)] == called * (door in bertlab.__all__)
 
 
 def test_imports_point_left_only() -> None:

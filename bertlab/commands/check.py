@@ -4,6 +4,9 @@ For every option in FOLDER/conf: composes and builds it, trains it for three ste
 keys of bertlab run, and tests the contracts of its family. For every study in FOLDER/sweeps/study: composes it, checks
 that its arms differ only by what they declare, and builds every part of every arm. Exit code 1 if anything fails.
 Without FOLDER it uses the folder of --own, of BERTLAB_OWN or of pyproject.toml.
+
+  bertlab check my_lab
+  bertlab check my_lab model/position=sinusoidal model/embedding=sum
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bertlab.config.arguments import answer
 from bertlab.config.building import build_part, build_parts
 from bertlab.config.compose import check, load, resolved
 from bertlab.config.error_messages import explain, one_line_errors
@@ -27,13 +31,10 @@ Trial = tuple[str, Callable[[], object]]  # a name, and a check that raises if i
 
 def main(words: Sequence[str]) -> None:
     """Run the command."""
-    if {"-h", "--help"} & set(words):
-        print((__doc__ or "").strip())  # noqa: T201
-        return
     with one_line_errors():
-        broken = check_folder(_chosen(words))
-    if broken:
-        raise SystemExit(1)
+        answer(__doc__, words)
+        if check_folder(_chosen(words)):
+            raise SystemExit(1)
 
 
 def _chosen(words: Sequence[str]) -> list[str]:

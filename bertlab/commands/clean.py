@@ -1,10 +1,11 @@
 """Show the size of checkpoints and remove those that no run needs: `bertlab clean [from=outputs] [all=true]`.
 
-from=FOLDER  the output_dir of the runs
-all=true     also remove checkpoints of unfinished runs; these runs then start from the beginning
+A finished run needs none: its results and weights are kept.
+  from=FOLDER  the output_dir of the runs
+  all=true     also remove checkpoints of unfinished runs; these runs then start from the beginning
 
-bertlab clean
-bertlab clean from=elsewhere all=true
+  bertlab clean
+  bertlab clean from=elsewhere all=true
 """
 
 from collections.abc import Iterator, Sequence

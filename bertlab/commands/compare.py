@@ -3,7 +3,8 @@
 Compares a run with another run, or with the run that `bertlab run key=value ...` would make.
 Shows differences in the keys that can change a result, the data, the code and the environment,
 and says whether the run would be reused.
-  run=ID   a run's id, its first characters, or latest; twice: compare two runs
+  run=ID   a run's id, its first characters, or latest; twice: compare two runs. Runs are looked up in the store, not
+           in output_dir, so latest is the newest run of the store; bertlab sync brings runs from output_dir there
   uri=URI  the MLflow store; else MLFLOW_TRACKING_URI, else mlflow.db in the working directory
 
   bertlab compare run=latest mask.rate=0.3
@@ -13,6 +14,7 @@ and says whether the run would be reused.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bertlab.config.arguments import answer
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.config.leaves import leaves
@@ -28,10 +30,8 @@ REUSE = ("same", "code", "any")  # the strictest rule first
 
 def main(words: Sequence[str]) -> None:
     """Run the command."""
-    if {"-h", "--help"} & set(words):
-        print((__doc__ or "").strip())  # noqa: T201
-        return
     with one_line_errors(words):
+        answer(__doc__, words)
         print(why(take_own(words)))  # noqa: T201
 
 

@@ -22,6 +22,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from bertlab.commands.match import MATCH, with_match
+from bertlab.config.arguments import answer
 from bertlab.config.building import Parts, build_part, build_parts
 from bertlab.config.compose import check, choices, load, resolved
 from bertlab.config.error_messages import one_line_errors
@@ -70,10 +71,8 @@ class Costs:
 
 def main(words: Sequence[str]) -> None:
     """Run the command."""
-    if {"-h", "--help"} & set(words):
-        print((__doc__ or "").strip())  # noqa: T201
-        return
     with one_line_errors(words):
+        answer(__doc__, words)
         show(take_own(words))
 
 

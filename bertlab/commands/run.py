@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bertlab.commands.ending import say
+from bertlab.config.arguments import answer
 from bertlab.config.building import build_part
 from bertlab.config.cards import take_cards
 from bertlab.config.compose import CONF, check, given, resolved, said, typed
@@ -52,17 +53,19 @@ def main(words: Sequence[str]) -> None:
     with one_line_errors(words):
         words = with_model(written_out(take_own(words)))
         check(words)
-        if {"-h", "--help"} & set(words):
-            from bertlab.commands.run_help import help_text
-
-            print(help_text([word for word in words if not word.startswith("-")]))  # noqa: T201
-            return
+        answer(lambda: _help(words), words)
         check_command(words)
         words = [without_login(word) for word in words]
         if any(word.startswith("-") and word not in LAUNCHED for word in words):
             _shown_by_hydra(words)
         else:
             say(launch(with_start_folders(words)))
+
+
+def _help(words: Sequence[str]) -> str:
+    from bertlab.commands.run_help import help_text
+
+    return help_text([word for word in words if not word.startswith("-")])
 
 
 def launch(words: Sequence[str]) -> "End":

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import yaml
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
@@ -42,13 +43,16 @@ def help_text(words: Sequence[str]) -> str:
     sections = (
         ("Groups (group=option; * is chosen)", _groups(chosen)),
         ("Keys (key=value, as they are with these options)", _keys(config, chosen)),
-        (
-            "Studies (study=ID; bertlab studies lists their questions)",
-            _listing(_options(sweep_folders(), "study")),
-        ),
         ("Launchers (hydra/launcher=NAME hydra.launcher.KEY=VALUE)", _listing(_launchers())),
     )
-    return "\n\n".join([USAGE, *("\n".join([title, *lines]) for title, lines in sections)])
+    written = ["\n".join([title, *lines]) for title, lines in sections]
+    return "\n\n".join([USAGE, *written[:-1], "\n".join(studies()), written[-1]])
+
+
+def studies() -> Iterator[str]:
+    """Yield the names of the studies, as lines below a title."""
+    yield "Studies (study=ID; bertlab studies lists their questions)"
+    yield from _listing(_options(sweep_folders(), "study"))
 
 
 def _groups(chosen: Mapping[str, str]) -> Iterator[str]:
@@ -65,9 +69,10 @@ def _keys(config: DictConfig, chosen: Mapping[str, str]) -> Iterator[str]:
     """Yield each key with its value and the comment of its line."""
     settings = OmegaConf.to_container(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]))
     comments = comments_of(CONF / "run.yaml", "")
-    for group, option in chosen.items():
+    for choice, option in sorted(chosen.items(), key=lambda each: "@" not in each[0]):  # keys inside other parts first
+        group, _, place = choice.partition("@")
         for path in (folder / group / f"{option}.yaml" for folder in conf_folders()):
-            comments |= comments_of(path, group.replace("/", ".")) if path.is_file() else {}
+            comments |= comments_of(path, place or group.replace("/", ".")) if path.is_file() else {}
     for key, value in leaves(settings):
         own = OWN_KEYS & set(key.split(".")) or key.startswith("study.")
         if not own and key.removeprefix("tracking.") not in Place.__annotations__:
@@ -85,8 +90,9 @@ def _first_clauses(text: str, room: int) -> str:
 def comments_of(path: Path, place: str) -> dict[str, str]:
     """Return the comments of an option's file by key. Comments of its base option come first."""
     found, open_keys, text = dict[str, str](), list[tuple[int, str]](), path.read_text("utf-8")
-    if started := re.search(r"^defaults: \[(base),", text, re.MULTILINE):
-        found |= comments_of(path.with_name(f"{started[1]}.yaml"), place)
+    for base in [each for each in yaml.safe_load(text).get("defaults", []) if each != "_self_"][:1]:
+        if isinstance(base, str):
+            found |= comments_of(path.with_name(f"{base}.yaml"), place)
     for match in filter(None, map(LINE.fullmatch, text.splitlines())):
         depth = len(match["indent"])
         open_keys = [(own, key) for own, key in open_keys if own < depth] + [(depth, match["key"])]

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from bertlab.config.arguments import answer
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.config.leaves import leaves, written
@@ -41,10 +42,8 @@ LOSS = "eval/mlm_loss"
 
 def main(words: Sequence[str]) -> None:
     """Run the command."""
-    if {"-h", "--help"} & set(words):
-        print((__doc__ or "").strip())  # noqa: T201
-        return
     with one_line_errors(words):
+        answer(__doc__, words)
         for line in runs(words):
             print(line)  # noqa: T201
 

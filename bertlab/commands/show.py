@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from bertlab.config.arguments import answer
 from bertlab.config.compose import check, load, resolved
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.importing import import_heavy
@@ -40,10 +41,8 @@ MASKED, REPLACED, KEPT, OTHER, UNPREDICTED = "bold red", "bold yellow", "bold gr
 
 def main(words: Sequence[str]) -> None:
     """Run the command."""
-    if {"-h", "--help"} & set(words):
-        print((__doc__ or "").strip())  # noqa: T201
-        return
     with one_line_errors(words):
+        answer(__doc__, words)
         words = with_model(written_out(take_own(words)))
         check(words)
         config = resolved(load(with_start_folders(words)))

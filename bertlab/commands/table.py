@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
+from bertlab.config.arguments import ANSWERED
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
 
@@ -17,16 +18,15 @@ class Command:
 
     module: str
     line: str
-    means: tuple[str, ...] = ()  # words that replace the name
     names: str = ""  # key of a first word without `=`
 
     def words(self, typed: Sequence[str]) -> list[str]:
         """Return the words for the module from the words that were typed. Raises InputError if a name is missing."""
         if self.names and typed and "=" not in typed[0] and not typed[0].startswith("-"):
             typed = [f"{self.names}={typed[0]}", *typed[1:]]
-        if self.names and not any(word.startswith((f"{self.names}=", "-h", "--help")) for word in typed):
+        if self.names and not any(word.startswith((f"{self.names}=", *ANSWERED)) for word in typed):
             raise InputError(f"{self.names} must be named, got nothing; bertlab studies lists them")
-        return [*self.means, *typed]
+        return list(typed)
 
     def main(self, typed: Sequence[str]) -> None:
         """Run the command with the words after its name."""
@@ -37,8 +37,8 @@ class Command:
 
 COMMANDS = {
     "run": Command("bertlab.commands.run", "train one run: bertlab run mask.rate=0.3"),
-    "sweep": Command("bertlab.commands.run", "train a grid of runs and report it: bertlab sweep seed=0,1", ("-m",)),
-    "study": Command("bertlab.commands.run", "answer a registered question: bertlab study mask_rate", names="study"),
+    "sweep": Command("bertlab.commands.sweep", "train a grid of runs and report it: bertlab sweep seed=0,1"),
+    "study": Command("bertlab.commands.study", "answer a registered question: bertlab study mask_rate", names="study"),
     "plan": Command("bertlab.experiment.plan.__main__", "what a study would cost and could find", names="study"),
     "report": Command("bertlab.report.__main__", "write the report of a sweep or a study again"),
     "site": Command("bertlab.site.__main__", "write the results as a site that opens from a file"),

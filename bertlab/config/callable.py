@@ -1,4 +1,4 @@
-"""Callable modules: `bertlab.study` is a package and also the API function of that name."""
+"""Callable modules: `bertlab.study` is a package and also the API function of that name; so are `sweep` and `run`."""
 
 import sys
 from importlib import import_module

@@ -44,10 +44,11 @@ def one_line_errors(words: Sequence[str] = ()) -> Iterator[None]:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         yield
+        if sys.stdout:
+            sys.stdout.flush()
     except KeyboardInterrupt:
         raise _exit("interrupted; type the same command to run it again", 130) from None
     except BrokenPipeError:  # the reader closed the pipe, as in `... --help | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except Exception as error:
         message = explain(error, words)
@@ -58,6 +59,17 @@ def one_line_errors(words: Sequence[str] = ()) -> Iterator[None]:
         if message is None:
             raise _exit(f"stopped by an error of its own ({type(error).__name__}); please report it", 1) from None
         raise _exit(message, 2) from None
+    finally:
+        _write_or_drop()
+
+
+def _write_or_drop() -> None:
+    """Write what was printed; drop it if this fails, else Python tries again when it exits and shows a traceback."""
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _exit(message: str, code: int) -> SystemExit:

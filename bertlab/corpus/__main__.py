@@ -1,8 +1,10 @@
 """Fetch and build a corpus, once: `bertlab corpus books [yes=true] [mirror=FOLDER]`.
 
-books          novels and non-fiction in English from public git repositories, for data=books
-yes=true       fetch without asking
-mirror=FOLDER  fetch nothing: read git folders or checkouts at FOLDER/<owner>/<name>, or <name>.git
+  books          novels and non-fiction in English from public git repositories, for data=books
+  yes=true       fetch without asking
+  mirror=FOLDER  fetch nothing: read git folders or checkouts at FOLDER/<owner>/<name>, or <name>.git
+
+  bertlab corpus books yes=true
 
 Fetched files stay in the cache folder (BERTLAB_CACHE, else ~/.cache/bertlab), so the same command continues after an
 interruption. docs/books.md names every book, its source and its licence.
@@ -13,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bertlab.config.arguments import parse
+from bertlab.config.arguments import ANSWERED, parse
 from bertlab.config.cache import cache_root
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
@@ -35,7 +37,7 @@ def main(words: Sequence[str]) -> None:
     """Run the command."""
     with one_line_errors():
         name, *rest = words or [""]
-        arguments = parse(DEFAULTS, __doc__, [name] if name in ("-h", "--help") else rest)
+        arguments = parse(DEFAULTS, __doc__, [name] if name in ANSWERED else rest)
         if name != "books":
             raise InputError(f"the corpus must be books, got {name or 'nothing'}; type bertlab corpus books")
         print(build(arguments))  # noqa: T201

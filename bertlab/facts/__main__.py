@@ -5,6 +5,7 @@ models; a test checks its numbers. The page is FOLDER/facts.md.
   out=FOLDER     default: reports
   measure=true   first time heads again, a few minutes, into FOLDER/facts/head_cost.csv; default: use that file
 
+  bertlab facts out=my-reports
 """
 
 import sys

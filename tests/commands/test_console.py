@@ -1,5 +1,6 @@
 """`bertlab COMMAND`: one table of commands, a help screen for each, tab completion, and the messages for mistakes."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import bertlab
 from bertlab.__main__ import main
 from bertlab.commands.completion import completed
 from bertlab.commands.table import COMMANDS
@@ -17,6 +19,7 @@ from bertlab.config.own import VARIABLE
 from tests.own import make_own
 
 SCREEN, WIDE = 40, 120  # lines and columns of a terminal
+WITHOUT_EXAMPLE = ("completion",)  # its first line is how to use it
 Captured = pytest.CaptureFixture[str]
 
 
@@ -26,11 +29,10 @@ def test_the_installed_program_is_this_one() -> None:
 
 
 def test_the_help_has_a_line_for_each_command(capsys: Captured) -> None:
-    main([])
+    with suppress(SystemExit):
+        main([])
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines if line.startswith("  ")] == list(COMMANDS)
-    main(["--version"])
-    assert re.fullmatch(r"bertlab \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -39,11 +41,55 @@ def test_every_command_has_help_with_how_to_type_it(name: str, capsys: Captured)
         main([name, "--help"])
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= WIDE
-    if COMMANDS[name].module != "bertlab.commands.run":
-        assert len(lines) <= SCREEN
-    shown = "run" if COMMANDS[name].module == "bertlab.commands.run" else name
-    assert any(f"bertlab {shown}" in line for line in lines)
+    assert name == "run" or len(lines) <= SCREEN
+    assert any(line.startswith(f"  bertlab {name}") for line in lines) or name in WITHOUT_EXAMPLE
+    assert any(f"bertlab {name}" in line for line in lines)
     assert not any("python -m" in line for line in lines)
+
+
+@pytest.mark.parametrize("name", ["run", "sweep", "study"])
+def test_the_help_of_runs_sweeps_and_studies_is_their_own(name: str, capsys: Captured) -> None:
+    with suppress(SystemExit):
+        main([name, "--help"])
+    text = capsys.readouterr().out
+    assert ("Keys (key=value" in text) == (name == "run")
+    assert "`bertlab run --help`" in text or name == "run"
+
+
+@pytest.mark.parametrize("words", [[], ["run"], ["sweep"], ["study"], ["study", "mask_rate"], ["runs"], ["plan"]])
+def test_the_version_is_that_of_bertlab(words: list[str], capsys: Captured) -> None:
+    with suppress(SystemExit):
+        main([*words, "--version"])
+    assert capsys.readouterr().out == f"bertlab {bertlab.__version__}\n"
+
+
+def test_every_key_of_a_run_has_a_text_that_is_not_cut(capsys: Captured) -> None:
+    with suppress(SystemExit):
+        main(["run", "--help"])
+    rows = re.findall(r"^  ([\w.]+=\S+) *(.*)$", capsys.readouterr().out.partition("Keys (")[2], re.MULTILINE)
+    assert len(rows) > 60
+    assert [key for key, text in rows if not text or text.endswith("...")] == []
+
+
+@pytest.mark.parametrize("words", [[], *([name, "--help"] for name in COMMANDS), ["run", "--version"]], ids=" ".join)
+def test_a_reader_that_closes_the_pipe_leaves_no_traceback(
+    words: list[str], capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:  # closing it flushes, as Python does at its exit
+        monkeypatch.setattr(sys, "stdout", closed)
+        with suppress(SystemExit):
+            main(words)
+    assert capsys.readouterr().err == ""
+
+
+def test_output_that_cannot_be_written_is_one_line(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(SystemExit):
+            main(["completion"])
+    assert capsys.readouterr().err.startswith("bertlab: the output cannot be used: no space left on device; ")
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ cost of each rung, its chance of a decision, and the predictions for its arms.
 import sys
 from collections.abc import Sequence
 
-from bertlab.config.arguments import parse
+from bertlab.config.arguments import ANSWERED, parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, closed_interval, open_interval
 from bertlab.config.own import take_own
@@ -34,7 +34,7 @@ def main(words: Sequence[str]) -> None:
 
 def show(words: Sequence[str]) -> None:
     """Print the plan that the command line asks for. Raises InputError."""
-    help_or_own = [word for word in words if word in ("-h", "--help") or word.partition("=")[0] in DEFAULTS]
+    help_or_own = [word for word in words if word in ANSWERED or word.partition("=")[0] in DEFAULTS]
     own = parse(DEFAULTS, __doc__, help_or_own)
     numbers = {name: _number(name, own[name]) for name in ("sd", "effect", "slope", "seconds")}
     if not own["study"]:
