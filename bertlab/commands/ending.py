@@ -29,22 +29,28 @@ def say(end: "End") -> None:
     say_failures(end.outcomes)
 
 
-def in_words(result: RunResult) -> str:
-    """Describe the result of a run; if the run was reused, say which run it was."""
+def in_words(result: RunResult, status: str = "") -> str:
+    """Describe the result of a run; if the run was reused, say which run it was. `status` is shown already."""
+    parts = [("reused", _origin(result))] if result.reused else []
+    parts += [("diverged" if result.status == "diverged" else "", _reached(result))]
+    return ", ".join(text if word in ("", status) else f"{word}: {text}" for word, text in parts if text)
+
+
+def _origin(result: RunResult) -> str:
     what = f"run {result.run_id}"
     if result.other_code:
         what += f", made by other code ({result.other_code})"
     if result.other_environment:
         what += f", made in another environment ({result.other_environment})"
-    return ", ".join(filter(None, [f"reused: {what}" if result.reused else "", reached(result)]))
+    return what
 
 
-def reached(result: RunResult) -> str:
+def _reached(result: RunResult) -> str:
     """Describe the metrics of a run."""
     from bertlab.train.recorder import SUMMARY
 
     if result.status == "diverged":
-        return f"diverged: a loss was not finite after {result.metrics.get('perf/tokens', 0):,.0f} tokens"
+        return f"a loss was not finite after {result.metrics.get('perf/tokens', 0):,.0f} tokens"
     named = {name: result.metrics.get(f"eval/{name}") for name in SUMMARY}
     return ", ".join(f"eval/{name} {value:.3f}" for name, value in named.items() if value is not None)
 
@@ -62,7 +68,7 @@ def _of_sweep(end: "SweepEnd") -> list[str]:
 def _of_job(outcome: Outcome) -> str:
     if not outcome.result:
         return outcome.error or ""
-    words = in_words(outcome.result).removeprefix(f"{outcome.status}: ")
+    words = in_words(outcome.result, outcome.status)
     return f"{words}; started again, its process had gone away" if outcome.lost else words
 
 

@@ -31,7 +31,7 @@ from bertlab.config.own import take_own
 from bertlab.config.reading import MULTIRUN, check_command, written_out
 from bertlab.config.redact import redacted
 from bertlab.data.of_start import with_model
-from bertlab.ledger.result import NOT_RUN, Outcome, TerminatedError
+from bertlab.ledger.result import Outcome, TerminatedError
 from bertlab.ledger.sweep_log import MOST, SweepLog
 from bertlab.tracking.address import without_login
 from bertlab.tracking.start_weights import with_start_folders
@@ -129,7 +129,7 @@ def job(config: DictConfig) -> Outcome:
             return Outcome(tuple(overrides), result=result, where=tracker.where(config.output_dir))
     diary, number = SweepLog(config.output_dir, str(config.tracking.parent)), int(HydraConfig.get().job.num)
     if words := diary.repeated():
-        return Outcome(tuple(overrides), f"{NOT_RUN}{MOST} runs in a row ended with {words}")
+        return Outcome(tuple(overrides), f"{MOST} runs in a row ended with {words}", started=False)
     diary.begin(number, overrides)
     outcome = _outcome(config, overrides)
     diary.end(number, outcome)

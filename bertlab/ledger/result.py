@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-NOT_RUN = "not run: "
+NOT_RUN = "not run"  # status of a job that was given up before it began
 
 
 class TerminatedError(Exception):
@@ -27,7 +27,7 @@ class CancelledError(Exception):
 class RunResult:
     """Result of a run without an error. `metrics` has the last value of each metric.
 
-    `folder` is the run's cell, None for a run that is only in a store. For a reused run, `other_code` and
+    `folder` is the run's folder, None for a run that is only in a store. For a reused run, `other_code` and
     `other_environment` name its code and environment if they differ from the requested ones.
     """
 
@@ -53,7 +53,7 @@ class RunResult:
 class Outcome:
     """How a job ended: its overrides, and the line with its error or its result.
 
-    `lost` counts how often its process was lost before. `where`: the lines that show where to see a single run.
+    `started`: false if it was given up before it began. `lost` counts how often its process was lost before. `where`: the lines that show where to see a single run.
     """
 
     overrides: tuple[str, ...]
@@ -61,6 +61,7 @@ class Outcome:
     result: RunResult | None = None
     lost: int = 0
     where: str = ""
+    started: bool = True
 
     def __float__(self) -> float:
         """Return the outcome by which runs are judged, for a search. Raises ValueError if there is none."""
@@ -71,8 +72,10 @@ class Outcome:
     @property
     def status(self) -> str:
         """How it ended, in one or two words. A reused run that diverged counts as diverged."""
+        if not self.started:
+            return NOT_RUN
         if self.error:
-            return NOT_RUN.rstrip(": ") if self.error.startswith(NOT_RUN) else "failed"
+            return "failed"
         if self.result and self.result.status != "finished":
             return self.result.status
         return "reused" if self.result and self.result.reused else "finished"

@@ -212,7 +212,7 @@ def _value(config: Any, name: str) -> Any:
 def say_failures(outcomes: Sequence[Outcome]) -> None:
     """Print which runs failed and why, and how many did not run. Raises SystemExit with code 1 if there are any."""
     failed = [outcome for outcome in outcomes if outcome.status == "failed"]
-    left = [outcome for outcome in outcomes if outcome.status == "not run"]
+    left = [outcome for outcome in outcomes if not outcome.started]
     if not failed and not left:
         return
     if failed:

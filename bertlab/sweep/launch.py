@@ -20,7 +20,7 @@ from hydra.plugins.launcher import Launcher
 from bertlab.config.error_messages import explain
 from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted
-from bertlab.ledger.result import NOT_RUN, CancelledError, LostError, Outcome
+from bertlab.ledger.result import CancelledError, LostError, Outcome
 from bertlab.ledger.run_folder import run_folders_like
 from bertlab.ledger.sweep_log import SweepLog
 from bertlab.tracking.description import Identity
@@ -132,7 +132,7 @@ class _Round:
         if self._idle == TRIES:
             for place in batch:
                 words = f"the launcher failed before the run began: {said(error)}{_advice(error)}"
-                self._ended[place] = Outcome(tuple(self._jobs[place].overrides), f"{NOT_RUN}{words}")
+                self._ended[place] = Outcome(tuple(self._jobs[place].overrides), words, started=False)
         if lost:
             self._launches.settle()
         if again := [place for place in batch if place not in self._ended]:

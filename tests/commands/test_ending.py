@@ -23,6 +23,14 @@ def test_a_diverged_run_that_is_reused_is_diverged() -> None:
     outcome = Outcome((), result=replace(RESULT, status="diverged", reused=True))
     assert outcome.status == "diverged"
     assert in_words(replace(RESULT, status="diverged")) == "diverged: a loss was not finite after 700 tokens"
+    assert outcome.result is not None
+    assert in_words(outcome.result, outcome.status) == "reused: run abc, a loss was not finite after 700 tokens"
+    assert in_words(replace(RESULT, reused=True), "reused").startswith("run abc, eval/mlm_loss")
+
+
+def test_a_status_is_no_matter_of_words() -> None:
+    assert Outcome((), "not run: as a part of its own error says").status == "failed"
+    assert Outcome((), "no room", started=False).status == "not run"
 
 
 def test_values_survive_json() -> None:

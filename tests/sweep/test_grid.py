@@ -451,9 +451,7 @@ def test_a_crash_that_repeats_itself_stops_the_rest_of_a_sweep(
     ended = execute(capsys, swept.folder, "-m", *TINY, *own)
     assert (ended.code, calls) == (1, [0.1, 0.2, 0.3])
     last = ended.err.splitlines()[-1]
-    assert last == (
-        "bertlab: stopped early, 2 runs are left: not run: 3 runs in a row ended with ZeroDivisionError: always"
-    )
+    assert last == ("bertlab: stopped early, 2 runs are left: 3 runs in a row ended with ZeroDivisionError: always")
     assert [line.split()[0] for line in ended.out.splitlines()[:5]] == ["failed"] * 3 + ["not"] * 2
 
 
@@ -517,5 +515,5 @@ def test_the_report_command_prints_the_path(
 
 def test_if_no_run_began_none_is_reported_as_failed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        say_failures([Outcome(("seed=0",), "not run: no room"), Outcome(("seed=1",), "not run: no room")])
-    assert capsys.readouterr().err == "bertlab: stopped early, 2 runs are left: not run: no room\n"
+        say_failures([Outcome((f"seed={seed}",), "no room", started=False) for seed in range(2)])
+    assert capsys.readouterr().err == "bertlab: stopped early, 2 runs are left: no room\n"

@@ -116,7 +116,7 @@ def test_a_launcher_that_starts_nothing_is_asked_twice(run: Run) -> None:
     outcomes, fake = run(*[raises(OSError("no sbatch here"))] * 3)
     assert len(fake.given) == 2
     assert {outcome.status for outcome in outcomes} == {"not run"}
-    assert outcomes[0].error == "not run: the launcher failed before the run began: OSError: no sbatch here"
+    assert outcomes[0].error == "the launcher failed before the run began: OSError: no sbatch here"
 
 
 def test_where_a_cluster_does_not_count_memory_the_key_is_named(run: Run) -> None:
