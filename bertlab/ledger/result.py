@@ -53,7 +53,8 @@ class RunResult:
 class Outcome:
     """How a job ended: its overrides, and the line with its error or its result.
 
-    `started`: false if it was given up before it began. `lost` counts how often its process was lost before. `where`: the lines that show where to see a single run.
+    `started`: false if it was given up before it began. `lost` counts how often its process was lost before. `where`:
+    the lines that show where to see a single run.
     """
 
     overrides: tuple[str, ...]
