@@ -16,11 +16,12 @@ from typing import Any
 
 from bertlab.config.arguments import answer
 from bertlab.config.building import build_part, build_parts
-from bertlab.config.compose import check, load, resolved
+from bertlab.config.compose import check, conf_folders, load, resolved, sweep_folders
 from bertlab.config.error_messages import explain, one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.config.importing import import_heavy
 from bertlab.config.own import OPTION, VARIABLE, own_folder, place_of, take_own
+from bertlab.config.own_files import refused_files
 
 TINY = {
     **{"data": "oracle", "data.documents": "60", "batch.size": "4", "batch.length": "35", "budget.tokens": "2800"},
@@ -48,6 +49,11 @@ def check_folder(words: Sequence[str]) -> int:
     folder = own_folder()
     if folder is None:
         raise InputError(f"{OPTION} must name a folder, got nothing; write it first, or set {VARIABLE}")
+    if refused := list(refused_files(conf_folders(), sweep_folders())):
+        for path, error in refused:
+            print(f"{path.relative_to(folder.parent)}\n  FAILED  may be used: {error}")  # noqa: T201
+        print("nothing else was tried: no command takes a folder before all of its files may be used")  # noqa: T201
+        return len(refused)
     check(words)
     files = [*sorted(folder.glob("conf/**/*.yaml")), *sorted(folder.glob("sweeps/study/*.yaml"))]
     if not files:
@@ -57,12 +63,19 @@ def check_folder(words: Sequence[str]) -> int:
     for path in files:
         print(path.relative_to(folder.parent))  # noqa: T201
         trials = _of_study(path.stem, words) if path.parent.name == "study" else _of_option(folder, path, words)
+        failed: dict[str, list[str]] = {}  # names of this file's failed checks, by reason
         for name, attempt in trials:
             wrong = _wrong(attempt)
-            print(f"  {'FAILED' if wrong else 'ok':<6}  {name}{f': {wrong}' if wrong else ''}")  # noqa: T201
+            if wrong:
+                failed.setdefault(wrong, []).append(name)
+            if not wrong or len(failed[wrong]) == 1:
+                print(f"  {'FAILED' if wrong else 'ok':<6}  {name}{f': {wrong}' if wrong else ''}")  # noqa: T201
             broken, tried = broken + bool(wrong), tried + 1
             if wrong and attempt is trials[0][1]:
                 break  # a part that cannot be built has no other checks
+        for first, *more in failed.values():
+            if more:
+                print(f"  FAILED  {len(more)} more, for the same reason as: {first}")  # noqa: T201
     print(f"{tried - broken} of {tried} hold")  # noqa: T201
     return broken
 

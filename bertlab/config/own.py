@@ -140,11 +140,15 @@ def source_of(module: str) -> Source | None:
 def defines(target: str) -> bool:
     """Return whether a target is a class or a function defined in its own module of the folder."""
     module, _, name = target.rpartition(".")
+    return name in (defined_by(module) or ())
+
+
+def defined_by(module: str) -> list[str] | None:
+    """Return the classes and functions that a module of the folder defines; None if there is no such module."""
     source = source_of(module)
-    kinds = (ast.ClassDef, ast.FunctionDef)
-    return source is not None and any(
-        isinstance(node, kinds) and node.name == name for node in ast.parse(source.text).body
-    )
+    if source is None:
+        return None
+    return [node.name for node in ast.parse(source.text).body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
 
 
 def place_of(error: BaseException) -> str:

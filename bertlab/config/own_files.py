@@ -4,7 +4,7 @@ An option names something that a module of the folder defines, or that an option
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import yaml
 
 from bertlab.config.errors import InputError
 from bertlab.config.override_policy import EVERYWHERE, Folders, options_in, plain_yaml, specials_of
-from bertlab.config.own import defines
+from bertlab.config.own import defined_by, defines, own_folder
 
 PACKAGED = re.compile(
     r"^\s*#\s*@package\s+(?!(?:_global_|_group_)\s*$)", re.MULTILINE
@@ -25,12 +25,21 @@ def check_files(conf: Folders, sweeps: Folders) -> None:
 
     Raises InputError.
     """
+    for _, error in refused_files(conf, sweeps):
+        raise error
+
+
+def refused_files(conf: Folders, sweeps: Folders) -> Iterator[tuple[Path, InputError]]:
+    """Yield every file that may not be used, with the reason."""
     for (ours, *own), groups in ((conf, None), (sweeps, ["study"])):
         for folder in own:
             for path in sorted(folder.rglob("*.yaml")):
                 place = path.relative_to(folder)
-                _check_place(path, place, ours, groups)
-                _check_content(path, place.parent.as_posix(), conf[:1])
+                try:
+                    _check_place(path, place, ours, groups)
+                    _check_content(path, place.parent.as_posix(), conf[:1])
+                except InputError as error:
+                    yield path, error
 
 
 def _check_place(path: Path, place: Path, ours: Path, groups: Sequence[str] | None) -> None:
@@ -59,7 +68,19 @@ def _check_content(path: Path, group: str, conf: Folders) -> None:
     own = specials_of(part) if isinstance(part, dict) else frozenset()
     target = dict(own).get("_target_", "nothing")
     if own and not (defines(target) or own in options_in(conf)[0].get(group, set())):
-        raise InputError(
-            f"{path}: _target_ must be a class or function that a module of this folder defines, or that of an option "
-            f"of bertlab, got {target}; write the folder, the module and the name, joined by dots"
-        )
+        raise InputError(f"{path}: _target_ must be {_wanted(str(target))}")
+
+
+def _wanted(target: str) -> str:
+    """Return the end of the message about a target that cannot be used: the bound, the value and the next step."""
+    module, folder = target.rpartition(".")[0], own_folder()
+    if folder is not None and target.partition(".")[0] == folder.name and module != folder.name:
+        names = defined_by(module)
+        if names is None:
+            return f"in a module of {folder}, got {target}; there is no module {module}: write its file, or correct it"
+        known = f"it defines {', '.join(names)}" if names else "it defines nothing"
+        return f"a class or function that {module} defines, got {target}; {known}: correct one of both"
+    return (
+        "a class or function that a module of this folder defines, or that of an option of bertlab, got "
+        f"{target}; write the folder, the module and the name, joined by dots"
+    )

@@ -84,6 +84,34 @@ class Gone:
     )
 
 
+def test_every_file_that_may_not_be_used_is_named_with_what_its_module_defines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = make_own(tmp_path)
+    add(own, "conf/mask/gone.yaml", f"_target_: {own.name}.mask.first.Gone")
+    add(own, "conf/mask/lost.yaml", f"_target_: {own.name}.mask.last.Last")
+    add(own, "conf/mask/other.yaml", "_target_: os.system")
+    assert checked(str(own)) == 1
+    shown = capsys.readouterr().out
+    assert shown.count("FAILED  may be used: ") == 3
+    assert f"got {own.name}.mask.first.Gone; it defines FirstTokens: correct one of both\n" in shown
+    assert f"got {own.name}.mask.last.Last; there is no module {own.name}.mask.last: write its file, or corr" in shown
+    assert "got os.system; write the folder, the module and the name, joined by dots\n" in shown
+
+
+def test_one_reason_of_many_failures_is_said_once_with_a_count(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "lab_with_a_norm"
+    add(own, "parts.py", "from torch import nn\n\nclass Norm(nn.Identity):\n    pass\n")
+    add(own, "conf/model/norm/plain.yaml", f"_target_: {own.name}.parts.Norm\n_partial_: true\n")
+    assert checked(str(own)) == 1
+    failed = [line for line in capsys.readouterr().out.splitlines() if "FAILED" in line]
+    assert len(failed) == 2
+    assert "positional argument" in failed[0]
+    assert failed[1].startswith("  FAILED  12 more, for the same reason as: a few steps have finite losses")
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -116,14 +116,23 @@ def test_nothing_but_python_files_of_the_folder_is_imported_as_one_of_its_module
 FIRST, SECOND = "conf/mask/first.yaml", "conf/mask/second.yaml"
 SYSTEM = r"^{own}/conf/mask/second\.yaml: _target_ must be a class or function that a module of this folder defines, .*"
 
+DEFINED = (
+    r"^{own}/conf/mask/second\.yaml: _target_ must be a class or function that lab_\d+\.mask\.second defines, "
+    r"got lab_\d+\.mask\."
+)
+
 
 @pytest.mark.parametrize(
     ("place", "text", "line"),
     [
         (SECOND, "_target_: os.system", SYSTEM + "got os.system; "),
-        (SECOND, "_target_: {name}.mask.second.system", SYSTEM + r"got lab_\d+\.mask\.second\.system; "),
-        (SECOND, "_target_: {name}.mask.second.Shell", SYSTEM + r"got lab_\d+\.mask\.second\.Shell; "),
-        (SECOND, "_target_: {name}.mask.gone.Gone", SYSTEM + r"got lab_\d+\.mask\.gone\.Gone; "),
+        (SECOND, "_target_: {name}.mask.second.system", DEFINED + r"second\.system; it defines nothing: "),
+        (SECOND, "_target_: {name}.mask.second.Shell", DEFINED + r"second\.Shell; it defines nothing: "),
+        (
+            SECOND,
+            "_target_: {name}.mask.gone.Gone",
+            r"^{own}/conf/mask/second\.yaml: _target_ must be in a module of {own}, got lab_\d+\.mask\.gone\.Gone; ",
+        ),
         (SECOND, "_target_: bertlab.model.norm.layer", SYSTEM + r"got bertlab\.model\.norm\.layer; "),
         (
             SECOND,
