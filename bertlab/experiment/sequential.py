@@ -50,10 +50,11 @@ def run_sequentially(study_runs: StudyRuns, compose: Compose, baseline: Job, fac
         runs |= _by_cell(study_runs.run(cells))
         known = {**facts, **setting, **margin, PLANNED: planned_text(planned), RULE: RULE_NOW}
         findings = judge(record_of(study_runs, list(runs.values()), known))
-        say(headline(findings))
         going = findings.open_arms(Streams(look).generator(f"futility/{study.id}"))
         if not going:
             break
+        if look < study.looks[-1]:
+            say(headline(findings))  # the command prints the last one
     return findings
 
 

@@ -51,6 +51,7 @@ def test_a_study_runs_is_judged_reported_and_never_repeated_from_its_files_whate
     record = read_record(Path("outputs/reports/padding"))
     looked = len(record.arm("hidden"))
     assert looked in (3, 4)
+    assert (out + err).count("The claim “") == (1 if looked == 3 else 2), "once for each look"
     assert (
         [*record.arm("seen").index] == [*record.arm("same").index] == [*record.arm("harmful").index] == [*range(looked)]
     )
