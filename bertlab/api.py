@@ -111,19 +111,19 @@ def judge(
     interval = paired.interval(level)
     verdict = judge_interval(interval, margin, lower_is_better=lower_is_better)
     return Judgement(
-        verdict.words,
-        paired.mean,
-        interval.low,
-        interval.high,
-        paired.n,
-        level,
-        margin,
-        paired.sign_flip_p,
-        verdict.needed,
+        verdict=verdict.words,
+        mean=paired.mean,
+        low=interval.low,
+        high=interval.high,
+        n=paired.n,
+        level=level,
+        margin=margin,
+        p=paired.sign_flip_p,
+        needed=verdict.needed,
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Judgement:
     """A verdict on arm minus baseline, with the mean difference and its interval over seeds.
 

@@ -24,7 +24,18 @@ STATES_LD = ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
 QUERY_DD = ((1.0, 0.0), (0.0, 1.0))
 KEY_DD = ((0.0, 1.0), (1.0, 0.0))
 VALUE_DD = ((1.0, 0.0), (0.0, 2.0))
-TINY = Shape(5, 3, 1, 2, 1, 2, 0.0, 2, 0.02, 0.02)  # one head of width 2, three tokens
+TINY = Shape(  # one head of width 2, three tokens
+    vocab_size=5,
+    length=3,
+    layers=1,
+    width=2,
+    heads=1,
+    inner=2,
+    dropout=0.0,
+    segment_types=2,
+    embedding_std=0.02,
+    dense_std=0.02,
+)
 
 
 def attention_steps() -> Fact:

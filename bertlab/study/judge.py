@@ -66,7 +66,7 @@ class Judged:
     held: bool = False  # the finding was withdrawn because the A/A control was not equivalent
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Findings:
     """The result of a study. Margins and slopes are in units of the outcome, slopes per ln(tokens) of the baseline."""
 
@@ -170,7 +170,17 @@ def explore(record: Record) -> Findings:
         verdict = Verdict(Kind.INCONCLUSIVE, interval, 0.0, replace(standing, invalid=()))
         arms[name] = Judged(name, study.baseline, found, interval, verdict, math.nan)
     gain = float(record.arm(study.baseline).get(GAIN, pd.Series(dtype=float)).mean())
-    return Findings(record, study, outcome_of(study.outcome), 0.0, math.nan, gain, (), {}, arms)
+    return Findings(
+        record=record,
+        study=study,
+        outcome=outcome_of(study.outcome),
+        margin=0.0,
+        slope=math.nan,
+        gain=gain,
+        soundness=(),
+        controls={},
+        arms=arms,
+    )
 
 
 def at_margin(found: Findings, margin: float) -> Findings:
@@ -228,7 +238,15 @@ class _Judging:
         for judged, finding, held in self._concluded(primary, controls[SAME].verdict):
             arms[judged.arm] = replace(judged, finding=finding, held=held)
         return Findings(
-            self.record, self.study, self.outcome, self.margin, self.slope, self.gain, soundness, controls, arms
+            record=self.record,
+            study=self.study,
+            outcome=self.outcome,
+            margin=self.margin,
+            slope=self.slope,
+            gain=self.gain,
+            soundness=soundness,
+            controls=controls,
+            arms=arms,
         )
 
     def _judge(self, name: str, soundness: tuple[str, ...]) -> Judged:

@@ -28,7 +28,7 @@ FEWEST = 2  # rungs needed for a prediction
 HOLDS = math.log(1.1)  # an effect holds if it changes by less than this from the first to the last rung
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
     """Predicted interval, at 80 %, of an arm's ln token multiplier at a rung, from the rungs below."""
 
@@ -140,7 +140,8 @@ def predict(below: Ladder, rung: str, compute: float, now: str) -> list[Predicti
         if line is None:
             continue
         ends = line.predicted(compute, [*rungs.values()][-1].se, PREDICTED)
-        made.append(Prediction(rung, arm, compute, ends.low, ends.mean, ends.high, tuple(rungs), now))
+        interval = {"low": ends.low, "mean": ends.mean, "high": ends.high}
+        made.append(Prediction(rung=rung, arm=arm, compute=compute, **interval, below=tuple(rungs), registered=now))
     return made
 
 

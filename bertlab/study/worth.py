@@ -19,7 +19,7 @@ PARTS = {0.5: 4, 0.75: 3}  # share of the tokens: evaluations needed there; the 
 TOKENS, SHORTER = "perf/tokens", "budget.tokens="
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Worth:
     """A margin that was declared as a share of the tokens. Shares are of tokens; None if unknown."""
 
@@ -58,7 +58,15 @@ def worth_of(findings: Findings) -> Worth | None:
     shorter, by_shorter = _by_shorter(findings)
     end = _end(points, share)
     by_end = end.meaning(findings.margin) if end else None
-    return Worth(share, part, measured, by_end, end.points if end else 0, by_shorter, shorter)
+    return Worth(
+        declared=share,
+        part=part,
+        measured=measured,
+        by_end=by_end,
+        points=end.points if end else 0,
+        by_shorter=by_shorter,
+        shorter=shorter,
+    )
 
 
 def _end(points: tuple[list[int], Floats], share: float) -> Margin | None:
