@@ -41,7 +41,9 @@ def studies(arguments: dict[str, Any]) -> Iterator[str]:
         raise InputError(f"quick must be true or false, got {arguments['quick']}; choose one")
     state = (arguments["state"] or "").lower()
     if not any(each.startswith(state) for each in STATES):
-        raise InputError(f"state must be how one of {', '.join(STATES)} begins, got {arguments['state']}; choose one")
+        raise InputError(
+            f"state must be the beginning of one of {', '.join(STATES)}, got {arguments['state']}; choose one"
+        )
     if state and arguments["quick"] == "true":
         raise InputError(f"state must be left out with quick=true, which shows no states, got {arguments['state']}")
     if arguments["from"] and not Path(arguments["from"]).is_dir():

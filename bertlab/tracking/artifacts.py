@@ -95,8 +95,8 @@ def find_run(client: "MlflowClient", name: str) -> "Run":
     if not found or (len(found) > 1 and name != LATEST):
         count = "several" if found else "none"
         raise InputError(
-            f"run={name} must be the id of one run in the store, or how only one begins, got {count}; MLflow's UI "
-            f"shows the ids, and run={LATEST} is the newest run"
+            f"run={name} must be the id of one run in the store, or the beginning of only one, got {count}; MLflow's "
+            f"UI shows the ids, and run={LATEST} is the newest run"
         )
     run: Run = found[0]
     return run

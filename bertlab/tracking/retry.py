@@ -85,9 +85,9 @@ def needing(uri: str) -> Iterator[None]:
         yield
     except (AwayError, MlflowException) as error:
         store = address(uri)
-        remedy = "make it whole" if store.file else "start the server"
+        remedy = "mend its file" if store.file else "start the server"
         raise AwayError(
-            f"tracking.uri must name a store that answers to the end, got {store}, which went away: "
+            f"tracking.uri must name a store that answers until the command ends, got {store}, which went away: "
             f"{line(error.__cause__ or error)}; {remedy} and type the same command again; nothing that is finished is "
             "repeated"
         ) from error

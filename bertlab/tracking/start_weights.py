@@ -83,7 +83,7 @@ def _folder(name: str, tokens: str | None, output_dir: str, uri: str | None) -> 
     if run_folder is None:
         raise InputError(
             f"start must name one run of {output_dir}, got {RUN}{name}, which none or several have; give its id, or "
-            "the folder of its cell (outputs/cells/...)"
+            "its folder (outputs/cells/...)"
         )
     kept = None if tokens is None else _kept(run_folder, name, tokens)
     folder = Path(output_dir) / STARTS / "@".join([run_folder.folder.name, *([kept.stem] if kept else [])])

@@ -274,7 +274,10 @@ def test_a_run_without_weights_is_one_line(store: Store, export: Callable[..., E
         (("to=bert",), "run must be given; add run=..."),
         (("run={run}",), "to must be given; add to=..."),
         (("run=0123456789abcdefx", "to=bert"), "run=0123456789abcdefx must be the id of one run in the store, "),
-        (("run=%", "to=bert"), "run=% must be the id of one run in the store, or how only one begins, got none; "),
+        (
+            ("run=%", "to=bert"),
+            "run=% must be the id of one run in the store, or the beginning of only one, got none; ",
+        ),
         (("run={run}", "to=bert", "uri=sqlite:///absent.db"), "uri must name a store that holds runs, got sqlite:"),
         (("run={run}", "too=bert"), "arguments must be key=value with a known key, got too=bert; did you mean to=...?"),
         (

@@ -146,14 +146,14 @@ def test_a_database_that_was_cut_short_is_refused_at_once_stays_as_it_is_and_is_
 
 
 @pytest.mark.parametrize(
-    ("uri", "remedy"), [("http://127.0.0.1:1", "start the server"), ("sqlite:////gone.db", "make it whole")]
+    ("uri", "remedy"), [("http://127.0.0.1:1", "start the server"), ("sqlite:////gone.db", "mend its file")]
 )
 def test_a_store_that_goes_away_while_a_study_needs_it_is_one_line(uri: str, remedy: str) -> None:
     with pytest.raises(InputError) as caught, needing(uri):
         raise MlflowException("no\nanswer")
     assert str(caught.value) == (
-        f"tracking.uri must name a store that answers to the end, got {uri}, which went away: no answer; {remedy} and "
-        "type the same command again; nothing that is finished is repeated"
+        f"tracking.uri must name a store that answers until the command ends, got {uri}, which went away: no answer; "
+        f"{remedy} and type the same command again; nothing that is finished is repeated"
     )
 
 

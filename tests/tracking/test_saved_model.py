@@ -92,7 +92,9 @@ def test_a_run_is_found_by_its_id_by_how_only_it_begins_or_as_the_latest(
     assert find_run(client, first.run_id[:31]).info.run_id == first.run_id
     assert find_run(client, "latest").info.run_id == last.run_id
     for name in (first.run_id[:same], "x1", "%", "' or 1=1", "", "la test"):
-        with pytest.raises(InputError, match=r"must be the id of one run in the store, or how only one begins, got "):
+        with pytest.raises(
+            InputError, match=r"must be the id of one run in the store, or the beginning of only one, got "
+        ):
             find_run(client, name)
 
 

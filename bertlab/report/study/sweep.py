@@ -23,7 +23,7 @@ MANY = 12  # more values than this are shown as a range
 COST = {"tokens": count, "predicted_tokens": count, "flops": token_text, "seconds": count, "tokens_per_second": count}
 TASK = re.compile(r"eval/tasks\.([\w-]+)\.([a-z0-9_]+)")
 SCORES = (
-    "Means over runs. Behind ± stands the standard error of a run's score: over the items that judge, and over the "
+    "Means over runs. After ± is the standard error of a run's score: over the items that judge, and over the "
     "seeds of fine-tuning where there are several. A difference between settings is judged by runs with other seeds, "
     "not by it."
 )
