@@ -28,7 +28,7 @@ format: .venv/dev.ready  ## put the code in order
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-golden: .venv/dev.ready  ## write the golden losses and the golden report anew; say in the commit why they moved
+golden: .venv/dev.ready  ## write the golden losses and the golden report again; say in the commit why they changed
 	BERTLAB_GOLDEN=1 $(BIN)/pytest tests -k golden
 
 BENCHMARKS := training saturated data startup tracking sweep store memory growth breakdown
@@ -43,7 +43,7 @@ bench-gpu: .venv/dev.ready  ## what training costs on a GPU; writes benchmarks/R
 	$(GPU_BENCH) kept=_gpu_nano cases=nano/none/32x128
 	$(BIN)/python benchmarks/table.py
 
-lock: .venv/dev.ready  ## resolve constraints.txt anew
+lock: .venv/dev.ready  ## resolve constraints.txt again
 	$(BIN)/python -m pip install --quiet uv==0.13.9
 	printf 'torch==2.13.0\nhydra-core==1.3.8\n' | $(BIN)/uv pip compile pyproject.toml --extra dev --extra slurm --extra ray --universal \
 		--python-version 3.11 --constraint - --custom-compile-command "make lock" --output-file constraints.txt

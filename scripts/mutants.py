@@ -1,4 +1,4 @@
-"""Do the tests find faults? `python -m scripts.mutants` makes ten faults, one at a time, and runs tests on each.
+"""Do the tests find faults? `python -m scripts.mutants` makes faults, one at a time, and runs tests on each.
 
 A fault is made in a copy of the checkout, in a temporary folder. It is found if its tests fail; all these tests are in
 the default suite. Exit code 1: a fault was not found, or a test fails without a fault.
