@@ -28,7 +28,7 @@ FEWEST = 2  # rungs needed for a prediction
 HOLDS = math.log(1.1)  # an effect holds if it changes by less than this from the first to the last rung
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Prediction:
     """Predicted interval, at 80 %, of an arm's ln token multiplier at a rung, from the rungs below."""
 

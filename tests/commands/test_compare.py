@@ -255,7 +255,9 @@ def test_the_help_shows_how(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    main(["--help"])
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
     assert "bertlab compare run=ID" in capsys.readouterr().out
 
 
