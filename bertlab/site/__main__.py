@@ -4,8 +4,6 @@
   out=FOLDER      where to write, a new folder or an earlier site; default: site
 
 Equal reports give equal bytes. The pages need no server and no network.
-
-  bertlab site reports=outputs/reports out=my-site
 """
 
 import sys

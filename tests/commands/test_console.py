@@ -19,7 +19,7 @@ from bertlab.config.own import VARIABLE
 from tests.own import make_own
 
 SCREEN, WIDE = 40, 120  # lines and columns of a terminal
-WITHOUT_EXAMPLE = ("completion",)  # its first line is how to use it
+WITHOUT_EXAMPLE = ("completion", "site")  # their first line is how to use them
 Captured = pytest.CaptureFixture[str]
 
 
