@@ -295,7 +295,9 @@ def test_a_run_that_diverges_is_finished_and_tagged(
     (run,) = runs()
     assert (run.info.status, run.data.tags["bertlab.diverged"]) == ("FINISHED", "true")
     again = command("-m", *TINY, "seed=0,1")
-    assert again.out.splitlines()[0].startswith(f"diverged  seed=0  reused: run {run.info.run_id}, diverged: a loss")
+    assert again.out.splitlines()[0].startswith(
+        f"diverged  seed=0  reused: run {run.info.run_id}, a loss was not finite"
+    )
     assert not [name for name in run.data.metrics if name.startswith("eval/")]
 
 
