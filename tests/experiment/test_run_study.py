@@ -144,7 +144,7 @@ def test_a_search_comes_first_and_its_best_values_are_confirmed(command: Command
     assert f"found: hidden at optimizer.lr={best:g}; " in err
     assert loss["exploration"].iloc[0] == loss[f"hidden@{best:g}"], "the margin is measured at the baseline's best"
     page = (folder / "padding.md").read_text("utf-8")
-    assert "## The search for optimizer.lr" in page
+    assert "## The search for the learning rate" in page
     assert f"learning rate {best:g}" in page
     own = {run.data.tags["arm"]: run.data.params["optimizer.lr"] for run in runs("run")}
     assert float(own["same"]) == float(own["harmful"]) == float(own["hidden"]) == best
