@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bertlab.report.answers.write import judged
 from bertlab.report.regime import asked, climbed, regime, with_known
-from bertlab.report.study.fitness import is_fit
+from bertlab.report.study.fitness import conditions_met
 from bertlab.stats.multiple import q_values
 from bertlab.study.catalogue import Question
 from bertlab.study.judge import Findings
@@ -37,8 +37,10 @@ def read_book(folder: Path) -> Page:
     known = asked(studies, ladders)
     studies = with_known(studies, known)
     common = [words for words, _ in Counter(regime(findings) for findings in studies.values()).most_common()]
-    fit = {regime(findings) for findings in studies.values() if is_fit(findings)}
-    regimes = {words: f"R{place}" for place, words in enumerate(sorted(common, key=lambda each: each not in fit), 1)}
+    met: dict[str, int] = {}
+    for findings in studies.values():
+        met[regime(findings)] = max(met.get(regime(findings), 0), conditions_met(findings))
+    regimes = {words: f"R{place}" for place, words in enumerate(sorted(common, key=lambda each: -met[each]), 1)}
     return Page(folder, stated, studies, q_by_study(studies), regimes, ladders, known)
 
 

@@ -10,7 +10,7 @@ from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.sentences import is_early, tokens_of
 from bertlab.report.book_page import Page
 from bertlab.report.ladder import NOT_BEGUN, begun, between_shares, moves, share
-from bertlab.report.regime import regime
+from bertlab.report.regime import regime, with_known
 from bertlab.report.study.fitness import FAMILY, known_answers
 from bertlab.report.words import listing, number
 from bertlab.site.page import WIDE
@@ -79,10 +79,11 @@ def _side(effect: Interval) -> str:
 
 def _head(book: Page, ladders: Mapping[str, Ladder], rung: str) -> str:
     """Name a rung, with its size, its tokens and its limits."""
-    ran: list[Findings] = [ladder.rungs[rung] for ladder in ladders.values() if rung in ladder.rungs]
+    own = {name: ladder.rungs[rung] for name, ladder in ladders.items() if rung in ladder.rungs}
+    ran: list[Findings] = [*with_known(own, book.known).values()]
     if not ran:
         return escape(rung)
-    known = [book.known[own] for own in {regime(each): each for each in ran} if own in book.known]
+    known = [book.known[words] for words in {regime(each): each for each in ran} if words in book.known]
     size = ran[0].record.facts.get("model", "").rpartition(", ")[0]
     about = [f"{size}; {number(tokens_of(ran[0]) / 1e6, 1)} M tokens", *map(known_answers, known[:1])]
     early = ["early training"] if any(map(is_early, ran)) else []

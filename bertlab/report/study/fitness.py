@@ -56,6 +56,15 @@ def is_fit(findings: Findings) -> bool | None:
     return all(met) if met else None
 
 
+def conditions_met(findings: Findings) -> int:
+    """Return how many of the three conditions of a fit regime are shown to hold.
+
+    Known answers that were not asked are not shown; nothing is, if it is unknown when the baseline starts.
+    """
+    early, alike, right = _conditions(findings) or (False, False, False)
+    return early + alike + (right and findings.known is not None)
+
+
 def _conditions(findings: Findings) -> tuple[bool, bool, bool] | None:
     """Return which conditions of a fit regime hold: the start, the spread of equal runs, the known answers."""
     shares = left_at(findings)
@@ -69,7 +78,7 @@ def by_trust(names: Iterable[str], studies: Mapping[str, Findings]) -> list[str]
     """Order names of studies: by how many conditions of a fit regime theirs meets, those not run last; then by name."""
 
     def order(name: str) -> tuple[int, str]:
-        return (-sum(_conditions(studies[name]) or ()), name) if name in studies else (1, name)
+        return (-conditions_met(studies[name]), name) if name in studies else (1, name)
 
     return sorted(names, key=order)
 
