@@ -17,7 +17,7 @@ from bertlab.report.book_rows import HEADER, question_rows, study_cells
 from bertlab.report.ladder import predictions_words
 from bertlab.report.regime import regime
 from bertlab.report.rules import RULES, rules
-from bertlab.report.study.fitness import LATEST, MEDIAN, UNFIT, known_answers, left_at, start_words
+from bertlab.report.study.fitness import LATEST, MEDIAN, UNFIT, left_at, trust_words
 from bertlab.report.study.verdict import READING, reasons_against
 from bertlab.report.table import Table
 from bertlab.report.words import count, escape, listing, number, percent, plural
@@ -194,9 +194,7 @@ def _regimes(page: Page) -> str:
 def _fitness(page: Page, words: str) -> str:
     """Describe when runs of a regime leave the plateau, by its largest study, and which known answers it gives."""
     own = [findings for findings in page.studies.values() if regime(findings) == words]
-    known = known_answers(page.known[words]) if words in page.known else "known answers: not asked"
-    said = start_words(max(own, key=lambda findings: len(left_at(findings))))
-    return said if known in said else f"{said}; {known}"
+    return trust_words(max(own, key=lambda findings: len(left_at(findings))), page.known.get(words))
 
 
 def _legend(page: Page) -> str:

@@ -7,7 +7,6 @@ bytes.
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -38,7 +37,7 @@ from bertlab.report.layout import (
     times_ticks,
     write_labels,
 )
-from bertlab.report.study.fitness import FAMILY, known_answers, right_answers, start_words
+from bertlab.report.study.fitness import FAMILY, trust_words
 from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, listing, number, plural, signed, some, unescaped
 from bertlab.report.write import put
@@ -296,10 +295,7 @@ def _rungs(ladder: Ladder, known: Ladder | None, rates: Rates) -> str:
         facts = findings.record.facts
         what = "; ".join(escape(facts[key]) for key in ("model", "budget", "optimizer") if key in facts)
         link = f"[{escape(name)}]({ladder.study.id}/{name}.md)"
-        tested = known.rungs.get(name) if known else None
-        asked = known_answers(tested) if tested else "known answers: not asked"
-        start = start_words(replace(findings, known=right_answers(tested) if tested else None))
-        trust = [start, *([] if asked in start else [asked]), rate_words(rates.get(name, {}))]
+        trust = [trust_words(findings, known.rungs.get(name) if known else None), rate_words(rates.get(name, {}))]
         lines.append(f"- {link}: {what}; {plural(findings.seeds, 'seed')}; {'; '.join(trust)}")
     rest = [f"\n{_capital(higher(ladder))}."] if higher(ladder) else []
     command = f"`python -m bertlab.run study={ladder.study.id} rung=NAME` runs one."

@@ -180,8 +180,16 @@ def read_record(folder: Path) -> Record:
     with reading(folder):
         about = json.loads((folder / FILES[0]).read_text(encoding="utf-8"))
         runs, curves = (pd.read_csv(folder / name, dtype=str, keep_default_na=False) for name in FILES[1:])
-        beside = read_remarks(folder), read_rule(folder), read_published(folder)
-        return canonical(Record(about["study"], about["facts"], runs, curves, *beside))
+        record = Record(
+            about["study"],
+            about["facts"],
+            runs,
+            curves,
+            remarks=read_remarks(folder),
+            rule=read_rule(folder),
+            published=read_published(folder),
+        )
+        return canonical(record)
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from tests.integration.conftest import Server
 pytestmark = pytest.mark.integration
 
 POINTS, STEPS = 200, 2000
-LONGER = 2 * STEPS  # for a run that shall still train when its server has gone
+LONGER = 2 * STEPS  # for a run that must still be training when its server is gone
 Spawn = Callable[..., subprocess.Popen[str]]
 WORDS = (
     *("-m", "bertlab.run", "data=oracle", "data.documents=60", "batch.size=2", f"budget.tokens={STEPS * 2 * 35}"),

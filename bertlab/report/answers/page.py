@@ -24,10 +24,8 @@ PAGES = Path(__file__).parent / "pages"
 LANGUAGES = (ENGLISH, CHINESE)
 SECTIONS = ("answer", "mechanism", "measured", "others", "open", "test")
 BRIEF = ("finding", "regime", "scale", "answers", "start")  # on the site, where a study has its own page
-FIGURES = {
-    "ladder.svg": "ladder_figure",
-    "figures/forest.svg": "figure",
-}  # of a study, the first that is there: its text
+# figures of a study, of which the first that exists is shown -> the name of their text
+FIGURES = {"ladder.svg": "ladder_figure", "figures/forest.svg": "figure"}
 HEADING = re.compile(r"^## (\w+)$", re.MULTILINE)
 
 

@@ -8,6 +8,7 @@ such a regime is marked as early training only. Enters: `Findings`. Leaves: numb
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -104,6 +105,16 @@ def start_words(findings: Findings) -> str:
     elif early and findings.known:
         said += f"; {_known_words(*findings.known)}"
     return f"{said}: {UNFIT}"
+
+
+def trust_words(findings: Findings, tested: Findings | None) -> str:
+    """Describe when the baseline leaves the plateau, and the known answers of its regime.
+
+    `tested`: the study that asked for known answers there; None if there is none.
+    """
+    asked = known_answers(tested) if tested else "known answers: not asked"
+    said = start_words(replace(findings, known=right_answers(tested) if tested else None))
+    return said if asked in said else f"{said}; {asked}"
 
 
 def _is_early_enough(shares: Floats) -> bool:
