@@ -1,7 +1,7 @@
 """The prior of a regime: the usual variance of paired differences there, over all contrasts of committed studies.
 
 Enters: the records of a reports folder. Leaves: the `prior` that a study of the same regime and outcome registers. The
-regime is corpus, model and budget. Every arm and control counts once, also if several studies share it.
+regime is corpus, model, budget and optimiser. Every arm and control counts once, also if several studies share it.
 """
 
 import json
@@ -21,7 +21,12 @@ Key = tuple[float, ...]
 
 def regime_of(facts: Mapping[str, str]) -> tuple[str, ...]:
     """Return what two studies must share for a common prior, from the records' facts about the baseline."""
-    return tuple(facts.get(name, "") for name in ("fingerprint", "model", "budget"))
+    return *(facts.get(name, "") for name in ("fingerprint", "model", "budget")), optimizer_of(facts)
+
+
+def optimizer_of(facts: Mapping[str, str]) -> str:
+    """Return the name of the optimiser, without its learning rate: adamw."""
+    return facts.get("optimizer", "").partition(",")[0]
 
 
 def prior_in(reports: Path, regime: tuple[str, ...], outcome: str) -> Prior:

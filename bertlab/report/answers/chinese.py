@@ -130,6 +130,7 @@ CHINESE = Language(
         "model": "{layers} 层、宽 {width}、{heads} 个头的模型",
         "trunk": "（此前已训练 {ten_thousands} 万词元）",
         "trained": "（此前已训练过）",
+        "optimizer": "（用 {name} 训练）",
         "regime": "{model}，{corpus}共 {ten_thousands} 万词元，{seeds} 个随机种子；对更大的模型不下结论",
         "found": "实验看出了故意造成的损害，也没有在本无差别之处看出要紧的差别",
         "missed": "实验看出了故意造成的损害，但未能证明同样的训练重复一次结果相等；只有超出这一疑点的差别才算数",

@@ -131,6 +131,7 @@ ENGLISH = Language(
         "model": "{layers} layers of width {width} with {heads} heads",
         "trunk": " that were trained on {tokens} million tokens before",
         "trained": " that were trained before",
+        "optimizer": ", trained by {name}",
         "regime": "{model}, {tokens} million tokens of {corpus}, {seeds} seeds; no verdict on larger models",
         "found": "the study saw the harm that was done on purpose, and no difference that matters where there was none",
         "missed": "the study saw the harm that was done on purpose, but could not show that the same training twice "

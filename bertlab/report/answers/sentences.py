@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from bertlab.report.answers.language import Language
+from bertlab.report.regime import other_optimizer
 from bertlab.report.study.fitness import is_continued, is_fit, left_at, right_answers
 from bertlab.report.study.scale import outcome_scale
 from bertlab.report.words import DASH, escape, number, percent
@@ -153,6 +154,7 @@ def regime(findings: Findings, language: Language) -> str:
         )
     elif is_continued(findings):
         model += language.texts["trained"]
+    model += "".join(language.texts["optimizer"].format(name=name) for name in other_optimizer(findings))
     corpus = facts.get("corpus", "").partition(";")[0]
     known = [words for name, words in language.corpora.items() if name in corpus]
     return language.texts["regime"].format(

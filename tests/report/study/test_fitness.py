@@ -97,6 +97,15 @@ def test_runs_that_start_from_trained_weights_are_said_to(make_findings: MakeFin
     )
 
 
+def test_a_regime_names_an_optimizer_that_is_not_the_usual_one(make_findings: MakeFindings) -> None:
+    usual = make_findings(facts={"optimizer": "adamw, learning rate 0.002"})
+    other = make_findings(facts={"optimizer": "muon, learning rate 0.002"})
+    assert regime(other) != regime(usual)
+    assert "; trained by muon" in regime(other)
+    assert "adamw" not in regime(usual)
+    assert "2 heads, trained by muon" in answer_regime(other, ENGLISH)
+
+
 def test_known_answers_are_the_expected_arms_that_were_found(make_findings: MakeFindings) -> None:
     expects = {"rate_05": "worse", "rate_30": "worse", "rate_60": "worse"}
     found = make_findings({"rate_60": {"effect": 0.4}}, node={"expects": expects})
