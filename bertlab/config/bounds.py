@@ -172,6 +172,7 @@ BOUNDS: Mapping[str, Rules] = {
     "bertlab.objective.turns.Sequential": {**TURNS, "share": BETWEEN},
     "bertlab.optim.optimizer.adamw": ADAM,
     "bertlab.optim.optimizer.adam": ADAM,
+    "bertlab.optim.optimizer.adamw_fan_in": {**ADAM, "width": COUNT},
     "bertlab.optim.optimizer.adamw_layers": {**ADAM, "decay": partial(open_interval, low=0, high=1)},
     "bertlab.optim.optimizer.muon": {**ADAM, "momentum": DECAY},
     "bertlab.optim.optimizer.sgd": {**RATE, "momentum": DECAY},

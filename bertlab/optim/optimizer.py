@@ -79,6 +79,28 @@ def adamw_layers(
     return AdamW(made, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
 
 
+@bounded
+def adamw_fan_in(
+    model: nn.Module, *, lr: float, width: int, betas: Sequence[float], eps: float, weight_decay: float
+) -> Optimizer:
+    """AdamW with rate lr * width / fan-in for the matrices of dense layers, so that wide ones need no other `lr`.
+
+    A step moves an output by the rate, once for each input of the layer. This is the rule of muP for Adam's hidden
+    matrices (Yang et al. 2022, arXiv:2203.03466, table 8). The rate times the decay stays the same.
+    """
+    dense = {id(parameter) for parameter in dense_matrices(model)}
+    groups = defaultdict[tuple[bool, float], list[nn.Parameter]](list)
+    for parameter in model.parameters():
+        factor = width / parameter.shape[1] if id(parameter) in dense else 1.0
+        groups[parameter.ndim < 2, factor].append(parameter)
+    made = [
+        {"params": own, "lr": lr * factor, "weight_decay": 0.0 if is_vector else weight_decay / factor}
+        for (is_vector, factor), own in sorted(groups.items(), key=lambda group: (group[0][0], -group[0][1]))
+    ]
+    beta1, beta2 = betas
+    return AdamW(made, lr=lr, betas=(beta1, beta2), eps=eps, fused=True)
+
+
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Split parameters: matrices and embeddings decay, vectors (biases, scales and shifts of norms) do not."""
     parameters = list(model.parameters())

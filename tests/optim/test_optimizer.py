@@ -12,7 +12,7 @@ from torch import nn
 
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
-from bertlab.optim.optimizer import adam, adamw, adamw_layers, decay_groups, muon, sgd
+from bertlab.optim.optimizer import adam, adamw, adamw_fan_in, adamw_layers, decay_groups, muon, sgd
 from bertlab.train.state import restore_optimizer, snapshot
 
 GOOD: dict[str, Any] = {"lr": 0.1, "betas": [0.9, 0.98], "eps": 1e-6, "weight_decay": 0.5}
@@ -228,3 +228,28 @@ def test_layers_learn_the_slower_the_nearer_they_are_to_the_input(build_part: Ca
     assert found["mlm_head.bias"] == found["pair_head.classify.weight"] == 1
     assert {decay[id(each)] for each in model.parameters() if each.ndim < 2} == {0.0}
     assert {decay[id(each)] for each in model.parameters() if each.ndim >= 2} == {0.5}
+
+
+def test_a_matrix_with_four_times_the_inputs_has_a_quarter_of_the_rate(build_part: Callable[..., Any]) -> None:
+    model = build_part("model=nano", "model.width=32", "model.inner=128")(61, 11)
+    optimizer = adamw_fan_in(model, **{**GOOD, "lr": 1.0, "width": 32})
+    rate = {id(each): group["lr"] for group in optimizer.param_groups for each in group["params"]}
+    decay = {id(each): group["weight_decay"] for group in optimizer.param_groups for each in group["params"]}
+    found = {name: rate[id(parameter)] for name, parameter in model.named_parameters()}
+    slow = {f"blocks.{layer}.feed_forward.contract.weight" for layer in range(2)}
+    assert {found.pop(name) for name in slow} == {1 / 4}
+    assert set(found.values()) == {1.0}
+    assert {rate[id(each)] * decay[id(each)] for each in model.parameters() if each.ndim >= 2} == {0.5}
+    assert {decay[id(each)] for each in model.parameters() if each.ndim < 2} == {0.0}
+
+
+def test_without_wider_matrices_its_steps_are_those_of_adamw() -> None:
+    plain, scaled = Tiny(), Tiny()
+    scaled.load_state_dict(plain.state_dict())
+    for model, optimizer in ((plain, adamw(plain, **GOOD)), (scaled, adamw_fan_in(scaled, **GOOD, width=3))):
+        for factor in (0.5, -0.25, 4.0):
+            for parameter in model.parameters():
+                parameter.grad = factor * torch.ones_like(parameter)
+            optimizer.step()
+    for one, other in zip(plain.parameters(), scaled.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
