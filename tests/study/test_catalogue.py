@@ -122,7 +122,13 @@ def test_every_question_for_an_experiment_has_its_study_and_every_other_is_a_fac
 
 
 def test_every_study_belongs_to_a_question() -> None:
-    own = {"again", "known_answers", "adapt", OF_FILES}  # about the method, about a regime, about a person's own text
+    own = {
+        "again",
+        "known_answers",
+        "known_answers_fan_in",
+        "adapt",
+        OF_FILES,
+    }  # about the method, about a regime, about a person's own text
     assert {name for name in STUDIES if question_of(name) is None} == own
     assert question_of("warmup_deep") == question_of("warmup")
     assert question_of("mask_rates") is None
