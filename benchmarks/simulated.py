@@ -21,7 +21,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,8 @@ from bertlab.ledger.run_folder import (
 from bertlab.ledger.sweep_log import SweepLog
 from bertlab.study.arms import register
 from bertlab.study.judge import judge
-from bertlab.study.record import PLANNED, RULE, RULE_NOW, planned_text
+from bertlab.study.record import RULE, RULE_NOW
+from bertlab.study.regime import FrozenMargin
 from bertlab.sweep.run import prepare_job
 from bertlab.tracking.description import TOKEN
 
@@ -117,8 +118,8 @@ def simulate(folder: Path, size: int, workers: int, share: float) -> Row:
         with clock.counting("looking for runs, launching and keeping them"):
             runs = own.run(planned)
         with clock.counting("reading the runs"):
-            facts = {PLANNED: planned_text(dict.fromkeys(arms, look)), RULE: RULE_NOW, "margin": "0.05", "slope": "nan"}
-            record = record_of(own, runs, facts)
+            record = record_of(own, runs, {RULE: RULE_NOW})
+            record = replace(record, frozen=FrozenMargin(0.05), planned=dict.fromkeys(arms, look))
         with clock.counting("judging"):
             judge(record, counting=False)
     with clock.counting("the same command again"):

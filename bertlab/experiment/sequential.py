@@ -4,6 +4,7 @@ Enters: the runs of a registered study. Leaves: the findings of the last look th
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from mlflow.entities import Run
@@ -19,13 +20,15 @@ from bertlab.study.design import Study
 from bertlab.study.early import check_points
 from bertlab.study.judge import Findings, judge
 from bertlab.study.outcome import outcome_of
-from bertlab.study.record import EXPLORATION, PLANNED, RULE, RULE_NOW, START, planned_text
+from bertlab.study.record import EXPLORATION, RULE, RULE_NOW
+from bertlab.study.regime import Budget, FrozenMargin, ModelSize, Optimizer, Regime, StartWeights
 from bertlab.study.search import EXTENSIONS, beyond_ends, of_trials, trial
 from bertlab.study.text import check_text, too_little_text
-from bertlab.study.worth import PART, slope_part
+from bertlab.study.worth import slope_part
 from bertlab.sweep.grid import say_failures
 from bertlab.sweep.run import Job
-from bertlab.tracking.identity import SOUND, scored
+from bertlab.tracking.identity import SOUND
+from bertlab.tracking.regime import corpus_of, scoring_of
 
 FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds for measuring the margin; no confirming run uses them
 Runs = dict[tuple[str, int], tuple[StudyRun, Run]]  # by arm and seed
@@ -38,8 +41,9 @@ def run_sequentially(study_runs: StudyRuns, compose: Compose, baseline: Job, fac
     """
     searched = _search(study_runs, compose)
     study = study_runs.registration.study
-    setting = setting_of(baseline, study_runs.registration.arms[study.baseline])
-    runs, margin = _explore(study_runs, searched)
+    regime = regime_of(baseline, study_runs.registration.arms[study.baseline])
+    facts = {**facts, **data_facts(baseline), RULE: RULE_NOW}
+    runs, frozen = _explore(study_runs, searched)
     _check_text(study_runs, runs)
     going, planned = [*study.arms], dict[str, int]()
     for look in study.looks:
@@ -48,8 +52,8 @@ def run_sequentially(study_runs: StudyRuns, compose: Compose, baseline: Job, fac
         say(f"look at {look} seeds: {', '.join(arms)}")
         cells = [cell for arm in arms for cell in study_runs.cells([arm], range(planned[arm]))]
         runs |= _by_cell(study_runs.run(cells))
-        known = {**facts, **setting, **margin, PLANNED: planned_text(planned), RULE: RULE_NOW}
-        findings = judge(record_of(study_runs, list(runs.values()), known))
+        record = record_of(study_runs, list(runs.values()), facts)
+        findings = judge(replace(record, frozen=frozen, planned=dict(planned), regime=regime))
         going = findings.open_arms(Streams(look).generator(f"futility/{study.id}"))
         if not going:
             break
@@ -81,7 +85,7 @@ def _search(study_runs: StudyRuns, compose: Compose) -> Runs:
     return runs
 
 
-def _explore(study_runs: StudyRuns, searched: Runs) -> tuple[Runs, dict[str, str]]:
+def _explore(study_runs: StudyRuns, searched: Runs) -> tuple[Runs, FrozenMargin]:
     """Run the baseline on separate seeds and measure its slope per ln(tokens): this freezes the margin.
 
     Also returns the runs of the search.
@@ -89,7 +93,7 @@ def _explore(study_runs: StudyRuns, searched: Runs) -> tuple[Runs, dict[str, str
     Raises InputError if the slope is not measurably positive, and SystemExit if a run failed.
     """
     study = study_runs.registration.study
-    stated = {"margin": repr(study.margin.value), "slope": "nan", "exploring": "0"}
+    stated = FrozenMargin(study.margin.value)
     if not outcome_of(study.outcome).curve:
         return searched, stated
     runs = searched | _on_exploration_seeds(study_runs, [EXPLORATION], EXPLORING)
@@ -104,10 +108,9 @@ def _explore(study_runs: StudyRuns, searched: Runs) -> tuple[Runs, dict[str, str
         if not by_tokens:
             return runs, stated
         raise InputError(f"study.margin in tokens needs a slope of {study.outcome}: {error}") from error
-    measured = {"slope": repr(worth.slope), "exploring": str(len(curve)), PART: f"{part:g}"}
     if by_tokens and worth.rough:
         say(f"the margin, {worth.delta:.3g}, is known to more than 20 % either way: it needs more exploration seeds")
-    return runs, {**stated, **measured, **({"margin": repr(worth.delta)} if by_tokens else {})}
+    return runs, FrozenMargin(worth.delta if by_tokens else study.margin.value, worth.slope, len(curve), part)
 
 
 def _check_text(study_runs: StudyRuns, runs: Runs) -> None:
@@ -142,22 +145,24 @@ def _by_cell(runs: list[tuple[StudyRun, Run]]) -> Runs:
     return {(cell.arm, cell.seed): (cell, run) for cell, run in runs}
 
 
-def setting_of(job: Job, config: Mapping[str, Any]) -> dict[str, str]:
-    """Describe the baseline's data and training: the regime for which a verdict holds."""
-    facts, model, batch, optimizer = (
-        redacted_settings(dict(job.store.facts)),
-        config["model"],
-        config["batch"],
-        config["optimizer"],
+def regime_of(job: Job, config: Mapping[str, Any]) -> Regime:
+    """Return the baseline's data and training: the regime for which a verdict holds."""
+    model, batch, optimizer = config["model"], config["batch"], config["optimizer"]
+    return Regime(
+        corpus=corpus_of(job.store),
+        scoring=scoring_of(config["evaluation"]),
+        model=ModelSize(model["layers"], model["width"], model["heads"]),
+        budget=Budget(job.steps, batch["size"], batch["length"]),
+        optimizer=Optimizer(optimizer["_target_"].rpartition(".")[2], optimizer["lr"]),
+        start=StartWeights(job.start.folder.name, job.start.fingerprint) if job.start else None,
     )
+
+
+def data_facts(job: Job) -> dict[str, str]:
+    """Return what a corpus states about itself in words, and its hash."""
+    facts = redacted_settings(dict(job.store.facts))
     return {
-        "corpus": f"{facts['source']}; training {facts['train']}; held out {facts['valid']}",
         "licence": facts.get("licence", "not stated"),
         **{name: facts[name] for name in SOUND if name in facts},
-        "evaluation": scored(config["evaluation"]),
         "fingerprint": job.store.fingerprint,
-        **({START: f"{job.start.folder.name}, {job.start.fingerprint}"} if job.start else {}),
-        "model": f"{model['layers']} layers, width {model['width']}, {model['heads']} heads",
-        "budget": f"{job.steps:,} steps of {batch['size']} sequences of {batch['length']} tokens",
-        "optimizer": f"{optimizer['_target_'].rpartition('.')[2]}, learning rate {optimizer['lr']:g}",
     }

@@ -45,9 +45,9 @@ def at_bert_size(ladder: Ladder) -> str:
 def _row(ladder: Ladder, arm: str) -> list[str]:
     found = elsewhere(ladder.study, arm)
     name, rung = [*ladder.arms[arm].items()][-1]
-    told = agreement(ladder.rungs[name].arms[arm], found, ENGLISH)
-    alike = told == ENGLISH.agreement["same"]
-    here = (f"{found} too" if found != "same" else "no difference either") if alike else told.removeprefix("here: ")
+    told = agreement(ladder.rungs[name].arms[arm], found)
+    alike = f"{found} too" if found != "same" else "no difference either"
+    here = alike if told == "same" else ENGLISH.agreement[told]
     cells = [escape(label(ladder.study, arm)), escape(elsewhere_words(ladder.study, arm)), here]
     if onsets_in(ladder.rungs[name], arm).is_unstarted:
         return [*cells, DASH, "not begun at the highest rung"]

@@ -1,10 +1,11 @@
 """The content of a folder of reports, read and judged: input of the answer book."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bertlab.report.answers.values import read_facts
 from bertlab.report.answers.write import judged
 from bertlab.report.regime import asked, climbed, regime, with_known
 from bertlab.report.study.fitness import conditions_met
@@ -22,6 +23,7 @@ class Page:
 
     folder: Path
     facts: str  # text of the page of facts; empty if there is none
+    stated: Collection[str]  # the questions that it answers
     studies: Mapping[str, Findings]
     q: Mapping[str, float]  # q of each study's status, among all claims of the folder
     regimes: Mapping[str, str]  # names of studies by regime
@@ -32,7 +34,7 @@ class Page:
 def read_book(folder: Path) -> Page:
     """Read and judge a folder. Raises InputError for a record that cannot be read."""
     studies = judged(folder)
-    stated = (folder / FACTS).read_text(encoding="utf-8") if (folder / FACTS).is_file() else ""
+    text = (folder / FACTS).read_text(encoding="utf-8") if (folder / FACTS).is_file() else ""
     ladders = climbed(folder, studies)
     known = asked(studies, ladders)
     studies = with_known(studies, known)
@@ -41,7 +43,7 @@ def read_book(folder: Path) -> Page:
     for findings in studies.values():
         met[regime(findings)] = max(met.get(regime(findings), 0), conditions_met(findings))
     regimes = {words: f"R{place}" for place, words in enumerate(sorted(common, key=lambda each: -met[each]), 1)}
-    return Page(folder, stated, studies, q_by_study(studies), regimes, ladders, known)
+    return Page(folder, text, read_facts(folder), studies, q_by_study(studies), regimes, ladders, known)
 
 
 def q_by_study(studies: Mapping[str, Findings]) -> dict[str, float]:
@@ -58,7 +60,7 @@ def q_by_study(studies: Mapping[str, Findings]) -> dict[str, float]:
 
 def is_stated(page: Page, question: Question) -> bool:
     """Return whether the page of facts has a section for a question."""
-    return f'<a id="{question.id}"></a>' in page.facts
+    return question.id in page.stated
 
 
 def has_fact(page: Page, question: Question) -> bool:

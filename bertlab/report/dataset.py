@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from bertlab.config.errors import InputError
+from bertlab.report.stated import stated
 from bertlab.report.table import Table
 from bertlab.report.words import count, escape
 from bertlab.report.write import put
@@ -105,7 +106,7 @@ def runs_of(place: str, record: Record) -> pd.DataFrame:
         "changes": [" ".join(study.arms.get(arm, study.controls.get(arm, ()))) for arm in arms],
         "baseline": [arm == study.baseline for arm in arms],
         **{name: runs[name].to_numpy() for name in ("seed", "run_id", "diverged")},
-        **{f"about_{name}": record.facts.get(name, "") for name in ABOUT},
+        **{f"about_{name}": stated(record, name) for name in ABOUT},
     }
     return pd.concat([pd.DataFrame(own), runs[record.metrics].reset_index(drop=True)], axis="columns")
 

@@ -37,6 +37,7 @@ from bertlab.report.layout import (
     times_ticks,
     write_labels,
 )
+from bertlab.report.stated import stated
 from bertlab.report.study.fitness import FAMILY, trust_words
 from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, listing, number, plural, signed, some, unescaped
@@ -292,8 +293,8 @@ def _rungs(ladder: Ladder, known: Ladder | None, rates: Rates) -> str:
     """Describe each rung, its page, and its limits."""
     lines = []
     for name, findings in ladder.rungs.items():
-        facts = findings.record.facts
-        what = "; ".join(escape(facts[key]) for key in ("model", "budget", "optimizer") if key in facts)
+        told = (stated(findings.record, key) for key in ("model", "budget", "optimizer"))
+        what = "; ".join(map(escape, filter(None, told)))
         link = f"[{escape(name)}]({ladder.study.id}/{name}.md)"
         trust = [trust_words(findings, known.rungs.get(name) if known else None), rate_words(rates.get(name, {}))]
         lines.append(f"- {link}: {what}; {plural(findings.seeds, 'seed')}; {'; '.join(trust)}")

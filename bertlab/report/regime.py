@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from bertlab.report.layout import token_text
+from bertlab.report.stated import source_of, stated
 from bertlab.report.study.fitness import FAMILY, is_continued, right_answers
 from bertlab.report.study.limits import NOT_RECORDED, epochs
 from bertlab.report.words import escape, number
 from bertlab.study.judge import Findings
 from bertlab.study.ladder import Ladder, is_ladder, read_ladder
-from bertlab.study.prior import optimizer_of
 
 TOKENS = "perf/tokens"
 USUAL = "adamw"  # the optimiser of BERT, which needs no word
@@ -21,11 +21,12 @@ USUAL = "adamw"  # the optimiser of BERT, which needs no word
 
 def regime(findings: Findings) -> str:
     """Write model, corpus, tokens, batches and an optimiser other than AdamW; what the record lacks is left out."""
-    facts, baseline = findings.record.facts, findings.record.arm(findings.study.baseline)
+    record = findings.record
+    baseline = record.arm(findings.study.baseline)
     tokens = baseline[TOKENS].median() if TOKENS in baseline else float("nan")
-    known = [facts.get("model", "") + _trained(findings), facts.get("corpus", "").partition(";")[0]]
+    known = [stated(record, "model") + _trained(findings), source_of(record)]
     known += [f"{number(tokens / 1e6, 2)} M tokens"] if tokens > 0 else []
-    known.append(facts.get("budget", ""))
+    known.append(stated(record, "budget"))
     known += [f"trained by {name}" for name in other_optimizer(findings)]
     times = epochs(findings)
     known += [f"{number(times, 1)} epochs of the training text"] if times > 0 else []
@@ -34,8 +35,8 @@ def regime(findings: Findings) -> str:
 
 def other_optimizer(findings: Findings) -> list[str]:
     """Return the name of the optimiser, if it is known and not the usual one."""
-    name = optimizer_of(findings.record.facts)
-    return [name] if name not in ("", USUAL) else []
+    optimizer = findings.record.regime.optimizer
+    return [optimizer.name] if optimizer and optimizer.name != USUAL else []
 
 
 def _trained(findings: Findings) -> str:

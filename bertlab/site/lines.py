@@ -12,6 +12,7 @@ from bertlab.report.book import COUNTED
 from bertlab.report.book_page import Page
 from bertlab.report.ladder import sentence
 from bertlab.report.regime import regime
+from bertlab.report.stated import source_of, stated
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.study.verdict import reasons_against, status_word
 from bertlab.report.words import listing, number, plural
@@ -77,10 +78,10 @@ def fact_line(question: str) -> str:
 
 def short_regime(findings: Findings) -> str:
     """Return model, tokens and text in a few words."""
-    facts = findings.record.facts
-    corpus = facts.get("corpus", "").partition(";")[0]
+    corpus = source_of(findings.record)
     known = [words for name, words in ENGLISH.corpora.items() if name in corpus]
-    return f"{facts.get('model', '')}; {number(tokens_of(findings) / 1e6, 1)} M tokens of {listing(known) or corpus}"
+    tokens = f"{number(tokens_of(findings) / 1e6, 1)} M tokens"
+    return f"{stated(findings.record, 'model')}; {tokens} of {listing(known) or corpus}"
 
 
 def mark(findings: Findings) -> str:

@@ -11,6 +11,7 @@ from bertlab.report.answers.sentences import is_early, tokens_of
 from bertlab.report.book_page import Page
 from bertlab.report.ladder import NOT_BEGUN, begun, between_shares, moves, share
 from bertlab.report.regime import regime, with_known
+from bertlab.report.stated import size_words
 from bertlab.report.study.fitness import FAMILY, known_answers
 from bertlab.report.words import listing, number
 from bertlab.site.page import WIDE
@@ -84,7 +85,8 @@ def _head(book: Page, ladders: Mapping[str, Ladder], rung: str) -> str:
     if not ran:
         return escape(rung)
     known = [book.known[words] for words in {regime(each): each for each in ran} if words in book.known]
-    size = ran[0].record.facts.get("model", "").rpartition(", ")[0]
+    shape = ran[0].record.regime.model
+    size = size_words(shape) if shape else ""
     about = [f"{size}; {number(tokens_of(ran[0]) / 1e6, 1)} M tokens", *map(known_answers, known[:1])]
     early = ["early training"] if any(map(is_early, ran)) else []
     return "<br>".join([escape(rung), *(f"<small>{escape(each)}</small>" for each in about + early)])

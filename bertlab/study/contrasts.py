@@ -4,7 +4,6 @@ Enters: a record, the study as it is judged, and an arm or control. Leaves: its 
 """
 
 import math
-import re
 from collections.abc import Mapping
 
 import pandas as pd
@@ -19,11 +18,7 @@ from bertlab.study.record import Record
 MUST_AGREE = {"code": "code", "corpus": "corpus", "evaluation": "evaluation"}  # column -> its name in messages
 PAIRS = "eval/pair_accuracy"
 ITEMS = ".se_items"  # behind a score of a task: its standard error over test items
-SEQUENCES = re.compile(r"(\d+) held-out sequences")  # from the description of the evaluation, of texts and of pairs
-FINAL = {  # final outcome -> the number of its items, from the same description
-    "eval/final_loss": re.compile(r".*; at the end (\d+) texts"),
-    "eval/final_pair_accuracy": re.compile(r".*; at the end \d+ texts and (\d+) pairs"),
-}
+FINAL_LOSS, FINAL_PAIRS = "eval/final_loss", "eval/final_pair_accuracy"
 
 
 def contrast_of(record: Record, study: Study, name: str, without: int | None = None) -> Contrast:
@@ -66,8 +61,10 @@ def text_noise(record: Record, study: Study, compared: Mapping[str, "pd.Series[f
 
 def scored(record: Record, outcome: str) -> int | None:
     """Return on how many held-out sequences an outcome is scored; None if the record does not say."""
-    found = FINAL.get(outcome, SEQUENCES).match(record.facts.get("evaluation", ""))
-    return int(found[1]) if found else None
+    scoring = record.regime.scoring
+    if scoring is None:
+        return None
+    return {FINAL_LOSS: scoring.texts, FINAL_PAIRS: scoring.pairs}.get(outcome, scoring.sequences) or None
 
 
 def parts_of(record: Record, outcome: str) -> list[str]:

@@ -1,9 +1,9 @@
 """A sweep as a study with exploratory arms only: runs -> the record from which every report is made.
 
-Enters: runs (run_id, name, status, params.*, tags.*, metrics.*) and curves in any order, and facts: a title, a command
-and, if declared, the factors. Leaves: a `Record` with one arm for each combination of factor values. The baseline is
-the arm with tagged runs, else the first arm. A run counts if it diverged or has a finite final loss. All others, and
-repeated seeds, are listed in the fact `left_out`.
+Enters: runs (run_id, name, status, params.*, tags.*, metrics.*) and curves in any order, facts (a title and a command),
+the factors if they were declared, and the part of the regime that all runs share. Leaves: a `Record` with one arm for
+each combination of factor values. The baseline is the arm with tagged runs, else the first arm. A run counts if it
+diverged or has a finite final loss. All others, and repeated seeds, are listed in the fact `left_out`.
 """
 
 import math
@@ -16,6 +16,7 @@ import pandas as pd
 from bertlab.config.errors import InputError
 from bertlab.study.outcome import OUTCOMES, curve_name, outcome_of
 from bertlab.study.record import ALSO, CURVE, Record, canonical
+from bertlab.study.regime import UNKNOWN, Regime
 
 ID = "report"  # of the study, so also the name of its page
 LOSS, GAIN, TOKENS = "eval/mlm_loss", "eval/context_gain", "params.budget.tokens"
@@ -29,12 +30,18 @@ TAGS = ("code", "corpus", "evaluation", *ALSO)
 FLOOR = 0.8  # least context gain in nats of a model that uses context
 
 
-def explored(runs: pd.DataFrame, curves: pd.DataFrame, facts: Mapping[str, str]) -> Record:
+def explored(
+    runs: pd.DataFrame,
+    curves: pd.DataFrame,
+    facts: Mapping[str, str],
+    factors: Sequence[str] | None = None,
+    regime: Regime = UNKNOWN,
+) -> Record:
     """Return runs as one canonical record. Raises InputError that names what is missing."""
     _check(runs, curves, facts)
     runs = _texts(runs)
     # arms: one per combination of factor values
-    declared = declared_factors(runs, facts)
+    declared = declared_factors(runs, factors)
     factors = [factor for factor in declared if varies(runs, f"params.{factor}")]
     outcome = _outcome(runs)
     ended = _ended(runs, curves, outcome)
@@ -56,19 +63,20 @@ def explored(runs: pd.DataFrame, curves: pd.DataFrame, facts: Mapping[str, str])
         "secondary": _secondary([name for name in metrics if rows[name].notna().any()])
     }
     wanted = {curve_name(name) for name in (outcome, GAIN, *node["secondary"])}
-    return canonical(Record(node, _facts(runs, counted, factors, facts), rows, curves[curves["metric"].isin(wanted)]))
+    found = _facts(runs, counted, factors, facts)
+    return canonical(Record(node, found, rows, curves[curves["metric"].isin(wanted)], regime=regime))
 
 
-def declared_factors(runs: pd.DataFrame, facts: Mapping[str, str]) -> list[str]:
-    """Return the factors, without the seed: those of `facts["factors"]`, else every parameter that varies."""
-    if "factors" not in facts:
+def declared_factors(runs: pd.DataFrame, given: Sequence[str] | None = None) -> list[str]:
+    """Return the factors, without the seed: those that are given, else every parameter that varies."""
+    if given is None:
         varying = [name for name in free_params(runs) if varies(runs, name)]
         return [name.removeprefix("params.") for name in varying if not _follows_from_option(runs, name)]
-    factors = [factor for factor in dict.fromkeys(facts["factors"].split()) if factor != "seed"]
+    factors = [factor for factor in dict.fromkeys(given) if factor != "seed"]
     for factor in factors:
         if f"params.{factor}" not in runs:
             raise InputError(
-                f"facts.factors names {factor}, but the runs have no column params.{factor}; "
+                f"factors names {factor}, but the runs have no column params.{factor}; "
                 "log that parameter or drop it from the factors"
             )
     return factors
@@ -165,9 +173,6 @@ def _node(runs: pd.DataFrame, factors: Sequence[str], facts: Mapping[str, str], 
     first = runs.drop_duplicates("arm").set_index("arm")
     tagged = runs["arm"][runs.get("tags.bertlab.baseline", pd.Series("", runs.index)) == "true"]
     arms = {arm: [f"{factor}={row[f'params.{factor}']}" for factor in factors] for arm, row in first.iterrows()}
-    floor = as_number(facts.get("floor", str(FLOOR)))
-    if math.isnan(floor):
-        raise InputError(f"facts.floor must be a number of nats, got {facts['floor']!r}; choose for example {FLOOR}")
     return {
         "id": ID,
         "question": facts["title"],
@@ -175,7 +180,7 @@ def _node(runs: pd.DataFrame, factors: Sequence[str], facts: Mapping[str, str], 
         "factors": list(factors),
         "arms": arms,
         "outcome": outcome,
-        "floor": floor,
+        "floor": FLOOR,
     }
 
 
@@ -183,7 +188,7 @@ def _facts(
     runs: pd.DataFrame, counted: pd.DataFrame, factors: Sequence[str], facts: Mapping[str, str]
 ) -> dict[str, str]:
     """Return facts about the runs in words."""
-    found = {key: text for key, text in facts.items() if key not in ("title", "factors", "floor")}
+    found = {key: text for key, text in facts.items() if key != "title"}
     tags = {"version": "version", "code": "code", "fingerprint": "corpus"}
     found |= {name: _distinct(runs, f"tags.bertlab.{tag}") for name, tag in tags.items()}
     found |= {name: _distinct(runs, f"params.{name}") for name in ("model", "optimizer")}

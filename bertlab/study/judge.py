@@ -36,7 +36,7 @@ from bertlab.stats.verdict import judge as judge_interval
 from bertlab.study.contrasts import contrast_of, outcomes, standing_of
 from bertlab.study.design import Study
 from bertlab.study.outcome import outcome_of
-from bertlab.study.record import HARMFUL, PLANNED, SAME, Record
+from bertlab.study.record import HARMFUL, SAME, Record
 
 GAIN = "eval/context_gain"
 LEVEL = 0.90  # confidence level of a single test at .05 on each side
@@ -158,7 +158,8 @@ def judge(record: Record, without: int | None = None, *, counting: bool = True) 
     standings = {name: standing_of(record, study, name) for name in names}
     gain = float(record.arm(study.baseline).get(GAIN, pd.Series(dtype=float)).mean())
     counts = counting and without is None
-    return _Judging(record, contrasts, standings, record.margin, record.slope, gain, counts).findings()
+    known = record.frozen
+    return _Judging(record, contrasts, standings, known.margin, known.slope, gain, counts).findings()
 
 
 def explore(record: Record) -> Findings:
@@ -203,7 +204,7 @@ def not_sound_before(findings: Findings) -> dict[int, tuple[str, ...]]:
     for look in study.looks:
         if look < findings.seeds:
             runs = record.runs[~compared | (record.runs["seed"] < look)]
-            early = replace(record, runs=runs, facts={**record.facts, PLANNED: ""})
+            early = replace(record, runs=runs, planned={})
             found[look] = judge(early).soundness
     return {look: reasons for look, reasons in found.items() if reasons}
 

@@ -13,33 +13,31 @@ import pandas as pd
 from bertlab.stats.contrast import Contrast, contrast
 from bertlab.stats.moderated import FEWEST_CONTRASTS, NO_PRIOR, Prior, fit_prior
 from bertlab.study.record import FILES, HARMFUL, SAME, Record, read_record
+from bertlab.study.regime import Budget, ModelSize, Regime, read_regime
 
 FEWEST = 3  # least seeds of a contrast that counts
 TELLS = "eval/mlm_loss"  # identifies a run, to seven digits: equal runs in two studies have equal values
 Key = tuple[float, ...]
+PriorKey = tuple[str, ModelSize | None, Budget | None, str]
 
 
-def regime_of(facts: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what two studies must share for a common prior, from the records' facts about the baseline."""
-    return *(facts.get(name, "") for name in ("fingerprint", "model", "budget")), optimizer_of(facts)
+def prior_key(fingerprint: str, regime: Regime) -> PriorKey:
+    """Return what two studies must share for a common prior: hash of the data, model, budget, name of the optimiser."""
+    return fingerprint, regime.model, regime.budget, regime.optimizer.name if regime.optimizer else ""
 
 
-def optimizer_of(facts: Mapping[str, str]) -> str:
-    """Return the name of the optimiser, without its learning rate: adamw."""
-    return facts.get("optimizer", "").partition(",")[0]
-
-
-def prior_in(reports: Path, regime: tuple[str, ...], outcome: str) -> Prior:
+def prior_in(reports: Path, shared: PriorKey, outcome: str) -> Prior:
     """Fit the prior of a regime to the studies and rungs in a reports folder."""
-    folders = [path.parent for path in sorted(reports.rglob(FILES[0])) if regime_of(_facts(path)) == regime]
-    return regime_prior(map(read_record, folders), regime, outcome)
+    folders = [path.parent for path in sorted(reports.rglob(FILES[0])) if _key(path) == shared]
+    return regime_prior(map(read_record, folders), shared, outcome)
 
 
-def _facts(path: Path) -> dict[str, str]:
-    return dict(json.loads(path.read_text(encoding="utf-8"))["facts"])
+def _key(path: Path) -> PriorKey:
+    about = json.loads(path.read_text(encoding="utf-8"))
+    return prior_key(about["facts"].get("fingerprint", ""), read_regime(about["regime"]))
 
 
-def regime_prior(records: Iterable[Record], regime: tuple[str, ...], outcome: str) -> Prior:
+def regime_prior(records: Iterable[Record], shared: PriorKey, outcome: str) -> Prior:
     """Fit the prior of an outcome to the contrasts of a regime; no prior for fewer than ten contrasts.
 
     An arm of several studies counts once, with its largest number of seeds. Arms with the same pre-training, so the
@@ -47,7 +45,7 @@ def regime_prior(records: Iterable[Record], regime: tuple[str, ...], outcome: st
     """
     found: dict[Key, Contrast] = {}
     for record in records:
-        if regime_of(record.facts) == regime and outcome in record.runs:
+        if prior_key(record.facts.get("fingerprint", ""), record.regime) == shared and outcome in record.runs:
             for key, own in _contrasts(record, outcome).items():
                 if key not in found or found[key].n < own.n:
                     found[key] = own

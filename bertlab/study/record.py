@@ -1,9 +1,9 @@
 """The record of a study: registration and measurements as plain files, from which a verdict can be computed again.
 
 Enters: runs and curves in any order. Leaves: the same in one canonical order and precision, and as files: study.json
-(the registration), runs.csv (one row per run), curves.csv (evaluations during the runs), remarks.md if there are
-remarks, published.json if the results of others were completed afterwards, and rule.json if the study is judged by
-another rule than the registered one.
+(the registration, the frozen margin, the plan, the regime, and facts in words), runs.csv (one row per run), curves.csv
+(evaluations during the runs), remarks.md if there are remarks, published.json if the results of others were completed
+afterwards, and rule.json if the study is judged by another rule than the registered one.
 """
 
 import json
@@ -22,6 +22,16 @@ from bertlab.config.errors import InputError
 from bertlab.ledger.files import DAMAGE
 from bertlab.study.design import Study
 from bertlab.study.outcome import curve_name
+from bertlab.study.regime import (
+    NO_MARGIN,
+    UNKNOWN,
+    FrozenMargin,
+    Regime,
+    plain_frozen,
+    plain_regime,
+    read_frozen,
+    read_regime,
+)
 from bertlab.study.registration import read_exploration, read_study
 from bertlab.study.search import best_values, of_trials, settled, tried_values
 from bertlab.study.values import prior_of, sources
@@ -30,11 +40,9 @@ FILES = ("study.json", "runs.csv", "curves.csv")
 REMARKS, PUBLISHED, AGAIN = "remarks.md", "published.json", "rule.json"
 RULE, RULE_NOW = "rule", "2"  # fact: the verdict rule at registration
 EXPLORATION, SAME, HARMFUL = "exploration", "same", "harmful"  # arms that every study has in addition
-PLANNED = "planned"  # fact: number of seeds planned for each arm
 PREDICTED = "predicted"  # fact: hash of the predictions for a rung before its first run
 # columns of a run besides its metrics; `code`: the study's code if the run has its arm's code, else the run's own
 ABOUT = ("arm", "seed", "run_id", "diverged", "code", "corpus", "evaluation")
-START = "start"  # fact: the weights from which all runs started, and their hash
 OWN = "own"  # fact: the user's own folder of parts and studies
 RESTARTS = "restarts"  # how often a run was restarted after its process died
 ALSO = ("environment", RESTARTS)  # optional columns: earlier records lack them
@@ -44,7 +52,7 @@ DIGITS = 7  # significant digits, as many as in single precision
 
 @dataclass(frozen=True, eq=False)
 class Record:
-    """One study. `node` is the study as in its file; `facts` hold what the runs do not state, in words.
+    """One study. `node` is the study as in its file; `facts` hold what the runs do not state, in words for readers.
 
     `runs`: the columns ABOUT and one for each metric, named as runs log it (eval/..., perf/...). `curves`: CURVE.
     """
@@ -53,6 +61,9 @@ class Record:
     facts: Mapping[str, str]
     runs: pd.DataFrame
     curves: pd.DataFrame
+    frozen: FrozenMargin = NO_MARGIN
+    planned: Mapping[str, int] = field(default_factory=dict)  # seeds of each arm; empty if not recorded
+    regime: Regime = UNKNOWN
     remarks: str = ""  # written after the results; no verdict uses them
     rule: Mapping[str, Any] = field(default_factory=dict)  # inputs of judging again: see `read_rule`
     published: Sequence[Mapping[str, str]] = ()  # results of others, completed afterwards; () if as registered
@@ -87,22 +98,6 @@ class Record:
             self._kept[name] = self.runs[self.runs["arm"] == name].set_index("seed")
         return self._kept[name].copy()
 
-    @property
-    def margin(self) -> float:
-        """The difference that matters, in units of the outcome."""
-        return float(self.facts["margin"])
-
-    @property
-    def slope(self) -> float:
-        """Change of the baseline's outcome per unit of ln(tokens); NaN if unknown."""
-        return float(self.facts["slope"])
-
-    @cached_property
-    def planned(self) -> dict[str, int]:
-        """Planned number of seeds of each arm; empty for earlier records, which do not state it."""
-        pairs = (each.split() for each in self.facts.get(PLANNED, "").split(",") if each)
-        return {arm: int(seeds) for arm, seeds in pairs}
-
     def curve(self, name: str, metric: str) -> pd.DataFrame:
         """Return a metric during the runs of an arm: one row per seed, one column per number of tokens.
 
@@ -127,11 +122,6 @@ class Record:
         return points.pivot_table(index="seed", columns="tokens", values="value").dropna(axis="columns")
 
 
-def planned_text(planned: Mapping[str, int]) -> str:
-    """Return the fact that `Record.planned` reads."""
-    return ", ".join(f"{arm} {seeds}" for arm, seeds in planned.items())
-
-
 def canonical(record: Record) -> Record:
     """Return the record in canonical order and precision. Raises InputError for missing columns."""
     runs = _columns(record.runs, ABOUT, "runs").copy()
@@ -150,21 +140,17 @@ def canonical(record: Record) -> Record:
     curves = _columns(record.curves, CURVE, "curves")[list(CURVE)].copy()
     curves = curves[curves["run_id"].isin(set(runs["run_id"]))]
     curves = curves.astype({"step": int, "tokens": int}).assign(value=curves["value"].map(_rounded))
-    return Record(
-        record.node,
-        {name: record.facts[name] for name in sorted(record.facts)},
-        pd.concat([texts, numbers], axis="columns").reset_index(drop=True),
-        curves.sort_values(list(CURVE[:4]), ignore_index=True),
-        record.remarks,
-        record.rule,
-        record.published,
+    return replace(
+        record,
+        facts={name: record.facts[name] for name in sorted(record.facts)},
+        runs=pd.concat([texts, numbers], axis="columns").reset_index(drop=True),
+        curves=curves.sort_values(list(CURVE[:4]), ignore_index=True),
     )
 
 
 def twins(record: Record) -> dict[str, bytes]:
     """Return the files of a canonical record: name -> bytes."""
-    about = {"study": record.node, "facts": record.facts}
-    texts = [json.dumps(about, indent=1, ensure_ascii=False) + "\n"]
+    texts = [json.dumps(_about(record), indent=1, ensure_ascii=False) + "\n"]
     texts += [table.to_csv(index=False, lineterminator="\n") for table in (record.runs, record.curves)]
     files = dict(zip(FILES, texts, strict=True)) | ({REMARKS: record.remarks} if record.remarks else {})
     written = {AGAIN: record.rule, PUBLISHED: record.published}
@@ -185,11 +171,25 @@ def read_record(folder: Path) -> Record:
             about["facts"],
             runs,
             curves,
+            frozen=read_frozen(about["frozen"]),
+            planned=about["planned"],
+            regime=read_regime(about["regime"]),
             remarks=read_remarks(folder),
             rule=read_rule(folder),
             published=read_published(folder),
         )
         return canonical(record)
+
+
+def _about(record: Record) -> dict[str, Any]:
+    """Return the content of study.json."""
+    return {
+        "study": record.node,
+        "frozen": plain_frozen(record.frozen),
+        "planned": record.planned,
+        "regime": plain_regime(record.regime),
+        "facts": record.facts,
+    }
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from bertlab.stats.margin import LAST, Margin, worth_of_tokens
 from bertlab.study.judge import Findings
 from bertlab.study.record import EXPLORATION, HARMFUL
 
-PART = "slope_part"  # fact: the part of the tokens where the slope was measured
 PARTS = {0.5: 4, 0.75: 3}  # share of the tokens: evaluations needed there; the first with enough is used
 TOKENS, SHORTER = "perf/tokens", "budget.tokens="
 
@@ -49,7 +48,7 @@ def worth_of(findings: Findings) -> Worth | None:
     curve = curve[[tokens for tokens in curve.columns if int(tokens) > 0]]
     if study.margin.unit != "tokens" or curve.empty:
         return None
-    part, share = float(record.facts.get(PART, 0.75)), study.margin.value
+    part, share = record.frozen.part, study.margin.value
     points = ([int(tokens) for tokens in curve.columns], curve.to_numpy())
     try:
         measured = worth_of_tokens(*points, share, part, fewest=2)

@@ -21,11 +21,11 @@ from bertlab.config.redact import redacted_settings
 from bertlab.data.content import content_hash
 from bertlab.data.store import TokenStore
 from bertlab.data.weights import start_of
-from bertlab.evaluation.curve import PAIRS_A_TEXT
 from bertlab.ledger.run_folder import START_STATE
 from bertlab.tasks.own import Tasks, names_of
 from bertlab.tracking.code import code_of, source_hash
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, SETTINGS, Dataset, Description, Identity
+from bertlab.tracking.regime import REGIME, as_tag, corpus_of, corpus_words, scoring_of, yardstick
 
 NOT_SEMANTIC = (
     "data.files",  # path of a corpus; its content is in the fingerprint
@@ -94,15 +94,11 @@ def _without(config: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     }
 
 
-def run_key(config: Mapping[str, Any], data_fingerprint: str) -> str:
+def key_of(settings: Mapping[str, Any], data_fingerprint: str) -> str:
     """Return the key of a run: equal keys mean equal results (with equal code, in an equal environment).
 
     For parts only the names count, not their modules: these are in the code's fingerprint.
     """
-    return _key(semantic(config), data_fingerprint)
-
-
-def _key(settings: Mapping[str, Any], data_fingerprint: str) -> str:
     return digest(_named(settings), data_fingerprint)
 
 
@@ -119,7 +115,7 @@ def identify(config: Mapping[str, Any], data_fingerprint: str) -> Identity:
 
 def _identity(settings: Mapping[str, Any], environment: Environment, data_fingerprint: str) -> Identity:
     code = code_of(frozenset(_targets(settings))).fingerprint
-    return Identity(_key(settings, data_fingerprint), code, str(environment))
+    return Identity(key_of(settings, data_fingerprint), code, str(environment))
 
 
 def code_fingerprint(config: Mapping[str, Any]) -> str:
@@ -151,6 +147,7 @@ def describe(config: Mapping[str, Any], asked: Typed, store: TokenStore) -> Desc
     fingerprint, facts = store.fingerprint, redacted_settings(dict(store.facts))
     lasting, environment = semantic(config), environment_of(config["trainer"])
     identity = _identity(lasting, environment, fingerprint)
+    corpus, scoring = corpus_of(store), scoring_of(config["evaluation"])
     tags = {
         KEY: identity.key,
         CODE: identity.code,
@@ -160,10 +157,11 @@ def describe(config: Mapping[str, Any], asked: Typed, store: TokenStore) -> Desc
         SETTINGS: digest(asked.settings),
         "bertlab.version": __version__,
         "bertlab.corpus": fingerprint,
-        "bertlab.data": f"{facts['source']}; training {facts['train']}; held out {facts['valid']}",
+        "bertlab.data": corpus_words(corpus),
         "bertlab.licence": facts.get("licence", "not stated"),
         **{f"bertlab.{name}": facts[name] for name in SOUND if name in facts},
-        "bertlab.evaluation": yardstick(config["evaluation"]),
+        "bertlab.evaluation": yardstick(scoring),
+        REGIME: as_tag(corpus, scoring),
         "bertlab.length": str(config["batch"]["length"]),
     }
     if (arm := config["tracking"]["arm"]) is not None:  # short names for grouping in the UI
@@ -220,15 +218,3 @@ def _value(key: str, asked: Typed) -> str:
     for part in key.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return str(names_of(value) if key == LISTED else value)
-
-
-def yardstick(evaluation: Mapping[str, Any]) -> str:
-    """Describe the common evaluation, in the words that older runs have too: those of a comparison must agree."""
-    share = f"{100 * evaluation['rate']:g} % of the tokens replaced by [MASK]"
-    return f"{evaluation['sequences']} held-out sequences at most, {share}, the same ones for every run"
-
-
-def scored(evaluation: Mapping[str, Any]) -> str:
-    """Describe the common evaluation, and the larger one at the end of a run, if there is one."""
-    final = evaluation.get("final", 0)
-    return yardstick(evaluation) + (f"; at the end {final} texts and {PAIRS_A_TEXT * final} pairs" if final else "")

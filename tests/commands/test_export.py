@@ -24,7 +24,7 @@ from bertlab.data.store import Tokens
 from bertlab.report.card import card
 from bertlab.sweep.run import Job, prepare_job, train
 from bertlab.tracking.artifacts import weights_uri
-from bertlab.tracking.identity import run_key
+from bertlab.tracking.identity import identify
 from bertlab.tracking.saved_model import command_again, connect, fetch
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read at the import: nothing is ever looked up
@@ -391,5 +391,5 @@ def test_the_command_that_trains_a_run_again_makes_the_same_run(
     assert words[-2:] == ["tracking.experiment=again", "output_dir=again"]
     assert f"data.files={store.folder / 'corpus.jsonl'}" in words
     given = resolved(load(words[3:]))
-    assert run_key(given, prepare_job(given).store.fingerprint) == run.data.tags["bertlab.key"]
+    assert identify(given, prepare_job(given).store.fingerprint).key == run.data.tags["bertlab.key"]
     assert "data.files" not in command_again(run, store.folder / "absent.yaml"), "then the command asks for it"

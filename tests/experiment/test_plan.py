@@ -37,6 +37,7 @@ from bertlab.stats.moderated import Prior
 from bertlab.stats.power import POWER, chance, chances
 from bertlab.study.design import Study
 from bertlab.study.record import EXPLORATION, Record, canonical, twins
+from bertlab.study.regime import Budget, FrozenMargin
 from bertlab.study.registration import read_study
 from bertlab.study.values import prior_of
 from bertlab.sweep.run import Job, prepare_job
@@ -295,9 +296,10 @@ def put_report(folder: Path, *, sd: float, slope: float) -> None:
         for seed in range(5)
     ]
     curves = pd.DataFrame(columns=["run_id", "metric", "step", "tokens", "value"])
-    facts = {"margin": "0.1", "slope": repr(slope)}
     (folder / "heads").mkdir()
-    for name, content in twins(canonical(Record(NODE, facts, pd.DataFrame(rows), curves))).items():
+    for name, content in twins(
+        canonical(Record(NODE, {}, pd.DataFrame(rows), curves, FrozenMargin(0.1, slope)))
+    ).items():
         (folder / "heads" / name).write_bytes(content)
 
 
@@ -410,7 +412,7 @@ def test_a_plan_tells_the_prior_of_its_regime_as_a_study_file_states_it(
     (text,) = of_prior(planned)
     ((_, regime, outcome),) = asked
     assert (regime[0], outcome) == (planned.costs["hidden"].fingerprint, "eval/mlm_loss")
-    assert regime[2] == "5 steps of 4 sequences of 35 tokens"
+    assert regime[2] == Budget(steps=5, sequences=4, length=35)
     stated = yaml.safe_load(str(text).rpartition("run:\n")[2])["prior"]
     assert prior_of(stated) == Prior(0.00123, 8.5, 12)
     given = replace(

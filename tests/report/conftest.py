@@ -22,6 +22,7 @@ class Runs(NamedTuple):
     runs: pd.DataFrame
     curves: pd.DataFrame
     facts: dict[str, str]
+    factors: Sequence[str] | None
 
     @property
     def findings(self) -> Findings:
@@ -57,13 +58,15 @@ def build(
     facts = {
         "title": "A synthetic sweep",
         "command": "python -m bertlab.run -m mask.rate=0.1,0.15 seed=0,1",
-        "factors": " ".join([*factors, "seed"]),
         "corpus": "generated sentences, 2 M tokens",
         "licence": "CC0-1.0",
         "evaluation": "512 held-out sequences, 15 % of tokens replaced by [MASK], the same for every run",
     }
     return Runs(
-        pd.DataFrame(runs), pd.DataFrame(curves, columns=["run_id", "metric", "step", "tokens", "value"]), facts
+        pd.DataFrame(runs),
+        pd.DataFrame(curves, columns=["run_id", "metric", "step", "tokens", "value"]),
+        facts,
+        [*factors, "seed"],
     )
 
 

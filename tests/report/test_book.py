@@ -18,6 +18,7 @@ from bertlab.report.words import DASH, escape
 from bertlab.study.catalogue import CATALOGUE, question_of, study_files
 from bertlab.study.judge import judge
 from bertlab.study.record import Record, canonical, read_record, twins
+from bertlab.study.regime import FrozenMargin
 
 NODE: dict[str, Any] = {
     "question": "Do several heads help?",
@@ -38,8 +39,6 @@ NODE: dict[str, Any] = {
 FACTS = {
     "model": "2 layers, width 64",
     "corpus": "docs of Python; training 2 M tokens",
-    "slope": "nan",
-    "margin": "0.1",
 }
 SHAPE = np.array([-1.0, -1.0, 0.0, 1.0, 1.0])  # of the differences over seeds: mean 0, standard deviation 1
 EFFECTS = {"two": 0.0, "same": 0.0, "harmful": 0.5}
@@ -68,7 +67,7 @@ def put_study(
                 rows.append({**own, "code": "c", "corpus": "d", "evaluation": "e", **metrics})
     curves = pd.DataFrame(columns=["run_id", "metric", "step", "tokens", "value"])
     (folder / name).mkdir()
-    for file, content in twins(canonical(Record(study, FACTS, pd.DataFrame(rows), curves))).items():
+    for file, content in twins(canonical(Record(study, FACTS, pd.DataFrame(rows), curves, FrozenMargin(0.1)))).items():
         (folder / name / file).write_bytes(content)
 
 
@@ -122,7 +121,8 @@ def test_an_empty_folder_claims_nothing(tmp_path: Path) -> None:
 
 
 def test_a_fact_is_linked_once_its_section_stands_on_the_page(tmp_path: Path) -> None:
-    (tmp_path / "facts.md").write_text('# Facts\n\n<a id="count"></a>\n## How many?\n', "utf-8")
+    (tmp_path / "facts").mkdir()
+    (tmp_path / "facts" / "facts.json").write_text('{"count": {}}', "utf-8")
     link = "[facts](facts.md#count)"
     assert row_of(tmp_path, "count")[2:] == ["fact", DASH, DASH, "asserted by a test", *[DASH] * 4, link]
     assert row_of(tmp_path, "inputs")[5] == "not yet stated"

@@ -32,6 +32,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in FEW:
         shutil.copytree(REPORTS / name, folder / name, ignore=shutil.ignore_patterns("figures", "*.xz"))
     shutil.copy(REPORTS / "facts.md", folder)
+    shutil.copytree(REPORTS / "facts", folder / "facts")
     for name, effects in EFFECTS.items():
         if name == "mini":
             ladder = read_ladder(folder / "mask_rate")

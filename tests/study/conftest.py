@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from bertlab.study.record import Record, canonical
+from bertlab.study.regime import FrozenMargin
 
 NODE: dict[str, Any] = {
     "id": "heads",
@@ -70,8 +71,8 @@ def make_record() -> MakeRecord:
                 curve = [end + 0.46 * np.log(TOKENS[-1] / tokens) for tokens in TOKENS]
                 points += [(run, study["outcome"], k, t, y) for k, (t, y) in enumerate(zip(TOKENS, curve, strict=True))]
         curves = pd.DataFrame(points, columns=["run_id", "metric", "step", "tokens", "value"])
-        facts = {"margin": str(next(iter(study["margin"].values()))), "slope": "-0.46"}
-        return canonical(Record(study, facts, pd.DataFrame(rows), curves))
+        frozen = FrozenMargin(next(iter(study["margin"].values())), -0.46)
+        return canonical(Record(study, {}, pd.DataFrame(rows), curves, frozen))
 
     return make
 

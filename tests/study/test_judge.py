@@ -11,7 +11,7 @@ import pytest
 from bertlab.stats.claim import Finding
 from bertlab.stats.rule import Kind
 from bertlab.study.judge import judge
-from bertlab.study.record import Record, canonical, planned_text, read_record, twins
+from bertlab.study.record import Record, canonical, read_record, twins
 
 MakeRecord = Callable[..., Record]
 
@@ -46,10 +46,10 @@ def test_an_arm_whose_runs_of_a_look_all_failed_is_invalid(make_record: MakeReco
     record = make_record(gone=[("one", seed) for seed in (5, 6, 7)])
     assert judge(record).arms["one"].verdict.kind is Kind.WORSE_MATERIAL
     planned = {"baseline": 8} | dict.fromkeys(record.study.arms, 8) | {"same": 8, "harmful": 8}
-    known = canonical(replace(record, facts={**record.facts, "planned": planned_text(planned)}))
+    known = canonical(replace(record, planned=planned))
     assert judge(known).arms["one"].verdict.failed == ("one has no result for seed 5, 6, 7",)
     assert judge(known).soundness == ()
-    stopped = canonical(replace(record, facts={**record.facts, "planned": planned_text({**planned, "one": 5})}))
+    stopped = canonical(replace(record, planned={**planned, "one": 5}))
     assert judge(stopped).arms["one"].verdict.kind is Kind.WORSE_MATERIAL
 
 
@@ -167,8 +167,8 @@ def test_arms_may_be_compared_with_a_bank_of_the_baseline(make_record: MakeRecor
     """Thirty runs of the baseline, eight of each arm; their seeds then do not matter."""
     record = make_record({"one": 0.3, "four": 0.0}, sd=0.02, seeds=30, node={"bank": 30})
     runs = record.runs[(record.runs["seed"] < 8) | (record.runs["arm"] == "two")]
-    planned = planned_text({**dict.fromkeys([*record.study.arms, "same", "harmful"], 8), "two": 30})
-    findings = judge(canonical(replace(record, runs=runs, facts={**record.facts, "planned": planned})))
+    planned = {**dict.fromkeys([*record.study.arms, "same", "harmful"], 8), "two": 30}
+    findings = judge(canonical(replace(record, runs=runs, planned=planned)))
     arm, base = (record.arm(name)["eval/mlm_loss"] for name in ("one", "two"))
     contrast = findings.arms["one"].contrast
     assert contrast.n == 8
@@ -186,8 +186,8 @@ def test_an_arm_against_a_bank_is_followed_as_long_as_there_is_hope(
 ) -> None:
     record = make_record({"one": 0.05}, sd=sd, seeds=24, node={"bank": 24})
     runs = record.runs[(record.runs["seed"] < 5) | (record.runs["arm"] == "two")]
-    planned = planned_text({**dict.fromkeys([*record.study.arms, "same", "harmful"], 5), "two": 24})
-    findings = judge(canonical(replace(record, runs=runs, facts={**record.facts, "planned": planned})))
+    planned = {**dict.fromkeys([*record.study.arms, "same", "harmful"], 5), "two": 24}
+    findings = judge(canonical(replace(record, runs=runs, planned=planned)))
     assert findings.arms["one"].contrast.n == 5
     assert findings.open_arms(np.random.default_rng(0)) == open_arms
 
@@ -228,7 +228,7 @@ def test_an_arm_that_stopped_early_keeps_its_verdict(make_record: MakeRecord) ->
     early = judge(make_record(seeds=5))
     record = make_record(seeds=8)
     stopped = record.runs[(record.runs["arm"] != "one") | (record.runs["seed"] < 5)]
-    later = judge(canonical(Record(record.node, record.facts, stopped, record.curves)))
+    later = judge(canonical(replace(record, runs=stopped)))
     assert later.arms["one"].contrast.n == 5
     assert later.arms["one"].verdict.kind is early.arms["one"].verdict.kind is Kind.WORSE_MATERIAL
 
@@ -244,7 +244,7 @@ def test_a_record_is_read_back_to_the_byte(make_record: MakeRecord, tmp_path: Pa
 
 def test_the_order_of_rows_does_not_matter(make_record: MakeRecord) -> None:
     record = make_record()
-    shuffled = Record(record.node, record.facts, record.runs.sample(frac=1, random_state=3), record.curves[::-1])
+    shuffled = replace(record, runs=record.runs.sample(frac=1, random_state=3), curves=record.curves[::-1])
     assert twins(canonical(shuffled)) == twins(record)
 
 

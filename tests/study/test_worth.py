@@ -1,6 +1,6 @@
 """What a margin in tokens is worth: known slopes, known shorter runs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -9,18 +9,20 @@ import pytest
 
 from bertlab.study.judge import judge
 from bertlab.study.record import EXPLORATION, HARMFUL, Record, canonical
-from bertlab.study.worth import PART, slope_part, worth_of
+from bertlab.study.regime import FrozenMargin
+from bertlab.study.worth import slope_part, worth_of
 
 MakeRecord = Callable[..., Record]
 TOKENS = {"two": 2_000_000.0, HARMFUL: 1_000_000.0}
 
 
-def with_worth(make_record: MakeRecord, facts: Mapping[str, str] = {}) -> Record:
+def with_worth(make_record: MakeRecord, part: float = 0.75) -> Record:
     """Make a record whose margin is 25 % of the tokens at a slope of .46, and whose harmful runs had half of them."""
     node: dict[str, Any] = {"margin": {"tokens": 0.25}}
     record = make_record(node=node, effect={"harmful": 0.46 * np.log(2)})
     runs = record.runs.assign(**{"perf/tokens": record.runs["arm"].map(TOKENS).fillna(2_000_000.0)})
-    return canonical(replace(record, runs=runs, facts={**record.facts, "margin": str(0.46 * np.log(1.25)), **facts}))
+    frozen = FrozenMargin(0.46 * float(np.log(1.25)), -0.46, seeds=3, part=part)
+    return canonical(replace(record, runs=runs, frozen=frozen))
 
 
 def test_a_straight_curve_is_worth_what_was_declared_by_every_measure(make_record: MakeRecord) -> None:
@@ -49,7 +51,7 @@ def test_a_margin_in_nats_is_worth_nothing_in_tokens(make_record: MakeRecord) ->
 
 
 def test_the_part_that_a_slope_was_taken_over_is_that_of_its_record(make_record: MakeRecord) -> None:
-    worth = worth_of(judge(with_worth(make_record, {PART: "0.5"})))
+    worth = worth_of(judge(with_worth(make_record, 0.5)))
     assert worth is not None
     assert (worth.part, worth.measured.points) == (0.5, 3)
 

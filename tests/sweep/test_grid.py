@@ -25,7 +25,7 @@ from bertlab.sweep.checking import Checks
 from bertlab.sweep.grid import Grid, alike, run_grid, say_failures
 from bertlab.sweep.logbook import StoreLogbook
 from bertlab.tracking.address import ui_command
-from bertlab.tracking.identity import code_fingerprint, run_key
+from bertlab.tracking.identity import code_fingerprint, identify
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parent_runs import children, find_sweep
 from tests.command import exit_code
@@ -190,7 +190,7 @@ def test_a_run_is_tagged_with_what_its_result_depends_on(swept: Swept) -> None:
 def test_the_key_of_a_run_is_that_of_the_same_run_outside_a_sweep(swept: Swept) -> None:
     tags = swept.runs["mask.rate=0.3"].data.tags
     alone = resolved(load([*TINY, "mask.rate=0.3", "trainer.threads=1", "output_dir=elsewhere"]))
-    assert tags["bertlab.key"] == run_key(alone, tags["bertlab.corpus"])
+    assert tags["bertlab.key"] == identify(alone, tags["bertlab.corpus"]).key
 
 
 def test_the_baseline_is_the_run_that_leaves_every_factor_at_its_default(swept: Swept) -> None:

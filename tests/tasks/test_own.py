@@ -9,7 +9,7 @@ from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.reading import written_out
 from bertlab.tasks.own import Tasks
-from bertlab.tracking.identity import code_fingerprint, run_key, semantic
+from bertlab.tracking.identity import code_fingerprint, identify, semantic
 from tests.tasks.drawn import SETTINGS, rows, write
 
 ENTRY = {"kind": "classification", "file": "a.tsv"}
@@ -89,9 +89,9 @@ def test_a_run_is_known_by_what_the_files_hold_and_not_by_where_they_are(tmp_pat
     write(one, rows("classification", 20))
     write(two, rows("classification", 20))
     write(other, rows("classification", 21))
-    keys = [run_key(config(path), "data") for path in (one, two, other)]
+    keys = [identify(config(path), "data").key for path in (one, two, other)]
     assert keys[0] == keys[1] != keys[2]
-    assert run_key(config(one, "tasks.seeds=5"), "data") != keys[0]
+    assert identify(config(one, "tasks.seeds=5"), "data").key != keys[0]
     assert str(tmp_path) not in str(semantic(config(one)))
 
 

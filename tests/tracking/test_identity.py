@@ -16,7 +16,8 @@ from bertlab.config.environment import environment_of
 from bertlab.data.store import TokenStore
 from bertlab.tracking.code import code_of
 from bertlab.tracking.description import Description
-from bertlab.tracking.identity import BEFORE, code_fingerprint, describe, run_key, scored, semantic, targets, yardstick
+from bertlab.tracking.identity import BEFORE, code_fingerprint, describe, key_of, semantic, targets
+from bertlab.tracking.regime import Scoring, corpus_words, read_corpus, scoring_of, scoring_words, yardstick
 
 NOT_SEMANTIC = {
     "output_dir",
@@ -81,7 +82,7 @@ def test_the_default_config_has_the_leaves_that_this_test_names() -> None:
 
 @pytest.mark.parametrize("key", LEAVES)
 def test_the_key_changes_if_and_only_if_the_setting_can_change_a_result(config: dict[str, Any], key: str) -> None:
-    differs = run_key(changed(config, key), "data") != run_key(config, "data")
+    differs = key_of(semantic(changed(config, key)), "data") != key_of(semantic(config), "data")
     assert differs == (key not in NOT_SEMANTIC)
 
 
@@ -94,12 +95,12 @@ def test_a_setting_that_came_later_leaves_the_keys_of_runs_before_it(key: str) -
     for part in path:
         inner = inner[part]
     assert inner.pop(last) == BEFORE[key], "the default is what runs did before"
-    assert run_key(earlier, "data") == run_key(config, "data") != run_key(place, "data")
+    assert key_of(semantic(earlier), "data") == key_of(semantic(config), "data") != key_of(semantic(place), "data")
 
 
 def test_the_key_depends_on_the_data_and_not_on_the_order_of_settings(config: dict[str, Any]) -> None:
-    assert run_key(config, "data") != run_key(config, "other data")
-    assert run_key(config, "data") == run_key(dict(reversed(config.items())), "data")
+    assert key_of(semantic(config), "data") != key_of(semantic(config), "other data")
+    assert key_of(semantic(config), "data") == key_of(semantic(dict(reversed(config.items()))), "data")
 
 
 def test_the_configuration_is_not_changed_by_reading_it(config: dict[str, Any]) -> None:
@@ -111,9 +112,9 @@ def test_the_configuration_is_not_changed_by_reading_it(config: dict[str, Any]) 
 def test_the_key_names_parts_and_not_their_modules(config: dict[str, Any]) -> None:
     moved = copy.deepcopy(config)
     moved["mask"]["_target_"] = "bertlab.elsewhere.TokenMask"
-    assert run_key(moved, "data") == run_key(config, "data")
+    assert key_of(semantic(moved), "data") == key_of(semantic(config), "data")
     moved["mask"]["_target_"] = "bertlab.mask.token.OtherMask"
-    assert run_key(moved, "data") != run_key(config, "data")
+    assert key_of(semantic(moved), "data") != key_of(semantic(config), "data")
 
 
 def test_a_run_is_named_by_typed_settings_that_can_change_a_result(store: TokenStore) -> None:
@@ -162,7 +163,7 @@ def test_tags_say_what_a_result_depends_on(store: TokenStore) -> None:
     description = described(store, "batch.length=32")
     composed = load(["batch.length=32"])
     config = resolved(composed)
-    assert description.tags["bertlab.key"] == run_key(config, store.fingerprint)
+    assert description.tags["bertlab.key"] == key_of(semantic(config), store.fingerprint)
     assert description.tags["bertlab.config"] == digest(typed(composed, []).settings)
     assert description.tags["bertlab.code"] == code_fingerprint(config)
     assert description.tags["bertlab.environment"] == str(environment_of(config["trainer"]))
@@ -173,15 +174,21 @@ def test_tags_say_what_a_result_depends_on(store: TokenStore) -> None:
     assert description.tags["bertlab.licence"] == "none"
     assert description.tags["bertlab.data"].startswith("a list; training 84 documents")
     assert "15 % of the tokens replaced by [MASK]" in description.tags["bertlab.evaluation"]
+    known = json.loads(description.tags["bertlab.regime"])
+    assert corpus_words(read_corpus(known["corpus"])) == description.tags["bertlab.data"]
+    assert (
+        description.tags["bertlab.data"] == f"a list; training {store.facts['train']}; held out {store.facts['valid']}"
+    )
+    assert Scoring(**known["scoring"]) == scoring_of(config["evaluation"])
     assert "bertlab.baseline" not in description.tags
 
 
 def test_the_description_of_an_evaluation_says_what_is_scored_at_the_end() -> None:
     at_points = "128 held-out sequences at most, 15 % of the tokens replaced by [MASK], the same ones for every run"
-    assert yardstick({"sequences": 128, "rate": 0.15, "final": 0}) == at_points
-    assert yardstick({"sequences": 128, "rate": 0.15, "final": 2048}) == at_points, "as runs of older code have it"
-    told = scored({"sequences": 128, "rate": 0.15, "final": 2048})
-    assert told == f"{at_points}; at the end 2048 texts and 4096 pairs"
+    short, whole = (scoring_of({"sequences": 128, "rate": 0.15, "final": final}) for final in (0, 2048))
+    assert yardstick(short) == scoring_words(short) == at_points
+    assert yardstick(whole) == at_points, "as runs of older code have it"
+    assert scoring_words(whole) == f"{at_points}; at the end 2048 texts and 4096 pairs"
 
 
 @pytest.mark.parametrize("baseline", ["true", "false"])
@@ -208,7 +215,7 @@ def test_a_record_shows_the_environment_as_it_was_named_and_no_secret(
     assert record["data"]["name"] == description.params["data.name"] == "${oc.env:CORPUS}"
     assert record["data"]["revision"] == "v${oc.env:ABSENT,2}"
     assert record["seed"] == 3
-    assert description.tags["bertlab.key"] == run_key(resolved(load(words)), store.fingerprint)
+    assert description.tags["bertlab.key"] == key_of(semantic(resolved(load(words))), store.fingerprint)
 
 
 def test_the_dataset_is_described_by_its_fingerprint_and_facts(store: TokenStore) -> None:

@@ -16,7 +16,7 @@ from bertlab.data.weights import Start
 from bertlab.ledger.checkpoint import load_checkpoint
 from bertlab.ledger.run_folder import START_STATE, RunFolder
 from bertlab.sweep.run import Job
-from bertlab.tracking.identity import code_fingerprint, run_key, semantic
+from bertlab.tracking.identity import code_fingerprint, identify, semantic
 from bertlab.train.continued import NOTHING_YET, state_of
 from bertlab.train.early import check_early
 from bertlab.train.module import Pretraining
@@ -77,11 +77,11 @@ def test_the_state_belongs_to_the_identity_of_a_run_and_nothing_of_it_to_others(
     without, taken = (resolved(load([*words, *more])) for more in ([], ["start.optimizer=true"]))
     check_early([taken])
     assert set(semantic(without)["start"]) == {"from", "missing"}
-    assert run_key(without, "data") != run_key(taken, "data")
+    assert identify(without, "data").key != identify(taken, "data").key
     assert code_fingerprint(without) != code_fingerprint(taken), "the code that takes it over counts"
-    before = run_key(taken, "data")
+    before = identify(taken, "data").key
     (tmp_path / "starts" / "key-code@500" / START_STATE).write_bytes(b"other")
-    assert run_key(taken, "data") != before
+    assert identify(taken, "data").key != before
 
 
 def test_what_cannot_be_taken_over_is_refused_at_once(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from torch import nn
 from bertlab.config.errors import InputError
 from bertlab.evaluation.finetune import tuning_tokens
 from bertlab.experiment.plan.speed import seconds_a_step
-from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING, setting_of
+from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING, regime_of
 from bertlab.experiment.trunk import NAME as TRUNK
 from bertlab.experiment.trunk import SEEDS
 from bertlab.model.flops import count_flops
@@ -28,6 +28,7 @@ from bertlab.study.arms import Config, Registration, at_stage, from_file, regist
 from bertlab.study.design import Study
 from bertlab.study.outcome import outcome_of
 from bertlab.study.record import EXPLORATION
+from bertlab.study.regime import Regime
 from bertlab.study.search import at_most, of_trials
 from bertlab.sweep.run import Job, prepare_job
 from bertlab.tracking.connection import is_there
@@ -71,7 +72,7 @@ class Runs:
     speed: float | None
     side_by_side: int
     reports: Path
-    setting: Mapping[str, str]  # of the baseline, as in its later record
+    regime: Regime  # of the baseline, as in its later record
     trials: Mapping[str, Config] = field(default_factory=dict)  # of the search
 
     @property
@@ -155,7 +156,7 @@ def plan_runs(study: str, overrides: Sequence[str], seconds: float) -> Runs:
         speed=flops / seconds_a_step(job, seconds) if seconds else None,
         side_by_side=side_by_side(composed),
         reports=Path(composed.report_dir),
-        setting=setting_of(job, registration.arms[baseline]),
+        regime=regime_of(job, registration.arms[baseline]),
         trials=trials,
     )
 

@@ -13,7 +13,7 @@ from bertlab.stats.claim import Expectation
 from bertlab.stats.noise import LARGE, text_needed
 from bertlab.stats.power import MOST, POWER
 from bertlab.study.outcome import outcome_of
-from bertlab.study.prior import prior_in, regime_of
+from bertlab.study.prior import prior_in, prior_key
 from bertlab.study.record import EXPLORATION
 from bertlab.study.search import EXTENSIONS
 from bertlab.study.values import CONTROLS
@@ -45,7 +45,8 @@ def of_prior(runs: Runs) -> Iterator[Shown]:
     """Yield the prior of the regime, if the study has none and reports of the regime give one."""
     if runs.study.prior.df:
         return
-    prior = prior_in(runs.reports, regime_of(runs.setting), runs.study.outcome)
+    key = prior_key(runs.costs[runs.study.baseline].fingerprint, runs.regime)
+    prior = prior_in(runs.reports, key, runs.study.outcome)
     if prior.df:
         yield (
             f"\nIn this regime {count(prior.contrasts)} contrasts of {runs.reports} show how much paired differences "

@@ -11,6 +11,7 @@ import numpy as np
 
 from bertlab.report.answers.language import Language
 from bertlab.report.regime import other_optimizer
+from bertlab.report.stated import source_of, stated
 from bertlab.report.study.fitness import is_continued, is_fit, left_at, right_answers
 from bertlab.report.study.scale import outcome_scale
 from bertlab.report.words import DASH, escape, number, percent
@@ -23,7 +24,6 @@ from bertlab.study.onset import LOSSES, onsets_in
 
 TOKENS = "perf/tokens"
 SHORT = 1e9  # tokens; if nothing else is known, less training counts as short. BERT read a hundred times as many
-MODEL = re.compile(r"(\d+) layers?, width (\d+), (\d+) heads?")
 NOT_JUDGED = (Kind.INVALID, Kind.VACUOUS, Kind.UNTESTABLE)
 WORSE = (Kind.WORSE_MATERIAL, Kind.WORSE_AT_MARGIN, Kind.WORSE_UNRESOLVED)
 BETTER = (Kind.BETTER_MATERIAL, Kind.BETTER_AT_MARGIN, Kind.BETTER_UNRESOLVED)
@@ -90,19 +90,22 @@ def task_of(findings: Findings, language: Language) -> str:
     return language.usual_task.format(words=escape(findings.outcome.words))
 
 
-def agreement(judged: Judged, direction: str, language: Language) -> str:
-    """Describe whether a comparison agrees with a published direction: worse, better or same."""
+def agreement(judged: Judged, direction: str) -> str:
+    """Return whether a comparison agrees with a published direction: worse, better or same.
+
+    In the words by which `Language.agreement` names its texts.
+    """
     kind = judged.verdict.kind
     reserve = _reserve(judged)
     if reserve == "held" or kind in NOT_JUDGED:
-        return language.agreement["open"]
+        return "open"
     if kind is Kind.EQUIVALENT:
-        return language.agreement["same" if direction == "same" else "small"]
+        return "same" if direction == "same" else "small"
     found = "worse" if kind in WORSE else "better" if kind in BETTER else ""
     if not found:
-        return language.agreement["open"]
+        return "open"
     name = "apart" if direction == "same" else "same" if found == direction else "opposite"
-    return language.agreement[f"leaning_{name}" if reserve else name]
+    return f"leaning_{name}" if reserve else name
 
 
 def trust(findings: Findings, made: str, language: Language, known: Findings | None = None) -> dict[str, str]:
@@ -135,19 +138,18 @@ def size(findings: Findings, judged: Judged, language: Language) -> str:
         return ""
     scale = outcome_scale(findings)
     unit = f" {language.units.get(scale.apart, scale.apart)}"
-    low_high = scale.between(judged.interval.low, judged.interval.high)
     return language.texts["difference"].format(
         arm=_name(findings, judged.arm, language),
         baseline=_name(findings, judged.against, language),
         difference=scale.signed(judged.contrast.mean) + unit,
-        interval=low_high.replace(" to ", language.texts["to"]),
+        interval=scale.between(judged.interval.low, judged.interval.high, language.texts["to"]),
         margin=number(scale.factor * findings.margin, scale.decimals) + unit,
     )
 
 
 def regime(findings: Findings, language: Language) -> str:
     """Describe model, corpus and budget."""
-    facts, model = findings.record.facts, model_of(findings, language)
+    model = model_of(findings, language)
     if (trunk := findings.study.trunk) is not None:
         model += language.texts["trunk"].format(
             tokens=number(trunk.tokens / 1e6, 2), ten_thousands=number(trunk.tokens / 1e4, 0)
@@ -155,7 +157,7 @@ def regime(findings: Findings, language: Language) -> str:
     elif is_continued(findings):
         model += language.texts["trained"]
     model += "".join(language.texts["optimizer"].format(name=name) for name in other_optimizer(findings))
-    corpus = facts.get("corpus", "").partition(";")[0]
+    corpus = source_of(findings.record)
     known = [words for name, words in language.corpora.items() if name in corpus]
     return language.texts["regime"].format(
         model=model,
@@ -168,11 +170,8 @@ def regime(findings: Findings, language: Language) -> str:
 
 def model_of(findings: Findings, language: Language) -> str:
     """Describe the shape of the model; as its record has it if that is no shape."""
-    told = findings.record.facts.get("model", DASH)
-    shape = MODEL.match(told)
-    if not shape:
-        return told
-    return language.texts["model"].format(**dict(zip(("layers", "width", "heads"), shape.groups(), strict=True)))
+    shape = findings.record.regime.model
+    return language.texts["model"].format(**vars(shape)) if shape else stated(findings.record, "model") or DASH
 
 
 def rung_of(name: str, findings: Findings, language: Language) -> str:

@@ -77,9 +77,8 @@ class Values:
         study, arm = name.split(".")
         if direction not in DIRECTIONS:
             raise ValueError(direction)
-        if study not in self.studies:
-            return self.language.agreement["open"]
-        return agreement(self.studies[study].arms[arm], direction, self.language)
+        found = agreement(self.studies[study].arms[arm], direction) if study in self.studies else "open"
+        return self.language.texts["here"].format(found=self.language.agreement[found])
 
     def _fact(self, rest: str) -> str:
         claim, _, name = rest.removeprefix(".").partition(".")
@@ -146,8 +145,8 @@ class Values:
         return f"{scale.signed(apart)} {self._unit(scale.apart)}"
 
     def _interval(self, findings: Findings, judged: Judged, _: str) -> str:
-        text = outcome_scale(findings).between(judged.interval.low, judged.interval.high)
-        return text.replace(" to ", self.language.texts["to"])
+        ends = judged.interval.low, judged.interval.high
+        return outcome_scale(findings).between(*ends, self.language.texts["to"])
 
     def _plain(self, findings: Findings, judged: Judged, _: str) -> str:
         return compare(findings, [judged], self.language)

@@ -18,7 +18,7 @@ from bertlab.stats.claim import Finding
 from bertlab.stats.flips import Floats
 from bertlab.study.judge import GAIN, Findings
 from bertlab.study.onset import onsets_in, starts_of
-from bertlab.study.record import SAME, START
+from bertlab.study.record import SAME
 
 MEDIAN, LATEST = 0.05, 0.10  # shares of the budget: the median run, and every run, must have left by then
 SPREAD = 1 / 3  # of the margin: what the paired differences of equal runs may have as standard deviation
@@ -39,7 +39,7 @@ def left_at(findings: Findings) -> Floats:
 
 def is_continued(findings: Findings) -> bool:
     """Return whether the runs start from trained weights: those of a trunk, or of `start=`."""
-    return findings.study.trunk is not None or START in findings.record.facts
+    return findings.study.trunk is not None or findings.record.regime.start is not None
 
 
 def spread_of(findings: Findings) -> float:

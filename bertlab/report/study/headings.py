@@ -49,7 +49,7 @@ class Brief(Language):
 def found(findings: Findings) -> str:
     """Describe what decides the claim's finding; of too many results only the most frequent."""
     if findings.study.explores:
-        return f"{unescaped(result_of(findings)).partition('. ')[0].rstrip('.')}."
+        return unescaped(result_of(findings)[0])
     if reasons := reasons_against(findings):
         return f"The claim could not be judged: {'; '.join(reasons)}."
     return fitted(_found(findings))

@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 
+from bertlab.report.stated import stated
 from bertlab.report.study.budgets import budget, fair
 from bertlab.report.study.cautions import misled, open_claims, orderless, plateau, twice, untuned
 from bertlab.report.study.fitness import start_words
@@ -25,7 +26,6 @@ KNOWN_FROM = {  # sources of a published number
     "unverified": "unverified",
 }
 NOT_RECORDED = "not recorded"
-TRAINING = re.compile(r"training [^;]*?([\d,]+) tokens")
 
 
 def published(findings: Findings) -> str:
@@ -77,7 +77,7 @@ def repeat(findings: Findings) -> str:
         "evaluation": "Evaluation",
     }
     if findings.study.explores:
-        names = {key: name for key, name in names.items() if key in findings.record.facts}
+        names = {key: name for key, name in names.items() if stated(findings.record, key)}
     told = {"unknown": "Unknown", "overlap": "Overlap", "warning": "Warning"}  # earlier records lack these
     told |= {OWN: "Own parts and studies from the folder"}
     names |= {key: name for key, name in told.items() if key in findings.record.facts}
@@ -117,7 +117,7 @@ def runs(findings: Findings) -> str:
 
 def fact(findings: Findings, name: str) -> str:
     """Return a fact of the record."""
-    return " ".join(findings.record.facts.get(name, NOT_RECORDED).split())
+    return " ".join((stated(findings.record, name) or NOT_RECORDED).split())
 
 
 def _regime(findings: Findings) -> str:
@@ -133,9 +133,9 @@ def _regime(findings: Findings) -> str:
 
 def epochs(findings: Findings) -> float:
     """Return how often a baseline run reads the training text; NaN if the record does not state it."""
-    held = TRAINING.search(findings.record.facts.get("corpus", ""))
+    corpus = findings.record.regime.corpus
     tokens = budget(findings.record.arm(findings.study.baseline), "tokens").median()
-    return float(tokens) / int(held[1].replace(",", "")) if held else math.nan
+    return float(tokens) / corpus.train.tokens if corpus else math.nan
 
 
 def _seen(findings: Findings) -> str:

@@ -25,7 +25,7 @@ from bertlab.stats.rule import Kind
 from bertlab.study.design import Study
 from bertlab.study.judge import Findings
 from bertlab.study.onset import started
-from bertlab.study.record import RULE_NOW, START
+from bertlab.study.record import RULE_NOW
 from bertlab.study.worth import worth_of
 
 WHOLE = (
@@ -87,7 +87,7 @@ def claim(findings: Findings) -> str:
 
 def continued(findings: Findings) -> str:
     """Mention that arms continue from shared weights, and what question this answers."""
-    trunk, start = findings.study.trunk, findings.record.facts.get(START)
+    trunk, start = findings.study.trunk, findings.record.regime.start
     if trunk is not None:
         own = f", set apart by {' '.join(trunk.overrides)}" if trunk.overrides else ""
         words = (
@@ -95,8 +95,7 @@ def continued(findings: Findings) -> str:
             f"{token_text(trunk.tokens)} tokens{own}. It read the text in another order than its arms."
         )
     elif start:
-        name, _, found = start.rpartition(", ")
-        words = f"All arms start from the same weights, {name} (hash {found})."
+        words = f"All arms start from the same weights, {start.name} (hash {start.hash})."
     else:
         return ""
     return (
@@ -173,11 +172,11 @@ def _margin(findings: Findings) -> str:
     size = f"The margin, the smallest difference that matters, is {scale.value(findings.margin)} {scale.apart}"
     if margin.unit != "tokens":
         return f"{size}, as registered."
-    seeds = findings.record.facts.get("exploring", "0")
+    seeds = findings.record.frozen.seeds
     return (
         f"{size}: what {_tokens(margin.value)} more training tokens are worth to the baseline "
         f"near its end, where its slope is {signed(scale.factor * findings.slope)} {scale.apart} per unit of "
-        f"ln(tokens). It was measured on {escape(seeds)} exploration seeds that no contrast uses, and frozen."
+        f"ln(tokens). It was measured on {seeds} exploration seeds that no contrast uses, and frozen."
         f"{_worth(findings)}"
     )
 

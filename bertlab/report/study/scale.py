@@ -41,9 +41,9 @@ class Scale:
         """Write a difference with its sign."""
         return signed(self.factor * difference, self.decimals)
 
-    def between(self, low: float, high: float) -> str:
+    def between(self, low: float, high: float, to: str = " to ") -> str:
         """Write both ends of an interval; a dash when there is none."""
-        return f"{self._end(low)} to {self._end(high)}" if math.isfinite(low) else DASH
+        return f"{self._end(low)}{to}{self._end(high)}" if math.isfinite(low) else DASH
 
     def _end(self, end: float) -> str:
         value = self.factor * end

@@ -44,7 +44,7 @@ def question(findings: Findings) -> str:
 def result(findings: Findings) -> str:
     """The result in plain words, its uncertainty, and the kind of report."""
     kind = "This report explores: it states effects and reaches no verdict. Only a study registered beforehand does."
-    return f"**Result.** {result_of(findings)}\n\n{kind}"
+    return f"**Result.** {' '.join(result_of(findings))}\n\n{kind}"
 
 
 def cost(findings: Findings) -> str:
@@ -127,26 +127,26 @@ def ranked_arms(findings: Findings) -> list[tuple[str, float]]:
     return sorted(((arm, mean) for arm, mean in means.items() if math.isfinite(mean)), key=lambda each: each[1])
 
 
-def result_of(findings: Findings) -> str:
-    """Name the setting with the lowest loss, and compare it with the baseline."""
+def result_of(findings: Findings) -> list[str]:
+    """Name the setting with the lowest loss, and compare it with the baseline; a sentence each."""
     ranked = [arm for arm, _ in ranked_arms(findings)]
     baseline, scale, loss = findings.study.baseline, outcome_scale(findings), _loss_of(findings)
     if not ranked:
-        return "No run finished with a finite loss, so there is nothing to compare."
+        return ["No run finished with a finite loss, so there is nothing to compare."]
     best = finished(findings, ranked[0], findings.study.outcome)
     if len(findings.study.arms) == 1:
         own = mean_t(best)
         ends = f" (95 % interval {scale.value(own.low)} to {scale.value(own.high)})" if own.n > 1 else ""
-        return f"The final {loss} is {scale.value(own.mean)} nats, over {plural(own.n, 'seed')}{ends}."
+        return [f"The final {loss} is {scale.value(own.mean)} nats, over {plural(own.n, 'seed')}{ends}."]
     lead = f"The lowest final {loss} is {scale.value(float(best.mean()))} nats, at {escape(ranked[0])}"
     if baseline not in ranked:
-        return f"{lead}. The baseline, {escape(baseline)}, has no finished run, so no difference can be stated."
+        return [f"{lead}.", f"The baseline, {escape(baseline)}, has no finished run, so no difference can be stated."]
     if ranked[0] != baseline:
-        return f"{lead}. {_contrast(findings, 'It', findings.arms[ranked[0]], len(ranked))}"
+        return [f"{lead}.", _contrast(findings, "It", findings.arms[ranked[0]], len(ranked))]
     if len(ranked) == 1:
-        return f"{lead}, the baseline; no other setting has a finished run."
+        return [f"{lead}, the baseline; no other setting has a finished run."]
     following = _contrast(findings, f"Next comes {escape(ranked[1])}, which", findings.arms[ranked[1]], len(ranked))
-    return f"{lead}, the baseline. {following}"
+    return [f"{lead}, the baseline.", following]
 
 
 def _loss_of(findings: Findings) -> str:

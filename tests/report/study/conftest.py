@@ -11,6 +11,8 @@ import pytest
 
 from bertlab.study.judge import Findings, judge
 from bertlab.study.record import EXPLORATION, HARMFUL, SAME, Record, canonical
+from bertlab.study.regime import Budget, FrozenMargin, ModelSize, Optimizer, Regime
+from bertlab.tracking.regime import PreparedText, Scoring, TextSize
 
 TOKENS = tuple(int(tokens) for tokens in np.geomspace(120_000, 2_400_000, 12))
 END, UNIGRAM, SLOPE = 4.0, 6.2, -0.4
@@ -50,17 +52,17 @@ FACTS = {
     "command": "python -m bertlab.run study=mask_rate",
     "code": "decade",
     "version": "0.1.0",
-    "corpus": "made-up sentences; training 2 M tokens; held out 60 k tokens",
     "licence": "CC0-1.0",
-    "evaluation": "256 held-out sequences at most, 15 % of the tokens replaced by [MASK], the same ones for every run",
     "fingerprint": "c0ffee",
-    "model": "2 layers, width 64, 2 heads",
-    "budget": "1,172 steps of 32 sequences of 64 tokens",
-    "optimizer": "AdamW, learning rate 0.001",
-    "margin": repr(-SLOPE * float(np.log(1.25))),  # 0.0893
-    "slope": repr(SLOPE),
-    "exploring": "3",
 }
+FROZEN = FrozenMargin(-SLOPE * float(np.log(1.25)), SLOPE, seeds=3)  # margin 0.0893
+REGIME = Regime(
+    corpus=PreparedText("made-up sentences", TextSize(2_000, 100_000, 2_000_000), TextSize(60, 3_000, 60_000)),
+    scoring=Scoring(sequences=256, rate=0.15, texts=0, pairs=0),
+    model=ModelSize(layers=2, width=64, heads=2),
+    budget=Budget(steps=1_172, sequences=32, length=64),
+    optimizer=Optimizer("AdamW", 0.001),
+)
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,11 @@ HIGHER = ("eval/mlm_accuracy", "eval/pair_accuracy")
 def make_record(
     arms: Mapping[str, Mapping[str, Any]] | None = None,
     node: Mapping[str, Any] | None = None,
-    facts: Mapping[str, str] | None = None,
     gain: float | None = None,
+    frozen: FrozenMargin = FROZEN,
+    regime: Regime = REGIME,
 ) -> Record:
-    """Make the canonical record of a study; arms, keys and facts that are not given are those above."""
+    """Make the canonical record of a study; arms, keys and values that are not given are those above."""
     study = {**copy.deepcopy(dict(NODE)), **(node or {})}
     own = {**ARMS, **{name: Arm(**values) for name, values in (arms or {}).items()}}
     runs: list[dict[str, Any]] = []
@@ -103,7 +106,7 @@ def make_record(
     if gain is not None:
         table["eval/context_gain"] = gain
     points = pd.DataFrame(curves, columns=["run_id", "metric", "step", "tokens", "value"])
-    return canonical(Record(study, {**FACTS, **(facts or {})}, table, points))
+    return canonical(Record(study, FACTS, table, points, frozen=frozen, regime=regime))
 
 
 def _add(

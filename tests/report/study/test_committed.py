@@ -21,7 +21,7 @@ from bertlab.study.judge import judge
 from bertlab.study.ladder import fingerprint, read_ladder
 from bertlab.study.record import FILES, PREDICTED, read_published, read_record, read_rule
 from bertlab.study.values import sources
-from bertlab.tracking.identity import scored
+from bertlab.tracking.regime import scoring_of
 from tests.report.study.axes import assert_fits
 
 REPORTS = PACKAGE.parent / "reports"
@@ -81,8 +81,7 @@ def test_the_runs_of_a_report_are_finished_wherever_its_archive_is_unpacked(
 
 def test_a_report_says_how_much_was_scored_at_the_end_of_its_runs(study: str, unpacked: tuple[Path, int]) -> None:
     configs = (yaml.safe_load(path.read_text("utf-8")) for path in unpacked[0].rglob("config.yaml"))
-    told = {scored(config["evaluation"]) for config in configs}
-    assert told == {read_record(REPORTS / study).facts["evaluation"]}
+    assert {scoring_of(config["evaluation"]) for config in configs} == {read_record(REPORTS / study).regime.scoring}
 
 
 def test_a_report_is_small_and_names_no_folder_of_a_machine(study: str, unpacked: tuple[Path, int]) -> None:

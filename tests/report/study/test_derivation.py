@@ -73,13 +73,18 @@ def differences(study: str, arm: str, outcome: str) -> np.ndarray:
     return turn * (by[arm] - by[reference]).dropna().to_numpy()
 
 
+def regime_of(about: dict[str, Any]) -> tuple[str, ...]:
+    """Return what studies of one regime share."""
+    return about["facts"]["fingerprint"], *(json.dumps(about["regime"][name]) for name in ("model", "budget"))
+
+
 @cache
 def prior(regime: tuple[str, ...], outcome: str) -> tuple[float, float]:
     """Return variance and degrees of freedom of a regime by the moments of log variances; 0, 0 below ten contrasts."""
     found: dict[tuple[float, ...], np.ndarray] = {}
     for study in STUDIES:
         about, rule, runs = read(study)
-        own = tuple(about["facts"][name] for name in ("fingerprint", "model", "budget"))
+        own = regime_of(about)
         if own != regime or outcome not in runs or not rule:
             continue
         own = {}
@@ -173,7 +178,7 @@ def looks_of(node: dict[str, Any]) -> tuple[int, ...]:
 def status(study: str) -> tuple[str, list[str]]:
     """Return the status of a study and the findings of its primary arms."""
     about, _, runs = read(study)
-    node, margin = about["study"], float(about["facts"]["margin"])
+    node, margin = about["study"], about["frozen"]["margin"]
     looks = looks_of(node)
     words = {**node["expects"]}
     words |= {f"{arm}_tuned": word for arm, word in node["expects"].items() if f"{arm}_tuned" in set(runs["arm"])}
@@ -220,7 +225,7 @@ def test_the_prior_that_a_study_was_judged_again_with_is_that_of_its_regime(stud
     about, rule, _ = read(study)
     if not rule:
         pytest.skip("judged by the rule of its registration, with the prior that it was registered with")
-    regime = tuple(about["facts"][name] for name in ("fingerprint", "model", "budget"))
+    regime = regime_of(about)
     variance, df = prior(regime, about["study"]["outcome"])
     stated = rule.get("prior", {"variance": 0.0, "df": 0.0})
     assert (stated["variance"], stated["df"]) == pytest.approx((variance, df), rel=1e-4)

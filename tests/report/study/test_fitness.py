@@ -12,8 +12,9 @@ from bertlab.report.answers.sentences import regime as answer_regime
 from bertlab.report.regime import regime
 from bertlab.report.study.fitness import by_trust, is_continued, is_fit, known_answers, left_at, spread_of, start_words
 from bertlab.study.judge import Findings, judge
-from bertlab.study.record import START, canonical
-from tests.report.study.conftest import MakeFindings
+from bertlab.study.record import canonical
+from bertlab.study.regime import Optimizer, StartWeights
+from tests.report.study.conftest import REGIME, MakeFindings
 
 BUDGET = 1_000_000
 SHARES = (0.01, 0.02, 0.04, 0.08, 0.16, 0.5, 1.0)  # of the budget: the points of a curve
@@ -85,7 +86,7 @@ def test_a_baseline_that_left_before_its_first_evaluation_has_a_bound(make_findi
 def test_runs_that_start_from_trained_weights_are_said_to(make_findings: MakeFindings) -> None:
     trunk = {"overrides": ["schedule=constant"], "tokens": 4_600_000}
     grown = make_findings(node={"trunk": trunk, "margin": {"nats": 0.1}})
-    taken = make_findings(facts={START: "novels, 0123abcd"})
+    taken = make_findings(regime=replace(REGIME, start=StartWeights("novels", "0123abcd")))
     assert is_continued(grown)
     assert is_continued(taken)
     assert not is_continued(make_findings())
@@ -98,8 +99,9 @@ def test_runs_that_start_from_trained_weights_are_said_to(make_findings: MakeFin
 
 
 def test_a_regime_names_an_optimizer_that_is_not_the_usual_one(make_findings: MakeFindings) -> None:
-    usual = make_findings(facts={"optimizer": "adamw, learning rate 0.002"})
-    other = make_findings(facts={"optimizer": "muon, learning rate 0.002"})
+    usual, other = (
+        make_findings(regime=replace(REGIME, optimizer=Optimizer(name, 0.002))) for name in ("adamw", "muon")
+    )
     assert regime(other) != regime(usual)
     assert "; trained by muon" in regime(other)
     assert "adamw" not in regime(usual)

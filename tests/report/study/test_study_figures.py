@@ -16,6 +16,7 @@ from bertlab.report.study import marks, plots
 from bertlab.report.study.curves import band_of, curve_of, distance, whole_curve
 from bertlab.report.study.figures import drawings
 from bertlab.study.judge import Findings, judge
+from bertlab.study.regime import FrozenMargin
 from tests.report.study.axes import assert_fits
 from tests.report.study.conftest import make_record
 
@@ -45,7 +46,7 @@ def test_a_study_shows_contrasts_convergence_distances_and_its_trend(make_findin
 
 
 def test_another_outcome_is_shown_beside_the_masked_loss(make_findings: MakeFindings) -> None:
-    found = drawn(make_findings(PAIR_ARMS, {**PAIRS, "trend": None}, {"margin": "0.02", "slope": "0.05"}))
+    found = drawn(make_findings(PAIR_ARMS, {**PAIRS, "trend": None}, frozen=FrozenMargin(0.02, 0.05)))
     assert list(found) == ["forest", "convergence", "mlm_loss_convergence", "difference"]
     assert "guessing" in texts(found["convergence"])
     assert "unigram" in texts(found["mlm_loss_convergence"])
@@ -118,7 +119,7 @@ def test_of_many_arms_only_the_baseline_and_the_best_are_coloured() -> None:
 
 
 def test_sides_of_the_forest_turn_where_higher_is_better(make_findings: MakeFindings) -> None:
-    found = drawn(make_findings(PAIR_ARMS, PAIRS, {"margin": "0.02", "slope": "0.05"}))
+    found = drawn(make_findings(PAIR_ARMS, PAIRS, frozen=FrozenMargin(0.02, 0.05)))
     assert "← worse" in texts(found["forest"])
 
 

@@ -32,6 +32,8 @@ from bertlab.stats.rule import Kind
 from bertlab.study.judge import Findings, judge
 from bertlab.study.onset import starts_of
 from bertlab.study.record import canonical
+from bertlab.study.regime import FrozenMargin, Regime
+from bertlab.tracking.regime import PreparedText, TextSize
 from tests.report.study.conftest import NODE, make_record
 
 MakeFindings = Callable[..., Findings]
@@ -200,7 +202,7 @@ def test_mirrored_data_give_mirrored_words(
 def test_where_higher_is_better_a_positive_difference_is_better(make_findings: MakeFindings) -> None:
     node = {"outcome": "eval/mlm_accuracy", "margin": {"share": 0.02}, "expects": {"rate_30": "better"}}
     arms = {"rate_30": {"effect": 0.1}, "same": {"effect": 0.0, "sd": 0.005}, "harmful": {"effect": -0.2}}
-    findings = make_findings(arms, node, {"margin": "0.02", "slope": "0.05"})
+    findings = make_findings(arms, node, frozen=FrozenMargin(0.02, 0.05))
     cells = row(contrasts(findings), "rate_30")
     assert (cells[3], cells[4][0], *cells[6:8]) == ("+10.0", "+", "**BETTER (material)**", "over +300 %")
     assert "above zero the arm is better, below zero worse" in contrasts(findings)
@@ -374,19 +376,20 @@ def test_a_broken_study_has_a_page(arms: dict[str, dict[str, object]], make_find
 
 
 @pytest.mark.parametrize(
-    ("outcome", "end", "items"),
-    [("loss", "", 256), ("final_loss", "; at the end 2048 texts and 4096 pairs", 2048), ("final_loss", "", 0)],
+    ("outcome", "texts", "items"),
+    [("loss", 0, 256), ("final_loss", 2048, 2048), ("final_pair_accuracy", 2048, 4096), ("final_loss", 0, 0)],
 )
 def test_the_text_that_would_do_is_reckoned_from_what_the_outcome_was_scored_on(
-    outcome: str, end: str, items: int, make_findings: MakeFindings
+    outcome: str, texts: int, items: int, make_findings: MakeFindings
 ) -> None:
     record, rng = make_findings().record, np.random.default_rng(5)
     runs, metric = record.runs.copy(), f"eval/{'mlm_' * (outcome == 'loss')}{outcome}"
     runs[metric] = runs["eval/mlm_loss"]
     for part in range(4):
         runs[f"{metric}.chunk_{part}"] = runs[metric] + 0.5 * rng.standard_normal(len(runs))
-    facts = {**record.facts, "evaluation": f"{record.facts['evaluation']}{end}"}
-    findings = judge(canonical(replace(record, runs=runs, facts=facts, node={**record.node, "outcome": metric})))
+    assert record.regime.scoring is not None
+    regime = replace(record.regime, scoring=replace(record.regime.scoring, texts=texts, pairs=2 * texts))
+    findings = judge(canonical(replace(record, runs=runs, regime=regime, node={**record.node, "outcome": metric})))
     share = max(judged.contrast.text_share for judged in findings.arms.values())
     told = pairing(findings)
     if not items:
@@ -645,9 +648,9 @@ def test_the_page_says_at_which_margin_and_without_which_seed_the_status_would_c
 
 
 def test_how_often_the_training_text_is_read_stands_in_the_regime(make_findings: MakeFindings) -> None:
-    corpus = {"corpus": "books; training 30 documents, 2,000 sentences, 800,000 tokens; held out 60 k tokens"}
-    assert ", 3.0 epochs of the training text. Optimiser" in limits(make_findings(facts=corpus))
-    assert "epochs" not in limits(make_findings())
+    corpus = PreparedText("books", TextSize(30, 2_000, 800_000), TextSize(3, 150, 60_000))
+    assert ", 3.0 epochs of the training text. Optimiser" in limits(make_findings(regime=Regime(corpus=corpus)))
+    assert "epochs" not in limits(make_findings(regime=Regime()))
 
 
 def test_arms_that_were_best_at_the_end_of_a_grid_are_named_among_the_limits(make_findings: MakeFindings) -> None:

@@ -16,6 +16,7 @@ from bertlab.report.study.contrasts import verdict_files
 from bertlab.report.study.figures import FIGURES
 from bertlab.study.judge import Findings, judge
 from bertlab.study.record import REMARKS, read_record
+from bertlab.study.regime import FrozenMargin
 
 MakeFindings = Callable[..., Findings]
 TWINS = ("study.json", "runs.csv", "curves.csv", "verdict.json", "verdicts.csv")
@@ -113,7 +114,7 @@ def test_both_intervals_are_stored_at_both_levels(folder: Path, findings: Findin
 
 
 def test_what_is_not_a_number_is_null(make_findings: MakeFindings) -> None:
-    text = verdict_files(make_findings(facts={"slope": "nan"}))["verdict.json"].decode()
+    text = verdict_files(make_findings(frozen=FrozenMargin(0.1)))["verdict.json"].decode()
     stated = json.loads(text, parse_constant=lambda word: pytest.fail(word))
     assert stated["slope"] is None
     assert not math.isnan(stated["margin"])

@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bertlab.report.gather import regime_of
 from bertlab.report.study import write_study
 from bertlab.report.study.figures import drawings
 from bertlab.report.study.page import page
 from bertlab.report.study.sweep import weaknesses
+from bertlab.study.exploration import explored
 from bertlab.study.judge import judge
 from bertlab.study.record import read_record
-from tests.report.conftest import Runs
+from bertlab.study.regime import UNKNOWN
+from bertlab.tracking.regime import REGIME, PreparedText, Scoring, TextSize, as_tag
+from tests.report.conftest import Runs, build
 
 RATES = {"mask.rate": ["0.05", "0.15", "0.4"]}
 TWO = {"mask.rate": ["0.15", "0.4"]}
@@ -184,7 +188,7 @@ def test_figures_are_those_of_a_study(make_table: Make) -> None:
 def test_a_page_written_from_its_twins_in_any_order_is_the_same_to_the_byte(make_table: Make, tmp_path: Path) -> None:
     table = make_table({**RATES, "model.norm": ["layer", "rms"]}, seeds=(0, 1), baseline=["0.15", "rms"])
     rng = np.random.default_rng(1)
-    shuffled = Runs(*(frame.iloc[rng.permutation(len(frame))] for frame in table[:2]), table.facts)
+    shuffled = Runs(*(frame.iloc[rng.permutation(len(frame))] for frame in table[:2]), *table[2:])
     write_study(table.findings, tmp_path / "first")
     write_study(shuffled.findings, tmp_path / "shuffled")
     write_study(judge(read_record(tmp_path / "first" / "report")), tmp_path / "again")
@@ -195,3 +199,15 @@ def test_a_page_written_from_its_twins_in_any_order_is_the_same_to_the_byte(make
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_sweep_counts_epochs_where_all_its_runs_state_how_much_text_they_read() -> None:
+    """The tag of a run holds numbers, as `bertlab.tracking.regime` writes them."""
+    text = PreparedText("a list", TextSize(10, 100, 500_000), TextSize(1, 10, 5_000))
+    tag = as_tag(text, Scoring(sequences=256, rate=0.15, texts=0, pairs=0))
+    assert regime_of([{REGIME: tag}, {REGIME: tag}]).corpus == text
+    assert regime_of([{REGIME: tag}, {}]) == regime_of([{}]) == UNKNOWN
+    runs = build({"mask.rate": ["0.1", "0.4"]})
+    findings = judge(explored(*runs, regime_of([{REGIME: tag}])))
+    assert "Budget: 2,000,000 tokens, 4.0 epochs of the training text." in page(findings)
+    assert "epochs" not in page(runs.findings)
