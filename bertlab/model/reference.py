@@ -10,31 +10,21 @@ Legend: D width, K head width, N positions.
 
 import json
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bertlab.config.errors import InputError
 from bertlab.data.tokenizer import PAD
 from bertlab.model.attention import SelfAttention
-from bertlab.model.bert import Bert, build
-from bertlab.model.block import PostNorm
-from bertlab.model.embedding import Sum
+from bertlab.model.bert import Bert
 from bertlab.model.expressible import check_expressible
-from bertlab.model.feed_forward import gelu
-from bertlab.model.norm import LayerNorm, layer
-from bertlab.model.pooling import cls
+from bertlab.model.norm import LayerNorm
 from bertlab.model.position import Learned
 from bertlab.model.scale import sqrt
-from bertlab.model.score import softmax
-from bertlab.model.sharing import share
 from bertlab.model.value_residual import check_own_values
-from bertlab.model.visibility import Everyone
 
 Weights = dict[str, Tensor]
 CONFIG, WEIGHTS = "config.json", "model.safetensors"  # file names
@@ -177,97 +167,12 @@ def positions(model: Bert) -> Tensor:
     return torch.zeros(model.shape.length, model.shape.width) if table_ND is None else table_ND
 
 
-@torch.no_grad()
-def from_reference(config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> Bert:
-    """Return a BERT as published with the reference's weights, in evaluation mode.
-
-    Raises InputError for a configuration of another model, and for weights that are missing, unknown or of wrong shape.
-    """
-    model = build_published(config)
-    tied = model.shape.tie_output
-    given = {modern(name): value for name, value in weights.items()}
-    if not tied and DECODER_BIAS in given:
-        given[MLM_BIAS] = given[DECODER_BIAS]
-    wanted = names(model.shape.layers, tied=tied)
-    unknown = set(given) - set(wanted.values()) - COPIES
-    if wrong := sorted(set(wanted.values()) - set(given)) or sorted(unknown):
-        raise InputError(
-            f"{WEIGHTS} must hold the weights of BertForPreTraining and no others, got {wrong[0]} "
-            f"{'that is unknown' if wrong[0] in unknown else 'missing'}; save that class with save_pretrained"
-        )
-    for name, parameter in model.named_parameters():
-        value = given[wanted[name]]
-        if value.shape != parameter.shape:
-            raise InputError(
-                f"{WEIGHTS} must fit {CONFIG}, got {wanted[name]} of {list(value.shape)} instead of "
-                f"{list(parameter.shape)}; take both files from one model"
-            )
-        parameter.copy_(value)
-    return model.eval()
-
-
 def modern(name: str) -> str:
     """Return a weight's current name: in the first published files, norms have gamma and beta."""
     return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
-
-
-def build_published(config: Mapping[str, Any]) -> Bert:
-    """Build a BERT as published with a configuration's sizes. Raises InputError for another model's configuration."""
-    sizes = {**BASE, **config}
-    dropout = sizes["hidden_dropout_prob"]
-    demanded = FIXED | {"position_embedding_type": "absolute", "attention_probs_dropout_prob": dropout}
-    for key, value in demanded.items():
-        if sizes.get(key, value) != value:
-            raise InputError(f"{CONFIG}: {key} must be {value}, got {sizes[key]}; choose a model that is BERT")
-    return build(
-        sizes["vocab_size"],
-        sizes["max_position_embeddings"],
-        layers=sizes["num_hidden_layers"],
-        width=sizes["hidden_size"],
-        heads=sizes["num_attention_heads"],
-        head_width=None,
-        inner=sizes["intermediate_size"],
-        dropout=dropout,
-        segment_types=sizes["type_vocab_size"],
-        embedding_std=sizes["initializer_range"],
-        dense_std=sizes["initializer_range"],
-        skip=True,
-        padding_mask=True,
-        tie_output=sizes["tie_word_embeddings"],
-        dense_gain=None,
-        unigram_bias=False,
-        position=partial(Learned, positions=sizes["max_position_embeddings"]),
-        norm=partial(layer, eps=sizes["layer_norm_eps"], affine=True),
-        embedding=partial(Sum, segment=True),
-        attention=partial(SelfAttention, query="query", key="key", value="value", output=True),
-        scale=sqrt,
-        score=softmax,
-        visibility=Everyone,
-        feed_forward=gelu,
-        block=PostNorm,
-        sharing=partial(share, parts=()),
-        pooling=cls,
-    )
 
 
 def save_reference(folder: Path, config: Mapping[str, Any], weights: Weights) -> None:
     """Write the two files that `BertForPreTraining.from_pretrained(folder)` reads."""
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", "utf-8")
     save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
-
-
-def load_reference(folder: Path) -> Bert:
-    """Read a model written by `BertForPreTraining.save_pretrained(folder)` or `save_reference`; unpickles nothing.
-
-    Raises InputError if one of the two files is missing, damaged or not BERT's.
-    """
-    for name in (CONFIG, WEIGHTS):
-        if not (folder / name).is_file():
-            raise InputError(
-                f"{folder} must hold {CONFIG} and {WEIGHTS}, got no {name}; save the model as one safetensors file "
-                "with save_pretrained (pickled weights are never opened)"
-            )
-    try:
-        return from_reference(json.loads((folder / CONFIG).read_text("utf-8")), load_file(folder / WEIGHTS))
-    except (json.JSONDecodeError, SafetensorError) as error:
-        raise InputError(f"{folder} must hold whole files, got {error}; save the model again") from error

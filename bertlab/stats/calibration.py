@@ -59,7 +59,6 @@ NOISES: Mapping[str, Draw] = {
     "difference exponential": lambda rng, shape: rng.exponential(size=shape) - 1,
     "difference lognormal": _lognormal,
 }
-LIKE_ARMS = tuple(NOISES)[:4]  # noises with symmetric differences
 
 
 def rates(truth: Truth, studies: int, rng: np.random.Generator) -> dict[Kind, float]:

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -21,7 +21,8 @@ from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
 from bertlab.data.pairs import FOLLOWS, RANDOM
 from bertlab.model.bert import Bert
-from bertlab.model.reference import from_reference, load_reference, save_reference, to_reference
+from bertlab.model.reference import save_reference, to_reference
+from tests.model.published import from_reference
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read at the import: nothing is ever looked up
 transformers = import_module("transformers")
@@ -129,7 +130,6 @@ def test_logits_are_the_references(ours: Bert, theirs: Any, batch: Batch) -> Non
 def test_our_own_model_computes_the_same_in_the_reference(make_model: MakeModel, batch: Batch, tmp_path: Path) -> None:
     model = shaken(make_model())
     assert_same_logits(model, their_copy(tmp_path, model), batch)
-    assert_same_logits(load_reference(tmp_path), their_copy(tmp_path, model), batch)
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -158,16 +158,6 @@ def test_coming_here_and_going_back_changes_no_bit(ours: Bert, theirs: Any, tmp_
 def test_an_untied_reference_converts(batch: Batch) -> None:
     theirs = shaken(transformers.BertForPreTraining(transformers.BertConfig(**SIZES, tie_word_embeddings=False)))
     assert_same_logits(from_reference(theirs.config.to_dict(), theirs.state_dict()), theirs, batch)
-
-
-def test_files_of_the_first_release_convert(ours: Bert, theirs: Any, batch: Batch) -> None:
-    old = {
-        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): value
-        for name, value in theirs.state_dict().items()
-    }
-    old["bert.embeddings.position_ids"] = torch.arange(19)[None]
-    spare = {key: value for key, value in theirs.config.to_dict().items() if key in SIZES}  # as they were then
-    assert_same_logits(from_reference(spare, old), theirs, batch)
 
 
 def why_not(model: Bert) -> str | None:
@@ -295,44 +285,6 @@ def test_a_pair_that_follows_is_class_0_in_both(theirs: Any, ours: Bert, batch: 
     follows_B = batch.pair_B == FOLLOWS
     right_B = torch.where(follows_B, output.pair_B2.softmax(1)[:, 0], output.pair_B2.softmax(1)[:, 1])
     close(loss, mlm - right_B.log().mean())
-
-
-def damaged(theirs: Any, folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield possible faults of a folder, one at a time."""
-    theirs.save_pretrained(folder)
-    weights, config = load_file(folder / "model.safetensors"), json.loads((folder / "config.json").read_text("utf-8"))
-    lost = {name: value for name, value in weights.items() if name != "bert.pooler.dense.bias"}
-    save_reference(folder, config, lost)
-    yield "missing", r"got bert\.pooler\.dense\.bias missing"
-    save_reference(folder, config, {**weights, "qa_outputs.bias": torch.zeros(2)})
-    yield "unknown", r"got qa_outputs\.bias that is unknown"
-    save_reference(folder, config, {**weights, "bert.pooler.dense.bias": torch.zeros(1)})
-    yield "misshapen", r"got bert\.pooler\.dense\.bias of \[1\] instead of \[42\]"
-    for key, value in {
-        "model_type": "roberta",
-        "hidden_act": "gelu_new",
-        "is_decoder": True,
-        "position_embedding_type": "relative_key",
-        "attention_probs_dropout_prob": 0.2,
-    }.items():
-        save_reference(folder, {**config, key: value}, weights)
-        yield key, rf"config\.json: {key} must be .*, got {value}; choose a model that is BERT"
-    (folder / "config.json").write_text("{", "utf-8")
-    yield "half a configuration", "must hold whole files"
-    (folder / "model.safetensors").write_bytes(b"half")
-    (folder / "config.json").write_text(json.dumps(config), "utf-8")
-    yield "half the weights", "must hold whole files"
-    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    yield "pickled", r"got no model\.safetensors; .*pickled weights are never opened"
-    (folder / "config.json").unlink()
-    yield "no configuration", r"got no config\.json"
-
-
-def test_a_folder_that_does_not_hold_bert_is_refused_in_one_line(theirs: Any, tmp_path: Path) -> None:
-    for what, message in damaged(theirs, tmp_path):
-        with pytest.raises(InputError, match=message) as caught:
-            load_reference(tmp_path)
-        assert "\n" not in str(caught.value), what
 
 
 def test_base_is_the_published_configuration() -> None:

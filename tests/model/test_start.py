@@ -197,6 +197,17 @@ def test_an_encoder_without_heads_computes_the_same_states(tmp_path: Path, kind:
     compare(theirs, fast, *ours(tmp_path, SIZES[0], missing="init"), segments=True, pairs=False)
 
 
+def test_files_of_the_first_release_are_read(tmp_path: Path) -> None:
+    """Their norms have gamma and beta, and they have the ids of positions."""
+    theirs = shaken(bert("BertForPreTraining", SIZES[0]))
+    fast = save(tmp_path, theirs)
+    old = {"bert.embeddings.position_ids": torch.arange(theirs.config.max_position_embeddings)[None]}
+    for name, value in load_file(tmp_path / "model.safetensors").items():
+        old[name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")] = value
+    save_file(old, tmp_path / "model.safetensors")
+    compare(theirs, fast, *ours(tmp_path, SIZES[0]), segments=True, pairs=True)
+
+
 def test_weights_in_several_files_are_read(tmp_path: Path) -> None:
     theirs = shaken(bert("BertForPreTraining", SIZES[0]))
     fast = save(tmp_path, theirs)

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bertlab.stats.calibration import LIKE_ARMS, NOISES, Truth, false_centrals, false_positives, rates
+from bertlab.stats.calibration import NOISES, Truth, false_centrals, false_positives, rates
 from bertlab.stats.claim import Expectation
 from bertlab.stats.rule import Kind
 
 STUDIES = 8000  # four times what is asked: the standard error of a rate of 5 % is .24 %
 ONCE = [(3,), (5,), (8,), (10,)]
+LIKE_ARMS = [*NOISES][:4]  # noises with symmetric differences
 EARLY = [(3, 10), (5, 10), (4, 7, 10)]
 CORNERS = [(3,), (10,), (3, 10), (4, 7, 10)]  # of the schedules: the default suite looks at no others
 LOOKS = [pytest.param(each, marks=[] if each in CORNERS else [pytest.mark.slow]) for each in ONCE + EARLY]
