@@ -210,7 +210,7 @@ def trials(findings: Findings) -> Drawing | None:
     return Drawing("search", finding, caption, plot)
 
 
-def _row(findings: Findings, judged: Judged) -> plots.Contrast:
+def _row(findings: Findings, judged: Judged) -> plots.ForestRow:
     scale, interval = outcome_scale(findings), judged.interval
     mean, low, high = (scale.factor * value for value in (interval.mean, interval.low, interval.high))
     dots = [scale.factor * difference for difference in judged.contrast.differences]
@@ -221,7 +221,7 @@ def _row(findings: Findings, judged: Judged) -> plots.Contrast:
     if judged.against != findings.study.baseline:
         name += f" (against {label(findings.study, judged.against)})"
     mark = EXPLORED if findings.study.explores else mark_of(judged)
-    return plots.Contrast(name, mean, low, high, dots, (value, said), mark)
+    return plots.ForestRow(name, mean, low, high, dots, (value, said), mark)
 
 
 def _curve(findings: Findings, arm: str, metric: str) -> Curve | None:

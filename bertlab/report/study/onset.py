@@ -99,7 +99,7 @@ def parts_figure(findings: Findings) -> Drawing | None:
             mean, low, high = (round(scale.factor * value, 12) for value in (part.mean, part.low, part.high))
             words = (f"{scale.signed(part.mean)} ({scale.between(part.low, part.high)})", mark.words)
             name = label(findings.study, arm) if mark is THROUGH else ""
-            rows.append(plots.Contrast(name, mean, low, high, [], words, mark))
+            rows.append(plots.ForestRow(name, mean, low, high, [], words, mark))
     about = f"{findings.outcome.words[0].upper()}{findings.outcome.words[1:]}: parts of the difference ({scale.apart})"
     head = Head(made_of(findings, found, shown), about)
     size = f"the margin, {number(scale.factor * findings.margin, scale.decimals)}"

@@ -55,7 +55,7 @@ class Panel:
 
 
 @dataclass(frozen=True)
-class Contrast:
+class ForestRow:
     """One row of the forest: the interval with its mean, a dot per seed, and two lines of words at the right edge."""
 
     name: str
@@ -164,7 +164,7 @@ def _panel(axes: Axes, panel: Panel, margin: float, name: Sequence[str]) -> None
     axes.set_title(panel.value, loc="right", pad=5, color=GREY)
 
 
-def forest(contrasts: Sequence[Contrast], margin: float, *, head: Head, sides: tuple[str, str], size: str) -> Figure:
+def forest(contrasts: Sequence[ForestRow], margin: float, *, head: Head, sides: tuple[str, str], size: str) -> Figure:
     """Draw one row per contrast; `sides`: words left and right of zero; `size`: the margin in words."""
     names = [wrapped(contrast.name, NAMES) for contrast in contrasts]
     left = max(map(widest, names)) + 20
@@ -194,7 +194,7 @@ def forest(contrasts: Sequence[Contrast], margin: float, *, head: Head, sides: t
     return cast(Figure, axes.get_figure())
 
 
-def _interval(axes: Axes, contrast: Contrast, row: int) -> None:
+def _interval(axes: Axes, contrast: ForestRow, row: int) -> None:
     mark = contrast.mark
     axes.plot(contrast.dots, [row + BELOW] * len(contrast.dots), "o", color=mark.colour, ms=3, mew=0, alpha=SEED)
     if contrast.low < contrast.high:

@@ -33,11 +33,11 @@ def texts(drawing: Drawing) -> list[str]:
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg(drawing.draw).decode())
 
 
-def contrast(mean: float, half: float, dots: tuple[float, ...] = (), mark: marks.Mark = marks.WORSE) -> plots.Contrast:
-    return plots.Contrast("arm", mean, mean - half, mean + half, dots, ("", ""), mark)
+def contrast(mean: float, half: float, dots: tuple[float, ...] = (), mark: marks.Mark = marks.WORSE) -> plots.ForestRow:
+    return plots.ForestRow("arm", mean, mean - half, mean + half, dots, ("", ""), mark)
 
 
-def forest(contrasts: list[plots.Contrast], margin: float) -> Axes:
+def forest(contrasts: list[plots.ForestRow], margin: float) -> Axes:
     return plots.forest(contrasts, margin, head=Head(""), sides=("better", "worse"), size="").axes[0]
 
 
