@@ -22,9 +22,9 @@ from tokenizers import Tokenizer
 from training import DEFAULTS as TRAINING
 from training import Case, Ours, Theirs, prepared
 
-from bertlab.batch.batches import Batches
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
+from bertlab.data.batches import Batches
 from bertlab.data.documents import Corpus, Document
 from bertlab.data.prepare import prepare
 from bertlab.data.sentences import sentences

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 
 Shapes = tuple[tuple[int, ...], tuple[int, ...]]
 Kinds = tuple[torch.dtype, torch.dtype]  # types for products of two matrices, and of batches of matrices

@@ -38,11 +38,11 @@ import torch
 from measure import Row, alternate, keep, ratio, show, spread
 from products import Kinds, Shapes, flops_of, products, replay
 
-from bertlab.batch.batches import Batch
 from bertlab.config.arguments import parse
 from bertlab.config.compose import load, resolved
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.data.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK
 from bertlab.model.flops import Flops, count_flops
 from bertlab.sweep.run import Job, prepare_job

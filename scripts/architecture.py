@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "bertlab"
 PAGE = ROOT / "docs" / "architecture.md"
 ORDER = (  # add a new room here; a room uses only rooms before it
-    *("config", "streams", "ledger", "data", "tasks", "mask", "batch", "model", "objective", "optim", "evaluation"),
+    *("config", "streams", "ledger", "data", "tasks", "mask", "model", "objective", "optim", "evaluation"),
     *("train", "tracking", "stats", "study", "report", "site", "sweep", "experiment", "facts", "corpus", "contracts"),
     *("commands", "api"),
 )

@@ -65,9 +65,9 @@ def test_statistics_know_nothing_of_ours() -> None:
 @pytest.mark.parametrize(
     ("who", "never"),
     [
-        ("report", {"model", "train", "objective", "batch", "data", "sweep"}),
+        ("report", {"model", "train", "objective", "data", "sweep"}),
         ("model", {"train", "optim", "objective", "evaluation", "tracking"}),
-        ("data", {"batch", "mask", "model"}),
+        ("data", {"mask", "model"}),
         ("train", {"tracking", "report", "sweep", "mask"}),
         ("tracking", {"model", "train", "report"}),
     ],

@@ -37,8 +37,8 @@ from bertlab.train.early import check_early, form_of
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from bertlab.batch.batches import Batch
-    from bertlab.batch.form import Form
+    from bertlab.data.batches import Batch
+    from bertlab.data.form import Form
     from bertlab.mask import MaskPolicy
     from bertlab.model.count import Memory
 
@@ -182,7 +182,7 @@ def empty_batch(form: "Form", predictions: int) -> "Batch":
     """Return a batch of zeros on torch's current device, without padding."""
     import torch
 
-    from bertlab.batch.batches import Batch
+    from bertlab.data.batches import Batch
 
     ids_BL = torch.zeros(form.size, form.length, dtype=torch.int64)
     place_M = ids_BL.flatten()[:predictions]

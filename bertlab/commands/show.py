@@ -29,7 +29,7 @@ from bertlab.train.early import check_early
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bertlab.batch.batches import Batch
+    from bertlab.data.batches import Batch
     from bertlab.sweep.run import Job
 
 SEQUENCES = 3  # number of sequences shown

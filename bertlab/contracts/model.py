@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from bertlab.batch.batches import Batch
 from bertlab.contracts import require
+from bertlab.data.batches import Batch
 from bertlab.data.tokenizer import CLS, PAD, SEP
 from bertlab.model.attention import Mixer
 from bertlab.model.bert import Bert, Output

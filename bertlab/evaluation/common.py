@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bertlab.batch.batches import assemble
 from bertlab.config.bounds import bounded
 from bertlab.config.cache import cached, digest
 from bertlab.config.errors import InputError, at, own
+from bertlab.data.batches import assemble
 from bertlab.data.documents import Corpus
+from bertlab.data.masking import Masked
 from bertlab.data.pairs import FOLLOWS, NO_PAIR, PairMaker
 from bertlab.data.store import Ints, TokenStore
 from bertlab.data.tokenizer import PAD
@@ -29,7 +30,7 @@ from bertlab.evaluation.measured import FINAL_CHUNKS
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import STREAMS
 from bertlab.evaluation.tasks import draw_tasks
-from bertlab.mask.corrupt import Masked, maskable
+from bertlab.mask.corrupt import maskable
 from bertlab.mask.token import TokenMask
 
 VERSION = "evaluation-5"  # change it if the same settings would give other sequences or masks

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, linear
 from torch.optim.lr_scheduler import LambdaLR
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.evaluation.probe import probe_accuracy
 from bertlab.evaluation.sequences import STREAMS, Reading
 from bertlab.evaluation.tasks import Labelled, Task

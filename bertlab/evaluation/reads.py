@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bertlab.batch.batches import Batch, corrupted, without_cls
+from bertlab.data.batches import Batch, corrupted, without_cls
+from bertlab.data.masking import Masked
 from bertlab.data.pairs import NO_PAIR
 from bertlab.data.tokenizer import PAD
-from bertlab.mask.corrupt import Masked
 from bertlab.model.bert import Bert
 from bertlab.tasks.encoding import Example
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.data.store import Ints
 from bertlab.evaluation.held_out import HeldOut
 from bertlab.evaluation.sequences import NOWHERE, Sequences

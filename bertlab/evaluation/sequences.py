@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bertlab.batch.batches import Batch, corrupted, without_cls
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch, corrupted, without_cls
 from bertlab.data.pairs import NO_PAIR
 from bertlab.data.store import Ints
 from bertlab.data.tokenizer import MASK

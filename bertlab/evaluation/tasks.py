@@ -15,8 +15,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from bertlab.batch.batches import assemble
 from bertlab.config.errors import InputError
+from bertlab.data.batches import assemble
 from bertlab.data.pairs import NO_PAIR, Examples
 from bertlab.data.pairs.single import Single
 from bertlab.data.store import Ints, Tokens

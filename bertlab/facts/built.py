@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bertlab.batch.batches import Batch
 from bertlab.config.building import build_parts
 from bertlab.config.compose import load, resolved
+from bertlab.data.batches import Batch
 from bertlab.data.pairs import NO_PAIR
 from bertlab.data.tokenizer import SPECIALS
 from bertlab.model.bert import Bert

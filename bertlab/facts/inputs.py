@@ -6,7 +6,7 @@ Legend: B batch, L length, D width.
 import torch
 from torch import Tensor
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.facts.built import batch_of, largest, relative, small, tokens
 from bertlab.facts.fact import Fact, below
 from bertlab.model.bert import Bert

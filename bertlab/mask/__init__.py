@@ -1,6 +1,6 @@
 """Masking policies: token ids -> corrupted ids and the positions to predict."""
 
-from bertlab.mask.corrupt import Ahead, AheadFirst, Copied, Masked, MaskPolicy
-from bertlab.mask.moment import Moment
+from bertlab.data.masking import Copied, Masked, MaskPolicy, Moment
+from bertlab.mask.corrupt import Ahead, AheadFirst
 
 __all__ = ["Ahead", "AheadFirst", "Copied", "MaskPolicy", "Masked", "Moment"]

@@ -3,8 +3,9 @@
 Departure: the paper adds a copy mechanism, a probability to output the input token; here the head predicts it normally.
 """
 
+from bertlab.data.masking import Masked
 from bertlab.data.tokenizer import Vocabulary
-from bertlab.mask.corrupt import Draw, Drawn, Ints, Masked, maskable, predict
+from bertlab.mask.corrupt import Draw, Drawn, Ints, maskable, predict
 from bertlab.mask.rated import rated
 
 

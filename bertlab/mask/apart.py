@@ -4,8 +4,9 @@ More corruption makes a prediction harder; more predictions give more training s
 """
 
 from bertlab.config.errors import InputError, at, open_interval, own, own_option
+from bertlab.data.masking import Masked
 from bertlab.data.tokenizer import Vocabulary
-from bertlab.mask.corrupt import Draw, Drawn, Ints, Masked, predict
+from bertlab.mask.corrupt import Draw, Drawn, Ints, predict
 from bertlab.mask.rated import rated
 
 

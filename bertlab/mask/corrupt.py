@@ -9,46 +9,17 @@ Legend: B sequences, L length, M predicted positions.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
+from bertlab.data.masking import Masked
 from bertlab.data.tokenizer import MASK, Vocabulary
-from bertlab.mask.moment import Moment
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 Draw = Callable[[str], np.random.Generator]  # stream name -> this batch's generator
-
-
-@dataclass(frozen=True)
-class Masked:
-    """A policy's output for a batch."""
-
-    ids_BL: Ints  # corrupted token ids
-    position_M: Ints  # flat positions to predict, ascending: row * L + column
-    target_M: Ints  # the original token ids there
-    one_way: bool = False  # whether tokens may not attend ahead, because their targets are there
-
-
-class MaskPolicy(Protocol):
-    """Chooses the tokens to predict and corrupts tokens; special and padding tokens are never predicted or changed.
-
-    A policy that needs only random numbers takes a Draw; one that changes during the run takes the Moment.
-    """
-
-    def __call__(self, ids_BL: Ints, vocabulary: Vocabulary, draw: Moment) -> Masked:
-        """Return the corrupted copy; does not change `ids_BL`."""
-        ...
-
-
-@runtime_checkable
-class Copied(Protocol):
-    """A policy with a number of fixed copies of the corpus: epoch e has the examples of epoch e modulo `copies`."""
-
-    copies: int
 
 
 @runtime_checkable

@@ -6,8 +6,9 @@ refuses them.
 
 import numpy as np
 
+from bertlab.data.masking import Masked
 from bertlab.data.tokenizer import Vocabulary
-from bertlab.mask.corrupt import Draw, Ints, Masked, maskable
+from bertlab.mask.corrupt import Draw, Ints, maskable
 
 
 class NextToken:

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from bertlab.config.errors import at, open_interval
+from bertlab.data.masking import Masked, Moment
 from bertlab.data.tokenizer import Vocabulary
-from bertlab.mask.corrupt import Ints, Masked
-from bertlab.mask.moment import Moment
+from bertlab.mask.corrupt import Ints
 from bertlab.mask.next_token import NextToken
 from bertlab.mask.rated import rated
 

@@ -13,8 +13,9 @@ nested across doses. A random token equals the original with probability 1 / voc
 import numpy as np
 
 from bertlab.config.errors import InputError, at, closed_interval, own
+from bertlab.data.masking import Masked
 from bertlab.data.tokenizer import Vocabulary
-from bertlab.mask.corrupt import Draw, Drawn, Ints, Masked, maskable, random_tokens
+from bertlab.mask.corrupt import Draw, Drawn, Ints, maskable, random_tokens
 from bertlab.mask.rated import rated
 
 

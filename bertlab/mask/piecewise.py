@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 
 from bertlab.config.errors import InputError, at, closed_interval, open_interval, own
+from bertlab.data.masking import Masked, Moment
 from bertlab.data.tokenizer import Vocabulary
-from bertlab.mask.corrupt import Ints, Masked, corrupt
-from bertlab.mask.moment import Moment
+from bertlab.mask.corrupt import Ints, corrupt
 from bertlab.mask.rated import rated
 
 EXAMPLE = "write for example [[0, 0.3], [0.5, 0.15], [1, 0.15]]"

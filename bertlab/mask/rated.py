@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from bertlab.config.errors import InputError, open_interval, own, shares
+from bertlab.data.masking import Masked
 from bertlab.data.tokenizer import Vocabulary
-from bertlab.mask.corrupt import Bools, Draw, Drawn, Ints, Masked, corrupt, maskable
+from bertlab.mask.corrupt import Bools, Draw, Drawn, Ints, corrupt, maskable
 
 Levels = npt.NDArray[np.float64]
 NEVER = 1.0  # level of tokens that are never chosen

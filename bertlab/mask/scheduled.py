@@ -1,9 +1,9 @@
 """A rate that changes during the run, for example from 30 % to 15 % (Ankner et al. 2023, arXiv:2305.15096)."""
 
 from bertlab.config.errors import at, open_interval
+from bertlab.data.masking import Masked, Moment
 from bertlab.data.tokenizer import Vocabulary
-from bertlab.mask.corrupt import Ints, Masked, corrupt
-from bertlab.mask.moment import Moment
+from bertlab.mask.corrupt import Ints, corrupt
 from bertlab.mask.rated import rated
 
 

@@ -10,9 +10,9 @@ from functools import partial
 import numpy as np
 
 from bertlab.config.errors import InputError, at, own, whole_number
+from bertlab.data.masking import Masked, Moment
 from bertlab.data.tokenizer import Vocabulary
-from bertlab.mask.corrupt import Drawn, Ints, Masked
-from bertlab.mask.moment import Moment
+from bertlab.mask.corrupt import Drawn, Ints
 
 
 class Static:

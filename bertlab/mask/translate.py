@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from bertlab.data.masking import Masked
 from bertlab.data.tokenizer import SEP, Vocabulary
-from bertlab.mask.corrupt import Draw, Ints, Masked
+from bertlab.mask.corrupt import Draw, Ints
 from bertlab.mask.next_token import NextToken
 
 

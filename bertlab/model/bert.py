@@ -11,9 +11,9 @@ from typing import TypedDict, Unpack
 import torch
 from torch import Tensor, nn
 
-from bertlab.batch.batches import Batch
 from bertlab.config.bounds import bounded
 from bertlab.config.errors import at
+from bertlab.data.batches import Batch
 from bertlab.model.attention import Mix, Mixer
 from bertlab.model.combination import check_layer, check_mixer, check_scoring, check_streams
 from bertlab.model.embedding import Embedding

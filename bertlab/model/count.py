@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.optim import Optimizer
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.model.attention import Mixer
 from bertlab.model.bert import Bert, Output
 

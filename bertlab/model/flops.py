@@ -14,7 +14,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.model.bert import Bert
 from bertlab.model.count import part_of
 

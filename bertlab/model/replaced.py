@@ -17,9 +17,9 @@ from typing import Unpack, cast
 import torch
 from torch import Tensor, nn
 
-from bertlab.batch.batches import NO_TARGET, Batch
 from bertlab.config.bounds import bounded
 from bertlab.config.errors import InputError, own
+from bertlab.data.batches import NO_TARGET, Batch
 from bertlab.data.tokenizer import SPECIALS
 from bertlab.model import bert
 from bertlab.model.bert import Bert, Output, Parts

@@ -12,8 +12,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from bertlab.batch.batches import Batch
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.data.tokenizer import MASK
 from bertlab.model.shape import Shape
 from bertlab.model.sight import Sight, both

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.model.visibility import Everyone
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from bertlab.batch.batches import NO_TARGET
+from bertlab.data.batches import NO_TARGET
 from bertlab.model.rounding import kind_of_factors
 
 ROWS = 128  # rows of logits at once: few enough for a CPU's cache, enough for fast products

@@ -6,9 +6,9 @@ Legend: B batch, V vocabulary, M predicted positions.
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from bertlab.batch.batches import NO_TARGET, Batch
 from bertlab.config.bounds import bounded
 from bertlab.config.errors import InputError, own
+from bertlab.data.batches import NO_TARGET, Batch
 from bertlab.data.pairs import NO_PAIR
 from bertlab.model.bert import Output
 from bertlab.objective.cross_entropy import linear_cross_entropy

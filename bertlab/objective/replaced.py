@@ -6,8 +6,8 @@ Legend: B batch, L length.
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
-from bertlab.batch.batches import NO_TARGET, Batch
 from bertlab.config.bounds import bounded
+from bertlab.data.batches import NO_TARGET, Batch
 from bertlab.data.pairs import NO_PAIR
 from bertlab.model.replaced import Detected
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from bertlab.batch.batches import Batch
 from bertlab.config.bounds import TASKS, bounded
 from bertlab.config.errors import InputError, own_option
+from bertlab.data.batches import Batch
 from bertlab.model.bert import Output
 from bertlab.objective.joint import weighted
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from bertlab.batch.batches import Batches, staged
 from bertlab.config.building import Parts, build_part
 from bertlab.config.errors import at
+from bertlab.data.batches import Batches, staged
 from bertlab.data.prepare import prepare
 from bertlab.data.store import Tokens, TokenStore
 from bertlab.data.weights import start_of

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from bertlab.batch.batches import Batch, Batches, Staged, staged
-from bertlab.batch.form import Form
 from bertlab.config.building import Parts, build_part, build_parts
 from bertlab.config.compose import Typed
 from bertlab.config.errors import InputError, at
+from bertlab.data.batches import Batch, Batches, Staged, staged
+from bertlab.data.form import Form
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore
 from bertlab.data.tokenizer import CLS

@@ -22,7 +22,7 @@ from pathlib import Path
 from bertlab.tracking.definitions import ALL, EFFECT, ROOT, Definition, Import, Module, Place, bound_by, read_module
 
 PACKAGE = Path(__file__).parents[1]
-RESULT_ROOMS = ("data", "tasks", "mask", "batch", "model", "objective", "optim", "evaluation", "train")
+RESULT_ROOMS = ("data", "tasks", "mask", "model", "objective", "optim", "evaluation", "train")
 RESULT_MODULES = ("streams.py", "ledger/checkpoint.py", "sweep/run.py")
 STEPS = (  # of every run with any configuration
     "bertlab.sweep.run.prepare_job",

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bertlab.batch.batches import Batch
 from bertlab.config.bounds import bounded
+from bertlab.data.batches import Batch
 from bertlab.evaluation.score import Evaluation
 from bertlab.train import fit
 from bertlab.train.module import Pretraining

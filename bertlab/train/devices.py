@@ -19,9 +19,9 @@ from pytorch_lightning.accelerators import CPUAccelerator, CUDAAccelerator
 from pytorch_lightning.strategies import DDPStrategy
 from torch import distributed
 
-from bertlab.batch.batches import Batch
 from bertlab.config.bounds import bounded
 from bertlab.config.errors import InputError, own
+from bertlab.data.batches import Batch
 from bertlab.train import fit
 from bertlab.train.divided import Divided, Division
 from bertlab.train.module import Pretraining

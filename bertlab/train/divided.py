@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, distributed
 from torch.optim import Optimizer
 
-from bertlab.batch.batches import Batch
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.model.norm import over_tokens
 from bertlab.train.module import Pretraining
 from bertlab.train.parts import LOSS, Part, contribution, part_of

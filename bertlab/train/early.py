@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bertlab.batch.form import KEYS, Form, count_steps
 from bertlab.config.building import build_light, section
 from bertlab.config.environment import CUDA, lacks_card
 from bertlab.config.errors import InputError, at, whole_number
 from bertlab.data.documents import Checked
+from bertlab.data.form import KEYS, Form, count_steps
 from bertlab.data.modern import check_modern
 from bertlab.data.weights import start_of
 from bertlab.evaluation.detection_needs import check_detection

@@ -19,10 +19,10 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.accelerators import CUDAAccelerator
 
-from bertlab.batch.batches import Batch
 from bertlab.config.bounds import bounded
 from bertlab.config.environment import usable_cores
 from bertlab.config.errors import InputError, own
+from bertlab.data.batches import Batch
 from bertlab.train.module import Pretraining
 from bertlab.train.precision import RoundedProducts
 from bertlab.train.progress import ProgressLine

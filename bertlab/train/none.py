@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from bertlab.batch.batches import Batch
 from bertlab.config.environment import usable_cores
+from bertlab.data.batches import Batch
 from bertlab.train.fit import Hardware
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import SUMMARY, Recorder

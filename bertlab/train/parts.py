@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from bertlab.batch.batches import NO_TARGET, Batch
 from bertlab.config.errors import InputError
+from bertlab.data.batches import NO_TARGET, Batch
 from bertlab.data.pairs import FOLLOWS, NO_PAIR
 
 LOSS = "loss"  # name of the minimised sum; its terms have other names

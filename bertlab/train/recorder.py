@@ -15,7 +15,7 @@ import pytorch_lightning as pl
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.evaluation.score import Evaluation
 from bertlab.model.flops import Flops, StagedFlops
 from bertlab.train.module import Pretraining

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from bertlab.batch.form import Form
 from bertlab.commands import describe
 from bertlab.commands.describe import Costs, count
 from bertlab.config.building import Parts, build_parts
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
+from bertlab.data.form import Form
 from bertlab.model.bert import Bert
 from bertlab.model.count import count_memory, count_parameters
 from bertlab.model.flops import count_flops

@@ -15,9 +15,9 @@ import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from bertlab.batch.batches import Batch, assemble
 from bertlab.commands.export import main
 from bertlab.config.compose import load, resolved, typed
+from bertlab.data.batches import Batch, assemble
 from bertlab.data.documents import Document
 from bertlab.data.pairs import Examples
 from bertlab.data.store import Tokens

@@ -4,8 +4,8 @@ import pytest
 import torch
 from rich.text import Text
 
-from bertlab.batch.batches import Batch
 from bertlab.commands import show
+from bertlab.data.batches import Batch
 from bertlab.data.pairs import NO_PAIR, RANDOM
 from bertlab.data.store import TokenStore
 from bertlab.data.tokenizer import CLS, MASK, PAD, SEP

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.data.pairs import NO_PAIR
 from bertlab.data.tokenizer import CLS, PAD, SEP
 from bertlab.evaluation.attention import Spread, mixing, pruning_cost

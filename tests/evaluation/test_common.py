@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bertlab.batch.batches import Batch
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.data.pairs import FOLLOWS, NO_PAIR, RANDOM
 from bertlab.data.pairs.none import Packed
 from bertlab.data.pairs.nsp import NextSentence

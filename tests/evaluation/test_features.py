@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.data.oracle import Oracle
 from bertlab.data.pairs.none import Packed
 from bertlab.data.pairs.single import Single

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.data.tokenizer import CLS, PAD, SEP
 from bertlab.evaluation import finetune
 from bertlab.evaluation.finetune import Answerer, finetuned, frozen, tuning_tokens

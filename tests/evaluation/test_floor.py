@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from bertlab.batch.batches import Batch
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.data.oracle import Oracle
 from bertlab.data.pairs.none import Packed
 from bertlab.data.pairs.nsp import NextSentence

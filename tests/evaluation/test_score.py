@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.data.pairs import NO_PAIR
 from bertlab.data.pairs.none import Packed
 from bertlab.data.pairs.single import Single

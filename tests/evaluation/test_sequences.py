@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bertlab.batch.batches import Batch
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.data.pairs import NO_PAIR
 from bertlab.data.tokenizer import CLS, MASK, PAD, SEP
 from bertlab.evaluation import sequences

@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from bertlab.batch.batches import Batch
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.evaluation.finetune import EPOCHS, RATES
 from bertlab.evaluation.held_out import Finetuning
 from bertlab.evaluation.tasks import Task

@@ -9,10 +9,10 @@ import yaml
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from bertlab.batch.batches import Batch
 from bertlab.config.compose import CONF
 from bertlab.contracts import model as contracts
 from bertlab.contracts.model import LONGEST, V, small_batch
+from bertlab.data.batches import Batch
 from bertlab.model.bert import Bert, build
 from bertlab.model.init import initialise
 from bertlab.streams import Streams

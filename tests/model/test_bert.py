@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bertlab.batch.batches import Batch
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.evaluation.attention import mixing
 from bertlab.model.attention import Mix
 from bertlab.model.bert import Bert

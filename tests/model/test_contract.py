@@ -11,7 +11,6 @@ import torch
 import yaml
 from torch import Tensor
 
-from bertlab.batch.batches import Batch
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
 from bertlab.contracts.model import (
@@ -27,6 +26,7 @@ from bertlab.contracts.model import (
     still_parameters,
     the_content_of_padding_never_changes_real_outputs,
 )
+from bertlab.data.batches import Batch
 from bertlab.model import packing
 from bertlab.model.bert import Bert, Output
 from bertlab.model.flops import count_flops

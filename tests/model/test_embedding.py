@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.model.bert import Bert
 from bertlab.model.position import Sinusoidal
 from bertlab.model.shape import Shape

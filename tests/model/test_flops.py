@@ -2,7 +2,7 @@ from collections.abc import Callable
 
 import torch
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.model.bert import Bert
 from bertlab.model.flops import Flops, count_flops
 

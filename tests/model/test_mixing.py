@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bertlab.batch.batches import Batch
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.model.bert import Bert
 from bertlab.model.mixing import Fourier
 from bertlab.model.position import Position

@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from bertlab.batch.batches import Batch
 from bertlab.config.building import build_part
 from bertlab.config.compose import CONF, load, resolved
 from bertlab.config.errors import InputError
 from bertlab.contracts import model as contracts
 from bertlab.contracts.model import CONTRACTS, LONGEST, L, V, gradients, nothing_leaks, one_row
+from bertlab.data.batches import Batch
 from bertlab.data.of_start import with_model
 from bertlab.model.bert import Bert
 from bertlab.model.init import initialise

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from bertlab.batch.batches import Batch
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.model.bert import Bert
 from bertlab.model.norm import batch as batch_norm
 from bertlab.model.norm import batch_statistics, layer, none, over_tokens, rms

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.nn.functional import layer_norm
 
-from bertlab.batch.batches import Batch
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.model.bert import Bert
 from bertlab.model.position import Learned, Position, Rotary, Sinusoidal, SinusoidalStart
 from bertlab.model.shape import Shape

@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import gelu
 
-from bertlab.batch.batches import Batch
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.data.pairs import FOLLOWS, RANDOM
 from bertlab.model.bert import Bert
 from bertlab.model.reference import save_reference, to_reference

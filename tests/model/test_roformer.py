@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bertlab.batch.batches import Batch
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.model.bert import Bert
 from bertlab.model.reference import save_reference
 from bertlab.model.roformer import neighbours, to_roformer

@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 from torch import Tensor
 
-from bertlab.batch.batches import Batch
 from bertlab.config.building import build_part
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.data.tokenizer.file import FromFile
 from bertlab.data.weights import start_of
 from bertlab.model.bert import Bert

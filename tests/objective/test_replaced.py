@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from bertlab.batch.batches import Batch
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.model.replaced import Detected
 from bertlab.objective.replaced import Replaced
 

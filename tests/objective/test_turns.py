@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from bertlab.batch.batches import Batch
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.model.bert import Output
 from bertlab.objective.joint import Joint
 from bertlab.objective.turns import Alternating, Sequential, Turns

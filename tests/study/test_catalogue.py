@@ -11,11 +11,11 @@ import pytest
 import torch
 import yaml
 
-from bertlab.batch.batches import Batch, Batches
-from bertlab.batch.form import Form
 from bertlab.config.building import Parts, build_parts
 from bertlab.config.cache import digest
 from bertlab.config.compose import load, resolved
+from bertlab.data.batches import Batch, Batches
+from bertlab.data.form import Form
 from bertlab.data.oracle import Oracle
 from bertlab.data.prepare import prepare
 from bertlab.data.store import TokenStore

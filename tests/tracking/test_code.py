@@ -77,12 +77,12 @@ def test_words_and_code_that_the_run_does_not_use_do_not_matter(edit: Edit) -> N
             ("train/module.py", "self.", "self . other."),
             ("data/tokenizer/wordpiece.py", "def ", "async def "),
             ("data/prepare.py", "if digest", "if not digest"),
-            ("batch/batches.py", "+ 1", "+ 2"),
+            ("data/batches.py", "+ 1", "+ 2"),
             ("evaluation/common.py", "np.where", "np.choose"),
             ("sweep/run.py", "GLANCE = 20", "GLANCE = 21"),
             ("ledger/checkpoint.py", "KEPT = 2", "KEPT = 3"),
         ),
-        (("streams.py", "import hashlib", "import zlib as hashlib"), ("batch/batches.py", "ceil(", "abs(")),
+        (("streams.py", "import hashlib", "import zlib as hashlib"), ("data/batches.py", "ceil(", "abs(")),
     ],
 )
 def test_code_that_the_run_uses_matters_and_its_module_is_named(edit: Edit, edits: Sequence[Change]) -> None:

@@ -14,9 +14,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bertlab.batch.batches import Batch
 from bertlab.config.environment import usable_cores
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.model.bert import Output
 from bertlab.model.dropout import Dropout
 from bertlab.objective import Joint

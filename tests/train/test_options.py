@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from bertlab.batch.batches import Batch
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.evaluation.score import Evaluation
 from bertlab.model.init import initialise
 from bertlab.sweep.run import Job

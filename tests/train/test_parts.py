@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 
-from bertlab.batch.batches import Batch
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch
 from bertlab.data.pairs import NO_PAIR
 from bertlab.objective import Joint
 from bertlab.sweep.run import Job

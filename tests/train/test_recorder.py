@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bertlab.batch.batches import Batch
+from bertlab.data.batches import Batch
 from bertlab.model.bert import Output
 from bertlab.objective import Joint
 from bertlab.objective.turns import Alternating, Sequential

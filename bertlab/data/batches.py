@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from bertlab.batch.form import Form
 from bertlab.config.errors import InputError, at
+from bertlab.data.form import Form
+from bertlab.data.masking import Copied, Masked, MaskPolicy, Moment
 from bertlab.data.pairs import NO_PAIR, Examples, PairMaker
 from bertlab.data.store import Ints, Tokens
 from bertlab.data.tokenizer import CLS, PAD, SEP, Vocabulary
-from bertlab.mask import Copied, Masked, MaskPolicy, Moment
 from bertlab.streams import Streams
 
 NO_TARGET = -100  # target that torch's losses ignore

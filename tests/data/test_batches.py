@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from bertlab.batch.batches import Batch, Batches, Staged, assemble, staged, without_cls
-from bertlab.batch.form import Form
 from bertlab.config.errors import InputError
+from bertlab.data.batches import Batch, Batches, Staged, assemble, staged, without_cls
+from bertlab.data.form import Form
 from bertlab.data.pairs import FOLLOWS, NO_PAIR, RANDOM, Examples, PairMaker
 from bertlab.data.pairs.none import Packed
 from bertlab.data.pairs.nsp import NextSentence
