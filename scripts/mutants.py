@@ -90,10 +90,10 @@ FAULTS = (
     ),
     Fault(
         "the mask rate is no part of a run's key",
-        "bertlab/tracking/identity.py",
+        "bertlab/identity/key.py",
         '    "output_dir",\n',
         '    "output_dir",\n    "mask.rate",\n',
-        "tests/tracking/test_identity.py",
+        "tests/identity/test_key.py",
     ),
 )
 

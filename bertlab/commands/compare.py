@@ -73,9 +73,9 @@ def described(words: Sequence[str]) -> "Origin":
     from bertlab.config.building import build_parts
     from bertlab.config.compose import load, resolved, typed
     from bertlab.data.prepare import prepare
+    from bertlab.identity.code import code_of
+    from bertlab.identity.key import identify, targets
     from bertlab.tracking.artifacts import Origin
-    from bertlab.tracking.code import code_of
-    from bertlab.tracking.identity import identify, targets
 
     composed = load(words)
     config = resolved(composed)
@@ -133,7 +133,7 @@ def verdict(first: "Origin", second: "Origin", changed: bool) -> str:
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Yield the differing keys that can change a result, with both values."""
-    from bertlab.tracking.identity import semantic
+    from bertlab.identity.key import semantic
 
     left, right = (dict(leaves(semantic(config))) for config in (one, other))
     for key in sorted(left.keys() | right.keys()):

@@ -16,6 +16,7 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.experiment.trunk import NAME as TRUNK
 from bertlab.experiment.trunk import SEEDS, bring_weights, trunk_folder
+from bertlab.identity.key import identify
 from bertlab.ledger.archive import archived_folders, pack, unpack
 from bertlab.ledger.result import Outcome
 from bertlab.ledger.run_folder import RunFolder
@@ -27,7 +28,6 @@ from bertlab.sweep.grid import say_failures
 from bertlab.sweep.launch import Job, Launches, Overrides
 from bertlab.tracking.description import RESTARTS as TAG
 from bertlab.tracking.description import Identity, identity_of
-from bertlab.tracking.identity import identify
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parent_runs import take_over
 from bertlab.tracking.reuse import REUSED_HERE, finished_folders, finished_runs

@@ -16,10 +16,10 @@ from bertlab.config.compose import load, resolved
 from bertlab.config.error_messages import explain
 from bertlab.config.errors import InputError
 from bertlab.config.leaves import leaves
+from bertlab.identity.key import code_fingerprint, semantic
 from bertlab.study.design import Study, Trunk
 from bertlab.study.factors import is_within, place
 from bertlab.study.registration import read_study, registration_hash
-from bertlab.tracking.identity import code_fingerprint, semantic
 from bertlab.tracking.start_weights import start_folders
 
 Config = Mapping[str, Any]

@@ -11,10 +11,10 @@ from typing import Any
 from bertlab.config.building import section
 from bertlab.config.cache import digest
 from bertlab.config.errors import InputError, whole_number
+from bertlab.identity.key import semantic
 from bertlab.study.design import Margin, Study
 from bertlab.study.factors import trend_of_sweep
 from bertlab.study.schema import KEYS, example
-from bertlab.tracking.identity import semantic
 
 FOR_READERS = ("labels", "labels_zh", "elsewhere")  # what only readers need is not part of the registration
 

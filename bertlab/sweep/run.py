@@ -20,6 +20,8 @@ from bertlab.data.tokenizer import CLS
 from bertlab.data.weights import Start, start_of
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import Reading
+from bertlab.identity.code import PACKAGE, result_modules
+from bertlab.identity.key import describe
 from bertlab.ledger.result import RunResult
 from bertlab.ledger.run_folder import RunFolder, run_folder_of
 from bertlab.mask import Ahead, AheadFirst
@@ -32,9 +34,7 @@ from bertlab.streams import Streams
 from bertlab.sweep.moving import MOVED, take_over
 from bertlab.sweep.ranks import followed
 from bertlab.sweep.unsent import bring_unsent
-from bertlab.tracking.code import PACKAGE, result_modules
 from bertlab.tracking.description import identity_of
-from bertlab.tracking.identity import describe
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import mark_killed, result_on_disk, reused
 from bertlab.tracking.run_log import RunLog

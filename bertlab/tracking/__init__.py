@@ -1,6 +1,6 @@
-"""Tracking: the identity of a run, its life cycle in MLflow, and the run table.
+"""Tracking: the life cycle of a run in MLflow, and the run table.
 
-    what a run is      identity (its key), code (the fingerprint of the code that it uses), description (name and tags)
+    what a run is      description (name and tags; `bertlab/identity/` makes it)
     while it trains    mlflow (the tracker), run_log, loggers, system_metrics
     its store          address, connection, retry, upload_thread, upload, artifacts, saved_model
     many runs          parent_runs, sweep_lock, reuse, runs_table, differences (of a store from the runs' own files)

@@ -16,10 +16,10 @@ from bertlab.config.compose import load, resolved, typed
 from bertlab.config.error_messages import printable
 from bertlab.config.errors import InputError
 from bertlab.data.prepare import prepare
+from bertlab.identity.code import Code
+from bertlab.identity.key import describe
 from bertlab.tracking.artifacts import Origin, origin_of
-from bertlab.tracking.code import Code
 from bertlab.tracking.description import Identity
-from bertlab.tracking.identity import describe
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.saved_model import connect
 
@@ -122,7 +122,7 @@ def test_other_code_is_reused_where_the_second_allows_any() -> None:
 
 def test_words_may_allow_any_code(uri: str, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     run_id = make("mask.rate=0.4")
-    monkeypatch.setattr("bertlab.tracking.identity.code_of", lambda parts: Code("another", {}))
+    monkeypatch.setattr("bertlab.identity.key.code_of", lambda parts: Code("another", {}))
     same, any_code = (
         why([f"run={run_id}", f"uri={uri}", *WORDS, "mask.rate=0.4", f"tracking.reuse={reuse}"]).splitlines()[-1]
         for reuse in ("same", "any")

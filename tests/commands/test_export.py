@@ -21,10 +21,10 @@ from bertlab.data.batches import Batch, assemble
 from bertlab.data.documents import Document
 from bertlab.data.pairs import Examples
 from bertlab.data.store import Tokens
+from bertlab.identity.key import identify
 from bertlab.report.card import card
 from bertlab.sweep.run import Job, prepare_job, train
 from bertlab.tracking.artifacts import weights_uri
-from bertlab.tracking.identity import identify
 from bertlab.tracking.saved_model import command_again, connect, fetch
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read at the import: nothing is ever looked up

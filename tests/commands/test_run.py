@@ -354,7 +354,7 @@ def test_a_typing_mistake_is_one_line_and_its_traceback_comes_back_on_demand(
 EDIT = """
 from pathlib import Path
 import bertlab.sweep.run
-from bertlab.tracking.code import PACKAGE, STEPS, Sources, code_of
+from bertlab.identity.code import PACKAGE, STEPS, Sources, code_of
 parts = ["bertlab.mask.span.SpanMask"]
 at_start, on_disk = code_of(frozenset(parts)), Sources().used_by([*STEPS, *parts])
 policy = PACKAGE / "mask" / "span.py"

@@ -13,9 +13,9 @@ from bertlab.config.building import build_part
 from bertlab.config.compose import PACKAGE, check, load, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.own import VARIABLE, own_folder, own_words, take_own
+from bertlab.identity.code import Code, code_of
+from bertlab.identity.key import targets
 from bertlab.study.catalogue import study_files
-from bertlab.tracking.code import Code, code_of
-from bertlab.tracking.identity import targets
 from tests.own import add, make_own
 
 ORACLE = ("data=oracle",)
@@ -260,7 +260,7 @@ def test_a_module_runs_as_it_was_when_it_was_read_and_so_it_is_recorded(tmp_path
 
 ALONE = """
 import sys
-from bertlab.tracking.code import code_of
+from bertlab.identity.code import code_of
 print(code_of(frozenset(sys.argv[1:])).fingerprint)
 """
 

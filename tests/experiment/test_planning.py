@@ -9,9 +9,9 @@ from bertlab.config.compose import load, resolved, typed
 from bertlab.config.errors import InputError
 from bertlab.config.settling import settling
 from bertlab.data.store import TokenStore
+from bertlab.identity.key import describe
 from bertlab.sweep.checking import Checks
 from bertlab.sweep.grid import Planning, alike
-from bertlab.tracking.identity import describe
 
 FACTORS = ["mask.rate", "seed"]
 

@@ -22,6 +22,7 @@ from bertlab.data.store import TokenStore
 from bertlab.data.tokenizer.words import Words
 from bertlab.data.translation import Translation
 from bertlab.experiment.sequential import check_curve
+from bertlab.identity.key import semantic
 from bertlab.mask import Ahead
 from bertlab.model.init import initialise
 from bertlab.streams import Streams
@@ -32,7 +33,6 @@ from bertlab.study.factors import is_within, place
 from bertlab.study.registration import read_study
 from bertlab.study.search import of_trials, trial
 from bertlab.sweep.run import looks_ahead
-from bertlab.tracking.identity import semantic
 
 STUDIES = study_files()
 

@@ -16,6 +16,7 @@ from bertlab.commands.ending import say
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.store import TokenStore
+from bertlab.identity.key import code_fingerprint, identify
 from bertlab.ledger.result import Outcome
 from bertlab.report.__main__ import DEFAULTS, write
 from bertlab.report.html import page
@@ -25,7 +26,6 @@ from bertlab.sweep.checking import Checks
 from bertlab.sweep.grid import Grid, alike, run_grid, say_failures
 from bertlab.sweep.logbook import StoreLogbook
 from bertlab.tracking.address import ui_command
-from bertlab.tracking.identity import code_fingerprint, identify
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parent_runs import children, find_sweep
 from tests.command import exit_code

@@ -8,8 +8,8 @@ import pytest
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.reading import written_out
+from bertlab.identity.key import code_fingerprint, identify, semantic
 from bertlab.tasks.own import Tasks
-from bertlab.tracking.identity import code_fingerprint, identify, semantic
 from tests.tasks.drawn import SETTINGS, rows, write
 
 ENTRY = {"kind": "classification", "file": "a.tsv"}

@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
 
-from bertlab.config.compose import choices, load, resolved
 from bertlab.ledger.run_folder import RunFolder, run_folder_of
 from bertlab.tracking.description import Dataset, Description, Identity
 from bertlab.tracking.mlflow import Tracker
@@ -40,18 +38,6 @@ def description() -> Description:
         config="seed: 0\n",
         data=Dataset("oracle", "0123456789abcdef", "bertlab", "{}", profile="{}"),
     )
-
-
-@pytest.fixture(scope="session")
-def config() -> dict[str, Any]:
-    """The default configuration; a test that changes it must copy it."""
-    return resolved(load([]))
-
-
-@pytest.fixture(scope="session")
-def chosen() -> dict[str, str]:
-    """The options chosen by default."""
-    return choices(load([]))
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from bertlab.experiment.plan.speed import seconds_a_step
 from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING, regime_of
 from bertlab.experiment.trunk import NAME as TRUNK
 from bertlab.experiment.trunk import SEEDS
+from bertlab.identity.key import identify
 from bertlab.model.flops import count_flops
 from bertlab.study.arms import Config, Registration, at_stage, from_file, register
 from bertlab.study.design import Study
@@ -32,7 +33,6 @@ from bertlab.study.regime import Regime
 from bertlab.study.search import at_most, of_trials
 from bertlab.sweep.run import Job, prepare_job
 from bertlab.tracking.connection import is_there
-from bertlab.tracking.identity import identify
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import finished_identities
 

@@ -19,7 +19,7 @@ from functools import cache
 from itertools import chain
 from pathlib import Path
 
-from bertlab.tracking.definitions import ALL, EFFECT, ROOT, Definition, Import, Module, Place, bound_by, read_module
+from bertlab.identity.definitions import ALL, EFFECT, ROOT, Definition, Import, Module, Place, bound_by, read_module
 
 PACKAGE = Path(__file__).parents[1]
 RESULT_ROOMS = ("data", "tasks", "mask", "model", "objective", "optim", "evaluation", "train")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from bertlab.config.compose import load, resolved, typed
+from bertlab.identity.code import PACKAGE, STEPS, Code, Sources, code_of
+from bertlab.identity.definitions import read_module
+from bertlab.identity.key import targets
 from bertlab.sweep.run import train
-from bertlab.tracking.code import PACKAGE, STEPS, Code, Sources, code_of
-from bertlab.tracking.definitions import read_module
-from bertlab.tracking.identity import targets
 
 PARTS = targets(resolved(load([])))
 Change = tuple[str, str, str]  # a module, a text in it, and its replacement
@@ -148,7 +148,7 @@ def test_hints_count_only_where_a_dataclass_acts_on_them() -> None:
 
 
 TINY = ("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=1000")
-AROUND = {"config", "ledger", "sweep", "tracking"}  # rooms around a result, that have no part in it
+AROUND = {"config", "identity", "ledger", "sweep", "tracking"}  # rooms around a result, that have no part in it
 QUIET = ("evaluation.sequences=8", "evaluation.pseudo=4", "evaluation.probe=8", "trainer.progress=false")
 
 
@@ -203,6 +203,6 @@ def test_every_version_of_python_finds_the_same_fingerprint(version: str) -> Non
     if python is None:
         pytest.skip(f"there is no Python {version} here")
     told = subprocess.run(
-        [python, "-c", ALONE, str(PACKAGE / "tracking/code.py"), *PARTS], capture_output=True, text=True, check=False
+        [python, "-c", ALONE, str(PACKAGE / "identity/code.py"), *PARTS], capture_output=True, text=True, check=False
     )
     assert told.stdout.strip() == code_of(PARTS).fingerprint, told.stderr

@@ -14,9 +14,17 @@ from bertlab.config.cache import digest
 from bertlab.config.compose import load, resolved, typed
 from bertlab.config.environment import environment_of
 from bertlab.data.store import TokenStore
-from bertlab.tracking.code import code_of
+from bertlab.identity.code import code_of
+from bertlab.identity.key import (
+    BEFORE,
+    code_fingerprint,
+    describe,
+    key_of,
+    semantic,
+    targets,
+    yardstick,
+)
 from bertlab.tracking.description import Description
-from bertlab.tracking.identity import BEFORE, code_fingerprint, describe, key_of, semantic, targets
 from bertlab.tracking.regime import Scoring, corpus_words, read_corpus, scoring_of, scoring_words, yardstick
 
 NOT_SEMANTIC = {
@@ -68,6 +76,12 @@ def changed(config: Mapping[str, Any], key: str) -> dict[str, Any]:
 
 STARTS = ("start.from", "start.missing", "start.optimizer")  # what counts of a start are its files
 LEAVES = sorted(set(leaves(resolved(load([])))) - {*STARTS})
+
+
+@pytest.fixture(scope="module")
+def config() -> dict[str, Any]:
+    """The default configuration; a test that changes it must copy it."""
+    return resolved(load([]))
 
 
 def described(store: TokenStore, *overrides: str) -> Description:

@@ -23,7 +23,6 @@ from bertlab.data.store import TokenStore
 from bertlab.data.weights import start_of
 from bertlab.ledger.run_folder import START_STATE
 from bertlab.tasks.own import Tasks, names_of
-from bertlab.tracking.code import code_of, source_hash
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, SETTINGS, Dataset, Description, Identity
 from bertlab.tracking.regime import REGIME, as_tag, corpus_of, corpus_words, scoring_of, yardstick
 
