@@ -39,7 +39,7 @@ def run(overrides: Words = ()) -> RunResult:
         from bertlab.config.importing import import_heavy
         from bertlab.config.reading import written_out
         from bertlab.data.of_start import with_model
-        from bertlab.tracking.start_weights import with_start_folders
+        from bertlab.data.start_weights import with_start_folders
         from bertlab.train.early import check_card, check_early
 
         words = with_model(written_out(words))
@@ -234,7 +234,7 @@ def _launched(words: Sequence[str]) -> "End":
         from bertlab.config.compose import check
         from bertlab.config.reading import check_command, written_out
         from bertlab.data.of_start import with_model
-        from bertlab.tracking.start_weights import with_start_folders
+        from bertlab.data.start_weights import with_start_folders
 
         own = with_model(written_out(words))
         check(own)

@@ -12,23 +12,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "bertlab"
 PAGE = ROOT / "docs" / "architecture.md"
 ORDER = (  # add a new room here; a room uses only rooms before it
-    *("config", "streams", "ledger", "data", "tasks", "mask", "model", "objective", "optim", "evaluation"),
-    *(
-        "train",
-        "tracking",
-        "identity",
-        "stats",
-        "study",
-        "report",
-        "site",
-        "sweep",
-        "experiment",
-        "facts",
-        "corpus",
-        "contracts",
-        "commands",
-        "api",
-    ),
+    *("config", "streams", "ledger", "tracking", "data", "tasks", "mask", "model", "objective", "optim", "evaluation"),
+    *("train", "identity", "stats", "study", "report", "site", "sweep", "experiment", "facts", "corpus", "contracts"),
+    *("commands", "api"),
 )
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

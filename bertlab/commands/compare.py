@@ -58,7 +58,7 @@ def check_words(words: Sequence[str]) -> list[str]:
     from bertlab.config.compose import check, load, resolved
     from bertlab.config.reading import written_out
     from bertlab.data.of_start import with_model
-    from bertlab.tracking.start_weights import with_start_folders
+    from bertlab.data.start_weights import with_start_folders
     from bertlab.train.early import check_early
 
     words = with_model(written_out(words))

@@ -31,7 +31,7 @@ from bertlab.config.leaves import leaves
 from bertlab.config.own import take_own
 from bertlab.config.reading import written_out
 from bertlab.data.of_start import with_model
-from bertlab.tracking.start_weights import with_start_folders
+from bertlab.data.start_weights import with_start_folders
 from bertlab.train.early import check_early, form_of
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from bertlab.config.own import take_own
 from bertlab.config.reading import written_out
 from bertlab.data.of_start import with_model
 from bertlab.data.pairs import FOLLOWS, RANDOM
+from bertlab.data.start_weights import with_start_folders
 from bertlab.data.tokenizer import MASK, PAD, SPECIALS, Vocabulary
-from bertlab.tracking.start_weights import with_start_folders
 from bertlab.train.early import check_early
 
 if TYPE_CHECKING:

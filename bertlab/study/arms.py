@@ -16,11 +16,11 @@ from bertlab.config.compose import load, resolved
 from bertlab.config.error_messages import explain
 from bertlab.config.errors import InputError
 from bertlab.config.leaves import leaves
+from bertlab.data.start_weights import start_folders
 from bertlab.identity.key import code_fingerprint, semantic
 from bertlab.study.design import Study, Trunk
 from bertlab.study.factors import is_within, place
 from bertlab.study.registration import read_study, registration_hash
-from bertlab.tracking.start_weights import start_folders
 
 Config = Mapping[str, Any]
 Compose = Callable[[Sequence[str]], DictConfig]  # overrides -> the study's configuration with them

@@ -4,7 +4,6 @@
     while it trains    mlflow (the tracker), run_log, loggers, system_metrics
     its store          address, connection, retry, upload_thread, upload, artifacts, saved_model
     many runs          parent_runs, sweep_lock, reuse, runs_table, differences (of a store from the runs' own files)
-    the next run       start_weights
 
 What a run keeps on disk is in `bertlab/ledger/`.
 """

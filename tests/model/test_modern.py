@@ -19,6 +19,7 @@ from bertlab.contracts import model as contracts
 from bertlab.contracts.model import CONTRACTS, LONGEST, L, V, gradients, nothing_leaks, one_row
 from bertlab.data.batches import Batch
 from bertlab.data.of_start import with_model
+from bertlab.data.start_weights import start_folders, with_start_folders
 from bertlab.model.bert import Bert
 from bertlab.model.init import initialise
 from bertlab.model.local import Windowed
@@ -28,7 +29,6 @@ from bertlab.model.position import Rotary
 from bertlab.model.reference import save_reference
 from bertlab.model.sight import Sight
 from bertlab.streams import Streams
-from bertlab.tracking.start_weights import start_folders, with_start_folders
 from bertlab.train.early import check_early
 from tests.model.test_start import ROWS, compare, loaded, save
 

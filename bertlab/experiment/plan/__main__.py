@@ -45,9 +45,9 @@ def show(words: Sequence[str]) -> None:
     from bertlab.config.compose import check
     from bertlab.config.reading import written_out
     from bertlab.data.of_start import with_model
+    from bertlab.data.start_weights import with_start_folders
     from bertlab.study.arms import from_file
     from bertlab.study.early import check_arms
-    from bertlab.tracking.start_weights import with_start_folders
 
     overrides = with_model(written_out([word for word in words if word not in help_or_own]))
     check([f"study={own['study']}", *overrides])
