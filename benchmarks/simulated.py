@@ -51,12 +51,12 @@ from bertlab.ledger.run_folder import (
     run_folder_of,
     run_folders_in,
 )
-from bertlab.ledger.sweep_log import SweepLog
 from bertlab.study.arms import register
 from bertlab.study.judge import judge
 from bertlab.study.record import RULE, RULE_NOW
 from bertlab.study.regime import FrozenMargin
 from bertlab.sweep.run import prepare_job
+from bertlab.sweep.sweep_log import SweepLog
 from bertlab.tracking.description import TOKEN
 
 DEFAULTS = {"cells": "1000,3000,10000", "workers": "64", "failures": "0.05"}

@@ -33,7 +33,7 @@ from bertlab.config.redact import redacted
 from bertlab.data.of_start import with_model
 from bertlab.data.start_weights import with_start_folders
 from bertlab.ledger.result import Outcome, TerminatedError
-from bertlab.ledger.sweep_log import MOST, SweepLog
+from bertlab.sweep.sweep_log import MOST, SweepLog
 from bertlab.tracking.address import without_login
 
 if TYPE_CHECKING:

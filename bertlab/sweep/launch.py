@@ -22,7 +22,7 @@ from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted
 from bertlab.ledger.result import CancelledError, LostError, Outcome
 from bertlab.ledger.run_folder import run_folders_like
-from bertlab.ledger.sweep_log import SweepLog
+from bertlab.sweep.sweep_log import SweepLog
 from bertlab.tracking.description import Identity
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import finished_folder, mark_killed, result_on_disk

@@ -13,8 +13,8 @@ from bertlab.config.errors import InputError
 from bertlab.config.override_policy import check_launcher
 from bertlab.ledger.result import CancelledError, LostError, Outcome, RunResult, TerminatedError
 from bertlab.ledger.run_folder import KILLED, RunFolder, run_folder_of
-from bertlab.ledger.sweep_log import SweepLog
 from bertlab.sweep.launch import Job, Launches
+from bertlab.sweep.sweep_log import SweepLog
 from bertlab.tracking.description import Identity
 from bertlab.tracking.mlflow import Tracker
 from tests.run_folders import finished

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.ledger import sweep_log as diary_module
 from bertlab.ledger.result import Outcome, RunResult
-from bertlab.ledger.sweep_log import SweepLog, span
+from bertlab.sweep import sweep_log as diary_module
+from bertlab.sweep.sweep_log import SweepLog, span
 
 RESULT = RunResult("7", "finished", {"eval/mlm_loss": 1.0}, Path("cells/a-b-c"))
 
@@ -72,7 +72,7 @@ def test_progress_is_said_with_the_time_that_is_left_at_the_pace_so_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [1000.0]
-    monkeypatch.setattr("bertlab.ledger.sweep_log.time.time", lambda: now[0])
+    monkeypatch.setattr("bertlab.sweep.sweep_log.time.time", lambda: now[0])
     diary = SweepLog(tmp_path, "sweep")
     assert diary.progress() == ""
     diary.expect(15)
