@@ -38,10 +38,17 @@ from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.config.settling import composing
 from bertlab.experiment.study_runs import StudyRuns, record_of
-from bertlab.ledger.archive import ARCHIVE
-from bertlab.ledger.files import sealed
-from bertlab.ledger.result import LostError, Outcome, RunResult
-from bertlab.ledger.run_folder import (
+from bertlab.study.arms import register
+from bertlab.study.judge import judge
+from bertlab.study.record import RULE, RULE_NOW
+from bertlab.study.regime import FrozenMargin
+from bertlab.sweep.run import prepare_job
+from bertlab.sweep.sweep_log import SweepLog
+from bertlab.tracking.archive import ARCHIVE
+from bertlab.tracking.description import TOKEN
+from bertlab.tracking.files import sealed
+from bertlab.tracking.result import LostError, Outcome, RunResult
+from bertlab.tracking.run_folder import (
     POINTS,
     RECORD,
     SEALED,
@@ -51,13 +58,6 @@ from bertlab.ledger.run_folder import (
     run_folder_of,
     run_folders_in,
 )
-from bertlab.study.arms import register
-from bertlab.study.judge import judge
-from bertlab.study.record import RULE, RULE_NOW
-from bertlab.study.regime import FrozenMargin
-from bertlab.sweep.run import prepare_job
-from bertlab.sweep.sweep_log import SweepLog
-from bertlab.tracking.description import TOKEN
 
 DEFAULTS = {"cells": "1000,3000,10000", "workers": "64", "failures": "0.05"}
 ARMS, CONTROLS, OUTCOME = 18, 2, "eval/mlm_loss"

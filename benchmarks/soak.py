@@ -28,8 +28,8 @@ from bertlab.config.arguments import parse
 from bertlab.config.compose import PACKAGE, load, resolved, typed
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import MODEL, RECORD, WEIGHTS, RunFolder, checkpoints, run_folders_in
 from bertlab.sweep.run import train
+from bertlab.tracking.run_folder import MODEL, RECORD, WEIGHTS, RunFolder, checkpoints, run_folders_in
 
 DEFAULTS = {"kills": "20", "inputs": "200", "seed": "0"}
 STEPS = 40

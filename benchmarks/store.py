@@ -34,10 +34,15 @@ from bertlab.config.compose import load, resolved, typed
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError, whole_number
 from bertlab.config.settling import composing, settling
-from bertlab.ledger.archive import archived_folders as archived
-from bertlab.ledger.archive import pack
-from bertlab.ledger.files import sealed
-from bertlab.ledger.run_folder import (
+from bertlab.sweep.grid import Planning
+from bertlab.tracking.archive import archived_folders as archived
+from bertlab.tracking.archive import pack
+from bertlab.tracking.description import KIND, TOKEN, Identity
+from bertlab.tracking.files import sealed
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.parent_runs import children, find_sweep
+from bertlab.tracking.reuse import finished_runs, folder_identity, mark_killed
+from bertlab.tracking.run_folder import (
     RECORD,
     RUNNING,
     SEALED,
@@ -47,11 +52,6 @@ from bertlab.ledger.run_folder import (
     run_folder_of,
     run_folders_in,
 )
-from bertlab.sweep.grid import Planning
-from bertlab.tracking.description import KIND, TOKEN, Identity
-from bertlab.tracking.mlflow import Tracker
-from bertlab.tracking.parent_runs import children, find_sweep
-from bertlab.tracking.reuse import finished_runs, folder_identity, mark_killed
 from bertlab.train.early import check_early
 
 DEFAULTS = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertlab.config.errors import InputError
 from bertlab.config.own import take_own
-from bertlab.ledger.result import Outcome, RunResult
+from bertlab.tracking.result import Outcome, RunResult
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -24,7 +24,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from bertlab.config.cache import cache_root
 from bertlab.config.environment import LIMITS
 from bertlab.config.errors import InputError
-from bertlab.ledger.result import CancelledError
+from bertlab.tracking.result import CancelledError
 
 OURS = ("BERTLAB_", "MLFLOW_")  # variables for a worker, in addition to those in the configuration
 NAMED = re.compile(r"oc\.env:\s*(\w+)")

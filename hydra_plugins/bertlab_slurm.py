@@ -22,8 +22,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from bertlab.config.errors import InputError, at, whole_number
-from bertlab.ledger.result import CancelledError, LostError
 from bertlab.sweep.slurm import GONE, LOCAL, Job, Queue, clock_of, forget_older, is_over, outside_of_a_job, seen
+from bertlab.tracking.result import CancelledError, LostError
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "bertlab"
 PAGE = ROOT / "docs" / "architecture.md"
 ORDER = (  # add a new room here; a room uses only rooms before it
-    *("config", "streams", "ledger", "tracking", "data", "tasks", "mask", "model", "objective", "optim", "evaluation"),
-    *("train", "identity", "stats", "study", "report", "site", "sweep", "experiment", "facts", "corpus", "contracts"),
+    *("config", "streams", "tracking", "data", "tasks", "mask", "model", "objective", "optim", "evaluation", "train"),
+    *("identity", "stats", "study", "report", "site", "sweep", "experiment", "facts", "corpus", "contracts"),
     *("commands", "api"),
 )
 MODULES = {

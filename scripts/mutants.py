@@ -76,10 +76,10 @@ FAULTS = (
     ),
     Fault(
         "a point is lost",
-        "bertlab/ledger/metrics.py",
+        "bertlab/tracking/metrics.py",
         "self.points.append(point)",
         "self.points.extend([])",
-        "tests/ledger/test_metrics.py",
+        "tests/tracking/test_metrics.py",
     ),
     Fault(
         "a run goes on without its optimiser",

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
-from bertlab.ledger.metrics import MetricsFile
-from bertlab.ledger.run_folder import CONFIG, FINISHED, ORIGIN, POINTS, RECORD, STATE, RunFolder
+from bertlab.tracking.metrics import MetricsFile
+from bertlab.tracking.run_folder import CONFIG, FINISHED, ORIGIN, POINTS, RECORD, STATE, RunFolder
 
 
 def finished(cell: RunFolder, description: Mapping[str, Any] | None = None, config: str = "seed: 0\n") -> RunFolder:

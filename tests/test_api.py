@@ -13,7 +13,7 @@ import pytest
 import bertlab
 from bertlab.config.compose import PACKAGE
 from bertlab.config.own import VARIABLE
-from bertlab.ledger.result import Outcome
+from bertlab.tracking.result import Outcome
 from tests.own import make_own
 
 TINY = (

@@ -68,12 +68,22 @@ def test_statistics_know_nothing_of_ours() -> None:
         ("report", {"model", "train", "objective", "data", "sweep"}),
         ("model", {"train", "optim", "objective", "evaluation", "tracking"}),
         ("data", {"mask", "model"}),
-        ("train", {"tracking", "report", "sweep", "mask"}),
-        ("tracking", {"model", "train", "report"}),
+        ("train", {"report", "sweep", "mask"}),
+        ("tracking", {"data", "model", "train", "report"}),
     ],
 )
 def test_a_room_never_looks_into(who: str, never: set[str]) -> None:
     assert {right for left, right in ARROWS if left == who} & never == set()
+
+
+def test_training_and_its_data_know_runs_on_disk_and_no_store() -> None:
+    used = {
+        name
+        for module, path in MODULES.items()
+        for name in ours(imported(path)) & MODULES.keys()
+        if room(module) in {"data", "train"} and room(name) == "tracking" and module != "bertlab.data.start_weights"
+    }
+    assert used == {f"bertlab.tracking.{name}" for name in ("checkpoint", "files", "run_folder")}
 
 
 @pytest.mark.parametrize("module", ["bertlab.run", "bertlab.report.__main__", "bertlab.site.__main__", "hydra_plugins"])

@@ -15,7 +15,7 @@ from typing import Any
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import RunFolder, checkpoints, run_folders_in
+from bertlab.tracking.run_folder import RunFolder, checkpoints, run_folders_in
 
 DEFAULTS = {"from": "outputs", "all": "false"}
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from bertlab.ledger.result import Outcome, RunResult
+from bertlab.tracking.result import Outcome, RunResult
 
 if TYPE_CHECKING:
     from bertlab.experiment.run_study import StudyEnd

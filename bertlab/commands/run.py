@@ -32,9 +32,9 @@ from bertlab.config.reading import MULTIRUN, check_command, written_out
 from bertlab.config.redact import redacted
 from bertlab.data.of_start import with_model
 from bertlab.data.start_weights import with_start_folders
-from bertlab.ledger.result import Outcome, TerminatedError
 from bertlab.sweep.sweep_log import MOST, SweepLog
 from bertlab.tracking.address import without_login
+from bertlab.tracking.result import Outcome, TerminatedError
 
 if TYPE_CHECKING:
     from bertlab.commands.ending import End

@@ -28,9 +28,9 @@ from bertlab.config.arguments import answer
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
 from bertlab.config.leaves import leaves, written
-from bertlab.ledger.files import read_sealed
-from bertlab.ledger.metrics import read_points
-from bertlab.ledger.run_folder import CONFIG, FINISHED, POINTS, RECORD, RUNNING, RunFolder, run_folders_in
+from bertlab.tracking.files import read_sealed
+from bertlab.tracking.metrics import read_points
+from bertlab.tracking.run_folder import CONFIG, FINISHED, POINTS, RECORD, RUNNING, RunFolder, run_folders_in
 
 if TYPE_CHECKING:
     from bertlab.tracking.mlflow import Tracker

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from bertlab.config.arguments import parse
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import FINISHED, KILLED, RunFolder, run_folders_in
+from bertlab.tracking.run_folder import FINISHED, KILLED, RunFolder, run_folders_in
 
 if TYPE_CHECKING:
     from bertlab.tracking.mlflow import Tracker

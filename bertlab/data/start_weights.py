@@ -26,8 +26,8 @@ from bertlab.config.reading import written_out
 from bertlab.data.modern import MARK, is_modern, settings_of
 from bertlab.data.modern_weights import from_modern
 from bertlab.data.weights import BESIDE, REFUSE, RUN, TOKENIZERS, WEIGHTS, Start, start_of
-from bertlab.ledger.files import refusing
-from bertlab.ledger.run_folder import CONFIG, KEPT, MODEL, START_STATE, STATES, RunFolder, run_folders_in
+from bertlab.tracking.files import refusing
+from bertlab.tracking.run_folder import CONFIG, KEPT, MODEL, START_STATE, STATES, RunFolder, run_folders_in
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -154,7 +154,7 @@ def check_kept(path: Path) -> None:
     """Raise InputError for weights that changed since they were kept."""
     from safetensors import SafetensorError, safe_open
 
-    from bertlab.ledger.checkpoint import content_hash
+    from bertlab.tracking.checkpoint import content_hash
 
     try:
         with safe_open(path, "pt") as file:

@@ -15,10 +15,10 @@ from bertlab.config.building import section
 from bertlab.config.cache import digest
 from bertlab.config.errors import InputError, at, one_of
 from bertlab.data.content import content_hash
-from bertlab.ledger.run_folder import CONFIG as RUN_CONFIG
-from bertlab.ledger.run_folder import MODEL
-from bertlab.ledger.run_folder import RunFolder as Cell  # the local names count for the fingerprint of runs
-from bertlab.ledger.run_folder import run_folders_in as cells_in
+from bertlab.tracking.run_folder import CONFIG as RUN_CONFIG
+from bertlab.tracking.run_folder import MODEL
+from bertlab.tracking.run_folder import RunFolder as Cell  # the local names count for the fingerprint of runs
+from bertlab.tracking.run_folder import run_folders_in as cells_in
 
 RUN = "run:"  # prefix of a run's id or folder
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"

@@ -25,8 +25,6 @@ from bertlab.data.weights import INIT
 from bertlab.experiment.sequential import check_curve, run_sequentially
 from bertlab.experiment.study_runs import StudyRuns, say
 from bertlab.experiment.trunk import check_fits
-from bertlab.ledger.archive import ARCHIVE
-from bertlab.ledger.result import Outcome
 from bertlab.report.book import write_book
 from bertlab.report.ladder import keep_predictions, write_ladder
 from bertlab.report.study import write_study
@@ -40,8 +38,10 @@ from bertlab.sweep.grid import Grid, checkable
 from bertlab.sweep.launch import Overrides
 from bertlab.sweep.run import Job, prepare_job
 from bertlab.sweep.unsent import bring_unsent
+from bertlab.tracking.archive import ARCHIVE
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parent_runs import REGISTERED, mark_killed_below, register_run, summarise_arm
+from bertlab.tracking.result import Outcome
 from bertlab.tracking.retry import needing
 from bertlab.tracking.reuse import mark_killed
 from bertlab.tracking.run_log import closing_parent, sync_command

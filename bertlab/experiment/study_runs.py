@@ -17,20 +17,20 @@ from mlflow.tracking import MlflowClient
 from bertlab.experiment.trunk import NAME as TRUNK
 from bertlab.experiment.trunk import SEEDS, bring_weights, trunk_folder
 from bertlab.identity.key import identify
-from bertlab.ledger.archive import archived_folders, pack, unpack
-from bertlab.ledger.result import Outcome
-from bertlab.ledger.run_folder import RunFolder
 from bertlab.study.arms import Registration, trunk_overrides
 from bertlab.study.onset import ONSET, onsets_of
 from bertlab.study.outcome import curve_name
 from bertlab.study.record import EXPLORATION, RESTARTS, Record, canonical, read_published, read_remarks
 from bertlab.sweep.grid import say_failures
 from bertlab.sweep.launch import Job, Launches, Overrides
+from bertlab.tracking.archive import archived_folders, pack, unpack
 from bertlab.tracking.description import RESTARTS as TAG
 from bertlab.tracking.description import Identity, identity_of
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parent_runs import take_over
+from bertlab.tracking.result import Outcome
 from bertlab.tracking.reuse import REUSED_HERE, finished_folders, finished_runs
+from bertlab.tracking.run_folder import RunFolder
 from bertlab.tracking.run_log import BestEffort
 from bertlab.tracking.runs_table import read_runs_table, run_of_folder
 

@@ -14,10 +14,10 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import CONFIG, MODEL, run_folder_of
 from bertlab.sweep.run import Job
 from bertlab.tracking.artifacts import check_left
 from bertlab.tracking.description import Identity
+from bertlab.tracking.run_folder import CONFIG, MODEL, run_folder_of
 from bertlab.tracking.saved_model import fetch
 
 NAME, FOLDER = "trunk", "trunks"

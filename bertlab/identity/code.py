@@ -23,12 +23,12 @@ from bertlab.identity.definitions import ALL, EFFECT, ROOT, Definition, Import, 
 
 PACKAGE = Path(__file__).parents[1]
 RESULT_ROOMS = ("data", "tasks", "mask", "model", "objective", "optim", "evaluation", "train")
-RESULT_MODULES = ("streams.py", "ledger/checkpoint.py", "sweep/run.py")
+RESULT_MODULES = ("streams.py", "tracking/checkpoint.py", "sweep/run.py")
 STEPS = (  # of every run with any configuration
     "bertlab.sweep.run.prepare_job",
     "bertlab.sweep.run.fit",
-    "bertlab.ledger.checkpoint.save_checkpoint",
-    "bertlab.ledger.checkpoint.newest_checkpoint",
+    "bertlab.tracking.checkpoint.save_checkpoint",
+    "bertlab.tracking.checkpoint.newest_checkpoint",
 )
 
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bertlab.config.redact import redacted
-from bertlab.ledger.metrics import Point, read_points
-from bertlab.ledger.run_folder import FINISHED, POINTS, RunFolder
 from bertlab.report.study.publish import publish_study
 from bertlab.report.study.write import write_study
 from bertlab.study.exploration import explored
@@ -17,6 +15,7 @@ from bertlab.study.judge import judge
 from bertlab.study.record import Record
 from bertlab.study.regime import UNKNOWN, Regime, read_regime
 from bertlab.tracking.description import Description
+from bertlab.tracking.metrics import Point, read_points
 from bertlab.tracking.parent_runs import children
 from bertlab.tracking.regime import REGIME
 from bertlab.tracking.runs_table import curves_of, joined, read_runs_table

@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.files import DAMAGE
 from bertlab.study.design import Study
 from bertlab.study.outcome import curve_name
 from bertlab.study.regime import (
@@ -35,6 +34,7 @@ from bertlab.study.regime import (
 from bertlab.study.registration import read_exploration, read_study
 from bertlab.study.search import best_values, of_trials, settled, tried_values
 from bertlab.study.values import prior_of, sources
+from bertlab.tracking.files import DAMAGE
 
 FILES = ("study.json", "runs.csv", "curves.csv")
 REMARKS, PUBLISHED, AGAIN = "remarks.md", "published.json", "rule.json"

@@ -26,13 +26,13 @@ from bertlab.config.redact import recorded_command, redacted_command
 from bertlab.config.settling import Settled, settling
 from bertlab.data.store import TokenStore
 from bertlab.identity.key import as_param, describe, semantic
-from bertlab.ledger.result import Outcome
 from bertlab.sweep.checking import Checks
 from bertlab.sweep.launch import Job, Launches, Overrides
 from bertlab.sweep.logbook import Logbook, open_logbook
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.description import KIND, SWEEP_KEY, Description, Identity, identity_of
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.result import Outcome
 from bertlab.tracking.reuse import REUSED_HERE, mark_killed
 from bertlab.tracking.run_log import BestEffort
 from bertlab.tracking.sweep_lock import lead_sweep

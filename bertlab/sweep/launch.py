@@ -20,12 +20,12 @@ from hydra.plugins.launcher import Launcher
 from bertlab.config.error_messages import explain
 from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted
-from bertlab.ledger.result import CancelledError, LostError, Outcome
-from bertlab.ledger.run_folder import run_folders_like
 from bertlab.sweep.sweep_log import SweepLog
 from bertlab.tracking.description import Identity
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.result import CancelledError, LostError, Outcome
 from bertlab.tracking.reuse import finished_folder, mark_killed, result_on_disk
+from bertlab.tracking.run_folder import run_folders_like
 from bertlab.tracking.run_log import BestEffort
 
 log = logging.getLogger(__name__)

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.files import sealed, write_whole
-from bertlab.ledger.result import RunResult
-from bertlab.ledger.run_folder import FAILED, FINISHED, KILLED, RUNNING, SWEEP, UNSENT, RunFolder
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.description import PARENT, SWEEP_KEY, TOKEN, Description, Identity, identity_of
+from bertlab.tracking.files import sealed, write_whole
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parent_runs import link_existing, seen_as
+from bertlab.tracking.result import RunResult
 from bertlab.tracking.reuse import (
     REUSED_HERE,
     as_reused,
@@ -25,6 +24,7 @@ from bertlab.tracking.reuse import (
     result_of,
     result_on_disk,
 )
+from bertlab.tracking.run_folder import FAILED, FINISHED, KILLED, RUNNING, SWEEP, UNSENT, RunFolder
 from bertlab.tracking.run_log import BestEffort, closing_parent, sync_command
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Logbook(Protocol):
 
 def open_logbook(tracker: Tracker, output_dir: str, folder: Path) -> Logbook:
     """Return the logbook of the sweep in `folder`. Raises InputError if the store does not answer."""
-    return LedgerLogbook(tracker, output_dir, folder) if tracker.offline else StoreLogbook(tracker, output_dir, folder)
+    return DiskLogbook(tracker, output_dir, folder) if tracker.offline else StoreLogbook(tracker, output_dir, folder)
 
 
 class StoreLogbook:
@@ -71,7 +71,7 @@ class StoreLogbook:
         self.client = tracker.ready()
         self.parent = ""
         self._runs: dict[str, Run] = {}
-        self._ledger = LedgerLogbook(tracker, output_dir, folder)
+        self._disk = DiskLogbook(tracker, output_dir, folder)
         self._telling = BestEffort()
 
     @contextmanager
@@ -83,12 +83,12 @@ class StoreLogbook:
         with leased(self.tracker, self.client, tags[SWEEP_KEY]):
             self.parent = open_parent(self.tracker, self.client, name, tags, self.output_dir)
             self.client.set_tag(self.parent, TOKEN, self.parent)
-            self.tracker.parent = self._ledger.parent = self.parent
+            self.tracker.parent = self._disk.parent = self.parent
             remedy = sync_command(self.output_dir)
             try:
                 with (
                     closing_parent(self.tracker.uri, self.parent, remedy) as self._telling,
-                    self._ledger.sweep(name, tags),
+                    self._disk.sweep(name, tags),
                 ):
                     yield self.parent
             finally:
@@ -97,7 +97,7 @@ class StoreLogbook:
 
     def tag(self, key: str, value: str) -> None:
         """Tag the parent run."""
-        self._ledger.tag(key, value)
+        self._disk.tag(key, value)
         self._telling(lambda: self.client.set_tag(self.parent, key, value))
 
     def finished(self, identities: Collection[Identity], reuse: str | None = None) -> dict[str, RunResult]:
@@ -106,7 +106,7 @@ class StoreLogbook:
             return {}
         found = self._telling(lambda: finished_runs(self.tracker, self.output_dir, identities, reuse))
         if found is None:
-            return self._ledger.finished(identities, reuse)
+            return self._disk.finished(identities, reuse)
         self._runs |= found
         wanted = {identity.key: identity for identity in identities}
         cells = finished_folders(self.output_dir, identities, reuse or self.tracker.reuse)
@@ -116,7 +116,7 @@ class StoreLogbook:
         """Tag runs that another sweep made."""
         from bertlab.tracking.parent_runs import take_over
 
-        self._ledger.adopt(descriptions)
+        self._disk.adopt(descriptions)
         for key in descriptions.keys() & self._runs.keys():
             run, seen = self._runs[key], seen_as(descriptions[key])
             if run.data.tags.get(PARENT) != self.parent:
@@ -136,15 +136,15 @@ class StoreLogbook:
         self._telling(lambda: bring_unsent(self.tracker, self.output_dir))  # the store may answer again
         if made := self._telling(attempt):
             return made
-        if self._runs.keys() - self._ledger.cells.keys():
+        if self._runs.keys() - self._disk.cells.keys():
             raise InputError(
                 f"tracking.uri must answer for a report of runs that are not in {self.output_dir}, got "
                 f"{self._telling.failure}; type the same command again when the store is back"
             )
-        return self._ledger.report()
+        return self._disk.report()
 
 
-class LedgerLogbook:
+class DiskLogbook:
     """A sweep without a store: its folder keeps what `bertlab sync` uploads later."""
 
     def __init__(self, tracker: Tracker, output_dir: str, folder: Path) -> None:

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from bertlab.identity.key import TARGET, code_fingerprint
-from bertlab.ledger.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
-from bertlab.ledger.metrics import Mark, holds
-from bertlab.ledger.run_folder import ORIGIN, POINTS, RunFolder, checkpoints, run_folders_like
+from bertlab.tracking.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+from bertlab.tracking.metrics import Mark, holds
+from bertlab.tracking.run_folder import ORIGIN, POINTS, RunFolder, checkpoints, run_folders_like
 
 log = logging.getLogger(__name__)
 

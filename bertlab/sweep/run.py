@@ -22,8 +22,6 @@ from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.sequences import Reading
 from bertlab.identity.code import PACKAGE, result_modules
 from bertlab.identity.key import describe
-from bertlab.ledger.result import RunResult
-from bertlab.ledger.run_folder import RunFolder, run_folder_of
 from bertlab.mask import Ahead, AheadFirst
 from bertlab.model.bert import Bert
 from bertlab.model.combination import check_cls
@@ -36,7 +34,9 @@ from bertlab.sweep.ranks import followed
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.description import identity_of
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.result import RunResult
 from bertlab.tracking.reuse import mark_killed, result_on_disk, reused
+from bertlab.tracking.run_folder import RunFolder, run_folder_of
 from bertlab.tracking.run_log import RunLog
 from bertlab.tracking.saved_model import TOKENIZER, keep
 from bertlab.train.continued import NOTHING_YET, continues, state_of

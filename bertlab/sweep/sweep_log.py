@@ -13,8 +13,8 @@ from os import SEEK_END, SEEK_SET
 from pathlib import Path
 from typing import Any
 
-from bertlab.ledger.files import DAMAGE, refusing
-from bertlab.ledger.result import Outcome, RunResult
+from bertlab.tracking.files import DAMAGE, refusing
+from bertlab.tracking.result import Outcome, RunResult
 
 MOST = 3  # consecutive jobs that may end with the same error
 HEAD = 1 << 12  # bytes, enough for the first note

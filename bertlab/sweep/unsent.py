@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertlab.ledger.run_folder import CELLS, RUNNING, UNSENT, RunFolder, run_folders_in
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.retry import away, line, patiently
+from bertlab.tracking.run_folder import CELLS, RUNNING, UNSENT, RunFolder, run_folders_in
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

@@ -19,9 +19,9 @@ import yaml
 
 from bertlab.config.cache import digest
 from bertlab.config.errors import InputError
-from bertlab.ledger.files import DAMAGE, file_hash, is_plain
-from bertlab.ledger.run_folder import CONFIG, MODEL, ORIGIN
 from bertlab.tracking.description import FILES, KIND, SETTINGS, Identity, identity_of
+from bertlab.tracking.files import DAMAGE, file_hash, is_plain
+from bertlab.tracking.run_folder import CONFIG, MODEL, ORIGIN
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Run

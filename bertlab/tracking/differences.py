@@ -9,9 +9,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from bertlab.ledger.metrics import Point
-from bertlab.ledger.run_folder import RunFolder
 from bertlab.tracking.description import TEXT_LIMIT
+from bertlab.tracking.metrics import Point
+from bertlab.tracking.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

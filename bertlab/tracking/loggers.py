@@ -21,8 +21,8 @@ from typing import Any
 
 from bertlab.config.errors import InputError, own
 from bertlab.config.redact import redacted
-from bertlab.ledger.metrics import Point
-from bertlab.ledger.run_folder import FINISHED, RunFolder
+from bertlab.tracking.metrics import Point
+from bertlab.tracking.run_folder import FINISHED, RunFolder
 
 log = logging.getLogger(__name__)
 

@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 from bertlab.config.cache import digest
 from bertlab.config.errors import InputError, one_of, own, true_or_false
 from bertlab.config.redact import redacted, shown
-from bertlab.ledger.files import write_whole
-from bertlab.ledger.metrics import MetricsFile
-from bertlab.ledger.run_folder import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, UNSENT, RunFolder
 from bertlab.tracking import connection
 from bertlab.tracking.address import address, charts, chosen, page, ui_command
 from bertlab.tracking.connection import LONGEST_NAME
 from bertlab.tracking.description import PARENT, RESTARTS, Description, log_source, source_tags
+from bertlab.tracking.files import write_whole
 from bertlab.tracking.loggers import OtherLoggers, check_command, check_loggers, run_command
+from bertlab.tracking.metrics import MetricsFile
 from bertlab.tracking.retry import away, line, needing, patiently
+from bertlab.tracking.run_folder import CONFIG, FAILED, FINISHED, KILLED, ORIGIN, POINTS, TRACEBACK, UNSENT, RunFolder
 from bertlab.tracking.run_log import RunLog, sync_command
 from bertlab.tracking.system_metrics import check_system_metrics, watched
 from bertlab.tracking.upload_thread import UploadThread

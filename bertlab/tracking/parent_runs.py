@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.files import read_json
-from bertlab.ledger.run_folder import FINISHED, KILLED, RUNNING, SWEEP, UNSENT, RunFolder, running_in
 from bertlab.tracking.description import (
     ALSO,
     KEY,
@@ -28,8 +26,10 @@ from bertlab.tracking.description import (
     TOKEN,
     Description,
 )
+from bertlab.tracking.files import read_json
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.retry import created, find_token
+from bertlab.tracking.run_folder import FINISHED, KILLED, RUNNING, SWEEP, UNSENT, RunFolder, running_in
 from bertlab.tracking.runs_table import pages, search
 
 if TYPE_CHECKING:

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertlab.ledger.metrics import read_points
-from bertlab.ledger.result import RunResult
-from bertlab.ledger.run_folder import KILLED, POINTS, RunFolder, run_folder_of, run_folders_like, running_in, unmark
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, TOKEN, Identity, identity_of
 from bertlab.tracking.differences import last_values
+from bertlab.tracking.metrics import read_points
 from bertlab.tracking.mlflow import Tracker, patiently
+from bertlab.tracking.result import RunResult
+from bertlab.tracking.run_folder import KILLED, POINTS, RunFolder, run_folder_of, run_folders_like, running_in, unmark
 from bertlab.tracking.runs_table import search
 from bertlab.tracking.sweep_lock import mark_killed_sweeps
 

@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bertlab.config.redact import redacted
-from bertlab.ledger.files import refusing
-from bertlab.ledger.metrics import Mark, MetricsFile, holds
-from bertlab.ledger.run_folder import FAILED, FINISHED, KILLED, MODEL, TRACEBACK, UNSENT, RunFolder, checkpoints
 from bertlab.tracking.connection import connect
+from bertlab.tracking.files import refusing
 from bertlab.tracking.loggers import OtherLoggers
+from bertlab.tracking.metrics import Mark, MetricsFile, holds
 from bertlab.tracking.retry import AwayError, away, line
+from bertlab.tracking.run_folder import FAILED, FINISHED, KILLED, MODEL, TRACEBACK, UNSENT, RunFolder, checkpoints
 from bertlab.tracking.upload_thread import UploadThread
 
 if TYPE_CHECKING:  # reports import this module, and torch takes seconds
     from torch import Tensor
 
-    from bertlab.ledger.checkpoint import Checkpoint
+    from bertlab.tracking.checkpoint import Checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class RunLog:
 
     def save(self, step: int, tensors: "Mapping[str, Tensor]", counters: Mapping[str, Any]) -> None:
         """Write a checkpoint, after its points."""
-        from bertlab.ledger.checkpoint import Checkpoint, save_checkpoint
+        from bertlab.tracking.checkpoint import Checkpoint, save_checkpoint
 
         about = {**self.cell.made_by, "run_id": self.run_id, "counters": dict(counters)}
         mark = vars(self.points.sync())
@@ -86,7 +86,7 @@ class RunLog:
 
     def saved(self) -> "Checkpoint | None":
         """Return the newest valid checkpoint, if there is one."""
-        from bertlab.ledger.checkpoint import newest_checkpoint
+        from bertlab.tracking.checkpoint import newest_checkpoint
 
         return newest_checkpoint(self.cell.folder, self._fault)
 

@@ -27,11 +27,11 @@ import pyarrow as pa
 from pyarrow import feather
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.metrics import Point, read_points
-from bertlab.ledger.run_folder import FINISHED, POINTS, RunFolder, run_folder_of
 from bertlab.tracking.artifacts import fetched
 from bertlab.tracking.description import ALSO, CODE, FILES, KEY, LEFT, NAME, TOKEN, identity_of
 from bertlab.tracking.differences import BASELINE, Difference, RunValues, differences, log_differences, values_of
+from bertlab.tracking.metrics import Point, read_points
+from bertlab.tracking.run_folder import FINISHED, POINTS, RunFolder, run_folder_of
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

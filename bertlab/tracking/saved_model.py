@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted_command
-from bertlab.ledger.files import refusing, whole
-from bertlab.ledger.metrics import Point
-from bertlab.ledger.run_folder import CONFIG, MODEL
 from bertlab.tracking.artifacts import (
     READY,
     check_left,
@@ -30,7 +27,10 @@ from bertlab.tracking.artifacts import (
     weights_uri,
 )
 from bertlab.tracking.description import KEY, NOTE, TEXT_LIMIT
+from bertlab.tracking.files import refusing, whole
+from bertlab.tracking.metrics import Point
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.run_folder import CONFIG, MODEL
 from bertlab.tracking.run_log import RunLog
 
 if TYPE_CHECKING:

@@ -26,9 +26,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bertlab.ledger.files import is_there, read_json, sealed, write_whole
-from bertlab.ledger.run_folder import KILLED, RUNNING, STATE, SWEEP, RunFolder
+from bertlab.tracking.files import is_there, read_json, sealed, write_whole
 from bertlab.tracking.mlflow import Tracker, patiently
+from bertlab.tracking.run_folder import KILLED, RUNNING, STATE, SWEEP, RunFolder
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient

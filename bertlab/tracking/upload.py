@@ -21,13 +21,13 @@ from typing import Any
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.files import file_hash
-from bertlab.ledger.metrics import Point, read_points
-from bertlab.ledger.run_folder import CONFIG, FINISHED, MODEL, ORIGIN, POINTS, RUNNING, TRACEBACK, UNSENT, RunFolder
 from bertlab.tracking.artifacts import fetched, unlike, weights_uri
 from bertlab.tracking.description import ALSO, FILES, KIND, LEFT, NOTE, OUTCOME, PARENT, TEXT_LIMIT, TOKEN, note
 from bertlab.tracking.differences import Difference, differences, in_words, same, values_of
+from bertlab.tracking.files import file_hash
+from bertlab.tracking.metrics import Point, read_points
 from bertlab.tracking.retry import created
+from bertlab.tracking.run_folder import CONFIG, FINISHED, MODEL, ORIGIN, POINTS, RUNNING, TRACEBACK, UNSENT, RunFolder
 from bertlab.tracking.runs_table import CURVES_FILE, curves_of, packed
 from bertlab.tracking.saved_model import forget_model, keep_model
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
-from bertlab.ledger.metrics import Point
 from bertlab.tracking.description import OUTCOME
+from bertlab.tracking.metrics import Point
 
 log = logging.getLogger(__name__)
 

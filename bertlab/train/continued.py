@@ -11,7 +11,7 @@ import yaml
 
 from bertlab.config.errors import InputError, true_or_false
 from bertlab.data.weights import REFUSE, Start, start_of
-from bertlab.ledger.run_folder import START_STATE
+from bertlab.tracking.run_folder import START_STATE
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -61,8 +61,8 @@ def state_of(start: Start, tokenizer: "Tokenizer") -> "Mapping[str, Tensor]":
 
     Raises InputError for a tokenizer with other tokens or another order: embedding rows would belong to other tokens.
     """
-    from bertlab.ledger.checkpoint import load_checkpoint
     from bertlab.model.start import rows_of
+    from bertlab.tracking.checkpoint import load_checkpoint
 
     rows_V = rows_of(tokenizer, start)
     tensors = load_checkpoint(start.folder / START_STATE).tensors

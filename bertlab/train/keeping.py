@@ -15,9 +15,9 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from bertlab.config.bounds import bounded
-from bertlab.ledger.checkpoint import content_hash
-from bertlab.ledger.files import refusing, whole
-from bertlab.ledger.run_folder import KEPT
+from bertlab.tracking.checkpoint import content_hash
+from bertlab.tracking.files import refusing, whole
+from bertlab.tracking.run_folder import KEPT
 from bertlab.train import fit
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder

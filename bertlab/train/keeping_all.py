@@ -11,9 +11,9 @@ import pytorch_lightning as pl
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 
-from bertlab.ledger.checkpoint import content_hash
-from bertlab.ledger.files import refusing, whole
-from bertlab.ledger.run_folder import KEPT, STATES
+from bertlab.tracking.checkpoint import content_hash
+from bertlab.tracking.files import refusing, whole
+from bertlab.tracking.run_folder import KEPT, STATES
 from bertlab.train import fit, keeping
 from bertlab.train.module import Pretraining
 from bertlab.train.recorder import Recorder

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bertlab.commands.ending import in_words
-from bertlab.ledger.result import Outcome, RunResult
+from bertlab.tracking.result import Outcome, RunResult
 
 RESULT = RunResult("abc", "finished", {"eval/mlm_loss": 5.12345, "eval/pair_accuracy": 0.5, "perf/tokens": 700.0}, None)
 

@@ -25,9 +25,9 @@ import bertlab.sweep.run
 from bertlab.commands.run import main
 from bertlab.config.building import build_parts
 from bertlab.config.compose import load, resolved
-from bertlab.ledger.result import RunResult
 from bertlab.study.arms import register
 from bertlab.sweep.grid import SweepEnd
+from bertlab.tracking.result import RunResult
 
 SECONDS = 8  # CPU seconds of a case; a case that still runs then was accepted
 PATIENCE = 120.0  # seconds of wall time, for a case that waits

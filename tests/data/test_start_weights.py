@@ -18,10 +18,10 @@ from bertlab.config.errors import InputError
 from bertlab.config.reading import written_out
 from bertlab.data.start_weights import with_start_folders
 from bertlab.experiment.plan import __main__ as plan_main
-from bertlab.ledger.checkpoint import content_hash
-from bertlab.ledger.run_folder import RunFolder, run_folders_in
 from bertlab.study.arms import with_starts
 from bertlab.study.registration import read_study
+from bertlab.tracking.checkpoint import content_hash
+from bertlab.tracking.run_folder import RunFolder, run_folders_in
 from bertlab.train.early import check_early
 from tests.conftest import Command
 from tests.run_folders import finished

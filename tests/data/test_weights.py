@@ -7,7 +7,7 @@ import pytest
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.weights import start_of
-from bertlab.ledger.run_folder import RunFolder
+from bertlab.tracking.run_folder import RunFolder
 from tests.command import exit_code
 from tests.run_folders import finished
 

@@ -9,9 +9,9 @@ import pytest
 
 from bertlab.config.compose import load, resolved
 from bertlab.evaluation.own import EvaluationWithTasks, mean_score
-from bertlab.ledger.metrics import read_points
-from bertlab.ledger.run_folder import MODEL, POINTS, run_folders_in
 from bertlab.sweep.run import prepare_job
+from bertlab.tracking.metrics import read_points
+from bertlab.tracking.run_folder import MODEL, POINTS, run_folders_in
 from tests.command import exit_code
 from tests.tasks.drawn import Cells, rows, write
 

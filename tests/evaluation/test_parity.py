@@ -14,8 +14,8 @@ import pytest
 
 from bertlab.commands import export
 from bertlab.config.compose import PACKAGE
-from bertlab.ledger.metrics import read_points
-from bertlab.ledger.run_folder import POINTS, run_folders_in
+from bertlab.tracking.metrics import read_points
+from bertlab.tracking.run_folder import POINTS, run_folders_in
 from tests.command import exit_code
 from tests.evaluation.plain import Row, plain_scores
 

@@ -29,8 +29,6 @@ from bertlab.experiment.plan.speed import Stopwatch, seconds_a_step
 from bertlab.experiment.plan.tables import duration, levels, of_chances, of_prior
 from bertlab.experiment.sequential import EXPLORING, FIRST_EXPLORING
 from bertlab.experiment.study_runs import StudyRuns
-from bertlab.ledger.archive import archived_folders, pack
-from bertlab.ledger.run_folder import run_folder_of
 from bertlab.stats.claim import Expectation, decides
 from bertlab.stats.looks import interval_level
 from bertlab.stats.moderated import Prior
@@ -41,8 +39,10 @@ from bertlab.study.regime import Budget, FrozenMargin
 from bertlab.study.registration import read_study
 from bertlab.study.values import prior_of
 from bertlab.sweep.run import Job, prepare_job
+from bertlab.tracking.archive import archived_folders, pack
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, KIND, Identity
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.run_folder import run_folder_of
 from tests.run_folders import finished
 
 SMALL = ("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700")  # 5 steps

@@ -80,7 +80,7 @@ def test_words_and_code_that_the_run_does_not_use_do_not_matter(edit: Edit) -> N
             ("data/batches.py", "+ 1", "+ 2"),
             ("evaluation/common.py", "np.where", "np.choose"),
             ("sweep/run.py", "GLANCE = 20", "GLANCE = 21"),
-            ("ledger/checkpoint.py", "KEPT = 2", "KEPT = 3"),
+            ("tracking/checkpoint.py", "KEPT = 2", "KEPT = 3"),
         ),
         (("streams.py", "import hashlib", "import zlib as hashlib"), ("data/batches.py", "ceil(", "abs(")),
     ],
@@ -148,7 +148,7 @@ def test_hints_count_only_where_a_dataclass_acts_on_them() -> None:
 
 
 TINY = ("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=1000")
-AROUND = {"config", "identity", "ledger", "sweep", "tracking"}  # rooms around a result, that have no part in it
+AROUND = {"config", "identity", "sweep", "tracking"}  # rooms around a result, that have no part in it
 QUIET = ("evaluation.sequences=8", "evaluation.pseudo=4", "evaluation.probe=8", "trainer.progress=false")
 
 

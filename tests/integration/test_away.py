@@ -15,9 +15,9 @@ from hydra.core.global_hydra import GlobalHydra
 from bertlab.commands import sync
 from bertlab.commands.run import main
 from bertlab.experiment import run_study as conduct
-from bertlab.ledger.run_folder import POINTS as POINTS_FILE
-from bertlab.ledger.run_folder import run_folders_in
 from bertlab.tracking import run_log
+from bertlab.tracking.run_folder import POINTS as POINTS_FILE
+from bertlab.tracking.run_folder import run_folders_in
 from bertlab.tracking.run_log import RunLog
 from tests.command import settled
 from tests.integration.conftest import Server

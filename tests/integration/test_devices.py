@@ -14,8 +14,8 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.compose import PACKAGE
-from bertlab.ledger.run_folder import RECORD, run_folders_in
 from bertlab.tracking.description import RESTARTS
+from bertlab.tracking.run_folder import RECORD, run_folders_in
 from tests.command import settled
 from tests.integration.test_stopped import until, works
 

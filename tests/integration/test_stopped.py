@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from bertlab.config.compose import PACKAGE
-from bertlab.ledger.run_folder import run_folders_in
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import mark_killed
+from bertlab.tracking.run_folder import run_folders_in
 
 pytestmark = pytest.mark.integration
 

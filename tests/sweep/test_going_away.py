@@ -7,11 +7,11 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.commands.sync import sync
-from bertlab.ledger.run_folder import UNSENT, run_folders_in
 from bertlab.study.record import read_record
 from bertlab.tracking import connection
 from bertlab.tracking.parent_runs import children
 from bertlab.tracking.retry import AwayError
+from bertlab.tracking.run_folder import UNSENT, run_folders_in
 from bertlab.tracking.run_log import RunLog
 from tests.conftest import Command
 from tests.experiment.test_run_study import TINY as STUDY

@@ -17,7 +17,6 @@ from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.store import TokenStore
 from bertlab.identity.key import code_fingerprint, identify
-from bertlab.ledger.result import Outcome
 from bertlab.report.__main__ import DEFAULTS, write
 from bertlab.report.html import page
 from bertlab.study.record import DIGITS
@@ -28,6 +27,7 @@ from bertlab.sweep.logbook import StoreLogbook
 from bertlab.tracking.address import ui_command
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parent_runs import children, find_sweep
+from bertlab.tracking.result import Outcome
 from tests.command import exit_code
 
 TINY = (

@@ -11,12 +11,12 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from bertlab.config.errors import InputError
 from bertlab.config.override_policy import check_launcher
-from bertlab.ledger.result import CancelledError, LostError, Outcome, RunResult, TerminatedError
-from bertlab.ledger.run_folder import KILLED, RunFolder, run_folder_of
 from bertlab.sweep.launch import Job, Launches
 from bertlab.sweep.sweep_log import SweepLog
 from bertlab.tracking.description import Identity
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.result import CancelledError, LostError, Outcome, RunResult, TerminatedError
+from bertlab.tracking.run_folder import KILLED, RunFolder, run_folder_of
 from tests.run_folders import finished
 
 JOBS = [Job(Identity(f"key{seed}", "code", "here"), [f"seed={seed}", "hydra.launcher.n_jobs=2"]) for seed in range(3)]

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.files import read_json
-from bertlab.ledger.result import Outcome, RunResult
 from bertlab.sweep import searching
 from bertlab.sweep.searching import FOUND, engine_of, search
+from bertlab.tracking.files import read_json
+from bertlab.tracking.result import Outcome, RunResult
 
 Command = Callable[..., tuple[Any, str, str]]
 CHOOSES = ("-m", "hydra/sweeper=optuna", "data=oracle", "optimizer.lr=interval(1e-4,1e-2)")

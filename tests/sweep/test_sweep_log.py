@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.ledger.result import Outcome, RunResult
 from bertlab.sweep import sweep_log as diary_module
 from bertlab.sweep.sweep_log import SweepLog, span
+from bertlab.tracking.result import Outcome, RunResult
 
 RESULT = RunResult("7", "finished", {"eval/mlm_loss": 1.0}, Path("cells/a-b-c"))
 

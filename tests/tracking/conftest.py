@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.run_folder import RunFolder, run_folder_of
 from bertlab.tracking.description import Dataset, Description, Identity
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.run_folder import RunFolder, run_folder_of
 
 Make = Callable[..., RunFolder]
 

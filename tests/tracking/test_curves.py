@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bertlab.ledger.metrics import Point
+from bertlab.tracking.metrics import Point
 from bertlab.tracking.runs_table import Curves, curves_of, joined, packed, unpacked
 
 POINTS = [

@@ -10,12 +10,12 @@ from mlflow.tracking import MlflowClient
 
 from bertlab.commands.sync import sync
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import POINTS, RunFolder
 from bertlab.tracking import differences, run_log, saved_model
 from bertlab.tracking.artifacts import find_model
 from bertlab.tracking.description import FILES, LEFT, Identity
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import finished_runs
+from bertlab.tracking.run_folder import POINTS, RunFolder
 from bertlab.tracking.runs_table import read_runs_table, search
 from bertlab.tracking.saved_model import fetch
 from tests.tracking.conftest import Make

@@ -9,9 +9,9 @@ from mlflow.protos.databricks_pb2 import ENDPOINT_NOT_FOUND
 from mlflow.tracking import MlflowClient
 
 from bertlab.commands.sync import sync
-from bertlab.ledger.run_folder import RunFolder
 from bertlab.tracking import run_log, saved_model
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.run_folder import RunFolder
 from bertlab.tracking.runs_table import search
 from bertlab.tracking.saved_model import fetch
 from tests.tracking.conftest import Make

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.metrics import Point
-from bertlab.ledger.run_folder import RunFolder
 from bertlab.tracking import loggers
 from bertlab.tracking.loggers import OtherLoggers, check_command, check_loggers, run_command
+from bertlab.tracking.metrics import Point
+from bertlab.tracking.run_folder import RunFolder
 
 TELL = "import json, os, sys; json.dump(dict(os.environ), open(sys.argv[1], 'w'))"
 

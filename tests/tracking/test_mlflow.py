@@ -16,13 +16,13 @@ from mlflow.entities import Dataset, Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import RunFolder
 from bertlab.tracking import connection as room
 from bertlab.tracking import description as described
 from bertlab.tracking.address import ui_command
 from bertlab.tracking.connection import _make_tables
 from bertlab.tracking.description import NOTE, TEXT_LIMIT, Description
 from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.run_folder import RunFolder
 from bertlab.tracking.run_log import RunLog
 
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 
-from bertlab.ledger.run_folder import run_folder_of
 from bertlab.tracking.description import KIND, PARENT, SWEEP_KEY, Description
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parent_runs import open_parent, take_over
+from bertlab.tracking.run_folder import run_folder_of
 
 TAGS = {KIND: "sweep", SWEEP_KEY: "0123"}
 

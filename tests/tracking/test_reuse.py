@@ -9,12 +9,12 @@ from mlflow.tracking import MlflowClient
 from bertlab.commands.clean import clean
 from bertlab.commands.sync import sync
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import KILLED, RECORD, RUNNING, RunFolder, run_folder_of
 from bertlab.tracking import reuse
 from bertlab.tracking import run_log as room
 from bertlab.tracking.description import Description, Identity
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import finished_runs, mark_killed, reused
+from bertlab.tracking.run_folder import KILLED, RECORD, RUNNING, RunFolder, run_folder_of
 from bertlab.tracking.runs_table import search
 from bertlab.tracking.upload import RunUpload
 from tests.tracking.conftest import Make
@@ -49,7 +49,7 @@ def test_a_run_that_is_finished_in_the_store_is_reused(
     assert reused(tracker, tmp_path / "outputs", own("other")) is None
 
 
-def test_what_only_the_ledger_has_is_brought_to_the_store(tracker: Tracker, client: MlflowClient, make: Make) -> None:
+def test_what_only_the_disk_has_is_brought_to_the_store(tracker: Tracker, client: MlflowClient, make: Make) -> None:
     cell = make(offline(tracker))
     assert runs(client, tracker) == []
     found = finished_runs(tracker, cell.folder.parents[1], [own(), own("other")])
@@ -73,7 +73,7 @@ def test_many_runs_are_found_as_few_are(
         assert {key: run.info.run_id for key, run in found.items()} == made
 
 
-def test_what_the_ledger_knows_to_be_in_this_store_is_one_question(
+def test_what_the_disk_knows_to_be_in_this_store_is_one_question(
     tracker: Tracker, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = ("abc", "abd", "abe")

@@ -11,11 +11,11 @@ from mlflow.entities import Metric, Run
 from mlflow.tracking import MlflowClient
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import POINTS, RECORD, STATE, run_folder_of
 from bertlab.tracking import runs_table
 from bertlab.tracking.description import ALSO, KIND, LEFT, OPENED, PARENT, Description
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.parent_runs import children, find_sweep, once
+from bertlab.tracking.run_folder import POINTS, RECORD, STATE, run_folder_of
 from bertlab.tracking.runs_table import CURVES_FILE, read_runs_table, runs_frame, search
 
 

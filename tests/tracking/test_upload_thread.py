@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from bertlab.ledger.metrics import Point
 from bertlab.tracking import upload_thread as room
 from bertlab.tracking.description import OUTCOME
+from bertlab.tracking.metrics import Point
 from bertlab.tracking.upload_thread import UploadThread
 
 

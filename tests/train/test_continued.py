@@ -14,9 +14,9 @@ from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.data.weights import Start
 from bertlab.identity.key import code_fingerprint, identify, semantic
-from bertlab.ledger.checkpoint import load_checkpoint
-from bertlab.ledger.run_folder import START_STATE, RunFolder
 from bertlab.sweep.run import Job
+from bertlab.tracking.checkpoint import load_checkpoint
+from bertlab.tracking.run_folder import START_STATE, RunFolder
 from bertlab.train.continued import NOTHING_YET, state_of
 from bertlab.train.early import check_early
 from bertlab.train.module import Pretraining

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from bertlab.ledger.metrics import read_points
-from bertlab.ledger.run_folder import POINTS, RunFolder
 from bertlab.study.record import read_record
 from bertlab.tracking.description import RESTARTS
+from bertlab.tracking.metrics import read_points
+from bertlab.tracking.run_folder import POINTS, RunFolder
 from tests.experiment.test_run_study import TINY as TINY_STUDY
 
 RUN = ("-m", "bertlab.run")

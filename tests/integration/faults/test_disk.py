@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.ledger.run_folder import run_folders_in
+from bertlab.tracking.run_folder import run_folders_in
 
 pytestmark = pytest.mark.integration
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.ledger.run_folder import run_folders_in
+from bertlab.tracking.run_folder import run_folders_in
 from tests.integration.conftest import Store
 from tests.integration.faults.conftest import Behind
 from tests.integration.faults.proxy import Fault, both, failing, honest, late, losing, lying

@@ -9,8 +9,6 @@ import pytest
 import yaml
 
 from bertlab.config.compose import PACKAGE
-from bertlab.ledger.archive import ARCHIVE, unpack
-from bertlab.ledger.run_folder import run_folders_in
 from bertlab.report.ladder import FIGURE, write_ladder
 from bertlab.report.layout import LINES, title_lines
 from bertlab.report.study import write_study
@@ -21,7 +19,9 @@ from bertlab.study.judge import judge
 from bertlab.study.ladder import fingerprint, read_ladder
 from bertlab.study.record import FILES, PREDICTED, read_published, read_record, read_rule
 from bertlab.study.values import sources
+from bertlab.tracking.archive import ARCHIVE, unpack
 from bertlab.tracking.regime import scoring_of
+from bertlab.tracking.run_folder import run_folders_in
 from tests.report.study.axes import assert_fits
 
 REPORTS = PACKAGE.parent / "reports"

@@ -34,7 +34,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from bertlab.ledger.files import (
+from bertlab.tracking.files import (
     DAMAGE,
     file_hash,
     is_plain,
@@ -45,7 +45,7 @@ from bertlab.ledger.files import (
     sealed,
     write_whole,
 )
-from bertlab.ledger.metrics import Mark, holds
+from bertlab.tracking.metrics import Mark, holds
 
 CELLS, MARKERS = "cells", "running"
 UNSENT = "unsent"  # empty file in the folder of a run or sweep that is not completely uploaded yet

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bertlab.ledger.files import refusing
+from bertlab.tracking.files import refusing
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import pytest
 
 from bertlab.config.compose import PACKAGE
 from bertlab.config.errors import InputError
-from bertlab.ledger.run_folder import (
+from bertlab.tracking.run_folder import (
     CONFIG,
     FINISHED,
     KILLED,
@@ -30,7 +30,7 @@ FILES = [STATE, CONFIG, POINTS, RECORD, "model/model.safetensors", "model/tokeni
 HOLD = """
 import sys, time
 from pathlib import Path
-from bertlab.ledger.run_folder import RunFolder
+from bertlab.tracking.run_folder import RunFolder
 cell = RunFolder(Path(sys.argv[1]))
 with cell.held():
     cell.begin()

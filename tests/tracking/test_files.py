@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.files import write_whole
+from bertlab.tracking.files import write_whole
 
 
 def test_a_system_that_opens_no_folder_writes_whole_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,8 +16,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bertlab.ledger.files import refusing, whole
-from bertlab.ledger.run_folder import checkpoints
+from bertlab.tracking.files import refusing, whole
+from bertlab.tracking.run_folder import checkpoints
 
 log = logging.getLogger(__name__)
 

@@ -23,8 +23,8 @@ import yaml
 
 from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted_settings
-from bertlab.ledger.files import DAMAGE, refusing, sealed, whole
-from bertlab.ledger.run_folder import CELLS, CONFIG, ORIGIN, POINTS, RECORD, SEALED, STATE, RunFolder, lasting_hash
+from bertlab.tracking.files import DAMAGE, refusing, sealed, whole
+from bertlab.tracking.run_folder import CELLS, CONFIG, ORIGIN, POINTS, RECORD, SEALED, STATE, RunFolder, lasting_hash
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from bertlab.config.errors import InputError
-from bertlab.ledger import archive
-from bertlab.ledger.archive import archived_folders, pack, unpack
-from bertlab.ledger.metrics import read_points
-from bertlab.ledger.run_folder import CONFIG, FINISHED, POINTS, STATE, RunFolder, run_folder_of, run_folders_in
+from bertlab.tracking import archive
+from bertlab.tracking.archive import archived_folders, pack, unpack
+from bertlab.tracking.metrics import read_points
+from bertlab.tracking.run_folder import CONFIG, FINISHED, POINTS, STATE, RunFolder, run_folder_of, run_folders_in
 from tests.run_folders import finished, unsealed
 
 

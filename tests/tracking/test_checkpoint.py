@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from bertlab.config.errors import InputError
-from bertlab.ledger import checkpoint as room
-from bertlab.ledger.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
-from bertlab.ledger.run_folder import checkpoints
+from bertlab.tracking import checkpoint as room
+from bertlab.tracking.checkpoint import Checkpoint, newest_checkpoint, save_checkpoint
+from bertlab.tracking.run_folder import checkpoints
 
 TENSORS = {
     "model.weight": torch.arange(6.0).view(2, 3).T,  # not contiguous

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bertlab.config.errors import InputError
-from bertlab.ledger.metrics import MetricsFile, Point, holds, read_points
+from bertlab.tracking.metrics import MetricsFile, Point, holds, read_points
 
 
 @pytest.fixture
