@@ -9,7 +9,18 @@ import bertlab
 from bertlab.config.compose import PACKAGE
 from scripts.architecture import MODULES, ORDER, PAGE, arrows, imported, imports, page, room
 
-DOORS = ("check", "clean", "describe", "export", "plan", "run", "show", "sync", "why")  # `python -m bertlab.<door>`
+DOORS = (
+    "check",
+    "clean",
+    "corpus",
+    "describe",
+    "export",
+    "plan",
+    "run",
+    "show",
+    "sync",
+    "why",
+)  # `python -m bertlab.<door>`
 HEAVY = {"torch", "pytorch_lightning", "mlflow", "pandas", "matplotlib", "scipy", "numpy", "tokenizers", "pyarrow"}
 PLUGIN = PACKAGE.parent / "hydra_plugins" / "bertlab_sweeper.py"
 ARROWS = arrows()

@@ -52,7 +52,7 @@ COMMANDS = {
     "check": Command("bertlab.commands.check", "try the parts and studies of a folder of your own: docs/own.md"),
     "sync": Command("bertlab.commands.sync", "bring runs from disk into an MLflow store"),
     "clean": Command("bertlab.commands.clean", "free the checkpoints that no run needs"),
-    "corpus": Command("bertlab.corpus.__main__", "fetch the public-domain books: bertlab corpus books"),
+    "corpus": Command("bertlab.commands.corpus", "fetch the public-domain books: bertlab corpus books"),
     "facts": Command("bertlab.facts.__main__", "write the page of facts that the code itself decides"),
     "server": Command("bertlab.commands.server", "an MLflow server on PostgreSQL, for a team"),
     "completion": Command("bertlab.commands.completion", 'tab completion: eval "$(bertlab completion)"'),

@@ -10,7 +10,6 @@ Fetched files stay in the cache folder (BERTLAB_CACHE, else ~/.cache/bertlab), s
 interruption. docs/books.md names every book, its source and its licence.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,10 @@ from bertlab.config.arguments import ANSWERED, parse
 from bertlab.config.cache import cache_root
 from bertlab.config.error_messages import one_line_errors
 from bertlab.config.errors import InputError
-from bertlab.corpus.books import made
-from bertlab.corpus.git import HOST, Tree, fetched, mirrored
-from bertlab.corpus.sources import Source, listed
 from bertlab.data.books import MEGABYTES
+from bertlab.data.corpus.books import made
+from bertlab.data.corpus.git import HOST, Tree, fetched, mirrored
+from bertlab.data.corpus.sources import Source, listed
 
 DEFAULTS = {"yes": "false", "mirror": None}
 PLAN = """\
@@ -86,7 +85,3 @@ def ask(sources: list[Source], yes: str) -> None:
 def _fetched(source: Source) -> Tree:
     print(f"{source.repository.name}: about {source.megabytes} MB", flush=True)  # noqa: T201
     return fetched(source.repository, source.repository.place(sources_folder()))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from bertlab.config.errors import InputError
-from bertlab.corpus.book import Book, joined
-from bertlab.corpus.git import Repository, Tree
-from bertlab.corpus.prose import name, paragraphs, parsed, types
+from bertlab.data.corpus.book import Book, joined
+from bertlab.data.corpus.git import Repository, Tree
+from bertlab.data.corpus.prose import name, paragraphs, parsed, types
 
 PACKAGE = "src/epub/content.opf"  # lists the files in reading order
 LICENSE = "text: public domain in the US; edition: CC0 1.0"

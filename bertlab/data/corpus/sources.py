@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bertlab.corpus import eltec, standard_ebooks
-from bertlab.corpus.book import Book
-from bertlab.corpus.git import Repository, Tree
+from bertlab.data.corpus import eltec, standard_ebooks
+from bertlab.data.corpus.book import Book
+from bertlab.data.corpus.git import Repository, Tree
 
 LIST = Path(__file__).with_name("books.csv")
 READERS = {"COST-ELTeC": eltec.books, "standardebooks": standard_ebooks.books}  # by owner

@@ -7,12 +7,12 @@ import pytest
 
 from bertlab.config.compose import PACKAGE
 from bertlab.config.errors import InputError
-from bertlab.corpus import eltec
-from bertlab.corpus.book import SHORT, Book, joined
-from bertlab.corpus.git import fetched, mirrored
-from bertlab.corpus.prose import parsed
-from bertlab.corpus.sources import Source, listed
-from tests.corpus.pages import ebook, novel, paragraph
+from bertlab.data.corpus import eltec
+from bertlab.data.corpus.book import SHORT, Book, joined
+from bertlab.data.corpus.git import fetched, mirrored
+from bertlab.data.corpus.prose import parsed
+from bertlab.data.corpus.sources import Source, listed
+from tests.data.corpus.pages import ebook, novel, paragraph
 
 Mirror = Callable[..., list[Source]]
 
@@ -86,13 +86,13 @@ def test_a_mirror_without_the_commit_is_refused_by_name(mirror: Mirror, tmp_path
 def test_what_was_fetched_is_not_fetched_again(mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From a host on this disk; an interrupted fetch, a folder without the commit, is repeated."""
     (source,) = mirror({"standardebooks/a": ebook("A", "B, C", 1)})
-    monkeypatch.setattr("bertlab.corpus.git.HOST", f"file://{tmp_path / 'mirror'}")
+    monkeypatch.setattr("bertlab.data.corpus.git.HOST", f"file://{tmp_path / 'mirror'}")
     place = source.repository.place(tmp_path / "fetched")
     assert not source.repository.is_in(tmp_path / "fetched")
     (place / "objects").mkdir(parents=True)
     tree = fetched(source.repository, place)
     assert source.repository.is_in(tmp_path / "fetched")
-    monkeypatch.setattr("bertlab.corpus.git.HOST", f"file://{tmp_path / 'gone'}")
+    monkeypatch.setattr("bertlab.data.corpus.git.HOST", f"file://{tmp_path / 'gone'}")
     assert fetched(source.repository, place) == tree
     assert next(source.books(source.repository, tree)).author == "B, C"
 
@@ -101,7 +101,7 @@ def test_a_fetch_that_fails_says_so_in_one_line(
     mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (source,) = mirror({"standardebooks/a": ebook("A", "B", 1)})
-    monkeypatch.setattr("bertlab.corpus.git.HOST", f"file://{tmp_path / 'gone'}")
+    monkeypatch.setattr("bertlab.data.corpus.git.HOST", f"file://{tmp_path / 'gone'}")
     with pytest.raises(InputError, match=r"git fetch must work for .*; type the same again to go on") as caught:
         fetched(source.repository, source.repository.place(tmp_path / "fetched"))
     assert "\n" not in str(caught.value)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bertlab.corpus import eltec, standard_ebooks
-from bertlab.corpus.git import Repository
-from bertlab.corpus.sources import Source
+from bertlab.data.corpus import eltec, standard_ebooks
+from bertlab.data.corpus.git import Repository
+from bertlab.data.corpus.sources import Source
 
 Mirror = Callable[[Mapping[str, Mapping[str, str]]], list[Source]]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from bertlab.config.cache import cached
 from bertlab.config.errors import InputError
-from bertlab.corpus.alike import told_apart
-from bertlab.corpus.book import Book
-from bertlab.corpus.git import Tree
-from bertlab.corpus.sources import Source
 from bertlab.data.books import FILE, KIND, SHA256
+from bertlab.data.corpus.alike import told_apart
+from bertlab.data.corpus.book import Book
+from bertlab.data.corpus.git import Tree
+from bertlab.data.corpus.sources import Source
 
 Record = dict[str, str]
 HELD_OUT = {"valid": 0.05, "test": 0.09}  # limits of the lots, in this order

@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
+from bertlab.commands import corpus as command
 from bertlab.config.errors import InputError
-from bertlab.corpus import __main__ as command
-from bertlab.corpus import books as room
-from bertlab.corpus.alike import told_apart
-from bertlab.corpus.book import Book
-from bertlab.corpus.books import made, records, splits, write
-from bertlab.corpus.git import mirrored
-from bertlab.corpus.sources import Source
 from bertlab.data.books import FILE, Books
+from bertlab.data.corpus import books as room
+from bertlab.data.corpus.alike import told_apart
+from bertlab.data.corpus.book import Book
+from bertlab.data.corpus.books import made, records, splits, write
+from bertlab.data.corpus.git import mirrored
+from bertlab.data.corpus.sources import Source
 from bertlab.data.prepare import prepare
 from bertlab.data.tokenizer.wordpiece import WordPiece
-from tests.corpus.pages import ebook, family, novel, paragraph
+from tests.data.corpus.pages import ebook, family, novel, paragraph
 
 Mirror = Callable[..., list[Source]]
 
@@ -116,7 +116,7 @@ def pinned(mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> l
         book for one in sources for book in one.books(one.repository, mirrored(one.repository, tmp_path / "mirror"))
     )
     sha256 = write(books, tmp_path / "expected")
-    for place in ("bertlab.data.books", "bertlab.corpus.books"):
+    for place in ("bertlab.data.books", "bertlab.data.corpus.books"):
         monkeypatch.setattr(f"{place}.SHA256", sha256)
     monkeypatch.setattr(command, "listed", lambda: sources)
     monkeypatch.setattr(room.made, "__defaults__", (sha256,))
@@ -142,7 +142,7 @@ def test_the_command_builds_from_a_mirror_and_data_books_reads_it(tmp_path: Path
 def test_nothing_is_fetched_unless_that_is_agreed_to(
     pinned: list[Source], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("bertlab.corpus.git.HOST", f"file://{tmp_path / 'mirror'}")
+    monkeypatch.setattr("bertlab.data.corpus.git.HOST", f"file://{tmp_path / 'mirror'}")
     for answer in ("", "n", "perhaps", EOFError):
 
         def answered(_: str, answer: Any = answer) -> str:
@@ -162,7 +162,7 @@ def test_nothing_is_fetched_unless_that_is_agreed_to(
         command.build(arguments(yes="maybe"))
     assert command.build(arguments(yes="true")).endswith("data=books")
     assert all(source.repository.is_in(tmp_path / "cache" / "repositories") for source in pinned)
-    monkeypatch.setattr("bertlab.corpus.git.HOST", f"file://{tmp_path / 'gone'}")
+    monkeypatch.setattr("bertlab.data.corpus.git.HOST", f"file://{tmp_path / 'gone'}")
     assert command.build(arguments()).endswith("data=books"), "all is there: nothing to ask"
 
 

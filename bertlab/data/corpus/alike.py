@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from zlib import crc32
 
-from bertlab.corpus.book import Book, Chapter
+from bertlab.data.corpus.book import Book, Chapter
 
 LONG = 60  # characters; equal paragraphs of this length are no coincidence
 RUN, ONE_IN = 8, 16  # words of a sequence; those whose first word's hash is divisible by ONE_IN are checked

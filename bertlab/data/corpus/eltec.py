@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from xml.etree.ElementTree import Element
 
 from bertlab.config.errors import InputError
-from bertlab.corpus.book import Book, joined
-from bertlab.corpus.git import Repository, Tree
-from bertlab.corpus.prose import name, paragraphs, parsed
+from bertlab.data.corpus.book import Book, joined
+from bertlab.data.corpus.git import Repository, Tree
+from bertlab.data.corpus.prose import name, paragraphs, parsed
 
 FOLDER = "level1"
 LICENSE = "text: public domain; markup: CC BY 4.0"

@@ -3,9 +3,9 @@
 import pytest
 
 from bertlab.config.errors import InputError
-from bertlab.corpus.eltec import DROPPED as TEI_DROPPED
-from bertlab.corpus.prose import paragraphs, parsed, plain
-from bertlab.corpus.standard_ebooks import DROPPED, VERSE
+from bertlab.data.corpus.eltec import DROPPED as TEI_DROPPED
+from bertlab.data.corpus.prose import paragraphs, parsed, plain
+from bertlab.data.corpus.standard_ebooks import DROPPED, VERSE
 
 EPUB = 'xmlns:epub="http://www.idpf.org/2007/ops"'
 LAUGHS = (
