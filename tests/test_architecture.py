@@ -9,18 +9,9 @@ import bertlab
 from bertlab.config.compose import PACKAGE
 from scripts.architecture import MODULES, ORDER, PAGE, arrows, imported, imports, page, room
 
-DOORS = (
-    "check",
-    "clean",
-    "corpus",
-    "describe",
-    "export",
-    "plan",
-    "run",
-    "show",
-    "sync",
-    "why",
-)  # `python -m bertlab.<door>`
+DOORS = (  # `python -m bertlab.<door>`
+    *("check", "clean", "corpus", "describe", "export", "plan", "run", "show", "site", "sync", "why"),
+)
 HEAVY = {"torch", "pytorch_lightning", "mlflow", "pandas", "matplotlib", "scipy", "numpy", "tokenizers", "pyarrow"}
 PLUGIN = PACKAGE.parent / "hydra_plugins" / "bertlab_sweeper.py"
 ARROWS = arrows()
@@ -97,7 +88,7 @@ def test_training_and_its_data_know_runs_on_disk_and_no_store() -> None:
     assert used == {f"bertlab.tracking.{name}" for name in ("checkpoint", "files", "run_folder")}
 
 
-@pytest.mark.parametrize("module", ["bertlab.run", "bertlab.report.__main__", "bertlab.site.__main__", "hydra_plugins"])
+@pytest.mark.parametrize("module", ["bertlab.run", "bertlab.report.__main__", "bertlab.commands.site", "hydra_plugins"])
 def test_the_command_line_answers_before_anything_heavy_is_imported(module: str) -> None:
     waiting, seen = [PLUGIN if module == "hydra_plugins" else MODULES[module]], set()
     heavy: dict[str, str] = {}

@@ -41,7 +41,7 @@ COMMANDS = {
     "study": Command("bertlab.commands.study", "answer a registered question: bertlab study mask_rate", names="study"),
     "plan": Command("bertlab.experiment.plan.__main__", "what a study would cost and could find", names="study"),
     "report": Command("bertlab.report.__main__", "write the report of a sweep or a study again"),
-    "site": Command("bertlab.site.__main__", "write the results as a site that opens from a file"),
+    "site": Command("bertlab.commands.site", "write the results as a site that opens from a file"),
     "runs": Command("bertlab.commands.runs", "list, filter and remove runs"),
     "studies": Command("bertlab.commands.studies", "list the studies with their questions and states"),
     "show": Command("bertlab.commands.show", "look at the corpus and a batch"),

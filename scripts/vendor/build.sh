@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build bertlab/site/vendor/plot-d3.min.js from Plot and d3: `sh scripts/vendor/build.sh`. Needs npm; equal versions, equal bytes.
+# Build bertlab/report/site/vendor/plot-d3.min.js from Plot and d3: `sh scripts/vendor/build.sh`. Needs npm; equal versions, equal bytes.
 # The site's charts need two thirds of these packages, and the rest would be a twelfth of the site.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -13,4 +13,4 @@ set -- @observablehq/plot@0.6.17 d3-array@3.2.4 d3-axis@3.0.0 d3-color@3.1.0 d3-
 echo '{"private": true}' > package.json
 npm install --no-audit --no-fund --ignore-scripts --silent "$@" esbuild@0.28.2
 node_modules/.bin/esbuild used.js --bundle --minify --format=iife --alias:d3=./d3.js --legal-comments=none --log-level=warning \
-    --banner:js="// $* Licences: LICENSES.txt" --outfile="$here/../../bertlab/site/vendor/plot-d3.min.js"
+    --banner:js="// $* Licences: LICENSES.txt" --outfile="$here/../../bertlab/report/site/vendor/plot-d3.min.js"

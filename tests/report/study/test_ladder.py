@@ -28,8 +28,8 @@ from bertlab.report.ladder import (
     sentence,
     write_ladder,
 )
+from bertlab.report.site.scale import _cell
 from bertlab.report.study import write_study
-from bertlab.site.scale import _cell
 from bertlab.stats.ladder import Rung
 from bertlab.study.judge import judge
 from bertlab.study.ladder import (

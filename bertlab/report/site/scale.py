@@ -14,7 +14,6 @@ from bertlab.report.regime import regime, with_known
 from bertlab.report.stated import size_words
 from bertlab.report.study.fitness import FAMILY, known_answers
 from bertlab.report.words import listing, number
-from bertlab.site.page import WIDE
 from bertlab.stats.interval import Interval
 from bertlab.study.judge import Findings
 from bertlab.study.labels import label

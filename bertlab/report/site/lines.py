@@ -16,7 +16,6 @@ from bertlab.report.stated import source_of, stated
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.study.verdict import reasons_against, status_word
 from bertlab.report.words import listing, number, plural
-from bertlab.site.page import inline
 from bertlab.study.judge import Findings
 from bertlab.study.onset import onsets_in
 

@@ -10,15 +10,15 @@ from bertlab.report.answers.sentences import plain
 from bertlab.report.answers.write import ANSWERS
 from bertlab.report.book_page import Page
 from bertlab.report.regime import regime
+from bertlab.report.site.data import study_data
+from bertlab.report.site.ladder import ladder_data
+from bertlab.report.site.lines import along, chip, short_regime
+from bertlab.report.site.page import inline, page
 from bertlab.report.study.fitness import FAMILY, known_answers, right_answers, start_words
 from bertlab.report.study.limits import fact
 from bertlab.report.study.scale import outcome_scale, p_text
 from bertlab.report.study.verdict import headline, reasons_against, status_word
 from bertlab.report.words import count, listing, number, plural
-from bertlab.site.data import study_data
-from bertlab.site.ladder import ladder_data
-from bertlab.site.lines import along, chip, short_regime
-from bertlab.site.page import inline, page
 from bertlab.study.catalogue import question_of
 from bertlab.study.judge import Findings
 from bertlab.study.labels import label

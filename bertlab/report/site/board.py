@@ -15,12 +15,12 @@ from bertlab.report.answers.write import ANSWERS
 from bertlab.report.book import COUNTED, SECTIONS, caveat, summary
 from bertlab.report.book_page import Page, has_fact
 from bertlab.report.regime import regime
+from bertlab.report.site.lines import axis, css, fact_line, line, short_regime
+from bertlab.report.site.page import HERE, inline
+from bertlab.report.site.scale import scale_table
 from bertlab.report.study.fitness import by_trust, known_answers
 from bertlab.report.study.verdict import status_word
 from bertlab.report.words import count, listing, plural
-from bertlab.site.lines import axis, css, fact_line, line, short_regime
-from bertlab.site.page import HERE, inline
-from bertlab.site.scale import scale_table
 from bertlab.study.catalogue import CATALOGUE, Question, question_of, study_files
 from bertlab.study.judge import Findings
 

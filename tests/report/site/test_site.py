@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
+from bertlab.commands.site import DEFAULTS
 from bertlab.config.arguments import parse
 from bertlab.config.compose import PACKAGE
 from bertlab.config.errors import InputError
-from bertlab.site.__main__ import DEFAULTS
-from bertlab.site.page import HERE, as_json, html, inline
-from bertlab.site.write import INDEX, VENDOR, site, write_site
+from bertlab.report.site.page import HERE, as_json, html, inline
+from bertlab.report.site.write import INDEX, VENDOR, site, write_site
 from bertlab.study.catalogue import CATALOGUE
-from tests.site.conftest import EFFECTS, FEW
+from tests.report.site.conftest import EFFECTS, FEW
 
 USED = PACKAGE.parent / "scripts" / "vendor" / "used.js"
 RAW, PACKED, VENDORED = 1_200_000, 300_000, 1_000_000  # bytes of the site, of its .tar.xz, of a vendored file

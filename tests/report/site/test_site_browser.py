@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
+from bertlab.report.site.write import write_site
 from bertlab.report.study import write_study
-from bertlab.site.write import write_site
 from bertlab.study.judge import judge
+from tests.report.site.conftest import EFFECTS
 from tests.report.study.test_ladder import rung
-from tests.site.conftest import EFFECTS
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not here: pip install '.[browser]'")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not here: pip install '.[browser]'")

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from bertlab.report.answers.write import judged
+from bertlab.report.site.data import study_data
 from bertlab.report.study.contrasts import in_order
 from bertlab.report.study.verdict import NOT_JUDGED, status_word
-from bertlab.site.data import study_data
 from bertlab.stats.claim import Expectation, claim_p, findings
 from bertlab.stats.interval import NOTHING_SHARED, Shared, around, errors
 from bertlab.stats.rule import BY_INTERVAL, kind
 from bertlab.study.judge import Findings, at_margin
-from tests.site.conftest import REPORTS
+from tests.report.site.conftest import REPORTS
 
 InNode = Callable[[str, Any], Any]
 FACTORS = (1 / 6, 1 / 3, 0.7, 1, 1.5, 3, 6)  # of the registered margin

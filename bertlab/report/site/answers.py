@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from bertlab.report.answers.write import ANSWERS, answers
 from bertlab.report.book import BOOK
 from bertlab.report.book_page import FACTS, Page
-from bertlab.site.page import html, page
+from bertlab.report.site.page import html, page
 
 TITLE = re.compile(r"^# (.*)$", re.MULTILINE)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bertlab.report.ladder import moves
-from bertlab.site.data import Number, rounded
+from bertlab.report.site.data import Number, rounded
 from bertlab.stats.interval import Interval
 from bertlab.stats.ladder import PREDICTED
 from bertlab.study.labels import label

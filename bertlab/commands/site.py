@@ -6,7 +6,6 @@
 Equal reports give equal bytes. The pages need no server and no network.
 """
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,10 +19,6 @@ def main(words: Sequence[str]) -> None:
     """Run the command."""
     with one_line_errors():
         arguments = parse(DEFAULTS, __doc__, words)
-        from bertlab.site.write import write_site
+        from bertlab.report.site.write import write_site
 
         print(write_site(Path(arguments["reports"]), Path(arguments["out"])))  # noqa: T201
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -12,9 +12,9 @@ import pytest
 
 from bertlab.config.compose import PACKAGE
 from bertlab.report.ladder import keep_predictions
+from bertlab.report.site.page import HERE
+from bertlab.report.site.write import write_site
 from bertlab.report.study import write_study
-from bertlab.site.page import HERE
-from bertlab.site.write import write_site
 from bertlab.study.judge import judge
 from bertlab.study.ladder import predict, read_ladder
 from tests.report.study.test_ladder import COMPUTE, rung

@@ -9,12 +9,12 @@ from pathlib import Path
 from bertlab.config.errors import InputError
 from bertlab.report.book_page import Page, read_book
 from bertlab.report.regime import regime
+from bertlab.report.site.answers import answer_pages
+from bertlab.report.site.board import board
+from bertlab.report.site.data import effect_rows, table
+from bertlab.report.site.page import HERE, page
+from bertlab.report.site.study import study_page
 from bertlab.report.write import put
-from bertlab.site.answers import answer_pages
-from bertlab.site.board import board
-from bertlab.site.data import effect_rows, table
-from bertlab.site.page import HERE, page
-from bertlab.site.study import study_page
 
 STATIC, VENDOR = HERE / "static", HERE / "vendor"
 INDEX, MARK = "index.html", 'id="board"'  # marks of a site's folder
