@@ -13,7 +13,7 @@ PACKAGE = ROOT / "bertlab"
 PAGE = ROOT / "docs" / "architecture.md"
 ORDER = (  # add a new room here; a room uses only rooms before it
     *("config", "streams", "tracking", "data", "tasks", "mask", "model", "objective", "optim", "evaluation", "train"),
-    *("identity", "stats", "study", "report", "sweep", "experiment", "facts", "contracts", "commands", "api"),
+    *("identity", "stats", "study", "report", "sweep", "experiment", "facts", "commands", "api"),
 )
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

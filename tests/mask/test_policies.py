@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bertlab.commands.check.mask import CONTRACTS, ROWS, VOCABULARY, apply, moment, same
+from bertlab.commands.check.mask import IDS_BL as IDS
+from bertlab.commands.check.mask import REAL_BL as REAL
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
-from bertlab.contracts.mask import CONTRACTS, ROWS, VOCABULARY, apply, moment, same
-from bertlab.contracts.mask import IDS_BL as IDS
-from bertlab.contracts.mask import REAL_BL as REAL
 from bertlab.data.tokenizer import CLS, MASK, PAD, SEP, UNK
 from bertlab.mask import Masked, MaskPolicy, Moment
 from bertlab.mask.all_tokens import AllTokens

@@ -9,9 +9,9 @@ import yaml
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
+from bertlab.commands.check import model as contracts
+from bertlab.commands.check.model import LONGEST, V, small_batch
 from bertlab.config.compose import CONF
-from bertlab.contracts import model as contracts
-from bertlab.contracts.model import LONGEST, V, small_batch
 from bertlab.data.batches import Batch
 from bertlab.model.bert import Bert, build
 from bertlab.model.init import initialise

@@ -11,9 +11,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from bertlab.config.compose import CONF
-from bertlab.config.errors import InputError
-from bertlab.contracts.model import (
+from bertlab.commands.check.model import (
     CONTRACTS,
     LONGER,
     LOSS,
@@ -26,6 +24,8 @@ from bertlab.contracts.model import (
     still_parameters,
     the_content_of_padding_never_changes_real_outputs,
 )
+from bertlab.config.compose import CONF
+from bertlab.config.errors import InputError
 from bertlab.data.batches import Batch
 from bertlab.model import packing
 from bertlab.model.bert import Bert, Output

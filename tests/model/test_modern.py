@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
+from bertlab.commands.check import model as contracts
+from bertlab.commands.check.model import CONTRACTS, LONGEST, L, V, gradients, nothing_leaks, one_row
 from bertlab.config.building import build_part
 from bertlab.config.compose import CONF, load, resolved
 from bertlab.config.errors import InputError
-from bertlab.contracts import model as contracts
-from bertlab.contracts.model import CONTRACTS, LONGEST, L, V, gradients, nothing_leaks, one_row
 from bertlab.data.batches import Batch
 from bertlab.data.of_start import with_model
 from bertlab.data.start_weights import start_folders, with_start_folders

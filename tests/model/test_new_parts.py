@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
+from bertlab.commands.check.model import nothing_leaks, small_batch, states
 from bertlab.config.errors import InputError
-from bertlab.contracts.model import nothing_leaks, small_batch, states
 from bertlab.model.attention import SelfAttention
 from bertlab.model.bert import Bert
 from bertlab.model.gated import Gated

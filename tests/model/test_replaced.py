@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from bertlab.commands.check import model as contracts
+from bertlab.commands.check.model import LONGER, LONGEST, B, L, V, small_batch
 from bertlab.config.bounds import check_bounds
 from bertlab.config.building import build_part
 from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
-from bertlab.contracts import model as contracts
-from bertlab.contracts.model import LONGER, LONGEST, B, L, V, small_batch
 from bertlab.data.tokenizer import MASK
 from bertlab.model.count import count_parameters
 from bertlab.model.flops import count_flops, forward_flops

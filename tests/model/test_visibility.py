@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import torch
 
+from bertlab.commands.check.model import B_STARTS, EVERYWHERE, MAY_SEE, ONES, gradients, one_row, seen
+from bertlab.commands.check.model import PLACES as L
 from bertlab.config.compose import CONF
 from bertlab.config.errors import InputError
-from bertlab.contracts.model import B_STARTS, EVERYWHERE, MAY_SEE, ONES, gradients, one_row, seen
-from bertlab.contracts.model import PLACES as L
 from bertlab.data.batches import Batch
 from bertlab.model.bert import Bert
 from bertlab.model.sight import Sight

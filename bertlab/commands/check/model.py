@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from bertlab.contracts import require
+from bertlab.commands.check.require import require
 from bertlab.data.batches import Batch
 from bertlab.data.tokenizer import CLS, PAD, SEP
 from bertlab.model.attention import Mixer

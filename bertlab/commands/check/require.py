@@ -1,4 +1,4 @@
-"""Contracts: properties of every part of a family, tested by bertlab's own tests and by `bertlab check`."""
+"""How a contract says that it is broken. Contracts are properties of every part of a family; our tests try them too."""
 
 
 def require(holds: object, words: str) -> None:

@@ -106,7 +106,7 @@ def _of_study(name: str, words: Sequence[str]) -> list[Trial]:
 
 
 def _of_option(folder: Path, path: Path, words: Sequence[str]) -> list[Trial]:
-    from bertlab.contracts.run import a_few_steps_have_finite_losses_and_the_same_ones_again as a_few_steps
+    from bertlab.commands.check.run import a_few_steps_have_finite_losses_and_the_same_ones_again as a_few_steps
     from bertlab.sweep.run import check as check_run
 
     group = path.parent.relative_to(folder / "conf").as_posix()
@@ -131,7 +131,7 @@ def _tiny(words: Sequence[str]) -> list[str]:
 def _of_family(group: str, words: Sequence[str]) -> Iterator[Trial]:
     """Yield the contracts of a family."""
     if group == "mask":
-        from bertlab.contracts import mask
+        from bertlab.commands.check import mask
 
         for contract in mask.CONTRACTS:
             yield _name(contract), partial(_try, contract, lambda: build_part(resolved(load(words)), "mask"))
@@ -140,7 +140,7 @@ def _of_family(group: str, words: Sequence[str]) -> Iterator[Trial]:
 
 
 def _of_model(words: Sequence[str]) -> Iterator[Trial]:
-    from bertlab.contracts import model as contracts
+    from bertlab.commands.check import model as contracts
     from bertlab.model.bert import Bert
     from bertlab.model.init import initialise
     from bertlab.streams import Streams

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from bertlab.contracts import require
+from bertlab.commands.check.require import require
 from bertlab.sweep.run import Job
 
 STEPS = 3

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bertlab.contracts import require
+from bertlab.commands.check.require import require
 from bertlab.data.tokenizer import CLS, MASK, PAD, SEP, SPECIALS, UNK, Vocabulary
 from bertlab.mask import Masked, MaskPolicy, Moment
 from bertlab.mask.corrupt import Ints
