@@ -18,6 +18,7 @@ from bertlab.tracking.description import Description
 from bertlab.tracking.metrics import Point, read_points
 from bertlab.tracking.parent_runs import children
 from bertlab.tracking.regime import REGIME
+from bertlab.tracking.run_folder import FINISHED, POINTS, RunFolder
 from bertlab.tracking.runs_table import curves_of, joined, read_runs_table
 
 if TYPE_CHECKING:

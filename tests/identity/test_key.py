@@ -22,7 +22,6 @@ from bertlab.identity.key import (
     key_of,
     semantic,
     targets,
-    yardstick,
 )
 from bertlab.tracking.description import Description
 from bertlab.tracking.regime import Scoring, corpus_words, read_corpus, scoring_of, scoring_words, yardstick

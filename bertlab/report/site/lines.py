@@ -12,6 +12,7 @@ from bertlab.report.book import COUNTED
 from bertlab.report.book_page import Page
 from bertlab.report.ladder import sentence
 from bertlab.report.regime import regime
+from bertlab.report.site.page import inline
 from bertlab.report.stated import source_of, stated
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.study.verdict import reasons_against, status_word

@@ -11,6 +11,7 @@ from bertlab.report.answers.sentences import is_early, tokens_of
 from bertlab.report.book_page import Page
 from bertlab.report.ladder import NOT_BEGUN, begun, between_shares, moves, share
 from bertlab.report.regime import regime, with_known
+from bertlab.report.site.page import WIDE
 from bertlab.report.stated import size_words
 from bertlab.report.study.fitness import FAMILY, known_answers
 from bertlab.report.words import listing, number
