@@ -10,6 +10,7 @@ from bertlab.report.book_page import FACTS, Page, has_fact, is_stated
 from bertlab.report.ladder import sentence
 from bertlab.report.regime import regime
 from bertlab.report.study.fitness import UNFIT, by_trust, is_fit
+from bertlab.report.study.names import named
 from bertlab.report.study.onset import word_of
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.study.verdict import immaterial, reasons_against
@@ -101,7 +102,7 @@ def effect(findings: Findings) -> str:
     judged, scale = telling(findings), outcome_scale(findings)
     if reasons_against(findings) or not judged.contrast.n:
         return DASH
-    pair = f"{escape(judged.arm)} against {escape(judged.against)}"
+    pair = " against ".join(named(findings.study, arm) for arm in (judged.arm, judged.against))
     between = scale.between(judged.interval.low, judged.interval.high)
     interval = "" if between == DASH else f" ({level_text(judged.interval.level)} interval {between})"
     several = len(findings.primary)

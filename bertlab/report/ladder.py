@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 from bertlab.config.errors import InputError
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.language import Language
-from bertlab.report.answers.sentences import named
 from bertlab.report.bert_size import at_bert_size
 from bertlab.report.draw import NAMED, svg
 from bertlab.report.layout import (
@@ -39,6 +38,7 @@ from bertlab.report.layout import (
 )
 from bertlab.report.stated import stated
 from bertlab.report.study.fitness import FAMILY, trust_words
+from bertlab.report.study.names import arms_in_words, named
 from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, listing, number, plural, signed, some, unescaped
 from bertlab.report.write import put
@@ -107,7 +107,7 @@ def page(ladder: Ladder, known: Ladder | None = None, rates: Rates = MappingProx
     figure = f"![{escape(heading(ladder))}]({study.id}/{FIGURE})"
     parts = [first, f"# {escape(study.question)}", f"Claim at every rung: {escape(study.claim)}"]
     parts += ["\n".join(f"- {sentence(ladder, arm)}." for arm in ladder.arms if ladder.arms[arm])]
-    parts += [figure, ABOUT_FIGURE, _effects(ladder), ABOUT, _checked(ladder)]
+    parts += [figure, ABOUT_FIGURE, _effects(ladder), *arms_in_words(study), ABOUT, _checked(ladder)]
     parts += [at_bert_size(ladder), _rungs(ladder, known, rates)]
     return "\n\n".join(filter(None, parts)) + "\n"
 
@@ -118,7 +118,7 @@ def sentence(ladder: Ladder, arm: str, language: Language = ENGLISH) -> str:
     worth = [_worth(ladder, arm, name, language) for name in rungs]
     known = word and word != NOT_BEGUN
     moved = language.trends.get(word, texts["moves"].format(rung=escape([*rungs][-1]))) if known else ""
-    named_arm = named(ladder.study, arm, language)
+    named_arm = named(ladder.study, arm, language.code)
     return _capital(texts["worth"].format(arm=named_arm, rungs=language.listing(worth, "rungs"), trend=moved))
 
 
@@ -238,12 +238,12 @@ def between_shares(low: float, high: float) -> str:
 
 def _checked(ladder: Ladder) -> str:
     """Describe how many registered predictions were right."""
-    open_ones = [each for each in ladder.predictions if each.rung not in ladder.rungs]
+    study, open_ones = ladder.study, [each for each in ladder.predictions if each.rung not in ladder.rungs]
     lines = [predictions_words(checked)] if (checked := ladder.checked()) else []
     for each in open_ones:
         expected = between_shares(each.low, each.high)
         lines.append(
-            f"Registered and not run yet: {escape(each.arm)} at {escape(each.rung)}, {expected} % of the tokens."
+            f"Registered and not run yet: {named(study, each.arm)} at {escape(each.rung)}, {expected} % of the tokens."
         )
     return "\n\n".join(["## Predictions", " ".join(lines)]) if lines else ""
 

@@ -53,10 +53,10 @@ def between(interval: Interval, decimals: int = 3) -> str:
     return f"{signed(interval.low, decimals)} to {signed(interval.high, decimals)}"
 
 
-def listing(items: Iterable[str]) -> str:
-    """Join a list: a, b and c."""
-    *head, last = ["", *items]
-    return f"{', '.join(head[1:])} and {last}" if head[1:] else last
+def listing(items: Iterable[str], last: str = "and") -> str:
+    """Join a list: a, b and c. `last`: the word before the last item."""
+    *head, end = ["", *items]
+    return f"{', '.join(head[1:])} {last} {end}" if head[1:] else end
 
 
 def some(items: Sequence[str], most: int, noun: str = "arm") -> list[str]:

@@ -14,6 +14,7 @@ from bertlab.study.design import Study
 from bertlab.study.registration import FOR_READERS
 from bertlab.study.search import tuned
 
+QUOTED = {"en": ",", "zh": ""}  # what a label in quotation marks contains: in English a comma, else a list is unclear
 TUNED = {"en": "{label} (with its own learning rate)", "zh": "{label}（用自己的学习率）"}
 
 
@@ -24,6 +25,12 @@ def label(study: Study, arm: str, language: str = "en") -> str:
         if arm == tuned(name):
             return TUNED[language].format(label=words)
     return str(known.get(arm, arm))
+
+
+def phrase(study: Study, arm: str, language: str = "en") -> str:
+    """Return an arm's name as part of a sentence: one with a comma is in quotation marks, in Chinese every one."""
+    words = label(study, arm, language)
+    return f"“{words}”" if QUOTED[language] in words else words
 
 
 def elsewhere(study: Study, arm: str) -> str:

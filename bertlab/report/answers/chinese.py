@@ -172,8 +172,6 @@ CHINESE = Language(
         "rungs": "、",
     },
     cells=CHINESE_CELLS,
-    name="“{}”",
-    listed="“{}”",
     percent="%",
     comma="、",
     then="；",

@@ -175,8 +175,6 @@ ENGLISH = Language(
         "rungs": " and ",
     },
     cells={},
-    name="{}",
-    listed="“{}”",
     percent=" %",
     comma=", ",
     then="; ",

@@ -29,8 +29,6 @@ class Language:
     labels: Mapping[str, str]  # titles of lines about a study
     texts: Mapping[str, str]  # sentences with fields, by name
     cells: Mapping[str, str]  # texts in tables of facts; empty for the language of the tables
-    name: str  # form of an arm's label in a sentence
-    listed: str  # form of a label that contains a comma
     percent: str  # the sign after a number
     comma: str  # separator of a list, except before its last item
     then: str  # separator of comparisons

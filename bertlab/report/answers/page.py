@@ -12,9 +12,10 @@ from pathlib import Path
 from bertlab.report.answers.chinese import CHINESE
 from bertlab.report.answers.english import ENGLISH
 from bertlab.report.answers.language import Language
-from bertlab.report.answers.sentences import everything, named, rung_of, telling, trust
+from bertlab.report.answers.sentences import everything, rung_of, telling, trust
 from bertlab.report.answers.values import Values
 from bertlab.report.ladder import higher, sentence
+from bertlab.report.study.names import named
 from bertlab.report.study.verdict import reasons_against
 from bertlab.report.words import escape
 from bertlab.study.catalogue import Question
@@ -88,7 +89,7 @@ def _scale(folder: Path, arm: str, language: Language) -> dict[str, str]:
     if ladder is None or not ladder.arms[arm]:
         return {}
     sizes = language.then.join(rung_of(name, ladder.rungs[name], language) for name in ladder.arms[arm])
-    baseline = named(ladder.study, ladder.study.reference(arm), language)
+    baseline = named(ladder.study, ladder.study.reference(arm), language.code)
     means = language.texts["means"].format(baseline=baseline, rungs=sizes)
     told = [sentence(ladder, arm, language), means, higher(ladder, language)]
     return {"scale": language.then.join(filter(None, told))}

@@ -13,13 +13,12 @@ from bertlab.report.answers.language import Language
 from bertlab.report.regime import other_optimizer
 from bertlab.report.stated import source_of, stated
 from bertlab.report.study.fitness import is_continued, is_fit, left_at, right_answers
+from bertlab.report.study.names import named
 from bertlab.report.study.scale import outcome_scale
 from bertlab.report.words import DASH, escape, number, percent
 from bertlab.stats.claim import ALPHA, Finding
 from bertlab.stats.rule import Kind
-from bertlab.study.design import Study
 from bertlab.study.judge import Findings, Judged
-from bertlab.study.labels import label
 from bertlab.study.onset import LOSSES, onsets_in
 
 TOKENS = "perf/tokens"
@@ -248,10 +247,4 @@ def _reserve(judged: Judged) -> str:
 
 
 def _name(findings: Findings, arm: str, language: Language) -> str:
-    return named(findings.study, arm, language)
-
-
-def named(study: Study, arm: str, language: Language) -> str:
-    """Return an arm's label for use in a sentence."""
-    words = escape(label(study, arm, language.code))
-    return (language.listed if "," in words else language.name).format(words)
+    return named(findings.study, arm, language.code)

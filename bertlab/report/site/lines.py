@@ -7,17 +7,19 @@ import math
 from html import escape
 
 from bertlab.report.answers.english import ENGLISH
-from bertlab.report.answers.sentences import named, plain, telling, tokens_of
+from bertlab.report.answers.sentences import plain, telling, tokens_of
 from bertlab.report.book import COUNTED
 from bertlab.report.book_page import Page
 from bertlab.report.ladder import sentence
 from bertlab.report.regime import regime
 from bertlab.report.site.page import inline
 from bertlab.report.stated import source_of, stated
+from bertlab.report.study.names import named
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.study.verdict import reasons_against, status_word
 from bertlab.report.words import listing, number, plural
 from bertlab.study.judge import Findings
+from bertlab.study.labels import label
 from bertlab.study.onset import onsets_in
 
 REACH = 40  # end of the axis of effects on both sides, in margins
@@ -56,7 +58,7 @@ def _unbegun(findings: Findings) -> str:
     found = onsets_in(findings, arm)
     if not found.never or found.is_misled:
         return ""
-    return f" {found.never} of {found.n} runs with {inline(named(findings.study, arm, ENGLISH))} never used context."
+    return f" {found.never} of {found.n} runs with {inline(named(findings.study, arm))} never used context."
 
 
 def chip(word: str) -> str:
@@ -119,4 +121,5 @@ def _words(findings: Findings) -> str:
     told, scale = telling(findings), outcome_scale(findings)
     interval = f"{level_text(told.interval.level)} interval {scale.between(told.interval.low, told.interval.high)}"
     margin = number(scale.factor * findings.margin, scale.decimals)
-    return f"{told.arm}: {scale.signed(told.contrast.mean)} {scale.apart}, {interval}, margin {margin}"
+    size = f"{scale.signed(told.contrast.mean)} {scale.apart}"
+    return f"{label(findings.study, told.arm)}: {size}, {interval}, margin {margin}"

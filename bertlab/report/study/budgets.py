@@ -8,7 +8,8 @@ from collections.abc import Iterable
 import pandas as pd
 
 from bertlab.report.layout import token_text
-from bertlab.report.words import count, escape, listing
+from bertlab.report.study.names import named
+from bertlab.report.words import count, listing
 from bertlab.study.factors import is_within, place
 from bertlab.study.judge import Findings
 
@@ -62,8 +63,8 @@ def _learned(findings: Findings, arms: Iterable[str]) -> str:
     """
     by_share: dict[str, list[str]] = {}
     for arm in arms:
-        by_share.setdefault(_share(learned_share(findings.study.arms[arm])), []).append(escape(arm))
-    told = [f"{share} of them by {listing(own)}" for share, own in by_share.items()]
+        by_share.setdefault(_share(learned_share(findings.study.arms[arm])), []).append(named(findings.study, arm))
+    told = [f"{share} of them with {listing(own, 'or')}" for share, own in by_share.items()]
     return f"; what is learned from: {'; '.join(told)}" if len(by_share) > 1 else ""
 
 

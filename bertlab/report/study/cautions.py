@@ -4,10 +4,11 @@ import math
 
 import yaml
 
+from bertlab.report.study.names import named
 from bertlab.report.study.search import at_the_end
 from bertlab.report.study.seeds import finished
-from bertlab.report.study.verdict import UNJUDGED, is_or_are
-from bertlab.report.words import count, escape, listing, number, plural
+from bertlab.report.study.verdict import UNJUDGED
+from bertlab.report.words import count, listing, number, plural
 from bertlab.stats.claim import Finding
 from bertlab.stats.power import MOST
 from bertlab.study.catalogue import study_files
@@ -44,7 +45,7 @@ def twice(findings: Findings) -> list[str]:
     both = [arm for arm in own.arms if arms.get(arm) == own.arms[arm]]
     if there["baseline"] != own.baseline or own.baseline not in both or len(both) < 2:
         return []
-    compared = listing(escape(arm) for arm in both if arm != own.baseline)
+    compared = listing(named(own, arm) for arm in both if arm != own.baseline)
     return [
         f"**Judged twice.** The rung *{RUNG}* of [{name}]({name}/{RUNG}.md) compares {compared} with the same baseline "
         "in the same regime. At the seeds that both have its runs are those of this page: the two are one piece of "
@@ -76,18 +77,20 @@ def misled(findings: Findings) -> list[str]:
 
 def orderless(findings: Findings) -> list[str]:
     """Name the arms that predict like a bag of words, if the baseline does not."""
-    cost = {arm: finished(findings, arm, SHUFFLING_COST) for arm in findings.study.arms}
-    baseline = float(cost[findings.study.baseline].mean())
-    if not baseline > findings.study.floor:
+    study = findings.study
+    cost = {arm: finished(findings, arm, SHUFFLING_COST) for arm in study.arms}
+    baseline = float(cost[study.baseline].mean())
+    if not baseline > study.floor:
         return []
     blind = [arm for arm, costs in cost.items() if costs.size and costs.abs().max() < ORDERLESS * baseline]
     if not blind:
         return []
+    names = listing((named(study, arm) for arm in blind), "or")
     return [
-        "**Blind to order.** Putting all other words of a sequence in random order costs no run of "
-        f"{listing(map(escape, blind))} as much as {count(100 * ORDERLESS)} % of what it costs "
-        f"{escape(findings.study.baseline)} ({number(baseline, 2)} nats): in naming hidden words nothing is made of "
-        "their order there, whatever was given of it."
+        "**Blind to order.** Putting all other words of a sequence in random order costs every run with "
+        f"{names} less than {count(100 * ORDERLESS)} % of what it costs with {named(study, study.baseline)} "
+        f"({number(baseline, 2)} nats): in naming hidden words nothing is made of their order there, whatever was "
+        "given of it."
     ]
 
 
@@ -97,7 +100,7 @@ def _by_gain(findings: Findings, above: float, up_to: float) -> list[str]:
     for arm in findings.study.arms:
         gain = finished(findings, arm, GAIN)
         if inside := int(((gain > above) & (gain <= up_to)).sum()):
-            arms.append(f"{escape(arm)} ({count(inside)} of {count(len(gain))})")
+            arms.append(f"{named(findings.study, arm)} ({count(inside)} of {count(len(gain))})")
     return [listing(arms)] if arms else []
 
 
@@ -112,11 +115,11 @@ def open_claims(findings: Findings) -> list[str]:
         return []
     needs: dict[int | None, list[str]] = {}
     for judged in undecided:
-        needs.setdefault(judged.verdict.needed, []).append(escape(judged.arm))
+        needs.setdefault(judged.verdict.needed, []).append(named(findings.study, judged.arm))
     parts = [f"{_seeds(needed)} for {listing(arms)}" for needed, arms in sorted(needs.items(), key=_by_need)]
     arms = [arm for group in needs.values() for arm in group]
     return [
-        f"**Undecided.** {listing(arms)} {is_or_are(arms)} undecided. If the mean and spread seen so far were the "
+        f"**Undecided.** Still open: {listing(arms)}. If the mean and spread seen so far were the "
         f"truth, a decision in 80 % of studies would need {'; '.join(parts)}. An undecided contrast is no evidence of "
         "equality."
     ]

@@ -11,6 +11,7 @@ from bertlab.report.stated import stated
 from bertlab.report.study.budgets import budget, fair
 from bertlab.report.study.cautions import misled, open_claims, orderless, plateau, twice, untuned
 from bertlab.report.study.fitness import start_words
+from bertlab.report.study.names import named
 from bertlab.report.study.scale import outcome_scale
 from bertlab.report.study.sweep import weaknesses
 from bertlab.report.table import Table
@@ -163,8 +164,9 @@ def _again(findings: Findings) -> list[str]:
     again = runs[runs[RESTARTS].astype(bool)] if RESTARTS in runs else runs[:0]
     if again.empty:
         return []
-    arms = len(findings.study.arms) > 1  # with a single arm the seed identifies the run
-    listed = listing(f"{escape(run['arm'])} " * arms + f"seed {run['seed']}" for _, run in again.iterrows())
+    study = findings.study
+    arms = len(study.arms) > 1  # with a single arm the seed identifies the run
+    listed = listing(f"{named(study, run['arm'])} at " * arms + f"seed {run['seed']}" for _, run in again.iterrows())
     return [
         f"**Started again.** {count(len(again))} of {plural(len(runs), 'run')} lost the process that trained it and "
         f"went on from the newest checkpoint, or from the start where there was none: {listed}."
@@ -190,8 +192,8 @@ def _replication(findings: Findings) -> str:
 def _skewed(findings: Findings) -> str:
     """Describe which EQUIVALENT would hold for skewed differences and which would not."""
     same = [judged for judged in findings.primary.values() if judged.verdict.kind is Kind.EQUIVALENT]
-    central = [escape(judged.arm) for judged in same if judged.verdict.central]
-    near = [escape(judged.arm) for judged in same if not judged.verdict.central]
+    central = [named(findings.study, judged.arm) for judged in same if judged.verdict.central]
+    near = [named(findings.study, judged.arm) for judged in same if not judged.verdict.central]
     parts = []
     if central:
         parts.append(f"EQUIVALENT stands even then for {listing(central)}, with mean and spread within half the margin")

@@ -8,6 +8,7 @@ from itertools import chain
 
 from bertlab.report.layout import token_text
 from bertlab.report.study.contrasts import NOT_REGISTERED, compared, in_order, verdict_table
+from bertlab.report.study.names import arms_in_words, named
 from bertlab.report.study.scale import WORTH_MOST, outcome_scale
 from bertlab.report.study.verdict import (
     DECIDED_BY,
@@ -82,7 +83,9 @@ def claim(findings: Findings) -> str:
     header = ["arm", "the claim says it is", "supported by an interval", "refuted by an interval"]
     table = Table(header, rows, left=4).markdown()
     said = f"Registered before the runs: “{escape(findings.record.registered.claim)}”{_reworded(findings)}"
-    return "\n\n".join(["## The claim", said, table, WHOLE, f"{_outcome(findings)} {_margin(findings)}"])
+    return "\n\n".join(
+        ["## The claim", said, table, *arms_in_words(study), WHOLE, f"{_outcome(findings)} {_margin(findings)}"]
+    )
 
 
 def continued(findings: Findings) -> str:
@@ -117,7 +120,7 @@ def contrasts(findings: Findings) -> str:
     study, scale = findings.study, outcome_scale(findings)
     better, worse = ("below", "above") if findings.outcome.lower_is_better else ("above", "below")
     sentences = [
-        f"Each row is an arm minus the baseline, {escape(study.baseline)} "
+        f"Each row is an arm minus the baseline, {named(study, study.baseline)} "
         f"({escape(' '.join(study.arms[study.baseline]))}), or the arm it is said to be against, "
         f"over the n seeds that both have; {better} zero the arm is "
         f"better, {worse} zero worse. The interval is the one that the verdict is read from; {_allowed(study)}. A "
@@ -157,7 +160,8 @@ def remarks(findings: Findings) -> str:
 def _against(findings: Findings) -> str:
     """List problems of single arms; reasons why the whole study is vacuous are under Soundness."""
     arms = [judged for judged in in_order(findings) if judged.verdict.kind is not Kind.VACUOUS]
-    return "\n".join(f"- {escape(reason)}" for reason in dict.fromkeys(chain.from_iterable(map(failures, arms))))
+    reasons = chain.from_iterable(failures(findings, judged) for judged in arms)
+    return "\n".join(f"- {escape(reason)}" for reason in dict.fromkeys(reasons))
 
 
 def _outcome(findings: Findings) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bertlab.report.html import page
 from bertlab.report.study.contrasts import verdict_table
 from bertlab.report.study.measures import secondary
+from bertlab.report.study.names import arms_in_words
 from bertlab.report.study.sweep import factor_values, ranked_arms, result
 from bertlab.report.study.verdict import headline
 from bertlab.study.design import Study
@@ -31,8 +32,11 @@ def publish_study(client: "MlflowClient", run_id: str, findings: Findings, repor
     client.log_artifact(run_id, str(report), "report")
     client.log_artifacts(run_id, str(report.with_suffix("")), f"report/{findings.study.name}")
     client.log_text(run_id, page(report.read_text("utf-8"), report.parent), PAGE)
-    said = [result, secondary] if findings.study.explores else [headline, verdict_table]
-    note = "\n\n".join([*(words(findings) for words in said), READ])
+    if findings.study.explores:
+        said = [result(findings), secondary(findings)]
+    else:
+        said = [headline(findings), verdict_table(findings), *arms_in_words(findings.study)]
+    note = "\n\n".join([*said, READ])
     log_settings(client, run_id, settings(findings.study))
     client.set_tag(run_id, NOTE, note[:TEXT_LIMIT])
     log_numbers(client, run_id, numbers(findings), len(findings.record.runs))

@@ -4,6 +4,7 @@ Enters: `Findings`. Leaves: a markdown section, "" for a study without a search.
 """
 
 from bertlab.report.settings import setting_of
+from bertlab.report.study.names import named
 from bertlab.report.study.scale import outcome_scale
 from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, listing, plural
@@ -51,5 +52,5 @@ def at_the_end(findings: Findings) -> str:
     ends = {arm: value for arm, value in best.items() if value in (tried[arm][0], tried[arm][-1])}
     if not ends:
         return ""
-    arms = listing(f"{escape(arm)} ({value:g})" for arm, value in ends.items())
+    arms = listing(f"{named(findings.study, arm)} ({value:g})" for arm, value in ends.items())
     return f"At an end of what was tried lies the best value of {arms}: one beyond it may be better."

@@ -8,6 +8,7 @@ import math
 import pandas as pd
 
 from bertlab.report.study.contrasts import in_order
+from bertlab.report.study.names import named
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.table import Table
 from bertlab.report.words import DASH, count, escape, listing, number, percent, plural
@@ -89,12 +90,14 @@ def divergence(findings: Findings) -> str:
     """How many runs of each arm diverged."""
     counts = {name: len(_diverged(findings, name)) for name in _arms(findings)}
     diverged = [
-        f"{escape(name)} {count(n)} of {count(len(findings.record.arm(name)))}" for name, n in counts.items() if n
+        f"{named(findings.study, name)} ({count(n)} of {count(len(findings.record.arm(name)))})"
+        for name, n in counts.items()
+        if n
     ]
     if not diverged:
         return f"## Divergence\n\nNone of the {count(findings.record.runs['run_id'].nunique())} runs diverged."
     return (
-        f"## Divergence\n\nDiverged runs: {', '.join(diverged)}; none in any other arm. A diverged run has no outcome, "
+        f"## Divergence\n\nDiverged runs: {listing(diverged)}; none in any other arm. A diverged run has no outcome, "
         "so its pair is left out of the differences, which then describe the runs that survived."
     )
 
@@ -162,11 +165,11 @@ def _noise(findings: Findings) -> str:
     said = (
         "Verdicts allow for the sample of held-out text too, which all seeds share and which no further seed reduces "
         f"({how}; Satterthwaite 1946). *Share of the text*: its part in the variance of the mean difference, "
-        f"{percent(shares[most])} % at most (for {escape(most)})."
+        f"{percent(shares[most])} % at most (for {named(findings.study, most)})."
     )
     if shares[most] <= LARGE:
         return f"{said} More seeds help, not more text."
-    large = [escape(arm) for arm, share in shares.items() if share > LARGE]
+    large = [named(findings.study, arm) for arm, share in shares.items() if share > LARGE]
     now = scored(findings.record, findings.study.outcome)
     would_do = (
         f"; {count(text_needed(shares[most], now))} sequences would do, in place of {count(now)}"

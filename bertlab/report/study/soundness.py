@@ -6,6 +6,7 @@ Enters: `Findings`. Leaves: a markdown section.
 import math
 
 from bertlab.report.study.contrasts import changed
+from bertlab.report.study.names import named
 from bertlab.report.study.scale import level_text, outcome_scale
 from bertlab.report.study.verdict import failures
 from bertlab.report.table import Table
@@ -25,7 +26,7 @@ def soundness(findings: Findings) -> str:
     header = ["control", "what it changes", "must be", "n", f"difference ({apart})", f"interval ({apart})", "level"]
     rows = [_cells(findings, judged) for judged in findings.controls.values()]
     table = Table([*header, "verdict"], rows, left=3).markdown()
-    against = [f"- {escape(reason)}" for judged in findings.controls.values() for reason in failures(judged)]
+    against = [f"- {escape(reason)}" for judged in findings.controls.values() for reason in failures(findings, judged)]
     return "\n\n".join(
         filter(None, ["## Soundness", _conclusion(findings), _gain(findings), table, "\n".join(against)])
     )
@@ -60,7 +61,7 @@ def _conclusion(findings: Findings) -> str:
 def _coarse(findings: Findings) -> str:
     """Describe which findings remain with an A/A control that is not EQUIVALENT."""
     same, scale = findings.controls[SAME], outcome_scale(findings)
-    held = [escape(judged.arm) for judged in findings.primary.values() if judged.held]
+    held = [named(findings.study, judged.arm) for judged in findings.primary.values() if judged.held]
     taken = f" That takes back what {listing(held)} would have shown." if held else " Nothing is taken back by that."
     return (
         "**The ruler is coarser than the margin**: the baseline was not shown to equal itself when one stream of "

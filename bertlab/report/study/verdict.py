@@ -4,32 +4,36 @@ Enters: `Findings`. Leaves: sentences. Verdicts, expectations and findings have 
 undecided contrast is never described as no effect.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from bertlab.report.words import count, listing
 from bertlab.stats.claim import ALPHA, Expectation, Finding
 from bertlab.stats.rule import Kind
 from bertlab.stats.verdict import NOT_COMPARED
 from bertlab.study.judge import Findings, Judged
+from bertlab.study.labels import phrase
 
 UNJUDGED = NOT_COMPARED
 REGIME = "for this model, corpus and budget"
 
-CAME_OUT = {  # results of one arm or several, against the baseline
-    Kind.INVALID: "not judged against {baseline}, because runs are missing or not comparable",
-    Kind.VACUOUS: "not compared, because the study could not have seen a difference",
-    Kind.UNSTABLE: "unstable, diverging on more seeds than {baseline}",
-    Kind.UNTESTABLE: "on too few seeds to be compared with {baseline}",
-    Kind.WORSE_MATERIAL: "materially worse than {baseline}",
-    Kind.BETTER_MATERIAL: "materially better than {baseline}",
-    Kind.EQUIVALENT: "equivalent to {baseline} within the margin",
-    Kind.WORSE_UNRESOLVED: "worse than {baseline}, but not shown to be materially so",
-    Kind.BETTER_UNRESOLVED: "better than {baseline}, but not shown to be materially so",
-    Kind.NON_INFERIOR: "not materially worse than {baseline}, and possibly better",
-    Kind.NON_SUPERIOR: "not materially better than {baseline}, and possibly worse",
-    Kind.WORSE_AT_MARGIN: "worse than {baseline} by about the margin",
-    Kind.BETTER_AT_MARGIN: "better than {baseline} by about the margin",
-    Kind.INCONCLUSIVE: "neither shown to differ from {baseline} nor to be within the margin of it on either side",
+CAME_OUT = {  # results with one arm or several, against the baseline
+    Kind.INVALID: "results with {arms} are not judged against {baseline}, because runs are missing or not comparable",
+    Kind.VACUOUS: "results with {arms} are not compared, because the study could not have seen a difference",
+    Kind.UNSTABLE: "training diverges on more seeds with {arms} than with {baseline}",
+    Kind.UNTESTABLE: "results with {arms} are from too few seeds to be compared with {baseline}",
+    Kind.WORSE_MATERIAL: "results are materially worse with {arms} than with {baseline}",
+    Kind.BETTER_MATERIAL: "results are materially better with {arms} than with {baseline}",
+    Kind.EQUIVALENT: "results with {arms} are equivalent to those with {baseline} within the margin",
+    Kind.WORSE_UNRESOLVED: "results are worse with {arms} than with {baseline}, but not shown to be materially so",
+    Kind.BETTER_UNRESOLVED: "results are better with {arms} than with {baseline}, but not shown to be materially so",
+    Kind.NON_INFERIOR: "results are not materially worse with {arms} than with {baseline}, and possibly better",
+    Kind.NON_SUPERIOR: "results are not materially better with {arms} than with {baseline}, and possibly worse",
+    Kind.WORSE_AT_MARGIN: "results are worse with {arms} than with {baseline} by about the margin",
+    Kind.BETTER_AT_MARGIN: "results are better with {arms} than with {baseline} by about the margin",
+    Kind.INCONCLUSIVE: (
+        "results with {arms} are neither shown to differ from those with {baseline} nor to be within the margin of "
+        "them on either side"
+    ),
 }
 EITHER_WAY = ", so that the sign of the difference is immaterial either way"
 BY_ITSELF = ", taken by itself, which does not outlive the correction for {arms} arms"
@@ -125,7 +129,9 @@ def reasons_against(findings: Findings) -> list[str]:
     primary = list(findings.primary.values())
     if any(judged.verdict.kind not in UNJUDGED for judged in primary):
         return []
-    own = [reason for judged in primary if judged.verdict.kind is not Kind.VACUOUS for reason in failures(judged)]
+    own = [
+        reason for judged in primary if judged.verdict.kind is not Kind.VACUOUS for reason in failures(findings, judged)
+    ]
     return list(dict.fromkeys([*own, *findings.soundness]))
 
 
@@ -134,19 +140,20 @@ def status_word(findings: Findings) -> str:
     return NOT_JUDGED if reasons_against(findings) else findings.finding.value
 
 
-def failures(judged: Judged) -> list[str]:
+def failures(findings: Findings, judged: Judged) -> list[str]:
     """Return the reasons against a verdict, with the arm's name if a reason lacks it."""
     named = judged.verdict.kind in (Kind.INVALID, Kind.VACUOUS)
-    return [reason if named else f"{judged.arm}: {reason}" for reason in judged.verdict.failed]
+    return [reason if named else f"{phrase(findings.study, judged.arm)}: {reason}" for reason in judged.verdict.failed]
 
 
 def outcomes(findings: Findings, group: Iterable[Judged]) -> str:
     """Describe the results of some arms; arms with the same verdict together."""
     alike: dict[tuple[str, str], list[str]] = {}
     for judged in group:
-        alike.setdefault((came_out(findings, judged), judged.against), []).append(judged.arm)
+        name = phrase(findings.study, judged.arm)
+        alike.setdefault((came_out(findings, judged), judged.against), []).append(name)
     return "; ".join(
-        f"{listing(arms)} {is_or_are(arms)} {words.format(baseline=against)}"
+        words.format(arms=listing(arms, "or"), baseline=phrase(findings.study, against))
         for (words, against), arms in alike.items()
     )
 
@@ -169,14 +176,10 @@ def immaterial(judged: Judged) -> bool:
     return of_the_sign and judged.verdict.kind is Kind.EQUIVALENT and judged.finding is Finding.UNDECIDED
 
 
-def is_or_are(items: Sequence[object]) -> str:
-    """Return the verb for one thing or several."""
-    return "is" if len(items) == 1 else "are"
-
-
 def _beside(findings: Findings, found: Finding) -> str:
     """Describe how many comparisons support an undecided claim; other statuses need no more words."""
     borne = [judged for judged in findings.primary.values() if judged.finding is Finding.SUPPORTED]
     if found is not Finding.UNDECIDED or not borne:
         return ""
-    return f"; {count(len(borne))} of {count(len(findings.primary))} comparisons support it"
+    support = "supports" if len(borne) == 1 else "support"
+    return f"; {count(len(borne))} of {count(len(findings.primary))} comparisons {support} it"

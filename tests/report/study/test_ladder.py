@@ -192,7 +192,7 @@ def test_the_page_says_what_an_arm_is_worth_at_each_rung(folder: Path) -> None:
     keep_predictions(folder / "mask_rate", "mask_rate", tuple(predict(there(folder), "mini", 16e12, "now")))
     page = write_ladder(folder, "mask_rate").read_text("utf-8")
     assert "is worth −43 % of the tokens at nano and −24 % of the tokens at tiny" in page
-    assert "Registered and not run yet: rate_05 at mini" in page
+    assert "Registered and not run yet: a mask rate of 5 % at mini" in page
     assert "Not run yet: mini." in page
     assert "[nano](mask_rate/nano.md): 2 layers, width 64, 2 heads" in page
     assert (folder / "mask_rate" / "ladder.svg").read_text("utf-8").startswith("<?xml")

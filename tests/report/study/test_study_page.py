@@ -54,6 +54,7 @@ REACHED = [
     (Kind.UNSTABLE, {"diverged": (0, 3)}),
     (Kind.INVALID, {"missing": (1,)}),
 ]
+RATE_15, RATE_30, RATE_40 = (f"a mask rate of {rate} %" for rate in (15, 30, 40))  # labels of the study's file
 TURNED = {
     Kind.WORSE_MATERIAL: Kind.BETTER_MATERIAL,
     Kind.BETTER_MATERIAL: Kind.WORSE_MATERIAL,
@@ -96,11 +97,28 @@ def test_a_verdict_is_named_explained_and_in_the_headline(
     assert f"- **{kind.value}**: {READING[kind]}" in reading(findings)
     said = headline(findings)
     if kind in (Kind.UNSTABLE, Kind.INVALID):
-        assert f"could not be judged: {'; '.join(judged.verdict.failed)}" in said.replace("rate_30: ", "")
+        assert f"could not be judged: {'; '.join(judged.verdict.failed)}" in said.replace(f"{RATE_30}: ", "")
     else:
         assert findings.finding.value in said
-        assert f"rate_30 is {CAME_OUT[kind].format(baseline='rate_15')}" in said
+        assert CAME_OUT[kind].format(arms=RATE_30, baseline=RATE_15) in said
     assert said.count(".") == 1 + findings.study.claim.rstrip(".").count(".")  # one sentence
+
+
+def test_sentences_have_the_labels_of_arms_and_tables_their_ids(make_findings: MakeFindings) -> None:
+    labels = {"rate_05": "few words hidden", "rate_15": "the usual share, as in BERT", "rate_30": "many words hidden"}
+    arms = {"rate_05": {"effect": 0.25}, "rate_30": {"effect": 0.25}}
+    findings = make_findings(arms, {"labels": labels})
+    worse = "results are materially worse with few words hidden or many words hidden than with “the usual share, as in "
+    assert f"{worse}BERT”." in headline(findings)
+    told = "Arms in words. *rate_15*: the usual share, as in BERT; *rate_05*: few words hidden; *rate_30*: many words"
+    assert told in claim(findings)
+    assert row(contrasts(findings), "rate_30")[0] == "rate_30"
+
+
+def test_an_arm_without_a_label_keeps_its_id_in_sentences(make_findings: MakeFindings) -> None:
+    findings = make_findings(node={"id": "no_file_has_this_name"})
+    assert "with rate_30 are equivalent to those with rate_15" in headline(findings)
+    assert "Arms in words." not in claim(findings)
 
 
 def test_only_verdicts_that_occur_are_explained(make_findings: MakeFindings) -> None:
@@ -154,7 +172,7 @@ def test_a_claim_of_the_sign_about_a_difference_that_does_not_matter_is_immateri
 ) -> None:
     findings = alone(make_findings, {"effect": 0.0}, "worse")
     assert findings.finding is Finding.UNDECIDED
-    assert f"equivalent to rate_15 within the margin{EITHER_WAY}" in headline(findings)
+    assert f"equivalent to those with {RATE_15} within the margin{EITHER_WAY}" in headline(findings)
     assert EITHER_WAY not in headline(alone(make_findings, {"effect": 0.0}, "equivalent"))
 
 
@@ -167,7 +185,7 @@ def test_a_refutation_that_fails_after_correction_counts_only_alone(
     judged = findings.arms["rate_30"]
     assert judged.verdict.kind is Kind.BETTER_MATERIAL
     assert judged.finding is Finding.UNDECIDED
-    assert f"materially better than rate_15{BY_ITSELF.format(arms=3)}" in headline(findings)
+    assert f"materially better with {RATE_30} than with {RATE_15}{BY_ITSELF.format(arms=3)}" in headline(findings)
     assert alone(make_findings, better["rate_30"]).finding is Finding.REFUTED
 
 
@@ -175,9 +193,9 @@ def test_an_undecided_claim_says_how_many_seeds_it_needs(make_findings: MakeFind
     findings = alone(make_findings, {"effect": 0.03, "sd": 0.3})
     needed = findings.arms["rate_30"].verdict.needed
     assert findings.finding is Finding.UNDECIDED
-    assert f"would need {needed} seeds for rate_30" in limits(findings)
+    assert f"would need {needed} seeds for {RATE_30}" in limits(findings)
     hopeless = alone(make_findings, {"effect": -0.0893, "sd": 0.1})
-    assert "would need more than 100 seeds for rate_30" in limits(hopeless)
+    assert f"would need more than 100 seeds for {RATE_30}" in limits(hopeless)
 
 
 @pytest.mark.parametrize(("kind", "arm"), [case for case in REACHED if case[0] in TURNED])
@@ -242,7 +260,7 @@ def test_a_diverged_run_is_counted_everywhere_it_matters(make_findings: MakeFind
     findings = make_findings({"rate_30": {"diverged": (2,)}})
     assert row(contrasts(findings), "rate_30")[2] == "4 (1 diverged)"
     assert row(differences(findings), "rate_30")[3] == "diverged"
-    assert "Diverged runs: rate_30 1 of 5; none in any other arm." in divergence(findings)
+    assert f"Diverged runs: {RATE_30} (1 of 5); none in any other arm." in divergence(findings)
     assert row(functionals(findings), "rate_30")[6] == "4 of 5"
     assert "None of the 31 runs diverged." in divergence(make_findings())
 
@@ -321,8 +339,8 @@ def test_a_baseline_that_is_too_noisy_to_equal_itself_is_reported(make_findings:
     assert "Nothing is taken back by that." in text
     assert "no *not better*, except of an arm that is worse" in text, "which the claims of this study are supported by"
     found = make_findings({"same": {"sd": 0.2}, **worse, "rate_30": {"effect": 0.0}})
-    assert "That takes back what rate_30 would have shown." in soundness(found)
-    assert f"equivalent to rate_15 within the margin{HELD}" in headline(found)
+    assert f"That takes back what {RATE_30} would have shown." in soundness(found)
+    assert f"equivalent to those with {RATE_15} within the margin{HELD}" in headline(found)
     assert row(looks(found), "rate_30")[4] == "taken back, see Soundness"
 
 
@@ -330,7 +348,7 @@ def test_a_study_of_more_arms_at_a_rung_names_the_ladder_that_has_the_same_runs(
     record = make_findings().record
     arms = {**record.node["arms"], "rate_40": ["mask.rate=0.4"]}
     (said,) = twice(judge(replace(record, node={**record.node, "id": "mask_rate_books", "arms": arms})))
-    assert "The rung *study* of [mask_rate_ladder](mask_rate_ladder/study.md) compares rate_40 with the same" in said
+    assert f"The rung *study* of [mask_rate_ladder](mask_rate_ladder/study.md) compares {RATE_40} with the same" in said
     assert twice(judge(replace(record, node={**record.node, "id": "mask_rate_books"}))) == []
     assert twice(judge(record)) == []
 
@@ -416,9 +434,9 @@ def test_the_noise_of_the_text_is_separated_from_that_of_the_seeds(
 @pytest.mark.parametrize(
     ("arm", "said"),
     [
-        ({"effect": 0.01}, "EQUIVALENT stands even then for rate_30"),
-        ({"effect": 0.07}, "EQUIVALENT rests on symmetric differences for rate_30"),
-        ({"effect": 0.0, "sd": 0.06}, "EQUIVALENT rests on symmetric differences for rate_30"),
+        ({"effect": 0.01}, f"EQUIVALENT stands even then for {RATE_30}"),
+        ({"effect": 0.07}, f"EQUIVALENT rests on symmetric differences for {RATE_30}"),
+        ({"effect": 0.0, "sd": 0.06}, f"EQUIVALENT rests on symmetric differences for {RATE_30}"),
     ],
 )
 def test_an_equivalence_near_the_margin_depends_on_symmetry(
@@ -471,8 +489,8 @@ def test_arms_that_learn_from_fewer_of_the_predicted_tokens_are_not_called_equal
     node = {**record.node, "arms": arms, "factors": ["objective", "mask.rate"], "trend": None}
     text = limits(judge(replace(record, node=node, runs=runs)))
     assert "They are equal in FLOPs and the predicted tokens of the batches too; what is learned from: " in text
-    assert "none of them by rate_30" in text
-    assert "half of them by rate_60" in text
+    assert f"none of them with {RATE_30}" in text
+    assert "half of them with a mask rate of 60 %" in text
 
 
 def test_runs_of_several_environments_are_reported(make_findings: MakeFindings) -> None:
@@ -490,7 +508,7 @@ def test_runs_that_ended_on_the_plateau_are_counted(make_findings: MakeFindings)
     record = make_findings().record
     late = record.runs["arm"].eq("rate_05") & record.runs["seed"].isin([1, 3])
     runs = record.runs.assign(**{"eval/context_gain": record.runs["eval/context_gain"].mask(late, 0.3)})
-    said = "gained no more than 0.30 nats from context when training ended: rate_05 (2 of 5). Until"
+    said = "gained no more than 0.30 nats from context when training ended: a mask rate of 5 % (2 of 5). Until"
     assert said in limits(judge(replace(record, runs=runs)))
     assert "on the plateau" not in limits(judge(record))
 
@@ -500,7 +518,9 @@ def test_runs_that_word_frequencies_would_beat_are_not_called_late(make_findings
     misled = record.runs["arm"].eq("rate_05") & record.runs["seed"].isin([1, 3])
     runs = record.runs.assign(**{"eval/context_gain": record.runs["eval/context_gain"].mask(misled, -0.31)})
     text = limits(judge(replace(record, runs=runs)))
-    assert "more than 0.30 nats above the loss of word frequencies: rate_05 (2 of 5). They have hardly" in text
+    assert (
+        "more than 0.30 nats above the loss of word frequencies: a mask rate of 5 % (2 of 5). They have hardly" in text
+    )
     assert "on the plateau" not in text
     assert "Worse than no context" not in limits(judge(record))
 
@@ -511,7 +531,7 @@ def test_arms_that_make_nothing_of_order_are_named_where_the_baseline_does(make_
     blind, once = record.runs["arm"].eq("rate_30"), record.runs["arm"].eq("rate_05") & record.runs["seed"].gt(0)
     cost = pd.Series(2.0, record.runs.index).mask(blind | once, -0.01)
     text = limits(judge(replace(record, runs=record.runs.assign(**{"eval/shuffling_cost": cost}))))
-    assert "costs no run of rate_30 as much as 1 % of what it costs rate_15 (2.00 nats)" in text
+    assert f"costs every run with {RATE_30} less than 1 % of what it costs with {RATE_15} (2.00 nats)" in text
     nobody = record.runs.assign(**{"eval/shuffling_cost": 0.01 * cost})
     assert "Blind to order" not in limits(judge(replace(record, runs=nobody)))
 
@@ -577,11 +597,11 @@ def test_a_search_shows_what_every_arm_reached_and_where_each_was_best(make_find
     assert "| rate_60 | 4.200 | **4.100** | diverged |" in text
     assert "on 2 seeds that no contrast uses" in text
     assert text.endswith(
-        "At an end of what was tried lies the best value of rate_05 (0.001): one beyond it may be better."
+        "At an end of what was tried lies the best value of a mask rate of 5 % (0.001): one beyond it may be better."
     )
     assert "| rate_05_tuned | mask.rate=0.05 optimizer.lr=0.001 |" in page(findings)
     assert "**3 learning rates.** Each arm had the best of the same few" in limits(findings)
-    assert "rate_60@0.004 1 of 2" in page(findings)
+    assert "rate_60@0.004 (1 of 2)" in page(findings)
 
 
 def test_the_search_is_drawn_with_a_gap_where_a_trial_diverged(make_findings: MakeFindings) -> None:
@@ -654,7 +674,9 @@ def test_how_often_the_training_text_is_read_stands_in_the_regime(make_findings:
 
 
 def test_arms_that_were_best_at_the_end_of_a_grid_are_named_among_the_limits(make_findings: MakeFindings) -> None:
-    assert "At an end of what was tried lies the best value of rate_05 (0.001)" in limits(searched(make_findings))
+    assert "At an end of what was tried lies the best value of a mask rate of 5 % (0.001)" in limits(
+        searched(make_findings)
+    )
 
 
 def test_the_parts_of_a_difference_of_losses_are_on_the_page(make_findings: MakeFindings) -> None:
@@ -726,7 +748,7 @@ def test_runs_of_a_study_that_were_started_again_are_named(make_findings: MakeFi
     again = ["1" if run == "rate_30.2" else "" for run in record.runs["run_id"]]
     text = limits(judge(canonical(replace(record, runs=record.runs.assign(restarts=again)))))
     assert f"**Started again.** 1 of {len(again)} runs lost the process that trained it and went on from the " in text
-    assert "or from the start where there was none: rate_30 seed 2." in text
+    assert f"or from the start where there was none: {RATE_30} at seed 2." in text
 
 
 def test_a_mean_onset_is_a_bound_where_a_run_has_one(make_findings: MakeFindings) -> None:

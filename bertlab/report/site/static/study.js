@@ -253,7 +253,7 @@
         marks: [
           Plot.areaY(bands, { x: "compute", y1: "low", y2: "high", z: "arm", fill: "ink", fillOpacity: 0.13 }), Plot.line(bands, { x: "compute", y: "mean", z: "arm", stroke: "ink" }), Plot.ruleY([0]),
           Plot.ruleX(predicted, { x: "compute", y1: "low", y2: "high", stroke: "ink", strokeDasharray: "2 3" }), Plot.dot(predicted, { x: "compute", y: "mean", stroke: "ink", fill: "var(--card)", symbol: "diamond", r: 5 }),
-          Plot.ruleX(rungs, { x: "compute", y1: "low", y2: "high", stroke: "ink", strokeWidth: 2 }), Plot.dot(rungs, { x: "compute", y: "mean", fill: "ink", r: 4.5, title: (each) => `${each.arm} at ${each.rung}: ${times(each.mean)}` }),
+          Plot.ruleX(rungs, { x: "compute", y1: "low", y2: "high", stroke: "ink", strokeWidth: 2 }), Plot.dot(rungs, { x: "compute", y: "mean", fill: "ink", r: 4.5, title: (each) => `${names[each.arm] || each.arm} at ${each.rung}: ${times(each.mean)}` }),
         ],
       }),
       table: () => ({ head: ["arm", "rung", "FLOPs", "times the tokens", "90 % interval", "predicted, 80 %", "fell inside"], rows: rungs.map((each) => {
