@@ -3,6 +3,10 @@
   reports=FOLDER  the folder of studies, facts and answers; default: reports; your studies are in outputs/reports
   out=FOLDER      where to write, a new folder or an earlier site; default: site
 
+Examples:
+  bertlab site
+  bertlab site reports=outputs/reports out=my-site
+
 Equal reports give equal bytes. The pages need no server and no network.
 """
 
