@@ -10,7 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from bertlab.commands.run_help import comments_of
-from bertlab.config.bounds import BOUNDS, in_words
+from bertlab.config.bounds import BOUNDS, RUN, Rule, in_words
 from bertlab.config.compose import CONF
 from bertlab.config.leaves import leaves, written
 from bertlab.config.override_policy import OWN_KEYS
@@ -63,22 +63,38 @@ def section(group: str, files: list[Path]) -> str:
 def rows_of(group: str, files: list[Path]) -> Iterator[str]:
     """Yield one row for each key of a group's options."""
     values: dict[str, dict[str, list[str]]] = {}
-    allowed: dict[str, str] = {}
+    allowed: dict[str, dict[str, list[str]]] = {}
     meaning: dict[str, str] = {}
     for path in files:
         settings = options(path)
         place = "" if GLOBAL in path.read_text("utf-8") else group.replace("/", ".")
-        rules = BOUNDS.get(str(settings.get("_target_", "")), {})
         for key, value in leaves(settings, place):
             if OWN_KEYS & set(key.split(".")) or key == place:
                 continue
             values.setdefault(key, {}).setdefault(written(value), []).append(path.stem)
-        allowed |= {f"{place}.{name}": in_words(rule) for name, rule in rules.items()}
+        for key, rule in bounds(settings, place):
+            allowed.setdefault(key, {}).setdefault(in_words(rule), []).append(path.stem)
         meaning |= {key: text for key, text in comments_of(path, place).items() if key not in meaning}
     for key, by_value in values.items():
-        shown = [f"`{value}`" + f" ({', '.join(names)})" * (len(by_value) > 1) for value, names in by_value.items()]
+        shown = each({f"`{value}`": names for value, names in by_value.items()})
         words = meaning.get(key, "").replace("<", "&lt;")
-        yield f"| `{key}` | {'; '.join(shown)} | {allowed.get(key, '')} | {words} |\n"
+        yield f"| `{key}` | {shown} | {each(allowed.get(key, {}))} | {words} |\n"
+
+
+def bounds(settings: Mapping[str, Any], place: str) -> Iterator[tuple[str, Rule]]:
+    """Yield the bounds of a part, of its inner parts, and of keys that belong to no part."""
+    if not place:
+        yield from ((key, rule) for key, rule in RUN.items() if key in dict(leaves(settings)))
+    for name, rule in BOUNDS.get(str(settings.get("_target_", "")), {}).items():
+        yield f"{place}.{name}", rule
+    for name, inner in settings.items():
+        if isinstance(inner, Mapping):
+            yield from bounds(inner, f"{place}.{name}".lstrip("."))
+
+
+def each(by_text: Mapping[str, list[str]]) -> str:
+    """Join texts; if they differ, each has the names of its options."""
+    return "; ".join(text + f" ({', '.join(names)})" * (len(by_text) > 1) for text, names in by_text.items())
 
 
 def options(path: Path) -> Mapping[str, Any]:

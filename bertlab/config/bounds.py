@@ -1,8 +1,9 @@
-"""Bounds of the keys of parts whose module imports torch; they are checked before torch is imported.
+"""Bounds of the keys of parts, by the `_target_` of their options; they are checked before torch is imported.
 
-A part with light imports checks its own values when it is built. The bounds of model parts, objectives, optimisers, the
-evaluation and the trainer are here, by the `_target_` of their options. `bounded` applies the same bounds to parts that
-are built in Python. `tests/config/test_bounds.py` tries every key of every option in conf/.
+Model parts, objectives, optimisers, the evaluation and the trainer have no others. Parts with light imports, such as
+masks and corpora, also check their own values when they are built, as do the readers of the keys in `RUN`. `bounded`
+applies the same bounds to parts that are built in Python. `tests/config/test_bounds.py` tries every key of every option
+in conf/.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -141,6 +142,31 @@ MODEL: Rules = {
     "dense_gain": optional(partial(open_interval, low=0, high=100)),
     **dict.fromkeys(("skip", "padding_mask", "tie_output", "unigram_bias"), FLAG),
 }
+RUN: Rules = {  # keys that belong to no part; whoever reads them checks them
+    "seed": COUNT_OR_NONE,
+    **dict.fromkeys(("batch.size", "budget.tokens"), COUNT),
+    "batch.length": partial(whole_number, low=8),
+    "batch.start_length": optional(partial(whole_number, low=8)),
+    "batch.start_share": BETWEEN,
+    **dict.fromkeys(("batch.cls", "start.optimizer"), FLAG),
+    "start.missing": partial(one_of, known=("refuse", "init")),
+}
+SIZE: Rule = partial(whole_number, low=1, high=1000)
+CORPUS: Rules = {
+    "sentence_words": SIZE,
+    "documents": partial(whole_number, low=4, high=10_000_000),
+    "language_seed": COUNT_OR_NONE,
+}
+RATED: Rules = {"rate": BETWEEN}
+SHORT: Rules = {"short": SHARE}
+WARMUP: Rules = {"warmup": SHARE}
+TUNING: Rules = {
+    "method": partial(one_of, known=("finetune", "probe")),
+    **dict.fromkeys(("seeds", "epochs", "size", "patience"), COUNT),
+    "rates": partial(open_intervals, low=0, high=1),
+    "most": optional(partial(whole_number, low=10)),
+}
+VOCABULARY: Rules = {"vocab_size": partial(whole_number, low=100), "lowercase": FLAG}
 BOUNDS: Mapping[str, Rules] = {
     BERT: MODEL,
     REPLACED: {**MODEL, "generator": COUNT},
@@ -170,6 +196,44 @@ BOUNDS: Mapping[str, Rules] = {
     "bertlab.objective.replaced.Replaced": {"detection_weight": POSITIVE_WEIGHT, "pair_weight": WEIGHT},
     "bertlab.objective.turns.Alternating": {**TURNS, "every": COUNT},
     "bertlab.objective.turns.Sequential": {**TURNS, "share": BETWEEN},
+    "bertlab.data.oracle.Oracle": {
+        **CORPUS,
+        "states": partial(whole_number, low=2, high=1000),
+        **dict.fromkeys(("topics", "min_sentences", "max_sentences"), SIZE),
+        "words": partial(whole_number, low=1, high=100_000),
+    },
+    "bertlab.data.translation.Translation": {**CORPUS, "words": partial(whole_number, low=2, high=4900)},
+    "bertlab.mask.token.TokenMask": RATED,
+    "bertlab.mask.whole_word.WholeWordMask": RATED,
+    "bertlab.mask.span.SpanMask": {**RATED, "p": BETWEEN, "longest": partial(whole_number, low=2)},
+    "bertlab.mask.apart.Apart": {"prediction_rate": BETWEEN},
+    "bertlab.mask.next_token_first.NextTokenFirst": {"share": BETWEEN},
+    "bertlab.mask.noise.Noise": {"noise": SHARE},
+    "bertlab.mask.scheduled.Scheduled": {"end_rate": BETWEEN},
+    "bertlab.mask.static.Static": {"copies": COUNT},
+    "bertlab.data.pairs.single.Single": {"shortest": COUNT},
+    "bertlab.data.pairs.mixed.Mixed": {"shortest": COUNT},
+    "bertlab.data.pairs.nsp.NextSentence": {**SHORT, "random": SHARE},
+    "bertlab.data.pairs.sop.SentenceOrder": {**SHORT, "swapped": SHARE},
+    "bertlab.data.tokenizer.wordpiece.WordPiece": {**VOCABULARY, "strip_accents": optional(FLAG)},
+    "bertlab.data.tokenizer.unigram.Unigram": VOCABULARY,
+    "bertlab.data.tokenizer.byte_bpe.ByteBpe": {
+        **VOCABULARY,
+        "vocab_size": partial(whole_number, low=261),
+    },  # 5 special tokens, all bytes
+    "bertlab.data.tokenizer.words.Words": {"vocab_size": partial(whole_number, low=6)},
+    "bertlab.data.tokenizer.file.FromFile": {"lowercase": optional(FLAG)},
+    "bertlab.optim.schedule.Linear": WARMUP,
+    "bertlab.optim.schedule.Cosine": WARMUP,
+    "bertlab.optim.schedule.Constant": WARMUP,
+    "bertlab.optim.schedule.InverseSqrt": WARMUP,
+    "bertlab.optim.schedule.CosineFloor": {**WARMUP, "floor": SHARE},
+    "bertlab.optim.schedule.Wsd": {**WARMUP, "decay": SHARE, "floor": SHARE},
+    "bertlab.tasks.own.Tasks": TUNING,
+    "bertlab.tracking.mlflow.Tracker": {
+        **dict.fromkeys(("weights", "offline"), FLAG),
+        "reuse": partial(one_of, known=("same", "code", "any")),
+    },
     "bertlab.optim.optimizer.adamw": ADAM,
     "bertlab.optim.optimizer.adam": ADAM,
     "bertlab.optim.optimizer.adamw_fan_in": {**ADAM, "width": COUNT},

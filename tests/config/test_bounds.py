@@ -1,5 +1,6 @@
 """Bounds: an error names every key of every part with its full place, before anything heavy is imported."""
 
+import copy
 import json
 import re
 import subprocess
@@ -11,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from bertlab.config.bounds import BOUNDS, bounded
+from bertlab.config.bounds import BOUNDS, RUN, bounded
 from bertlab.config.compose import CONF, load, resolved
 from bertlab.config.errors import InputError
 from tests.command import exit_code
-from tests.config.absurd import VALUE, chosen, messages, said
+from tests.config.absurd import VALUE, chosen, messages, part, said
 
 PROGRAM = Path(__file__).with_name("absurd.py")
 OPTION = re.compile(r"\b([a-z_]+(?:/[a-z_]+)?)(?:@([a-z_.]+))?=([a-z_]+)")
@@ -104,6 +105,19 @@ def test_what_is_refused_at_once_on_the_command_line(
     assert printed.err.startswith(f"bertlab: {line}")
     assert printed.err.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", RUN)
+def test_a_key_of_no_part_is_refused_as_its_bounds_say(key: str) -> None:
+    config, rule = resolved(load([])), RUN[key]
+    for value in (VALUE, 0.5, True, "word", 0, 1, 7, 8):
+        try:
+            rule(key, value)
+        except InputError:
+            changed = copy.deepcopy(config)
+            *above, name = key.split(".")
+            part(changed, above)[name] = value
+            assert (said(changed) or "").startswith(f"{key} must "), (key, value)
 
 
 def test_a_key_within_its_bounds_passes() -> None:
