@@ -32,10 +32,7 @@ def look_alpha(looks: Sequence[int], overall: float = 0.05) -> float:
     if not 0 < overall < 1:
         raise ValueError(f"the overall level must lie in (0, 1), got {overall}")
     schedule = _schedule(looks)
-    if len(schedule) == 1:
-        return overall
-    # "higher": a p is at most this level exactly if `overall_p` is at most `overall`
-    return float(np.quantile(_smallest_p(schedule, STUDIES, SEED), overall, method="higher"))
+    return overall if len(schedule) == 1 else _level(schedule, overall)
 
 
 def interval_level(looks: Sequence[int], overall: float = 0.05) -> float:
@@ -62,6 +59,12 @@ def _schedule(looks: Sequence[int]) -> tuple[int, ...]:
     if not schedule or schedule[0] < 2 or list(schedule) != sorted(set(schedule)):
         raise ValueError(f"looks must be ascending numbers of seeds from 2 on, got {list(schedule)}; e.g. 5, 10")
     return schedule
+
+
+@cache
+def _level(looks: tuple[int, ...], overall: float) -> float:
+    # "higher": a p is at most this level exactly if `overall_p` is at most `overall`
+    return float(np.quantile(_smallest_p(looks, STUDIES, SEED), overall, method="higher"))
 
 
 @cache

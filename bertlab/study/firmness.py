@@ -11,7 +11,7 @@ import numpy as np
 
 from bertlab.stats.claim import Expectation, Finding
 from bertlab.stats.rule import Kind
-from bertlab.study.judge import Findings, at_margin, judge
+from bertlab.study.judge import Findings, at_margin, judge, without_seed
 
 REACH = 8.0  # search up to this factor of the margin, in both directions
 STEPS = 48  # margins tried in each direction; a status in a range under 4.5 % may be missed
@@ -37,6 +37,7 @@ class Tipping:
 
 def tipping(found: Findings) -> list[Tipping]:
     """Return the nearest margin below and above with another status, if within `REACH`."""
+    found = _claimed(found)
 
     def status(factor: float) -> Finding:
         return at_margin(found, factor * found.margin).finding
@@ -51,9 +52,15 @@ def without_each_seed(found: Findings) -> dict[int, Finding | None]:
 
     None: another status only because an arm has too few pairs left to be judged.
     """
+    found = _claimed(found)
     seeds = [int(seed) for seed in found.record.arm(found.study.baseline).index]
     paired = [seed for seed in seeds if seed < max(found.study.looks)]
-    return {seed: _unless_too_few(found, judge(found.record, without=seed)) for seed in paired}
+    return {seed: _unless_too_few(found, without_seed(found, seed)) for seed in paired}
+
+
+def _claimed(found: Findings) -> Findings:
+    """Return the findings without exploratory arms: these decide nothing, and each margin judges all that is left."""
+    return replace(found, arms=found.primary)
 
 
 def _unless_too_few(found: Findings, left: Findings) -> Finding | None:
@@ -70,7 +77,7 @@ def materially(found: Findings) -> Finding | None:
     stronger = {
         arm: MATERIALLY.get(Expectation(word), Expectation(word)).value for arm, word in node["expects"].items()
     }
-    return judge(replace(found.record, node={**node, "expects": stronger})).finding
+    return judge(replace(found.record, node={**node, "expects": stronger}), counting=False).finding
 
 
 def _control(found: Findings, there: Findings) -> str:

@@ -143,8 +143,8 @@ class Findings:
         return chance >= HOPELESS
 
 
-def judge(record: Record, without: int | None = None, *, counting: bool = True) -> Findings:
-    """Return the findings of a canonical record, optionally without one seed.
+def judge(record: Record, *, counting: bool = True) -> Findings:
+    """Return the findings of a canonical record.
 
     `counting`: also estimate how many seeds undecided contrasts need; this takes most of the time. Deterministic: equal
     records give equal findings.
@@ -154,12 +154,11 @@ def judge(record: Record, without: int | None = None, *, counting: bool = True) 
         return explore(record)
     # numbers first: contrasts and checks of every arm and control
     names = [name for name in (*study.arms, SAME, HARMFUL) if name != study.baseline]
-    contrasts = {name: contrast_of(record, study, name, without) for name in names}
+    contrasts = {name: contrast_of(record, study, name) for name in names}
     standings = {name: standing_of(record, study, name) for name in names}
     gain = float(record.arm(study.baseline).get(GAIN, pd.Series(dtype=float)).mean())
-    counts = counting and without is None
     known = record.frozen
-    return _Judging(record, contrasts, standings, known.margin, known.slope, gain, counts).findings()
+    return _Judging(record, contrasts, standings, known.margin, known.slope, gain, counting).findings()
 
 
 def explore(record: Record) -> Findings:
@@ -186,9 +185,18 @@ def explore(record: Record) -> Findings:
 
 def at_margin(found: Findings, margin: float) -> Findings:
     """Return the findings of the same numbers at another margin, without the number of seeds needed."""
-    # keep contrasts and checks, replace the margin
+    contrasts = {name: judged.contrast for name, judged in {**found.arms, **found.controls}.items()}
+    return _again(found, contrasts, margin)
+
+
+def without_seed(found: Findings, seed: int) -> Findings:
+    """Return the findings of the same arms without one seed, without the number of seeds needed."""
+    names = [*found.arms, *found.controls]
+    return _again(found, {name: contrast_of(found.record, found.study, name, seed) for name in names}, found.margin)
+
+
+def _again(found: Findings, contrasts: Mapping[str, Contrast], margin: float) -> Findings:
     every = {**found.arms, **found.controls}
-    contrasts = {name: judged.contrast for name, judged in every.items()}
     standings = {name: replace(judged.verdict.standing, vacuous=()) for name, judged in every.items()}
     judging = _Judging(found.record, contrasts, standings, margin, found.slope, found.gain, counting=False)
     return judging.findings()
@@ -233,7 +241,7 @@ class _Judging:
         controls = {name: self._judge(name, ()) for name in (SAME, HARMFUL)}
         kinds = [controls[name].verdict.kind for name in (HARMFUL, SAME)]
         soundness = vacuity(self.gain, self.study.floor, *kinds)
-        arms = {name: self._judge(name, soundness) for name in self.study.arms if name != self.study.baseline}
+        arms = {name: self._judge(name, soundness) for name in self.contrasts if name not in controls}
         # then the claim: corrected over primary arms, checked against the A/A control
         primary = [arms[name] for name in self.study.expects]
         for judged, finding, held in self._concluded(primary, controls[SAME].verdict):

@@ -7,7 +7,7 @@ import pytest
 
 from bertlab.stats.claim import Finding
 from bertlab.study.firmness import NO_RULER, Tipping, materially, tipping, without_each_seed
-from bertlab.study.judge import at_margin, judge
+from bertlab.study.judge import at_margin, judge, without_seed
 from bertlab.study.record import Record, canonical
 
 MakeRecord = Callable[..., Record]
@@ -59,7 +59,7 @@ def test_a_finding_that_hangs_on_one_seed_is_lost_without_it(make_record: MakeRe
     hanging = judge(canonical(replace(record, runs=runs)))
     seeds = without_each_seed(hanging)
     assert list(seeds) == list(range(8))
-    assert seeds[3] is judge(hanging.record, without=3).finding
+    assert seeds[3] is without_seed(hanging, 3).finding
 
 
 def test_the_stronger_claim_is_tested_beyond_the_margin(make_record: MakeRecord) -> None:
