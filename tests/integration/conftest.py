@@ -2,12 +2,9 @@
 
 import os
 import signal
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +12,12 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from bertlab.commands.server.database import postgres, programs
-from bertlab.commands.server.processes import free_port
 from bertlab.commands.server.tracking import mlflow_server
+from tests.integration.warm import Program, warm_python
 
 ROOT = Path(__file__).parents[2]
 Row = tuple[Any, ...]
+Spawn = Callable[..., Program]
 
 
 @dataclass
@@ -41,18 +39,13 @@ class Store:
 
 @dataclass
 class Server(Store):
-    """A store behind a server that can be stopped and started again, at the same address."""
+    """A store behind a server, with the folder of its artifacts."""
 
     folder: Path
-    _up: ExitStack = field(default_factory=ExitStack)
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        self._up.enter_context(mlflow_server(self.database, self.folder, int(self.uri.rpartition(":")[2])))
-
-    def stop(self) -> None:
-        """Stop it; the database stays."""
-        self._up.close()
+    @property
+    def port(self) -> int:
+        return int(self.uri.rpartition(":")[2])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -68,13 +61,12 @@ def server() -> Iterator[Server]:
     """A real `mlflow server` on PostgreSQL, in a folder that PostgreSQL's user can read."""
     if programs() is None:
         pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
-    with tempfile.TemporaryDirectory() as name, postgres(Path(name)) as database:
-        started = Server(f"http://127.0.0.1:{free_port()}", database, Path(name))
-        started.start()
-        try:
-            yield started
-        finally:
-            started.stop()
+    with (
+        tempfile.TemporaryDirectory() as name,
+        postgres(Path(name)) as database,
+        mlflow_server(database, Path(name)) as address,
+    ):
+        yield Server(address, database, Path(name))
 
 
 @pytest.fixture
@@ -84,19 +76,30 @@ def sqlite(tmp_path: Path) -> Store:
     return Store(uri, uri)
 
 
-@pytest.fixture
-def spawn(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Start Python programs in the test's folder, one thread each; none outlives the test."""
-    places = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": places, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    started: list[subprocess.Popen[str]] = []
+@pytest.fixture(scope="session")
+def warm() -> Iterator[Path]:
+    """A Python that has imported what runs need; the path where it is asked for programs."""
+    with tempfile.TemporaryDirectory() as name, warm_python(Path(name) / "warm", environment()):
+        yield Path(name) / "warm"
 
-    def start(*words: Any) -> subprocess.Popen[str]:
-        pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        started.append(subprocess.Popen([sys.executable, *map(str, words)], cwd=tmp_path, env=env, text=True, **pipes))
+
+def environment() -> dict[str, str]:
+    """Return the environment of programs: one thread each."""
+    places = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": places, "MLFLOW_DISABLE_TELEMETRY": "true"}
+
+
+@pytest.fixture
+def spawn(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, warm: Path) -> Iterator[Spawn]:
+    """Start Python programs in the test's folder; none outlives the test."""
+    started: list[Program] = []
+    said = tmp_path_factory.mktemp("said")
+
+    def start(*words: Any) -> Program:
+        started.append(Program(warm, words, tmp_path, environment(), said / str(len(started))))
         return started[-1]
 
     yield start
-    for process in started:
-        process.kill()
-        process.communicate()
+    for program in started:
+        program.kill()
+        program.wait()

@@ -1,11 +1,10 @@
 """A server that stops during a run or a study: no step waits for it, and everything arrives exactly once."""
 
-import signal
-import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,14 @@ from bertlab.tracking.run_folder import POINTS as POINTS_FILE
 from bertlab.tracking.run_folder import run_folders_in
 from bertlab.tracking.run_log import RunLog
 from tests.command import settled
-from tests.integration.conftest import Server
+from tests.integration.conftest import Server, Spawn
+from tests.integration.door import Door, door
+from tests.integration.warm import Program
 
 pytestmark = pytest.mark.integration
 
 POINTS, STEPS = 200, 2000
 LONGER = 2 * STEPS  # for a run that must still be training when its server is gone
-Spawn = Callable[..., subprocess.Popen[str]]
 WORDS = (
     *("-m", "bertlab.run", "data=oracle", "data.documents=60", "batch.size=2", f"budget.tokens={STEPS * 2 * 35}"),
     *("evaluation.sequences=4", "evaluation.pseudo=0", f"trainer.points={POINTS}", "trainer.progress=false"),
@@ -40,7 +40,20 @@ TWICE = "select key, step from metrics where run_uuid = :run group by key, step 
 PARENT = "select value from tags where run_uuid = :run and key = 'mlflow.parentRunId'"
 
 
-def start(server: Server, spawn: Spawn, experiment: str, *words: str) -> subprocess.Popen[str]:
+@dataclass
+class Distant(Server):
+    """A server behind a door: while that is closed, the server is away."""
+
+    door: Door
+
+
+@pytest.fixture
+def server(server: Server) -> Iterator[Distant]:
+    with door(server.port) as before:
+        yield Distant(before.uri, server.database, server.folder, before)
+
+
+def start(server: Distant, spawn: Spawn, experiment: str, *words: str) -> Program:
     """Start a run and return once it trains."""
     own = [f"tracking.uri={server.uri}", f"tracking.experiment={experiment}", *words]
     process = spawn(*WORDS[:2], *settled([*WORDS[2:], *own]))  # behind python -m bertlab.run
@@ -69,10 +82,10 @@ def points_on_disk(folder: Path) -> int:
 
 
 def test_a_server_that_is_away_for_a_while_costs_no_point_and_no_time(
-    server: Server, spawn: Spawn, tmp_path: Path
+    server: Distant, spawn: Spawn, tmp_path: Path
 ) -> None:
     process = start(server, spawn, "away", f"budget.tokens={LONGER * 2 * 35}")
-    server.stop()
+    server.door.close()
     left, before = time.time(), points_on_disk(tmp_path)
     try:
         while points_on_disk(tmp_path) == before:  # it continues training; the time depends on the machine
@@ -81,10 +94,8 @@ def test_a_server_that_is_away_for_a_while_costs_no_point_and_no_time(
             time.sleep(0.2)
         time.sleep(0.2)
         back = time.time()
-        process.send_signal(signal.SIGSTOP)  # so that it does not end before a server that starts slowly is there
     finally:
-        server.start()
-    process.send_signal(signal.SIGCONT)
+        server.door.open()
     _, error = process.communicate(timeout=500)
     assert process.returncode == 0, error
     _, losses = arrived(server, "away", LONGER)
@@ -92,14 +103,14 @@ def test_a_server_that_is_away_for_a_while_costs_no_point_and_no_time(
 
 
 def test_what_a_sweep_could_not_send_at_its_end_is_brought_by_sync_twice_without_harm(
-    server: Server, spawn: Spawn
+    server: Distant, spawn: Spawn
 ) -> None:
     process = start(server, spawn, "gone", "-m", "mask.rate=0.15")
-    server.stop()
+    server.door.close()
     try:
         out, error = process.communicate(timeout=500)
     finally:
-        server.start()
+        server.door.open()
     assert process.returncode == 0, error
     assert out.startswith("finished")
     (parent,) = (line for line in error.splitlines() if "parent run" in line)
@@ -146,7 +157,7 @@ def last_line(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[Any, str
 
 
 def test_a_study_whose_server_goes_away_at_its_end_goes_on_where_it_was(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    server: Distant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Away before the last run's end, so that it is judged from files; then away before the verdict is published."""
     monkeypatch.chdir(tmp_path)
@@ -160,7 +171,7 @@ def test_a_study_whose_server_goes_away_at_its_end_goes_on_where_it_was(
 
         def left(*given: Any, **named: Any) -> Any:
             if next(calls, None) == count:
-                server.stop()
+                server.door.close()
             return work(*given, **named)
 
         with monkeypatch.context() as patch:
@@ -168,7 +179,7 @@ def test_a_study_whose_server_goes_away_at_its_end_goes_on_where_it_was(
             try:
                 return last_line(capsys, *words)
             finally:
-                server.start()
+                server.door.open()
 
     def trained() -> int:
         kinds = server.rows(RUN, experiment="study", kind="run")

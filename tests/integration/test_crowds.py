@@ -1,16 +1,13 @@
 """Many processes on one store: no error, no number is lost or there twice."""
 
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.integration.conftest import Server, Store
+from tests.integration.conftest import Server, Spawn, Store
 from tests.integration.worker import points
 
 WORKER = Path(__file__).with_name("worker.py")
-Spawn = Callable[..., subprocess.Popen[str]]
 
 RUNS = """
     select runs.name, runs.status from runs join experiments using (experiment_id)

@@ -4,20 +4,19 @@ import json
 import os
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from subprocess import PIPE, Popen
 from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
 
-from bertlab.config.compose import PACKAGE
 from bertlab.tracking.description import RESTARTS
 from bertlab.tracking.run_folder import RECORD, run_folders_in
 from tests.command import settled
+from tests.integration.conftest import Spawn
 from tests.integration.test_stopped import until, works
+from tests.integration.warm import Program
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -86,16 +85,12 @@ def test_a_sweep_with_workers_runs_jobs_on_several_devices(command: Command) -> 
 
 
 @pytest.fixture
-def started(tmp_path: Path) -> Iterator[Popen[str]]:
+def started(tmp_path: Path, spawn: Spawn) -> Program:
     """A long run on two devices that has a checkpoint."""
-    command = [sys.executable, "-m", "bertlab.run", *settled([*TINY, *LONG]), "trainer.devices=2"]
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"}
-    with Popen(command, cwd=tmp_path, env=environment, stderr=PIPE, text=True, start_new_session=True) as run:
-        assert until(
-            lambda: bool(list(tmp_path.glob("outputs/cells/*/checkpoint-*"))), 500
-        )  # a busy machine starts two processes slowly
-        yield run
-        run.kill()
+    run = spawn("-m", "bertlab.run", *settled([*TINY, *LONG]), "trainer.devices=2")
+    # a busy machine starts two processes slowly
+    assert until(lambda: bool(list(tmp_path.glob("outputs/cells/*/checkpoint-*"))), 500)
+    return run
 
 
 def followers(pid: int) -> list[int]:
@@ -103,7 +98,7 @@ def followers(pid: int) -> list[int]:
     return [int(word) for word in done.stdout.split()]
 
 
-def test_a_process_that_is_killed_ends_the_run_with_one_line(started: Popen[str]) -> None:
+def test_a_process_that_is_killed_ends_the_run_with_one_line(started: Program) -> None:
     (other,) = followers(started.pid)
     os.kill(other, signal.SIGKILL)
     _, errors = started.communicate(timeout=500)
@@ -117,7 +112,7 @@ def test_a_process_that_is_killed_ends_the_run_with_one_line(started: Popen[str]
 
 
 def test_a_run_whose_leader_is_killed_leaves_no_process_and_resumes_from_its_checkpoint(
-    started: Popen[str], command: Command, tmp_path: Path
+    started: Program, command: Command, tmp_path: Path
 ) -> None:
     (other,) = followers(started.pid)
     started.kill()
@@ -132,7 +127,7 @@ def test_a_run_whose_leader_is_killed_leaves_no_process_and_resumes_from_its_che
 
 
 def test_an_interrupted_run_goes_on_with_another_number_of_devices(
-    started: Popen[str], command: Command, tmp_path: Path
+    started: Program, command: Command, tmp_path: Path
 ) -> None:
     (other,) = followers(started.pid)
     os.killpg(started.pid, signal.SIGINT)

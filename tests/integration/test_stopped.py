@@ -1,20 +1,18 @@
 """Stopped sweeps: no worker keeps running, and later commands see the true status."""
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bertlab.config.compose import PACKAGE
 from bertlab.sweep.unsent import bring_unsent
 from bertlab.tracking.mlflow import Tracker
 from bertlab.tracking.reuse import mark_killed
 from bertlab.tracking.run_folder import run_folders_in
+from tests.integration.conftest import Spawn
 
 pytestmark = pytest.mark.integration
 
@@ -42,15 +40,14 @@ def works(pid: int) -> bool:
 
 @pytest.mark.parametrize(("stop", "code", "parent"), [(signal.SIGTERM, 143, "KILLED"), (signal.SIGKILL, -9, "RUNNING")])
 def test_a_stopped_sweep_leaves_no_process_training(
-    tmp_path: Path, stop: signal.Signals, code: int, parent: str
+    tmp_path: Path, spawn: Spawn, stop: signal.Signals, code: int, parent: str
 ) -> None:
     """The next command marks a sweep that was killed before it could set its status."""
     tracker, outputs = Tracker(uri=f"sqlite:///{tmp_path / 'mlflow.db'}", experiment="bertlab"), tmp_path / "outputs"
-    command = [sys.executable, "-m", "bertlab.run", "-m", *TINY, *LONG, *JOBLIB, f"tracking.uri={tracker.uri}"]
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as sweep:
-        started = until(lambda: len(list(outputs.glob("cells/*/metrics.jsonl"))) == 2, 300)
-        sweep.send_signal(stop)
+    sweep = spawn("-m", "bertlab.run", "-m", *TINY, *LONG, *JOBLIB, f"tracking.uri={tracker.uri}")
+    started = until(lambda: len(list(outputs.glob("cells/*/metrics.jsonl"))) == 2, 300)
+    sweep.send_signal(stop)
+    sweep.wait()
     workers = [cell.state()["pid"] for cell in run_folders_in(outputs)]
     assert (started, sweep.returncode) == (True, code)
     assert until(lambda: not any(map(works, workers)), 20)

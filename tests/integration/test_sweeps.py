@@ -1,14 +1,16 @@
-"""Two sweeps of the same cells, started at the same time from one folder: every cell is trained once."""
+"""Sweeps on both kinds of store: of two at once every cell is trained once; the store has all curves."""
 
-import subprocess
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.integration.conftest import Store
+from bertlab.tracking import runs_table
+from bertlab.tracking.mlflow import Tracker
+from bertlab.tracking.runs_table import read_runs_table
+from tests.integration.conftest import Server, Spawn, Store
+from tests.integration.warm import Program
 
 pytestmark = pytest.mark.integration
 
@@ -35,7 +37,7 @@ def store(request: pytest.FixtureRequest) -> Store:
     return found
 
 
-def end(*sweeps: subprocess.Popen[str]) -> None:
+def end(*sweeps: Program) -> None:
     """Wait for the ends of sweeps, which must succeed."""
     for sweep in sweeps:
         _, error = sweep.communicate(timeout=500)
@@ -43,7 +45,7 @@ def end(*sweeps: subprocess.Popen[str]) -> None:
 
 
 def test_two_sweeps_at_once_train_every_cell_once_and_a_third_one_none(
-    store: Store, spawn: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    store: Store, spawn: Spawn, tmp_path: Path
 ) -> None:
     words = (*TINY, *GRID, f"tracking.uri={store.uri}", "tracking.experiment=twins")
     for typed, started in ((2, 2), (3, 1)):
@@ -60,3 +62,23 @@ def test_two_sweeps_at_once_train_every_cell_once_and_a_third_one_none(
         assert len(steps) == len(set(steps)) == CELLS * POINTS
         tables = [pd.read_csv(path) for path in tmp_path.glob("outputs/sweeps/*/report/report/runs.csv")]
         assert [sorted(table["run_id"]) for table in tables] == [sorted(runs)] * typed
+
+
+def test_the_file_at_the_server_is_the_cell_and_the_history(
+    server: Server, spawn: Spawn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end(spawn(*TINY, "-m", "seed=0,1", f"tracking.uri={server.uri}", "tracking.experiment=curves"))
+    tracker = Tracker(uri=server.uri, experiment="curves")
+    client = tracker.connect()
+    found = client.search_runs([tracker.experiment_id(client)], "tags.`bertlab.kind` = 'run'")
+    runs = sorted(found, key=lambda run: str(run.info.run_name))
+    assert len(runs) == 2
+    there = read_runs_table(client, runs, tmp_path / "outputs").curves
+    assert len(there)
+    with monkeypatch.context() as patch:
+        patch.setattr(runs_table, "curves_stored", lambda *_: pytest.fail("the file is not read"))
+        pd.testing.assert_frame_equal(read_runs_table(client, runs, None).curves, there)
+    monkeypatch.setattr(runs_table, "curves_left", lambda *_: None)
+    history = read_runs_table(client, runs, None).curves.sort_values(["run_id", "metric", "step"], ignore_index=True)
+    expected = there.sort_values(["run_id", "metric", "step"], ignore_index=True)
+    pd.testing.assert_frame_equal(history, expected)

@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import pandas as pd
@@ -15,9 +14,9 @@ from bertlab.tracking.description import RESTARTS
 from bertlab.tracking.metrics import read_points
 from bertlab.tracking.run_folder import POINTS, RunFolder
 from tests.experiment.test_run_study import TINY as TINY_STUDY
+from tests.integration.warm import Program
 
 RUN = ("-m", "bertlab.run")
-Spawn = Callable[..., Popen[str]]
 Basic = Callable[..., Path]
 
 TINY = (
@@ -95,7 +94,7 @@ def slurm_job(pid: int) -> str:
     return f"{array}_{own['SLURM_ARRAY_TASK_ID']}" if array else own["SLURM_JOB_ID"]
 
 
-def disturb(sweep: Popen[str], outputs: Path, acts: Mapping[str, Callable[[int], Any]]) -> tuple[str, str]:
+def disturb(sweep: Program, outputs: Path, acts: Mapping[str, Callable[[int], Any]]) -> tuple[str, str]:
     """Do something to the process of each named run, once it trains; return the output of the sweep."""
     left, end = dict(acts), time.monotonic() + LONGEST
     while sweep.poll() is None and time.monotonic() < end:

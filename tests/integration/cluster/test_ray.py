@@ -19,7 +19,6 @@ from tests.integration.cluster.runs import (
     STUDY,
     TINY,
     Basic,
-    Spawn,
     at_work,
     disturb,
     essences,
@@ -28,6 +27,7 @@ from tests.integration.cluster.runs import (
     restarts,
     study_numbers,
 )
+from tests.integration.conftest import Spawn
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600)]
 

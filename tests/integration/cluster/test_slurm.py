@@ -21,7 +21,6 @@ from tests.integration.cluster.runs import (
     STUDY,
     TINY,
     Basic,
-    Spawn,
     at_work,
     disturb,
     essences,
@@ -30,6 +29,7 @@ from tests.integration.cluster.runs import (
     slurm_job,
     study_numbers,
 )
+from tests.integration.conftest import Spawn
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3600), pytest.mark.usefixtures("slurm")]
 

@@ -2,12 +2,14 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bertlab.tracking.run_folder import run_folders_in
+from tests.integration.conftest import Spawn
+from tests.integration.warm import Program
 
 pytestmark = pytest.mark.integration
 
@@ -16,7 +18,6 @@ RUN = (
     *("budget.tokens=2000", "evaluation.sequences=8", "evaluation.pseudo=0", "trainer.progress=false"),
     "tracking.offline=true",
 )
-Spawn = Callable[..., subprocess.Popen[str]]
 
 
 def mount(*words: str) -> None:
@@ -38,7 +39,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
+def ended(process: Program) -> tuple[int, str]:
     _, error = process.communicate(timeout=200)
     assert "Traceback" not in error
     return process.returncode, error

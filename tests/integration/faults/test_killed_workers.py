@@ -7,14 +7,13 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
-from subprocess import Popen
 
 import pytest
 
 from bertlab.tracking.description import RESTARTS
 from bertlab.tracking.mlflow import Tracker
+from tests.integration.conftest import Spawn
 
 pytestmark = pytest.mark.integration
 
@@ -48,7 +47,7 @@ def training(outputs: Path, name: str, seen: set[int]) -> int | None:
     ids=["killed twice", "told to end once"],
 )
 def test_a_sweep_outlives_its_workers(
-    tmp_path: Path, spawn: Callable[..., Popen[str]], stop: signal.Signals, times: int, code: int, status: str
+    tmp_path: Path, spawn: Spawn, stop: signal.Signals, times: int, code: int, status: str
 ) -> None:
     tracker, outputs, seen = (
         Tracker(uri=f"sqlite:///{tmp_path / 'mlflow.db'}", experiment="bertlab"),

@@ -1,15 +1,14 @@
 """A network that delays, loses or changes answers: every run is there once, and the true numbers are judged."""
 
 import re
-import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bertlab.tracking.run_folder import run_folders_in
-from tests.integration.conftest import Store
+from tests.integration.conftest import Spawn, Store
 from tests.integration.faults.conftest import Behind
 from tests.integration.faults.proxy import Fault, both, failing, honest, late, losing, lying
 
@@ -23,10 +22,11 @@ SWEEP = (
 RUNS = """
     select runs.status from runs join tags using (run_uuid) join experiments using (experiment_id)
     where tags.key = 'bertlab.kind' and tags.value = :kind and experiments.name = :name"""
+NAMES = """
+    select runs.name, runs.status from runs join experiments using (experiment_id) where experiments.name = :name"""
 TWICE = """
     select metrics.key, step, count(*) from metrics join runs using (run_uuid) join experiments using (experiment_id)
     where experiments.name = :name group by run_uuid, metrics.key, step having count(*) > 1"""
-Spawn = Callable[..., subprocess.Popen[str]]
 
 FAULTS: dict[str, Fault] = {
     "late and lost": both(late, both(losing("runs/create", 2, 500), losing("runs/log-batch", 3, 500))),
@@ -67,3 +67,17 @@ def test_a_report_shows_what_was_computed_if_the_store_differs(behind: Behind, s
     assert all(f"{loss:.3f}" in text for loss in losses), "the numbers of the cells"
     assert not any(f"{loss + 1:.3f}" in text for loss in losses)
     assert error.count("the store has") == 2, error
+
+
+def test_lost_answers_to_creates_leave_no_twins(
+    plain_server: Store, behind: Behind, spawn: Spawn, tmp_path: Path
+) -> None:
+    with behind(losing("runs/create", sys.maxsize, 500)) as before:
+        sweep = spawn(*SWEEP, f"tracking.uri={before.uri}", "tracking.experiment=twins")
+        _, error = sweep.communicate(timeout=400)
+    assert sweep.returncode == 0, error
+    assert before.asked["/api/2.0/mlflow/runs/create"] == 3, "each run is asked for once, and then found"
+    found = plain_server.rows(NAMES, name="twins")
+    assert sorted(found) == [(name, "FINISHED") for name in ("mask.rate=0.15", "mask.rate=0.15,0.3", "mask.rate=0.3")]
+    (curves,) = tmp_path.glob("outputs/sweeps/*/report/report/runs.csv")
+    assert len(curves.read_text("utf-8").splitlines()) == 3
