@@ -63,29 +63,32 @@ def test_the_groups_of_the_map_are_the_folders_of_conf() -> None:
     assert groups - {"regime", "study"} == set(Parts.__annotations__)
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_a_part_lives_in_the_room_of_its_family(option: str) -> None:
-    family = next((name for name in ROOM if option.startswith(f"{name}/")), option.partition("/")[0])
-    own = yaml.safe_load((CONF / f"{option}.yaml").read_text("utf-8"))
-    stated = [part["_target_"] for part in parts(own)]
-    assert all(name.startswith(ROOM.get(family, f"bertlab.{family}") + ".") for name in stated), stated
-    assert list(parts(composed(option))), "an option of a part's group chooses a part"
+def test_a_part_lives_in_the_room_of_its_family() -> None:
+    for option in OPTIONS:
+        family = next((name for name in ROOM if option.startswith(f"{name}/")), option.partition("/")[0])
+        own = yaml.safe_load((CONF / f"{option}.yaml").read_text("utf-8"))
+        stated = [part["_target_"] for part in parts(own)]
+        room = ROOM.get(family, f"bertlab.{family}")
+        assert all(name.startswith(f"{room}.") for name in stated), f"{option}: {stated}"
+        assert list(parts(composed(option))), f"{option}: an option of a part's group chooses a part"
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_every_target_exists_and_its_keys_are_its_parameters(option: str) -> None:
-    for part in parts(composed(option)):
-        parameters = inspect.signature(target(part)).parameters
+def test_every_target_exists_and_its_keys_are_its_parameters() -> None:
+    for part in (part for option in OPTIONS for part in parts(composed(option))):
         keys = {key for key in part if not key.startswith("_")}
         assert keys <= named(part), f"{part['_target_']} does not know {keys - named(part)}"
-        by_config = {  # a factory takes its positional arguments from the program
-            name
-            for name, parameter in parameters.items()
-            if parameter.default is parameter.empty
-            and parameter.kind is not parameter.VAR_KEYWORD
-            and (parameter.kind is parameter.KEYWORD_ONLY or not part.get("_partial_"))
-        }
-        assert by_config <= keys, f"{part['_target_']} needs {by_config - keys}"
+        assert by_config(part) <= keys, f"{part['_target_']} needs {by_config(part) - keys}"
+
+
+def by_config(part: Mapping[str, Any]) -> set[str]:
+    """Return the arguments that a part's YAML must give; a factory takes its positional ones from the program."""
+    return {
+        name
+        for name, parameter in inspect.signature(target(part)).parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind is not parameter.VAR_KEYWORD
+        and (parameter.kind is parameter.KEYWORD_ONLY or not part.get("_partial_"))
+    }
 
 
 def named(part: Mapping[str, Any]) -> set[str]:
@@ -102,21 +105,19 @@ def named(part: Mapping[str, Any]) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize("option", OPTIONS)
-def test_a_part_has_15_lines_at_most(option: str) -> None:
-    assert len((CONF / f"{option}.yaml").read_text("utf-8").splitlines()) <= LONGER.get(option, 15)
+def test_a_part_has_15_lines_at_most() -> None:
+    lines = {option: len((CONF / f"{option}.yaml").read_text("utf-8").splitlines()) for option in OPTIONS}
+    assert [option for option in OPTIONS if lines[option] > LONGER.get(option, 15)] == []
 
 
-@pytest.mark.parametrize("regime", sorted(path.stem for path in (CONF / "regime").glob("*.yaml")))
-def test_a_regime_sets_only_keys_that_exist(regime: str) -> None:
-    own = OmegaConf.load(CONF / "regime" / f"{regime}.yaml")
-    assert isinstance(own, DictConfig)
-    options = [
-        f"{group.removeprefix('override /')}={name}" for one in own.pop("defaults", []) for group, name in one.items()
-    ]
-    default, regimed = keys(load(options)), keys(load([f"regime={regime}"]))
-    assert regimed == default
-    assert keys(own) <= default
+def test_a_regime_sets_only_keys_that_exist() -> None:
+    for path in (CONF / "regime").glob("*.yaml"):
+        own = OmegaConf.load(path)
+        assert isinstance(own, DictConfig)
+        defaults = [choice for one in own.pop("defaults", []) for choice in one.items()]
+        default = keys(load([f"{group.removeprefix('override /')}={name}" for group, name in defaults]))
+        assert keys(load([f"regime={path.stem}"])) == default, path.stem
+        assert keys(own) <= default, path.stem
 
 
 def test_an_option_that_is_not_there_is_refused_in_every_group() -> None:

@@ -4,7 +4,7 @@ Every option is tested alone on the base model, and every pair of options of dif
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, product
 
 import pytest
 import torch
@@ -20,6 +20,7 @@ from bertlab.commands.check.model import (
     every_parameter_has_a_finite_gradient,
     nothing_leaks,
     require_same_outputs,
+    small_batch,
     states,
     still_parameters,
     the_content_of_padding_never_changes_real_outputs,
@@ -43,11 +44,11 @@ MakeModel = Callable[..., Bert]
 MakeBatch = Callable[..., Batch]
 
 
-def pairs() -> Iterator[dict[str, str]]:
-    """Yield every pair of options of different groups, without those of base, which are tested with everything."""
-    for (group, names), (other, others) in combinations(GROUPS.items(), 2):
-        for name in names:
-            yield from ({group: name, other: option} for option in others if is_new(group, name, other, option))
+def pairs(group: str, other: str) -> Iterator[dict[str, str]]:
+    """Yield every pair of options of two groups, without those of base, which are tested with everything."""
+    for name, option in product(GROUPS[group], GROUPS[other]):
+        if is_new(group, name, other, option):
+            yield {group: name, other: option}
 
 
 def is_new(*chosen: str) -> bool:
@@ -78,8 +79,36 @@ def test_every_part_group_is_known_to_the_model() -> None:
     assert set(GROUPS) == set(Parts.__annotations__) == {group for default in BASE["defaults"] for group in default}
 
 
+def the_layers_end_in_what_the_model_reads(model: Bert) -> None:
+    batch = small_batch()
+    with torch.no_grad():
+        shown = model.layers(batch)
+    assert [states_BLD.shape for states_BLD in shown] == [(B, L, D)] * (len(model.blocks) + 1)
+    assert torch.equal(shown[-1], states(model, batch))
+
+
+def flops_are_counted_and_leave_no_gradients(model: Bert) -> None:
+    flops = count_flops(model, L)
+    assert flops.per_sequence > 0
+    assert flops.per_prediction > 0
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def a_model_trains_in_half_precision(model: Bert) -> None:
+    batch = small_batch()
+    with torch.autocast("cpu", torch.bfloat16):
+        output = model(batch)
+    half = Output(output.state_MD.float(), output.token_VD, output.bias_V, output.pair_B2.float())
+    assert still_parameters(model, half, batch) == []
+
+
 def test_every_part_keeps_the_contracts(model: Bert) -> None:
-    for contract in CONTRACTS:
+    own = (
+        the_layers_end_in_what_the_model_reads,
+        flops_are_counted_and_leave_no_gradients,
+        a_model_trains_in_half_precision,
+    )
+    for contract in (*CONTRACTS, *own):
         contract(model)
 
 
@@ -92,14 +121,6 @@ def test_a_model_that_leaks_or_learns_nothing_breaks_contracts(make_model: MakeM
     frozen.mlm_head.bias.register_hook(torch.zeros_like)
     with pytest.raises(AssertionError, match=r"no gradient reaches mlm_head\.bias"):
         every_parameter_has_a_finite_gradient(frozen)
-
-
-def test_the_layers_end_in_what_the_model_reads(model: Bert, make_batch: MakeBatch) -> None:
-    batch = make_batch()
-    with torch.no_grad():
-        shown = model.layers(batch)
-    assert [states_BLD.shape for states_BLD in shown] == [(B, L, D)] * (len(model.blocks) + 1)
-    assert torch.equal(shown[-1], states(model, batch))
 
 
 def test_leaving_out_unneeded_states_changes_neither_outputs_nor_gradients(
@@ -169,35 +190,29 @@ def test_a_gpu_does_the_same(model: Bert, make_batch: MakeBatch) -> None:
     assert_same_by_name(ours, plain, atol=1e-4, rtol=1e-3)
 
 
-def test_flops_are_counted_and_leave_no_gradients(model: Bert) -> None:
-    flops = count_flops(model, L)
-    assert flops.per_sequence > 0
-    assert flops.per_prediction > 0
-    assert all(parameter.grad is None for parameter in model.parameters())
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("parts", list(pairs()), ids=label)
+@pytest.mark.parametrize(("group", "other"), list(combinations(GROUPS, 2)))
 def test_any_two_options_work_together_or_are_refused_in_one_line(
-    parts: dict[str, str], make_model: MakeModel, make_batch: MakeBatch
+    group: str, other: str, make_model: MakeModel
 ) -> None:
+    for parts in pairs(group, other):
+        try:
+            work_together_or_are_refused(parts, make_model)
+        except Exception as error:
+            error.add_note(label(parts))
+            raise
+
+
+def work_together_or_are_refused(parts: dict[str, str], make_model: MakeModel) -> None:
     model, refusal = attempt(make_model, parts)
     if model is None:
         assert "\n" not in refusal
         assert all(f"model/{group}" in refusal for group in parts), "a refusal names both groups"
         return
-    batch = make_batch()
+    batch = small_batch()
     output = model(batch)
     still_parameters(model, output, batch)
-    require_same_outputs(model, output, make_batch(length=LONGER, filler=7))
-
-
-def test_a_model_trains_in_half_precision(model: Bert, make_batch: MakeBatch) -> None:
-    batch = make_batch()
-    with torch.autocast("cpu", torch.bfloat16):
-        output = model(batch)
-    half = Output(output.state_MD.float(), output.token_VD, output.bias_V, output.pair_B2.float())
-    assert still_parameters(model, half, batch) == []
+    require_same_outputs(model, output, small_batch(length=LONGER, filler=7))
 
 
 @pytest.mark.parametrize("parts", [{group: name} for group, names in GROUPS.items() for name in names], ids=label)
