@@ -15,7 +15,7 @@ from bertlab.report.study import write_study
 from bertlab.report.study.contrasts import in_order
 from bertlab.report.study.figures import drawings
 from bertlab.report.study.scale import outcome_scale
-from bertlab.study.judge import judge
+from bertlab.study.judge import Findings, judge
 from bertlab.study.ladder import fingerprint, read_ladder
 from bertlab.study.record import FILES, PREDICTED, read_published, read_record, read_rule
 from bertlab.study.values import sources
@@ -32,6 +32,7 @@ LADDERS = sorted({path.parents[1].name for path in REPORTS.glob(f"*/*/{FILES[0]}
 QUICK = ("again", "key_value", "mask_rate")  # those that the default suite looks at
 EACH = [pytest.param(study, marks=[] if study in QUICK else [pytest.mark.slow]) for study in STUDIES]
 FOLDER = re.compile(rb"files\W+/|/home/|/Users/")  # an absolute path of a corpus, in YAML or JSON, or somebody's files
+EVALUATION = re.compile(r"^evaluation:\n(?:[ -].*\n)+", re.MULTILINE)  # a part of a run's configuration
 LARGEST = 2 << 20  # bytes of a study
 
 
@@ -46,42 +47,49 @@ def study(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
+def found(study: str) -> Findings:
+    return judge(read_record(REPORTS / study))
+
+
+@pytest.fixture(scope="module")
 def unpacked(study: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, int]:
     """Unpack the archive of a study; return its folder and the number of runs."""
     folder = tmp_path_factory.mktemp("cells")
     return folder, unpack(REPORTS / study / ARCHIVE, folder)
 
 
-def test_a_report_is_rebuilt_byte_for_byte(study: str, tmp_path: Path) -> None:
+def test_a_report_is_rebuilt_byte_for_byte(study: str, found: Findings, tmp_path: Path) -> None:
     """After a wanted change of reports: `python -m bertlab.report study=ID` for each, then `book=reports`."""
-    write_study(judge(read_record(REPORTS / study)), tmp_path)
+    write_study(found, tmp_path)
     assert files(REPORTS, study) == files(tmp_path, study)
 
 
-def test_titles_are_short_and_a_forest_cuts_no_interval_and_is_not_left_half_empty(study: str) -> None:
-    findings = judge(read_record(REPORTS / study))
-    every = drawings(findings)
+def test_titles_are_short_and_a_forest_cuts_no_interval_and_is_not_left_half_empty(found: Findings) -> None:
+    every = drawings(found)
     assert [drawing.name for drawing in every if len(title_lines(drawing.finding)) > LINES] == []
     (drawing,) = [drawing for drawing in every if drawing.name == "forest"]
-    scale, shown = outcome_scale(findings), [judged for judged in in_order(findings) if judged.contrast.n]
+    scale, shown = outcome_scale(found), [judged for judged in in_order(found) if judged.contrast.n]
     ends = [end for judged in shown for end in (judged.interval.low, judged.interval.high, judged.contrast.mean)]
-    ends += [seed for judged in shown for seed in judged.contrast.differences] + [-findings.margin, findings.margin]
+    ends += [seed for judged in shown for seed in judged.contrast.differences] + [-found.margin, found.margin]
     assert_fits(drawing.draw().axes[0], [scale.factor * end for end in ends if math.isfinite(end)])
 
 
 def test_the_runs_of_a_report_are_finished_wherever_its_archive_is_unpacked(
-    study: str, unpacked: tuple[Path, int]
+    found: Findings, unpacked: tuple[Path, int]
 ) -> None:
-    (folder, count), record = unpacked, read_record(REPORTS / study)
+    (folder, count), record = unpacked, found.record
     assert count == record.runs["run_id"].nunique()
     assert all(cell.record() for cell in run_folders_in(folder))
     of_study = {record.facts["code"]}  # the hash over what each arm uses; earlier one hash over all code
     assert set(record.runs["code"]) in (of_study, {cell.code for cell in run_folders_in(folder)})
 
 
-def test_a_report_says_how_much_was_scored_at_the_end_of_its_runs(study: str, unpacked: tuple[Path, int]) -> None:
-    configs = (yaml.safe_load(path.read_text("utf-8")) for path in unpacked[0].rglob("config.yaml"))
-    assert {scoring_of(config["evaluation"]) for config in configs} == {read_record(REPORTS / study).regime.scoring}
+def test_a_report_says_how_much_was_scored_at_the_end_of_its_runs(found: Findings, unpacked: tuple[Path, int]) -> None:
+    configs = [path.read_text("utf-8") for path in unpacked[0].rglob("config.yaml")]
+    settings = {part for config in configs for part in EVALUATION.findall(config)}
+    assert sum(len(EVALUATION.findall(config)) for config in configs) == len(configs)
+    told = {scoring_of(yaml.safe_load(part)["evaluation"]) for part in settings}
+    assert told == {found.record.regime.scoring}
 
 
 def test_a_report_is_small_and_names_no_folder_of_a_machine(study: str, unpacked: tuple[Path, int]) -> None:
