@@ -89,7 +89,8 @@ Command = Callable[..., tuple[Any, str, str]]
 def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run `python -m bertlab.run` in a folder of its own, in this process: (exit code, output, messages)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    for name in ("MLFLOW_TRACKING_URI", "BERTLAB_TRACEBACK"):
+        monkeypatch.delenv(name, raising=False)
 
     def run(*words: str) -> tuple[Any, str, str]:
         from tests.command import exit_code  # it imports what most tests do not need

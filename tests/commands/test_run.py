@@ -1,6 +1,5 @@
 """The command line: bad input gives one line, exit code 2 and nothing in MLflow; a run ends with its true status."""
 
-import logging
 import os
 import re
 import shutil
@@ -8,21 +7,20 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hydra.core.global_hydra import GlobalHydra
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
-from bertlab.commands.run import main
 from bertlab.config.compose import PACKAGE
 from bertlab.objective.joint import Joint
 from bertlab.tracking.mlflow import Tracker
+from tests.command import typed_exit_code
 
 SMALL = ("batch.size=4", "batch.length=35", "budget.tokens=700", "evaluation.sequences=8", "trainer.progress=false")
 TINY = ("data=oracle", "data.documents=60", *SMALL)  # 5 steps
@@ -61,35 +59,12 @@ def runs(uri: str) -> Callable[[], list[Run]]:
 
 
 @pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], uri: str
-) -> Iterator[Command]:
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], uri: str) -> Command:
     """Run `python -m bertlab.run` with some words in an empty folder, in this process."""
-    for name, value in {"MLFLOW_TRACKING_URI": uri, "HYDRA_FULL_ERROR": "1"}.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     monkeypatch.delenv("BERTLAB_TRACEBACK", raising=False)
     monkeypatch.chdir(tmp_path)
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def run(*words: str) -> Ended:
-        monkeypatch.setattr("sys.argv", ["run"])  # where Hydra reads what to show
-        code: Any = 0
-        try:
-            main(words)
-        except SystemExit as exit_:
-            code = exit_.code
-        GlobalHydra.instance().clear()
-        captured = capsys.readouterr()
-        return Ended(code, captured.out, captured.err)
-
-    yield run
-    for handler in set(root.handlers) - set(handlers):
-        handler.close()
-    root.handlers, root.level = handlers, level
-    for number, handler_before in signals.items():
-        signal.signal(number, handler_before)
+    return lambda *words: Ended(typed_exit_code(*words), *capsys.readouterr())
 
 
 @pytest.fixture

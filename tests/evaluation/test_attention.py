@@ -1,8 +1,5 @@
 """Attention with known weights, and heads that are known to be useless."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 import torch
 from torch import nn
@@ -13,24 +10,16 @@ from bertlab.data.tokenizer import CLS, PAD, SEP
 from bertlab.evaluation.attention import Spread, mixing, pruning_cost
 from bertlab.model.attention import SelfAttention
 from bertlab.model.bert import Bert
-from bertlab.model.init import initialise
-from bertlab.streams import Streams
+from tests.evaluation.conftest import MakeSmall
 
 V, REAL = 23, 7
-MakeSmall = Callable[..., Bert]
 
 
 @pytest.fixture
-def small(build_part: Callable[..., Any]) -> MakeSmall:
+def small(make_small: MakeSmall) -> MakeSmall:
     """Make a model of two layers with two heads each."""
-
-    def make(*options: str) -> Bert:
-        sizes = ("model.width=12", "model.inner=11", "model.heads=2", "model.dropout=0", "model.dense_std=0.3")
-        model: Bert = build_part("model=nano", *sizes, *options)(V, 9)
-        initialise(model, Streams(0))
-        return model.eval()
-
-    return make
+    sizes = ("model.width=12", "model.inner=11", "model.heads=2", "model.dropout=0", "model.dense_std=0.3")
+    return lambda *options: make_small(V, 9, *sizes, *options).eval()
 
 
 @pytest.fixture

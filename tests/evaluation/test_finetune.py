@@ -1,6 +1,7 @@
 """Fine-tuning learns from examples, does not change the model, and chooses its rate on separate examples."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,22 +16,15 @@ from bertlab.evaluation.finetune import Answerer, finetuned, frozen, tuning_toke
 from bertlab.evaluation.sequences import BERT, Reading
 from bertlab.evaluation.tasks import Labelled, Task
 from bertlab.model.bert import Bert, Output
-from bertlab.model.init import initialise
-from bertlab.streams import Streams
+from tests.evaluation.conftest import MakeSmall
 
 CPU, V, LENGTH = torch.device("cpu"), 30, 10
-MakeSmall = Callable[..., Bert]
 
 
 @pytest.fixture
-def small(build_part: Callable[..., Any]) -> MakeSmall:
-    def make(*options: str) -> Bert:
-        sizes = ("model.width=16", "model.inner=16", "model.heads=2", "model.layers=1", "model.dense_std=0.2")
-        model: Bert = build_part("model=nano", *sizes, *options)(V, LENGTH)
-        initialise(model, Streams(0))
-        return model
-
-    return make
+def small(make_small: MakeSmall) -> MakeSmall:
+    sizes = ("model.width=16", "model.inner=16", "model.heads=2", "model.layers=1", "model.dense_std=0.2")
+    return partial(make_small, V, LENGTH, *sizes)
 
 
 def texts(number: int, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,8 @@ from bertlab.evaluation.measures import measure_of
 from bertlab.evaluation.score import Evaluation
 from bertlab.evaluation.scored import Scored, evaluating
 from bertlab.evaluation.sequences import Reading, Sequences
-from bertlab.model.bert import Bert, Output
-from bertlab.model.init import initialise
-from bertlab.streams import Streams
+from bertlab.model.bert import Output
+from tests.evaluation.conftest import MakeSmall
 from tests.hardware import needs_gpu
 from tests.outputs import of_logits
 
@@ -35,7 +35,6 @@ MAIN = ["mlm_loss", "mlm_accuracy", "unigram_loss", "context_gain"]
 ENDS = ["mlm_loss.split_80_10_10", "visible_accuracy", "pseudo_loss", "pseudo_accuracy"]
 BYTES = ["mlm_loss.per_byte", "pseudo_loss.per_byte"]
 COSTS = ["shuffling_cost", "shortening_cost"]
-MakeSmall = Callable[..., Bert]
 AHEAD, NO_CLS = Reading(ahead=1), Reading(cls=False)
 
 
@@ -246,15 +245,9 @@ def evaluation(store: TokenStore, tiny_corpus: Any) -> Evaluation:
 
 
 @pytest.fixture
-def small(store: TokenStore, build_part: Callable[..., Any]) -> MakeSmall:
+def small(store: TokenStore, make_small: MakeSmall) -> MakeSmall:
     """Make a small model for sequences of twice the length."""
-
-    def make(*options: str) -> Bert:
-        model: Bert = build_part("model=nano", *SIZES, *options)(store.vocabulary.size, 2 * LENGTH)
-        initialise(model, Streams(0))
-        return model
-
-    return make
+    return partial(make_small, store.vocabulary.size, 2 * LENGTH, *SIZES)
 
 
 def test_batch_statistics_are_those_of_the_evaluated_chunks_without_dropout(

@@ -15,9 +15,8 @@ from bertlab.evaluation.own import Ready
 from bertlab.evaluation.sequences import BERT, Reading
 from bertlab.evaluation.tuning import Learner, by_length, in_order, items, targets
 from bertlab.model.bert import Bert
-from bertlab.model.init import initialise
-from bertlab.streams import Streams
 from bertlab.tasks.own import KINDS, Tasks
+from tests.evaluation.conftest import MakeSmall
 from tests.tasks.drawn import SETTINGS, rows, write
 
 CPU, LENGTH = torch.device("cpu"), 24
@@ -26,11 +25,9 @@ Make = Callable[..., Ready]
 
 
 @pytest.fixture
-def small(build_part: Callable[..., Any], store: TokenStore) -> Bert:
+def small(make_small: MakeSmall, store: TokenStore) -> Bert:
     sizes = ("model.width=32", "model.inner=64", "model.heads=2", "model.layers=2", "model.dense_std=0.2")
-    model: Bert = build_part("model=nano", *sizes, "model.dropout=0.1")(store.vocabulary.size, LENGTH)
-    initialise(model, Streams(0))
-    return model.eval()
+    return make_small(store.vocabulary.size, LENGTH, *sizes, "model.dropout=0.1").eval()
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from bertlab.config.errors import InputError
 from bertlab.objective.joint import Joint
 from bertlab.tracking import run_log, saved_model
 from bertlab.tracking.retry import needing
-from tests.command import exit_code
 
 TINY = (
     *("data=oracle", "data.documents=60", "batch.size=4", "batch.length=35", "budget.tokens=700"),  # 5 steps
@@ -32,16 +31,9 @@ Command = Callable[..., tuple[Any, str]]
 
 
 @pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+def command(command: Callable[..., tuple[Any, str, str]]) -> Command:
     """Run `python -m bertlab.run` offline in a folder of its own, in this process: (exit code, messages)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("BERTLAB_TRACEBACK", raising=False)
-
-    def run(*words: str) -> tuple[Any, str]:
-        code = exit_code(*TINY, *words)
-        return code, capsys.readouterr().err
-
-    return run
+    return lambda *words: command(*TINY, *words)[::2]
 
 
 def cells() -> dict[str, Mapping[str, Any]]:
