@@ -23,11 +23,18 @@ UNNAMED = ("(output, batch)", "(_)")  # of parts that ignore step and total, or 
 def parts_of(group: str) -> Iterator[tuple[str, bool, Any]]:
     """Yield the options of a group that name a class or function: name, whether partial, and that object."""
     for path in sorted((CONF / group).glob("*.yaml")):
-        content = yaml.safe_load(path.read_text("utf-8"))
+        content = with_start(path)
         part = content if "_target_" in content else content.get(group, {})
         if "_target_" in part:
             module, _, name = part["_target_"].rpartition(".")
             yield path.stem, bool(part.get("_partial_")), getattr(import_module(module), name)
+
+
+def with_start(path: Path) -> dict[str, Any]:
+    """Return an option's content with that of the option in its folder from which it starts."""
+    content = yaml.safe_load(path.read_text("utf-8"))
+    starts = [name for name in content.get("defaults", []) if isinstance(name, str) and name != "_self_"]
+    return {**(with_start(path.with_stem(starts[0])) if starts else {}), **content}
 
 
 def arguments(call: Any) -> str:

@@ -100,7 +100,7 @@ def test_redrawn_streams_are_streams_of_their_own() -> None:
 
 
 def test_what_can_be_redrawn_is_what_the_code_draws() -> None:
-    rooms = [path for room in ("mask", "batch", "model", "train") for path in (PACKAGE / room).glob("*.py")]
+    rooms = [path for room in ("mask", "data", "model", "train") for path in (PACKAGE / room).glob("*.py")]
     names = re.compile(r"""(?:generator\(|integer\(|draw\(|streams, )f?"([a-z.]+)""")
     drawn = {name for path in rooms for name in names.findall(path.read_text("utf-8"))}
     of_dropout = {"replaced"}  # from the seed of a step's dropout, and redrawn with it

@@ -9,10 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bertlab.config.bounds import MODERN
-from bertlab.config.compose import CONF
+from bertlab.config.compose import load, resolved
 from bertlab.config.errors import InputError
 from bertlab.config.leaves import written
 from bertlab.data.weights import CONFIG, INIT, start_of
@@ -130,7 +128,7 @@ def _other(model: Mapping[str, Any], theirs: Mapping[str, Any], *, changing: boo
     if not same and not changing:
         yield f"model={MODEL}"
     for group, option in options_of(theirs).items():
-        usual = yaml.safe_load((CONF / "model" / group / f"{option}.yaml").read_text("utf-8"))
+        usual = resolved(load([f"model/{group}={option}"]))["model"][group]
         keys = {key: settings.get(f"model.{group}.{key}", value) for key, value in usual.items() if key[0] != "_"}
         chosen = model[group]["_target_"] == usual["_target_"]
         if not chosen and not changing:

@@ -13,6 +13,7 @@ from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted_settings
 from bertlab.experiment.study_runs import StudyRun, StudyRuns, record_of, say
 from bertlab.identity.key import SOUND
+from bertlab.identity.regime import corpus_of, scoring_of
 from bertlab.report.study import headline
 from bertlab.stats.margin import worth_of_tokens
 from bertlab.streams import Streams
@@ -28,7 +29,6 @@ from bertlab.study.text import check_text, too_little_text
 from bertlab.study.worth import slope_part
 from bertlab.sweep.grid import say_failures
 from bertlab.sweep.run import Job
-from bertlab.tracking.regime import corpus_of, scoring_of
 
 FIRST_EXPLORING, EXPLORING = 1000, 3  # seeds for measuring the margin; no confirming run uses them
 Runs = dict[tuple[str, int], tuple[StudyRun, Run]]  # by arm and seed

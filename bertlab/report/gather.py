@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bertlab.config.redact import redacted
+from bertlab.identity.regime import REGIME
 from bertlab.report.study.publish import publish_study
 from bertlab.report.study.write import write_study
 from bertlab.study.exploration import explored
@@ -17,7 +18,6 @@ from bertlab.study.regime import UNKNOWN, Regime, read_regime
 from bertlab.tracking.description import Description
 from bertlab.tracking.metrics import Point, read_points
 from bertlab.tracking.parent_runs import children
-from bertlab.tracking.regime import REGIME
 from bertlab.tracking.run_folder import FINISHED, POINTS, RunFolder
 from bertlab.tracking.runs_table import curves_of, joined, read_runs_table
 

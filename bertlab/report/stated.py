@@ -6,9 +6,9 @@ the names of options, as its runs have them.
 
 from collections.abc import Iterator
 
+from bertlab.identity.regime import corpus_words, scoring_words
 from bertlab.study.record import Record
 from bertlab.study.regime import ModelSize, Regime
-from bertlab.tracking.regime import corpus_words, scoring_words
 
 
 def stated(record: Record, name: str) -> str:

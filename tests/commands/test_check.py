@@ -138,7 +138,7 @@ def test_an_error_of_a_persons_code_names_its_line(tmp_path: Path, capsys: pytes
     add(own, "mask/first.py", policy)
     assert typed_exit_code("--own", str(own), "mask=first", *TINY) == 1
     told = capsys.readouterr().err.splitlines()[-1]
-    assert told == "bertlab: stopped by an error of your folder (AttributeError) (mask/first.py, line 18); correct it"
+    assert told == "bertlab: stopped by an error of your folder (AttributeError) (mask/first.py, line 19); correct it"
 
 
 @pytest.mark.slow

@@ -23,8 +23,8 @@ from bertlab.identity.key import (
     semantic,
     targets,
 )
+from bertlab.identity.regime import Scoring, corpus_words, read_corpus, scoring_of, scoring_words, yardstick
 from bertlab.tracking.description import Description
-from bertlab.tracking.regime import Scoring, corpus_words, read_corpus, scoring_of, scoring_words, yardstick
 
 NOT_SEMANTIC = {
     "output_dir",

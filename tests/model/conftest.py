@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 import yaml
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 
 from bertlab.commands.check import model as contracts
 from bertlab.commands.check.model import LONGEST, V, small_batch
-from bertlab.config.compose import CONF
+from bertlab.config.compose import CONF, load
 from bertlab.data.batches import Batch
 from bertlab.model.bert import Bert, build
 from bertlab.model.init import initialise
@@ -30,7 +29,7 @@ MakeBatch = Callable[..., Batch]
 @cache
 def part(group: str, name: str) -> Any:
     """Return the factory that a YAML file of conf/model chooses."""
-    return instantiate(OmegaConf.load(CONF / "model" / group / f"{name}.yaml"), _convert_="all")
+    return instantiate(load([f"model/{group}={name}"])["model"][group], _convert_="all")
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from bertlab.config.errors import InputError
+from bertlab.identity.regime import PreparedText, Scoring, TextSize
 from bertlab.report.stated import stated
 from bertlab.study.judge import judge
 from bertlab.study.record import Record, canonical, read_record, twins
@@ -25,7 +26,6 @@ from bertlab.study.regime import (
     read_frozen,
     read_regime,
 )
-from bertlab.tracking.regime import PreparedText, Scoring, TextSize
 
 MakeRecord = Callable[..., Record]
 WHOLE = Regime(

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bertlab.identity.regime import PreparedText, Scoring, TextSize
 from bertlab.study.judge import Findings, judge
 from bertlab.study.record import EXPLORATION, HARMFUL, SAME, Record, canonical
 from bertlab.study.regime import Budget, FrozenMargin, ModelSize, Optimizer, Regime
-from bertlab.tracking.regime import PreparedText, Scoring, TextSize
 
 TOKENS = tuple(int(tokens) for tokens in np.geomspace(120_000, 2_400_000, 12))
 END, UNIGRAM, SLOPE = 4.0, 6.2, -0.4

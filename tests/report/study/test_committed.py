@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from bertlab.config.compose import PACKAGE
+from bertlab.identity.regime import scoring_of
 from bertlab.report.ladder import FIGURE, write_ladder
 from bertlab.report.layout import LINES, title_lines
 from bertlab.report.study import write_study
@@ -20,7 +21,6 @@ from bertlab.study.ladder import fingerprint, read_ladder
 from bertlab.study.record import FILES, PREDICTED, read_published, read_record, read_rule
 from bertlab.study.values import sources
 from bertlab.tracking.archive import ARCHIVE, unpack
-from bertlab.tracking.regime import scoring_of
 from bertlab.tracking.run_folder import run_folders_in
 from tests.report.study.axes import assert_fits
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
+from bertlab.identity.regime import PreparedText, TextSize
 from bertlab.report.study import headline, verdict_table
 from bertlab.report.study.budgets import learned_share
 from bertlab.report.study.cautions import twice
@@ -33,7 +34,6 @@ from bertlab.study.judge import Findings, judge
 from bertlab.study.onset import starts_of
 from bertlab.study.record import canonical
 from bertlab.study.regime import FrozenMargin, Regime
-from bertlab.tracking.regime import PreparedText, TextSize
 from tests.report.study.conftest import NODE, make_record
 
 MakeFindings = Callable[..., Findings]
