@@ -20,7 +20,7 @@ integration: .venv/dev.ready  ## what takes long: crowds of processes; PostgreSQ
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20 -m 'integration or slow' -rs
 
 browser: .venv/browser.ready  ## the site and MLflow's pages in a browser; without Chromium the tests are skipped
-	$(BIN)/pytest -n 0 -m integration -rs tests/site/test_site_browser.py tests/integration/test_screenshot.py
+	$(BIN)/pytest -n 0 -m integration -rs tests/report/site/test_site_browser.py tests/integration/test_screenshot.py
 
 check: .venv/dev.ready  ## format, lint and types
 	$(BIN)/ruff format --check .
