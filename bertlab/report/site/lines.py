@@ -14,6 +14,7 @@ from bertlab.report.ladder import sentence
 from bertlab.report.regime import regime
 from bertlab.report.site.page import inline
 from bertlab.report.stated import source_of, stated
+from bertlab.report.study.marks import BETTER, SAME, WORSE, mark_of
 from bertlab.report.study.names import named
 from bertlab.report.study.scale import level_text, outcome_scale, p_text
 from bertlab.report.study.verdict import reasons_against, status_word
@@ -24,6 +25,12 @@ from bertlab.study.onset import onsets_in
 
 REACH = 40  # end of the axis of effects on both sides, in margins
 WIDTH, HEIGHT, PAD = 200, 20, 8  # of an effect's drawing
+SHAPES = {  # of a verdict, in a path from the middle of its mark; as in static/charts.js
+    WORSE: "m0 6l6-11h-12z",
+    BETTER: "m0-6l6 11h-12z",
+    SAME: "m-5-5h10v10h-10z",
+}
+CIRCLE = "m-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0"  # of a verdict that leaves the difference open
 TICKS = (-30, -10, -3, -1, 0, 1, 3, 10, 30)  # margins
 
 
@@ -88,7 +95,8 @@ def short_regime(findings: Findings) -> str:
 
 def mark(findings: Findings) -> str:
     """Draw the deciding difference with its interval, in units of the margin; positive is worse."""
-    own = telling(findings).verdict.interval
+    told = telling(findings)
+    own, shape = told.verdict.interval, SHAPES.get(mark_of(told), CIRCLE)
     if not math.isfinite(own.low):
         return ""
     low, mean, high = (place(value / findings.margin) for value in (own.low, own.mean, own.high))
@@ -96,7 +104,7 @@ def mark(findings: Findings) -> str:
         f'<svg class="mark {css(status_word(findings))}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="{escape(_words(findings))}"><path class="zone" d="M{place(-1)} 2H{place(1)}V18H{place(-1)}z"/>'
         f'<path class="zero" d="M100 0V20"/><path class="bar" d="M{low} 10H{high}"/>'
-        f'<circle cx="{mean}" cy="10" r="4"/></svg>'
+        f'<path class="dot" d="M{mean} 10{shape}"/></svg>'
     )
 
 

@@ -48,7 +48,7 @@ def site(reports: Path) -> dict[str, bytes]:
 
 
 def _pages(book: Page) -> Iterator[tuple[str, str]]:
-    yield INDEX, page("What holds in BERT’s design? – bertlab", board(book), scripts=["charts.js", "board.js"])
+    yield INDEX, page("What holds in BERT’s design? – bertlab", board(book), scripts=["board.js"])
     yield from ((f"studies/{name}.html", study_page(book, name)) for name in book.studies)
     yield from answer_pages(book)
     yield "effects.html", _drawn("Every effect on one axis", "effects", _effects(book))

@@ -13,10 +13,6 @@
     const text = `${of.textContent} ${question.id} ${line.textContent}`.toLowerCase();
     return { line, of, text, home: line.parentNode, section: question.closest(".chapter").dataset.section };
   });
-  for (const { line } of lines) { // a mark's shape is its verdict, its colour what became of the claim
-    const dot = line.querySelector(".mark circle");
-    if (dot) dot.replaceWith(charts.shape(charts.group(line.querySelector("small").textContent), dot.getAttribute("cx"), 10, { fill: "var(--c)" }));
-  }
   const chapters = [...board.children];
   const picked = { status: new Set(), regime: new Set() };
 
