@@ -13,7 +13,7 @@ from bertlab.config.errors import InputError
 from bertlab.config.redact import redacted_settings
 from bertlab.experiment.study_runs import StudyRun, StudyRuns, record_of, say
 from bertlab.identity.key import SOUND
-from bertlab.identity.regime import corpus_of, scoring_of
+from bertlab.identity.text_and_scoring import corpus_of, scoring_of
 from bertlab.report.study import headline
 from bertlab.stats.margin import worth_of_tokens
 from bertlab.streams import Streams

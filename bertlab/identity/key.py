@@ -22,7 +22,7 @@ from bertlab.data.content import content_hash
 from bertlab.data.store import TokenStore
 from bertlab.data.weights import start_of
 from bertlab.identity.code import code_of, source_hash
-from bertlab.identity.regime import REGIME, as_tag, corpus_of, corpus_words, scoring_of, yardstick
+from bertlab.identity.text_and_scoring import REGIME, as_tag, corpus_of, corpus_words, scoring_of, yardstick
 from bertlab.tasks.own import Tasks, names_of
 from bertlab.tracking.description import CODE, ENVIRONMENT, KEY, SETTINGS, Dataset, Description, Identity
 from bertlab.tracking.run_folder import START_STATE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from bertlab.config.redact import redacted
-from bertlab.identity.regime import REGIME
+from bertlab.identity.text_and_scoring import REGIME
 from bertlab.report.study.publish import publish_study
 from bertlab.report.study.write import write_study
 from bertlab.study.exploration import explored

@@ -6,7 +6,7 @@ the names of options, as its runs have them.
 
 from collections.abc import Iterator
 
-from bertlab.identity.regime import corpus_words, scoring_words
+from bertlab.identity.text_and_scoring import corpus_words, scoring_words
 from bertlab.study.record import Record
 from bertlab.study.regime import ModelSize, Regime
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bertlab.identity.regime import PreparedText, Scoring, read_corpus
+from bertlab.identity.text_and_scoring import PreparedText, Scoring, read_corpus
 
 
 @dataclass(frozen=True)

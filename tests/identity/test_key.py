@@ -23,7 +23,7 @@ from bertlab.identity.key import (
     semantic,
     targets,
 )
-from bertlab.identity.regime import Scoring, corpus_words, read_corpus, scoring_of, scoring_words, yardstick
+from bertlab.identity.text_and_scoring import Scoring, corpus_words, read_corpus, scoring_of, scoring_words, yardstick
 from bertlab.tracking.description import Description
 
 NOT_SEMANTIC = {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bertlab.config.errors import InputError
-from bertlab.identity.regime import PreparedText, Scoring, TextSize
+from bertlab.identity.text_and_scoring import PreparedText, Scoring, TextSize
 from bertlab.report.stated import stated
 from bertlab.study.judge import judge
 from bertlab.study.record import Record, canonical, read_record, twins

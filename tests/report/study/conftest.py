@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bertlab.identity.regime import PreparedText, Scoring, TextSize
+from bertlab.identity.text_and_scoring import PreparedText, Scoring, TextSize
 from bertlab.study.judge import Findings, judge
 from bertlab.study.record import EXPLORATION, HARMFUL, SAME, Record, canonical
 from bertlab.study.regime import Budget, FrozenMargin, ModelSize, Optimizer, Regime

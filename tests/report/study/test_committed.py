@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bertlab.config.compose import PACKAGE
-from bertlab.identity.regime import scoring_of
+from bertlab.identity.text_and_scoring import scoring_of
 from bertlab.report.ladder import FIGURE, write_ladder
 from bertlab.report.layout import LINES, title_lines
 from bertlab.report.study import write_study

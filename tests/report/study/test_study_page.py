@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from matplotlib.text import Text
 
-from bertlab.identity.regime import PreparedText, TextSize
+from bertlab.identity.text_and_scoring import PreparedText, TextSize
 from bertlab.report.study import headline, verdict_table
 from bertlab.report.study.budgets import learned_share
 from bertlab.report.study.cautions import twice

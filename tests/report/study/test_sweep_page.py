@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bertlab.identity.regime import REGIME, PreparedText, Scoring, TextSize, as_tag
+from bertlab.identity.text_and_scoring import REGIME, PreparedText, Scoring, TextSize, as_tag
 from bertlab.report.gather import regime_of
 from bertlab.report.study import write_study
 from bertlab.report.study.figures import drawings
@@ -202,7 +202,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_sweep_counts_epochs_where_all_its_runs_state_how_much_text_they_read() -> None:
-    """The tag of a run holds numbers, as `bertlab.identity.regime` writes them."""
+    """The tag of a run holds numbers, as `bertlab.identity.text_and_scoring` writes them."""
     text = PreparedText("a list", TextSize(10, 100, 500_000), TextSize(1, 10, 5_000))
     tag = as_tag(text, Scoring(sequences=256, rate=0.15, texts=0, pairs=0))
     assert regime_of([{REGIME: tag}, {REGIME: tag}]).corpus == text
